@@ -1,0 +1,125 @@
+//! Every limit and every wait, with the reason for its default.
+//!
+//! Plain data. Sizes are in bytes, waits are durations, counts are counts. What `Config` bounds,
+//! nothing in the engine exceeds.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What the engine is told once, at [`Bridge::new`](crate::Bridge::new).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The path of the MCP endpoint, compared as it stands in the request's target.
+    pub endpoint: String,
+    /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
+    /// because probes come by address, and it says nothing that they protect.
+    pub health: Option<String>,
+    /// Whether the listener is bound to a loopback address only. Then `Host` must be a loopback
+    /// name or listed in `allow_hosts`: DNS rebinding is stopped by the name that the browser
+    /// believes in.
+    pub loopback: bool,
+    /// Further `Host` values that are let in: a host, or a host with its port; `*` is any. If
+    /// `loopback` is false, an empty list is any.
+    pub allow_hosts: Vec<String>,
+    /// `Origin` values that are let in beside loopback ones: scheme, host and port as a browser
+    /// writes them; `*` is any.
+    pub allow_origins: Vec<String>,
+
+    /// Sessions at once, those that start or end included; each costs a process. 64 suits a small host; above it a
+    /// client is told to retry.
+    pub sessions: usize,
+    /// Children that start at once. 8, because a start is the costly moment of a child (`npx` loads
+    /// hundreds of files); further sessions wait for their turn within `start`.
+    pub starting: usize,
+    /// Calls in flight in one session. 256 is far above what clients run in parallel and bounds
+    /// the tables.
+    pub calls: usize,
+    /// One message, either way, and so a request's body and a child's line. 16 MiB carries a large
+    /// file in Base64.
+    pub message: usize,
+    /// A request's head, for the driver's reader. 16 KiB is what common front proxies pass on.
+    pub head: usize,
+    /// Events kept in one session to be resumed or to wait for a reader. 1 MiB.
+    pub replay: usize,
+    /// Bytes of one stream that its peer has not taken, above which no more is produced for it.
+    /// 256 KiB keeps a fast peer busy.
+    pub queue: usize,
+    /// Bytes that one child's standard input has not taken, above which a POST is answered 503.
+    /// A message is accepted into an empty queue whatever its size. 1 MiB.
+    pub stdin: usize,
+
+    /// From the acceptance of `initialize` to the child's answer. 60 s: a first `npx` downloads.
+    pub start: Duration,
+    /// The silence after which a call becomes a stream in a session of 2025-11-25 or later, where
+    /// the priming event makes it resumable. 50 ms keeps quick answers plain JSON.
+    pub promote_primed: Duration,
+    /// The same in older sessions, where all that a stream brings is a sign of life. 15 s.
+    pub promote: Duration,
+    /// The silence after which an open stream gets a comment. 15 s: below the idle limits of
+    /// common proxies (60 s).
+    pub keep_alive: Duration,
+    /// The reconnection time that a primed stream proposes (WHATWG SSE, `retry`). 1 s.
+    pub retry: Duration,
+    /// How long a session without a call that somebody waits for, a stream or a request lives.
+    /// 300 s; `None` is for ever.
+    pub idle: Option<Duration>,
+    /// How long a call may run. `None`, because agents run for hours.
+    pub request: Option<Duration>,
+    /// How long a peer with bytes waiting may take none before it loses its exchange. 30 s.
+    pub stall: Duration,
+    /// How long events of an ended stream are kept for a resume. 60 s.
+    pub keep_ended: Duration,
+    /// From a child's closed standard output to the end of its session, so that its exit status
+    /// can be told. 50 ms.
+    pub exit_grace: Duration,
+    /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" asks to
+    /// wait, and well-behaved children need milliseconds.
+    pub term_grace: Duration,
+    /// From `SIGTERM` to `SIGKILL`. 2 s.
+    pub kill_grace: Duration,
+    /// How long calls in flight may go on after [`Input::Shutdown`](crate::Input::Shutdown). 10 s.
+    pub drain: Duration,
+    /// Starts that fail in a row before new sessions are refused for `breaker_wait`. 5.
+    pub breaker_starts: u32,
+    /// How long new sessions are refused after that. 10 s.
+    pub breaker_wait: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            endpoint: String::from("/mcp"),
+            health: Some(String::from("/healthz")),
+            loopback: true,
+            allow_hosts: Vec::new(),
+            allow_origins: Vec::new(),
+            sessions: 64,
+            starting: 8,
+            calls: 256,
+            message: 16 * MIB,
+            head: 16 * KIB,
+            replay: MIB,
+            queue: 256 * KIB,
+            stdin: MIB,
+            start: Duration::from_secs(60),
+            promote_primed: Duration::from_millis(50),
+            promote: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(15),
+            retry: Duration::from_secs(1),
+            idle: Some(Duration::from_secs(300)),
+            request: None,
+            stall: Duration::from_secs(30),
+            keep_ended: Duration::from_secs(60),
+            exit_grace: Duration::from_millis(50),
+            term_grace: Duration::from_secs(2),
+            kill_grace: Duration::from_secs(2),
+            drain: Duration::from_secs(10),
+            breaker_starts: 5,
+            breaker_wait: Duration::from_secs(10),
+        }
+    }
+}

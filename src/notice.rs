@@ -1,0 +1,223 @@
+//! What the engine tells the operator: facts, never message contents or session ids.
+//!
+//! A notice is data with a [`Display`](core::fmt::Display); the driver adds the time and writes
+//! it where its log goes.
+
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
+
+use crate::io::{Exit, Pipe};
+
+/// How much a notice matters, in the words of syslog and the `log` crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something failed that an operator should mend.
+    Error,
+    /// Something was lost or refused.
+    Warn,
+    /// The normal course of sessions.
+    Info,
+    /// The course of single requests.
+    Debug,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The client asked for it with DELETE.
+    Deleted,
+    /// Nothing happened for as long as `Config::idle`.
+    Idle,
+    /// The child ended by itself.
+    Exited(Exit),
+    /// The child closed its standard output.
+    StdoutClosed,
+    /// The child wrote a line longer than `Config::message`.
+    LineTooLong,
+    /// The child could not be started.
+    NotStarted,
+    /// The child did not answer `initialize` within `Config::start`.
+    StartTimeout,
+    /// The child answered `initialize` with an error.
+    Declined,
+    /// The client left before its session was open.
+    ClientLeft,
+    /// The proxy is shutting down.
+    Shutdown,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deleted => f.write_str("deleted by the client"),
+            Self::Idle => f.write_str("idle"),
+            Self::Exited(exit) => write!(f, "server ended with {exit}"),
+            Self::StdoutClosed => f.write_str("server closed its standard output"),
+            Self::LineTooLong => f.write_str("server wrote a line over the message limit"),
+            Self::NotStarted => f.write_str("server could not be started"),
+            Self::StartTimeout => f.write_str("server did not answer initialize in time"),
+            Self::Declined => f.write_str("server declined initialize"),
+            Self::ClientLeft => f.write_str("client left before the session was open"),
+            Self::Shutdown => f.write_str("shutdown"),
+        }
+    }
+}
+
+/// Something an operator may want to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A session is open.
+    SessionOpened {
+        /// Its child.
+        pipe: Pipe,
+        /// The child's process id, 0 if the driver has not told it.
+        pid: u32,
+        /// The protocol version that the child chose.
+        version: String,
+        /// How long the child took from its start to its answer.
+        start: Duration,
+    },
+    /// A session ended; its child is on its way out or gone.
+    SessionEnded {
+        /// Its child.
+        pipe: Pipe,
+        /// The child's process id, 0 if it never ran.
+        pid: u32,
+        /// Why.
+        cause: Cause,
+        /// How long it lived.
+        lived: Duration,
+        /// Requests of the client that it carried.
+        calls: u64,
+        /// Messages of the child that nobody read.
+        dropped: u64,
+    },
+    /// A child is gone and reaped.
+    ChildExited {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+        /// The last of its standard error, if it ended unasked.
+        stderr: String,
+    },
+    /// A child could not be started.
+    SpawnFailed {
+        /// Which child.
+        pipe: Pipe,
+        /// Why, in the system's words.
+        reason: String,
+    },
+    /// A child ignored the end of its input, or `SIGTERM`, and got the next step of the ladder.
+    Stubborn {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// What it gets now.
+        signal: &'static str,
+    },
+    /// The first of a session's messages that nobody read was dropped; the count comes at its end.
+    Dropping {
+        /// Its child.
+        pipe: Pipe,
+    },
+    /// A child wrote a line that is no JSON-RPC message. Told once for each session.
+    Noise {
+        /// Its child.
+        pipe: Pipe,
+        /// Why it is none.
+        reason: &'static str,
+        /// How the line starts.
+        line: String,
+    },
+    /// A peer took no byte for as long as `Config::stall` and lost its exchange.
+    Stalled {
+        /// The child whose output it was to read.
+        pipe: Pipe,
+    },
+    /// A request was refused.
+    Refused {
+        /// With this status.
+        status: u16,
+        /// Why.
+        reason: String,
+    },
+    /// Starts failed in a row; new sessions are refused for a while.
+    BreakerOpen {
+        /// How long.
+        wait: Duration,
+    },
+    /// Draining has begun.
+    Draining {
+        /// Sessions that are open.
+        sessions: usize,
+        /// Calls that may still finish.
+        calls: usize,
+    },
+}
+
+impl Notice {
+    /// How much it matters.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::SpawnFailed { .. } | Self::BreakerOpen { .. } => Level::Error,
+            Self::Stubborn { .. }
+            | Self::Dropping { .. }
+            | Self::Noise { .. }
+            | Self::Stalled { .. } => Level::Warn,
+            Self::SessionOpened { .. }
+            | Self::SessionEnded { .. }
+            | Self::ChildExited { .. }
+            | Self::Draining { .. } => Level::Info,
+            Self::Refused { .. } => Level::Debug,
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SessionOpened { pipe, pid, version, start } => {
+                write!(f, "session {pipe} opened: pid {pid}, protocol {version}, start {start:.1?}")
+            }
+            Self::SessionEnded { pipe, pid, cause, lived, calls, dropped } => write!(
+                f,
+                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {calls} calls, {dropped} dropped"
+            ),
+            Self::ChildExited { pipe, pid, exit, stderr } => {
+                write!(f, "server {pipe} gone: pid {pid}, {exit}")?;
+                if stderr.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; last words: {stderr}")
+            }
+            Self::SpawnFailed { pipe, reason } => {
+                write!(f, "server {pipe} could not be started: {reason}")
+            }
+            Self::Stubborn { pipe, pid, signal } => {
+                write!(f, "server {pipe} (pid {pid}) did not leave, sending {signal}")
+            }
+            Self::Dropping { pipe } => {
+                write!(f, "session {pipe}: nobody reads, dropping the oldest messages")
+            }
+            Self::Noise { pipe, reason, line } => {
+                write!(f, "server {pipe} wrote no MCP message ({reason}): {line}")
+            }
+            Self::Stalled { pipe } => {
+                write!(f, "session {pipe}: a reader took nothing for too long and was dropped")
+            }
+            Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
+            Self::BreakerOpen { wait } => {
+                write!(f, "the server fails at every start, refusing new sessions for {wait:.0?}")
+            }
+            Self::Draining { sessions, calls } => {
+                write!(f, "draining: {sessions} sessions, {calls} calls in flight")
+            }
+        }
+    }
+}
