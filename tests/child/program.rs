@@ -1,0 +1,2 @@
+//! An MCP server that misbehaves on demand.
+fn main() {}
