@@ -1,0 +1,22 @@
+// The stdio servers behind the proxy, each as the command that starts it.
+import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const installed = (name) => join(root, 'node_modules', '@modelcontextprotocol', name, 'dist', 'index.js');
+
+export const node = process.execPath;
+
+export const full = (era = 'session') => [node, join(root, 'servers', 'full', 'main.mjs'), '--era', era];
+export const everything = () => [node, installed('server-everything'), 'stdio'];
+export const filesystem = (folder) => [node, installed('server-filesystem'), folder];
+export const memory = (file) => ['env', `MEMORY_FILE_PATH=${file}`, node, installed('server-memory')];
+
+// A folder of its own with a known file in it, and how to remove it.
+export function scratch() {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'interop-')));
+  writeFileSync(join(folder, 'hello.txt'), 'hello, file\n');
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}

@@ -1,0 +1,25 @@
+// The suites by name, all of them by default:  node run.mjs [NAME…]
+import { Report } from './lib/report.mjs';
+import { conformance } from './suites/conformance.mjs';
+
+const suites = {
+  'conformance-2025-06-18': (report) => conformance(report, '2025-06-18'),
+  'conformance-2025-11-25': (report) => conformance(report, '2025-11-25'),
+};
+// Those that only run when they are named.
+const onDemand = {
+  'conformance-2026-07-28': (report) => conformance(report, '2026-07-28'),
+};
+
+const asked = process.argv.slice(2);
+const all = { ...suites, ...onDemand };
+const unknown = asked.filter((name) => !Object.hasOwn(all, name));
+if (unknown.length > 0) {
+  console.error(`no such suite: ${unknown.join(', ')}; there are ${Object.keys(all).join(', ')}`);
+  process.exit(2);
+}
+
+const report = new Report();
+for (const name of asked.length > 0 ? asked : Object.keys(suites)) await all[name](report);
+report.print();
+process.exit(report.failed === 0 ? 0 : 1);
