@@ -29,8 +29,8 @@ pub struct Config {
     /// writes them; `*` is any.
     pub allow_origins: Vec<String>,
 
-    /// Sessions at once, those that start or end included; each costs a process. 64 suits a small host; above it a
-    /// client is told to retry.
+    /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
+    /// is told to retry. As many children again may be on their way out.
     pub sessions: usize,
     /// Children that start at once. 8, because a start is the costly moment of a child (`npx` loads
     /// hundreds of files); further sessions wait for their turn within `start`.
@@ -64,11 +64,14 @@ pub struct Config {
     pub keep_alive: Duration,
     /// The reconnection time that a primed stream proposes (WHATWG SSE, `retry`). 1 s.
     pub retry: Duration,
-    /// How long a session without a call that somebody waits for, a stream or a request lives.
-    /// 300 s; `None` is for ever.
+    /// How long a session lives without a call that somebody waits for, a stream that somebody
+    /// reads, or a request. 300 s; `None` is for ever.
     pub idle: Option<Duration>,
     /// How long a call may run. `None`, because agents run for hours.
     pub request: Option<Duration>,
+    /// How long a child may still answer a call that its client has cancelled, before the call's
+    /// exchange ends with an error (MCP "Cancellation": a child should not answer). 1 s.
+    pub cancel: Duration,
     /// How long a peer with bytes waiting may take none before it loses its exchange. 30 s.
     pub stall: Duration,
     /// How long events of an ended stream are kept for a resume. 60 s.
@@ -112,6 +115,7 @@ impl Default for Config {
             retry: Duration::from_secs(1),
             idle: Some(Duration::from_secs(300)),
             request: None,
+            cancel: Duration::from_secs(1),
             stall: Duration::from_secs(30),
             keep_ended: Duration::from_secs(60),
             exit_grace: Duration::from_millis(50),

@@ -1,4 +1,16 @@
-//! The rules of a request's head.
+//! The rules of a request's head: who may speak (Host, Origin), what is asked for (method, path),
+//! in which form (Accept, Content-Type), and for which session.
+//!
+//! All of it is judged before the body is read and before anything is started.
+
+use alloc::borrow::Cow;
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::io::{Body, Response};
 
 /// A request line and its header fields, as the driver read them.
 #[derive(Clone, Copy, Debug)]
@@ -9,4 +21,445 @@ pub struct Head<'a> {
     pub path: &'a str,
     /// Field names in any case and values without surrounding white space, in their order.
     pub fields: &'a [(&'a str, &'a str)],
+}
+
+/// The forms of answer that a client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accept {
+    pub(crate) json: bool,
+    pub(crate) sse: bool,
+}
+
+/// What a head asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asks {
+    /// The health of the proxy.
+    Health,
+    /// What the endpoint allows (CORS preflight).
+    Options,
+    /// To hand over a message.
+    Post,
+    /// To listen.
+    Get,
+    /// To end the session.
+    Delete,
+}
+
+/// A head that was let in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted<'a> {
+    pub(crate) asks: Asks,
+    pub(crate) accept: Accept,
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) last_event_id: Option<&'a str>,
+}
+
+/// The fields that the rules know.
+#[derive(Default)]
+struct Fields<'a> {
+    host: Option<&'a str>,
+    origin: Option<&'a str>,
+    content_type: Option<&'a str>,
+    session: Option<&'a str>,
+    version: Option<&'a str>,
+    last_event_id: Option<&'a str>,
+}
+
+const METHODS: &str = "GET, POST, DELETE, OPTIONS";
+const HEALTH_METHODS: &str = "GET, HEAD";
+
+impl<'a> Fields<'a> {
+    fn read(head: &Head<'a>) -> Result<Self, Fault> {
+        let mut fields = Self::default();
+        for &(name, value) in head.fields {
+            let known = match name.len() {
+                4 => ("Host", &mut fields.host),
+                6 => ("Origin", &mut fields.origin),
+                12 => ("Content-Type", &mut fields.content_type),
+                13 => ("Last-Event-ID", &mut fields.last_event_id),
+                14 => ("Mcp-Session-Id", &mut fields.session),
+                20 => ("MCP-Protocol-Version", &mut fields.version),
+                _ => continue,
+            };
+            if name.eq_ignore_ascii_case(known.0) && known.1.replace(value).is_some() {
+                return Err(Fault::Repeated(known.0));
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Judges a head by the rules.
+pub(crate) fn admit<'a>(head: &Head<'a>, config: &Config) -> Result<Admitted<'a>, Fault> {
+    let fields = Fields::read(head)?;
+    let health = config.health.as_deref() == Some(head.path);
+    let accept = Accept::of(head.fields);
+    let asks = if health {
+        match head.method {
+            "GET" | "HEAD" => Asks::Health,
+            _ => return Err(Fault::Method(HEALTH_METHODS)),
+        }
+    } else {
+        host_allowed(fields.host, config)?;
+        origin_allowed(fields.origin, config)?;
+        if head.path != config.endpoint {
+            return Err(Fault::NotFound);
+        }
+        asks(head.method, fields.content_type, accept)?
+    };
+    Ok(Admitted {
+        asks,
+        accept,
+        origin: if health { None } else { fields.origin },
+        session: fields.session,
+        version: fields.version,
+        last_event_id: fields.last_event_id,
+    })
+}
+
+fn asks(method: &str, content_type: Option<&str>, accept: Accept) -> Result<Asks, Fault> {
+    match method {
+        "POST" if !is_json(content_type) => Err(Fault::ContentType),
+        "POST" => Ok(Asks::Post),
+        "GET" if !accept.sse => Err(Fault::NotAcceptable),
+        "GET" => Ok(Asks::Get),
+        "DELETE" => Ok(Asks::Delete),
+        "OPTIONS" => Ok(Asks::Options),
+        _ => Err(Fault::Method(METHODS)),
+    }
+}
+
+fn is_json(content_type: Option<&str>) -> bool {
+    let media_type = content_type.and_then(|value| value.split(';').next());
+    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn host_allowed(host: Option<&str>, config: &Config) -> Result<(), Fault> {
+    if !config.loopback && config.allow_hosts.is_empty() {
+        return Ok(());
+    }
+    let host = host.ok_or(Fault::HostMissing)?;
+    let name = without_port(host);
+    let listed = config.allow_hosts.iter().any(|allowed| {
+        allowed == "*" || allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name)
+    });
+    if listed || config.loopback && is_loopback(name) {
+        Ok(())
+    } else {
+        Err(Fault::HostForbidden)
+    }
+}
+
+fn origin_allowed(origin: Option<&str>, config: &Config) -> Result<(), Fault> {
+    let Some(origin) = origin else { return Ok(()) };
+    let listed = config
+        .allow_origins
+        .iter()
+        .any(|a| a == "*" || a.eq_ignore_ascii_case(origin));
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    if listed || authority.is_some_and(|authority| is_loopback(without_port(authority))) {
+        Ok(())
+    } else {
+        Err(Fault::OriginForbidden)
+    }
+}
+
+/// `host[:port]` without its port; unchanged if what follows the last colon is no port.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// The names and literals that a browser resolves to this host and nowhere else.
+fn is_loopback(name: &str) -> bool {
+    if name.eq_ignore_ascii_case("localhost") || name == "[::1]" {
+        return true;
+    }
+    name.parse::<core::net::Ipv4Addr>()
+        .is_ok_and(|address| address.is_loopback())
+}
+
+impl Accept {
+    /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
+    /// form decides, a weight of zero excludes it; no field at all allows every form.
+    fn of(fields: &[(&str, &str)]) -> Self {
+        let mut ranges = fields
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("accept"))
+            .peekable();
+        if ranges.peek().is_none() {
+            return Self {
+                json: true,
+                sse: true,
+            };
+        }
+        let mut json = (0, false);
+        let mut sse = (0, false);
+        for range in ranges.flat_map(|(_, value)| value.split(',')) {
+            let mut parts = range.split(';').map(str::trim);
+            let media_range = parts.next().unwrap_or_default();
+            let wanted = parts.find_map(weight).is_none_or(|zero| !zero);
+            for (form, (kind, subtype)) in [
+                (&mut json, ("application", "json")),
+                (&mut sse, ("text", "event-stream")),
+            ] {
+                let rank = specificity(media_range, kind, subtype);
+                if rank > 0 && rank >= form.0 {
+                    *form = (rank, wanted);
+                }
+            }
+        }
+        Self {
+            json: json.1,
+            sse: sse.1,
+        }
+    }
+
+    pub(crate) const fn nothing(self) -> bool {
+        !self.json && !self.sse
+    }
+}
+
+/// Whether a parameter is a weight, and then whether it is zero.
+fn weight(parameter: &str) -> Option<bool> {
+    let (name, value) = parameter.split_once('=')?;
+    let zero = value.trim().bytes().all(|b| matches!(b, b'0' | b'.'));
+    name.trim().eq_ignore_ascii_case("q").then_some(zero)
+}
+
+/// How exactly a media range names a media type; 0 if it does not.
+fn specificity(range: &str, kind: &str, subtype: &str) -> u8 {
+    let Some((range_kind, range_subtype)) = range.split_once('/') else {
+        return 0;
+    };
+    match (range_kind, range_subtype) {
+        ("*", "*") => 1,
+        (k, "*") if k.eq_ignore_ascii_case(kind) => 2,
+        (k, s) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => 3,
+        _ => 0,
+    }
+}
+
+/// Lets a page of an allowed origin read a response (WHATWG Fetch, "CORS protocol").
+pub(crate) fn expose(origin: Option<&str>, fields: &mut Vec<(&'static str, Cow<'static, str>)>) {
+    // A value from the network goes into a head only if it can't end the line.
+    let Some(origin) = origin.filter(|o| o.bytes().all(|b| b.is_ascii_graphic())) else {
+        return;
+    };
+    fields.push((
+        "access-control-allow-origin",
+        Cow::Owned(origin.to_string()),
+    ));
+    fields.push((
+        "access-control-expose-headers",
+        Cow::Borrowed("mcp-session-id"),
+    ));
+    fields.push(("vary", Cow::Borrowed("origin")));
+}
+
+/// The answer to OPTIONS: what is allowed, and to a preflight what a page may send.
+pub(crate) fn options(origin: Option<&str>) -> Response {
+    let mut fields = vec![("allow", Cow::Borrowed(METHODS))];
+    expose(origin, &mut fields);
+    if origin.is_some() {
+        fields.push(("access-control-allow-methods", Cow::Borrowed(METHODS)));
+        fields.push((
+            "access-control-allow-headers",
+            Cow::Borrowed(
+                "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
+                 mcp-protocol-version, mcp-session-id",
+            ),
+        ));
+        fields.push(("access-control-max-age", Cow::Borrowed("7200")));
+    }
+    Response {
+        status: 204,
+        fields,
+        body: Body::Whole(Vec::new()),
+    }
+}
+
+/// A response of one JSON text.
+pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
+    let fields = vec![("content-type", Cow::Borrowed("application/json"))];
+    Response {
+        status,
+        fields,
+        body: Body::Whole(body),
+    }
+}
+
+/// A response with no content.
+pub(crate) const fn empty(status: u16) -> Response {
+    Response {
+        status,
+        fields: Vec::new(),
+        body: Body::Whole(Vec::new()),
+    }
+}
+
+/// The head of an event stream, which no cache may keep and no proxy may hold back.
+pub(crate) fn stream() -> Response {
+    let fields = vec![
+        ("content-type", Cow::Borrowed("text/event-stream")),
+        ("cache-control", Cow::Borrowed("no-cache, no-transform")),
+        ("x-accel-buffering", Cow::Borrowed("no")),
+    ];
+    Response {
+        status: 200,
+        fields,
+        body: Body::Stream,
+    }
+}
+
+/// A session id as it goes over the wire: 128 bits in lower-case hexadecimal.
+pub(crate) fn session_id(id: u128) -> String {
+    alloc::format!("{id:032x}")
+}
+
+/// Reads a session id. Only the spelling of [`session_id`] names a session.
+pub(crate) fn parse_session_id(text: &str) -> Option<u128> {
+    let plain = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    if plain {
+        u128::from_str_radix(text, 16).ok()
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accept(values: &[&str]) -> (bool, bool) {
+        let fields: Vec<(&str, &str)> = values.iter().map(|v| ("ACCEPT", *v)).collect();
+        let accept = Accept::of(&fields);
+        (accept.json, accept.sse)
+    }
+
+    #[test]
+    fn accept_by_the_most_specific_range() {
+        for (values, wanted) in [
+            (&[][..], (true, true)),
+            (&["*/*"], (true, true)),
+            (&["application/json, text/event-stream"], (true, true)),
+            (&["application/json", "text/event-stream"], (true, true)),
+            (&["application/json"], (true, false)),
+            (&["text/event-stream"], (false, true)),
+            (&["Application/JSON;q=0.5"], (true, false)),
+            (&["application/*, text/html"], (true, false)),
+            (&["text/*;q=0.1"], (false, true)),
+            (&["*/*, text/event-stream;q=0"], (true, false)),
+            (&["text/event-stream;q=0, */*"], (true, false)),
+            (&["*/*;q=0.000"], (false, false)),
+            (&["application/json;charset=utf-8;q=0"], (false, false)),
+            (&["text/html"], (false, false)),
+            (&[""], (false, false)),
+        ] {
+            assert_eq!(accept(values), wanted, "{values:?}");
+        }
+    }
+
+    fn host(config: &Config, host: &str) -> bool {
+        host_allowed(Some(host), config).is_ok()
+    }
+
+    fn origin(config: &Config, origin: &str) -> bool {
+        origin_allowed(Some(origin), config).is_ok()
+    }
+
+    #[test]
+    fn a_loopback_listener_knows_its_names() {
+        let config = Config::default();
+        for good in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "127.255.0.1",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert!(host(&config, good), "{good}");
+        }
+        for bad in [
+            "evil.test",
+            "localhost.evil.test",
+            "localhost:80.evil.test",
+            "evil@localhost",
+            "",
+            "127.0.0.1.evil.test",
+            "0.0.0.0",
+            "::1",
+            "[::2]",
+            "localhost/",
+            "2130706433",
+            "127.1",
+            "0177.0.0.1",
+        ] {
+            assert!(!host(&config, bad), "{bad}");
+        }
+        assert_eq!(host_allowed(None, &config), Err(Fault::HostMissing));
+    }
+
+    #[test]
+    fn hosts_are_free_elsewhere_unless_listed() {
+        let mut config = Config {
+            loopback: false,
+            ..Config::default()
+        };
+        assert!(host(&config, "any.test") && host_allowed(None, &config).is_ok());
+        config.allow_hosts = vec![String::from("mcp.test:8443"), String::from("Other.test")];
+        assert!(host(&config, "mcp.test:8443") && host(&config, "other.test:1"));
+        assert!(!host(&config, "mcp.test") && !host(&config, "any.test"));
+        assert!(!host(&config, "localhost"));
+        config.allow_hosts = vec![String::from("*")];
+        assert!(host(&config, "any.test"));
+    }
+
+    #[test]
+    fn origins() {
+        let mut config = Config::default();
+        assert!(origin_allowed(None, &config).is_ok());
+        for good in [
+            "http://localhost:5173",
+            "https://127.0.0.1",
+            "http://[::1]:80",
+        ] {
+            assert!(origin(&config, good), "{good}");
+        }
+        for bad in [
+            "null",
+            "",
+            "http://evil.test",
+            "http://localhost@evil.test",
+            "http://localhost.evil.test",
+            "file://localhost",
+            "http://evil.test:80/localhost",
+        ] {
+            assert!(!origin(&config, bad), "{bad}");
+        }
+        config.allow_origins = vec![String::from("https://app.test")];
+        assert!(origin(&config, "https://app.test") && !origin(&config, "https://app.test:1"));
+        config.allow_origins = vec![String::from("*")];
+        assert!(origin(&config, "null"));
+    }
+
+    #[test]
+    fn session_ids_have_one_spelling() {
+        assert_eq!(parse_session_id(&session_id(7)), Some(7));
+        assert_eq!(parse_session_id(&session_id(u128::MAX)), Some(u128::MAX));
+        for bad in ["", "7", "constructor", "+0000000000000000000000000000007"] {
+            assert_eq!(parse_session_id(bad), None, "{bad}");
+        }
+        assert_eq!(
+            parse_session_id(&session_id(u128::MAX).to_uppercase()),
+            None
+        );
+    }
 }

@@ -68,12 +68,15 @@ pub enum Input<'a> {
         /// 16 bytes from the system's secure random source, fresh for each request.
         random: [u8; 16],
     },
-    /// The peer of the exchange is gone, or what it was sent can't be delivered.
+    /// The peer of the exchange is gone, or what it was sent can't be delivered. Also after the
+    /// exchange's last output, if not all of it was taken.
     Lost {
         /// Which exchange.
         exchange: Exchange,
     },
-    /// The peer's transport took so many bytes of what [`Output::Send`] gave.
+    /// The peer's transport took so many bytes of what [`Output::Send`] or a whole body gave, of
+    /// the content alone: this is what back-pressure is made of. It is told also after the
+    /// exchange's last output, until all is taken or the exchange is lost.
     Taken {
         /// Which exchange.
         exchange: Exchange,

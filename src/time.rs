@@ -8,7 +8,7 @@ use alloc::collections::BTreeSet;
 use core::fmt;
 use core::time::Duration;
 
-use crate::io::{Exchange, Pipe};
+use crate::io::Pipe;
 
 /// A point in time: how long after an origin of the caller's choice.
 ///
@@ -43,5 +43,111 @@ impl Instant {
 impl fmt::Display for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:03}s", self.0.as_secs(), self.0.subsec_millis())
+    }
+}
+
+/// What is waited for. The order has no meaning; it only makes the queue's order total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wait {
+    /// The next step of a child's end.
+    Ladder(Pipe),
+    /// The answer to `initialize`.
+    Start(Pipe),
+    /// The exit status of a child whose standard output is closed.
+    Exit(Pipe),
+    /// The end of an idle session.
+    Idle(Pipe),
+    /// The end of the time for which ended streams are kept.
+    Forget(Pipe),
+    /// The answer to a call, by the id that the child knows.
+    Call(Pipe, u64),
+    /// What a silent or stalled stream needs, by its number.
+    Stream(Pipe, u64),
+    /// The end of draining.
+    Drain,
+}
+
+/// A deadline that its owner keeps, so that it can be moved and dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline(Option<Instant>);
+
+/// All waits, the next one first.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    queue: BTreeSet<(Instant, Wait)>,
+}
+
+impl Timers {
+    /// Sets or moves a deadline.
+    pub(crate) fn set(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
+        self.clear(deadline, wait);
+        self.queue.insert((at, wait));
+        deadline.0 = Some(at);
+    }
+
+    /// Sets a deadline, or moves it if it is later. The wait looks again when it is due, so that
+    /// what moves often costs nothing.
+    pub(crate) fn no_later(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
+        if deadline.0.is_none_or(|set| set > at) {
+            self.set(deadline, at, wait);
+        }
+    }
+
+    /// Drops a deadline.
+    pub(crate) fn clear(&mut self, deadline: &mut Deadline, wait: Wait) {
+        if let Some(set) = deadline.0.take() {
+            self.queue.remove(&(set, wait));
+        }
+    }
+
+    /// Takes the next wait that is due. Its owner's deadline is spent: see [`Deadline::spend`].
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Wait> {
+        let (_, wait) = self.queue.first().filter(|(at, _)| *at <= now)?;
+        let wait = *wait;
+        self.queue.pop_first();
+        Some(wait)
+    }
+
+    /// When the next wait is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}
+
+impl Deadline {
+    /// Notes that the wait was taken from the queue.
+    pub(crate) const fn spend(&mut self) {
+        self.0 = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_moves_and_leaves_nothing_behind() {
+        let at = |seconds| Instant::new(Duration::from_secs(seconds));
+        let wait = Wait::Drain;
+        let (mut timers, mut deadline) = (Timers::default(), Deadline::default());
+        timers.set(&mut deadline, at(5), wait);
+        timers.no_later(&mut deadline, at(9), wait);
+        assert_eq!(timers.next(), Some(at(5)));
+        timers.no_later(&mut deadline, at(3), wait);
+        assert_eq!(
+            (timers.due(at(2)), timers.due(at(3)), timers.next()),
+            (None, Some(wait), None)
+        );
+        deadline.spend();
+        timers.set(&mut deadline, at(7), wait);
+        timers.clear(&mut deadline, wait);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn instants_saturate() {
+        let last = Instant::new(Duration::MAX);
+        assert_eq!(last.after(Duration::from_secs(1)), last);
+        assert_eq!(Instant::default().since(last), Duration::ZERO);
     }
 }

@@ -1,0 +1,103 @@
+//! What every part of the engine shares: the limits, the time, the outputs, the waits, and which
+//! exchange belongs to whom.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+use crate::config::Config;
+use crate::fault::Fault;
+use crate::head;
+use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::notice::Notice;
+use crate::stats::Stats;
+use crate::time::{Instant, Timers};
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) now: Instant,
+    pub(crate) timers: Timers,
+    pub(crate) stats: Stats,
+    /// Of each exchange that still matters, the session's child and the stream's number.
+    pub(crate) exchanges: BTreeMap<Exchange, (Pipe, u64)>,
+    outputs: VecDeque<Output>,
+}
+
+impl Context {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: Instant::default(),
+            timers: Timers::default(),
+            stats: Stats::default(),
+            exchanges: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() && self.outputs.capacity() > 64 {
+            self.outputs = VecDeque::new();
+        }
+        output
+    }
+
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        self.push(Output::Notice(notice));
+    }
+
+    /// Sends a whole response; a page of the given origin may read it.
+    pub(crate) fn respond(
+        &mut self,
+        exchange: Exchange,
+        origin: Option<&str>,
+        mut response: Response,
+    ) {
+        head::expose(origin, &mut response.fields);
+        self.push(Output::Respond { exchange, response });
+    }
+
+    /// Refuses a request and counts it.
+    pub(crate) fn refuse(
+        &mut self,
+        exchange: Exchange,
+        origin: Option<&str>,
+        fault: &Fault,
+        id: Option<&[u8]>,
+    ) {
+        self.stats.refused += 1;
+        self.notice(Notice::Refused {
+            status: fault.status(),
+            reason: fault.reason().into(),
+        });
+        self.respond(exchange, origin, fault.response(id));
+    }
+
+    /// Bytes in outputs that were not taken yet.
+    pub(crate) fn buffered(&self) -> usize {
+        let bytes = |output: &Output| match output {
+            Output::Write { bytes, .. } | Output::Send { bytes, .. } => bytes.len(),
+            Output::Respond {
+                response:
+                    Response {
+                        body: Body::Whole(body),
+                        ..
+                    },
+                ..
+            } => body.len(),
+            _ => 0,
+        };
+        self.outputs.iter().map(bytes).sum()
+    }
+}
+
+/// The bytes of a message on a line of its own.
+pub(crate) fn line(mut message: Vec<u8>) -> Vec<u8> {
+    message.push(b'\n');
+    message
+}

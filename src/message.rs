@@ -1,0 +1,540 @@
+//! One JSON-RPC 2.0 message as spans: its kind, its id, its method and the few params that
+//! routing needs; and the splice that changes those and nothing else.
+//!
+//! The text is judged whole before anything is believed: UTF-8, JSON, no member of the message
+//! named twice, an id that is a string or a number. What a message says beyond its envelope is
+//! neither read nor changed.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::json::{self, NotJson, Scanner, Span};
+
+/// Members of one message, the unknown ones included. JSON-RPC defines six; the limit keeps the
+/// look for doubled names short.
+const MEMBERS: usize = 64;
+
+/// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has a method and an id, and wants a response.
+    Request,
+    /// It has a method and no id.
+    Notification,
+    /// It has an id and a result.
+    Result,
+    /// It has an id and an error.
+    Error,
+}
+
+/// A message: a text and where its parts stand in it.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    text: &'a [u8],
+    kind: Kind,
+    multiline: bool,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    payload: Option<Span>,
+    token: Option<Span>,
+    request_id: Option<Span>,
+}
+
+/// Why a text is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed<'a> {
+    /// It is not JSON in UTF-8 (JSON-RPC 2.0 error −32700, "Parse error").
+    Parse(&'static str),
+    /// It is JSON, but no message (error −32600, "Invalid Request"); with its id as it is
+    /// spelled, if that could be told.
+    Invalid(&'static str, Option<&'a [u8]>),
+}
+
+impl Malformed<'_> {
+    /// What is wrong, for a person.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Parse(reason) | Self::Invalid(reason, _) => reason,
+        }
+    }
+}
+
+impl fmt::Display for Malformed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl core::error::Error for Malformed<'_> {}
+
+/// The members of the message's object, as they were met.
+#[derive(Default)]
+struct Members<'a> {
+    jsonrpc: Option<Span>,
+    id: Option<Span>,
+    method: Option<Span>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+    /// `params._meta.progressToken`, a request's.
+    wanted: Option<Span>,
+    /// `params.progressToken`, a progress notification's.
+    told: Option<Span>,
+    request_id: Option<Span>,
+    unknown: Vec<Cow<'a, [u8]>>,
+}
+
+impl<'a> Message<'a> {
+    /// Reads one message. White space around it is not part of it.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
+        if core::str::from_utf8(text).is_err() {
+            return Err(Malformed::Parse("the message is not UTF-8"));
+        }
+        if text.starts_with("\u{feff}".as_bytes()) {
+            return Err(Malformed::Parse(
+                "the message starts with a byte order mark",
+            ));
+        }
+        let mut scanner = Scanner::new(text);
+        if scanner.peek() != Some(b'{') {
+            scanner
+                .value()
+                .and_then(|_| scanner.end())
+                .map_err(Malformed::Parse)?;
+            return Err(Malformed::Invalid("a message is a JSON object", None));
+        }
+        let (members, doubled) = Members::read(&mut scanner, text).map_err(Malformed::Parse)?;
+        let id = members
+            .id
+            .clone()
+            .map(|span| &text[span])
+            .filter(|id| names_a_call(id));
+        if let Some(reason) = doubled {
+            return Err(Malformed::Invalid(reason, None));
+        }
+        let kind = members
+            .kind(text)
+            .map_err(|reason| Malformed::Invalid(reason, id))?;
+        Ok(Self {
+            text,
+            kind,
+            multiline: scanner.multiline,
+            id: members.id,
+            method: members.method,
+            params: members.params,
+            payload: members.result.or(members.error),
+            token: if kind == Kind::Request {
+                members.wanted
+            } else {
+                members.told
+            },
+            request_id: members.request_id,
+        })
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its id as it is spelled, quotes included. `None` for a notification.
+    pub fn id(&self) -> Option<&'a [u8]> {
+        self.get(self.id.as_ref())
+    }
+
+    /// Its method, decoded. `None` for a response.
+    pub fn method(&self) -> Option<Cow<'a, str>> {
+        json::decoded(self.get(self.method.as_ref())?)
+    }
+
+    /// Whether its method is this one.
+    pub fn calls(&self, method: &str) -> bool {
+        self.get(self.method.as_ref())
+            .is_some_and(|raw| json::spells(raw, method))
+    }
+
+    /// Its params as they are spelled, if it has any.
+    pub fn params(&self) -> Option<&'a [u8]> {
+        self.get(self.params.as_ref())
+    }
+
+    /// A response's result or error as it is spelled.
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.get(self.payload.as_ref())
+    }
+
+    /// The progress token as it is spelled: of a request `params._meta.progressToken`, of a
+    /// notification `params.progressToken` (MCP "Progress").
+    pub fn token(&self) -> Option<&'a [u8]> {
+        self.get(self.token.as_ref())
+    }
+
+    /// `params.requestId` as it is spelled (MCP "Cancellation").
+    pub fn request_id(&self) -> Option<&'a [u8]> {
+        self.get(self.request_id.as_ref())
+    }
+
+    /// Bytes of its text.
+    pub const fn size(&self) -> usize {
+        self.text.len()
+    }
+
+    fn get(&self, span: Option<&Span>) -> Option<&'a [u8]> {
+        span.and_then(|span| self.text.get(span.clone()))
+    }
+
+    /// Appends the message, on one line and without the white space around it, to `out`; what
+    /// `change` names is spelled anew, everything else stays as it is.
+    pub fn splice(&self, change: &Splice<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
+        let mut edits = [
+            (self.id.as_ref(), change.id),
+            (self.token.as_ref(), change.token),
+            (self.request_id.as_ref(), change.request_id),
+        ];
+        edits.sort_unstable_by_key(|(span, _)| span.map(|span| span.start));
+        let text = self.text.trim_ascii();
+        let shift = self.text.len() - self.text.trim_ascii_start().len();
+        out.reserve(text.len() + change.growth());
+        let mut at = 0;
+        for (span, new) in edits {
+            let (Some(span), Some(new)) = (span, new) else {
+                continue;
+            };
+            out.extend_from_slice(&text[at..span.start - shift]);
+            out.extend_from_slice(new);
+            at = span.end - shift;
+        }
+        out.extend_from_slice(&text[at..]);
+        if self.multiline {
+            // In a JSON text a raw line break is white space, nothing else.
+            for byte in out[start..]
+                .iter_mut()
+                .filter(|b| matches!(b, b'\n' | b'\r'))
+            {
+                *byte = b' ';
+            }
+        }
+    }
+}
+
+/// New spellings for the parts of a message that routing may change.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Splice<'a> {
+    /// Of the message's id.
+    pub id: Option<&'a [u8]>,
+    /// Of its progress token.
+    pub token: Option<&'a [u8]>,
+    /// Of `params.requestId`.
+    pub request_id: Option<&'a [u8]>,
+}
+
+impl Splice<'_> {
+    /// The most by which the message may grow, a line's end included.
+    fn growth(&self) -> usize {
+        let length = |new: Option<&[u8]>| new.map_or(0, <[u8]>::len);
+        length(self.id) + length(self.token) + length(self.request_id) + 1
+    }
+}
+
+/// The messages of a batch (JSON-RPC 2.0, "Batch"), each as its text; `None` if the text is no
+/// array. An empty batch is no batch.
+pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
+    if text.trim_ascii_start().first() != Some(&b'[') {
+        return None;
+    }
+    if core::str::from_utf8(text).is_err() {
+        return Some(Err(Malformed::Parse("the message is not UTF-8")));
+    }
+    Some(match json::elements(text) {
+        Err(reason) => Err(Malformed::Parse(reason)),
+        Ok(spans) if spans.is_empty() => Err(Malformed::Invalid("the batch is empty", None)),
+        Ok(spans) => Ok(spans.into_iter().map(|span| &text[span]).collect()),
+    })
+}
+
+/// Whether two ids, as they are spelled, are the same id: the same characters in a string, the
+/// same digits in a number. A string is never a number.
+pub fn same_id(one: &[u8], other: &[u8]) -> bool {
+    one == other
+        || (one.first() == Some(&b'"')
+            && other.first() == Some(&b'"')
+            && json::decoded(one).is_some_and(|one| json::decoded(other) == Some(one)))
+}
+
+fn names_a_call(id: &[u8]) -> bool {
+    matches!(id.first(), Some(b'"' | b'-' | b'0'..=b'9'))
+}
+
+impl<'a> Members<'a> {
+    /// Reads the whole text; the second value says what is doubled.
+    fn read(
+        scanner: &mut Scanner<'a>,
+        text: &'a [u8],
+    ) -> Result<(Self, Option<&'static str>), NotJson> {
+        let mut members = Self::default();
+        let mut wrong = None;
+        let mut count = 0;
+        scanner.enter(b'{')?;
+        while scanner.next(b'}', count == 0)? {
+            count += 1;
+            let key = scanner.key()?;
+            let params = json::spells(key, "params");
+            let value = if params {
+                members.params(scanner, text)?
+            } else {
+                scanner.value()?
+            };
+            let known = members.slot(key);
+            let doubled = match known {
+                Some(slot) => slot.replace(value).is_some(),
+                None if count > MEMBERS => {
+                    wrong = Some("a message with too many members");
+                    false
+                }
+                None => members.doubles(key),
+            };
+            if doubled {
+                wrong = Some("a member of the message is named twice");
+            }
+        }
+        scanner.end()?;
+        Ok((members, wrong))
+    }
+
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Option<Span>> {
+        let slots = [
+            ("jsonrpc", &mut self.jsonrpc),
+            ("id", &mut self.id),
+            ("method", &mut self.method),
+            ("params", &mut self.params),
+            ("result", &mut self.result),
+            ("error", &mut self.error),
+        ];
+        slots
+            .into_iter()
+            .find(|(name, _)| json::spells(key, name))
+            .map(|(_, slot)| slot)
+    }
+
+    /// Whether an unknown member was met before, whatever its spelling.
+    fn doubles(&mut self, key: &'a [u8]) -> bool {
+        let name = match json::decoded(key) {
+            Some(Cow::Owned(name)) => Cow::Owned(name.into_bytes()),
+            Some(Cow::Borrowed(name)) => Cow::Borrowed(name.as_bytes()),
+            None => Cow::Borrowed(key),
+        };
+        let doubled = self.unknown.contains(&name);
+        self.unknown.push(name);
+        doubled
+    }
+
+    /// Steps over the params and notes what routing needs of them.
+    fn params(&mut self, scanner: &mut Scanner<'a>, text: &[u8]) -> Result<Span, NotJson> {
+        if scanner.peek() != Some(b'{') {
+            return scanner.value();
+        }
+        let start = scanner.position();
+        let mut first = true;
+        scanner.enter(b'{')?;
+        while scanner.next(b'}', first)? {
+            first = false;
+            let key = scanner.key()?;
+            let value = scanner.value()?;
+            if json::spells(key, "_meta") {
+                self.wanted = json::member(text, &value, "progressToken");
+            } else if json::spells(key, "progressToken") {
+                self.told = Some(value);
+            } else if json::spells(key, "requestId") {
+                self.request_id = Some(value);
+            }
+        }
+        Ok(start..scanner.position())
+    }
+
+    fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
+        let starts = |span: &Option<Span>| span.as_ref().and_then(|s| text.get(s.start)).copied();
+        let version = self.jsonrpc.clone().map(|span| &text[span]);
+        if !version.is_some_and(|version| json::spells(version, "2.0") && version[0] == b'"') {
+            return Err("the member jsonrpc is not \"2.0\"");
+        }
+        if self.id.clone().is_some_and(|id| !names_a_call(&text[id])) {
+            return Err("an id is a string or a number");
+        }
+        match (
+            starts(&self.method),
+            starts(&self.result),
+            starts(&self.error),
+        ) {
+            (Some(b'"'), None, None) => match starts(&self.params) {
+                None | Some(b'{' | b'[') if self.id.is_some() => Ok(Kind::Request),
+                None | Some(b'{' | b'[') => Ok(Kind::Notification),
+                Some(_) => Err("params are an object or an array"),
+            },
+            (Some(_), None, None) => Err("a method is a string"),
+            (None, Some(_), None) if self.id.is_some() => Ok(Kind::Result),
+            (None, None, Some(b'{')) if self.id.is_some() => Ok(Kind::Error),
+            (None, None, Some(_)) if self.id.is_some() => Err("an error is an object"),
+            (None, None, None) => Err("a message has a method, a result or an error"),
+            (None, ..) if self.id.is_none() => Err("a response has an id"),
+            _ => Err("a message has one of method, result and error"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::String;
+
+    fn reason(text: &str) -> (&'static str, &'static str) {
+        match Message::parse(text.as_bytes()) {
+            Ok(message) => (
+                "ok",
+                match message.kind() {
+                    Kind::Request => "request",
+                    Kind::Notification => "notification",
+                    Kind::Result => "result",
+                    Kind::Error => "error",
+                },
+            ),
+            Err(Malformed::Parse(reason)) => ("parse", reason),
+            Err(Malformed::Invalid(reason, _)) => ("invalid", reason),
+        }
+    }
+
+    #[test]
+    fn kinds() {
+        for (rest, kind) in [
+            (r#""id":1,"method":"a""#, "request"),
+            (r#""id":"","method":"a","params":{}"#, "request"),
+            (r#""method":"a","params":[]"#, "notification"),
+            (r#""id":-1.5e3,"result":null"#, "result"),
+            (r#""id":"x","error":{}"#, "error"),
+            (r#""\u0069d":1,"m\u0065thod":"a""#, "request"),
+        ] {
+            assert_eq!(
+                reason(&format!("{{\"jsonrpc\":\"2.0\",{rest}}}")),
+                ("ok", kind),
+                "{rest}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_message() {
+        for (text, wanted) in [
+            ("", "parse"),
+            ("{", "parse"),
+            ("{} {}", "parse"),
+            ("\u{feff}{}", "parse"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a"}x"#, "parse"),
+            ("42", "invalid"),
+            ("null", "invalid"),
+            ("{}", "invalid"),
+            (r#"{"id":1,"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":2.0,"id":1,"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":true,"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":[],"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":{},"result":1}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":1}"#, "invalid"),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","params":1}"#,
+                "invalid",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#,
+                "invalid",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#,
+                "invalid",
+            ),
+            (r#"{"jsonrpc":"2.0","id":1}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","result":1}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, "invalid"),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"a"}"#,
+                "invalid",
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","x":1,"\u0078":2}"#,
+                "invalid",
+            ),
+        ] {
+            assert_eq!(reason(text).0, wanted, "{text}");
+        }
+        assert_eq!(
+            Message::parse(b"\"\xff\"")
+                .map(|m| m.kind())
+                .unwrap_err()
+                .reason(),
+            "the message is not UTF-8"
+        );
+    }
+
+    #[test]
+    fn an_invalid_message_still_tells_its_id() {
+        let text = br#"{"jsonrpc":"2.0","id":7,"method":1}"#;
+        assert_eq!(
+            Message::parse(text).map(|m| m.kind()),
+            Err(Malformed::Invalid("a method is a string", Some(b"7")))
+        );
+    }
+
+    fn spliced(text: &str, change: Splice<'_>) -> String {
+        let mut out = Vec::new();
+        Message::parse(text.as_bytes())
+            .unwrap()
+            .splice(&change, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_splice_changes_what_it_names_and_nothing_else() {
+        let text = " {\r\n \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
+                    \"_meta\":{\"progressToken\":\"t\"}},\t\"id\" : \"a\\u0062\",\n\
+                    \"method\":\"m\",\"jsonrpc\":\"2.0\"}\n";
+        let change = Splice {
+            id: Some(b"41"),
+            token: Some(b"42"),
+            ..Splice::default()
+        };
+        assert_eq!(
+            spliced(text, change),
+            "{   \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
+             \"_meta\":{\"progressToken\":42}},\t\"id\" : 41, \"method\":\"m\",\"jsonrpc\":\"2.0\"}"
+        );
+        let kept = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
+        assert_eq!(spliced(kept, Splice::default()), kept);
+        let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q","r":1}}"#;
+        let change = Splice {
+            request_id: Some(b"5"),
+            id: Some(b"no"),
+            ..Splice::default()
+        };
+        assert_eq!(spliced(cancel, change), cancel.replace("\"q\"", "5"));
+    }
+
+    #[test]
+    fn ids_are_the_same_by_meaning_and_type() {
+        assert!(same_id(b"1", b"1") && same_id(b"\"a\\u0062\"", b"\"ab\""));
+        assert!(!same_id(b"1", b"\"1\"") && !same_id(b"1", b"1.0") && !same_id(b"\"a\"", b"\"b\""));
+    }
+
+    #[test]
+    fn batches() {
+        assert!(batch(b"{}").is_none());
+        assert!(matches!(batch(b"[]"), Some(Err(Malformed::Invalid(..)))));
+        assert!(matches!(batch(b"[1"), Some(Err(Malformed::Parse(_)))));
+        assert_eq!(
+            batch(b" [ {} , [1] ] ").unwrap().unwrap(),
+            [&b"{}"[..], b"[1]"]
+        );
+    }
+}

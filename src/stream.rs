@@ -1,0 +1,533 @@
+//! One SSE stream of a session, or the single answer that it never became: its events, how many
+//! of them are kept for a resume, and which exchange carries it.
+//!
+//! A stream outlives its exchange. An event goes to one exchange once; only a client that names
+//! an event it has seen gets those after it again.
+
+use alloc::borrow::Cow;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::context::Context;
+use crate::head::{self, Accept};
+use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::sse::{self, EventId};
+use crate::time::{Deadline, Instant, Wait};
+
+/// The number of the stream that GET opens: the session's own, for what belongs to no call.
+pub(crate) const STANDING: u64 = 0;
+
+/// How far an exchange's response is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing is sent: one JSON text or a stream, the first message decides.
+    Undecided,
+    /// The head of a stream is sent.
+    Open,
+    /// All is sent; the peer has not taken it yet.
+    Over,
+}
+
+/// The exchange that carries a stream.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) exchange: Exchange,
+    pub(crate) phase: Phase,
+    pub(crate) accept: Accept,
+    origin: Option<String>,
+    /// When silence turns into a stream, while undecided.
+    promote: Option<Instant>,
+    given: u64,
+    taken: u64,
+    /// When the peer last took something, or was first given something to take.
+    moved: Instant,
+    /// When something was last sent.
+    spoke: Instant,
+}
+
+impl Reply {
+    pub(crate) fn new(
+        exchange: Exchange,
+        accept: Accept,
+        origin: Option<&str>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            exchange,
+            phase: Phase::Undecided,
+            accept,
+            origin: origin.map(String::from),
+            promote: None,
+            given: 0,
+            taken: 0,
+            moved: now,
+            spoke: now,
+        }
+    }
+
+    /// Bytes that the peer has not taken.
+    fn waiting(&self) -> usize {
+        usize::try_from(self.given - self.taken).unwrap_or(usize::MAX)
+    }
+
+    fn give(&mut self, bytes: usize, now: Instant) {
+        if self.waiting() == 0 {
+            self.moved = now;
+        }
+        self.spoke = now;
+        self.given += bytes as u64;
+    }
+}
+
+/// An event that is kept.
+#[derive(Debug)]
+struct Event {
+    place: u64,
+    bytes: Vec<u8>,
+    sent: Sent,
+}
+
+/// Whether an event was handed to an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    No,
+    /// To one that is gone.
+    Before,
+    /// To the present one, from this place in what it was given.
+    At(u64),
+}
+
+/// Where a stream stands, so that its methods can speak for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    pub(crate) pipe: Pipe,
+    pub(crate) number: u64,
+    pub(crate) primed: bool,
+    /// The session's id, which the response to `initialize` tells.
+    pub(crate) tells: Option<u128>,
+}
+
+/// What a session's streams hold together.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Bytes of events that are kept.
+    pub(crate) kept: usize,
+    /// Bytes that POST exchanges have not taken: they stop the child.
+    pub(crate) unread: usize,
+    /// Messages that were dropped.
+    pub(crate) dropped: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    pub(crate) reply: Option<Reply>,
+    /// Answers that are still to come.
+    pub(crate) pending: usize,
+    /// Of a batch, the answers that came while undecided.
+    held: Option<Vec<Vec<u8>>>,
+    /// Whether the peer may know an event id, so that it can resume.
+    pub(crate) resumable: bool,
+    events: VecDeque<Event>,
+    places: u64,
+    due: Deadline,
+}
+
+impl Stream {
+    /// A stream on which that many answers are to come.
+    pub(crate) fn new(reply: Reply, pending: usize, batch: bool) -> Self {
+        let held = batch.then(Vec::new);
+        Self {
+            reply: Some(reply),
+            pending,
+            held,
+            ..Self::default()
+        }
+    }
+
+    /// Whether a message that is no answer can go onto it now.
+    pub(crate) fn carries(&self) -> bool {
+        match &self.reply {
+            Some(reply) => reply.phase == Phase::Open || self.undecided() && reply.accept.sse,
+            None => self.resumable && self.pending > 0,
+        }
+    }
+
+    /// Whether somebody waits for it.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.reply
+            .as_ref()
+            .is_some_and(|reply| reply.phase != Phase::Over)
+    }
+
+    fn undecided(&self) -> bool {
+        self.reply
+            .as_ref()
+            .is_some_and(|reply| reply.phase == Phase::Undecided)
+    }
+
+    /// Whether nothing of it is left to send, to keep or to wait for.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.reply.is_none() && self.pending == 0 && self.events.is_empty()
+    }
+
+    /// Whether it only waits to be resumed or forgotten.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.reply.is_none() && self.pending == 0
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        self.held.iter().flatten().map(Vec::len).sum()
+    }
+
+    /// Becomes a stream after `wait`, if nothing is decided then.
+    pub(crate) fn promote_after(&mut self, wait: core::time::Duration, at: At, cx: &mut Context) {
+        if let Some(reply) = self.reply.as_mut().filter(|reply| reply.accept.sse) {
+            let when = cx.now.after(wait);
+            reply.promote = Some(when);
+            cx.timers
+                .set(&mut self.due, when, Wait::Stream(at.pipe, at.number));
+        }
+    }
+
+    /// Sends the head of the stream, and what opens it.
+    fn open(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        let Some(reply) = self.reply.as_mut().filter(|r| r.phase == Phase::Undecided) else {
+            return;
+        };
+        reply.phase = Phase::Open;
+        let mut response = head::stream();
+        tell(&mut response, at.tells);
+        let exchange = reply.exchange;
+        let origin = reply.origin.take();
+        cx.respond(exchange, origin.as_deref(), response);
+        if at.primed {
+            self.places += 1;
+            let id = EventId {
+                stream: at.number,
+                place: self.places,
+            };
+            let mut first = Vec::new();
+            sse::prime(id, cx.config.retry.as_millis(), &mut first);
+            self.resumable = true;
+            self.send(first, at, held, cx);
+        }
+        for answer in self.held.take().into_iter().flatten() {
+            self.event(&answer, at, held, cx);
+        }
+    }
+
+    /// Hands bytes to the exchange.
+    fn send(&mut self, bytes: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
+        let Some(reply) = &mut self.reply else { return };
+        reply.give(bytes.len(), cx.now);
+        if at.number != STANDING {
+            held.unread += bytes.len();
+        }
+        let next = reply
+            .spoke
+            .after(cx.config.keep_alive)
+            .min(cx.now.after(cx.config.stall));
+        cx.timers
+            .no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+        cx.push(Output::Send {
+            exchange: reply.exchange,
+            bytes,
+        });
+    }
+
+    /// Puts a message onto the stream, opening it if it was undecided.
+    pub(crate) fn event(&mut self, data: &[u8], at: At, held: &mut Held, cx: &mut Context) {
+        if self.undecided() {
+            self.open(at, held, cx);
+        }
+        self.places += 1;
+        let place = self.places;
+        let mut bytes = Vec::with_capacity(data.len() + 32);
+        sse::encode(
+            Some(EventId {
+                stream: at.number,
+                place,
+            }),
+            data,
+            &mut bytes,
+        );
+        self.resumable = true;
+        let ready = self.events.back().is_none_or(|last| last.sent != Sent::No)
+            && self.reply.as_ref().is_some_and(|reply| {
+                reply.phase == Phase::Open
+                    && (at.number != STANDING || reply.waiting() < cx.config.queue)
+            });
+        if !ready {
+            held.kept += bytes.len();
+            self.events.push_back(Event {
+                place,
+                bytes,
+                sent: Sent::No,
+            });
+            return;
+        }
+        if bytes.len() <= cx.config.replay {
+            let sent = self
+                .reply
+                .as_ref()
+                .map_or(Sent::Before, |reply| Sent::At(reply.given));
+            held.kept += bytes.len();
+            self.events.push_back(Event {
+                place,
+                bytes: bytes.clone(),
+                sent,
+            });
+        }
+        self.send(bytes, at, held, cx);
+    }
+
+    /// Hands over what waits, as far as the exchange takes it.
+    pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        let mut from = self.events.partition_point(|event| event.sent != Sent::No);
+        while let Some(event) = self.events.get_mut(from) {
+            let Some(reply) = self.reply.as_ref().filter(|reply| {
+                reply.phase == Phase::Open
+                    && (at.number != STANDING || reply.waiting() < cx.config.queue)
+            }) else {
+                return;
+            };
+            event.sent = Sent::At(reply.given);
+            let bytes = event.bytes.clone();
+            self.send(bytes, at, held, cx);
+            from += 1;
+        }
+    }
+
+    /// Delivers the answer to a call of this stream.
+    pub(crate) fn answer(&mut self, data: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
+        self.pending = self.pending.saturating_sub(1);
+        let json = self.reply.as_ref().is_some_and(|reply| reply.accept.json);
+        if self.undecided() && json {
+            match &mut self.held {
+                None => self.whole(head::json(200, data), at, held, cx),
+                Some(answers) => {
+                    answers.push(data);
+                    if self.pending == 0 {
+                        let all = answers.join(&b',');
+                        let body = [b"[", &all[..], b"]"].concat();
+                        self.whole(head::json(200, body), at, held, cx);
+                    }
+                }
+            }
+            return;
+        }
+        if self.reply.is_none() && !self.resumable {
+            // Its client left before it knew an event id: nobody can ask for this.
+            held.dropped += 1;
+            cx.stats.dropped += 1;
+            return;
+        }
+        self.event(&data, at, held, cx);
+        if self.pending == 0 {
+            self.finish(at, cx);
+        }
+    }
+
+    /// Answers with one whole response.
+    pub(crate) fn whole(
+        &mut self,
+        mut response: Response,
+        at: At,
+        held: &mut Held,
+        cx: &mut Context,
+    ) {
+        let Some(reply) = &mut self.reply else { return };
+        tell(&mut response, at.tells);
+        if let Body::Whole(body) = &response.body {
+            reply.give(body.len(), cx.now);
+            held.unread += body.len();
+        }
+        let exchange = reply.exchange;
+        let origin = reply.origin.take();
+        cx.respond(exchange, origin.as_deref(), response);
+        self.over(at, cx);
+    }
+
+    /// Ends the exchange's stream.
+    pub(crate) fn finish(&mut self, at: At, cx: &mut Context) {
+        let Some(reply) = self
+            .reply
+            .as_ref()
+            .filter(|reply| reply.phase == Phase::Open)
+        else {
+            return;
+        };
+        cx.push(Output::Finish {
+            exchange: reply.exchange,
+        });
+        self.over(at, cx);
+    }
+
+    fn over(&mut self, at: At, cx: &mut Context) {
+        let Some(reply) = &mut self.reply else { return };
+        reply.phase = Phase::Over;
+        if reply.waiting() == 0 {
+            self.forget_reply(at, cx);
+        }
+    }
+
+    fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
+        cx.timers
+            .clear(&mut self.due, Wait::Stream(at.pipe, at.number));
+        let reply = self.reply.take()?;
+        cx.exchanges.remove(&reply.exchange);
+        Some(reply)
+    }
+
+    /// The exchange is no longer there, for whatever reason. Of what it was given, events of which
+    /// not a byte was taken count as not sent.
+    pub(crate) fn detach(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        let Some(reply) = self.forget_reply(at, cx) else {
+            return;
+        };
+        if at.number != STANDING {
+            held.unread -= reply.waiting();
+        }
+        for event in self.events.iter_mut().rev() {
+            match event.sent {
+                Sent::At(start) if start >= reply.taken => event.sent = Sent::No,
+                Sent::At(_) | Sent::Before | Sent::No => break,
+            }
+        }
+    }
+
+    /// Breaks the exchange off, if there is one.
+    pub(crate) fn abort(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        if let Some(reply) = self
+            .reply
+            .as_ref()
+            .filter(|reply| reply.phase != Phase::Over)
+        {
+            cx.push(Output::Abort {
+                exchange: reply.exchange,
+            });
+        }
+        self.detach(at, held, cx);
+    }
+
+    /// The peer took so many bytes.
+    pub(crate) fn taken(&mut self, bytes: usize, at: At, held: &mut Held, cx: &mut Context) {
+        let Some(reply) = &mut self.reply else { return };
+        let bytes = bytes.min(reply.waiting());
+        reply.taken += bytes as u64;
+        reply.moved = cx.now;
+        if at.number != STANDING {
+            held.unread -= bytes;
+        }
+        if reply.phase == Phase::Over && reply.waiting() == 0 {
+            self.forget_reply(at, cx);
+        } else {
+            self.pump(at, held, cx);
+        }
+    }
+
+    /// Gives the stream to a new exchange. After `after`, if it is given, every kept event is sent
+    /// again; otherwise what was not sent.
+    pub(crate) fn attach(
+        &mut self,
+        reply: Reply,
+        after: Option<u64>,
+        at: At,
+        held: &mut Held,
+        cx: &mut Context,
+    ) {
+        if self.reply.as_ref().is_some_and(|old| old.waiting() == 0) {
+            self.finish(at, cx);
+        } else {
+            self.abort(at, held, cx);
+        }
+        for event in &mut self.events {
+            event.sent = match after {
+                Some(after) if event.place > after => Sent::No,
+                None if event.sent == Sent::No => Sent::No,
+                _ => Sent::Before,
+            };
+        }
+        self.reply = Some(reply);
+        self.open(at, held, cx);
+        self.pump(at, held, cx);
+        if self.pending == 0 && at.number != STANDING {
+            self.finish(at, cx);
+        }
+    }
+
+    /// Whether a client can have seen the event of that place.
+    pub(crate) const fn knows(&self, place: u64) -> bool {
+        place <= self.places
+    }
+
+    /// Drops the oldest event that is kept. False if there is none.
+    pub(crate) fn drop_oldest(&mut self, held: &mut Held, cx: &mut Context) -> bool {
+        let Some(event) = self.events.pop_front() else {
+            return false;
+        };
+        held.kept -= event.bytes.len();
+        if event.sent == Sent::No {
+            held.dropped += 1;
+            cx.stats.dropped += 1;
+        }
+        true
+    }
+
+    /// How many events are kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The stream's wait is due: promotes it, keeps it alive, or gives up on its peer. False if
+    /// the peer was given up.
+    pub(crate) fn tick(&mut self, at: At, held: &mut Held, cx: &mut Context) -> bool {
+        self.due.spend();
+        let Some(reply) = &self.reply else {
+            return true;
+        };
+        if reply.waiting() > 0 && reply.moved.after(cx.config.stall) <= cx.now {
+            self.abort(at, held, cx);
+            return false;
+        }
+        match reply.phase {
+            Phase::Undecided if reply.promote.is_some_and(|when| when <= cx.now) => {
+                self.open(at, held, cx);
+            }
+            Phase::Open if reply.spoke.after(cx.config.keep_alive) <= cx.now => {
+                self.send(sse::COMMENT.to_vec(), at, held, cx);
+            }
+            Phase::Undecided | Phase::Open | Phase::Over => {}
+        }
+        self.rearm(at, cx);
+        true
+    }
+
+    fn rearm(&mut self, at: At, cx: &mut Context) {
+        let Some(reply) = &self.reply else { return };
+        let stall = (reply.waiting() > 0).then(|| reply.moved.after(cx.config.stall));
+        let speak = match reply.phase {
+            Phase::Undecided => reply.promote,
+            Phase::Open => Some(reply.spoke.after(cx.config.keep_alive)),
+            Phase::Over => None,
+        };
+        if let Some(next) = stall.into_iter().chain(speak).min() {
+            cx.timers
+                .set(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+        }
+    }
+
+    /// Drops the wait, because the stream goes.
+    pub(crate) fn retire(&mut self, at: At, cx: &mut Context) {
+        self.forget_reply(at, cx);
+    }
+}
+
+fn tell(response: &mut Response, session: Option<u128>) {
+    if let Some(id) = session {
+        response
+            .fields
+            .push(("mcp-session-id", Cow::Owned(head::session_id(id))));
+    }
+}

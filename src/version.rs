@@ -1,0 +1,51 @@
+//! The protocol revisions, and what each changes for a bridge, as a table.
+
+/// A revision of MCP and its rules.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// As it is spelled on the wire.
+    pub(crate) name: &'static str,
+    /// JSON-RPC batches may be sent and must be understood (2025-03-26 "Batching").
+    pub(crate) batch: bool,
+    /// Streams begin with a priming event (2025-11-25 "Sending Messages to the Server", 6); older
+    /// clients can't read its empty data.
+    pub(crate) primed: bool,
+}
+
+/// Oldest first. 2024-11-05 has no Streamable HTTP; a session that negotiates it is served like
+/// one of 2025-03-26 without batches.
+const TABLE: [Version; 4] = [
+    Version {
+        name: "2024-11-05",
+        batch: false,
+        primed: false,
+    },
+    Version {
+        name: "2025-03-26",
+        batch: true,
+        primed: false,
+    },
+    Version {
+        name: "2025-06-18",
+        batch: false,
+        primed: false,
+    },
+    Version {
+        name: "2025-11-25",
+        batch: false,
+        primed: true,
+    },
+];
+
+impl Version {
+    /// The revision of that name, if the bridge knows it.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        TABLE.iter().find(|version| version.name == name)
+    }
+
+    /// What a session is served by when its child chose this version: the newest rules for a
+    /// version that the bridge does not know.
+    pub(crate) fn chosen(name: &str) -> &'static Self {
+        Self::named(name).unwrap_or(&TABLE[TABLE.len() - 1])
+    }
+}
