@@ -1,22 +1,21 @@
 //! [`Bridge`]: takes inputs, gives outputs; which session and which child is meant, and the
 //! limits that span sessions.
 
+mod requests;
+
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::child::{Child, Stage};
 use crate::config::Config;
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::head::{self, Admitted, Asks, Head};
-use crate::io::{Body, Exchange, Exit, Input, Output, Pipe, Response};
-use crate::message::{self, Kind, Malformed, Message};
+use crate::head::{self, Asks, Head};
+use crate::io::{Exchange, Exit, Input, Output, Pipe, Response};
 use crate::notice::{Cause, Notice};
-use crate::session::{Session, fault_of};
+use crate::session::Session;
 use crate::stats::Stats;
 use crate::time::{Deadline, Instant, Wait};
 
@@ -81,12 +80,7 @@ impl Bridge {
         self.cx.now = self.cx.now.max(now);
         self.run_waits();
         match input {
-            Input::Request {
-                exchange,
-                head,
-                body,
-                random,
-            } => {
+            Input::Request { exchange, head, body, random } => {
                 self.request(exchange, head, body, random);
             }
             Input::Lost { exchange } => self.lost(exchange),
@@ -140,19 +134,13 @@ impl Bridge {
     /// is behind. It can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
-        self.sessions
-            .get(&pipe)
-            .is_none_or(|session| session.wants(queue))
+        self.sessions.get(&pipe).is_none_or(|session| session.wants(queue))
     }
 
     /// Counters for operators.
     pub fn stats(&self) -> Stats {
         let (sessions, children) = (self.sessions.len(), self.children.len());
-        Stats {
-            sessions,
-            children,
-            ..self.cx.stats
-        }
+        Stats { sessions, children, ..self.cx.stats }
     }
 
     /// Bytes held now: of messages, events and outputs.
@@ -171,192 +159,6 @@ impl Bridge {
     fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {
         self.cx.exchanges.get(&exchange).copied()
     }
-
-    // ---- requests
-
-    fn request(&mut self, exchange: Exchange, head: &Head<'_>, body: &[u8], random: [u8; 16]) {
-        let admitted = match head::admit(head, &self.cx.config) {
-            Ok(admitted) => admitted,
-            Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
-        };
-        let result = match admitted.asks {
-            Asks::Health => {
-                let response = self.health();
-                self.cx.respond(exchange, None, response);
-                Ok(())
-            }
-            Asks::Options => {
-                let response = head::options(admitted.origin);
-                self.cx.push(Output::Respond { exchange, response });
-                Ok(())
-            }
-            Asks::Post => return self.post(exchange, &admitted, body, random),
-            Asks::Get => self.get(exchange, &admitted),
-            Asks::Delete => self.delete(exchange, &admitted),
-        };
-        if let Err(fault) = result {
-            self.cx.refuse(exchange, admitted.origin, &fault, None);
-        }
-    }
-
-    fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
-        let batch = message::batch(body);
-        let texts = match &batch {
-            None => Ok(vec![body]),
-            Some(Ok(texts)) if texts.len() > self.cx.config.calls => {
-                let fault = Fault::BatchTooLong(self.cx.config.calls);
-                return self.cx.refuse(exchange, head.origin, &fault, None);
-            }
-            Some(texts) => texts.clone(),
-        };
-        let messages = texts.and_then(|texts| {
-            texts
-                .into_iter()
-                .map(Message::parse)
-                .collect::<Result<Vec<_>, _>>()
-        });
-        let messages = match messages {
-            Ok(messages) => messages,
-            Err(malformed) => {
-                let id = match malformed {
-                    Malformed::Invalid(_, id) if batch.is_none() => id,
-                    _ => None,
-                };
-                let fault = Fault::from(&malformed);
-                return self.cx.refuse(exchange, head.origin, &fault, id);
-            }
-        };
-        // The id goes back only to a request: a response's id is the child's.
-        let id = match &messages[..] {
-            [one] if batch.is_none() && one.kind() == Kind::Request => one.id(),
-            _ => None,
-        };
-        if let Err(fault) = self.deliver(exchange, head, &messages, batch.is_some(), random) {
-            self.cx.refuse(exchange, head.origin, &fault, id);
-        }
-    }
-
-    fn deliver(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        messages: &[Message<'_>],
-        batch: bool,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
-        let opens = |m: &Message<'_>| m.kind() == Kind::Request && m.calls("initialize");
-        if head.session.is_none() && messages.iter().any(opens) {
-            return match messages {
-                [initialize] if !batch => self.initialize(exchange, head, initialize, random),
-                _ => Err(Fault::BatchedInitialize),
-            };
-        }
-        let pipe = self.find(head)?;
-        let draining = self.draining && messages.iter().any(|m| m.kind() == Kind::Request);
-        let (Some(session), Some(child)) =
-            (self.sessions.get_mut(&pipe), self.children.get_mut(&pipe))
-        else {
-            return Err(Fault::SessionUnknown);
-        };
-        session.check(head, self.cx.now)?;
-        if draining {
-            return Err(Fault::Draining);
-        }
-        session.post(messages, batch, exchange, head, child, &mut self.cx)
-    }
-
-    fn find(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
-        let text = head.session.ok_or(Fault::SessionMissing)?;
-        let id = head::parse_session_id(text).ok_or(Fault::SessionUnknown)?;
-        self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)
-    }
-
-    fn initialize(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        request: &Message<'_>,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
-        if head.accept.nothing() {
-            return Err(Fault::NotAcceptable);
-        }
-        if self.draining {
-            return Err(Fault::Draining);
-        }
-        if self.closed_until > self.cx.now {
-            let wait = self.closed_until.since(self.cx.now);
-            return Err(Fault::Breaker(wait.as_secs() + 1));
-        }
-        let limit = self.cx.config.sessions;
-        let id = u128::from_be_bytes(random);
-        let taken = self.ids.contains_key(&id);
-        if taken || self.sessions.len() >= limit || self.children.len() >= limit.saturating_mul(2) {
-            return Err(Fault::Sessions(limit));
-        }
-        self.last_pipe += 1;
-        let pipe = Pipe(self.last_pipe);
-        let mut child = Child::new(pipe, self.cx.config.message);
-        let mut session = Session::new(pipe, id, self.cx.now);
-        session.initialize(request, exchange, head, &mut child, &mut self.cx);
-        self.sessions.insert(pipe, session);
-        self.children.insert(pipe, child);
-        self.queue.push_back(pipe);
-        Ok(())
-    }
-
-    fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let pipe = self.find(head)?;
-        let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
-        session.check(head, self.cx.now)?;
-        session.listen(exchange, head, &mut self.cx)
-    }
-
-    fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let pipe = self.find(head)?;
-        let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
-        session.check(head, self.cx.now)?;
-        self.cx.respond(exchange, head.origin, head::empty(200));
-        self.end(pipe, Cause::Deleted, None);
-        Ok(())
-    }
-
-    fn health(&self) -> Response {
-        let (status, word) = if self.draining {
-            (503, "draining")
-        } else if self.closed_until > self.cx.now {
-            (503, "the server fails at start")
-        } else {
-            (200, "ok")
-        };
-        let sessions = self.sessions.len();
-        let body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}}}\n");
-        let fields = vec![
-            ("content-type", Cow::Borrowed("application/json")),
-            ("cache-control", Cow::Borrowed("no-store")),
-        ];
-        Response {
-            status,
-            fields,
-            body: Body::Whole(body.into_bytes()),
-        }
-    }
-
-    fn lost(&mut self, exchange: Exchange) {
-        let Some((pipe, number)) = self.carried(exchange) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(&pipe) else {
-            return;
-        };
-        session.lost(number, &mut self.cx);
-        if !session.is_open() {
-            // Nobody will ever know the session's id.
-            self.end(pipe, Cause::ClientLeft, None);
-        }
-    }
-
-    // ---- children
 
     /// Starts children that wait, as far as the limit allows.
     fn start_queued(&mut self) {
@@ -404,10 +206,7 @@ impl Bridge {
 
     fn open_failed(&mut self, pipe: Pipe, reason: &str) {
         if self.children.contains_key(&pipe) {
-            self.cx.notice(Notice::SpawnFailed {
-                pipe,
-                reason: String::from(reason),
-            });
+            self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
         }
         self.end(pipe, Cause::NotStarted, Some(reason));
         self.gone(pipe);
@@ -421,18 +220,9 @@ impl Bridge {
         let pid = child.pid;
         self.end(pipe, Cause::Exited(exit), None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
-        let words = if unasked {
-            String::from_utf8_lossy(words)
-        } else {
-            Cow::Borrowed("")
-        };
+        let words = if unasked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
         let stderr = String::from(words.trim());
-        self.cx.notice(Notice::ChildExited {
-            pipe,
-            pid,
-            exit,
-            stderr,
-        });
+        self.cx.notice(Notice::ChildExited { pipe, pid, exit, stderr });
         self.gone(pipe);
     }
 
@@ -451,7 +241,7 @@ impl Bridge {
         };
         let open = session.is_open();
         self.ids.remove(&session.id);
-        session.end(cause, &fault_of(cause, reason), child, &mut self.cx);
+        session.end(cause, &Fault::of(cause, reason), child, &mut self.cx);
         let asked_for = child.end(&mut self.cx);
         if !asked_for {
             self.queue.retain(|queued| *queued != pipe);
@@ -465,10 +255,7 @@ impl Bridge {
 
     /// Counts a start that came to nothing by the child's own fault.
     fn judge_start(&mut self, cause: Cause) {
-        if matches!(
-            cause,
-            Cause::ClientLeft | Cause::Shutdown | Cause::Declined | Cause::Deleted
-        ) {
+        if matches!(cause, Cause::ClientLeft | Cause::Shutdown | Cause::Declined | Cause::Deleted) {
             return;
         }
         self.cx.stats.failed_starts += 1;
@@ -479,8 +266,6 @@ impl Bridge {
             self.cx.notice(Notice::BreakerOpen { wait });
         }
     }
-
-    // ---- the end of the program
 
     fn shutdown(&mut self) {
         if self.draining {
@@ -501,11 +286,7 @@ impl Bridge {
     }
 
     fn end_sessions(&mut self, ends: impl Fn(&Child) -> bool) {
-        let chosen = self
-            .children
-            .values()
-            .filter(|child| ends(child))
-            .map(|child| child.pipe);
+        let chosen = self.children.values().filter(|child| ends(child)).map(|child| child.pipe);
         for pipe in chosen.collect::<Vec<_>>() {
             self.end(pipe, Cause::Shutdown, None);
         }
@@ -513,8 +294,6 @@ impl Bridge {
             self.cx.timers.clear(&mut self.drain, Wait::Drain);
         }
     }
-
-    // ---- waits
 
     fn run_waits(&mut self) {
         while let Some(wait) = self.cx.timers.due(self.cx.now) {
@@ -532,11 +311,7 @@ impl Bridge {
             Wait::Start(pipe) => self.end(pipe, Cause::StartTimeout, None),
             Wait::Exit(pipe) => self.end(pipe, Cause::StdoutClosed, None),
             Wait::Idle(pipe) => {
-                if self
-                    .sessions
-                    .get_mut(&pipe)
-                    .is_some_and(|s| s.idle(&mut self.cx))
-                {
+                if self.sessions.get_mut(&pipe).is_some_and(|s| s.idle(&mut self.cx)) {
                     self.end(pipe, Cause::Idle, None);
                 }
             }

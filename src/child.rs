@@ -86,10 +86,7 @@ impl Child {
         cx.push(Output::Open { pipe: self.pipe });
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
-            cx.push(Output::Write {
-                pipe: self.pipe,
-                bytes,
-            });
+            cx.push(Output::Write { pipe: self.pipe, bytes });
         }
     }
 
@@ -103,10 +100,7 @@ impl Child {
         self.queued += bytes.len();
         match self.stage {
             Stage::Queued => self.waiting.extend_from_slice(&bytes),
-            _ => cx.push(Output::Write {
-                pipe: self.pipe,
-                bytes,
-            }),
+            _ => cx.push(Output::Write { pipe: self.pipe, bytes }),
         }
     }
 
@@ -131,14 +125,8 @@ impl Child {
         let mut digits = [0; 20];
         let own = decimal(id, &mut digits);
         let token = request.token().filter(|token| is_token(token));
-        request.splice(
-            &Splice {
-                id: Some(own),
-                token: token.map(|_| own),
-                request_id: None,
-            },
-            line,
-        );
+        request
+            .splice(&Splice { id: Some(own), token: token.map(|_| own), request_id: None }, line);
         line.push(b'\n');
         let mut call = Call {
             stream,
@@ -149,11 +137,7 @@ impl Child {
             due: Deadline::default(),
         };
         if let Some(limit) = cx.config.request {
-            cx.timers.set(
-                &mut call.due,
-                cx.now.after(limit),
-                Wait::Call(self.pipe, id),
-            );
+            cx.timers.set(&mut call.due, cx.now.after(limit), Wait::Call(self.pipe, id));
         }
         cx.stats.requests += 1;
         cx.stats.calls += 1;
@@ -172,8 +156,7 @@ impl Child {
         let call = self.calls.get_mut(number)?;
         call.cancelled = true;
         let when = cx.now.after(cx.config.cancel);
-        cx.timers
-            .set(&mut call.due, when, Wait::Call(self.pipe, number));
+        cx.timers.set(&mut call.due, when, Wait::Call(self.pipe, number));
         Some(number)
     }
 
@@ -193,10 +176,7 @@ impl Child {
 
     /// The token of a task whose call was answered.
     pub(crate) fn task_token(&self, id: u64) -> Option<&[u8]> {
-        self.task_tokens
-            .iter()
-            .find(|(task, _)| *task == id)
-            .map(|(_, token)| &**token)
+        self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
     }
 
     /// The ids of all calls in flight, oldest first.
@@ -250,11 +230,7 @@ impl Child {
     }
 
     fn stubborn(&self, signal: &'static str, cx: &mut Context) {
-        cx.notice(Notice::Stubborn {
-            pipe: self.pipe,
-            pid: self.pid,
-            signal,
-        });
+        cx.notice(Notice::Stubborn { pipe: self.pipe, pid: self.pid, signal });
     }
 
     /// It is gone: drops what it waited for.
@@ -269,11 +245,7 @@ pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
     if raw.first() == Some(&b'0') {
         return None;
     }
-    core::str::from_utf8(raw)
-        .ok()
-        .filter(|text| text.as_bytes()[0].is_ascii_digit())?
-        .parse()
-        .ok()
+    core::str::from_utf8(raw).ok().filter(|text| text.as_bytes()[0].is_ascii_digit())?.parse().ok()
 }
 
 /// A progress token is a string or a number (MCP "Progress").

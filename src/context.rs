@@ -71,10 +71,7 @@ impl Context {
         id: Option<&[u8]>,
     ) {
         self.stats.refused += 1;
-        self.notice(Notice::Refused {
-            status: fault.status(),
-            reason: fault.reason().into(),
-        });
+        self.notice(Notice::Refused { status: fault.status(), reason: fault.reason().into() });
         self.respond(exchange, origin, fault.response(id));
     }
 
@@ -82,14 +79,9 @@ impl Context {
     pub(crate) fn buffered(&self) -> usize {
         let bytes = |output: &Output| match output {
             Output::Write { bytes, .. } | Output::Send { bytes, .. } => bytes.len(),
-            Output::Respond {
-                response:
-                    Response {
-                        body: Body::Whole(body),
-                        ..
-                    },
-                ..
-            } => body.len(),
+            Output::Respond { response: Response { body: Body::Whole(body), .. }, .. } => {
+                body.len()
+            }
             _ => 0,
         };
         self.outputs.iter().map(bytes).sum()

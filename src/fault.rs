@@ -55,6 +55,16 @@ const INVALID_REQUEST: i32 = -32600;
 const INTERNAL_ERROR: i32 = -32603;
 
 impl Fault {
+    /// What a session's end means for its calls. `reason` is why its child could not be started.
+    pub(crate) fn of(cause: Cause, reason: Option<&str>) -> Self {
+        match (cause, reason) {
+            (Cause::NotStarted, Some(reason)) => Self::NotStarted(reason.to_string()),
+            (Cause::StartTimeout, _) => Self::StartTimeout,
+            (Cause::Shutdown, _) => Self::Draining,
+            _ => Self::Ended(cause),
+        }
+    }
+
     /// The status, the JSON-RPC code, and what a person is told.
     fn row(&self) -> (u16, i32, Cow<'static, str>) {
         let client = |status, text| (status, INVALID_REQUEST, Cow::Borrowed(text));
@@ -76,11 +86,9 @@ impl Fault {
                 406,
                 "Accept must allow application/json or text/event-stream, and for GET the latter",
             ),
-            Self::Repeated(name) => (
-                400,
-                INVALID_REQUEST,
-                Cow::Owned(format!("the {name} header is repeated")),
-            ),
+            Self::Repeated(name) => {
+                (400, INVALID_REQUEST, Cow::Owned(format!("the {name} header is repeated")))
+            }
             Self::ProtocolVersion(version) => (
                 400,
                 INVALID_REQUEST,
@@ -90,61 +98,47 @@ impl Fault {
             Self::NotAMessage(reason) => (400, INVALID_REQUEST, Cow::Borrowed(reason)),
             Self::Batch => client(400, "only sessions of 2025-03-26 take batches"),
             Self::BatchedInitialize => client(400, "initialize must not be part of a batch"),
-            Self::BatchTooLong(limit) => (
-                400,
-                INVALID_REQUEST,
-                Cow::Owned(format!("a batch has at most {limit} messages")),
-            ),
+            Self::BatchTooLong(limit) => {
+                (400, INVALID_REQUEST, Cow::Owned(format!("a batch has at most {limit} messages")))
+            }
             Self::SessionMissing => client(
                 400,
                 "the Mcp-Session-Id header is missing; initialize first, then send what it gave",
             ),
-            Self::SessionUnknown => client(
-                404,
-                "this session is unknown or has ended; initialize again without it",
-            ),
-            Self::Initialized => client(
-                400,
-                "this session is initialized; leave Mcp-Session-Id out to open another",
-            ),
+            Self::SessionUnknown => {
+                client(404, "this session is unknown or has ended; initialize again without it")
+            }
+            Self::Initialized => {
+                client(400, "this session is initialized; leave Mcp-Session-Id out to open another")
+            }
             Self::EventId => client(
                 400,
                 "this Last-Event-ID names no event that is kept; open the stream without it",
             ),
-            Self::Cancelled => (
-                200,
-                INTERNAL_ERROR,
-                Cow::Borrowed("cancelled by the client"),
-            ),
-            Self::Sessions(limit) => server(
-                503,
-                format!("all {limit} sessions are in use; see --max-sessions"),
-            ),
-            Self::Calls(limit) => server(
-                503,
-                format!("this session has {limit} calls in flight, its limit"),
-            ),
+            Self::Cancelled => (200, INTERNAL_ERROR, Cow::Borrowed("cancelled by the client")),
+            Self::Sessions(limit) => {
+                server(503, format!("all {limit} sessions are in use; see --max-sessions"))
+            }
+            Self::Calls(limit) => {
+                server(503, format!("this session has {limit} calls in flight, its limit"))
+            }
             Self::Stdin => server(503, "the server is not reading its input".to_string()),
             Self::Draining => server(503, "the proxy is shutting down".to_string()),
-            Self::Breaker(_) => server(
-                503,
-                "the server failed at its last starts; retry later".to_string(),
-            ),
-            Self::TimedOut => server(
-                200,
-                "the call took too long; see --request-timeout".to_string(),
-            ),
+            Self::Breaker(_) => {
+                server(503, "the server failed at its last starts; retry later".to_string())
+            }
+            Self::TimedOut => {
+                server(200, "the call took too long; see --request-timeout".to_string())
+            }
             Self::NotStarted(reason) => {
                 server(502, format!("the server could not be started: {reason}"))
             }
-            Self::StartTimeout => server(
-                504,
-                "the server did not answer initialize in time".to_string(),
-            ),
-            Self::Garbled(reason) => server(
-                200,
-                format!("the server's answer can't be passed on: {reason}"),
-            ),
+            Self::StartTimeout => {
+                server(504, "the server did not answer initialize in time".to_string())
+            }
+            Self::Garbled(reason) => {
+                server(200, format!("the server's answer can't be passed on: {reason}"))
+            }
             Self::Ended(cause) => server(200, format!("the session has ended: {cause}")),
         }
     }
@@ -205,11 +199,7 @@ impl Fault {
         if let Some(seconds) = self.retry_after() {
             fields.push(("retry-after", Cow::Owned(seconds.to_string())));
         }
-        Response {
-            status,
-            fields,
-            body: Body::Whole(self.message(id)),
-        }
+        Response { status, fields, body: Body::Whole(self.message(id)) }
     }
 }
 

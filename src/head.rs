@@ -145,22 +145,13 @@ fn host_allowed(host: Option<&str>, config: &Config) -> Result<(), Fault> {
     let listed = config.allow_hosts.iter().any(|allowed| {
         allowed == "*" || allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name)
     });
-    if listed || config.loopback && is_loopback(name) {
-        Ok(())
-    } else {
-        Err(Fault::HostForbidden)
-    }
+    if listed || config.loopback && is_loopback(name) { Ok(()) } else { Err(Fault::HostForbidden) }
 }
 
 fn origin_allowed(origin: Option<&str>, config: &Config) -> Result<(), Fault> {
     let Some(origin) = origin else { return Ok(()) };
-    let listed = config
-        .allow_origins
-        .iter()
-        .any(|a| a == "*" || a.eq_ignore_ascii_case(origin));
-    let authority = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
+    let listed = config.allow_origins.iter().any(|a| a == "*" || a.eq_ignore_ascii_case(origin));
+    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     if listed || authority.is_some_and(|authority| is_loopback(without_port(authority))) {
         Ok(())
     } else {
@@ -181,23 +172,17 @@ fn is_loopback(name: &str) -> bool {
     if name.eq_ignore_ascii_case("localhost") || name == "[::1]" {
         return true;
     }
-    name.parse::<core::net::Ipv4Addr>()
-        .is_ok_and(|address| address.is_loopback())
+    name.parse::<core::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl Accept {
     /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
     /// form decides, a weight of zero excludes it; no field at all allows every form.
     fn of(fields: &[(&str, &str)]) -> Self {
-        let mut ranges = fields
-            .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("accept"))
-            .peekable();
+        let mut ranges =
+            fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept")).peekable();
         if ranges.peek().is_none() {
-            return Self {
-                json: true,
-                sse: true,
-            };
+            return Self { json: true, sse: true };
         }
         let mut json = (0, false);
         let mut sse = (0, false);
@@ -205,20 +190,16 @@ impl Accept {
             let mut parts = range.split(';').map(str::trim);
             let media_range = parts.next().unwrap_or_default();
             let wanted = parts.find_map(weight).is_none_or(|zero| !zero);
-            for (form, (kind, subtype)) in [
-                (&mut json, ("application", "json")),
-                (&mut sse, ("text", "event-stream")),
-            ] {
+            for (form, (kind, subtype)) in
+                [(&mut json, ("application", "json")), (&mut sse, ("text", "event-stream"))]
+            {
                 let rank = specificity(media_range, kind, subtype);
                 if rank > 0 && rank >= form.0 {
                     *form = (rank, wanted);
                 }
             }
         }
-        Self {
-            json: json.1,
-            sse: sse.1,
-        }
+        Self { json: json.1, sse: sse.1 }
     }
 
     pub(crate) const fn nothing(self) -> bool {
@@ -252,14 +233,8 @@ pub(crate) fn expose(origin: Option<&str>, fields: &mut Vec<(&'static str, Cow<'
     let Some(origin) = origin.filter(|o| o.bytes().all(|b| b.is_ascii_graphic())) else {
         return;
     };
-    fields.push((
-        "access-control-allow-origin",
-        Cow::Owned(origin.to_string()),
-    ));
-    fields.push((
-        "access-control-expose-headers",
-        Cow::Borrowed("mcp-session-id"),
-    ));
+    fields.push(("access-control-allow-origin", Cow::Owned(origin.to_string())));
+    fields.push(("access-control-expose-headers", Cow::Borrowed("mcp-session-id")));
     fields.push(("vary", Cow::Borrowed("origin")));
 }
 
@@ -278,30 +253,18 @@ pub(crate) fn options(origin: Option<&str>) -> Response {
         ));
         fields.push(("access-control-max-age", Cow::Borrowed("7200")));
     }
-    Response {
-        status: 204,
-        fields,
-        body: Body::Whole(Vec::new()),
-    }
+    Response { status: 204, fields, body: Body::Whole(Vec::new()) }
 }
 
 /// A response of one JSON text.
 pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
     let fields = vec![("content-type", Cow::Borrowed("application/json"))];
-    Response {
-        status,
-        fields,
-        body: Body::Whole(body),
-    }
+    Response { status, fields, body: Body::Whole(body) }
 }
 
 /// A response with no content.
 pub(crate) const fn empty(status: u16) -> Response {
-    Response {
-        status,
-        fields: Vec::new(),
-        body: Body::Whole(Vec::new()),
-    }
+    Response { status, fields: Vec::new(), body: Body::Whole(Vec::new()) }
 }
 
 /// The head of an event stream, which no cache may keep and no proxy may hold back.
@@ -311,11 +274,7 @@ pub(crate) fn stream() -> Response {
         ("cache-control", Cow::Borrowed("no-cache, no-transform")),
         ("x-accel-buffering", Cow::Borrowed("no")),
     ];
-    Response {
-        status: 200,
-        fields,
-        body: Body::Stream,
-    }
+    Response { status: 200, fields, body: Body::Stream }
 }
 
 /// A session id as it goes over the wire: 128 bits in lower-case hexadecimal.
@@ -326,11 +285,7 @@ pub(crate) fn session_id(id: u128) -> String {
 /// Reads a session id. Only the spelling of [`session_id`] names a session.
 pub(crate) fn parse_session_id(text: &str) -> Option<u128> {
     let plain = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if plain {
-        u128::from_str_radix(text, 16).ok()
-    } else {
-        None
-    }
+    if plain { u128::from_str_radix(text, 16).ok() } else { None }
 }
 
 #[cfg(test)]
@@ -377,14 +332,9 @@ mod tests {
     #[test]
     fn a_loopback_listener_knows_its_names() {
         let config = Config::default();
-        for good in [
-            "localhost",
-            "LOCALHOST:8080",
-            "127.0.0.1:1",
-            "127.255.0.1",
-            "[::1]:8080",
-            "[::1]",
-        ] {
+        for good in
+            ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.255.0.1", "[::1]:8080", "[::1]"]
+        {
             assert!(host(&config, good), "{good}");
         }
         for bad in [
@@ -409,10 +359,7 @@ mod tests {
 
     #[test]
     fn hosts_are_free_elsewhere_unless_listed() {
-        let mut config = Config {
-            loopback: false,
-            ..Config::default()
-        };
+        let mut config = Config { loopback: false, ..Config::default() };
         assert!(host(&config, "any.test") && host_allowed(None, &config).is_ok());
         config.allow_hosts = vec![String::from("mcp.test:8443"), String::from("Other.test")];
         assert!(host(&config, "mcp.test:8443") && host(&config, "other.test:1"));
@@ -426,11 +373,7 @@ mod tests {
     fn origins() {
         let mut config = Config::default();
         assert!(origin_allowed(None, &config).is_ok());
-        for good in [
-            "http://localhost:5173",
-            "https://127.0.0.1",
-            "http://[::1]:80",
-        ] {
+        for good in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:80"] {
             assert!(origin(&config, good), "{good}");
         }
         for bad in [
@@ -457,9 +400,6 @@ mod tests {
         for bad in ["", "7", "constructor", "+0000000000000000000000000000007"] {
             assert_eq!(parse_session_id(bad), None, "{bad}");
         }
-        assert_eq!(
-            parse_session_id(&session_id(u128::MAX).to_uppercase()),
-            None
-        );
+        assert_eq!(parse_session_id(&session_id(u128::MAX).to_uppercase()), None);
     }
 }

@@ -25,20 +25,12 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(crate) const fn new(text: &'a [u8]) -> Self {
-        Self {
-            text,
-            at: 0,
-            multiline: false,
-        }
+        Self { text, at: 0, multiline: false }
     }
 
     /// A cursor on a span of a text that was scanned before.
     pub(crate) fn within(text: &'a [u8], span: &Span) -> Self {
-        Self {
-            text: text.get(..span.end).unwrap_or(text),
-            at: span.start,
-            multiline: false,
-        }
+        Self { text: text.get(..span.end).unwrap_or(text), at: span.start, multiline: false }
     }
 
     /// The first byte of the next token, if there is one.
@@ -62,11 +54,7 @@ impl<'a> Scanner<'a> {
 
     /// Nothing but white space is left.
     pub(crate) fn end(&mut self) -> Result<(), NotJson> {
-        if self.peek().is_none() {
-            Ok(())
-        } else {
-            Err("something follows the JSON value")
-        }
+        if self.peek().is_none() { Ok(()) } else { Err("something follows the JSON value") }
     }
 
     /// Steps over the given structural byte.
@@ -206,11 +194,7 @@ impl<'a> Scanner<'a> {
         while self.text.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
         }
-        if self.at > start {
-            Ok(())
-        } else {
-            Err("a digit was expected")
-        }
+        if self.at > start { Ok(()) } else { Err("a digit was expected") }
     }
 
     fn number(&mut self) -> Result<(), NotJson> {
@@ -287,10 +271,7 @@ fn plain(text: &[u8]) -> usize {
         at += 8;
     }
     let tail = &text[at..];
-    at + tail
-        .iter()
-        .position(|b| matches!(b, b'"' | b'\\' | 0..0x20))
-        .unwrap_or(tail.len())
+    at + tail.iter().position(|b| matches!(b, b'"' | b'\\' | 0..0x20)).unwrap_or(tail.len())
 }
 
 /// Whether a member name or string, with its quotes, spells `name`.
@@ -438,9 +419,7 @@ mod tests {
         assert!(!accepts(core::str::from_utf8(&deep).unwrap()));
         let mixed = "{\"a\":[".repeat(5_000) + &"]}".repeat(5_000);
         assert!(accepts(&mixed));
-        assert!(!accepts(
-            &(String::from("{\"a\":[").repeat(5_000) + &"}]".repeat(5_000))
-        ));
+        assert!(!accepts(&(String::from("{\"a\":[").repeat(5_000) + &"}]".repeat(5_000))));
     }
 
     #[test]
@@ -460,10 +439,7 @@ mod tests {
         let text = br#"{"a":1,"\u0062":[2],"a":3}"#;
         let span = 0..text.len();
         assert_eq!(member(text, &span, "a").map(|s| &text[s]), Some(&b"3"[..]));
-        assert_eq!(
-            member(text, &span, "b").map(|s| &text[s]),
-            Some(&b"[2]"[..])
-        );
+        assert_eq!(member(text, &span, "b").map(|s| &text[s]), Some(&b"[2]"[..]));
         assert_eq!(member(text, &span, "c"), None);
     }
 }

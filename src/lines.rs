@@ -42,29 +42,18 @@ impl core::error::Error for TooLong {}
 impl Lines {
     /// A splitter for lines of up to `limit` bytes, their end not counted.
     pub const fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            buffer: Vec::new(),
-            state: State::Partial,
-        }
+        Self { limit, buffer: Vec::new(), state: State::Partial }
     }
 
     /// Takes the next bytes of the stream and gives the lines that they complete. What is not
     /// asked for is kept for no one: ask until there is none.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Feed<'a> {
-        Feed {
-            lines: self,
-            rest: bytes,
-        }
+        Feed { lines: self, rest: bytes }
     }
 
     /// Bytes held of a line that is not complete.
     pub fn buffered(&self) -> usize {
-        if self.state == State::Partial {
-            self.buffer.len()
-        } else {
-            0
-        }
+        if self.state == State::Partial { self.buffer.len() } else { 0 }
     }
 
     /// Forgets the line that was handed out, and a large buffer with it.
@@ -88,19 +77,12 @@ pub struct Feed<'a> {
 
 impl Feed<'_> {
     /// The next line without its LF and a CR before it. Empty lines are passed over.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it lends, which Iterator cannot"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "it lends, which Iterator cannot")]
     pub fn next(&mut self) -> Option<Result<&[u8], TooLong>> {
         loop {
             self.lines.recycle();
             let Some(end) = newline(self.rest) else {
-                return if self.keep() {
-                    None
-                } else {
-                    Some(Err(TooLong))
-                };
+                return if self.keep() { None } else { Some(Err(TooLong)) };
             };
             let (piece, rest) = (&self.rest[..end], &self.rest[end + 1..]);
             self.rest = rest;
@@ -166,10 +148,7 @@ fn newline(bytes: &[u8]) -> Option<usize> {
         }
         at += 8;
     }
-    bytes[at..]
-        .iter()
-        .position(|&byte| byte == b'\n')
-        .map(|place| at + place)
+    bytes[at..].iter().position(|&byte| byte == b'\n').map(|place| at + place)
 }
 
 #[cfg(test)]
@@ -195,18 +174,9 @@ mod tests {
         let whole = split(9, &[stream]);
         let expected: [Result<&str, TooLong>; 4] =
             [Ok("{}"), Ok("abcdefgh"), Err(TooLong), Ok("x\ry")];
-        assert!(
-            whole
-                .iter()
-                .map(|l| l.as_deref().map_err(|e| *e))
-                .eq(expected)
-        );
+        assert!(whole.iter().map(|l| l.as_deref().map_err(|e| *e)).eq(expected));
         for cut in 0..stream.len() {
-            assert_eq!(
-                split(9, &[&stream[..cut], &stream[cut..]]),
-                whole,
-                "cut at {cut}"
-            );
+            assert_eq!(split(9, &[&stream[..cut], &stream[cut..]]), whole, "cut at {cut}");
         }
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         assert_eq!(split(9, &bytes), whole);
@@ -217,10 +187,7 @@ mod tests {
         assert_eq!(split(3, &[b"abc\r\n"]).len(), 1);
         assert_eq!(split(3, &[b"abc\r\n"]), [Ok(String::from("abc"))]);
         assert_eq!(split(3, &[b"abcd\n"]), [Err(TooLong)]);
-        assert_eq!(
-            split(3, &[b"ab", b"cd\nok\n"]),
-            [Err(TooLong), Ok(String::from("ok"))]
-        );
+        assert_eq!(split(3, &[b"ab", b"cd\nok\n"]), [Err(TooLong), Ok(String::from("ok"))]);
     }
 
     #[test]

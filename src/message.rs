@@ -93,30 +93,19 @@ impl<'a> Message<'a> {
             return Err(Malformed::Parse("the message is not UTF-8"));
         }
         if text.starts_with("\u{feff}".as_bytes()) {
-            return Err(Malformed::Parse(
-                "the message starts with a byte order mark",
-            ));
+            return Err(Malformed::Parse("the message starts with a byte order mark"));
         }
         let mut scanner = Scanner::new(text);
         if scanner.peek() != Some(b'{') {
-            scanner
-                .value()
-                .and_then(|_| scanner.end())
-                .map_err(Malformed::Parse)?;
+            scanner.value().and_then(|_| scanner.end()).map_err(Malformed::Parse)?;
             return Err(Malformed::Invalid("a message is a JSON object", None));
         }
         let (members, doubled) = Members::read(&mut scanner, text).map_err(Malformed::Parse)?;
-        let id = members
-            .id
-            .clone()
-            .map(|span| &text[span])
-            .filter(|id| names_a_call(id));
+        let id = members.id.clone().map(|span| &text[span]).filter(|id| names_a_call(id));
         if let Some(reason) = doubled {
             return Err(Malformed::Invalid(reason, None));
         }
-        let kind = members
-            .kind(text)
-            .map_err(|reason| Malformed::Invalid(reason, id))?;
+        let kind = members.kind(text).map_err(|reason| Malformed::Invalid(reason, id))?;
         Ok(Self {
             text,
             kind,
@@ -125,11 +114,7 @@ impl<'a> Message<'a> {
             method: members.method,
             params: members.params,
             payload: members.result.or(members.error),
-            token: if kind == Kind::Request {
-                members.wanted
-            } else {
-                members.told
-            },
+            token: if kind == Kind::Request { members.wanted } else { members.told },
             request_id: members.request_id,
         })
     }
@@ -151,8 +136,7 @@ impl<'a> Message<'a> {
 
     /// Whether its method is this one.
     pub fn calls(&self, method: &str) -> bool {
-        self.get(self.method.as_ref())
-            .is_some_and(|raw| json::spells(raw, method))
+        self.get(self.method.as_ref()).is_some_and(|raw| json::spells(raw, method))
     }
 
     /// Its params as they are spelled, if it has any.
@@ -210,10 +194,7 @@ impl<'a> Message<'a> {
         out.extend_from_slice(&text[at..]);
         if self.multiline {
             // In a JSON text a raw line break is white space, nothing else.
-            for byte in out[start..]
-                .iter_mut()
-                .filter(|b| matches!(b, b'\n' | b'\r'))
-            {
+            for byte in out[start..].iter_mut().filter(|b| matches!(b, b'\n' | b'\r')) {
                 *byte = b' ';
             }
         }
@@ -282,11 +263,7 @@ impl<'a> Members<'a> {
             count += 1;
             let key = scanner.key()?;
             let params = json::spells(key, "params");
-            let value = if params {
-                members.params(scanner, text)?
-            } else {
-                scanner.value()?
-            };
+            let value = if params { members.params(scanner, text)? } else { scanner.value()? };
             let known = members.slot(key);
             let doubled = match known {
                 Some(slot) => slot.replace(value).is_some(),
@@ -313,10 +290,7 @@ impl<'a> Members<'a> {
             ("result", &mut self.result),
             ("error", &mut self.error),
         ];
-        slots
-            .into_iter()
-            .find(|(name, _)| json::spells(key, name))
-            .map(|(_, slot)| slot)
+        slots.into_iter().find(|(name, _)| json::spells(key, name)).map(|(_, slot)| slot)
     }
 
     /// Whether an unknown member was met before, whatever its spelling.
@@ -363,11 +337,7 @@ impl<'a> Members<'a> {
         if self.id.clone().is_some_and(|id| !names_a_call(&text[id])) {
             return Err("an id is a string or a number");
         }
-        match (
-            starts(&self.method),
-            starts(&self.result),
-            starts(&self.error),
-        ) {
+        match (starts(&self.method), starts(&self.result), starts(&self.error)) {
             (Some(b'"'), None, None) => match starts(&self.params) {
                 None | Some(b'{' | b'[') if self.id.is_some() => Ok(Kind::Request),
                 None | Some(b'{' | b'[') => Ok(Kind::Notification),
@@ -416,11 +386,7 @@ mod tests {
             (r#""id":"x","error":{}"#, "error"),
             (r#""\u0069d":1,"m\u0065thod":"a""#, "request"),
         ] {
-            assert_eq!(
-                reason(&format!("{{\"jsonrpc\":\"2.0\",{rest}}}")),
-                ("ok", kind),
-                "{rest}"
-            );
+            assert_eq!(reason(&format!("{{\"jsonrpc\":\"2.0\",{rest}}}")), ("ok", kind), "{rest}");
         }
     }
 
@@ -443,37 +409,19 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":[],"method":"a"}"#, "invalid"),
             (r#"{"jsonrpc":"2.0","id":{},"result":1}"#, "invalid"),
             (r#"{"jsonrpc":"2.0","id":1,"method":1}"#, "invalid"),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"a","params":1}"#,
-                "invalid",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#,
-                "invalid",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#,
-                "invalid",
-            ),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":1}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#, "invalid"),
             (r#"{"jsonrpc":"2.0","id":1}"#, "invalid"),
             (r#"{"jsonrpc":"2.0","result":1}"#, "invalid"),
             (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, "invalid"),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"a"}"#,
-                "invalid",
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"a","x":1,"\u0078":2}"#,
-                "invalid",
-            ),
+            (r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"a"}"#, "invalid"),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"a","x":1,"\u0078":2}"#, "invalid"),
         ] {
             assert_eq!(reason(text).0, wanted, "{text}");
         }
         assert_eq!(
-            Message::parse(b"\"\xff\"")
-                .map(|m| m.kind())
-                .unwrap_err()
-                .reason(),
+            Message::parse(b"\"\xff\"").map(|m| m.kind()).unwrap_err().reason(),
             "the message is not UTF-8"
         );
     }
@@ -489,9 +437,7 @@ mod tests {
 
     fn spliced(text: &str, change: Splice<'_>) -> String {
         let mut out = Vec::new();
-        Message::parse(text.as_bytes())
-            .unwrap()
-            .splice(&change, &mut out);
+        Message::parse(text.as_bytes()).unwrap().splice(&change, &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -500,11 +446,7 @@ mod tests {
         let text = " {\r\n \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
                     \"_meta\":{\"progressToken\":\"t\"}},\t\"id\" : \"a\\u0062\",\n\
                     \"method\":\"m\",\"jsonrpc\":\"2.0\"}\n";
-        let change = Splice {
-            id: Some(b"41"),
-            token: Some(b"42"),
-            ..Splice::default()
-        };
+        let change = Splice { id: Some(b"41"), token: Some(b"42"), ..Splice::default() };
         assert_eq!(
             spliced(text, change),
             "{   \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
@@ -513,11 +455,7 @@ mod tests {
         let kept = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
         assert_eq!(spliced(kept, Splice::default()), kept);
         let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q","r":1}}"#;
-        let change = Splice {
-            request_id: Some(b"5"),
-            id: Some(b"no"),
-            ..Splice::default()
-        };
+        let change = Splice { request_id: Some(b"5"), id: Some(b"no"), ..Splice::default() };
         assert_eq!(spliced(cancel, change), cancel.replace("\"q\"", "5"));
     }
 
@@ -532,9 +470,6 @@ mod tests {
         assert!(batch(b"{}").is_none());
         assert!(matches!(batch(b"[]"), Some(Err(Malformed::Invalid(..)))));
         assert!(matches!(batch(b"[1"), Some(Err(Malformed::Parse(_)))));
-        assert_eq!(
-            batch(b" [ {} , [1] ] ").unwrap().unwrap(),
-            [&b"{}"[..], b"[1]"]
-        );
+        assert_eq!(batch(b" [ {} , [1] ] ").unwrap().unwrap(), [&b"{}"[..], b"[1]"]);
     }
 }

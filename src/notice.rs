@@ -182,34 +182,14 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SessionOpened {
-                pipe,
-                pid,
-                version,
-                start,
-            } => {
-                write!(
-                    f,
-                    "session {pipe} opened: pid {pid}, protocol {version}, start {start:.1?}"
-                )
+            Self::SessionOpened { pipe, pid, version, start } => {
+                write!(f, "session {pipe} opened: pid {pid}, protocol {version}, start {start:.1?}")
             }
-            Self::SessionEnded {
-                pipe,
-                pid,
-                cause,
-                lived,
-                calls,
-                dropped,
-            } => write!(
+            Self::SessionEnded { pipe, pid, cause, lived, calls, dropped } => write!(
                 f,
                 "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {calls} calls, {dropped} dropped"
             ),
-            Self::ChildExited {
-                pipe,
-                pid,
-                exit,
-                stderr,
-            } => {
+            Self::ChildExited { pipe, pid, exit, stderr } => {
                 write!(f, "server {pipe} gone: pid {pid}, {exit}")?;
                 if stderr.is_empty() {
                     return Ok(());
@@ -220,32 +200,20 @@ impl fmt::Display for Notice {
                 write!(f, "server {pipe} could not be started: {reason}")
             }
             Self::Stubborn { pipe, pid, signal } => {
-                write!(
-                    f,
-                    "server {pipe} (pid {pid}) did not leave, sending {signal}"
-                )
+                write!(f, "server {pipe} (pid {pid}) did not leave, sending {signal}")
             }
             Self::Dropping { pipe } => {
-                write!(
-                    f,
-                    "session {pipe}: nobody reads, dropping the oldest messages"
-                )
+                write!(f, "session {pipe}: nobody reads, dropping the oldest messages")
             }
             Self::Noise { pipe, reason, line } => {
                 write!(f, "server {pipe} wrote no MCP message ({reason}): {line}")
             }
             Self::Stalled { pipe } => {
-                write!(
-                    f,
-                    "session {pipe}: a reader took nothing for too long and was dropped"
-                )
+                write!(f, "session {pipe}: a reader took nothing for too long and was dropped")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { wait } => {
-                write!(
-                    f,
-                    "the server fails at every start, refusing new sessions for {wait:.0?}"
-                )
+                write!(f, "the server fails at every start, refusing new sessions for {wait:.0?}")
             }
             Self::Draining { sessions, calls } => {
                 write!(f, "draining: {sessions} sessions, {calls} calls in flight")

@@ -56,10 +56,7 @@ impl EventId {
             let plain = digits == "0" || digits.starts_with(|c: char| ('1'..='9').contains(&c));
             if plain { digits.parse().ok() } else { None }
         };
-        Some(Self {
-            stream: number(stream)?,
-            place: number(place)?,
-        })
+        Some(Self { stream: number(stream)?, place: number(place)? })
     }
 
     fn encode(self, out: &mut Vec<u8>) {
@@ -192,16 +189,8 @@ impl Decoder {
         let event = core::mem::take(&mut self.event);
         // Each data line added one LF; the last goes. No data line at all is no event.
         data.pop()?;
-        let event = if event.is_empty() {
-            String::from("message")
-        } else {
-            event
-        };
-        Some(Event {
-            event,
-            data,
-            id: self.id.clone(),
-        })
+        let event = if event.is_empty() { String::from("message") } else { event };
+        Some(Event { event, data, id: self.id.clone() })
     }
 }
 
@@ -217,18 +206,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let id = EventId {
-            stream: 3,
-            place: 17,
-        };
-        for data in [
-            "{}",
-            "",
-            "a\nb",
-            "\n",
-            "\r\n\r\nevent: evil\n\ndata: x",
-            "\u{2028}é",
-        ] {
+        let id = EventId { stream: 3, place: 17 };
+        for data in ["{}", "", "a\nb", "\n", "\r\n\r\nevent: evil\n\ndata: x", "\u{2028}é"] {
             let mut out = Vec::new();
             encode(Some(id), data.as_bytes(), &mut out);
             let events = decode(&out);
@@ -241,14 +220,7 @@ mod tests {
     #[test]
     fn a_priming_event_has_an_id_and_empty_data() {
         let mut out = Vec::new();
-        prime(
-            EventId {
-                stream: 0,
-                place: 1,
-            },
-            1000,
-            &mut out,
-        );
+        prime(EventId { stream: 0, place: 1 }, 1000, &mut out);
         assert_eq!(out, b"id: 0-1\nretry: 1000\ndata: \n\n");
         assert_eq!(decode(&out)[0].data, "");
         assert!(decode(COMMENT).is_empty());
@@ -280,14 +252,7 @@ mod tests {
         // WHATWG HTML, "Interpreting an event stream": field names, colons, spaces, ends.
         let events = decode(b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n");
         let seen: Vec<_> = events.iter().map(|e| (&*e.data, &*e.id)).collect();
-        assert_eq!(
-            seen,
-            [
-                ("first event", "1"),
-                ("second event", ""),
-                (" third event", "")
-            ]
-        );
+        assert_eq!(seen, [("first event", "1"), ("second event", ""), (" third event", "")]);
         let events = decode(b"data\n\ndata\ndata\n\ndata:");
         let seen: Vec<_> = events.iter().map(|e| &*e.data).collect();
         assert_eq!(seen, ["", "\n"]);
@@ -299,9 +264,6 @@ mod tests {
     #[test]
     fn an_event_over_the_limit_is_refused() {
         let mut decoder = Decoder::new(10);
-        assert_eq!(
-            decoder.feed(b"data: 123456789", &mut Vec::new()),
-            Err(TooLong)
-        );
+        assert_eq!(decoder.feed(b"data: 123456789", &mut Vec::new()), Err(TooLong));
     }
 }

@@ -137,12 +137,7 @@ impl Stream {
     /// A stream on which that many answers are to come.
     pub(crate) fn new(reply: Reply, pending: usize, batch: bool) -> Self {
         let held = batch.then(Vec::new);
-        Self {
-            reply: Some(reply),
-            pending,
-            held,
-            ..Self::default()
-        }
+        Self { reply: Some(reply), pending, held, ..Self::default() }
     }
 
     /// Whether a message that is no answer can go onto it now.
@@ -155,15 +150,11 @@ impl Stream {
 
     /// Whether somebody waits for it.
     pub(crate) fn is_alive(&self) -> bool {
-        self.reply
-            .as_ref()
-            .is_some_and(|reply| reply.phase != Phase::Over)
+        self.reply.as_ref().is_some_and(|reply| reply.phase != Phase::Over)
     }
 
     fn undecided(&self) -> bool {
-        self.reply
-            .as_ref()
-            .is_some_and(|reply| reply.phase == Phase::Undecided)
+        self.reply.as_ref().is_some_and(|reply| reply.phase == Phase::Undecided)
     }
 
     /// Whether nothing of it is left to send, to keep or to wait for.
@@ -185,8 +176,7 @@ impl Stream {
         if let Some(reply) = self.reply.as_mut().filter(|reply| reply.accept.sse) {
             let when = cx.now.after(wait);
             reply.promote = Some(when);
-            cx.timers
-                .set(&mut self.due, when, Wait::Stream(at.pipe, at.number));
+            cx.timers.set(&mut self.due, when, Wait::Stream(at.pipe, at.number));
         }
     }
 
@@ -203,10 +193,7 @@ impl Stream {
         cx.respond(exchange, origin.as_deref(), response);
         if at.primed {
             self.places += 1;
-            let id = EventId {
-                stream: at.number,
-                place: self.places,
-            };
+            let id = EventId { stream: at.number, place: self.places };
             let mut first = Vec::new();
             sse::prime(id, cx.config.retry.as_millis(), &mut first);
             self.resumable = true;
@@ -224,16 +211,9 @@ impl Stream {
         if at.number != STANDING {
             held.unread += bytes.len();
         }
-        let next = reply
-            .spoke
-            .after(cx.config.keep_alive)
-            .min(cx.now.after(cx.config.stall));
-        cx.timers
-            .no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
-        cx.push(Output::Send {
-            exchange: reply.exchange,
-            bytes,
-        });
+        let next = reply.spoke.after(cx.config.keep_alive).min(cx.now.after(cx.config.stall));
+        cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+        cx.push(Output::Send { exchange: reply.exchange, bytes });
     }
 
     /// Puts a message onto the stream, opening it if it was undecided.
@@ -244,14 +224,7 @@ impl Stream {
         self.places += 1;
         let place = self.places;
         let mut bytes = Vec::with_capacity(data.len() + 32);
-        sse::encode(
-            Some(EventId {
-                stream: at.number,
-                place,
-            }),
-            data,
-            &mut bytes,
-        );
+        sse::encode(Some(EventId { stream: at.number, place }), data, &mut bytes);
         self.resumable = true;
         let ready = self.events.back().is_none_or(|last| last.sent != Sent::No)
             && self.reply.as_ref().is_some_and(|reply| {
@@ -260,24 +233,13 @@ impl Stream {
             });
         if !ready {
             held.kept += bytes.len();
-            self.events.push_back(Event {
-                place,
-                bytes,
-                sent: Sent::No,
-            });
+            self.events.push_back(Event { place, bytes, sent: Sent::No });
             return;
         }
         if bytes.len() <= cx.config.replay {
-            let sent = self
-                .reply
-                .as_ref()
-                .map_or(Sent::Before, |reply| Sent::At(reply.given));
+            let sent = self.reply.as_ref().map_or(Sent::Before, |reply| Sent::At(reply.given));
             held.kept += bytes.len();
-            self.events.push_back(Event {
-                place,
-                bytes: bytes.clone(),
-                sent,
-            });
+            self.events.push_back(Event { place, bytes: bytes.clone(), sent });
         }
         self.send(bytes, at, held, cx);
     }
@@ -351,16 +313,10 @@ impl Stream {
 
     /// Ends the exchange's stream.
     pub(crate) fn finish(&mut self, at: At, cx: &mut Context) {
-        let Some(reply) = self
-            .reply
-            .as_ref()
-            .filter(|reply| reply.phase == Phase::Open)
-        else {
+        let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase == Phase::Open) else {
             return;
         };
-        cx.push(Output::Finish {
-            exchange: reply.exchange,
-        });
+        cx.push(Output::Finish { exchange: reply.exchange });
         self.over(at, cx);
     }
 
@@ -373,8 +329,7 @@ impl Stream {
     }
 
     fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
-        cx.timers
-            .clear(&mut self.due, Wait::Stream(at.pipe, at.number));
+        cx.timers.clear(&mut self.due, Wait::Stream(at.pipe, at.number));
         let reply = self.reply.take()?;
         cx.exchanges.remove(&reply.exchange);
         Some(reply)
@@ -399,14 +354,8 @@ impl Stream {
 
     /// Breaks the exchange off, if there is one.
     pub(crate) fn abort(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        if let Some(reply) = self
-            .reply
-            .as_ref()
-            .filter(|reply| reply.phase != Phase::Over)
-        {
-            cx.push(Output::Abort {
-                exchange: reply.exchange,
-            });
+        if let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase != Phase::Over) {
+            cx.push(Output::Abort { exchange: reply.exchange });
         }
         self.detach(at, held, cx);
     }
@@ -513,8 +462,7 @@ impl Stream {
             Phase::Over => None,
         };
         if let Some(next) = stall.into_iter().chain(speak).min() {
-            cx.timers
-                .set(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+            cx.timers.set(&mut self.due, next, Wait::Stream(at.pipe, at.number));
         }
     }
 
@@ -526,8 +474,6 @@ impl Stream {
 
 fn tell(response: &mut Response, session: Option<u128>) {
     if let Some(id) = session {
-        response
-            .fields
-            .push(("mcp-session-id", Cow::Owned(head::session_id(id))));
+        response.fields.push(("mcp-session-id", Cow::Owned(head::session_id(id))));
     }
 }

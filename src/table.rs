@@ -10,9 +10,7 @@ pub(crate) struct Table<T> {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self { entries: Vec::new() }
     }
 }
 
@@ -24,9 +22,7 @@ impl<T> Table<T> {
     }
 
     fn place(&self, number: u64) -> Option<usize> {
-        self.entries
-            .binary_search_by_key(&number, |(number, _)| *number)
-            .ok()
+        self.entries.binary_search_by_key(&number, |(number, _)| *number).ok()
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<&T> {

@@ -134,10 +134,7 @@ mod tests {
         timers.no_later(&mut deadline, at(9), wait);
         assert_eq!(timers.next(), Some(at(5)));
         timers.no_later(&mut deadline, at(3), wait);
-        assert_eq!(
-            (timers.due(at(2)), timers.due(at(3)), timers.next()),
-            (None, Some(wait), None)
-        );
+        assert_eq!((timers.due(at(2)), timers.due(at(3)), timers.next()), (None, Some(wait), None));
         deadline.spend();
         timers.set(&mut deadline, at(7), wait);
         timers.clear(&mut deadline, wait);

@@ -15,26 +15,10 @@ pub(crate) struct Version {
 /// Oldest first. 2024-11-05 has no Streamable HTTP; a session that negotiates it is served like
 /// one of 2025-03-26 without batches.
 const TABLE: [Version; 4] = [
-    Version {
-        name: "2024-11-05",
-        batch: false,
-        primed: false,
-    },
-    Version {
-        name: "2025-03-26",
-        batch: true,
-        primed: false,
-    },
-    Version {
-        name: "2025-06-18",
-        batch: false,
-        primed: false,
-    },
-    Version {
-        name: "2025-11-25",
-        batch: false,
-        primed: true,
-    },
+    Version { name: "2024-11-05", batch: false, primed: false },
+    Version { name: "2025-03-26", batch: true, primed: false },
+    Version { name: "2025-06-18", batch: false, primed: false },
+    Version { name: "2025-11-25", batch: false, primed: true },
 ];
 
 impl Version {

@@ -1,0 +1,197 @@
+//! What requests ask for, and of which session.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Bridge;
+use crate::child::Child;
+use crate::fault::Fault;
+use crate::head::{self, Admitted, Asks, Head};
+use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::message::{self, Kind, Malformed, Message};
+use crate::notice::Cause;
+use crate::session::Session;
+
+impl Bridge {
+    pub(super) fn request(
+        &mut self,
+        exchange: Exchange,
+        head: &Head<'_>,
+        body: &[u8],
+        random: [u8; 16],
+    ) {
+        let admitted = match head::admit(head, &self.cx.config) {
+            Ok(admitted) => admitted,
+            Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
+        };
+        let result = match admitted.asks {
+            Asks::Health => {
+                let response = self.health();
+                self.cx.respond(exchange, None, response);
+                Ok(())
+            }
+            Asks::Options => {
+                let response = head::options(admitted.origin);
+                self.cx.push(Output::Respond { exchange, response });
+                Ok(())
+            }
+            Asks::Post => return self.post(exchange, &admitted, body, random),
+            Asks::Get => self.get(exchange, &admitted),
+            Asks::Delete => self.delete(exchange, &admitted),
+        };
+        if let Err(fault) = result {
+            self.cx.refuse(exchange, admitted.origin, &fault, None);
+        }
+    }
+
+    fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
+        let batch = message::batch(body);
+        let texts = match &batch {
+            None => Ok(vec![body]),
+            Some(Ok(texts)) if texts.len() > self.cx.config.calls => {
+                let fault = Fault::BatchTooLong(self.cx.config.calls);
+                return self.cx.refuse(exchange, head.origin, &fault, None);
+            }
+            Some(texts) => texts.clone(),
+        };
+        let messages = texts
+            .and_then(|texts| texts.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>());
+        let messages = match messages {
+            Ok(messages) => messages,
+            Err(malformed) => {
+                let id = match malformed {
+                    Malformed::Invalid(_, id) if batch.is_none() => id,
+                    _ => None,
+                };
+                let fault = Fault::from(&malformed);
+                return self.cx.refuse(exchange, head.origin, &fault, id);
+            }
+        };
+        // The id goes back only to a request: a response's id is the child's.
+        let id = match &messages[..] {
+            [one] if batch.is_none() && one.kind() == Kind::Request => one.id(),
+            _ => None,
+        };
+        if let Err(fault) = self.deliver(exchange, head, &messages, batch.is_some(), random) {
+            self.cx.refuse(exchange, head.origin, &fault, id);
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        messages: &[Message<'_>],
+        batch: bool,
+        random: [u8; 16],
+    ) -> Result<(), Fault> {
+        let opens = |m: &Message<'_>| m.kind() == Kind::Request && m.calls("initialize");
+        if head.session.is_none() && messages.iter().any(opens) {
+            return match messages {
+                [initialize] if !batch => self.initialize(exchange, head, initialize, random),
+                _ => Err(Fault::BatchedInitialize),
+            };
+        }
+        let pipe = self.find(head)?;
+        let draining = self.draining && messages.iter().any(|m| m.kind() == Kind::Request);
+        let (Some(session), Some(child)) =
+            (self.sessions.get_mut(&pipe), self.children.get_mut(&pipe))
+        else {
+            return Err(Fault::SessionUnknown);
+        };
+        session.check(head, self.cx.now)?;
+        if draining {
+            return Err(Fault::Draining);
+        }
+        session.post(messages, batch, exchange, head, child, &mut self.cx)
+    }
+
+    fn find(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+        let text = head.session.ok_or(Fault::SessionMissing)?;
+        let id = head::parse_session_id(text).ok_or(Fault::SessionUnknown)?;
+        self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)
+    }
+
+    fn initialize(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        request: &Message<'_>,
+        random: [u8; 16],
+    ) -> Result<(), Fault> {
+        if head.accept.nothing() {
+            return Err(Fault::NotAcceptable);
+        }
+        if self.draining {
+            return Err(Fault::Draining);
+        }
+        if self.closed_until > self.cx.now {
+            let wait = self.closed_until.since(self.cx.now);
+            return Err(Fault::Breaker(wait.as_secs() + 1));
+        }
+        let limit = self.cx.config.sessions;
+        let id = u128::from_be_bytes(random);
+        let taken = self.ids.contains_key(&id);
+        if taken || self.sessions.len() >= limit || self.children.len() >= limit.saturating_mul(2) {
+            return Err(Fault::Sessions(limit));
+        }
+        self.last_pipe += 1;
+        let pipe = Pipe(self.last_pipe);
+        let mut child = Child::new(pipe, self.cx.config.message);
+        let mut session = Session::new(pipe, id, self.cx.now);
+        session.initialize(request, exchange, head, &mut child, &mut self.cx);
+        self.sessions.insert(pipe, session);
+        self.children.insert(pipe, child);
+        self.queue.push_back(pipe);
+        Ok(())
+    }
+
+    fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
+        let pipe = self.find(head)?;
+        let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
+        session.check(head, self.cx.now)?;
+        session.listen(exchange, head, &mut self.cx)
+    }
+
+    fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
+        let pipe = self.find(head)?;
+        let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
+        session.check(head, self.cx.now)?;
+        self.cx.respond(exchange, head.origin, head::empty(200));
+        self.end(pipe, Cause::Deleted, None);
+        Ok(())
+    }
+
+    fn health(&self) -> Response {
+        let (status, word) = if self.draining {
+            (503, "draining")
+        } else if self.closed_until > self.cx.now {
+            (503, "the server fails at start")
+        } else {
+            (200, "ok")
+        };
+        let sessions = self.sessions.len();
+        let body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}}}\n");
+        let fields = vec![
+            ("content-type", Cow::Borrowed("application/json")),
+            ("cache-control", Cow::Borrowed("no-store")),
+        ];
+        Response { status, fields, body: Body::Whole(body.into_bytes()) }
+    }
+
+    pub(super) fn lost(&mut self, exchange: Exchange) {
+        let Some((pipe, number)) = self.carried(exchange) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&pipe) else {
+            return;
+        };
+        session.lost(number, &mut self.cx);
+        if !session.is_open() {
+            // Nobody will ever know the session's id.
+            self.end(pipe, Cause::ClientLeft, None);
+        }
+    }
+}

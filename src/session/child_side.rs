@@ -1,0 +1,222 @@
+//! What the child writes: answers to their calls, progress to its call, everything else to
+//! exactly one stream.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Session;
+use crate::child::{self, Child};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::json;
+use crate::message::{Kind, Malformed, Message, Splice};
+use crate::notice::{Cause, Notice};
+use crate::stream::{At, STANDING, Stream};
+use crate::time::Wait;
+use crate::version::Version;
+
+/// How much of a line that is no message an operator gets to see, in bytes.
+const NOISE_SHOWN: usize = 200;
+
+impl Session {
+    /// One line of the child. The cause, if the session ends by it.
+    pub(crate) fn line(
+        &mut self,
+        line: &[u8],
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        match crate::message::batch(text) {
+            None => self.text(text, child, cx),
+            Some(Ok(texts)) => {
+                let mut cause = None;
+                for text in texts {
+                    let ended = self.text(text, child, cx);
+                    cause = cause.or(ended);
+                }
+                cause
+            }
+            Some(Err(malformed)) => {
+                self.noise(text, &malformed, child, cx);
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, text: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        let message = match Message::parse(text) {
+            Ok(message) => message,
+            Err(malformed) => {
+                self.noise(text, &malformed, child, cx);
+                return None;
+            }
+        };
+        match message.kind() {
+            Kind::Result | Kind::Error => return self.response(&message, child, cx),
+            Kind::Notification if message.calls("notifications/progress") => {
+                self.progress(&message, child, cx);
+            }
+            Kind::Request | Kind::Notification => {
+                let mut data = Vec::new();
+                message.splice(&Splice::default(), &mut data);
+                let number = self.route(&message, child);
+                self.put(number, &data, cx);
+            }
+        }
+        None
+    }
+
+    /// The answer to a call.
+    fn response(
+        &mut self,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let id = message.id().and_then(child::own_id);
+        let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
+            // It was cancelled, timed out, or never asked.
+            self.held.dropped += 1;
+            cx.stats.dropped += 1;
+            return None;
+        };
+        let mut data = Vec::new();
+        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
+        if !self.is_open() {
+            return self.opened(message, call.stream, data, child, cx);
+        }
+        self.answer(call.stream, data, cx);
+        None
+    }
+
+    /// The answer to `initialize`: the session is open, or was declined.
+    fn opened(
+        &mut self,
+        message: &Message<'_>,
+        number: u64,
+        data: Vec<u8>,
+        child: &Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        let chosen = message.payload().filter(|_| message.kind() == Kind::Result).map(|result| {
+            json::member(result, &(0..result.len()), "protocolVersion")
+                .and_then(|span| json::decoded(&result[span]).map(|version| version.to_string()))
+                .unwrap_or_default()
+        });
+        let Some(chosen) = chosen else {
+            self.answer(number, data, cx);
+            return Some(Cause::Declined);
+        };
+        self.version = Version::chosen(&chosen);
+        // A child that names no version has still opened the session.
+        self.chosen = if chosen.is_empty() { String::from("?") } else { chosen };
+        let tells = Some(self.id);
+        self.with(number, cx, |stream, at, held, cx| {
+            stream.answer(data, At { tells, ..at }, held, cx);
+        });
+        self.contact = cx.now;
+        self.wait_idle(cx);
+        cx.stats.opened += 1;
+        cx.notice(Notice::SessionOpened {
+            pipe: self.pipe,
+            pid: child.pid,
+            version: self.chosen.chars().take(40).collect(),
+            start: cx.now.since(self.began),
+        });
+        None
+    }
+
+    pub(super) fn answer(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.answer(data, at, held, cx));
+        self.contact = cx.now;
+        self.tidy(number, cx);
+    }
+
+    /// Progress goes onto the stream of its call, with the token that its caller chose.
+    fn progress(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+        let id = message.token().and_then(child::own_id);
+        let call = id.and_then(|id| child.calls.get(id));
+        let token = match call {
+            Some(call) => call.token.as_deref(),
+            None => id.and_then(|id| child.task_token(id)),
+        };
+        let standing = self.streams.get(STANDING).filter(|stream| stream.carries());
+        let number = match call {
+            Some(call) if self.carries(call.stream) => Some(call.stream),
+            // Who takes only JSON, or left without an event id, can still listen.
+            _ => standing.map(|_| STANDING),
+        };
+        let (Some(token), Some(number)) = (token, number) else {
+            self.held.dropped += 1;
+            cx.stats.dropped += 1;
+            return;
+        };
+        let mut data = Vec::new();
+        message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
+        self.put(number, &data, cx);
+    }
+
+    fn carries(&self, number: u64) -> bool {
+        self.streams.get(number).is_some_and(Stream::carries)
+    }
+
+    /// Where a message goes that names no call: the wire does not tell, so this is a rule.
+    fn route(&self, message: &Message<'_>, child: &Child) -> u64 {
+        let method = message.method().unwrap_or_default();
+        let listening = self.carries(STANDING);
+        if listening
+            && (method.ends_with("/list_changed") || method == "notifications/resources/updated")
+        {
+            return STANDING;
+        }
+        let latest = child.calls.last().map(|(_, call)| call.stream);
+        let latest = latest.filter(|number| self.carries(*number));
+        match latest {
+            Some(number) if child.calls.len() == 1 || !listening => number,
+            _ => STANDING,
+        }
+    }
+
+    /// Puts a message onto a stream.
+    fn put(&mut self, number: u64, data: &[u8], cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.event(data, at, held, cx));
+        self.tidy(number, cx);
+    }
+
+    /// A line that is no message. If it is an answer all the same, its call ends in an error.
+    fn noise(
+        &mut self,
+        text: &[u8],
+        malformed: &Malformed<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        if !core::mem::replace(&mut self.told_noise, true) {
+            let shown = &text[..text.len().min(NOISE_SHOWN)];
+            cx.notice(Notice::Noise {
+                pipe: self.pipe,
+                reason: malformed.reason(),
+                line: String::from_utf8_lossy(shown).into_owned(),
+            });
+        }
+        let text = String::from_utf8_lossy(text);
+        let Some(id) = answers(text.as_bytes()) else {
+            return;
+        };
+        let fault = Fault::Garbled(malformed.reason());
+        if self.is_open() {
+            self.fail(id, &fault, child, cx);
+        }
+    }
+}
+
+/// The call that a text answers although it is no message.
+fn answers(text: &[u8]) -> Option<u64> {
+    let whole = 0..text.len();
+    if json::member(text, &whole, "method").is_some() {
+        return None;
+    }
+    json::member(text, &whole, "id").and_then(|id| child::own_id(&text[id]))
+}
