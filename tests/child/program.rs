@@ -9,10 +9,7 @@
 //!
 //! Any other request is answered with its own line as it was read, so that a test sees each byte.
 //! Whatever it is told, it ends after [`LIFETIME`]: a test that fails leaves nothing behind.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a step that can't be done is the test's mistake"
-)]
+#![allow(clippy::unwrap_used, reason = "a step that can't be done is the test's mistake")]
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Write};
@@ -108,15 +105,8 @@ impl Script {
             "fill" => fill(&mut io::stdout(), number),
             // The result of the call.
             "answer" => {
-                let text = if text == "$ANSWER" {
-                    &self.answer
-                } else {
-                    text
-                };
-                result(
-                    &self.id,
-                    &json!({"content": [{"type": "text", "text": text}]}),
-                );
+                let text = if text == "$ANSWER" { &self.answer } else { text };
+                result(&self.id, &json!({"content": [{"type": "text", "text": text}]}));
             }
             // A request to the client; goes on when it is answered. `$ANSWER` is its answer.
             "ask" => {
@@ -139,8 +129,7 @@ impl Script {
     }
 
     fn filled(&self, text: &str) -> String {
-        text.replace("$ID", &self.id.to_string())
-            .replace("$TOKEN", &self.token.to_string())
+        text.replace("$ID", &self.id.to_string()).replace("$TOKEN", &self.token.to_string())
     }
 
     fn repeat(&self, argument: &Value) {
@@ -152,26 +141,16 @@ impl Script {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16))
-        .map(|digit| digit as u8)
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect()
+    let digits: Vec<u8> =
+        text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
 fn fill(to: &mut impl Write, mut bytes: u64) {
     let block = [b'x'; 65536];
     while bytes > 0 {
         let some = bytes.min(block.len() as u64);
-        if to
-            .write_all(&block[..some as usize])
-            .and_then(|()| to.flush())
-            .is_err()
-        {
+        if to.write_all(&block[..some as usize]).and_then(|()| to.flush()).is_err() {
             exit(98);
         }
         bytes -= some;
@@ -181,11 +160,7 @@ fn fill(to: &mut impl Write, mut bytes: u64) {
 /// Writes to standard output; a reader that is gone ends the program as it does most.
 fn out(bytes: &[u8]) {
     let mut stdout = io::stdout().lock();
-    if stdout
-        .write_all(bytes)
-        .and_then(|()| stdout.flush())
-        .is_err()
-    {
+    if stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err() {
         exit(98);
     }
 }
@@ -202,27 +177,12 @@ fn report(name: &str, seen: &Seen) -> Value {
             let listed = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
             let mut paths: Vec<_> = listed.map(|entry| entry.path()).collect();
             paths.retain(|path| std::fs::read_link(path).is_ok());
-            paths
-                .iter()
-                .filter_map(|path| path.file_name()?.to_str())
-                .collect()
+            paths.iter().filter_map(|path| path.file_name()?.to_str()).collect()
         }
-        "env" => std::env::vars()
-            .map(|(name, value)| json!([name, value]))
-            .collect(),
-        "cwd" => std::env::current_dir()
-            .unwrap()
-            .display()
-            .to_string()
-            .into(),
+        "env" => std::env::vars().map(|(name, value)| json!([name, value])).collect(),
+        "cwd" => std::env::current_dir().unwrap().display().to_string().into(),
         "pid" => json!(std::process::id()),
-        "seen" => seen
-            .lines
-            .lock()
-            .unwrap()
-            .iter()
-            .map(String::as_str)
-            .collect(),
+        "seen" => seen.lines.lock().unwrap().iter().map(String::as_str).collect(),
         _ => Value::Null,
     }
 }

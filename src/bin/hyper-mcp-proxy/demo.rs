@@ -69,10 +69,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.shrink_to(KEEP);
     let read = input.take(LINE).read_until(b'\n', line)?;
     if read as u64 == LINE && !line.ends_with(b"\n") {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a line over the limit",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line over the limit"));
     }
     Ok(read > 0)
 }
@@ -85,10 +82,7 @@ fn receive(link: &Arc<Link>, message: &Value) {
         None if message.get("result").is_some() || message.get("error").is_some() => {
             link.answered(message);
         }
-        None => link.refuse(
-            id,
-            &(INVALID_REQUEST, String::from("a request names its method")),
-        ),
+        None => link.refuse(id, &(INVALID_REQUEST, String::from("a request names its method"))),
         Some(method) if id.is_null() => {
             if method == "notifications/cancelled" {
                 link.cancelled(&params["requestId"]);
@@ -125,10 +119,7 @@ fn request(link: &Arc<Link>, id: &Value, method: &str, params: &Value) -> Outcom
 fn initialize(link: &Link, params: &Value) -> String {
     link.state().capabilities = params["capabilities"].clone();
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
-    let version = VERSIONS
-        .iter()
-        .find(|known| **known == asked)
-        .unwrap_or(&VERSIONS[3]);
+    let version = VERSIONS.iter().find(|known| **known == asked).unwrap_or(&VERSIONS[3]);
     format!(
         r#"{{"protocolVersion":"{version}","capabilities":{{"completions":{{}},"logging":{{}},"prompts":{{}},"resources":{{"subscribe":true}},"tools":{{"listChanged":true}}}},"serverInfo":{{"name":"hyper-mcp-proxy-demo","title":"Demo of hyper-mcp-proxy","version":"{}"}},"instructions":{}}}"#,
         env!("CARGO_PKG_VERSION"),

@@ -44,15 +44,11 @@ pub(super) fn read(uri: &Value) -> Result<String, Fault> {
         },
     };
     let text = quote(&text);
-    Ok(format!(
-        r#"{{"contents":[{{"uri":{uri},"mimeType":"text/plain","text":{text}}}]}}"#
-    ))
+    Ok(format!(r#"{{"contents":[{{"uri":{uri},"mimeType":"text/plain","text":{text}}}]}}"#))
 }
 
 fn time_of_day() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, day) = (now.as_secs(), 24 * 60 * 60);
     let (minutes, second) = (seconds % day / 60, seconds % 60);
     format!("{:02}:{:02}:{second:02} UTC", minutes / 60, minutes % 60)
@@ -133,17 +129,10 @@ pub(super) fn complete(params: &Value) -> Result<String, Fault> {
         (Some("ref/resource"), Some("name")) if of["uri"] == "demo://greeting/{name}" => NAMES,
         _ => return Err((INVALID_PARAMS, String::from("nothing to complete there"))),
     };
-    let typed = argument["value"]
-        .as_str()
-        .unwrap_or_default()
-        .to_lowercase();
-    let fits = known
-        .iter()
-        .filter(|word| word.to_lowercase().starts_with(&typed));
+    let typed = argument["value"].as_str().unwrap_or_default().to_lowercase();
+    let fits = known.iter().filter(|word| word.to_lowercase().starts_with(&typed));
     let values: Vec<String> = fits.map(|word| quote(word)).collect();
     let total = values.len();
     let values = values.join(",");
-    Ok(format!(
-        r#"{{"completion":{{"values":[{values}],"total":{total},"hasMore":false}}}}"#
-    ))
+    Ok(format!(r#"{{"completion":{{"values":[{values}],"total":{total},"hasMore":false}}}}"#))
 }

@@ -11,16 +11,8 @@ use serde_json::Value;
 use super::Fault;
 
 /// Log levels of RFC 5424 as MCP spells them, the least important first.
-pub(super) const LEVELS: [&str; 8] = [
-    "debug",
-    "info",
-    "notice",
-    "warning",
-    "error",
-    "critical",
-    "alert",
-    "emergency",
-];
+pub(super) const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 
 /// How long the demo waits for the client's user: five minutes for somebody to type.
 const ANSWER: Duration = Duration::from_secs(300);
@@ -55,11 +47,7 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(output: Box<dyn Write + Send>) -> Self {
         let state = Mutex::default();
-        Self {
-            output: Mutex::new(output),
-            state,
-            changed: Condvar::new(),
-        }
+        Self { output: Mutex::new(output), state, changed: Condvar::new() }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -70,15 +58,11 @@ impl Link {
         line.push('\n');
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
         // A client that does not read any more ends the input too, and with it the program.
-        let _ = output
-            .write_all(line.as_bytes())
-            .and_then(|()| output.flush());
+        let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
     }
 
     pub(super) fn answer(&self, id: &Value, result: &str) {
-        self.send(format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#
-        ));
+        self.send(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#));
     }
 
     pub(super) fn refuse(&self, id: &Value, (code, message): &Fault) {
@@ -136,11 +120,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(link: &Arc<Link>, id: &Value, params: &Value) -> Self {
         let token = params["_meta"]["progressToken"].clone();
-        Self {
-            link: Arc::clone(link),
-            id: id.clone(),
-            token,
-        }
+        Self { link: Arc::clone(link), id: id.clone(), token }
     }
 
     /// Enters the call among those that can be cancelled; false if there are `most` already.
@@ -164,9 +144,7 @@ impl Call {
     /// Waits so long; false at once when the call is cancelled.
     pub(super) fn pause(&self, time: Duration) -> bool {
         let id = self.id.to_string();
-        !self
-            .link
-            .wait(time, |state| state.calls.get(&id) == Some(&true))
+        !self.link.wait(time, |state| state.calls.get(&id) == Some(&true))
     }
 
     /// Tells how far the call is, if the caller asked to hear it.
@@ -194,8 +172,7 @@ impl Call {
         });
         let answer = self.link.state().answers.remove(&ask).flatten();
         if answer.is_none() {
-            self.link
-                .notify("cancelled", &format!(r#"{{"requestId":{ask}}}"#));
+            self.link.notify("cancelled", &format!(r#"{{"requestId":{ask}}}"#));
         }
         answer
     }

@@ -28,11 +28,7 @@ const EXTRA: &str =
     r#"{"name":"extra","description":"Is there now and then.","inputSchema":{"type":"object"}}"#;
 
 pub(super) fn list(link: &Link) -> String {
-    let (comma, extra) = if link.state().extra {
-        (",\n", EXTRA)
-    } else {
-        ("", "")
-    };
+    let (comma, extra) = if link.state().extra { (",\n", EXTRA) } else { ("", "") };
     format!(r#"{{"tools":[{TOOLS}{comma}{extra}]}}"#).replace('\n', "")
 }
 
@@ -64,32 +60,21 @@ pub(super) fn call(call: Call, params: &Value) -> Outcome {
 
 /// The result of a tool that worked.
 fn text(text: &str) -> String {
-    format!(
-        r#"{{"content":[{{"type":"text","text":{}}}]}}"#,
-        quote(text)
-    )
+    format!(r#"{{"content":[{{"type":"text","text":{}}}]}}"#, quote(text))
 }
 
 /// The result of a tool that did not.
 fn wrong(text: &str) -> String {
-    format!(
-        r#"{{"content":[{{"type":"text","text":{}}}],"isError":true}}"#,
-        quote(text)
-    )
+    format!(r#"{{"content":[{{"type":"text","text":{}}}],"isError":true}}"#, quote(text))
 }
 
 fn echo(given: &Value) -> String {
-    given["text"]
-        .as_str()
-        .map_or_else(|| wrong("`text` must be a string."), text)
+    given["text"].as_str().map_or_else(|| wrong("`text` must be a string."), text)
 }
 
 fn add(given: &Value) -> String {
     let (a, b) = (&given["a"], &given["b"]);
-    let whole = a
-        .as_i64()
-        .zip(b.as_i64())
-        .and_then(|(a, b)| a.checked_add(b));
+    let whole = a.as_i64().zip(b.as_i64()).and_then(|(a, b)| a.checked_add(b));
     let sum = whole.map(|sum| sum.to_string());
     let float = || a.as_f64().zip(b.as_f64()).map(|(a, b)| (a + b).to_string());
     match sum.or_else(float) {
@@ -105,10 +90,7 @@ fn log(call: &Call, given: &Value) -> String {
     };
     let least = call.link.state().level;
     if level < least {
-        return text(&format!(
-            "Not sent: the client asked for {} and above.",
-            LEVELS[least]
-        ));
+        return text(&format!("Not sent: the client asked for {} and above.", LEVELS[least]));
     }
     let message = quote(given["message"].as_str().unwrap_or_default());
     let params = format!(r#"{{"level":"{name}","logger":"demo","data":{message}}}"#);
@@ -123,11 +105,7 @@ fn toggle(call: &Call) -> String {
         state.extra
     };
     call.link.notify("tools/list_changed", "{}");
-    text(if extra {
-        "The tool `extra` is there now."
-    } else {
-        "The tool `extra` is gone."
-    })
+    text(if extra { "The tool `extra` is there now." } else { "The tool `extra` is gone." })
 }
 
 fn progress(call: &Call, given: &Value) -> String {
@@ -168,9 +146,7 @@ fn ask(call: &Call, given: &Value) -> String {
         other => return wrong(&format!("Nobody can be asked for {other:?}.")),
     };
     if call.link.state().capabilities.get(what).is_none() {
-        return wrong(&format!(
-            "The client did not declare the capability {what}."
-        ));
+        return wrong(&format!("The client did not declare the capability {what}."));
     }
     match call.ask(method, &params) {
         None => wrong("No answer came."),
@@ -188,15 +164,10 @@ fn said(result: &Value) -> String {
         Some(text) => String::from(text),
         None => match result["roots"].as_array() {
             Some(roots) => {
-                let uris: Vec<_> = roots
-                    .iter()
-                    .filter_map(|root| root["uri"].as_str())
-                    .collect();
+                let uris: Vec<_> = roots.iter().filter_map(|root| root["uri"].as_str()).collect();
                 uris.join(", ")
             }
-            None => result["action"]
-                .as_str()
-                .map_or_else(|| result.to_string(), String::from),
+            None => result["action"].as_str().map_or_else(|| result.to_string(), String::from),
         },
     }
 }

@@ -1,0 +1,58 @@
+//! Many sessions, opened, used and ended in every way, leave the program as it was before.
+
+use serde_json::json;
+
+use crate::support::http::PATIENCE;
+use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, initialize, script};
+use crate::support::process;
+use crate::support::proxy::{CHILD, Proxy};
+
+/// How many sessions; a thousand where there is time (`CYCLES=1000`).
+fn cycles() -> usize {
+    std::env::var("CYCLES").map_or(100, |cycles| cycles.parse().unwrap())
+}
+
+fn one(proxy: &Proxy, n: usize) {
+    if n % 7 == 6 {
+        // Its client leaves before the session is open.
+        let mut conn = proxy.connect();
+        conn.request("POST /mcp", &[BOTH, JSON], initialize(QUIET).as_bytes());
+        return;
+    }
+    let session = Session::open_at(proxy, if n.is_multiple_of(2) { QUIET } else { PRIMED });
+    assert_eq!(session.script("1", json!([{"answer": "a"}])).text(), "a");
+    match n % 7 {
+        0 | 1 => assert!(session.delete().status() < 300),
+        2 => drop(session.script("2", json!([{"exit": n % 256}]))),
+        3 => drop(session.script("3", json!([{"spawn": "sleep 60"}, {"exec": "kill -9 $$"}]))),
+        4 => {
+            // Ended in the middle of a call and with a listener.
+            let _call = session.post(&script("4", "", &json!([{"sleep": 60_000}])));
+            let _listener = session.listen();
+            assert!(session.delete().status() < 300);
+        }
+        // Left to idle away, with a stream cut off.
+        _ => drop(session.listen()),
+    }
+}
+
+#[test]
+fn sessions_leave_nothing_behind() {
+    let proxy = Proxy::start(&["--session-keep-alive", "1"], &[CHILD]);
+    let cycles = cycles();
+    let warm_up = cycles.min(100) / 2;
+    let mut before = None;
+    for n in 0..cycles + warm_up {
+        if n == warm_up {
+            proxy.childless(PATIENCE);
+            before = Some(process::usage(proxy.pid()));
+        }
+        one(&proxy, n);
+    }
+    proxy.childless(PATIENCE);
+    let (fds, threads, memory) = before.unwrap();
+    let after = process::usage(proxy.pid());
+    assert_eq!((after.0, after.1), (fds, threads), "descriptors, threads");
+    assert!(after.2 <= memory + 1024, "from {memory} KiB to {} KiB", after.2);
+    assert!(!proxy.log().contains("panicked"), "{}", proxy.log());
+}

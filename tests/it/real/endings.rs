@@ -1,0 +1,280 @@
+//! How sessions end, and that nothing of them stays: no process, no session id that works.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::http::{Events, PATIENCE, Reply};
+use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, script};
+use crate::support::process::{self, group, until};
+use crate::support::proxy::{CHILD, Proxy};
+
+fn open(proxy: &Proxy) -> Reply {
+    proxy.exchange("POST /mcp", &[BOTH, JSON], &initialize(QUIET))
+}
+
+/// The session is gone, and another can be opened.
+#[track_caller]
+fn is_over(session: &Session<'_>) {
+    let reply = session.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).reply();
+    assert_eq!(reply.status(), 404, "{reply:?}");
+    assert!(reply.json()["error"]["message"].is_string());
+    let again = Session::open(session.proxy);
+    assert_eq!(again.script("1", json!([{"answer": "again"}])).text(), "again");
+    assert!(again.delete().status() < 300);
+}
+
+#[test]
+fn a_child_that_dies_in_a_call_fails_it_with_its_exit_status() {
+    let proxy = Proxy::child(&[]);
+    for (end, words) in [
+        (json!({"exit": 0}), "exit code 0"),
+        (json!({"exit": 42}), "exit code 42"),
+        (json!({"exit": 255}), "exit code 255"),
+        (json!({"exec": "kill -9 $$"}), "signal 9"),
+        (json!({"exec": "kill -15 $$"}), "signal 15"),
+    ] {
+        let session = Session::open(&proxy);
+        let other = session.post(&script("\"o\"", "", &json!([{"sleep": 60_000}])));
+        let mut standing = session.listen();
+        let start = Instant::now();
+        let answer = session.script("\"d\"", json!([{"stderr": "oh no\n"}, {"sleep": 50}, end]));
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        let error = answer.last();
+        assert_eq!(error["id"], "d");
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{message}");
+        let other = Answer::read(other).last();
+        assert_eq!(other["id"], "o");
+        assert!(other["error"]["message"].as_str().unwrap().contains(words), "{other}");
+        assert_eq!(standing.next(), None);
+        is_over(&session);
+        proxy.childless(PATIENCE);
+        assert_eq!(proxy.log().matches(&format!("ended: server ended with {words}")).count(), 1);
+    }
+}
+
+#[test]
+fn a_stream_that_has_begun_ends_with_the_error_too() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let note = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n";
+    let steps = json!([{"write": note}, {"sleep": 50}, {"exit": 7}]);
+    let mut stream = Events::read(session.post(&script("1", "", &steps)));
+    assert_eq!(stream.message()["method"], "notifications/x");
+    assert!(stream.message()["error"]["message"].as_str().unwrap().contains("exit code 7"));
+    assert_eq!(stream.next(), None);
+}
+
+#[test]
+fn a_child_that_fails_before_initialize_gives_a_5xx_and_no_session() {
+    for (options, words) in [
+        (["--start", r#"[{"stderr": "no key\n"}, {"exit": 3}]"#], "exit code 3"),
+        (["--start", r#"[{"exec": "kill -6 $$"}]"#], "signal 6"),
+        (["--initialize", r#"[{"exit": 4}]"#], "exit code 4"),
+        (["--initialize", r#"[{"exec": "exec 1>&-; sleep 60"}]"#], "standard output"),
+    ] {
+        let proxy = Proxy::child(&options);
+        let start = Instant::now();
+        let reply = open(&proxy);
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!((500..600).contains(&reply.status()), "{reply:?}");
+        assert_eq!(reply.head.field("mcp-session-id"), None);
+        assert_eq!(reply.json()["id"], "init");
+        let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(words), "{message}");
+        proxy.childless(PATIENCE);
+        assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
+    }
+}
+
+#[test]
+fn a_child_that_declines_initialize_is_heard_and_leaves() {
+    let error =
+        r#"{\"jsonrpc\":\"2.0\",\"id\":$ID,\"error\":{\"code\":-32602,\"message\":\"no\"}}\n"#;
+    let proxy = Proxy::child(&["--initialize", &format!(r#"[{{"write": "{error}"}}]"#)]);
+    let reply = open(&proxy);
+    assert_eq!(reply.json()["error"]["message"], "no", "{reply:?}");
+    assert_eq!(reply.head.field("mcp-session-id"), None);
+    proxy.childless(PATIENCE);
+}
+
+#[test]
+fn a_command_that_vanished_gives_a_5xx_until_it_is_back() {
+    let folder = std::env::temp_dir().join(format!("hyper-mcp-proxy-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("child");
+    std::fs::copy(CHILD, &path).unwrap();
+    let proxy = Proxy::start(&[], &[path.to_str().unwrap()]);
+    std::fs::remove_file(&path).unwrap();
+    for _ in 0..2 {
+        let reply = open(&proxy);
+        assert!((500..600).contains(&reply.status()), "{reply:?}");
+        assert_eq!(reply.json()["id"], "init");
+        assert_eq!(proxy.children().len(), 0);
+    }
+    std::fs::copy(CHILD, &path).unwrap();
+    assert_eq!(open(&proxy).status(), 200);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_command_that_dies_at_each_start_is_not_started_again_and_again() {
+    let proxy = Proxy::child(&["--start", r#"[{"exit": 1}]"#]);
+    let refused = (0..8).map(|_| open(&proxy)).find(|reply| reply.status() == 503);
+    let refused = refused.expect("a refusal within eight starts");
+    assert!(refused.head.field("retry-after").is_some());
+    let started = proxy.log().matches("gone: pid").count();
+    assert_eq!(open(&proxy).status(), 503);
+    assert_eq!(proxy.log().matches("gone: pid").count(), started);
+}
+
+/// Opens a session whose child has helpers in its group; the child's pid.
+fn with_helpers<'a>(proxy: &'a Proxy) -> (Session<'a>, u32) {
+    let session = Session::open(proxy);
+    let stubborn = "trap '' TERM; sleep 61 & wait";
+    session.script("1", json!([{"spawn": "sleep 62"}, {"spawn": stubborn}, {"answer": ""}]));
+    let pid = session.pid();
+    until("helpers", PATIENCE, || group(pid).len() == 4);
+    (session, pid)
+}
+
+#[test]
+fn delete_ends_the_whole_tree() {
+    let proxy = Proxy::child(&[]);
+    let (session, pid) = with_helpers(&proxy);
+    let start = Instant::now();
+    let reply = session.delete();
+    assert!(reply.status() == 200 || reply.status() == 204, "{reply:?}");
+    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    is_over(&session);
+    until("no tree", Duration::from_secs(1), || group(pid).is_empty());
+    proxy.childless(PATIENCE);
+    assert_eq!(session.delete().status(), 404);
+}
+
+#[test]
+fn a_child_that_dies_leaves_no_helper_and_none_holds_up_the_end() {
+    let proxy = Proxy::child(&[]);
+    let (session, pid) = with_helpers(&proxy);
+    let start = Instant::now();
+    // The helpers hold the child's standard output open.
+    let answer = session.script("1", json!([{"exit": 5}]));
+    assert!(answer.last()["error"]["message"].as_str().unwrap().contains("exit code 5"));
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    is_over(&session);
+    until("no tree", Duration::from_secs(1), || group(pid).is_empty());
+}
+
+#[test]
+fn a_child_that_ignores_the_end_of_its_input_and_sigterm_is_killed() {
+    let command = format!("trap '' TERM; exec {CHILD} --eof '[{{\"sleep\": 60000}}]'");
+    let proxy = Proxy::start(&[], &["sh", "-c", &command]);
+    let session = Session::open(&proxy);
+    let pid = session.pid();
+    let start = Instant::now();
+    assert!(session.delete().status() < 300);
+    // The session is over at once, the process is not.
+    is_over(&session);
+    assert!(process::runs(pid));
+    until("the end of the child", Duration::from_secs(6), || !process::runs(pid));
+    let took = start.elapsed();
+    assert!(took > Duration::from_millis(3500) && took < Duration::from_secs(5), "{took:?}");
+    proxy.logged(&["SIGTERM"]);
+    proxy.logged(&["SIGKILL"]);
+    proxy.childless(PATIENCE);
+}
+
+#[test]
+fn a_child_that_leaves_by_itself_gets_no_signal() {
+    let proxy = Proxy::child(&["--eof", r#"[{"sleep": 500}, {"exit": 6}]"#]);
+    let session = Session::open(&proxy);
+    assert!(session.delete().status() < 300);
+    proxy.childless(PATIENCE);
+    proxy.logged(&["gone", "exit code 6"]);
+    assert!(!proxy.log().contains("SIGTERM"));
+}
+
+#[test]
+fn a_child_that_heeds_sigterm_is_not_killed() {
+    let proxy = Proxy::child(&["--eof", r#"[{"sleep": 60000}]"#]);
+    let session = Session::open(&proxy);
+    assert!(session.delete().status() < 300);
+    let took = proxy.childless(PATIENCE);
+    assert!(took > Duration::from_millis(1500) && took < Duration::from_secs(3), "{took:?}");
+    proxy.logged(&["gone", "signal 15"]);
+    assert!(!proxy.log().contains("SIGKILL"));
+}
+
+#[test]
+fn a_child_that_closes_standard_output_and_lives_is_ended() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let pid = session.pid();
+    let start = Instant::now();
+    let answer = session.script("1", json!([{"exec": "exec 1>&-; exec sleep 60"}]));
+    assert!(answer.last()["error"].is_object(), "{answer:?}");
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    is_over(&session);
+    until("the end of the child", Duration::from_secs(5), || !process::runs(pid));
+}
+
+#[test]
+fn an_idle_session_ends_and_one_that_is_used_does_not() {
+    let proxy = Proxy::start(&["--session-keep-alive", "1"], &[CHILD]);
+    let (idle, calling, listening) =
+        (Session::open(&proxy), Session::open(&proxy), Session::open(&proxy));
+    let call = calling.post(&script("1", "", &json!([{"sleep": 2500}, {"answer": "a"}])));
+    let _stream = listening.listen();
+    let gone =
+        until("the end of the idle one", Duration::from_secs(4), || proxy.children().len() == 2);
+    assert!(gone > Duration::from_millis(700), "{gone:?}");
+    is_over(&idle);
+    assert_eq!(Answer::read(call).text(), "a");
+    assert_eq!(listening.script("1", json!([{"answer": "b"}])).text(), "b");
+    proxy.logged(&["ended: idle"]);
+}
+
+#[test]
+fn a_client_that_leaves_during_initialize_leaves_nothing() {
+    let proxy = Proxy::child(&["--initialize", r#"[{"sleep": 60000}]"#]);
+    let mut conn = proxy.connect();
+    conn.request("POST /mcp", &[BOTH, JSON], initialize(QUIET).as_bytes());
+    until("a child", PATIENCE, || proxy.children().len() == 1);
+    drop(conn);
+    proxy.childless(PATIENCE);
+}
+
+#[test]
+fn a_client_that_leaves_during_a_call_does_not_cancel_it() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    for _ in 0..20 {
+        let conn = session.post(&script("1", "", &json!([{"sleep": 20}, {"answer": "x"}])));
+        drop(conn);
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(!session.seen().iter().any(|line| line.contains("cancelled")));
+    assert_eq!(session.script("1", json!([{"answer": "y"}])).text(), "y");
+}
+
+#[test]
+fn sessions_do_not_see_each_other() {
+    let proxy = Proxy::child(&[]);
+    let sessions: Vec<_> = (0..10).map(|_| Session::open(&proxy)).collect();
+    let steps = |n: usize| {
+        let note = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/{n}\"}}\n");
+        json!([{"sleep": 20}, {"write": note}, {"answer": n.to_string()}])
+    };
+    let calls: Vec<_> = sessions
+        .iter()
+        .enumerate()
+        .map(|(n, session)| session.post(&script("1", "1", &steps(n))))
+        .collect();
+    for (n, conn) in calls.into_iter().enumerate() {
+        let answer = Answer::read(conn);
+        assert_eq!(answer.messages.len(), 2, "{answer:?}");
+        assert!(answer.messages[0].contains(&format!("notifications/{n}")), "{answer:?}");
+        assert_eq!(answer.text(), n.to_string());
+    }
+}

@@ -1,0 +1,83 @@
+//! The log: what an operator needs, a record a line, and nothing that is not his to read.
+
+use serde_json::{Value, json};
+
+use crate::support::http::PATIENCE;
+use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize};
+use crate::support::proxy::{CHILD, Proxy, program};
+
+#[test]
+fn the_course_of_a_session_is_told() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let pid = session.pid().to_string();
+    proxy.logged(&["opened", &pid, QUIET]);
+    session.script("1", json!([{"stderr": "a warning\n"}, {"answer": "x"}]));
+    proxy.logged(&["child", "a warning", &pid]);
+    session.script("1", json!([{"stderr": "oh no\n"}, {"exit": 9}]));
+    proxy.logged(&["ended", "exit code 9", &pid]);
+    proxy.logged(&["gone", "oh no"]);
+}
+
+#[test]
+fn nothing_secret_is_told() {
+    let mut program = program(&["--port", "0"]);
+    program.env("RUST_LOG", "trace").arg("--").arg(CHILD);
+    let proxy = Proxy::run(program);
+    let secret = ("Authorization", "Bearer topsecret");
+    let reply = proxy.exchange("POST /mcp", &[BOTH, JSON, secret], &initialize(QUIET));
+    let id = reply.head.field("mcp-session-id").unwrap();
+    let fields = [BOTH, JSON, secret, ("Mcp-Session-Id", id)];
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":"bodysecret"}"#;
+    assert_eq!(proxy.exchange("POST /mcp", &fields, body).status(), 200);
+    let unknown = [BOTH, JSON, ("Mcp-Session-Id", "ffffffffffffffffffffffffffffffff")];
+    assert_eq!(proxy.exchange("POST /mcp", &unknown, body).status(), 404);
+    assert!(proxy.exchange("DELETE /mcp", &fields, "").status() < 300);
+    proxy.childless(PATIENCE);
+    proxy.logged(&["ended"]);
+    let log = proxy.log();
+    for secret in [id, "topsecret", "bodysecret", "ffffffffffffffffffffffff"] {
+        assert!(!log.contains(secret), "{secret} in\n{log}");
+    }
+}
+
+#[test]
+fn one_record_is_one_line() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let steps = json!([
+        {"stderr": "one\rtwo\u{1b}[31mthree\u{8}\u{7f}\u{9b}\u{2028}four\n"},
+        {"write": "noise\u{1b}[2Jmore\r\n"}, {"answer": "x"}]);
+    session.script("1", steps);
+    proxy.logged(&["one", "two", "three", "four"]);
+    let log = proxy.log();
+    let control = |c: char| c.is_control() && c != '\n';
+    assert!(!log.contains(control), "{log:?}");
+    assert!(!log.contains('\u{2028}'), "{log:?}");
+}
+
+#[test]
+fn a_filter_silences_the_child() {
+    let mut program = program(&["--port", "0"]);
+    program.env("RUST_LOG", "info,child=off").arg("--").arg(CHILD);
+    let proxy = Proxy::run(program);
+    let session = Session::open(&proxy);
+    session.script("1", json!([{"stderr": "chatter\n"}, {"sleep": 100}, {"answer": "x"}]));
+    assert!(session.delete().status() < 300);
+    proxy.logged(&["ended"]);
+    assert!(!proxy.log().contains("chatter"), "{}", proxy.log());
+}
+
+#[test]
+fn json_records_are_json() {
+    let proxy = Proxy::start(&["--log-format", "json"], &[CHILD]);
+    let session = Session::open(&proxy);
+    session.script("1", json!([{"stderr": "say \"x\" \\ \u{1b}\n"}, {"answer": "x"}]));
+    proxy.logged(&["say"]);
+    assert!(session.delete().status() < 300);
+    proxy.logged(&["ended"]);
+    for line in proxy.log().lines() {
+        let record: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        assert!(record.is_object(), "{line}");
+    }
+}

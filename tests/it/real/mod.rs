@@ -1,0 +1,14 @@
+//! The program itself: its processes, its sockets, its log. What the engine decides is shown by
+//! the simulated world; here it is shown that the program does it.
+#![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
+
+mod calls;
+mod children;
+mod cycles;
+mod demo;
+mod endings;
+mod logs;
+mod shutdown;
+mod start;
+mod statuses;
+mod streams;

@@ -1,0 +1,114 @@
+//! What can go wrong before it listens: one clear line, and an exit status that is not zero.
+
+use std::net::TcpListener;
+use std::process::{Output, Stdio};
+use std::time::Instant;
+
+use crate::support::http::PATIENCE;
+use crate::support::proxy::{CHILD, Proxy, program};
+
+fn output(flags: &[&str]) -> Output {
+    let start = Instant::now();
+    let output =
+        program(flags).stdout(Stdio::piped()).stderr(Stdio::piped()).output().expect("it runs");
+    assert!(start.elapsed() < PATIENCE);
+    output
+}
+
+/// It fails with one line that has this.
+#[track_caller]
+fn fails(flags: &[&str], words: &str) {
+    let output = output(flags);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{flags:?}: {text}");
+    assert!(output.status.code().is_some(), "{flags:?}: {:?}", output.status);
+    assert!(text.contains(words), "{flags:?}: {text}");
+    assert_eq!(text.trim_end().lines().count(), 1, "{flags:?}: {text}");
+    assert!(!text.contains("panicked"), "{flags:?}: {text}");
+}
+
+#[test]
+fn a_command_that_is_not_there() {
+    fails(&["--port", "0", "--", "no-such-command-anywhere"], "no-such-command-anywhere");
+    fails(&["--port", "0", "--", "/no/such/command"], "/no/such/command");
+    fails(&["--port", "0", "--", "/"], "/");
+    fails(&["--port", "0", "--cwd", "/no/such/folder", "--", CHILD], "/no/such/folder");
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    fails(&["--host", "127.0.0.1", "--port", &port, "--", CHILD], &port);
+}
+
+#[test]
+fn flags_that_are_wrong() {
+    for (flags, word) in [
+        (&["--port", "x"][..], "port"),
+        (&["--port", "70000"], "port"),
+        (&["--no-such-flag"], "no-such-flag"),
+        (&["--env", "novalue"], "env"),
+        (&["--endpoint", "mcp"], "endpoint"),
+        (&["--max-sessions", "0"], "max-sessions"),
+        (&["--log-format", "xml"], "log-format"),
+    ] {
+        let all = [&["--host", "127.0.0.1"], flags, &["--", CHILD]].concat();
+        let output = output(&all);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code().is_some_and(|code| code != 0), "{flags:?}: {text}");
+        assert!(text.contains(word), "{flags:?}: {text}");
+        assert!(!text.contains("panicked"), "{flags:?}: {text}");
+    }
+    fails(&["--port", "0"], "COMMAND");
+}
+
+#[test]
+fn help_and_version_are_told() {
+    for flags in [["--version"], ["-V"]] {
+        let output = output(&flags);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains(env!("CARGO_PKG_VERSION")), "{text}");
+    }
+    for flags in [["--help"], ["-h"]] {
+        let output = output(&flags);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        for flag in [
+            "host",
+            "port",
+            "endpoint",
+            "session-keep-alive",
+            "max-sessions",
+            "max-message",
+            "request-timeout",
+            "drain-timeout",
+            "allow-origin",
+            "allow-host",
+            "cwd",
+            "env",
+            "clear-env",
+            "health",
+            "log-format",
+            "demo",
+        ] {
+            assert!(text.contains(&format!("--{flag}")), "{flag}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_ready_line_tells_the_url() {
+    for (host, start) in
+        [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://"), ("::1", "http://[::1]:")]
+    {
+        if host == "::1" && TcpListener::bind("[::1]:0").is_err() {
+            continue; // A machine without IPv6.
+        }
+        let proxy = Proxy::start(&["--host", host, "--endpoint", "/x"], &[CHILD]);
+        let line = proxy.logged(&[start]);
+        assert!(line.contains(&format!(":{}/x", proxy.addr.port())), "{line}");
+        assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
+    }
+}

@@ -1,0 +1,151 @@
+//! The program under test: started on a free port, its log kept, ended by its pid.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::http::{Conn, PATIENCE, Reply};
+use super::process;
+
+/// The child that misbehaves on demand.
+pub(crate) const CHILD: &str = env!("CARGO_BIN_EXE_test-child");
+
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    process: Child,
+    pub(crate) addr: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+/// The program, not yet started.
+pub(crate) fn program(flags: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hyper-mcp-proxy"));
+    command.args(flags).env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+impl Proxy {
+    /// In front of the child that misbehaves on demand, with these steps as its options.
+    pub(crate) fn child(options: &[&str]) -> Self {
+        Self::start(&[], &[&[CHILD], options].concat())
+    }
+
+    /// In front of this command.
+    pub(crate) fn start(flags: &[&str], command: &[&str]) -> Self {
+        let mut program = program(&["--port", "0"]);
+        program.args(flags).arg("--").args(command);
+        Self::run(program)
+    }
+
+    /// With the built-in demo.
+    pub(crate) fn demo() -> Self {
+        Self::run(program(&["--port", "0", "--demo"]))
+    }
+
+    /// Starts it and waits for the line that says where it listens.
+    pub(crate) fn run(mut program: Command) -> Self {
+        let mut process = program.stderr(Stdio::piped()).spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, kept) = (BufReader::new(process.stderr.take().unwrap()), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.split(b'\n').map_while(Result::ok) {
+                kept.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
+            }
+        });
+        // From here on a panic ends the process too.
+        let mut proxy = Self { process, addr: ([127, 0, 0, 1], 0).into(), log };
+        process::until("the ready line", PATIENCE, || {
+            let ready = proxy.log().lines().find_map(address);
+            proxy.addr = ready.unwrap_or(proxy.addr);
+            let ended = proxy.process.try_wait().unwrap();
+            assert_eq!(ended, None, "{}", proxy.log());
+            ready.is_some()
+        });
+        proxy
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Waits for a line of the log that has all of these; returns it.
+    #[track_caller]
+    pub(crate) fn logged(&self, parts: &[&str]) -> String {
+        let start = Instant::now();
+        loop {
+            let log = self.log();
+            let line = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));
+            if let Some(line) = line {
+                return String::from(line);
+            }
+            assert!(start.elapsed() < PATIENCE, "no line with {parts:?} in\n{log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Processes of its that run.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        process::children(self.pid()).0
+    }
+
+    /// Waits until no child runs and none is a zombie.
+    #[track_caller]
+    pub(crate) fn childless(&self, most: Duration) -> Duration {
+        process::until("no child left", most, || {
+            let (alive, dead) = process::children(self.pid());
+            alive.is_empty() && dead.is_empty()
+        })
+    }
+
+    pub(crate) fn connect(&self) -> Conn {
+        Conn::open(self.addr)
+    }
+
+    /// One request on a connection of its own, and its whole response.
+    pub(crate) fn exchange(&self, line: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+        let mut conn = self.connect();
+        conn.request(line, fields, body.as_bytes());
+        conn.reply()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        process::signal(self.pid(), signal);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, most: Duration) -> ExitStatus {
+        let mut status = None;
+        process::until("the end of the program", most, || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the program\n{}\n---", self.log());
+        }
+    }
+}
+
+/// The address in a line that has a URL.
+fn address(line: &str) -> Option<SocketAddr> {
+    let (_, url) = line.split_once("http://")?;
+    let end = url.find('/')?;
+    url[..end].to_socket_addrs().ok()?.next()
+}
