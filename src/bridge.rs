@@ -88,7 +88,7 @@ impl Bridge {
                 if let Some((session, number)) = self.carried(exchange) {
                     let cx = &mut self.cx;
                     if let Some(session) = self.sessions.get_mut(&session) {
-                        session.taken(number, bytes, cx);
+                        session.streams.taken(number, bytes, cx);
                     }
                 }
             }
@@ -134,7 +134,7 @@ impl Bridge {
     /// is behind. It can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
-        self.sessions.get(&pipe).is_none_or(|session| session.wants(queue))
+        self.sessions.get(&pipe).is_none_or(|session| session.streams.wants(queue))
     }
 
     /// Counters for operators.
@@ -145,7 +145,8 @@ impl Bridge {
 
     /// Bytes held now: of messages, events and outputs.
     pub fn buffered(&self) -> usize {
-        let sessions: usize = self.sessions.values().map(Session::buffered).sum();
+        let sessions: usize =
+            self.sessions.values().map(|session| session.streams.buffered()).sum();
         let children: usize = self.children.values().map(Child::buffered).sum();
         sessions + children + self.cx.buffered()
     }
@@ -317,7 +318,7 @@ impl Bridge {
             }
             Wait::Forget(pipe) => {
                 if let Some(session) = self.sessions.get_mut(&pipe) {
-                    session.forget(&mut self.cx);
+                    session.streams.forget(&mut self.cx);
                 }
             }
             Wait::Call(pipe, id) => {

@@ -20,6 +20,7 @@ mod session;
 pub mod sse;
 mod stats;
 mod stream;
+mod streams;
 mod table;
 mod time;
 mod version;

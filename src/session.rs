@@ -16,8 +16,8 @@ use crate::head::{self, Admitted};
 use crate::io::{Exchange, Pipe};
 use crate::message::{Kind, Message, Splice};
 use crate::sse::EventId;
-use crate::stream::{At, Held, Reply, STANDING, Stream};
-use crate::table::Table;
+use crate::stream::{Reply, STANDING};
+use crate::streams::Streams;
 use crate::time::{Deadline, Instant, Wait};
 use crate::version::Version;
 
@@ -28,78 +28,40 @@ pub(crate) struct Session {
     /// The version that the child chose, as it spelled it; empty until it did.
     chosen: String,
     version: &'static Version,
-    streams: Table<Stream>,
-    last_stream: u64,
-    pub(crate) held: Held,
+    pub(crate) streams: Streams,
     began: Instant,
     /// When the client was last heard of.
     contact: Instant,
     calls: u64,
     told_noise: bool,
-    told_drops: bool,
     start: Deadline,
     idle: Deadline,
     exit: Deadline,
-    forget: Deadline,
 }
 
 impl Session {
     /// A session whose `initialize` was accepted.
     pub(crate) fn new(pipe: Pipe, id: u128, now: Instant) -> Self {
-        let mut streams = Table::default();
-        streams.push(STANDING, Stream::default());
+        let version = Version::chosen("");
         Self {
             pipe,
             id,
             chosen: String::new(),
-            version: Version::chosen(""),
-            streams,
-            last_stream: STANDING,
-            held: Held::default(),
+            streams: Streams::new(pipe, version.style()),
+            version,
             began: now,
             contact: now,
             calls: 0,
             told_noise: false,
-            told_drops: false,
             start: Deadline::default(),
             idle: Deadline::default(),
             exit: Deadline::default(),
-            forget: Deadline::default(),
         }
     }
 
     /// Whether the child has answered `initialize`.
     pub(crate) fn is_open(&self) -> bool {
         !self.chosen.is_empty()
-    }
-
-    /// Whether the child may be read: nobody who waits for its answers is behind.
-    pub(crate) const fn wants(&self, queue: usize) -> bool {
-        self.held.unread < queue
-    }
-
-    pub(crate) fn buffered(&self) -> usize {
-        self.held.kept + self.streams.iter().map(|(_, s)| s.buffered()).sum::<usize>()
-    }
-
-    fn at(&self, number: u64) -> At {
-        At { pipe: self.pipe, number, primed: self.version.primed, tells: None }
-    }
-
-    /// Does something with a stream and what the session holds.
-    fn with<R>(
-        &mut self,
-        number: u64,
-        cx: &mut Context,
-        work: impl FnOnce(&mut Stream, At, &mut Held, &mut Context) -> R,
-    ) -> Option<R> {
-        let at = self.at(number);
-        let stream = self.streams.get_mut(number)?;
-        let result = work(stream, at, &mut self.held, cx);
-        if number != STANDING && stream.is_spent() {
-            self.streams.remove(number);
-        }
-        Some(result)
     }
 
     /// The request that opens the session.
@@ -112,25 +74,11 @@ impl Session {
         cx: &mut Context,
     ) {
         let mut line = Vec::new();
-        let number = self.open_stream(exchange, head, 1, false, cx);
+        let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+        let number = self.streams.open(reply, 1, false, cx);
         child.call(request, number, &mut line, cx);
         child.write(line, cx);
         cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
-    }
-
-    fn open_stream(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        pending: usize,
-        batch: bool,
-        cx: &mut Context,
-    ) -> u64 {
-        self.last_stream += 1;
-        let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
-        self.streams.push(self.last_stream, Stream::new(reply, pending, batch));
-        cx.exchanges.insert(exchange, (self.pipe, self.last_stream));
-        self.last_stream
     }
 
     /// What every request of the session must satisfy.
@@ -156,8 +104,12 @@ impl Session {
     ) -> Result<(), Fault> {
         let requests = messages.iter().filter(|m| m.kind() == Kind::Request).count();
         self.judge(messages, batch, requests, head, child, cx)?;
-        let number =
-            if requests > 0 { self.open_stream(exchange, head, requests, batch, cx) } else { 0 };
+        let number = if requests > 0 {
+            let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+            self.streams.open(reply, requests, batch, cx)
+        } else {
+            STANDING
+        };
         let mut lines = Vec::new();
         for message in messages {
             self.forward(message, number, &mut lines, child, cx);
@@ -171,7 +123,7 @@ impl Session {
         }
         self.calls += requests as u64;
         let wait = if self.version.primed { cx.config.promote_primed } else { cx.config.promote };
-        self.with(number, cx, |stream, at, _, cx| stream.promote_after(wait, at, cx));
+        self.streams.promote_after(number, wait, cx);
         Ok(())
     }
 
@@ -236,31 +188,20 @@ impl Session {
             None => (STANDING, None),
             Some(text) => {
                 let id = EventId::parse(text).ok_or(Fault::EventId)?;
-                let known = self.streams.get(id.stream).is_some_and(|stream| {
-                    stream.knows(id.place) && (id.stream == STANDING || stream.resumable)
-                });
-                if !known {
+                if !self.streams.resumes(id) {
                     return Err(Fault::EventId);
                 }
                 (id.stream, Some(id.place))
             }
         };
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
-        cx.exchanges.insert(exchange, (self.pipe, number));
-        self.with(number, cx, |stream, at, held, cx| stream.attach(reply, after, at, held, cx));
+        self.streams.attach(number, reply, after, cx);
         Ok(())
     }
 
     /// The exchange that carried a stream is gone.
     pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
         self.contact = cx.now;
-        self.with(number, cx, |stream, at, held, cx| stream.detach(at, held, cx));
-        self.tidy(number, cx);
-    }
-
-    /// The peer of a stream took some bytes.
-    pub(crate) fn taken(&mut self, number: u64, bytes: usize, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
-        self.tidy(number, cx);
+        self.streams.lost(number, cx);
     }
 }

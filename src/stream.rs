@@ -98,12 +98,21 @@ enum Sent {
     At(u64),
 }
 
+/// What a protocol revision asks of its streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// Events have ids and are kept to be resumed.
+    pub(crate) ids: bool,
+    /// Streams begin with a priming event.
+    pub(crate) primed: bool,
+}
+
 /// Where a stream stands, so that its methods can speak for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) pipe: Pipe,
     pub(crate) number: u64,
-    pub(crate) primed: bool,
+    pub(crate) style: Style,
     /// The session's id, which the response to `initialize` tells.
     pub(crate) tells: Option<u128>,
 }
@@ -191,7 +200,7 @@ impl Stream {
         let exchange = reply.exchange;
         let origin = reply.origin.take();
         cx.respond(exchange, origin.as_deref(), response);
-        if at.primed {
+        if at.style.primed {
             self.places += 1;
             let id = EventId { stream: at.number, place: self.places };
             let mut first = Vec::new();
@@ -224,8 +233,9 @@ impl Stream {
         self.places += 1;
         let place = self.places;
         let mut bytes = Vec::with_capacity(data.len() + 32);
-        sse::encode(Some(EventId { stream: at.number, place }), data, &mut bytes);
-        self.resumable = true;
+        let id = EventId { stream: at.number, place };
+        sse::encode(at.style.ids.then_some(id), data, &mut bytes);
+        self.resumable |= at.style.ids;
         let ready = self.events.back().is_none_or(|last| last.sent != Sent::No)
             && self.reply.as_ref().is_some_and(|reply| {
                 reply.phase == Phase::Open
@@ -236,7 +246,7 @@ impl Stream {
             self.events.push_back(Event { place, bytes, sent: Sent::No });
             return;
         }
-        if bytes.len() <= cx.config.replay {
+        if at.style.ids && bytes.len() <= cx.config.replay {
             let sent = self.reply.as_ref().map_or(Sent::Before, |reply| Sent::At(reply.given));
             held.kept += bytes.len();
             self.events.push_back(Event { place, bytes: bytes.clone(), sent });
@@ -261,13 +271,20 @@ impl Stream {
         }
     }
 
-    /// Delivers the answer to a call of this stream.
-    pub(crate) fn answer(&mut self, data: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
+    /// Delivers the answer to a call of this stream; the status is for one that is not a stream.
+    pub(crate) fn answer(
+        &mut self,
+        data: Vec<u8>,
+        status: u16,
+        at: At,
+        held: &mut Held,
+        cx: &mut Context,
+    ) {
         self.pending = self.pending.saturating_sub(1);
         let json = self.reply.as_ref().is_some_and(|reply| reply.accept.json);
         if self.undecided() && json {
             match &mut self.held {
-                None => self.whole(head::json(200, data), at, held, cx),
+                None => self.whole(head::json(status, data), at, held, cx),
                 Some(answers) => {
                     answers.push(data);
                     if self.pending == 0 {

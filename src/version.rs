@@ -1,5 +1,7 @@
 //! The protocol revisions, and what each changes for a bridge, as a table.
 
+use crate::stream::Style;
+
 /// A revision of MCP and its rules.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Version {
@@ -22,6 +24,11 @@ const TABLE: [Version; 4] = [
 ];
 
 impl Version {
+    /// How its streams are written.
+    pub(crate) const fn style(&self) -> Style {
+        Style { ids: true, primed: self.primed }
+    }
+
     /// The revision of that name, if the bridge knows it.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         TABLE.iter().find(|version| version.name == name)

@@ -11,7 +11,7 @@ use crate::fault::Fault;
 use crate::json;
 use crate::message::{Kind, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
-use crate::stream::{At, STANDING, Stream};
+use crate::stream::STANDING;
 use crate::time::Wait;
 use crate::version::Version;
 
@@ -61,7 +61,7 @@ impl Session {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);
                 let number = self.route(&message, child);
-                self.put(number, &data, cx);
+                self.streams.put(number, &data, cx);
             }
         }
         None
@@ -77,8 +77,7 @@ impl Session {
         let id = message.id().and_then(child::own_id);
         let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
             // It was cancelled, timed out, or never asked.
-            self.held.dropped += 1;
-            cx.stats.dropped += 1;
+            self.streams.dropped(cx);
             return None;
         };
         let mut data = Vec::new();
@@ -110,12 +109,10 @@ impl Session {
             return Some(Cause::Declined);
         };
         self.version = Version::chosen(&chosen);
+        self.streams.style = self.version.style();
         // A child that names no version has still opened the session.
         self.chosen = if chosen.is_empty() { String::from("?") } else { chosen };
-        let tells = Some(self.id);
-        self.with(number, cx, |stream, at, held, cx| {
-            stream.answer(data, At { tells, ..at }, held, cx);
-        });
+        self.streams.answer(number, data, 200, Some(self.id), cx);
         self.contact = cx.now;
         self.wait_idle(cx);
         cx.stats.opened += 1;
@@ -129,9 +126,8 @@ impl Session {
     }
 
     pub(super) fn answer(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.answer(data, at, held, cx));
+        self.streams.answer(number, data, 200, None, cx);
         self.contact = cx.now;
-        self.tidy(number, cx);
     }
 
     /// Progress goes onto the stream of its call, with the token that its caller chose.
@@ -142,47 +138,35 @@ impl Session {
             Some(call) => call.token.as_deref(),
             None => id.and_then(|id| child.task_token(id)),
         };
-        let standing = self.streams.get(STANDING).filter(|stream| stream.carries());
         let number = match call {
-            Some(call) if self.carries(call.stream) => Some(call.stream),
+            Some(call) if self.streams.carries(call.stream) => Some(call.stream),
             // Who takes only JSON, or left without an event id, can still listen.
-            _ => standing.map(|_| STANDING),
+            _ => self.streams.carries(STANDING).then_some(STANDING),
         };
         let (Some(token), Some(number)) = (token, number) else {
-            self.held.dropped += 1;
-            cx.stats.dropped += 1;
+            self.streams.dropped(cx);
             return;
         };
         let mut data = Vec::new();
         message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
-        self.put(number, &data, cx);
-    }
-
-    fn carries(&self, number: u64) -> bool {
-        self.streams.get(number).is_some_and(Stream::carries)
+        self.streams.put(number, &data, cx);
     }
 
     /// Where a message goes that names no call: the wire does not tell, so this is a rule.
     fn route(&self, message: &Message<'_>, child: &Child) -> u64 {
         let method = message.method().unwrap_or_default();
-        let listening = self.carries(STANDING);
+        let listening = self.streams.carries(STANDING);
         if listening
             && (method.ends_with("/list_changed") || method == "notifications/resources/updated")
         {
             return STANDING;
         }
         let latest = child.calls.last().map(|(_, call)| call.stream);
-        let latest = latest.filter(|number| self.carries(*number));
+        let latest = latest.filter(|number| self.streams.carries(*number));
         match latest {
             Some(number) if child.calls.len() == 1 || !listening => number,
             _ => STANDING,
         }
-    }
-
-    /// Puts a message onto a stream.
-    fn put(&mut self, number: u64, data: &[u8], cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.event(data, at, held, cx));
-        self.tidy(number, cx);
     }
 
     /// A line that is no message. If it is an answer all the same, its call ends in an error.

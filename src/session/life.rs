@@ -1,6 +1,5 @@
 //! How a session, its calls and its streams end, and what they wait for until then.
 
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Session;
@@ -8,7 +7,6 @@ use crate::child::Child;
 use crate::context::{self, Context};
 use crate::fault::Fault;
 use crate::notice::{Cause, Notice};
-use crate::stream::{At, STANDING, Stream};
 use crate::time::Wait;
 
 impl Session {
@@ -22,7 +20,7 @@ impl Session {
             return;
         }
         let response = fault.failed_start(Some(&call.id));
-        self.with(call.stream, cx, |stream, at, held, cx| stream.whole(response, at, held, cx));
+        self.streams.whole(call.stream, response, cx);
     }
 
     /// A call was not answered in time. The line that tells the child, if it does not know yet.
@@ -45,17 +43,11 @@ impl Session {
         for id in child.call_ids() {
             self.fail(id, fault, child, cx);
         }
-        let at = self.at(STANDING);
-        for (number, mut stream) in self.streams.take() {
-            let at = At { number, ..at };
-            stream.finish(at, cx);
-            stream.retire(at, cx);
-        }
+        self.streams.close(cx);
         for (deadline, wait) in [
             (&mut self.start, Wait::Start(self.pipe)),
             (&mut self.idle, Wait::Idle(self.pipe)),
             (&mut self.exit, Wait::Exit(self.pipe)),
-            (&mut self.forget, Wait::Forget(self.pipe)),
         ] {
             cx.timers.clear(deadline, wait);
         }
@@ -65,7 +57,7 @@ impl Session {
             cause,
             lived: cx.now.since(self.began),
             calls: self.calls,
-            dropped: self.held.dropped,
+            dropped: self.streams.drops(),
         });
     }
 
@@ -88,7 +80,7 @@ impl Session {
         let Some(idle) = cx.config.idle else {
             return false;
         };
-        if self.streams.iter().any(|(_, stream)| stream.is_alive()) {
+        if self.streams.is_alive() {
             self.contact = cx.now;
         }
         if cx.now.since(self.contact) >= idle {
@@ -100,56 +92,8 @@ impl Session {
 
     /// A stream's wait is due.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
-        let kept = self.with(number, cx, |stream, at, held, cx| stream.tick(at, held, cx));
-        if kept == Some(false) {
+        if !self.streams.tick(number, cx) {
             self.contact = cx.now;
-            cx.notice(Notice::Stalled { pipe: self.pipe });
-        }
-        self.tidy(number, cx);
-    }
-
-    /// Ended streams were kept long enough.
-    pub(crate) fn forget(&mut self, cx: &mut Context) {
-        self.forget.spend();
-        let ended: Vec<u64> = self.ended().collect();
-        for number in ended {
-            self.drop_stream(number, cx);
-        }
-    }
-
-    fn ended(&self) -> impl Iterator<Item = u64> {
-        let ended = self.streams.iter().filter(|(n, stream)| *n != STANDING && stream.is_ended());
-        ended.map(|(number, _)| number)
-    }
-
-    fn drop_stream(&mut self, number: u64, cx: &mut Context) {
-        self.with(number, cx, |stream, _, held, cx| while stream.drop_oldest(held, cx) {});
-    }
-
-    /// Keeps within `Config::replay`, at the cost of the stream that grew first.
-    pub(super) fn tidy(&mut self, number: u64, cx: &mut Context) {
-        while self.held.kept > cx.config.replay {
-            let victim = [number, STANDING]
-                .into_iter()
-                .chain(self.streams.iter().map(|(number, _)| number))
-                .find(|&victim| {
-                    let kept = self.streams.get(victim).map_or(0, Stream::kept);
-                    kept > usize::from(victim == number)
-                });
-            let Some(victim) = victim else { break };
-            self.with(victim, cx, |stream, _, held, cx| stream.drop_oldest(held, cx));
-        }
-        if self.held.dropped > 0 && !core::mem::replace(&mut self.told_drops, true) {
-            cx.notice(Notice::Dropping { pipe: self.pipe });
-        }
-        if self.streams.get(number).is_some_and(|s| number != STANDING && s.is_ended()) {
-            let when = cx.now.after(cx.config.keep_ended);
-            cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.pipe));
-            let oldest =
-                if self.ended().count() > cx.config.calls { self.ended().next() } else { None };
-            if let Some(oldest) = oldest {
-                self.drop_stream(oldest, cx);
-            }
         }
     }
 }

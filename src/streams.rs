@@ -1,0 +1,243 @@
+//! All streams of one front, a session or a shared child, and what they may keep together.
+//!
+//! Each message goes through here onto exactly one stream; here the bound on what is kept is held,
+//! at the cost of the stream that grew first.
+
+use alloc::vec::Vec;
+
+use crate::context::Context;
+use crate::io::{Pipe, Response};
+use crate::notice::Notice;
+use crate::sse::EventId;
+use crate::stream::{At, Held, Reply, STANDING, Stream, Style};
+use crate::table::Table;
+use crate::time::{Deadline, Wait};
+
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pipe: Pipe,
+    pub(crate) style: Style,
+    table: Table<Stream>,
+    last: u64,
+    held: Held,
+    told_drops: bool,
+    forget: Deadline,
+}
+
+impl Streams {
+    /// No stream but the standing one.
+    pub(crate) fn new(pipe: Pipe, style: Style) -> Self {
+        let mut table = Table::default();
+        table.push(STANDING, Stream::default());
+        Self {
+            pipe,
+            style,
+            table,
+            last: STANDING,
+            held: Held::default(),
+            told_drops: false,
+            forget: Deadline::default(),
+        }
+    }
+
+    fn at(&self, number: u64) -> At {
+        At { pipe: self.pipe, number, style: self.style, tells: None }
+    }
+
+    /// Does something with a stream and what is held together, and keeps the bounds after it.
+    fn with<R>(
+        &mut self,
+        number: u64,
+        cx: &mut Context,
+        work: impl FnOnce(&mut Stream, At, &mut Held, &mut Context) -> R,
+    ) -> Option<R> {
+        let at = self.at(number);
+        let stream = self.table.get_mut(number)?;
+        let result = work(stream, at, &mut self.held, cx);
+        if number != STANDING && stream.is_spent() {
+            self.table.remove(number);
+        }
+        self.tidy(number, cx);
+        Some(result)
+    }
+
+    /// A new stream, on which that many answers are to come.
+    pub(crate) fn open(
+        &mut self,
+        reply: Reply,
+        pending: usize,
+        batch: bool,
+        cx: &mut Context,
+    ) -> u64 {
+        self.last += 1;
+        cx.exchanges.insert(reply.exchange, (self.pipe, self.last));
+        self.table.push(self.last, Stream::new(reply, pending, batch));
+        self.last
+    }
+
+    /// Lets a stream become one after some silence.
+    pub(crate) fn promote_after(
+        &mut self,
+        number: u64,
+        wait: core::time::Duration,
+        cx: &mut Context,
+    ) {
+        self.with(number, cx, |stream, at, _, cx| stream.promote_after(wait, at, cx));
+    }
+
+    /// Puts a message onto a stream.
+    pub(crate) fn put(&mut self, number: u64, data: &[u8], cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.event(data, at, held, cx));
+    }
+
+    /// Delivers the answer to a call; `tells` is the session id that goes with it, if any.
+    pub(crate) fn answer(
+        &mut self,
+        number: u64,
+        data: Vec<u8>,
+        status: u16,
+        tells: Option<u128>,
+        cx: &mut Context,
+    ) {
+        self.with(number, cx, |stream, at, held, cx| {
+            stream.answer(data, status, At { tells, ..at }, held, cx);
+        });
+    }
+
+    /// Answers with one whole response.
+    pub(crate) fn whole(&mut self, number: u64, response: Response, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.whole(response, at, held, cx));
+    }
+
+    /// Gives a stream to an exchange; after the given place, every kept event is sent again.
+    pub(crate) fn attach(
+        &mut self,
+        number: u64,
+        reply: Reply,
+        after: Option<u64>,
+        cx: &mut Context,
+    ) {
+        cx.exchanges.insert(reply.exchange, (self.pipe, number));
+        self.with(number, cx, |stream, at, held, cx| stream.attach(reply, after, at, held, cx));
+    }
+
+    /// Whether a client can have seen that event, and so can ask for what came after it.
+    pub(crate) fn resumes(&self, id: EventId) -> bool {
+        self.table.get(id.stream).is_some_and(|stream| {
+            stream.knows(id.place) && (id.stream == STANDING || stream.resumable)
+        })
+    }
+
+    /// The exchange that carried a stream is gone.
+    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.detach(at, held, cx));
+    }
+
+    /// The peer of a stream took some bytes.
+    pub(crate) fn taken(&mut self, number: u64, bytes: usize, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
+    }
+
+    /// A stream's wait is due. False if its peer was given up.
+    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) -> bool {
+        let kept = self.with(number, cx, |stream, at, held, cx| stream.tick(at, held, cx));
+        if kept == Some(false) {
+            cx.notice(Notice::Stalled { pipe: self.pipe });
+        }
+        kept != Some(false)
+    }
+
+    /// Counts a message that goes nowhere.
+    pub(crate) fn dropped(&mut self, cx: &mut Context) {
+        self.held.dropped += 1;
+        cx.stats.dropped += 1;
+    }
+
+    /// Ended streams were kept long enough.
+    pub(crate) fn forget(&mut self, cx: &mut Context) {
+        self.forget.spend();
+        for number in self.ended().collect::<Vec<_>>() {
+            self.drop_stream(number, cx);
+        }
+    }
+
+    /// Ends every stream that is open. What their peers have not taken is the driver's.
+    pub(crate) fn close(&mut self, cx: &mut Context) {
+        let at = self.at(STANDING);
+        for (number, mut stream) in self.table.take() {
+            stream.finish(At { number, ..at }, cx);
+            stream.retire(At { number, ..at }, cx);
+        }
+        cx.timers.clear(&mut self.forget, Wait::Forget(self.pipe));
+    }
+
+    /// Whether a message that is no answer can go onto that stream now.
+    pub(crate) fn carries(&self, number: u64) -> bool {
+        self.table.get(number).is_some_and(Stream::carries)
+    }
+
+    /// Whether somebody waits for any of them.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.table.iter().any(|(_, stream)| stream.is_alive())
+    }
+
+    /// Whether their peers are not behind.
+    pub(crate) const fn wants(&self, queue: usize) -> bool {
+        self.held.unread < queue
+    }
+
+    pub(crate) const fn drops(&self) -> u64 {
+        self.held.dropped
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        self.held.kept + self.table.iter().map(|(_, stream)| stream.buffered()).sum::<usize>()
+    }
+
+    fn ended(&self) -> impl Iterator<Item = u64> {
+        let ended = self.table.iter().filter(|(n, stream)| *n != STANDING && stream.is_ended());
+        ended.map(|(number, _)| number)
+    }
+
+    fn drop_stream(&mut self, number: u64, cx: &mut Context) {
+        if let Some(stream) = self.table.get_mut(number) {
+            while stream.drop_oldest(&mut self.held, cx) {}
+            self.table.remove(number);
+        }
+    }
+
+    /// Keeps within `Config::replay`, and within `Config::calls` ended streams.
+    fn tidy(&mut self, number: u64, cx: &mut Context) {
+        while self.held.kept > cx.config.replay {
+            let Some(victim) = self.victim(number) else { break };
+            let Some(stream) = self.table.get_mut(victim) else { break };
+            stream.drop_oldest(&mut self.held, cx);
+            if victim != STANDING && stream.is_spent() {
+                self.table.remove(victim);
+            }
+        }
+        if self.held.dropped > 0 && !core::mem::replace(&mut self.told_drops, true) {
+            cx.notice(Notice::Dropping { pipe: self.pipe });
+        }
+        if number == STANDING || !self.table.get(number).is_some_and(Stream::is_ended) {
+            return;
+        }
+        let when = cx.now.after(cx.config.keep_ended);
+        cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.pipe));
+        let oldest =
+            if self.ended().count() > cx.config.calls { self.ended().next() } else { None };
+        if let Some(oldest) = oldest {
+            self.drop_stream(oldest, cx);
+        }
+    }
+
+    /// The stream that gives its oldest event for what `number` kept: itself, unless that event is
+    /// all it has; then the standing one, then the oldest.
+    fn victim(&self, number: u64) -> Option<u64> {
+        let others = self.table.iter().map(|(number, _)| number);
+        [number, STANDING].into_iter().chain(others).find(|&victim| {
+            let kept = self.table.get(victim).map_or(0, Stream::kept);
+            kept > usize::from(victim == number)
+        })
+    }
+}
