@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use link::{Call, LEVELS, Link, quote};
+use link::{Call, LEVELS, Link};
 
 /// The revisions that it speaks, the latest last.
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -121,9 +121,15 @@ fn initialize(link: &Link, params: &Value) -> String {
     let asked = params["protocolVersion"].as_str().unwrap_or_default();
     let version = VERSIONS.iter().find(|known| **known == asked).unwrap_or(&VERSIONS[3]);
     format!(
-        r#"{{"protocolVersion":"{version}","capabilities":{{"completions":{{}},"logging":{{}},"prompts":{{}},"resources":{{"subscribe":true}},"tools":{{"listChanged":true}}}},"serverInfo":{{"name":"hyper-mcp-proxy-demo","title":"Demo of hyper-mcp-proxy","version":"{}"}},"instructions":{}}}"#,
+        concat!(
+            r#"{{"protocolVersion":"{}","capabilities":{{"completions":{{}},"logging":{{}},"#,
+            r#""prompts":{{}},"resources":{{"subscribe":true}},"tools":{{"listChanged":true}}}},"#,
+            r#""serverInfo":{{"name":"hyper-mcp-proxy-demo","title":"Demo of hyper-mcp-proxy","#,
+            r#""version":"{}"}},"instructions":"{}"}}"#,
+        ),
+        version,
         env!("CARGO_PKG_VERSION"),
-        quote("Try the tools echo, add, progress and ask, and subscribe to demo://clock."),
+        "Try the tools echo, add, progress and ask, and subscribe to demo://clock.",
     )
 }
 

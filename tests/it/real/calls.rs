@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::http::Events;
-use crate::support::mcp::{Answer, PRIMED, Session, call, script};
+use crate::support::mcp::{Answer, PRIMED, QUIET, Session, call, notification, script};
 use crate::support::process::{self, until};
 use crate::support::proxy::Proxy;
 
@@ -29,9 +29,8 @@ fn a_cancelled_call_ends_and_the_child_is_told_by_its_own_id() {
     until("the call at the child", std::time::Duration::from_secs(5), || {
         session.seen().iter().any(|line| line.contains("late"))
     });
-    session.tell(
-        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c","reason":"why not"}}"#,
-    );
+    let cancel = json!({"requestId": "c", "reason": "why not"});
+    session.tell(&notification("cancelled", &cancel));
     let answer = Answer::read(cancelled);
     assert_eq!(answer.last()["id"], "c");
     assert!(answer.last()["error"].is_object(), "{answer:?}");
@@ -83,10 +82,13 @@ fn progress_of_overlapping_calls_stays_on_the_stream_of_each() {
 
 #[test]
 fn what_the_child_asks_during_a_call_is_answered_by_a_post() {
-    for version in [crate::support::mcp::QUIET, PRIMED] {
+    for version in [QUIET, PRIMED] {
         let proxy = Proxy::child(&[]);
         let session = Session::open_at(&proxy, version);
-        let question = r#"{"jsonrpc":"2.0","id":"q-1","method":"elicitation/create","params":{"message":"Tea?","requestedSchema":{"type":"object","properties":{}}}}"#;
+        let question = concat!(
+            r#"{"jsonrpc":"2.0","id":"q-1","method":"elicitation/create","params":"#,
+            r#"{"message":"Tea?","requestedSchema":{"type":"object","properties":{}}}}"#
+        );
         let steps = json!([{"ask": question}, {"answer": "$ANSWER"}]);
         let mut stream = Events::read(session.post(&script("1", "", &steps)));
         let asked = stream.message();
@@ -190,7 +192,7 @@ fn a_message_of_16_mib_passes_each_way() {
 fn batches_are_taken_in_sessions_of_their_revision_only() {
     let proxy = Proxy::child(&[]);
     let ask = |id: u8| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#);
-    let note = r#"{"jsonrpc":"2.0","method":"notifications/x"}"#;
+    let note = notification("x", &json!({}));
     let batch = format!("[{},{note},{}]", ask(1), ask(2));
 
     let session = Session::open_at(&proxy, "2025-03-26");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::http::Events;
-use crate::support::mcp::{Answer, Session, call, script};
+use crate::support::mcp::{Answer, Session, call, notification, script};
 use crate::support::process;
 use crate::support::proxy::Proxy;
 
@@ -66,7 +66,10 @@ fn odd_framing_of_a_good_message_does_not_matter() {
 fn answers_that_are_none_or_too_many_are_not_passed_on() {
     let proxy = Proxy::child(&[]);
     let session = Session::open(&proxy);
-    let answer = |id: &str, text: &str| json!({"write": format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"{text}\"}}\n")});
+    let answer = |id: &str, text: &str| {
+        let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"{text}"}}"#);
+        json!({"write": line + "\n"})
+    };
     for other in ["999999", "-1", "1.5", "\"$ID\"", "\"x\"", "null", "true", "[]", "{}", "1e300"] {
         let steps = json!([answer(other, "wrong"), answer("$ID", "right")]);
         let got = session.script("1", steps);
@@ -112,8 +115,9 @@ fn text_of_the_child_cannot_forge_events() {
     let text = "\\n\\nevent: x\\ndata: {}\\r\\rid: 7\u{2028}\u{2029}\u{85}\u{b}\u{c}";
     // Control characters other than these may not stand in JSON strings as they are.
     let text = text.replace(['\u{b}', '\u{c}'], "");
+    let head = r#"{"jsonrpc":"2.0","method":"notifications/x","params":"#;
     let steps = json!([
-        {"write": format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\",\"params\":[\"{text}\"]}}\n")},
+        {"write": format!("{head}[\"{text}\"]}}\n")},
         // White space between tokens may be a lone CR.
         {"write": "{\"jsonrpc\":\"2.0\",\r\"method\":\"notifications/y\"\r\r}\n"},
         {"answer": "a"}]);
@@ -188,10 +192,7 @@ fn a_flood_of_standard_error_is_drained_and_bounded() {
 fn one_childs_flood_does_not_slow_another_session() {
     let proxy = Proxy::child(&[]);
     let (loud, calm) = (Session::open(&proxy), Session::open(&proxy));
-    let line = format!(
-        "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\",\"params\":[\"{}\"]}}\n",
-        "x".repeat(1000)
-    );
+    let line = notification("x", &json!(["x".repeat(1000)])) + "\n";
     let steps = json!([{"answer": "x"}, {"repeat": [100_000, line]}, {"stderr": "flooded\n"}]);
     loud.script("1", steps);
     let mut slowest = Duration::ZERO;

@@ -28,8 +28,9 @@ fn the_demo_does_all_that_it_shows() {
     assert_eq!(said["result"]["content"][0]["text"], "The client answered: yes");
 
     let mut listener = session.listen();
-    let subscribe = r#"{"jsonrpc":"2.0","id":4,"method":"resources/subscribe","params":{"uri":"demo://clock"}}"#;
-    assert_eq!(session.ask(subscribe).last()["result"], json!({}));
+    let subscribe = json!({"jsonrpc": "2.0", "id": 4, "method": "resources/subscribe",
+        "params": {"uri": "demo://clock"}});
+    assert_eq!(session.ask(&subscribe.to_string()).last()["result"], json!({}));
     assert_eq!(listener.message()["params"]["uri"], "demo://clock");
 
     assert!(session.delete().status() < 300);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::support::http::{Events, PATIENCE, Reply};
-use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, script};
+use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, notify, script};
 use crate::support::process::{self, group, until};
 use crate::support::proxy::{CHILD, Proxy};
 
@@ -58,8 +58,7 @@ fn a_child_that_dies_in_a_call_fails_it_with_its_exit_status() {
 fn a_stream_that_has_begun_ends_with_the_error_too() {
     let proxy = Proxy::child(&[]);
     let session = Session::open(&proxy);
-    let note = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n";
-    let steps = json!([{"write": note}, {"sleep": 50}, {"exit": 7}]);
+    let steps = json!([notify("x", &json!({})), {"sleep": 50}, {"exit": 7}]);
     let mut stream = Events::read(session.post(&script("1", "", &steps)));
     assert_eq!(stream.message()["method"], "notifications/x");
     assert!(stream.message()["error"]["message"].as_str().unwrap().contains("exit code 7"));
@@ -263,8 +262,8 @@ fn sessions_do_not_see_each_other() {
     let proxy = Proxy::child(&[]);
     let sessions: Vec<_> = (0..10).map(|_| Session::open(&proxy)).collect();
     let steps = |n: usize| {
-        let note = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/{n}\"}}\n");
-        json!([{"sleep": 20}, {"write": note}, {"answer": n.to_string()}])
+        let note = notify(&n.to_string(), &json!({}));
+        json!([{"sleep": 20}, note, {"answer": n.to_string()}])
     };
     let calls: Vec<_> = sessions
         .iter()

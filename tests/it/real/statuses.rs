@@ -340,7 +340,7 @@ fn what_is_no_http_gets_a_status_and_the_end() {
         &b"HELLO\r\n\r\n"[..],
         b"GET /mcp HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"GET /mcp HTTP/1.1\r\n\r\n",
-        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+        b"POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
         b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
         b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nX: \x00\r\n\r\n",
         b"GET /mcp HTTP/2.0\r\nHost: localhost\r\n\r\n",

@@ -5,16 +5,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::http::{Conn, Events};
-use crate::support::mcp::{Answer, PRIMED, QUIET, Session, script};
+use crate::support::mcp::{Answer, PRIMED, QUIET, Session, notification, notify, script};
 use crate::support::process::memory;
 use crate::support::proxy::Proxy;
 
 /// A step that sends a log message that belongs to no call.
 fn log(text: &str) -> Value {
-    json!({"write": format!(
-        "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\
-         \"params\":{{\"level\":\"info\",\"data\":\"{text}\"}}}}\n"
-    )})
+    notify("message", &json!({"level": "info", "data": text}))
 }
 
 fn data(message: &Value) -> &str {
@@ -112,19 +109,16 @@ fn a_second_listener_takes_over_and_nothing_comes_twice() {
     let proxy = Proxy::child(&[]);
     let session = Session::open(&proxy);
     let mut first = session.listen();
-    let notify = |text: &str| {
-        let updated = format!(
-            "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/resources/updated\",\
-             \"params\":{{\"uri\":\"x://{text}\"}}}}\n"
-        );
-        session.script("1", json!([{"write": updated}, {"answer": ""}]));
+    let update = |uri: &str| {
+        let updated = notify("resources/updated", &json!({"uri": uri}));
+        session.script("1", json!([updated, {"answer": ""}]));
     };
-    notify("a");
+    update("x://a");
     assert_eq!(first.message()["params"]["uri"], "x://a");
     let mut second = session.listen();
     // The first ends, one way or the other.
     assert!(matches!(first.try_next(), Ok(None) | Err(_)));
-    notify("b");
+    update("x://b");
     assert_eq!(second.message()["params"]["uri"], "x://b");
     assert!(second.is_silent(Duration::from_millis(100)));
 }
@@ -145,7 +139,7 @@ fn what_belongs_to_no_call_goes_to_one_stream() {
     let slow = Answer::read(slow);
     assert_eq!(slow.messages.len(), 1, "{slow:?}");
     // No call: the listener's again.
-    let later = "sleep 0.1; echo '{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}'";
+    let later = format!("sleep 0.1; echo '{}'", notification("x", &json!({})));
     session.script("3", json!([{"spawn": later}, {"answer": "x"}]));
     assert_eq!(standing.message()["method"], "notifications/x");
     assert!(standing.is_silent(Duration::from_millis(100)));
@@ -155,9 +149,11 @@ fn what_belongs_to_no_call_goes_to_one_stream() {
 fn what_nobody_reads_waits_for_a_listener() {
     let proxy = Proxy::child(&[]);
     let session = Session::open(&proxy);
-    let later = "echo '{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}'";
-    session.script("3", json!([{"sleep": 50}, {"answer": "x"}, {"sleep": 50}, {"spawn": later}]));
-    std::thread::sleep(Duration::from_millis(200));
+    let steps =
+        json!([{"answer": "x"}, {"sleep": 50}, notify("x", &json!({})), {"stderr": "told\n"}]);
+    session.script("1", steps);
+    proxy.logged(&["told"]);
+    std::thread::sleep(Duration::from_millis(50));
     assert_eq!(session.listen().message()["method"], "notifications/x");
 }
 

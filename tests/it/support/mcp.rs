@@ -75,9 +75,18 @@ pub(crate) fn call(id: &str, token: &str, name: &str, arguments: &Value) -> Stri
         "" => String::new(),
         token => format!(r#","_meta":{{"progressToken":{token}}}"#),
     };
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}","arguments":{arguments}{meta}}}}}"#
-    )
+    let params = format!(r#"{{"name":"{name}","arguments":{arguments}{meta}}}"#);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#)
+}
+
+/// A notification.
+pub(crate) fn notification(method: &str, params: &Value) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/{method}","params":{params}}}"#)
+}
+
+/// The step of a script that sends a notification.
+pub(crate) fn notify(method: &str, params: &Value) -> Value {
+    json!({"write": format!("{}\n", notification(method, params))})
 }
 
 /// The body of a call of the child's script.

@@ -20,11 +20,23 @@ const TICK: Duration = Duration::from_secs(1);
 /// The clock's thread needs little.
 const STACK: usize = 64 * 1024;
 
-pub(super) const RESOURCES: &str = r#"{"resources":[{"uri":"demo://clock","name":"clock","description":"The time of day in UTC. Subscribe to hear each second.","mimeType":"text/plain"},{"uri":"demo://about","name":"about","description":"What this server is.","mimeType":"text/plain"}]}"#;
+pub(super) const RESOURCES: &str = concat!(
+    r#"{"resources":["#,
+    r#"{"uri":"demo://clock","name":"clock","mimeType":"text/plain","#,
+    r#""description":"The time of day in UTC. Subscribe to hear each second."},"#,
+    r#"{"uri":"demo://about","name":"about","mimeType":"text/plain","#,
+    r#""description":"What this server is."}]}"#,
+);
 
-pub(super) const TEMPLATES: &str = r#"{"resourceTemplates":[{"uriTemplate":"demo://greeting/{name}","name":"greeting","description":"A greeting for a name.","mimeType":"text/plain"}]}"#;
+pub(super) const TEMPLATES: &str = concat!(
+    r#"{"resourceTemplates":[{"uriTemplate":"demo://greeting/{name}","name":"greeting","#,
+    r#""description":"A greeting for a name.","mimeType":"text/plain"}]}"#,
+);
 
-pub(super) const PROMPTS: &str = r#"{"prompts":[{"name":"haiku","description":"Asks for a haiku.","arguments":[{"name":"topic","description":"What it is about.","required":true}]}]}"#;
+pub(super) const PROMPTS: &str = concat!(
+    r#"{"prompts":[{"name":"haiku","description":"Asks for a haiku.","arguments":["#,
+    r#"{"name":"topic","description":"What it is about.","required":true}]}]}"#,
+);
 
 /// What completion knows of each argument.
 const TOPICS: [&str; 6] = ["rain", "rivers", "rust", "silence", "spring", "streams"];
@@ -114,7 +126,11 @@ pub(super) fn prompt(params: &Value) -> Result<String, Fault> {
         (Some("haiku"), Some(topic)) => {
             let text = quote(&format!("Write a haiku about {topic}."));
             Ok(format!(
-                r#"{{"description":"Asks for a haiku.","messages":[{{"role":"user","content":{{"type":"text","text":{text}}}}}]}}"#
+                concat!(
+                    r#"{{"description":"Asks for a haiku.","messages":[{{"role":"user","#,
+                    r#""content":{{"type":"text","text":{}}}}}]}}"#,
+                ),
+                text
             ))
         }
         (Some("haiku"), None) => Err((INVALID_PARAMS, String::from("`topic` is missing"))),

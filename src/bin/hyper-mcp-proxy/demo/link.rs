@@ -150,13 +150,9 @@ impl Call {
     /// Tells how far the call is, if the caller asked to hear it.
     pub(super) fn progress(&self, done: u64, total: u64) {
         if !self.token.is_null() {
-            let token = &self.token;
-            self.link.notify(
-                "progress",
-                &format!(
-                    r#"{{"progressToken":{token},"progress":{done},"total":{total},"message":"step {done} of {total}"}}"#
-                ),
-            );
+            let message = format!("step {done} of {total}");
+            let steps = format!(r#""progress":{done},"total":{total},"message":"{message}""#);
+            self.link.notify("progress", &format!(r#"{{"progressToken":{},{steps}}}"#, self.token));
         }
     }
 

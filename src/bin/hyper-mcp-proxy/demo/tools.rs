@@ -16,20 +16,42 @@ const RUNNING: usize = 64;
 /// A thread's stack: the tools need little.
 const STACK: usize = 256 * 1024;
 
-const TOOLS: &str = r#"{"name":"echo","description":"Answers with the text that it is given.","inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}},
-{"name":"add","description":"Adds two numbers.","inputSchema":{"type":"object","properties":{"a":{"type":"number"},"b":{"type":"number"}},"required":["a","b"]}},
-{"name":"progress","description":"Works in steps and reports each, if the call carries a progress token.","inputSchema":{"type":"object","properties":{"steps":{"type":"integer","minimum":1,"maximum":1000,"default":5},"delay_ms":{"type":"integer","minimum":0,"maximum":10000,"default":200}}}},
-{"name":"log","description":"Sends the client a log message.","inputSchema":{"type":"object","properties":{"message":{"type":"string"},"level":{"type":"string","default":"info"}},"required":["message"]}},
-{"name":"sleep","description":"Answers after some seconds. It can be cancelled.","inputSchema":{"type":"object","properties":{"seconds":{"type":"number","minimum":0,"maximum":3600,"default":1}}}},
-{"name":"ask","description":"Asks the client: its user (elicitation), its model (sampling) or its roots.","inputSchema":{"type":"object","properties":{"what":{"type":"string","enum":["elicitation","sampling","roots"],"default":"elicitation"},"question":{"type":"string","default":"What is your name?"}}}},
-{"name":"toggle","description":"Adds the tool `extra` to the list, or takes it away.","inputSchema":{"type":"object"}}"#;
+const TOOLS: &str = concat!(
+    r#"{"name":"echo","description":"Answers with the text that it is given.","#,
+    r#""inputSchema":{"type":"object","properties":{"text":{"type":"string"}},"#,
+    r#""required":["text"]}},"#,
+    r#"{"name":"add","description":"Adds two numbers.","#,
+    r#""inputSchema":{"type":"object","properties":{"a":{"type":"number"},"#,
+    r#""b":{"type":"number"}},"required":["a","b"]}},"#,
+    r#"{"name":"progress","#,
+    r#""description":"Works in steps and reports each, if the call carries a progress token.","#,
+    r#""inputSchema":{"type":"object","properties":{"#,
+    r#""steps":{"type":"integer","minimum":1,"maximum":1000,"default":5},"#,
+    r#""delay_ms":{"type":"integer","minimum":0,"maximum":10000,"default":200}}}},"#,
+    r#"{"name":"log","description":"Sends the client a log message.","#,
+    r#""inputSchema":{"type":"object","properties":{"message":{"type":"string"},"#,
+    r#""level":{"type":"string","default":"info"}},"required":["message"]}},"#,
+    r#"{"name":"sleep","description":"Answers after some seconds. It can be cancelled.","#,
+    r#""inputSchema":{"type":"object","properties":{"#,
+    r#""seconds":{"type":"number","minimum":0,"maximum":3600,"default":1}}}},"#,
+    r#"{"name":"ask","#,
+    r#""description":"Asks the client: its user (elicitation), its model (sampling), its roots.","#,
+    r#""inputSchema":{"type":"object","properties":{"#,
+    r#""what":{"type":"string","enum":["elicitation","sampling","roots"],"#,
+    r#""default":"elicitation"},"#,
+    r#""question":{"type":"string","default":"What is your name?"}}}},"#,
+    r#"{"name":"toggle","description":"Adds the tool `extra` to the list, or takes it away.","#,
+    r#""inputSchema":{"type":"object"}}"#,
+);
 
-const EXTRA: &str =
-    r#"{"name":"extra","description":"Is there now and then.","inputSchema":{"type":"object"}}"#;
+const EXTRA: &str = concat!(
+    r#",{"name":"extra","description":"Is there now and then.","#,
+    r#""inputSchema":{"type":"object"}}"#,
+);
 
 pub(super) fn list(link: &Link) -> String {
-    let (comma, extra) = if link.state().extra { (",\n", EXTRA) } else { ("", "") };
-    format!(r#"{{"tools":[{TOOLS}{comma}{extra}]}}"#).replace('\n', "")
+    let extra = if link.state().extra { EXTRA } else { "" };
+    format!(r#"{{"tools":[{TOOLS}{extra}]}}"#)
 }
 
 /// Answers quick tools at once and lets the others run.
@@ -133,13 +155,21 @@ fn ask(call: &Call, given: &Value) -> String {
         "elicitation" => (
             "elicitation/create",
             format!(
-                r#"{{"message":{question},"requestedSchema":{{"type":"object","properties":{{"answer":{{"type":"string"}}}},"required":["answer"]}}}}"#
+                concat!(
+                    r#"{{"message":{},"requestedSchema":{{"type":"object","#,
+                    r#""properties":{{"answer":{{"type":"string"}}}},"required":["answer"]}}}}"#,
+                ),
+                question
             ),
         ),
         "sampling" => (
             "sampling/createMessage",
             format!(
-                r#"{{"messages":[{{"role":"user","content":{{"type":"text","text":{question}}}}}],"maxTokens":100}}"#
+                concat!(
+                    r#"{{"messages":[{{"role":"user","content":{{"type":"text","text":{}}}}}],"#,
+                    r#""maxTokens":100}}"#,
+                ),
+                question
             ),
         ),
         "roots" => ("roots/list", String::from("{}")),
