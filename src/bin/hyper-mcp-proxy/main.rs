@@ -1,2 +1,134 @@
-//! The driver.
-fn main() {}
+//! hyper-mcp-proxy: MCP clients speak Streamable HTTP to it, it speaks stdio to the MCP servers
+//! that it starts.
+//!
+//! All that decides anything is in the library, which does no I/O. This is the driver around it:
+//! one thread, one executor, one reactor. What can be wrong is found before anything listens.
+
+mod args;
+mod child;
+mod connection;
+mod deadlines;
+mod demo;
+mod gate;
+mod http;
+mod hub;
+mod listen;
+mod logging;
+mod mailbox;
+mod outgoing;
+mod random;
+mod reactor;
+mod signals;
+mod spawn;
+mod stderr;
+mod sys;
+
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use args::{Exit, Options};
+use deadlines::Deadline;
+use hub::Hub;
+use reactor::{Reactor, Source};
+
+/// How long the last answers may take to be sent when all else is done.
+const FLUSH: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let done = if args.first().is_some_and(|first| first == args::DEMO_SERVER) {
+        demo::run().map_err(|error| failure(1, format!("demo: {error}")))
+    } else {
+        args::parse(args).and_then(serve)
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Exit::Print(text)) => match io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(Exit::Fail { code, reason }) => {
+            eprintln!("hyper-mcp-proxy: {reason}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn failure(code: u8, reason: String) -> Exit {
+    Exit::Fail { code, reason }
+}
+
+/// Serves until a signal ends it.
+fn serve(options: Options) -> Result<(), Exit> {
+    let Options { host, port, log_format, mut config, launch } = options;
+    logging::start(log_format);
+    log_panics();
+    sys::seal_descriptors();
+    let broken =
+        |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
+    let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
+    let signals = signals::take().map_err(broken("signals can't be watched"))?;
+    let listeners = listen::bind(&host, port)
+        .map_err(|error| failure(1, format!("can't listen on {host}, port {port}: {error}")))?;
+    config.loopback = announce(&listeners, &config.endpoint);
+    let capacity = listen::capacity(config.sessions);
+    let sources = listeners.into_iter().map(|listener| Source::new(&reactor, listener));
+    let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
+
+    let hub = Hub::new(config, launch, Rc::clone(&reactor));
+    let executor = Rc::clone(&hub.executor);
+    executor.spawn(signals::watch(Rc::clone(&hub), signals)).detach();
+    let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
+    reactor.run(
+        &*hub,
+        executor.run(async {
+            hub.drained().await;
+            drop(accepting);
+            flush(&hub).await;
+        }),
+    );
+    log::info!(target: "proxy", "ended");
+    Ok(())
+}
+
+/// Says where the endpoint is; whether it can be reached from this machine only.
+fn announce(listeners: &[TcpListener], endpoint: &str) -> bool {
+    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
+    let mut loopback = true;
+    for address in addresses {
+        loopback &= address.ip().is_loopback();
+        log::info!(target: "proxy", "listening on http://{address}{endpoint}");
+    }
+    if !loopback {
+        log::warn!(
+            target: "proxy",
+            "there is no authentication: whoever reaches this address can use the server"
+        );
+    }
+    loopback
+}
+
+/// Lets connections send what they have, for a while.
+async fn flush(hub: &Rc<Hub>) {
+    hub.deadlines.evict_all();
+    let deadline = Deadline::new(&hub.deadlines);
+    deadline.set(hub.now().after(FLUSH));
+    poll_fn(|cx| {
+        if hub.connections.get() == 0 {
+            return Poll::Ready(());
+        }
+        hub.closed.register(cx);
+        deadline.poll(cx)
+    })
+    .await;
+}
+
+/// A panic is a fault of ours; it ends one task, and belongs into the log on one line.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| log::error!(target: "proxy", "fault: {panic}")));
+}

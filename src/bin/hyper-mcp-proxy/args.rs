@@ -1,0 +1,294 @@
+//! The command line: what may be said, and what it means. Everything wrong is found here or before
+//! anything listens, and said in one line.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use argh::FromArgs;
+use hyper_mcp_proxy::Config;
+
+use crate::logging::Format;
+use crate::spawn::{Launch, find_program};
+
+/// The hidden first argument with which the program starts itself as the demonstration server.
+pub(crate) const DEMO_SERVER: &str = "--demo-server";
+
+/// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
+const LONG: [&str; 14] = [
+    "--host",
+    "--port",
+    "--endpoint",
+    "--session-keep-alive",
+    "--max-sessions",
+    "--max-message",
+    "--request-timeout",
+    "--drain-timeout",
+    "--allow-origin",
+    "--allow-host",
+    "--cwd",
+    "--env",
+    "--health",
+    "--log-format",
+];
+const SHORT: [&str; 3] = ["-H", "-p", "-e"];
+
+/// Puts an MCP server that speaks stdio on the network: clients speak Streamable HTTP to the proxy,
+/// and each session gets a server process of its own.
+#[derive(FromArgs, Debug)]
+#[argh(help_triggers("-h", "--help"))]
+struct Flags {
+    /// address or name to listen on (127.0.0.1)
+    #[argh(option, short = 'H', default = "String::from(\"127.0.0.1\")", arg_name = "host")]
+    host: String,
+    /// port to listen on; 0 picks a free one (8080)
+    #[argh(option, short = 'p', default = "8080", arg_name = "port")]
+    port: u16,
+    /// path of the MCP endpoint (/mcp)
+    #[argh(option, short = 'e', default = "String::from(\"/mcp\")", arg_name = "path")]
+    endpoint: String,
+    /// how long an unused session lives; 0 is for ever (300)
+    #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
+    session_keep_alive: Option<Duration>,
+    /// most sessions at once, each of which is a process (64)
+    #[argh(option, arg_name = "n")]
+    max_sessions: Option<usize>,
+    /// longest message, either way, in bytes or with K, M, G (16M)
+    #[argh(option, from_str_fn(size), arg_name = "bytes")]
+    max_message: Option<usize>,
+    /// how long a call may run; 0 is for ever (0)
+    #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
+    request_timeout: Option<Duration>,
+    /// how long calls may go on after SIGTERM or SIGINT (10)
+    #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
+    drain_timeout: Option<Duration>,
+    /// web origin that is let in beside local ones, such as https://app.example; * is any
+    /// (repeatable)
+    #[argh(option, arg_name = "origin")]
+    allow_origin: Vec<String>,
+    /// host name that requests may be for, with or without a port; * is any (repeatable)
+    #[argh(option, arg_name = "host")]
+    allow_host: Vec<String>,
+    /// directory that the server starts in
+    #[argh(option, arg_name = "dir")]
+    cwd: Option<PathBuf>,
+    /// variable for the server's environment (repeatable)
+    #[argh(option, arg_name = "name=value")]
+    env: Vec<String>,
+    /// start the server with an environment of --env only
+    #[argh(switch)]
+    clear_env: bool,
+    /// path of the health check, or "off" (/healthz)
+    #[argh(option, default = "String::from(\"/healthz\")", arg_name = "path")]
+    health: String,
+    /// text or json (text)
+    #[argh(option, default = "Format::Text", arg_name = "format")]
+    log_format: Format,
+    /// serve the demonstration server that is built in
+    #[argh(switch)]
+    demo: bool,
+    /// print the version
+    #[argh(switch, short = 'V')]
+    version: bool,
+    /// the server and its arguments, after --
+    #[argh(positional, greedy, arg_name = "command")]
+    #[allow(dead_code, reason = "only for the help: the command is taken off before")]
+    command: Vec<String>,
+}
+
+/// What the program is to do.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) log_format: Format,
+    /// All but whether the listener is bound to loopback only.
+    pub(crate) config: Config,
+    pub(crate) launch: Launch,
+}
+
+/// Why it can't be done, or needn't.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// This was asked for, to standard output.
+    Print(String),
+    /// This is wrong.
+    Fail { code: u8, reason: String },
+}
+
+impl Exit {
+    fn usage(reason: impl Into<String>) -> Self {
+        Self::Fail { code: 2, reason: reason.into() }
+    }
+}
+
+/// Reads the arguments, without the program's own name.
+pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
+    let (flags, command) = split(args)?;
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let flags = Flags::from_args(&["hyper-mcp-proxy"], &flags).map_err(|early| {
+        match early.status {
+            Ok(()) => Exit::Print(early.output),
+            // The first line says it; the rest says where the help is.
+            Err(()) => Exit::usage(format!("{} (see --help)", first_line(&early.output))),
+        }
+    })?;
+    if flags.version {
+        return Err(Exit::Print(
+            concat!("hyper-mcp-proxy ", env!("CARGO_PKG_VERSION"), "\n").into(),
+        ));
+    }
+    let launch = launch(&flags, command)?;
+    Ok(Options {
+        host: flags.host.clone(),
+        port: flags.port,
+        log_format: flags.log_format,
+        config: config(flags)?,
+        launch,
+    })
+}
+
+/// Splits our options, brought into the form that argh takes, from the command. The command is
+/// what follows `--`, or begins with the first argument that is no option.
+fn split(args: Vec<OsString>) -> Result<(Vec<String>, Vec<OsString>), Exit> {
+    let mut flags = Vec::new();
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            break;
+        }
+        if !arg.as_encoded_bytes().starts_with(b"-") {
+            return Ok((flags, std::iter::once(arg).chain(args).collect()));
+        }
+        let arg = utf8(arg)?;
+        if let Some((name, value)) = arg.split_once('=').filter(|(name, _)| LONG.contains(name)) {
+            flags.extend([name.to_owned(), value.to_owned()]);
+        } else if LONG.contains(&&*arg) || SHORT.contains(&&*arg) {
+            flags.push(arg);
+            flags.extend(args.next().map(utf8).transpose()?);
+        } else if let Some(name) = SHORT.iter().find(|&&name| arg.starts_with(name)) {
+            let value = &arg[name.len()..];
+            let value = value.strip_prefix('=').unwrap_or(value);
+            flags.extend([(*name).to_owned(), value.to_owned()]);
+        } else {
+            flags.push(arg);
+        }
+    }
+    Ok((flags, args.collect()))
+}
+
+fn utf8(arg: OsString) -> Result<String, Exit> {
+    let bad = |arg: OsString| format!("an option is not UTF-8: {}", arg.to_string_lossy());
+    arg.into_string().map_err(|arg| Exit::usage(bad(arg)))
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("bad arguments");
+    line.trim().trim_end_matches('.').to_owned()
+}
+
+fn launch(flags: &Flags, command: Vec<OsString>) -> Result<Launch, Exit> {
+    let (name, args) = match (flags.demo, command.split_first()) {
+        (true, None) => {
+            let own = std::env::current_exe().map_err(|error| Exit::Fail {
+                code: 1,
+                reason: format!("the program's own file can't be found: {error}"),
+            })?;
+            (own.into_os_string(), vec![DEMO_SERVER.into()])
+        }
+        (true, Some(_)) => {
+            return Err(Exit::usage("--demo is a server itself and takes no command"));
+        }
+        (false, Some((name, args))) => (name.clone(), args.to_vec()),
+        (false, None) => {
+            return Err(Exit::usage("no server command: hyper-mcp-proxy [options] -- command ..."));
+        }
+    };
+    let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(cwd) = &flags.cwd
+        && !cwd.is_dir()
+    {
+        return Err(Exit::usage(format!("--cwd: {} is no directory", cwd.display())));
+    }
+    let path = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
+    let path = path.or_else(|| std::env::var_os("PATH"));
+    let program = find_program(Path::new(&name), path).map_err(|error| not_found(&name, &error))?;
+    let cwd = flags.cwd.clone();
+    Ok(Launch { name, program, args, cwd, env, clear_env: flags.clear_env })
+}
+
+/// With the exit codes of `env` and the shells.
+fn not_found(name: &OsStr, error: &std::io::Error) -> Exit {
+    let name = name.to_string_lossy();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Exit::Fail { code: 127, reason: format!("command not found: {name}") }
+        }
+        _ => Exit::Fail { code: 126, reason: format!("command can't be run: {name}: {error}") },
+    }
+}
+
+fn variable(pair: &str) -> Result<(OsString, OsString), Exit> {
+    match pair.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !pair.contains('\0') => {
+            Ok((name.into(), value.into()))
+        }
+        _ => Err(Exit::usage(format!("--env takes NAME=VALUE, not {pair:?}"))),
+    }
+}
+
+fn config(flags: Flags) -> Result<Config, Exit> {
+    check_path("--endpoint", &flags.endpoint)?;
+    let health = Some(flags.health).filter(|path| !path.is_empty() && path != "off");
+    if let Some(path) = &health {
+        check_path("--health", path)?;
+        if *path == flags.endpoint {
+            return Err(Exit::usage("--health and --endpoint are the same path"));
+        }
+    }
+    let default = Config::default();
+    let none_if_zero = |wait: Duration| Some(wait).filter(|wait| !wait.is_zero());
+    let sessions = flags.max_sessions.unwrap_or(default.sessions);
+    let message = flags.max_message.unwrap_or(default.message);
+    if sessions == 0 || message == 0 {
+        return Err(Exit::usage("--max-sessions and --max-message must be at least 1"));
+    }
+    Ok(Config {
+        endpoint: flags.endpoint,
+        health,
+        allow_hosts: flags.allow_host,
+        allow_origins: flags.allow_origin,
+        sessions,
+        message,
+        idle: flags.session_keep_alive.map_or(default.idle, none_if_zero),
+        request: flags.request_timeout.map_or(default.request, none_if_zero),
+        drain: flags.drain_timeout.unwrap_or(default.drain),
+        ..default
+    })
+}
+
+fn check_path(flag: &str, path: &str) -> Result<(), Exit> {
+    let good = path.bytes().all(|b| b.is_ascii_graphic() && !b"\"#<>?\\^`{|}".contains(&b));
+    match good && path.starts_with('/') {
+        true => Ok(()),
+        false => Err(Exit::usage(format!("{flag} takes a path such as /mcp, not {path:?}"))),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|s| (0.0..=1e9).contains(s));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text:?} is no number of seconds"))
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
+        "" => Some(1),
+        "K" | "KIB" => Some(1 << 10),
+        "M" | "MIB" => Some(1 << 20),
+        "G" | "GIB" => Some(1 << 30),
+        _ => None,
+    };
+    let size = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
+    size.ok_or_else(|| format!("{text:?} is no size such as 16M"))
+}

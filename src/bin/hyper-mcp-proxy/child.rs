@@ -1,0 +1,295 @@
+//! One child: one task that carries bytes between its pipes and the engine.
+//!
+//! It reads no more than the engine wants, and in each turn no more than a budget, so that a child
+//! that floods takes neither memory nor the thread. When the child has ended, what is left of its
+//! group is killed at once, what is left in its pipes is read, and then the engine is told.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use hyper_mcp_proxy::{Exit, Input, Pipe};
+use rustix::io::{read, writev};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
+
+use crate::hub::{Hub, SCRATCH};
+use crate::reactor::{Source, WakerSlot};
+use crate::spawn::Started;
+use crate::stderr::Stderr;
+
+/// Reads of a pipe in one turn, each of at most [`SCRATCH`] bytes.
+const READS: usize = 4;
+/// Reads of a pipe after the child's end. A pipe holds 64 KiB, or up to 1 MiB if the child made it
+/// larger; what descendants outside the group add later is theirs to lose.
+const LAST_READS: usize = 16;
+/// Lines that one system call writes.
+const SLICES: usize = 16;
+
+/// What the engine and the tasks know of a child.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pipe: Pipe,
+    pid: Pid,
+    /// Whether it waits in the hub until its output is wanted again.
+    pub(crate) paused: Cell<bool>,
+    exit: Cell<Option<Exit>>,
+    stdin: RefCell<VecDeque<Vec<u8>>>,
+    closing: Cell<bool>,
+    waker: WakerSlot,
+}
+
+impl Child {
+    pub(crate) fn new(pipe: Pipe, pid: Pid) -> Self {
+        Self {
+            pipe,
+            pid,
+            paused: Cell::new(false),
+            exit: Cell::new(None),
+            stdin: RefCell::default(),
+            closing: Cell::new(false),
+            waker: WakerSlot::default(),
+        }
+    }
+
+    pub(crate) fn write(&self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.stdin.borrow_mut().push_back(bytes);
+            self.waker.wake();
+        }
+    }
+
+    pub(crate) fn close_stdin(&self) {
+        self.closing.set(true);
+        self.waker.wake();
+    }
+
+    pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.exit.get().is_some()
+    }
+
+    /// It ended and was reaped. Its number can't have been given away yet: as long as the group
+    /// has members it is in use, and if it has none the signal finds nobody.
+    pub(crate) fn has_ended(&self, exit: Exit) {
+        self.signal(Signal::KILL);
+        self.exit.set(Some(exit));
+        self.waker.wake();
+    }
+
+    /// To the whole group, of which the child is the leader; never after it was reaped.
+    fn signal(&self, signal: Signal) {
+        if self.is_gone() || self.pid.is_init() {
+            return;
+        }
+        if let Err(error) = kill_process_group(self.pid, signal)
+            && error != rustix::io::Errno::SRCH
+        {
+            log::warn!(target: "proxy", "server {}: {signal:?} failed: {error}", self.pipe);
+        }
+    }
+}
+
+/// A process id as a plain number.
+pub(crate) fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().unsigned_abs()
+}
+
+/// Reaps one child that has ended, if there is one.
+pub(crate) fn reap() -> Option<(Pid, Exit)> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => {
+                let exit = match (status.exit_status(), status.terminating_signal()) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, Some(signal)) => Exit::Signal(signal),
+                    (None, None) => Exit::Unknown,
+                };
+                return Some((pid, exit));
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+/// Our side of the pipes; each is dropped, and so closed, when it has no more use.
+struct Pipes {
+    hub: Rc<Hub>,
+    child: Rc<Child>,
+    stdin: Option<Source<OwnedFd>>,
+    /// How much of the first piece of the queue is written.
+    written: usize,
+    stdout: Option<Source<OwnedFd>>,
+    stderr: Option<Source<OwnedFd>>,
+    complaints: Stderr,
+}
+
+/// Carries bytes until the child has ended.
+pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, started: Started) {
+    let mut pipes = Pipes {
+        hub,
+        child,
+        stdin: Some(started.stdin),
+        written: 0,
+        stdout: Some(started.stdout),
+        stderr: Some(started.stderr),
+        complaints: Stderr::default(),
+    };
+    let exit = poll_fn(|cx| pipes.poll(cx)).await;
+    pipes.finish(exit);
+}
+
+impl Pipes {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+        self.child.waker.register(cx);
+        if let Some(exit) = self.child.exit.get() {
+            self.stdin = None;
+            self.read_last(cx);
+            return Poll::Ready(exit);
+        }
+        self.poll_stdin(cx);
+        self.poll_stdout(cx, READS, true);
+        self.poll_stderr(cx, READS);
+        // Reading may have made lines for the child; the next turn writes them.
+        Poll::Pending
+    }
+
+    fn poll_stdin(&mut self, cx: &mut Context<'_>) {
+        while let Some(stdin) = &self.stdin {
+            if self.child.stdin.borrow().is_empty() {
+                break;
+            }
+            let wrote = stdin.poll_write(cx, |fd| {
+                let queue = self.child.stdin.borrow();
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut skip = self.written;
+                for (slice, piece) in slices.iter_mut().zip(queue.iter()) {
+                    *slice = IoSlice::new(&piece[std::mem::take(&mut skip)..]);
+                }
+                writev(fd, &slices[..queue.len().min(SLICES)])
+            });
+            match wrote {
+                Poll::Ready(Ok(count)) => self.took(count),
+                // The child closed its input. What is said to it from now on is lost, and its
+                // end, which is near, tells everybody.
+                Poll::Ready(Err(_)) => self.stdin = None,
+                Poll::Pending => break,
+            }
+        }
+        if self.child.closing.get() {
+            self.stdin = None;
+        }
+        if self.stdin.is_none() {
+            self.discard();
+        }
+    }
+
+    /// So many bytes of the queue are written.
+    fn took(&mut self, count: usize) {
+        let mut left = count;
+        let mut queue = self.child.stdin.borrow_mut();
+        while let Some(first) = queue.front() {
+            let rest = first.len() - self.written;
+            if left < rest {
+                self.written += left;
+                break;
+            }
+            left -= rest;
+            self.written = 0;
+            queue.pop_front();
+        }
+        drop(queue);
+        self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes: count });
+    }
+
+    fn discard(&mut self) {
+        let pieces = std::mem::take(&mut *self.child.stdin.borrow_mut());
+        let bytes = pieces.iter().map(Vec::len).sum::<usize>() - std::mem::take(&mut self.written);
+        if bytes > 0 {
+            self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes });
+        }
+    }
+
+    /// Reads what the child says: whether there may be more at once.
+    fn poll_stdout(&mut self, cx: &mut Context<'_>, reads: usize, gently: bool) {
+        for _ in 0..reads {
+            let Some(stdout) = &self.stdout else { return };
+            if gently && !self.hub.wants(&self.child) {
+                return;
+            }
+            let mut scratch = self.hub.scratch.borrow_mut();
+            match stdout.poll_read(cx, |fd| read(fd, &mut scratch[..])) {
+                Poll::Ready(Ok(count @ 1..)) => {
+                    if count < SCRATCH {
+                        stdout.drained();
+                    }
+                    drop(scratch);
+                    let scratch = self.hub.scratch();
+                    let bytes = &scratch[..count];
+                    self.hub.feed(Input::Stdout { pipe: self.child.pipe, bytes });
+                }
+                Poll::Ready(_) => {
+                    drop(scratch);
+                    self.stdout = None;
+                    if gently {
+                        self.hub.feed(Input::StdoutClosed { pipe: self.child.pipe });
+                    }
+                }
+                Poll::Pending => return,
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    fn poll_stderr(&mut self, cx: &mut Context<'_>, reads: usize) {
+        for _ in 0..reads {
+            let Some(stderr) = &self.stderr else { return };
+            let mut scratch = self.hub.scratch.borrow_mut();
+            match stderr.poll_read(cx, |fd| read(fd, &mut scratch[..])) {
+                Poll::Ready(Ok(count @ 1..)) => {
+                    if count < SCRATCH {
+                        stderr.drained();
+                    }
+                    let mut log = log_line(&self.child);
+                    self.complaints.feed(&scratch[..count], self.hub.now(), &mut log);
+                }
+                Poll::Ready(_) => self.stderr = None,
+                Poll::Pending => return,
+            }
+        }
+        cx.waker().wake_by_ref();
+    }
+
+    /// The child has ended: reads what it left in its pipes.
+    fn read_last(&mut self, cx: &mut Context<'_>) {
+        self.poll_stdout(cx, LAST_READS, false);
+        self.poll_stderr(cx, LAST_READS);
+        self.stdout = None;
+        self.stderr = None;
+    }
+
+    fn finish(mut self, exit: Exit) {
+        self.complaints.end(self.hub.now(), &mut log_line(&self.child));
+        self.hub.forget(&self.child, exit, self.complaints.tail());
+    }
+}
+
+fn log_line(child: &Child) -> impl FnMut(&str) {
+    let (pipe, pid) = (child.pipe, number(child.pid));
+    move |line| log::info!(target: "child", "{pipe} pid {pid}: {line}")
+}

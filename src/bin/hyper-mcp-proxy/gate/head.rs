@@ -1,0 +1,304 @@
+//! A request's head, judged by RFC 9112: the request line, and the fields that decide how the
+//! message is framed and whom it is for.
+//!
+//! Only fields that the program has a use for are kept, as places in the buffer. They have to be
+//! visible ASCII, and single unless they are lists; foreign fields may be anything that RFC 9110
+//! lets a field be.
+
+use super::{FIELDS, Refusal, chunked::is_token};
+
+pub(super) const TARGET_TOO_LONG: Refusal = Refusal::new(414, "the request target is too long");
+pub(super) const TOO_LARGE: Refusal = Refusal::new(431, "the request's head is too large");
+
+/// The methods that HTTP knows; what may be done with them is decided behind the gate.
+const METHODS: [&[u8]; 9] =
+    [b"POST", b"GET", b"DELETE", b"OPTIONS", b"HEAD", b"PUT", b"PATCH", b"TRACE", b"CONNECT"];
+
+/// The fields that are kept, beside those that begin with `mcp-`.
+const KEPT: [&[u8]; 8] = [
+    b"host",
+    b"accept",
+    b"content-type",
+    b"origin",
+    b"last-event-id",
+    b"content-encoding",
+    b"access-control-request-method",
+    b"access-control-request-headers",
+];
+/// Those of them that are lists, and so may come more than once.
+const LISTS: [&[u8]; 2] = [b"accept", b"access-control-request-headers"];
+
+/// The most bytes of kept fields. async-h1's decoder, which reads them next, stops at 8 KiB.
+const KEPT_BYTES: usize = 7 * 1024;
+
+pub(super) type Span = (usize, usize);
+
+/// How the content is delimited (RFC 9112, "Message Body Length").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Length {
+    /// There is none.
+    #[default]
+    None,
+    /// By `Content-Length`.
+    Known(u64),
+    /// By the chunked coding.
+    Chunked,
+}
+
+/// What a head says. Spans count from the head's first byte.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) method: Span,
+    pub(super) path: Span,
+    pub(super) fields: Vec<(Span, Span)>,
+    pub(super) length: Length,
+    pub(super) keep_alive: bool,
+    pub(super) expects_continue: bool,
+    pub(super) old: bool,
+}
+
+/// What is gathered on the way through the fields.
+#[derive(Default)]
+struct Seen<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<u64>,
+    coding: Option<&'a [u8]>,
+    close: bool,
+}
+
+impl Parsed {
+    /// Reads a whole head, its last empty line included.
+    pub(super) fn read(&mut self, head: &[u8], target_limit: usize) -> Result<(), Refusal> {
+        self.fields.clear();
+        self.length = Length::None;
+        self.expects_continue = false;
+        let line_end = head.iter().position(|&b| b == b'\r').unwrap_or(0);
+        let (line, fields) = head.split_at(line_end);
+        let authority = self.read_line(line, target_limit)?;
+        let fields = fields.get(2..).unwrap_or_default();
+        let mut slots = [httparse::EMPTY_HEADER; FIELDS];
+        let headers = match httparse::parse_headers(fields, &mut slots) {
+            Ok(httparse::Status::Complete((_, headers))) => headers,
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Refusal::new(431, "the request has too many header fields"));
+            }
+            _ => return Err(Refusal::bad("a header field is malformed")),
+        };
+        let mut seen = Seen::default();
+        for header in headers {
+            self.read_field(head, header, &mut seen)?;
+        }
+        self.judge_host(&seen, authority)?;
+        self.judge_length(&seen)?;
+        self.keep_alive = !self.old && !seen.close;
+        Ok(())
+    }
+
+    /// Reads the request line; the authority of an absolute target comes back.
+    fn read_line<'a>(
+        &mut self,
+        line: &'a [u8],
+        target_limit: usize,
+    ) -> Result<Option<&'a [u8]>, Refusal> {
+        const MALFORMED: Refusal = Refusal::bad("the request line is malformed");
+        let mut parts = line.split(|&b| b == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(MALFORMED);
+        };
+        self.old = match version {
+            b"HTTP/1.1" => false,
+            b"HTTP/1.0" => true,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                return Err(Refusal::new(505, "this server speaks HTTP/1.1"));
+            }
+            _ => return Err(MALFORMED),
+        };
+        if !method.iter().all(|&b| is_token(b)) {
+            return Err(MALFORMED);
+        }
+        if !METHODS.contains(&method) {
+            return Err(Refusal::new(501, "the method is unknown"));
+        }
+        self.method = (0, method.len());
+        if target.len() > target_limit {
+            return Err(TARGET_TOO_LONG);
+        }
+        self.read_target(target, method.len() + 1)
+    }
+
+    /// Reads the target, origin-form or absolute-form; the others are for proxies and servers of
+    /// whole sites (RFC 9112, "Request Target").
+    fn read_target<'a>(
+        &mut self,
+        target: &'a [u8],
+        begin: usize,
+    ) -> Result<Option<&'a [u8]>, Refusal> {
+        const MALFORMED: Refusal = Refusal::bad("the request target is malformed");
+        let is_good = |&b: &u8| b.is_ascii_graphic() && !b"\"#<>\\^`{|}".contains(&b);
+        if !target.iter().all(is_good) {
+            return Err(MALFORMED);
+        }
+        let (authority, path_at) = if target.starts_with(b"/") {
+            (None, 0)
+        } else {
+            let scheme = [&b"http://"[..], b"https://"]
+                .into_iter()
+                .find(|s| target.get(..s.len()).is_some_and(|t| t.eq_ignore_ascii_case(s)))
+                .ok_or(MALFORMED)?;
+            let rest = &target[scheme.len()..];
+            let len = rest.iter().position(|b| b"/?".contains(b)).unwrap_or(rest.len());
+            (Some(&rest[..len]), scheme.len() + len)
+        };
+        let path = &target[path_at..];
+        let path_len = path.iter().position(|&b| b == b'?').unwrap_or(path.len());
+        self.path = (begin + path_at, begin + path_at + path_len);
+        Ok(authority)
+    }
+
+    fn read_field<'a>(
+        &mut self,
+        head: &'a [u8],
+        header: &httparse::Header<'a>,
+        seen: &mut Seen<'a>,
+    ) -> Result<(), Refusal> {
+        let name = header.name.as_bytes();
+        let value = header.value.trim_ascii();
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let length = read_length(value)?;
+            if seen.length.replace(length).is_some() {
+                return Err(Refusal::bad("more than one Content-Length"));
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if seen.coding.replace(value).is_some() {
+                return Err(Refusal::bad("more than one Transfer-Encoding"));
+            }
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            let mut tokens = value.split(|&b| b == b',');
+            seen.close |= tokens.any(|t| t.trim_ascii().eq_ignore_ascii_case(b"close"));
+        } else if name.eq_ignore_ascii_case(b"expect") {
+            if !value.eq_ignore_ascii_case(b"100-continue") {
+                return Err(Refusal::new(417, "the expectation can't be met"));
+            }
+            self.expects_continue = !self.old;
+        } else if is_kept(name) {
+            if name.eq_ignore_ascii_case(b"host") {
+                seen.host = Some(value);
+            }
+            self.keep(head, name, value)?;
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, head: &[u8], name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+        if !value.iter().all(|b| matches!(b, b'\t' | 0x20..=0x7e)) {
+            return Err(Refusal::bad("a header field that matters here is not ASCII"));
+        }
+        let is_list = LISTS.iter().any(|list| name.eq_ignore_ascii_case(list));
+        let is_same = |&(from, to): &Span| head[from..to].eq_ignore_ascii_case(name);
+        if !is_list && self.fields.iter().any(|(earlier, _)| is_same(earlier)) {
+            return Err(Refusal::bad("a header field that must be single comes twice"));
+        }
+        self.fields.push((place(head, name), place(head, value)));
+        let size = |&(name, value): &(Span, Span)| value.1 - value.0 + name.1 - name.0 + 4;
+        if self.fields.iter().map(size).sum::<usize>() > KEPT_BYTES {
+            return Err(TOO_LARGE);
+        }
+        Ok(())
+    }
+
+    /// RFC 9112, "Host": exactly one, well formed, and the same as in an absolute target.
+    fn judge_host(&self, seen: &Seen<'_>, authority: Option<&[u8]>) -> Result<(), Refusal> {
+        match seen.host {
+            None if self.old && authority.is_none() => return Ok(()),
+            None => return Err(Refusal::bad("there is no Host")),
+            Some(host) if !is_host(host) => return Err(Refusal::bad("the Host is malformed")),
+            Some(host) => match authority {
+                Some(authority) if !authority.eq_ignore_ascii_case(host) => {
+                    return Err(Refusal::bad("the Host is not that of the request target"));
+                }
+                _ => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// RFC 9112, "Message Body Length", without its leniencies: what could be read in two ways
+    /// is refused.
+    fn judge_length(&mut self, seen: &Seen<'_>) -> Result<(), Refusal> {
+        let Some(coding) = seen.coding else {
+            self.length = seen.length.map_or(Length::None, Length::Known);
+            return Ok(());
+        };
+        if seen.length.is_some() {
+            return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
+        }
+        if self.old {
+            return Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding"));
+        }
+        if !coding.eq_ignore_ascii_case(b"chunked") {
+            return Err(match coding.iter().all(|&b| is_token(b) || b", \t".contains(&b)) {
+                true if !coding.is_empty() => {
+                    Refusal::new(501, "the only Transfer-Encoding known here is chunked")
+                }
+                _ => Refusal::bad("the Transfer-Encoding is malformed"),
+            });
+        }
+        self.length = Length::Chunked;
+        Ok(())
+    }
+}
+
+/// Where `part`, a piece of `whole`, stands in it.
+fn place(whole: &[u8], part: &[u8]) -> Span {
+    let from = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
+    (from, from + part.len())
+}
+
+fn is_kept(name: &[u8]) -> bool {
+    let is_mcp = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-"));
+    is_mcp || KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+}
+
+fn read_length(value: &[u8]) -> Result<u64, Refusal> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Refusal::bad("the Content-Length is malformed"));
+    }
+    // 19 digits fit into 64 bits whatever they are.
+    if value.len() > 19 {
+        return Err(super::chunked::TOO_LARGE);
+    }
+    Ok(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// A host with or without a port: a name or IPv4 address of letters, digits, `-`, `.` and `_`, or
+/// an IPv6 address in brackets.
+fn is_host(host: &[u8]) -> bool {
+    let (name_ok, rest) = match host.strip_prefix(b"[") {
+        Some(inner) => {
+            let Some(end) = inner.iter().position(|&b| b == b']') else {
+                return false;
+            };
+            let good = |b: &u8| b.is_ascii_hexdigit() || b":.".contains(b);
+            (end > 1 && inner[..end].iter().all(good), &inner[end + 1..])
+        }
+        None => {
+            let end = host.iter().position(|&b| b == b':').unwrap_or(host.len());
+            let good = |b: &u8| b.is_ascii_alphanumeric() || b"-._".contains(b);
+            (end > 0 && host[..end].iter().all(good), &host[end..])
+        }
+    };
+    let port_ok = match rest {
+        [] => true,
+        [b':', port @ ..] => {
+            (1..=5).contains(&port.len())
+                && port.iter().all(u8::is_ascii_digit)
+                && port.iter().fold(0, |sum, d| sum * 10 + u32::from(d - b'0')) <= 65535
+        }
+        _ => false,
+    };
+    name_ok && port_ok
+}

@@ -1,0 +1,300 @@
+//! The one owner of the engine: feeds it what happened, and at once carries out what it wants.
+//!
+//! Nothing waits for a peer in here. What an output concerns is put where its task finds it, and
+//! the task is woken; starting a child is done on the spot, because it must happen on the main
+//! thread, and its outcome is told to the engine after all other outputs.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use hyper_mcp_proxy::{
+    Bridge, Config, Exchange, Exit, Head, Input, Instant, Level, Notice, Output, Pipe, Response,
+};
+use smol::LocalExecutor;
+
+use crate::child::{self, Child};
+use crate::deadlines::Deadlines;
+use crate::mailbox::Mailbox;
+use crate::random::Random;
+use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::spawn::Launch;
+
+/// The size of the one buffer that all reads go through.
+pub(crate) const SCRATCH: usize = 64 * 1024;
+
+pub(crate) struct Hub {
+    pub(crate) executor: Rc<LocalExecutor<'static>>,
+    pub(crate) reactor: Rc<Reactor>,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    pub(crate) head_limit: usize,
+    /// Open connections.
+    pub(crate) connections: Cell<usize>,
+    /// Woken when a connection closes.
+    pub(crate) closed: WakerSlot,
+    me: Weak<Self>,
+    bridge: RefCell<Bridge>,
+    exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
+    children: RefCell<BTreeMap<u64, Rc<Child>>>,
+    /// The same, by process id, until they are reaped.
+    running: RefCell<BTreeMap<u32, Rc<Child>>>,
+    /// Children whose output the engine does not want now.
+    paused: RefCell<Vec<Rc<Child>>>,
+    /// Children that were started or not, of which the engine doesn't know yet.
+    started: RefCell<VecDeque<(Pipe, Result<u32, String>)>>,
+    next_exchange: Cell<u64>,
+    random: RefCell<Random>,
+    launch: Launch,
+    origin: std::time::Instant,
+    draining: Cell<bool>,
+    /// Woken when draining and idle.
+    drained: WakerSlot,
+}
+
+impl Hub {
+    pub(crate) fn new(config: Config, launch: Launch, reactor: Rc<Reactor>) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            executor: Rc::new(LocalExecutor::new()),
+            reactor,
+            deadlines: Rc::default(),
+            scratch: RefCell::new(vec![0; SCRATCH]),
+            head_limit: config.head,
+            connections: Cell::new(0),
+            closed: WakerSlot::default(),
+            bridge: RefCell::new(Bridge::new(config)),
+            exchanges: RefCell::default(),
+            children: RefCell::default(),
+            running: RefCell::default(),
+            paused: RefCell::default(),
+            started: RefCell::default(),
+            next_exchange: Cell::new(1),
+            random: RefCell::default(),
+            launch,
+            origin: std::time::Instant::now(),
+            draining: Cell::new(false),
+            drained: WakerSlot::default(),
+        })
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        Instant::new(self.origin.elapsed())
+    }
+
+    /// Judges a head before its content is read.
+    pub(crate) fn admit(&self, head: &Head<'_>) -> Result<usize, Response> {
+        self.bridge.borrow().admit(head)
+    }
+
+    /// Hands a whole request to the engine; its response comes to `mailbox`.
+    pub(crate) fn request(&self, mailbox: &Rc<Mailbox>, head: &Head<'_>, body: &[u8]) -> Exchange {
+        let exchange = Exchange(self.next_exchange.get());
+        self.next_exchange.set(exchange.0 + 1);
+        let random = self.random.borrow_mut().take();
+        self.exchanges.borrow_mut().insert(exchange.0, Rc::clone(mailbox));
+        self.feed(Input::Request { exchange, head, body, random });
+        exchange
+    }
+
+    /// The peer of an exchange is gone.
+    pub(crate) fn lose(&self, exchange: Exchange) {
+        if self.exchanges.borrow_mut().remove(&exchange.0).is_some() {
+            self.feed(Input::Lost { exchange });
+        }
+    }
+
+    /// Tells the engine what happened, and does what it wants.
+    pub(crate) fn feed(&self, input: Input<'_>) {
+        self.bridge.borrow_mut().handle(input, self.now());
+        self.carry_out();
+        while let Some((pipe, started)) = self.next_started() {
+            let input = match &started {
+                Ok(pid) => Input::Opened { pipe, pid: *pid },
+                Err(reason) => Input::OpenFailed { pipe, reason },
+            };
+            self.bridge.borrow_mut().handle(input, self.now());
+            self.carry_out();
+        }
+        self.resume();
+        if self.draining.get() && self.bridge.borrow().is_idle() {
+            self.drained.wake();
+        }
+    }
+
+    fn next_started(&self) -> Option<(Pipe, Result<u32, String>)> {
+        self.started.borrow_mut().pop_front()
+    }
+
+    fn next_output(&self) -> Option<Output> {
+        self.bridge.borrow_mut().poll_output()
+    }
+
+    fn carry_out(&self) {
+        while let Some(output) = self.next_output() {
+            match output {
+                Output::Open { pipe } => self.open(pipe),
+                Output::Write { pipe, bytes } => self.with_child(pipe, |c| c.write(bytes)),
+                Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
+                Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
+                Output::Kill { pipe } => self.with_child(pipe, Child::kill),
+                Output::Respond { exchange, response } => self.respond(exchange, response),
+                Output::Send { exchange, bytes } => {
+                    if let Some(mailbox) = self.exchanges.borrow().get(&exchange.0) {
+                        mailbox.send(bytes);
+                    }
+                }
+                Output::Finish { exchange } => self.end(exchange, Mailbox::finish),
+                Output::Abort { exchange } => self.end(exchange, Mailbox::abort),
+                Output::Notice(notice) => tell(&notice),
+            }
+        }
+    }
+
+    fn respond(&self, exchange: Exchange, response: Response) {
+        let is_last = matches!(response.body, hyper_mcp_proxy::Body::Whole(_));
+        let mut exchanges = self.exchanges.borrow_mut();
+        if is_last {
+            if let Some(mailbox) = exchanges.remove(&exchange.0) {
+                mailbox.respond(response);
+            }
+        } else if let Some(mailbox) = exchanges.get(&exchange.0) {
+            mailbox.respond(response);
+        }
+    }
+
+    fn end(&self, exchange: Exchange, how: impl FnOnce(&Mailbox)) {
+        if let Some(mailbox) = self.exchanges.borrow_mut().remove(&exchange.0) {
+            how(&mailbox);
+        }
+    }
+
+    fn with_child(&self, pipe: Pipe, f: impl FnOnce(&Child)) {
+        if let Some(child) = self.children.borrow().get(&pipe.number()) {
+            f(child);
+        }
+    }
+
+    fn open(&self, pipe: Pipe) {
+        let Some(hub) = self.me.upgrade() else { return };
+        let told = match self.launch.start(&self.reactor) {
+            Ok(started) => {
+                let pid = child::number(started.pid);
+                let child = Rc::new(Child::new(pipe, started.pid));
+                self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
+                self.running.borrow_mut().insert(pid, Rc::clone(&child));
+                self.executor.spawn(child::run(hub, child, started)).detach();
+                Ok(pid)
+            }
+            Err(error) => Err(self.launch.explain(&error)),
+        };
+        self.started.borrow_mut().push_back((pipe, told));
+    }
+
+    /// A child is gone and reaped, and all that it wrote was told.
+    pub(crate) fn forget(&self, child: &Child, exit: Exit, stderr: &[u8]) {
+        self.children.borrow_mut().remove(&child.pipe.number());
+        self.feed(Input::Exited { pipe: child.pipe, exit, stderr });
+    }
+
+    /// Reaps all children that ended, and ends what is left of their groups.
+    pub(crate) fn reap(&self) {
+        while let Some((pid, exit)) = child::reap() {
+            let ended = self.running.borrow_mut().remove(&child::number(pid));
+            match ended {
+                Some(child) => child.has_ended(exit),
+                // An orphan that became ours, because we are the first process of a container.
+                None => log::debug!(target: "proxy", "reaped {pid:?}, an orphan"),
+            }
+        }
+    }
+
+    /// Ends all groups of children at once.
+    pub(crate) fn kill_all(&self) {
+        self.running.borrow().values().for_each(|child| child.kill());
+    }
+
+    /// Whether this child's output is wanted; if not, it is woken when it is again.
+    pub(crate) fn wants(&self, child: &Rc<Child>) -> bool {
+        let wants = self.bridge.borrow().wants(child.pipe);
+        if !wants && !child.paused.replace(true) {
+            self.paused.borrow_mut().push(Rc::clone(child));
+        }
+        wants
+    }
+
+    fn resume(&self) {
+        if self.paused.borrow().is_empty() {
+            return;
+        }
+        let bridge = self.bridge.borrow();
+        self.paused.borrow_mut().retain(|child| {
+            let stays = !bridge.wants(child.pipe) && !child.is_gone();
+            if !stays {
+                child.paused.set(false);
+                child.wake();
+            }
+            stays
+        });
+    }
+
+    /// The operator wants the program to end.
+    pub(crate) fn shut_down(&self) {
+        self.draining.set(true);
+        self.feed(Input::Shutdown);
+        self.deadlines.evict_all();
+    }
+
+    /// Whether no further request should be made on a connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Ends when the program was told to end and nothing is open any more.
+    pub(crate) async fn drained(&self) {
+        std::future::poll_fn(|cx| {
+            self.drained.register(cx);
+            match self.draining.get() && self.bridge.borrow().is_idle() {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
+    }
+
+    /// Reads into the common buffer and shows what came, none at the end of the stream.
+    pub(crate) fn scratch(&self) -> Ref<'_, Vec<u8>> {
+        self.scratch.borrow()
+    }
+}
+
+impl Clock for Hub {
+    fn next(&self) -> Option<std::time::Instant> {
+        let engine = self.bridge.borrow().poll_timeout();
+        let table = self.deadlines.next();
+        let next = match (engine, table) {
+            (Some(engine), Some(table)) => engine.min(table),
+            (engine, table) => engine.or(table)?,
+        };
+        self.origin.checked_add(next.since_origin())
+    }
+
+    fn fire(&self) {
+        let now = self.now();
+        let due = self.bridge.borrow().poll_timeout().is_some_and(|at| at <= now);
+        if due {
+            self.feed(Input::Tick);
+        }
+        self.deadlines.fire(now);
+    }
+}
+
+fn tell(notice: &Notice) {
+    let level = match notice.level() {
+        Level::Error => log::Level::Error,
+        Level::Warn => log::Level::Warn,
+        Level::Info => log::Level::Info,
+        Level::Debug => log::Level::Debug,
+    };
+    log::log!(target: "session", level, "{notice}");
+}

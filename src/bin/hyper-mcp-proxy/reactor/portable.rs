@@ -1,0 +1,100 @@
+//! The reactor elsewhere: async-io's.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::os::fd::AsFd;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use async_io::{Async, Timer};
+use rustix::io::Errno;
+
+use super::Clock;
+
+#[derive(Debug)]
+pub(crate) struct Reactor;
+
+impl Reactor {
+    pub(crate) fn new() -> io::Result<Rc<Self>> {
+        Ok(Rc::new(Self))
+    }
+
+    /// Runs `future` to its end, sleeping while it has nothing to do.
+    pub(crate) fn run<T>(&self, clock: &impl Clock, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        let mut timer = Timer::never();
+        let mut set: Option<Instant> = None;
+        async_io::block_on(poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(value) = future.as_mut().poll(cx) {
+                    return Poll::Ready(value);
+                }
+                let next = clock.next();
+                if next != set {
+                    timer = next.map_or_else(Timer::never, Timer::at);
+                    set = next;
+                }
+                if Pin::new(&mut timer).poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                set = None;
+                clock.fire();
+            }
+        }))
+    }
+}
+
+/// A descriptor in non-blocking mode.
+#[derive(Debug)]
+pub(crate) struct Source<T>(Async<T>);
+
+impl<T: AsFd> Source<T> {
+    /// Takes a descriptor that is in non-blocking mode.
+    pub(crate) fn new(_: &Rc<Reactor>, io: T) -> io::Result<Self> {
+        Ok(Self(Async::new_nonblocking(io)?))
+    }
+
+    pub(crate) fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    /// Does `op` as soon as the descriptor is ready to read.
+    pub(crate) fn poll_read<R>(
+        &self,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&T) -> rustix::io::Result<R>,
+    ) -> Poll<rustix::io::Result<R>> {
+        loop {
+            match op(self.0.get_ref()) {
+                Err(Errno::AGAIN) if self.0.poll_readable(cx).is_pending() => return Poll::Pending,
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Does `op` as soon as the descriptor is ready to write.
+    pub(crate) fn poll_write<R>(
+        &self,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&T) -> rustix::io::Result<R>,
+    ) -> Poll<rustix::io::Result<R>> {
+        loop {
+            match op(self.0.get_ref()) {
+                Err(Errno::AGAIN) if self.0.poll_writable(cx).is_pending() => return Poll::Pending,
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// A hint that has no use here.
+    pub(crate) fn drained(&self) {}
+
+    /// Waits for the connection to break: not told here, the next write finds out.
+    pub(crate) fn poll_broken(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}

@@ -1,0 +1,99 @@
+//! Starting the child: the command as the operator gave it, in a process group of its own, with
+//! three pipes and no other descriptor. Nothing of a request reaches it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use rustix::process::Pid;
+
+use crate::reactor::{Reactor, Source};
+use crate::sys;
+
+/// How to start a child.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    /// The program as it was named, for its `argv[0]`.
+    pub(crate) name: OsString,
+    /// The file that was found under that name.
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) clear_env: bool,
+}
+
+/// A child that runs, and our ends of its pipes.
+pub(crate) struct Started {
+    pub(crate) pid: Pid,
+    pub(crate) stdin: Source<OwnedFd>,
+    pub(crate) stdout: Source<OwnedFd>,
+    pub(crate) stderr: Source<OwnedFd>,
+}
+
+impl Launch {
+    /// Starts a child. On the main thread only: see [`sys::die_with_parent`].
+    pub(crate) fn start(&self, reactor: &Rc<Reactor>) -> io::Result<Started> {
+        let (stdin_theirs, stdin) = io::pipe()?;
+        let (stdout, stdout_theirs) = io::pipe()?;
+        let (stderr, stderr_theirs) = io::pipe()?;
+        // What can fail on our side comes first: no child must run that nobody watches.
+        let stdin = source(reactor, stdin.into())?;
+        let stdout = source(reactor, stdout.into())?;
+        let stderr = source(reactor, stderr.into())?;
+        let mut command = Command::new(&self.program);
+        command.arg0(&self.name).args(&self.args);
+        command.stdin(Stdio::from(stdin_theirs));
+        command.stdout(Stdio::from(stdout_theirs));
+        command.stderr(Stdio::from(stderr_theirs));
+        command.process_group(0);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        if self.clear_env {
+            command.env_clear();
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        sys::die_with_parent(&mut command);
+        let child = command.spawn()?;
+        Ok(Started { pid: Pid::from_child(&child), stdin, stdout, stderr })
+    }
+
+    /// Why it did not start, with the name of what did not.
+    pub(crate) fn explain(&self, error: &io::Error) -> String {
+        format!("{}: {error}", self.name.to_string_lossy())
+    }
+}
+
+fn source(reactor: &Rc<Reactor>, fd: OwnedFd) -> io::Result<Source<OwnedFd>> {
+    rustix::io::ioctl_fionbio(fd.as_fd(), true)?;
+    Source::new(reactor, fd)
+}
+
+/// Finds the file that a command name stands for, as a shell does.
+pub(crate) fn find_program(name: &Path, path: Option<OsString>) -> io::Result<PathBuf> {
+    if name.as_os_str().as_encoded_bytes().contains(&b'/') {
+        // Absolute, so that the child's own working directory does not change what it means.
+        let file = std::path::absolute(name)?;
+        return match is_program(&file)? {
+            true => Ok(file),
+            false => Err(io::ErrorKind::PermissionDenied.into()),
+        };
+    }
+    let path = path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    std::env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|file| is_program(file).unwrap_or(false))
+        .and_then(|file| std::path::absolute(file).ok())
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn is_program(file: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = std::fs::metadata(file)?;
+    Ok(meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}

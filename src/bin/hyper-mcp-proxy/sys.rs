@@ -1,0 +1,47 @@
+//! The only unsafe code of the program: what the standard library cannot say about processes.
+#![allow(unsafe_code, reason = "see the argument at each use")]
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Makes the kernel end the child with `SIGKILL` when the thread that starts it ends. Call it, and
+/// start the child, on the main thread: that lives as long as the process.
+#[cfg(target_os = "linux")]
+pub(crate) fn die_with_parent(command: &mut Command) {
+    use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
+
+    let parent = getpid();
+    let hook = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() == Some(parent) {
+            return Ok(());
+        }
+        // The parent died before the signal was asked for.
+        Err(io::Error::from(rustix::io::Errno::SRCH))
+    };
+    // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes two
+    // plain system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}
+
+/// There is no such thing here; a child that reads its input still ends when the proxy does.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn die_with_parent(_: &mut Command) {}
+
+/// Keeps descriptors that this process inherited from reaching its children.
+pub(crate) fn seal_descriptors() {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers: Vec<i32> = numbers.filter(|&number| number > 2).collect();
+    for number in numbers {
+        // SAFETY: the descriptor is borrowed for one fcntl call that changes nothing but its
+        // close-on-exec flag. If it is closed by now (the listing's own is), the call fails with
+        // EBADF: the process has one thread yet, so the number cannot stand for anything else.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
+    }
+}
