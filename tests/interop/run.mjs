@@ -1,12 +1,16 @@
 // The suites by name, all of them by default:  node run.mjs [NAME…]
 import { Report } from './lib/report.mjs';
 import { conformance } from './suites/conformance.mjs';
+import { inspector } from './suites/inspector.mjs';
+import { python } from './suites/python.mjs';
 import { typescript } from './suites/typescript.mjs';
 
 const suites = {
   'conformance-2025-06-18': (report) => conformance(report, '2025-06-18'),
   'conformance-2025-11-25': (report) => conformance(report, '2025-11-25'),
   typescript,
+  python,
+  inspector: (report) => inspector(report),
 };
 // Those that only run when they are named.
 const onDemand = {
