@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::Events;
+use crate::support::http::{Events, PATIENCE};
 use crate::support::mcp::{Answer, PRIMED, QUIET, Session, call, notification, script};
 use crate::support::process::{self, until};
 use crate::support::proxy::Proxy;
@@ -24,9 +24,9 @@ fn two_calls_with_one_id_are_both_answered() {
 fn a_cancelled_call_ends_and_the_child_is_told_by_its_own_id() {
     let proxy = Proxy::child(&[]);
     let session = Session::open(&proxy);
-    let steps = json!([{"sleep": 300}, {"answer": "late"}]);
+    let steps = json!([{"sleep": 2000}, {"answer": "late"}]);
     let cancelled = session.post(&script("\"c\"", "", &steps));
-    until("the call at the child", std::time::Duration::from_secs(5), || {
+    until("the call at the child", PATIENCE, || {
         session.seen().iter().any(|line| line.contains("late"))
     });
     let cancel = json!({"requestId": "c", "reason": "why not"});
@@ -43,7 +43,7 @@ fn a_cancelled_call_ends_and_the_child_is_told_by_its_own_id() {
     assert_eq!(told["params"]["reason"], "why not");
 
     // The same id again, while the late answer of the first is on its way.
-    let again = session.script("\"c\"", json!([{"sleep": 500}, {"answer": "second"}]));
+    let again = session.script("\"c\"", json!([{"sleep": 1500}, {"answer": "second"}]));
     assert_eq!((again.text().as_str(), again.messages.len()), ("second", 1));
 }
 

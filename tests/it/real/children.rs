@@ -27,13 +27,13 @@ fn noise_on_standard_output_is_logged_and_not_passed_on() {
         json!({"write": "npm notice\n"}),
         json!({"write": "null\n42\n\"text\"\n[]\n{}\ntrue\n"}),
         json!({"write": "{\"jsonrpc\":\"2.0\"}\n"}),
-        json!({"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID}\n"}),
+        json!({"write": "{\"jsonrpc\":\"2.0\",\"id\":999}\n"}),
         json!({"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\"\n"}),
         json!({"write": "Content-Length: 17\r\n\r\n"}),
         json!({"hex": "00 00 0a"}),
         json!({"hex": "fffe 0a c3 28 0a"}),
         json!({"hex": "1b5b33316d 7b7d 0a"}),
-        json!({"repeat": [1000, "["]}),
+        json!({"write": "[".repeat(1000) + "\n"}),
         json!({"write": "\n"}),
     ] {
         let answer = session.script("1", json!([step, {"answer": "a"}]));
@@ -81,15 +81,19 @@ fn answers_that_are_none_or_too_many_are_not_passed_on() {
 }
 
 #[test]
-fn an_answer_that_is_not_utf_8_is_an_error_and_no_silence() {
+fn an_answer_that_cannot_be_passed_on_is_an_error_and_no_silence() {
     let proxy = Proxy::child(&[]);
     let session = Session::open(&proxy);
-    let steps = json!([
-        {"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":\""}, {"hex": "c328"},
-        {"write": "\"}\n"}]);
-    let answer = session.script("1", steps);
-    assert_eq!(answer.last()["id"], 1);
-    assert!(answer.last()["error"].is_object(), "{answer:?}");
+    let head = r#"{"jsonrpc":"2.0","id":$ID"#;
+    for steps in [
+        json!([{"write": format!("{head},\"result\":\"")}, {"hex": "c328"}, {"write": "\"}\n"}]),
+        json!([{"write": format!("{head}}}\n")}]),
+        json!([{"write": format!("{head},\"result\":1,\"error\":{{}}}}\n")}]),
+    ] {
+        let answer = session.script("\"g\"", steps);
+        assert_eq!(answer.last()["id"], "g");
+        assert!(answer.last()["error"]["message"].is_string(), "{answer:?}");
+    }
     works(&session);
 }
 

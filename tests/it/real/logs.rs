@@ -28,7 +28,7 @@ fn nothing_secret_is_told() {
     let reply = proxy.exchange("POST /mcp", &[BOTH, JSON, secret], &initialize(QUIET));
     let id = reply.head.field("mcp-session-id").unwrap();
     let fields = [BOTH, JSON, secret, ("Mcp-Session-Id", id)];
-    let body = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":"bodysecret"}"#;
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":["bodysecret"]}"#;
     assert_eq!(proxy.exchange("POST /mcp", &fields, body).status(), 200);
     let unknown = [BOTH, JSON, ("Mcp-Session-Id", "ffffffffffffffffffffffffffffffff")];
     assert_eq!(proxy.exchange("POST /mcp", &unknown, body).status(), 404);

@@ -60,7 +60,7 @@ fn flags_that_are_wrong() {
         assert!(text.contains(word), "{flags:?}: {text}");
         assert!(!text.contains("panicked"), "{flags:?}: {text}");
     }
-    fails(&["--port", "0"], "COMMAND");
+    fails(&["--port", "0"], "command");
 }
 
 #[test]

@@ -84,7 +84,8 @@ impl Conn {
         }
         head.push_str("\r\n");
         self.send(head.as_bytes());
-        self.send(body);
+        // A peer that refuses the body may answer and close before it has read it.
+        let _ = self.stream.write_all(body);
     }
 
     /// Reads some more; false at the end.
@@ -264,14 +265,15 @@ impl Events {
         }
     }
 
-    /// Whether nothing comes for so long.
-    pub(crate) fn is_silent(&mut self, time: Duration) -> bool {
+    /// Nothing comes for so long, not even the end.
+    #[track_caller]
+    pub(crate) fn is_silent(&mut self, time: Duration) {
         self.conn.patience(time);
         let next = self.try_next();
         self.conn.patience(PATIENCE);
-        next.is_err_and(|error| {
-            matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-        })
+        let kind = next.as_ref().map_err(io::Error::kind);
+        let silent = matches!(kind, Err(io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut));
+        assert!(silent, "{next:?}");
     }
 
     pub(crate) fn patience(&self, time: Duration) {
