@@ -1,1 +1,6 @@
 //! One integration crate.
+
+#[cfg(feature = "proxy")]
+mod real;
+#[cfg(feature = "proxy")]
+mod support;
