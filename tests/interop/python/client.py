@@ -58,7 +58,10 @@ async def opened(url, answers=None):
     face = Face()
     callbacks = {f"{name}_callback": _typed(name, answer) for name, answer in (answers or {}).items()}
     async with httpx.AsyncClient(timeout=TIMEOUT, event_hooks={"response": [face.on_response]}) as http:
-        transport = streamable_http_client(url, http_client=http)
+        # By default the 2.x client gives up on an event of more than 1 MiB, though not on
+        # a JSON body: a long answer that comes late is one event.
+        unlimited = {"max_sse_event_size": None} if MAJOR >= 2 else {}
+        transport = streamable_http_client(url, http_client=http, **unlimited)
         identity = types.Implementation(name="interop", version="1.2.3")
         if MAJOR >= 2:
             client = Client(
