@@ -1,6 +1,9 @@
 //! One integration crate.
 
 #[cfg(feature = "proxy")]
+mod gate;
+#[cfg(feature = "proxy")]
 mod real;
 #[cfg(feature = "proxy")]
 mod support;
+mod world;

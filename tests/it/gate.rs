@@ -1,0 +1,532 @@
+//! The gate against raw requests, good and bad, written from RFC 9110 and 9112. Each is fed whole,
+//! in single bytes, and cut at every place: the outcome must be the same.
+
+#[path = "../../src/bin/hyper-mcp-proxy/gate/mod.rs"]
+#[allow(dead_code, reason = "the program uses the rest")]
+mod gate;
+
+use gate::{Gate, Phase, Step};
+
+const HEAD_LIMIT: usize = 16 * 1024;
+const CONTENT_LIMIT: usize = 1000;
+
+/// What became of the bytes: one line for each request, then how it stands.
+fn run(pieces: &[&[u8]]) -> Vec<String> {
+    let mut gate = Gate::new(HEAD_LIMIT);
+    let mut seen = Vec::new();
+    for piece in pieces {
+        gate.feed(piece);
+        if go(&mut gate, &mut seen) {
+            return seen;
+        }
+    }
+    seen.push(match gate.end() {
+        Ok(()) => "end".to_owned(),
+        Err(refusal) => format!("{} at the end", refusal.status),
+    });
+    seen
+}
+
+/// Whether it is over.
+fn go(gate: &mut Gate, seen: &mut Vec<String>) -> bool {
+    loop {
+        match gate.poll() {
+            Ok(Step::More(phase)) => {
+                // Nothing that is held back may grow beyond what is let in.
+                assert!(gate.held() <= HEAD_LIMIT + CONTENT_LIMIT + 70_000);
+                assert!(phase != Phase::Idle || gate.held() == 0);
+                return false;
+            }
+            Ok(Step::Head) => {
+                if let Err(refusal) = gate.admit(CONTENT_LIMIT) {
+                    seen.push(refusal.status.to_string());
+                    return true;
+                }
+            }
+            Ok(Step::Continue) => {}
+            Ok(Step::Whole) => {
+                let alive = gate.keeps_alive();
+                seen.push(describe(gate));
+                gate.release();
+                if !alive {
+                    seen.push("close".to_owned());
+                    return true;
+                }
+            }
+            Err(refusal) => {
+                seen.push(refusal.status.to_string());
+                assert_eq!(gate.poll(), Err(refusal), "a refusal is final");
+                return true;
+            }
+        }
+    }
+}
+
+fn describe(gate: &Gate) -> String {
+    let fields: Vec<_> = gate.fields().map(|(name, value)| format!(" {name}={value}")).collect();
+    let content = String::from_utf8_lossy(gate.content()).into_owned();
+    format!("{} {}{} [{content}]", gate.method(), gate.path(), fields.concat())
+}
+
+/// The same bytes give the same outcome however they are cut.
+fn outcome(bytes: &[u8]) -> String {
+    let whole = run(&[bytes]);
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(run(&single), whole, "in single bytes: {:?}", String::from_utf8_lossy(bytes));
+    for cut in 0..bytes.len().min(600) {
+        let (one, two) = bytes.split_at(cut);
+        assert_eq!(run(&[one, two]), whole, "cut at {cut}: {:?}", String::from_utf8_lossy(bytes));
+    }
+    whole.join("; ")
+}
+
+#[track_caller]
+fn check(bytes: impl AsRef<[u8]>, expected: &str) {
+    let bytes = bytes.as_ref();
+    assert_eq!(outcome(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));
+}
+
+/// A request with this first line.
+fn line(line: &str) -> String {
+    format!("{line}\r\nHost: h\r\n\r\n")
+}
+
+/// A POST with these lines after `Host`, and what follows the head.
+fn post(fields: &str, rest: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{rest}")
+}
+
+fn chunked(rest: &str) -> String {
+    post("Transfer-Encoding: chunked\r\n", rest)
+}
+
+#[test]
+fn request_lines() {
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"] {
+        check(line(&format!("{method} /mcp HTTP/1.1")), &format!("{method} /mcp Host=h []; end"));
+    }
+    for (bytes, expected) in [
+        ("GET /a?b=c HTTP/1.1", "GET /a Host=h []; end"),
+        ("GET /? HTTP/1.1", "GET / Host=h []; end"),
+        (
+            "GET /%6dcp/../x;y,z@:!$&'()*+=~ HTTP/1.1",
+            "GET /%6dcp/../x;y,z@:!$&'()*+=~ Host=h []; end",
+        ),
+        ("GET //mcp HTTP/1.1", "GET //mcp Host=h []; end"),
+        ("GET /mcp HTTP/1.0", "GET /mcp Host=h []; close"),
+        ("GET http://h/x?y HTTP/1.1", "GET /x Host=h []; end"),
+        ("GET HTTP://H HTTP/1.1", "GET / Host=h []; end"),
+        ("GET https://h?q HTTP/1.1", "GET / Host=h []; end"),
+        ("GET http://other/x HTTP/1.1", "400"),
+        ("GET http://u@h/x HTTP/1.1", "400"),
+        ("GET http:///x HTTP/1.1", "400"),
+        ("GET ftp://h/x HTTP/1.1", "400"),
+        ("OPTIONS * HTTP/1.1", "400"),
+        ("CONNECT h:80 HTTP/1.1", "400"),
+        ("GET mcp HTTP/1.1", "400"),
+        ("GET  /mcp HTTP/1.1", "400"),
+        ("GET /mcp  HTTP/1.1", "400"),
+        ("GET /mcp HTTP/1.1 ", "400"),
+        (" GET /mcp HTTP/1.1", "400"),
+        ("GET\t/mcp HTTP/1.1", "400"),
+        ("GET /a b HTTP/1.1", "400"),
+        ("GET /mcp", "400"),
+        ("GET", "400"),
+        ("GET /a#b HTTP/1.1", "400"),
+        ("GET /a\\b HTTP/1.1", "400"),
+        ("GET /a\"b HTTP/1.1", "400"),
+        ("GET /\u{e9} HTTP/1.1", "400"),
+        ("GET /\u{1} HTTP/1.1", "400"),
+        ("GET /\u{7f} HTTP/1.1", "400"),
+        ("GET /mcp http/1.1", "400"),
+        ("GET /mcp HTTP/1.", "400"),
+        ("GET /mcp HTTP/11", "400"),
+        ("GET /mcp HTTP/1.10", "400"),
+        ("GET /mcp HTTPS/1.1", "400"),
+        ("GET /mcp HTTP/0.9", "505"),
+        ("GET /mcp HTTP/1.2", "505"),
+        ("GET /mcp HTTP/2.0", "505"),
+        ("GET /mcp HTTP/3.0", "505"),
+        ("get /mcp HTTP/1.1", "501"),
+        ("FOO /mcp HTTP/1.1", "501"),
+        ("GE(T /mcp HTTP/1.1", "400"),
+        ("{} /mcp HTTP/1.1", "400"),
+    ] {
+        check(line(bytes), expected);
+    }
+    check("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505");
+    check(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", "400");
+    check(b"\x00", "400");
+    check(
+        line(&format!("GET /{} HTTP/1.1", "a".repeat(2047))),
+        &format!("GET /{} Host=h []; end", "a".repeat(2047)),
+    );
+    check(line(&format!("GET /{} HTTP/1.1", "a".repeat(2048))), "414");
+    check(format!("GET /{}", "a".repeat(20_000)), "414");
+}
+
+#[test]
+fn line_breaks() {
+    for (bytes, expected) in [
+        ("\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / Host=h []; end"),
+        ("\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "400"),
+        ("\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "400"),
+        ("\rGET / HTTP/1.1\r\nHost: h\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\nHost: h\n\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: h\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: h\r\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\rX\r\nHost: h\r\n\r\n", "400"),
+        ("\r\n", "end"),
+        ("", "end"),
+        ("\r", "400 at the end"),
+        ("G", "400 at the end"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n", "400 at the end"),
+        ("GET / HTTP/1.1\r\nHost: h\r\n\r", "400 at the end"),
+    ] {
+        check(bytes, expected);
+    }
+}
+
+#[test]
+fn fields() {
+    for (lines, expected) in [
+        ("", "POST / Host=h []; end"),
+        ("X:y\r\n", "POST / Host=h []; end"),
+        ("accept:  */* \t\r\n", "POST / Host=h accept=*/* []; end"),
+        ("ACCEPT: a\r\nAccept: b\r\n", "POST / Host=h ACCEPT=a Accept=b []; end"),
+        ("Accept:\r\n", "POST / Host=h Accept= []; end"),
+        ("Mcp-Session-Id: 0f\r\n", "POST / Host=h Mcp-Session-Id=0f []; end"),
+        ("mcp-param-x: y\r\n", "POST / Host=h mcp-param-x=y []; end"),
+        ("Authorization: secret\r\nCookie: c\r\n", "POST / Host=h []; end"),
+        ("Origin: http://o\r\n", "POST / Host=h Origin=http://o []; end"),
+        // What nobody here reads may hold what RFC 9110 lets it hold.
+        ("X: \u{e9}\r\n", "POST / Host=h []; end"),
+        ("X: a\tb\r\n", "POST / Host=h []; end"),
+        ("Origin: \u{e9}\r\n", "400"),
+        ("Origin: a\r\nOrigin: a\r\n", "400"),
+        ("Mcp-Session-Id: a\r\nMCP-Session-ID: b\r\n", "400"),
+        ("Content-Type: a\r\nContent-Type: b\r\n", "400"),
+        ("X : y\r\n", "400"),
+        (" X: y\r\n", "400"),
+        ("\tX: y\r\n", "400"),
+        ("X: y\r\n folded\r\n", "400"),
+        ("Accept: y\r\n\tfolded\r\n", "400"),
+        (": y\r\n", "400"),
+        ("X\r\n", "400"),
+        ("X y: z\r\n", "400"),
+        ("X(: y\r\n", "400"),
+        ("X\u{e9}: y\r\n", "400"),
+        ("X: \u{0}\r\n", "400"),
+        ("X: \u{1b}[1m\r\n", "400"),
+        ("X: \u{7f}\r\n", "400"),
+        ("X\u{0}: y\r\n", "400"),
+        (
+            "Upgrade: h2c\r\nHTTP2-Settings: AAAA\r\nConnection: Upgrade\r\n",
+            "POST / Host=h []; end",
+        ),
+        ("Connection: close\r\n", "POST / Host=h []; close"),
+        ("Connection: keep-alive, Close\r\n", "POST / Host=h []; close"),
+        ("Connection: a\r\nConnection: close\r\n", "POST / Host=h []; close"),
+        ("Connection: closed\r\n", "POST / Host=h []; end"),
+        ("Expect: 100-continue\r\n", "POST / Host=h []; end"),
+        ("Expect: 100-Continue\r\n", "POST / Host=h []; end"),
+        ("Expect: 200-ok\r\n", "417"),
+        ("Expect: 100-continue, x\r\n", "417"),
+    ] {
+        check(post(lines, ""), expected);
+    }
+    check(b"GET / HTTP/1.1\r\nHost: h\r\nX: \xff\xfe\r\n\r\n", "GET / Host=h []; end");
+    check(b"GET / HTTP/1.1\r\nHost: h\r\nAccept: \xff\r\n\r\n", "400");
+    check(post(&"X: y\r\n".repeat(63), ""), "POST / Host=h []; end");
+    check(post(&"X: y\r\n".repeat(64), ""), "431");
+}
+
+#[test]
+fn hosts() {
+    for (host, expected) in [
+        ("localhost", "ok"),
+        ("127.0.0.1:8080", "ok"),
+        ("a-b.c_d.example:1", "ok"),
+        ("[::1]", "ok"),
+        ("[::1]:65535", "ok"),
+        ("[::ffff:127.0.0.1]:80", "ok"),
+        ("", "400"),
+        (":80", "400"),
+        ("h:", "400"),
+        ("h:65536", "400"),
+        ("h:123456", "400"),
+        ("h:8x", "400"),
+        ("h:-1", "400"),
+        ("h:1:2", "400"),
+        ("a@h", "400"),
+        ("h/../evil", "400"),
+        ("h?x", "400"),
+        ("h#x", "400"),
+        ("a, b", "400"),
+        ("a b", "400"),
+        ("h%2e", "400"),
+        ("\u{e9}", "400"),
+        ("[::1", "400"),
+        ("[]", "400"),
+        ("[::1]x", "400"),
+        ("[::1%25eth0]", "400"),
+        ("::1", "400"),
+    ] {
+        let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let good = format!("GET / Host={host} []; end");
+        check(bytes, if expected == "ok" { &good } else { expected });
+    }
+    check("GET / HTTP/1.1\r\n\r\n", "400");
+    check("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", "400");
+    check("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", "400");
+    check("GET / HTTP/1.0\r\n\r\n", "GET / []; close");
+    check("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", "400");
+    check("GET http://h/ HTTP/1.0\r\n\r\n", "400");
+}
+
+#[test]
+fn lengths() {
+    for (lines, rest, expected) in [
+        ("Content-Length: 0\r\n", "", "POST / Host=h []; end"),
+        ("Content-Length: 3\r\n", "abc", "POST / Host=h [abc]; end"),
+        ("content-length:\t3\t\r\n", "abc", "POST / Host=h [abc]; end"),
+        ("Content-Length: 003\r\n", "abc", "POST / Host=h [abc]; end"),
+        ("Content-Length: 3\r\n", "ab", "400 at the end"),
+        ("Content-Length: 3\r\n", "abcd", "POST / Host=h [abc]; 400 at the end"),
+        ("Content-Length: 1000\r\n", "x", "400 at the end"),
+        ("Content-Length: 1001\r\n", "", "413"),
+        ("Content-Length: 100000000000000\r\n", "", "413"),
+        ("Content-Length: 18446744073709551615\r\n", "", "413"),
+        ("Content-Length: 99999999999999999999999\r\n", "", "413"),
+        ("Content-Length: \r\n", "", "400"),
+        ("Content-Length: +3\r\n", "abc", "400"),
+        ("Content-Length: -3\r\n", "abc", "400"),
+        ("Content-Length: 3 \u{b}\r\n", "abc", "400"),
+        ("Content-Length: 0x3\r\n", "abc", "400"),
+        ("Content-Length: 3.0\r\n", "abc", "400"),
+        ("Content-Length: 3 3\r\n", "abc", "400"),
+        ("Content-Length: 3, 3\r\n", "abc", "400"),
+        ("Content-Length: 3,4\r\n", "abc", "400"),
+        ("Content-Length: \u{ff13}\r\n", "abc", "400"),
+        ("Content-Length: 3\r\nContent-Length: 3\r\n", "abc", "400"),
+        ("Content-Length: 3\r\nContent-Length: 0\r\n", "abc", "400"),
+        ("Content-Length: 0\r\nContent-Length: 40\r\n", "GET / HTTP/1.1\r\n", "400"),
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding: Chunked\r\n", "0\r\n\r\n", "POST / Host=h []; end"),
+        ("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n", "501"),
+        ("Transfer-Encoding: chunked, gzip\r\n", "0\r\n\r\n", "501"),
+        ("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n", "501"),
+        ("Transfer-Encoding: identity\r\n", "0\r\n\r\n", "501"),
+        ("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n", "501"),
+        ("Transfer-Encoding: chunked;x\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding: \"chunked\"\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding: \u{b}chunked\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding:\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding : chunked\r\n", "0\r\n\r\n", "400"),
+        ("Transfer-Encoding\r\n : chunked\r\n", "0\r\n\r\n", "400"),
+    ] {
+        check(post(lines, rest), expected);
+    }
+    check("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400");
+    check("POST / HTTP/1.0\r\nContent-Length: 2\r\n\r\nab", "POST / [ab]; close");
+    check("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab", "GET / Host=h [ab]; end");
+}
+
+#[test]
+fn chunks() {
+    for (rest, expected) in [
+        ("0\r\n\r\n", "[]; end"),
+        ("3\r\nabc\r\n0\r\n\r\n", "[abc]; end"),
+        ("1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n", "[abc]; end"),
+        ("A\r\n0123456789\r\n000\r\n\r\n", "[0123456789]; end"),
+        ("a\r\n\r\n\r\n\r\n\r\n\r\n\r\n0\r\n\r\n", "[\r\n\r\n\r\n\r\n\r\n]; end"),
+        ("0000000000000001\r\na\r\n0\r\n\r\n", "[a]; end"),
+        ("00000000000000001\r\na\r\n0\r\n\r\n", "400"),
+        ("1;x\r\na\r\n0;y=z\r\n\r\n", "[a]; end"),
+        ("1 ; x=\"y z\"\r\na\r\n0\r\n\r\n", "[a]; end"),
+        ("1 \r\na\r\n0\r\n\r\n", "400"),
+        (" 1\r\na\r\n0\r\n\r\n", "400"),
+        ("1;x\u{1}\r\na\r\n0\r\n\r\n", "400"),
+        ("1;x\na\r\n0\r\n\r\n", "400"),
+        ("1;x\ry\r\na\r\n0\r\n\r\n", "400"),
+        ("1\na\r\n0\r\n\r\n", "400"),
+        ("1\r\na\n0\r\n\r\n", "400"),
+        ("1\r\nab\r\n0\r\n\r\n", "400"),
+        ("2\r\na\r\n0\r\n\r\n", "400"),
+        ("\r\n\r\n", "400"),
+        ("x\r\n", "400"),
+        ("+1\r\na\r\n", "400"),
+        ("-1\r\na\r\n", "400"),
+        ("0x1\r\na\r\n", "400"),
+        ("1,1\r\na\r\n", "400"),
+        ("3e8\r\n", "400 at the end"),
+        ("3e9\r\n", "413"),
+        ("fffffffffffffff\r\n", "413"),
+        ("ffffffffffffffff\r\n", "413"),
+        ("3e8\r\nx", "400 at the end"),
+        ("0\r\n", "400 at the end"),
+        ("0\r\n\r", "400 at the end"),
+        ("0\r\n\rx", "400"),
+        ("0\r\n\n", "400"),
+        ("0\n\r\n", "400"),
+        ("0\r\nX: y\r\n\r\n", "[]; end"),
+        ("0\r\nX:\r\nContent-Length: 9\r\n\r\n", "[]; end"),
+        ("0\r\nX: \u{e9}\r\n\r\n", "[]; end"),
+        ("0\r\nX\r\n\r\n", "400"),
+        ("0\r\n: y\r\n\r\n", "400"),
+        ("0\r\n X: y\r\n\r\n", "400"),
+        ("0\r\nX : y\r\n\r\n", "400"),
+        ("0\r\nX: y\r\n z\r\n\r\n", "400"),
+        ("0\r\nX: y\n\r\n", "400"),
+        ("0\r\nX: y\rz\r\n\r\n", "400"),
+        ("0\r\nX: \u{0}\r\n\r\n", "400"),
+    ] {
+        let expected = match expected.strip_prefix('[') {
+            Some(rest) => format!("POST / Host=h [{rest}"),
+            None => expected.to_owned(),
+        };
+        check(chunked(rest), &expected);
+    }
+    check(chunked(&format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(2000))), "400");
+    check(chunked(&format!("0\r\nX: {}\r\n\r\n", "x".repeat(5000))), "431");
+    // Together over the limit, though no chunk is.
+    check(
+        chunked(
+            &"1f4\r\n".repeat(1).replace('\n', &format!("\n{}\r\n", "x".repeat(500))).repeat(3),
+        ),
+        "413",
+    );
+}
+
+#[test]
+fn one_after_another() {
+    let get = "GET /1 HTTP/1.1\r\nHost: h\r\n\r\n";
+    let sized = "POST /2 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nGET ";
+    let coded = "POST /3 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\
+                 2\r\nab\r\n0\r\nX: y\r\n\r\n";
+    let said = ["GET /1 Host=h []", "POST /2 Host=h [GET ]", "POST /3 Host=h [ab]"];
+    check([get, get].concat(), &format!("{0}; {0}; end", said[0]));
+    check(
+        [get, sized, coded, get].concat(),
+        &format!("{}; {}; {}; {}; end", said[0], said[1], said[2], said[0]),
+    );
+    check([coded, "\r\n", coded].concat(), &format!("{0}; {0}; end", said[2]));
+    check([coded, sized, sized].concat(), &format!("{}; {1}; {1}; end", said[2], said[1]));
+    // After a refusal, nothing is a request any more.
+    check([get, "BAD\r\n\r\n", get].concat(), &format!("{}; 400", said[0]));
+    let ambiguous = "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 30\r\n\r\n";
+    check([ambiguous, get].concat(), "400");
+    let closing = "GET /4 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    check([closing, get].concat(), "GET /4 Host=h []; close");
+}
+
+#[test]
+fn heads_are_bounded() {
+    let padded =
+        |fill: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(fill));
+    let most = HEAD_LIMIT - padded(0).len();
+    check(padded(most), "GET / Host=h []; end");
+    check(padded(most + 1), "431");
+    check(format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(HEAD_LIMIT)), "431");
+    let kept =
+        |fill: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nAccept: {}\r\n\r\n", "x".repeat(fill));
+    assert!(outcome(kept(7000).as_bytes()).ends_with("end"));
+    check(kept(7200), "431");
+    // It is refused before its end has come, and whatever comes then.
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(b"GET / HTTP/1.1\r\nX: ");
+    gate.feed(&vec![b'x'; HEAD_LIMIT]);
+    assert_eq!(gate.poll().map_err(|refusal| refusal.status), Err(431));
+}
+
+#[test]
+fn leave_to_send_is_given_once_and_only_to_who_waits() {
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n";
+    for (framing, begun) in [
+        ("Content-Length: 3\r\n", "a"),
+        ("Transfer-Encoding: chunked\r\n", "3"),
+        ("Transfer-Encoding: chunked\r\n", "1\r\na\r\n"),
+    ] {
+        let head = format!("{head}{framing}\r\n");
+        let mut gate = Gate::new(HEAD_LIMIT);
+        gate.feed(head.as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        gate.admit(CONTENT_LIMIT).unwrap();
+        assert_eq!(gate.poll(), Ok(Step::Continue));
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+        gate.feed(begun.as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+
+        let mut gate = Gate::new(HEAD_LIMIT);
+        gate.feed(head.as_bytes());
+        gate.feed(begun.as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        gate.admit(CONTENT_LIMIT).unwrap();
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+    }
+    // HTTP/1.0 knows no interim responses.
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    gate.admit(CONTENT_LIMIT).unwrap();
+    assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+}
+
+#[test]
+fn content_is_read_in_place() {
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\nab");
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    assert!(gate.content_room().is_none());
+    gate.admit(CONTENT_LIMIT).unwrap();
+    assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+    let (buffer, missing) = gate.content_room().unwrap();
+    assert_eq!(missing, 498);
+    assert!(buffer.capacity() < 500, "a claimed length reserves nothing");
+    buffer.extend_from_slice(&[b'c'; 498]);
+    buffer.extend_from_slice(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(gate.poll(), Ok(Step::Whole));
+    assert_eq!(gate.content().len(), 500);
+    gate.release();
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    assert_eq!(gate.path(), "/2");
+}
+
+#[test]
+fn framing_does_not_pile_up() {
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(chunked("").as_bytes());
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    gate.admit(1 << 20).unwrap();
+    for _ in 0..100_000 {
+        gate.feed(b"1\r\nx\r\n");
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+    }
+    assert!(gate.held() < 100_200, "{}", gate.held());
+    gate.feed(b"0\r\n\r\n");
+    assert_eq!(gate.poll(), Ok(Step::Whole));
+    assert_eq!(gate.content().len(), 100_000);
+}
+
+/// Twice the bytes must not take much more than twice the time, however they come.
+#[test]
+fn reading_is_linear() {
+    let time = |fill: usize| {
+        let mut gate = Gate::new(1 << 22);
+        let start = std::time::Instant::now();
+        gate.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX: ");
+        for _ in 0..fill {
+            gate.feed(b"x");
+            assert!(gate.poll().is_ok());
+        }
+        start.elapsed().as_secs_f64()
+    };
+    let best = |fill: usize| (0..3).map(|_| time(fill)).fold(f64::MAX, f64::min);
+    let (one, sixteen) = (best(20_000), best(320_000));
+    assert!(sixteen < one * 64.0, "{one} s, then {sixteen} s");
+}
