@@ -91,7 +91,7 @@ struct Flags {
     #[argh(switch, short = 'V')]
     version: bool,
     /// the server and its arguments, after --
-    #[argh(positional, greedy, arg_name = "command")]
+    #[argh(positional, greedy, arg_name = "COMMAND")]
     #[allow(dead_code, reason = "only for the help: the command is taken off before")]
     command: Vec<String>,
 }
@@ -201,7 +201,9 @@ fn launch(flags: &Flags, command: Vec<OsString>) -> Result<Launch, Exit> {
         }
         (false, Some((name, args))) => (name.clone(), args.to_vec()),
         (false, None) => {
-            return Err(Exit::usage("no server command: hyper-mcp-proxy [options] -- command ..."));
+            return Err(Exit::usage(
+                "no server command: hyper-mcp-proxy [options] -- COMMAND [args]",
+            ));
         }
     };
     let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;

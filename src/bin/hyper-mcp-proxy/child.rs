@@ -275,8 +275,10 @@ impl Pipes {
         cx.waker().wake_by_ref();
     }
 
-    /// The child has ended: reads what it left in its pipes.
+    /// The child has ended: reads what it left in its pipes, of which the reactor may not have
+    /// told yet.
     fn read_last(&mut self, cx: &mut Context<'_>) {
+        self.stdout.iter().chain(&self.stderr).for_each(Source::retry);
         self.poll_stdout(cx, LAST_READS, false);
         self.poll_stderr(cx, LAST_READS);
         self.stdout = None;

@@ -11,10 +11,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_lite::future::yield_now;
 use http_types::Request;
 use hyper_mcp_proxy::{Body, Exchange, Input, Response};
 use rustix::buffer::spare_capacity;
-use rustix::io::writev;
+use rustix::io::{write, writev};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::deadlines::Deadline;
@@ -36,8 +37,17 @@ const STALL: Duration = Duration::from_secs(30);
 /// After a refusal, for the client to read it: closing at once, with bytes of the client unread,
 /// would make its system throw the answer away.
 const LINGER: Duration = Duration::from_millis(500);
-/// What is read and dropped meanwhile.
-const LINGER_BYTES: usize = 1024 * 1024;
+/// What is read and dropped meanwhile: twice the default limit of a message, because many clients
+/// read nothing before they have sent all.
+const LINGER_BYTES: usize = 32 * 1024 * 1024;
+/// From the end of a client's bytes to the question whether it still reads: most answers come
+/// within it, and clients that close half a connection are simple ones, best not asked.
+const HALF: Duration = Duration::from_millis(30);
+/// Reads in a row before others have their turn.
+const READS: usize = 16;
+/// An interim response says nothing to a client that still reads, and breaks the connection of one
+/// that doesn't.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// Content of a refused request that is read so that the connection can go on.
 const DISCARD: usize = 64 * 1024;
 /// What a client may send ahead. Above it, its loss is noticed only when sending.
@@ -83,6 +93,9 @@ struct Connection {
     exchange: Option<Exchange>,
     /// The client sends no more, but may still read.
     half_closed: bool,
+    /// Whether an interim response may be sent to learn if it does.
+    may_probe: bool,
+    reads: usize,
 }
 
 /// Serves a connection until it ends.
@@ -99,6 +112,8 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<TcpStream>) {
         refused: None,
         exchange: None,
         half_closed: false,
+        may_probe: false,
+        reads: 0,
     };
     let stop = loop {
         if let Err(stop) = connection.turn().await {
@@ -160,7 +175,7 @@ impl Connection {
                 }
                 Step::Head => self.judge().await?,
                 Step::Continue => {
-                    self.out.frame(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    self.out.frame(INTERIM);
                     self.send().await?;
                     self.phase = None;
                 }
@@ -176,7 +191,6 @@ impl Connection {
         }
         let now = self.hub.now();
         match phase {
-            Phase::Idle if self.hub.is_draining() => self.deadline.set_idle(now),
             Phase::Idle => self.deadline.set_idle(now.after(IDLE)),
             Phase::Head => self.deadline.set(now.after(HEAD)),
             Phase::Content => self.deadline.set(now.after(CONTENT)),
@@ -206,6 +220,10 @@ impl Connection {
 
     /// Waits for bytes and takes them.
     async fn read_some(&mut self) -> Result<(), Stop> {
+        self.reads += 1;
+        if self.reads.is_multiple_of(READS) {
+            yield_now().await;
+        }
         poll_fn(|cx| match self.poll_read(cx) {
             Poll::Ready(Ok(0)) => Poll::Ready(match self.gate.end() {
                 Ok(()) => Err(Stop::Close),
@@ -255,7 +273,11 @@ impl Connection {
 
     /// Sends what the engine says on the exchange, to its end.
     async fn answer(&mut self, is_head: bool, is_old: bool, keep_alive: bool) -> Result<(), Stop> {
-        let response = match self.said().await? {
+        self.may_probe = !is_old;
+        let said = self.said().await;
+        self.may_probe = false;
+        self.deadline.clear();
+        let response = match said? {
             Said::Response(response) => response,
             Said::More => return Err(Stop::Close),
         };
@@ -321,19 +343,35 @@ impl Connection {
     }
 
     /// Waits for the client to leave, and keeps what it sends instead.
+    ///
+    /// The end of its bytes is either that or half of it: some clients close their sending side
+    /// once they have asked. While no answer has begun, an interim response finds out; later, and
+    /// to HTTP/1.0, it counts as the client's leave.
     fn poll_loss(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.half_closed && self.gate.held() < AHEAD {
             match self.poll_read(cx) {
-                Poll::Ready(Ok(0)) => self.half_closed = true,
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(0)) if self.may_probe => {
+                    self.half_closed = true;
+                    self.deadline.set(self.hub.now().after(HALF));
+                }
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.half_closed {
-            return Poll::Ready(());
+        if self.half_closed && self.may_probe && self.deadline.poll(cx).is_ready() {
+            self.may_probe = false;
+            if !self.probe(cx) {
+                return Poll::Ready(());
+            }
         }
         self.socket.poll_broken(cx)
+    }
+
+    /// Sends an interim response; nothing else waits to be sent.
+    fn probe(&self, cx: &mut Context<'_>) -> bool {
+        let sent = self.socket.poll_write(cx, |fd| write(fd, INTERIM));
+        matches!(sent, Poll::Ready(Ok(count)) if count == INTERIM.len())
     }
 
     async fn send_whole(
@@ -412,7 +450,7 @@ impl Connection {
         let mut left = LINGER_BYTES;
         poll_fn(|cx| {
             let mut scratch = self.hub.scratch.borrow_mut();
-            loop {
+            for _ in 0..READS {
                 let op = |fd: &TcpStream| recv(fd, &mut scratch[..], RecvFlags::empty());
                 match self.socket.poll_read(cx, op) {
                     Poll::Ready(Ok((count @ 1.., _))) if count < left => left -= count,
@@ -420,6 +458,8 @@ impl Connection {
                     Poll::Pending => return self.deadline.poll(cx),
                 }
             }
+            cx.waker().wake_by_ref();
+            self.deadline.poll(cx)
         })
         .await;
     }

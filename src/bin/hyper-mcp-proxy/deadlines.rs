@@ -1,8 +1,8 @@
 //! The deadlines of all connections in one table, looked through when the nearest may be due.
 //!
-//! To set or move one costs a store and no timer. The table is looked through at most four times a
-//! second, so a deadline may be late by a quarter of one. A deadline of an idle connection can be
-//! called in early, to make room for a new one.
+//! To set or move one costs a store and no timer. The table is looked through at most twenty times
+//! a second, so a deadline may be late by a twentieth of one. A deadline of an idle connection can
+//! be called in early, to make room for a new one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use hyper_mcp_proxy::Instant;
 use crate::reactor::WakerSlot;
 
 /// How often the table is looked through at most.
-const GRAIN: Duration = Duration::from_millis(250);
+const GRAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {

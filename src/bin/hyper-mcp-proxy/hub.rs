@@ -238,11 +238,11 @@ impl Hub {
         });
     }
 
-    /// The operator wants the program to end.
+    /// The operator wants the program to end. Idle connections stay until all else is done, so
+    /// that a request on its way is told so.
     pub(crate) fn shut_down(&self) {
         self.draining.set(true);
         self.feed(Input::Shutdown);
-        self.deadlines.evict_all();
     }
 
     /// Whether no further request should be made on a connection.

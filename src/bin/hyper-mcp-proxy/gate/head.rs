@@ -10,7 +10,8 @@ use super::{FIELDS, Refusal, chunked::is_token};
 pub(super) const TARGET_TOO_LONG: Refusal = Refusal::new(414, "the request target is too long");
 pub(super) const TOO_LARGE: Refusal = Refusal::new(431, "the request's head is too large");
 
-/// The methods that HTTP knows; what may be done with them is decided behind the gate.
+/// The methods that HTTP knows (RFC 9110 and 5789). What may be done with them is decided behind
+/// the gate.
 const METHODS: [&[u8]; 9] =
     [b"POST", b"GET", b"DELETE", b"OPTIONS", b"HEAD", b"PUT", b"PATCH", b"TRACE", b"CONNECT"];
 
@@ -117,7 +118,7 @@ impl Parsed {
             }
             _ => return Err(MALFORMED),
         };
-        if !method.iter().all(|&b| is_token(b)) {
+        if method.is_empty() || !method.iter().all(|&b| is_token(b)) {
             return Err(MALFORMED);
         }
         if !METHODS.contains(&method) {

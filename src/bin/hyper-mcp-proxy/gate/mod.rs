@@ -318,8 +318,8 @@ impl Gate {
         let head = &self.buffer[self.start..end];
         match head {
             [] | [b'\r'] => return Ok(()),
-            [first, ..] if !first.is_ascii_uppercase() => {
-                return Err(Refusal::bad("this is no HTTP/1.1 request"));
+            [first, ..] if !chunked::is_token(*first) => {
+                return Err(Refusal::bad("this is no HTTP request"));
             }
             _ => {}
         }

@@ -234,6 +234,11 @@ impl<T: AsFd> Source<T> {
         self.slot.readable.set(self.slot.ended.get());
     }
 
+    /// Whatever the last read got, the next one is worth a try.
+    pub(crate) fn retry(&self) {
+        self.slot.readable.set(true);
+    }
+
     /// Waits for the connection to break in both directions.
     pub(crate) fn poll_broken(&self, cx: &Context<'_>) -> Poll<()> {
         if self.slot.broken.get() {

@@ -93,6 +93,9 @@ impl<T: AsFd> Source<T> {
     /// A hint that has no use here.
     pub(crate) fn drained(&self) {}
 
+    /// The same.
+    pub(crate) fn retry(&self) {}
+
     /// Waits for the connection to break: not told here, the next write finds out.
     pub(crate) fn poll_broken(&self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending
