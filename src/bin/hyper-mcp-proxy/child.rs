@@ -155,7 +155,7 @@ pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, started: Started) {
 }
 
 impl Pipes {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Exit> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Exit> {
         self.child.waker.register(cx);
         if let Some(exit) = self.child.exit.get() {
             self.stdin = None;
@@ -169,7 +169,7 @@ impl Pipes {
         Poll::Pending
     }
 
-    fn poll_stdin(&mut self, cx: &mut Context<'_>) {
+    fn poll_stdin(&mut self, cx: &Context<'_>) {
         while let Some(stdin) = &self.stdin {
             if self.child.stdin.borrow().is_empty() {
                 break;
@@ -226,7 +226,7 @@ impl Pipes {
     }
 
     /// Reads what the child says: whether there may be more at once.
-    fn poll_stdout(&mut self, cx: &mut Context<'_>, reads: usize, gently: bool) {
+    fn poll_stdout(&mut self, cx: &Context<'_>, reads: usize, gently: bool) {
         for _ in 0..reads {
             let Some(stdout) = &self.stdout else { return };
             if gently && !self.hub.wants(&self.child) {
@@ -256,7 +256,7 @@ impl Pipes {
         cx.waker().wake_by_ref();
     }
 
-    fn poll_stderr(&mut self, cx: &mut Context<'_>, reads: usize) {
+    fn poll_stderr(&mut self, cx: &Context<'_>, reads: usize) {
         for _ in 0..reads {
             let Some(stderr) = &self.stderr else { return };
             let mut scratch = self.hub.scratch.borrow_mut();
@@ -277,7 +277,7 @@ impl Pipes {
 
     /// The child has ended: reads what it left in its pipes, of which the reactor may not have
     /// told yet.
-    fn read_last(&mut self, cx: &mut Context<'_>) {
+    fn read_last(&mut self, cx: &Context<'_>) {
         self.stdout.iter().chain(&self.stderr).for_each(Source::retry);
         self.poll_stdout(cx, LAST_READS, false);
         self.poll_stderr(cx, LAST_READS);

@@ -245,7 +245,7 @@ impl Connection {
     }
 
     /// Reads once: how many bytes came.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<rustix::io::Result<usize>> {
+    fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
         if let Some((buffer, missing)) = self.gate.content_room()
             && missing >= DIRECT
         {
@@ -347,7 +347,7 @@ impl Connection {
     /// The end of its bytes is either that or half of it: some clients close their sending side
     /// once they have asked. While no answer has begun, an interim response finds out; later, and
     /// to HTTP/1.0, it counts as the client's leave.
-    fn poll_loss(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_loss(&mut self, cx: &Context<'_>) -> Poll<()> {
         while !self.half_closed && self.gate.held() < AHEAD {
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) if self.may_probe => {
@@ -369,7 +369,7 @@ impl Connection {
     }
 
     /// Sends an interim response; nothing else waits to be sent.
-    fn probe(&self, cx: &mut Context<'_>) -> bool {
+    fn probe(&self, cx: &Context<'_>) -> bool {
         let sent = self.socket.poll_write(cx, |fd| write(fd, INTERIM));
         matches!(sent, Poll::Ready(Ok(count)) if count == INTERIM.len())
     }
@@ -442,7 +442,7 @@ impl Connection {
     }
 
     /// Reads and drops what the client still sends, for a while.
-    async fn linger(&mut self) {
+    async fn linger(&self) {
         if self.half_closed || shutdown(self.socket.get(), Shutdown::Write).is_err() {
             return;
         }

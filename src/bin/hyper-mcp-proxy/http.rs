@@ -78,11 +78,7 @@ pub(crate) fn encode(response: &Response, framing: Framing, keep_alive: bool) ->
         Ok(status) if good => encode_good(status, fields, framing, keep_alive),
         _ => {
             log::error!(target: "http", "a response of status {} has a bad head", response.status);
-            let length = match framing {
-                Framing::Length(length) => Framing::Length(length),
-                other => other,
-            };
-            encode_good(StatusCode::InternalServerError, &[], length, keep_alive)
+            encode_good(StatusCode::InternalServerError, &[], framing, keep_alive)
         }
     }
 }

@@ -102,7 +102,7 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<TcpListener>>, ca
             Ok(socket) => {
                 hub.connections.set(hub.connections.get() + 1);
                 hub.executor.spawn(connection::serve(Rc::clone(&hub), socket)).detach();
-                if hub.connections.get() % ACCEPTS == 0 {
+                if hub.connections.get().is_multiple_of(ACCEPTS) {
                     futures_lite::future::yield_now().await;
                 }
             }
@@ -133,10 +133,7 @@ async fn make_room(hub: &Hub, capacity: usize) {
     .await;
 }
 
-fn poll_accept(
-    listeners: &[Source<TcpListener>],
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<TcpStream>> {
+fn poll_accept(listeners: &[Source<TcpListener>], cx: &Context<'_>) -> Poll<io::Result<TcpStream>> {
     for listener in listeners {
         if let Poll::Ready(accepted) = listener.poll_read(cx, accept_one) {
             return Poll::Ready(accepted.map_err(io::Error::from));

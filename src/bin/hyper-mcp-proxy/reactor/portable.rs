@@ -63,12 +63,14 @@ impl<T: AsFd> Source<T> {
     /// Does `op` as soon as the descriptor is ready to read.
     pub(crate) fn poll_read<R>(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         mut op: impl FnMut(&T) -> rustix::io::Result<R>,
     ) -> Poll<rustix::io::Result<R>> {
         loop {
             match op(self.0.get_ref()) {
-                Err(Errno::AGAIN) if self.0.poll_readable(cx).is_pending() => return Poll::Pending,
+                Err(Errno::AGAIN) if self.0.poll_readable(&mut again(cx)).is_pending() => {
+                    return Poll::Pending;
+                }
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return Poll::Ready(result),
             }
@@ -78,12 +80,14 @@ impl<T: AsFd> Source<T> {
     /// Does `op` as soon as the descriptor is ready to write.
     pub(crate) fn poll_write<R>(
         &self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         mut op: impl FnMut(&T) -> rustix::io::Result<R>,
     ) -> Poll<rustix::io::Result<R>> {
         loop {
             match op(self.0.get_ref()) {
-                Err(Errno::AGAIN) if self.0.poll_writable(cx).is_pending() => return Poll::Pending,
+                Err(Errno::AGAIN) if self.0.poll_writable(&mut again(cx)).is_pending() => {
+                    return Poll::Pending;
+                }
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return Poll::Ready(result),
             }
@@ -97,7 +101,12 @@ impl<T: AsFd> Source<T> {
     pub(crate) fn retry(&self) {}
 
     /// Waits for the connection to break: not told here, the next write finds out.
-    pub(crate) fn poll_broken(&self, _: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_broken(&self, _: &Context<'_>) -> Poll<()> {
         Poll::Pending
     }
+}
+
+/// The same context, for who wants it mutable.
+fn again<'a>(cx: &Context<'a>) -> Context<'a> {
+    Context::from_waker(cx.waker())
 }
