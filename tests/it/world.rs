@@ -1,0 +1,65 @@
+//! The simulated world over many seeds. A failure prints the seed and a case made small; the
+//! environment variables `WORLD_SEED` (the first) and `WORLD_SEEDS` (how many) choose others.
+
+#[path = "../world/mod.rs"]
+pub mod sim;
+
+use sim::dice;
+
+/// Bytes of a case: about 200 events.
+const LENGTH: usize = 1000;
+const SEEDS: u64 = 10_000;
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// The shortest prefix that breaks a law, then without the pieces that it does not need.
+fn shrink(case: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut small = (1..case.len())
+        .map(|length| &case[..length])
+        .find(|prefix| fails(prefix))
+        .unwrap_or(case)
+        .to_vec();
+    for size in [64, 16, 4, 1] {
+        let mut at = 0;
+        while at + size <= small.len() {
+            let mut shorter = small.clone();
+            shorter.drain(at..at + size);
+            if fails(&shorter) {
+                small = shorter;
+            } else {
+                at += size;
+            }
+        }
+    }
+    small
+}
+
+#[test]
+fn every_law_holds_over_many_seeds() {
+    let (first, seeds) = (number("WORLD_SEED", 1), number("WORLD_SEEDS", SEEDS));
+    let mut events = 0;
+    let mut counts = sim::Counts::default();
+    for seed in first..first + seeds {
+        let case = dice::case(seed, LENGTH);
+        match if seed % 16 == 0 { sim::run_twice(&case) } else { sim::run(&case) } {
+            Ok(report) => {
+                events += report.events;
+                counts.add(&report.counts);
+            }
+            Err(broken) => {
+                let small = shrink(&case, |case| {
+                    sim::run(case).is_err_and(|other| other.law == broken.law)
+                });
+                let (judged, trace) = sim::trace(&small, None);
+                panic!(
+                    "seed {seed}: {broken}\nin {} bytes: {small:?}\n{}\n{judged:?}",
+                    small.len(),
+                    trace.join("\n")
+                );
+            }
+        }
+    }
+    println!("{events} events, {counts:?}");
+}

@@ -1,0 +1,270 @@
+//! The simulated world: clients, children and a driver around one engine, with a virtual clock.
+//!
+//! Every choice is drawn from a finite byte string (`dice`), so a failing case can be made smaller
+//! by taking bytes away, and a fuzzer can breed cases. The judge knows what was asked and said
+//! (`model`), and checks the laws (`law`) at each output and after each step. It is written from
+//! the design and the specification, not from the engine: it parses what comes out with readers
+//! of its own (`json`, `events`).
+//!
+//! | file | its part |
+//! |---|---|
+//! | `setup` | limits and temper of a case; swarm: some kinds of event are switched off |
+//! | `client`, `wrong`, `ask` | what clients send, and what they may expect |
+//! | `child` | what children say |
+//! | `driver` | tells the engine what happened, late or early, within the contract of `Input` |
+//! | `carry`, `deliver` | laws of single outputs: towards children, towards clients |
+//! | `settle`, `wait` | laws of the state after each step, and after each tick |
+//! | `wind` | the end: everybody leaves, and nothing may be left |
+//! | `subject` | the engine, with a place to plant faults |
+
+mod ask;
+mod carry;
+mod child;
+mod client;
+mod deliver;
+pub mod dice;
+mod driver;
+mod events;
+mod json;
+pub mod law;
+mod model;
+mod settle;
+mod setup;
+mod stream;
+pub mod subject;
+mod text;
+mod wait;
+mod wind;
+mod wrong;
+
+use std::collections::BTreeMap;
+
+use hyper_mcp_proxy::{Config, Instant, Pipe};
+
+use dice::Dice;
+use law::{Broken, Judged, Law, require};
+use model::{Call, Child, Exchange, Said, Session, Stream, Told};
+use setup::{Event, Swarm};
+use subject::{Fault, Subject};
+
+/// Steps of one case. The bytes end it before that, unless each step needs only one.
+const STEPS: usize = 1000;
+/// Outputs that one drain may bring. The small limits of a case allow far fewer.
+const DRAIN: usize = 5000;
+
+/// Inputs that a lazy driver may tell before it drains.
+const LAZY: usize = 6;
+
+/// How a case went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Events that the engine was told.
+    pub events: usize,
+    /// A number for all that came out.
+    pub digest: u64,
+    /// What happened, so that a test can show that the world is not asleep.
+    pub counts: Counts,
+}
+
+/// What a case has seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub sessions: usize,
+    pub answers: usize,
+    pub errors: usize,
+    pub streams: usize,
+    pub replays: usize,
+    pub routed: usize,
+    pub cancels: usize,
+    pub kills: usize,
+    pub aborts: usize,
+    pub refusals: usize,
+}
+
+impl Counts {
+    /// Adds what another case has seen.
+    pub fn add(&mut self, other: &Self) {
+        self.sessions += other.sessions;
+        self.answers += other.answers;
+        self.errors += other.errors;
+        self.streams += other.streams;
+        self.replays += other.replays;
+        self.routed += other.routed;
+        self.cancels += other.cancels;
+        self.kills += other.kills;
+        self.aborts += other.aborts;
+        self.refusals += other.refusals;
+    }
+}
+
+/// Everything around the engine, the judge included.
+pub struct World<'a> {
+    dice: Dice<'a>,
+    swarm: Swarm,
+    config: Config,
+    subject: Subject<'a>,
+    /// The driver's clock, and the latest that the engine was told.
+    now: Instant,
+    seen: Instant,
+    exchanges: Vec<Exchange>,
+    sessions: Vec<Session>,
+    calls: Vec<Call>,
+    told: Vec<Told>,
+    said: Vec<Said>,
+    streams: Vec<Stream>,
+    children: Vec<Child>,
+    pipes: BTreeMap<Pipe, usize>,
+    /// Exchanges that may still change; the others are only history.
+    open: Vec<usize>,
+    /// Messages of children that were told since the last drain.
+    fresh: Vec<usize>,
+    shutdown: Option<Instant>,
+    shutdowns: usize,
+    /// Starts that failed, for the breaker.
+    failed_starts: u32,
+    breaker: Instant,
+    /// Inputs since the last drain.
+    pending: usize,
+    /// Bytes of stdout since the last drain.
+    piece: usize,
+    ticked: bool,
+    heard: usize,
+    events: usize,
+    counts: Counts,
+    trace: Option<Vec<String>>,
+}
+
+/// Plays a case to its end.
+pub fn run(bytes: &[u8]) -> Result<Report, Broken> {
+    World::new(bytes, None, false).play().0
+}
+
+/// The same with a spoilt engine.
+pub fn run_spoilt(bytes: &[u8], fault: &mut dyn Fault) -> Result<Report, Broken> {
+    World::new(bytes, Some(fault), false).play().0
+}
+
+/// Plays a case and writes down what went in and what came out.
+pub fn trace(bytes: &[u8], fault: Option<&mut dyn Fault>) -> (Result<Report, Broken>, Vec<String>) {
+    let fault = fault.map(|fault| fault as &mut dyn Fault);
+    World::new(bytes, fault, true).play()
+}
+
+/// Plays a case twice: the engine must do the same again.
+pub fn run_twice(bytes: &[u8]) -> Result<Report, Broken> {
+    let first = run(bytes)?;
+    let second = run(bytes)?;
+    require_same(first, second)?;
+    Ok(first)
+}
+
+fn require_same(first: Report, second: Report) -> Judged {
+    require!(Same, first == second, "{first:?}, then {second:?}");
+    Ok(())
+}
+
+impl<'a> World<'a> {
+    fn new(bytes: &'a [u8], fault: Option<&'a mut dyn Fault>, trace: bool) -> Self {
+        let mut dice = Dice::new(bytes);
+        let swarm = Swarm::draw(&mut dice);
+        let config = setup::config(&mut dice);
+        let start = Instant::new(core::time::Duration::from_secs(1000));
+        Self {
+            dice,
+            swarm,
+            subject: Subject::new(config.clone(), fault),
+            config,
+            now: start,
+            seen: Instant::default(),
+            exchanges: Vec::new(),
+            sessions: Vec::new(),
+            calls: Vec::new(),
+            told: Vec::new(),
+            said: Vec::new(),
+            streams: Vec::new(),
+            children: Vec::new(),
+            pipes: BTreeMap::new(),
+            open: Vec::new(),
+            fresh: Vec::new(),
+            shutdown: None,
+            shutdowns: 0,
+            failed_starts: 0,
+            breaker: Instant::default(),
+            pending: 0,
+            piece: 0,
+            ticked: false,
+            heard: 0,
+            events: 0,
+            counts: Counts::default(),
+            trace: trace.then(Vec::new),
+        }
+    }
+
+    fn play(mut self) -> (Result<Report, Broken>, Vec<String>) {
+        let judged = self.live().and_then(|()| self.wind_down());
+        let report =
+            Report { events: self.events, digest: self.subject.digest(), counts: self.counts };
+        (judged.map(|()| report), self.trace.unwrap_or_default())
+    }
+
+    fn live(&mut self) -> Judged {
+        for _ in 0..STEPS {
+            if self.dice.is_empty() {
+                break;
+            }
+            self.step()?;
+            if self.swarm.lazy && self.pending < LAZY && self.dice.one_in(2) {
+                continue;
+            }
+            self.drain()?;
+            self.oblige()?;
+        }
+        self.drain()
+    }
+
+    /// One event of those that the case has switched on.
+    fn step(&mut self) -> Judged {
+        let event = self.swarm.next(&mut self.dice);
+        if matches!(event, Event::Moment | Event::Due | Event::While | Event::Back) {
+            // A batch of inputs is of one moment, so that the judge knows when what came of it.
+            self.drain()?;
+            self.oblige()?;
+        }
+        match event {
+            Event::Initialize => self.initialize(),
+            Event::Call => self.call(),
+            Event::Notify => self.notify(),
+            Event::Cancel => self.cancel(),
+            Event::Reply => self.reply(),
+            Event::Batch => self.batch(),
+            Event::Get => self.get(),
+            Event::Resume => self.resume(),
+            Event::Delete => self.delete(),
+            Event::Leave => self.leave(),
+            Event::Take => self.take_some(),
+            Event::WrongHead => self.wrong_head(),
+            Event::WrongBody => self.wrong_body(),
+            Event::WrongSession => self.wrong_session(),
+            Event::Act => self.act(),
+            Event::Answer => self.answer_one(),
+            Event::Read => self.read_some(),
+            Event::TakeStdin => self.take_stdin(),
+            Event::Report => self.report(),
+            Event::Break => self.break_child(),
+            Event::Stale => self.stale(),
+            Event::Moment => self.moment(),
+            Event::Due => self.until_due(),
+            Event::While => self.while_passes(),
+            Event::Back => self.back(),
+            Event::Tick => self.tick(),
+            Event::Shutdown => self.shut_down(),
+        }
+    }
+
+    /// Writes a line of the trace, if one is kept.
+    fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{} {}", self.now, line()));
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The laws of the state after each step: what could be done is done, nobody waits for nothing,
+//! and the limits hold. Then the judge takes note of what is settled.
+
+use hyper_mcp_proxy::Config;
+
+use super::World;
+use super::law::{Broken, Judged, Law, require};
+use super::model::{Ask, Call, Phase, Route, Said, SaidKind, ToldKind};
+use super::stream::EXTRA;
+
+/// What a piece of the engine may hold beside what `Config` counts.
+const SLACK: usize = 8192;
+/// The largest piece of stdout that the driver tells at once.
+const PIECE: usize = 65_536;
+
+impl World<'_> {
+    /// Looks at what came of the inputs since the last drain.
+    pub(super) fn settle(&mut self) -> Judged {
+        if self.pending == 0 {
+            return Ok(());
+        }
+        self.judge_said()?;
+        for place in 0..self.open.len() {
+            let number = self.open[place];
+            self.judge_exchange(number)?;
+        }
+        self.judge_children()?;
+        self.judge_sessions()?;
+        self.judge_buffered()?;
+        if self.ticked {
+            self.judge_waits()?;
+        }
+        self.take_note()
+    }
+
+    /// What was said since the last drain came out, if it could.
+    fn judge_said(&self) -> Judged {
+        if self.pending > 1 {
+            return Ok(());
+        }
+        for said in &self.fresh {
+            let said = &self.said[*said];
+            if said.seen.is_none() && !self.is_excused(said) {
+                let shown = String::from_utf8_lossy(&said.expected);
+                require!(Prompt, false, "not delivered ({:?}): {shown}", said.route);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_excused(&self, said: &Said) -> bool {
+        let Some(session) = self.sessions.get(said.session) else { return true };
+        if session.over || session.doomed || session.blurred {
+            return true;
+        }
+        let number = match said.route {
+            Route::Never | Route::Any | Route::Queue => return true,
+            Route::Exchange(number) => number,
+            Route::Call(call) => match self.carrier(&self.calls[call]) {
+                Some(number) => number,
+                None => return true,
+            },
+        };
+        let exchange = &self.exchanges[number];
+        let waits = exchange.phase == Phase::Waiting;
+        let whole = exchange.calls.iter().all(|call| self.calls[*call].has_ended());
+        match said.kind {
+            SaidKind::Answer(_) if waits && !whole => true,
+            SaidKind::Progress(_) if !exchange.sse => true,
+            _ => exchange.lost || self.is_clogged(said.session, said.expected.len()),
+        }
+    }
+
+    /// The exchange that a call's messages come out on.
+    fn carrier(&self, call: &Call) -> Option<usize> {
+        let asked = &self.exchanges[call.exchange];
+        if asked.is_live() || asked.stream.is_none() && !asked.lost {
+            return Some(call.exchange);
+        }
+        let last = *self.streams[asked.stream?].carriers.last()?;
+        self.exchanges[last].carries().then_some(last)
+    }
+
+    /// Some reader in this session is so far behind that a message may have to wait.
+    pub(super) fn is_clogged(&self, session: usize, length: usize) -> bool {
+        self.open.iter().any(|number| {
+            let exchange = &self.exchanges[*number];
+            exchange.session == Some(session)
+                && exchange.lingers()
+                && exchange.untaken + length + EXTRA > self.config.queue
+        })
+    }
+
+    fn judge_exchange(&self, number: usize) -> Judged {
+        let exchange = &self.exchanges[number];
+        if exchange.lost {
+            return Ok(());
+        }
+        let done = exchange.phase == Phase::Done;
+        if let Some(session) = exchange.session {
+            let over = self.sessions[session].over;
+            require!(EveryRequestEnds, done || !over, "{number} is open, its session is over");
+        }
+        let long = matches!(exchange.ask, Ask::Initialize | Ask::Calls { .. });
+        let waits = exchange.phase == Phase::Waiting;
+        require!(EveryRequestEnds, long || !waits, "{number} got no answer: {:?}", exchange.ask);
+        if done {
+            return self.judge_accepted(number);
+        }
+        let settled = exchange.calls.iter().all(|call| self.calls[*call].is_settled());
+        require!(EveryRequestEnds, !(long && settled), "{number} has all answers, but no end");
+        if matches!(exchange.ask, Ask::Calls { .. }) {
+            self.judge_accepted(number)?;
+        }
+        match exchange.ask {
+            Ask::Resume { .. } => self.judge_resumed(number),
+            Ask::Get => self.judge_get(number),
+            _ => Ok(()),
+        }
+    }
+
+    /// What was accepted reached the child.
+    fn judge_accepted(&self, number: usize) -> Judged {
+        let exchange = &self.exchanges[number];
+        let accepted = exchange.status == 202 || exchange.phase != Phase::Done;
+        let Some(session) = exchange.session.filter(|_| accepted) else { return Ok(()) };
+        if self.is_ending(session) {
+            return Ok(());
+        }
+        for told in self.told.iter().filter(|told| told.exchange == number && !told.seen) {
+            let owed = match &told.kind {
+                ToldKind::Call(_) | ToldKind::Notification => true,
+                ToldKind::Reply(said) => said.is_some_and(|said| !self.said[said].replied),
+                ToldKind::Cancel { target } => {
+                    let meant = self.calls.iter().find(|call| {
+                        call.session == session
+                            && call.in_flight()
+                            && call.holes.id.as_ref() == Some(target)
+                            && call.exchange < number
+                    });
+                    require!(Cancel, meant.is_none(), "{number}: not cancelled: {meant:?}");
+                    false
+                }
+            };
+            require!(StdinLines, !owed, "{number} was accepted, but not written: {told:?}");
+        }
+        Ok(())
+    }
+
+    /// A resume has brought all that it must, as far as its reader takes it.
+    fn judge_resumed(&self, number: usize) -> Judged {
+        let exchange = &self.exchanges[number];
+        let Some(stream) = exchange.stream.map(|stream| &self.streams[stream]) else {
+            return Ok(());
+        };
+        let rest = stream.log.get(exchange.cursor..).unwrap_or_default();
+        let length: usize = rest.iter().map(|entry| entry.data.len() + EXTRA).sum();
+        if exchange.untaken + length > self.config.queue || exchange.rivalled {
+            return Ok(());
+        }
+        let missed = self.missed(exchange, stream.log.len());
+        require!(Resume, missed.is_none(), "{number} was resumed, but not told {missed:?}");
+        Ok(())
+    }
+
+    /// A new GET stream brings what waited for one.
+    fn judge_get(&self, number: usize) -> Judged {
+        let exchange = &self.exchanges[number];
+        let Some(number) = exchange.session.filter(|_| self.pending == 1) else { return Ok(()) };
+        let session = &self.sessions[number];
+        let forgets = session.event_bytes > self.config.replay;
+        if exchange.asked != self.seen || session.blurred || forgets || self.is_ending(number) {
+            return Ok(());
+        }
+        if self.is_clogged(number, session.event_bytes) {
+            return Ok(());
+        }
+        let waits = self.said.iter().find(|said| {
+            said.session == number && said.route == Route::Queue && said.seen.is_none()
+        });
+        let shown = waits.map(|said| String::from_utf8_lossy(&said.expected));
+        require!(Prompt, waits.is_none(), "a GET stream opened, but this waits: {shown:?}");
+        Ok(())
+    }
+
+    fn judge_children(&mut self) -> Judged {
+        let alive = self.children.iter().filter(|child| !child.gone).count();
+        let most = self.config.sessions;
+        // As many again may be on their way out.
+        require!(Limits, alive <= 2 * most, "{alive} children, {most} sessions are allowed");
+        let staying = self.children.iter().filter(|child| !child.gone && !child.is_leaving());
+        let staying = staying.count();
+        require!(Limits, staying <= most, "{staying} children stay, {most} are allowed");
+        let mut starting = 0;
+        let mut unbound = 0;
+        for number in 0..self.children.len() {
+            let child = &self.children[number];
+            if child.gone {
+                continue;
+            }
+            let pipe = child.pipe;
+            require!(LadderDue, self.shutdowns < 2 || child.kill.is_some(), "{pipe} is not killed");
+            if !child.is_leaving() {
+                let session = child.session.map(|session| &self.sessions[session]);
+                starting += usize::from(session.is_none_or(|session| !session.open));
+                unbound += usize::from(session.is_none());
+                let owned = session.is_none_or(|session| {
+                    session.open || self.exchanges[session.exchange].is_live()
+                });
+                require!(NoOrphan, owned, "{pipe} has no session and is not told to go");
+            }
+            self.judge_wants(number)?;
+        }
+        let most = self.config.starting;
+        require!(Limits, starting <= most, "{starting} children start, {most} are allowed");
+        let asked = self.sessions.iter().filter(|session| {
+            session.child.is_none() && self.exchanges[session.exchange].is_live()
+        });
+        let asked = asked.count();
+        require!(NoOrphan, unbound <= asked, "{unbound} children for {asked} initializes");
+        Ok(())
+    }
+
+    /// A child is read, unless one of its readers is behind.
+    fn judge_wants(&mut self, number: usize) -> Judged {
+        let child = &self.children[number];
+        let (pipe, session) = (child.pipe, child.session);
+        let wants = self.subject.wants(pipe);
+        if wants {
+            return Ok(());
+        }
+        let behind = session.is_some_and(|session| {
+            self.open.iter().any(|number| {
+                let exchange = &self.exchanges[*number];
+                exchange.session == Some(session) && exchange.lingers()
+            })
+        });
+        require!(Wants, behind, "{pipe} is not read, though no reader is behind");
+        if let Some(session) = session {
+            self.sessions[session].blurred = true;
+        }
+        Ok(())
+    }
+
+    fn judge_sessions(&self) -> Judged {
+        for (number, session) in self.sessions.iter().enumerate().filter(|(_, s)| !s.over) {
+            let child = session.child.map(|child| &self.children[child]);
+            let owned = child.is_some_and(|child| !child.gone && !child.is_leaving());
+            require!(NoOrphan, owned || !session.open, "session {number} has no child");
+            let busy = self
+                .calls
+                .iter()
+                .filter(|call| call.session == number && call.in_flight() && !call.garbled);
+            let (busy, most) = (busy.count(), self.config.calls);
+            require!(Limits, busy <= most, "session {number}: {busy} calls, {most} are allowed");
+        }
+        for stream in &self.streams {
+            let carriers = || stream.carriers.iter().filter(|n| self.exchanges[**n].carries());
+            let shared = !stream.is_get && carriers().count() > 1;
+            require!(OneStream, !shared, "a stream on {:?}", carriers().collect::<Vec<_>>());
+            let plain = carriers().filter(|n| self.exchanges[**n].ask == Ask::Get).count();
+            require!(OneStream, plain < 2, "GET streams {:?}", carriers().collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    /// What the engine says that it holds is at least what it must hold, and at most what it may.
+    fn judge_buffered(&mut self) -> Judged {
+        let held = self.subject.buffered();
+        let Config { message, replay, stdin, queue, .. } = self.config;
+        let children = self.children.iter().filter(|child| !child.gone);
+        let partial: usize = children
+            .clone()
+            .filter(|child| child.session.is_some_and(|session| self.sessions[session].is_live()))
+            .filter(|child| child.partial <= message)
+            .map(|child| child.partial)
+            .sum();
+        require!(Buffered, held >= partial, "it holds {partial} of lines, and says {held}");
+        let waiting = self.sessions.iter().filter(|session| !session.over).count();
+        let sessions = (children.count() + waiting)
+            * (message + PIECE.min(16 * message) + replay + message + stdin + message + SLACK);
+        let exchanges: usize = self
+            .open
+            .iter()
+            .filter(|number| self.exchanges[**number].is_live())
+            .map(|number| self.exchanges[*number].calls.len() + 1)
+            .sum();
+        let most = sessions + exchanges * (message + queue + SLACK);
+        require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
+        Ok(())
+    }
+
+    /// From here on, what happened has happened.
+    fn take_note(&mut self) -> Judged {
+        for call in &mut self.calls {
+            call.over |= call.has_ended();
+        }
+        for child in self.children.iter_mut().filter(|child| child.gone) {
+            child.gone_settled = true;
+            if let Some(session) = child.session {
+                self.sessions[session].over = true;
+            }
+        }
+        for session in &mut self.sessions {
+            if session.over && !session.over_settled && !session.open {
+                let refused = self.exchanges[session.exchange].status == 503;
+                self.failed_starts += u32::from(!refused);
+                if self.failed_starts >= self.config.breaker_starts {
+                    self.breaker = self.seen.after(self.config.breaker_wait);
+                }
+            }
+            session.over_settled |= session.over;
+        }
+        let (exchanges, sessions, seen) = (&mut self.exchanges, &mut self.sessions, self.seen);
+        self.open.retain(|number| {
+            let exchange = &mut exchanges[*number];
+            exchange.lost_settled |= exchange.lost;
+            exchange.fresh = false;
+            if let Some(session) = exchange.session
+                && !matches!(exchange.ask, Ask::Wrong { .. })
+            {
+                sessions[session].touched = seen;
+            }
+            exchange.is_live() || exchange.lingers()
+        });
+        self.fresh.clear();
+        self.pending = 0;
+        self.piece = 0;
+        self.ticked = false;
+        Ok(())
+    }
+}

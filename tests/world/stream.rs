@@ -1,0 +1,430 @@
+//! Streams: what the engine hears from a child and where it belongs, and what comes out on each
+//! SSE stream, event by event, with resumes.
+
+use hyper_mcp_proxy::Response;
+
+use super::World;
+use super::events::Block;
+use super::json;
+use super::law::{Broken, Judged, Law, require};
+use super::model::{Ask, Entry, Exchange, Line, Phase, Route, SaidKind, Stream, Version};
+
+/// What the engine may add to a message when it counts what it holds.
+pub const EXTRA: usize = 256;
+
+impl World<'_> {
+    /// A child's line is whole: what it says is said now.
+    pub(super) fn hear(&mut self, child: usize, line: &Line) {
+        self.heard += 1;
+        let Some(session) = self.children[child].session else { return };
+        if let Some(call) = line.garbles {
+            self.calls[call].garbled = true;
+        }
+        let too_long = line.bytes.len() > self.config.message;
+        if too_long {
+            self.sessions[session].doomed = true;
+            return;
+        }
+        let known = &self.sessions[session];
+        let array =
+            line.bytes.first() == Some(&b'[') && !known.version.is_some_and(Version::batches);
+        for said in &line.said {
+            let route = self.route_of(session, *said);
+            let loose = array || self.sessions[session].blurred || self.pending > 0;
+            let known = &self.sessions[session];
+            self.said[*said].route = match route {
+                _ if known.over || known.doomed => self.after_the_end(*said),
+                Route::Exchange(_) | Route::Queue if loose => Route::Any,
+                route => route,
+            };
+            self.heard += 1;
+            self.said[*said].heard = Some(self.heard);
+            self.sessions[session].event_bytes += self.said[*said].expected.len() + EXTRA;
+            self.fresh.push(*said);
+        }
+    }
+
+    /// The engine may have closed the session before it heard this, or not.
+    fn after_the_end(&mut self, said: usize) -> Route {
+        match self.said[said].kind {
+            SaidKind::Answer(call) if self.calls[call].in_flight() => {
+                self.calls[call].answer = Some(said);
+                Route::Call(call)
+            }
+            SaidKind::Answer(_) | SaidKind::Lie => Route::Never,
+            SaidKind::Progress(call) => Route::Call(call),
+            SaidKind::Ask | SaidKind::Free { .. } => Route::Any,
+        }
+    }
+
+    fn route_of(&mut self, session: usize, said: usize) -> Route {
+        match self.said[said].kind {
+            SaidKind::Lie => Route::Never,
+            SaidKind::Answer(call) => {
+                if !self.calls[call].in_flight() {
+                    return Route::Never;
+                }
+                self.calls[call].answer = Some(said);
+                Route::Call(call)
+            }
+            SaidKind::Progress(call) if self.calls[call].in_flight() => Route::Call(call),
+            SaidKind::Progress(_) => Route::Never,
+            SaidKind::Ask => self.free_route(session, false),
+            SaidKind::Free { prefers_get } => self.free_route(session, prefers_get),
+        }
+    }
+
+    /// Where a message goes that names no call (design, "Where a child's message goes").
+    fn free_route(&self, session: usize, prefers_get: bool) -> Route {
+        let known = &self.sessions[session];
+        if !known.open || self.is_unclear(session) {
+            return Route::Any;
+        }
+        let running: Vec<usize> = (0..self.calls.len())
+            .filter(|call| self.calls[*call].session == session && self.calls[*call].in_flight())
+            .collect();
+        let takes = |call: usize| {
+            let exchange = &self.exchanges[self.calls[call].exchange];
+            exchange.is_live() && exchange.sse
+        };
+        let left = |call: usize| !self.exchanges[self.calls[call].exchange].is_live();
+        if running.iter().any(|call| left(*call)) {
+            // Its stream may be resumed, or waits to be.
+            return Route::Any;
+        }
+        let get = known.get.map(Route::Exchange);
+        let of = |call: usize| Route::Exchange(self.calls[call].exchange);
+        match (&*running, get) {
+            (_, Some(get)) if prefers_get => get,
+            ([only], _) if takes(*only) => of(*only),
+            (_, Some(get)) => get,
+            ([], None) => Route::Queue,
+            ([.., latest], None) if takes(*latest) => of(*latest),
+            ([..], None) if running.iter().any(|call| takes(*call)) => Route::Any,
+            _ => Route::Queue,
+        }
+    }
+
+    /// Somebody in this session is behind, or has asked for odd things, so that the engine may
+    /// hold back what it was told.
+    fn is_unclear(&self, session: usize) -> bool {
+        self.sessions[session].blurred
+            || self.open.iter().any(|number| {
+                let exchange = &self.exchanges[*number];
+                let odd = matches!(exchange.ask, Ask::ResumeOdd | Ask::Resume { .. });
+                exchange.session == Some(session)
+                    && (exchange.lingers() || odd && exchange.is_live())
+            })
+    }
+
+    /// A head that promises a stream.
+    pub(super) fn open_stream(&mut self, number: usize, response: &Response) -> Judged {
+        let exchange = &mut self.exchanges[number];
+        require!(Status, response.status == 200, "{number}: a stream with {}", response.status);
+        require!(Accept, exchange.sse, "{number}: a stream, which the client does not accept");
+        exchange.phase = Phase::Streaming;
+        exchange.sent = self.seen;
+        exchange.moved = self.seen;
+        let right = matches!(
+            exchange.ask,
+            Ask::Initialize | Ask::Calls { .. } | Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd
+        );
+        require!(Status, right, "{number}: a stream for {:?}", exchange.ask);
+        require!(Gone, !exchange.knew_over, "{number}: a stream in a session that is over");
+        self.counts.streams += 1;
+        let session = exchange.session.unwrap_or_default();
+        if exchange.ask == Ask::Initialize {
+            self.open_early(number, session, response)?;
+        }
+        let (stream, cursor) = self.attach(number, session);
+        let exchange = &mut self.exchanges[number];
+        exchange.stream = Some(stream);
+        exchange.cursor = cursor;
+        self.streams[stream].carriers.push(number);
+        if self.streams[stream].is_get {
+            self.sessions[session].get = Some(number);
+        }
+        Ok(())
+    }
+
+    /// `initialize` is answered by a stream, whose head names the session.
+    fn open_early(&mut self, number: usize, session: usize, response: &Response) -> Judged {
+        let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
+        require!(Head, id.is_some(), "{number}: a stream for initialize without a session id");
+        self.sessions[session].id = id.map(|(_, value)| value.to_string());
+        self.require_fresh_id(session)
+    }
+
+    /// Which log this exchange carries on, and from where.
+    fn attach(&mut self, number: usize, session: usize) -> (usize, usize) {
+        let new = Stream { session, ..Stream::default() };
+        match self.exchanges[number].ask {
+            Ask::Resume { stream, entry } => (stream, entry + 1),
+            Ask::Get | Ask::ResumeOdd => {
+                let stream = self.sessions[session].get_stream.unwrap_or_else(|| {
+                    self.streams.push(Stream { is_get: true, ..new });
+                    self.streams.len() - 1
+                });
+                self.sessions[session].get_stream = Some(stream);
+                (stream, self.streams[stream].log.len())
+            }
+            _ => {
+                self.streams.push(new);
+                (self.streams.len() - 1, 0)
+            }
+        }
+    }
+
+    /// Who asks for a stream may take the place of those that carry it.
+    pub(super) fn displace(&mut self, new: &Exchange) {
+        let Some(session) = new.session else { return };
+        let get = self.sessions[session].get_stream;
+        let stream = match new.ask {
+            Ask::Get | Ask::ResumeOdd => get,
+            Ask::Resume { stream, .. } => Some(stream),
+            _ => return,
+        };
+        for number in self.open.iter().copied() {
+            let old = &mut self.exchanges[number];
+            let meant = match old.ask {
+                Ask::Get | Ask::ResumeOdd => get,
+                Ask::Resume { stream, .. } => Some(stream),
+                _ => old.stream.or(Some(usize::MAX)),
+            };
+            old.rivalled |= old.session == Some(session) && meant == stream;
+        }
+    }
+
+    pub(super) fn send(&mut self, number: usize, bytes: &[u8]) -> Judged {
+        let known = self.exchanges.get(number);
+        let streaming = known.is_some_and(|exchange| exchange.phase == Phase::Streaming);
+        require!(EndsOnce, streaming, "bytes for {number}, which is no open stream");
+        // One piece of stdout is read to its end; each line in it grows by its event's fields.
+        let limit = self.config.queue + 2 * self.piece + EXTRA;
+        let exchange = &mut self.exchanges[number];
+        require!(NothingAfterLoss, !exchange.lost_settled, "bytes for {number}, which is lost");
+        let over = exchange.session.is_some_and(|session| self.sessions[session].over);
+        let behind = exchange.untaken;
+        require!(Limits, behind <= limit || over, "{number} is {behind} bytes behind");
+        if behind == 0 {
+            exchange.moved = self.seen;
+        }
+        exchange.untaken += bytes.len();
+        exchange.sent = self.seen;
+        let mut reader = core::mem::take(&mut exchange.reader);
+        let blocks = reader.feed(bytes);
+        self.exchanges[number].reader = reader;
+        for block in blocks {
+            self.read_block(number, block)?;
+        }
+        Ok(())
+    }
+
+    fn read_block(&mut self, number: usize, block: Block) -> Judged {
+        require!(Events, block.odd == 0, "{number}: a line that is no field: {block:?}");
+        let named = block.event.as_deref().unwrap_or(b"message");
+        require!(Events, named == b"message", "{number}: another event type: {block:?}");
+        let exchange = &mut self.exchanges[number];
+        let first = exchange.blocks == 0;
+        exchange.blocks += 1;
+        let (Some(session), Some(stream)) = (exchange.session, exchange.stream) else {
+            return Ok(());
+        };
+        let by_post = matches!(exchange.ask, Ask::Calls { .. });
+        let version = self.sessions[session].version;
+        let primes = block.data.as_deref().is_none_or(<[u8]>::is_empty);
+        if by_post && first && version.is_some_and(Version::primes) {
+            require!(Priming, primes && block.id.is_some(), "{number} is not primed: {block:?}");
+        }
+        if primes || block.retry.is_some() {
+            let known = version.is_some_and(Version::primes);
+            require!(Priming, known, "{number}: priming in {version:?}: {block:?}");
+        }
+        let resumes = version.is_some_and(Version::resumes);
+        let numbered = block.id.is_some() || primes || !resumes;
+        require!(Events, numbered, "{number}: an event without an id: {block:?}");
+        if let Some(id) = &block.id {
+            let visible = !id.is_empty() && id.iter().all(|byte| (0x21..=0x7e).contains(byte));
+            require!(Events, visible, "{number}: the event id {id:?}");
+            if let Some((of, entry)) = self.sessions[session].events.get(id).copied() {
+                return self.replayed(number, (of, entry), &block);
+            }
+        }
+        self.new_event(number, session, stream, block)
+    }
+
+    /// An event that is known by its id: only who asked for it gets it again.
+    fn replayed(&mut self, number: usize, (of, entry): (usize, usize), block: &Block) -> Judged {
+        let exchange = &self.exchanges[number];
+        let known = &self.streams[of].log[entry];
+        let asked = matches!(exchange.ask, Ask::Resume { .. });
+        require!(Once, asked, "{number}: a known event, unasked: {block:?}");
+        require!(Resume, exchange.stream == Some(of), "{number}: of another stream: {block:?}");
+        require!(Resume, entry >= exchange.cursor, "{number}: not asked for: {block:?}");
+        let same = known.data == block.data.clone().unwrap_or_default();
+        require!(Resume, same, "{number}: {block:?}, before it was {known:?}");
+        let missed = self.missed(exchange, entry);
+        require!(Resume, missed.is_none(), "{number}: {block:?} comes before {missed:?}");
+        self.exchanges[number].cursor = entry + 1;
+        self.counts.replays += 1;
+        Ok(())
+    }
+
+    /// What a resume must bring again before this entry, and did not.
+    pub(super) fn missed(&self, exchange: &Exchange, entry: usize) -> Option<&Entry> {
+        let stream = &self.streams[exchange.stream?];
+        let Ask::Resume { entry: from, .. } = exchange.ask else { return None };
+        if self.may_have_forgotten(stream) {
+            return None;
+        }
+        let carrier = stream.log[from].carrier;
+        let rest = stream.log.get(exchange.cursor..entry)?;
+        let owed = |entry: &&Entry| !stream.is_get || entry.carrier == carrier;
+        rest.iter().filter(owed).find(|entry| !entry.data.is_empty())
+    }
+
+    /// Events of a stream may be gone: too many in the session, or ended too long ago.
+    pub(super) fn may_have_forgotten(&self, stream: &Stream) -> bool {
+        let session = &self.sessions[stream.session];
+        let old = stream
+            .log
+            .first()
+            .is_some_and(|entry| entry.at.after(self.config.keep_ended) <= self.seen);
+        session.event_bytes > self.config.replay || old
+    }
+
+    fn new_event(&mut self, number: usize, session: usize, stream: usize, block: Block) -> Judged {
+        let length = self.streams[stream].log.len();
+        let missed = self.missed(&self.exchanges[number], length);
+        require!(Resume, missed.is_none(), "{number}: {block:?} comes before {missed:?}");
+        let data = block.data.unwrap_or_default();
+        let place = (stream, length);
+        if let Some(id) = &block.id {
+            self.sessions[session].events.insert(id.clone(), place);
+        }
+        let order = self.sessions.iter().map(|session| session.events.len()).sum();
+        let carrier = number;
+        let at = self.seen;
+        self.streams[stream].log.push(Entry {
+            id: block.id,
+            data: data.clone(),
+            order,
+            carrier,
+            at,
+        });
+        self.exchanges[number].cursor = length + 1;
+        self.sessions[session].event_bytes += EXTRA;
+        if data.is_empty() {
+            return Ok(());
+        }
+        if let Some(pieces) = json::elements(&data) {
+            for piece in pieces {
+                self.deliver_event(number, piece, place)?;
+            }
+            return Ok(());
+        }
+        self.deliver_event(number, &data, place)
+    }
+
+    fn deliver_event(&mut self, number: usize, data: &[u8], place: (usize, usize)) -> Judged {
+        self.deliver(number, data, Some(place))?;
+        let Some(said) = super::text::nonce(data, b's') else { return Ok(()) };
+        self.open_by_event(number, said);
+        let heard = self.said[said].heard.unwrap_or_default();
+        let stream = &mut self.streams[place.0];
+        let turn = heard > stream.last_heard;
+        stream.last_heard = heard;
+        require!(
+            Order,
+            turn,
+            "{number}: too late on its stream: {}",
+            String::from_utf8_lossy(data)
+        );
+        Ok(())
+    }
+
+    /// The answer to `initialize` came as an event.
+    fn open_by_event(&mut self, number: usize, said: usize) {
+        let exchange = &self.exchanges[number];
+        let SaidKind::Answer(call) = self.said[said].kind else { return };
+        let Some(session) = exchange.session.filter(|_| exchange.ask == Ask::Initialize) else {
+            return;
+        };
+        if self.sessions[session].call == call
+            && let Some(id) = self.sessions[session].id.clone()
+        {
+            self.open_session(session, id, said);
+        }
+    }
+
+    pub(super) fn finish(&mut self, number: usize) -> Judged {
+        self.require_streaming(number, "the end")?;
+        let whole = self.exchanges[number].reader.is_whole();
+        require!(Events, whole, "{number} ends in the middle of an event");
+        self.require_end(number)?;
+        self.close(number);
+        Ok(())
+    }
+
+    pub(super) fn abort(&mut self, number: usize) -> Judged {
+        let known = self.exchanges.get(number).map(|exchange| exchange.phase);
+        let open = known.is_some_and(|phase| phase != Phase::Done);
+        require!(EndsOnce, open, "{number} is broken off after its end");
+        let exchange = &self.exchanges[number];
+        require!(NothingAfterLoss, !exchange.lost_settled, "{number} is broken off, but lost");
+        let stalled = exchange.untaken > 0 && exchange.moved.after(self.config.stall) <= self.seen;
+        let cancelled = exchange.calls.iter().any(|call| self.calls[*call].cancelled);
+        let ending = exchange.session.is_some_and(|session| self.is_ending(session));
+        let cause = stalled || cancelled || ending || exchange.rivalled;
+        require!(Stall, cause, "{number} is broken off without a cause");
+        self.counts.aborts += 1;
+        self.close(number);
+        Ok(())
+    }
+
+    fn require_streaming(&self, number: usize, what: &str) -> Result<(), Broken> {
+        let known = self.exchanges.get(number);
+        let streaming = known.is_some_and(|exchange| exchange.phase == Phase::Streaming);
+        require!(EndsOnce, streaming, "{what} of {number}, which is no open stream");
+        let lost = known.is_some_and(|exchange| exchange.lost_settled);
+        require!(NothingAfterLoss, !lost, "{what} of {number}, which is lost");
+        Ok(())
+    }
+
+    /// A stream ends when all that it is for is done, or its session is over.
+    fn require_end(&self, number: usize) -> Judged {
+        let exchange = &self.exchanges[number];
+        let session = exchange.session.unwrap_or_default();
+        let Some(stream) = exchange.stream.map(|stream| &self.streams[stream]) else {
+            return Ok(());
+        };
+        let first = stream.carriers.first().copied().unwrap_or(number);
+        let open = self.exchanges[first].calls.iter().find(|call| !self.calls[**call].is_settled());
+        if stream.is_get || exchange.ask == Ask::ResumeOdd {
+            let cause = exchange.rivalled || self.is_ending(session) || self.is_idle_due(session);
+            require!(EveryRequestEnds, cause, "{number}: the GET stream ends for no reason");
+        } else if !exchange.rivalled {
+            require!(EveryRequestEnds, open.is_none(), "{number} ends, but call {open:?} is open");
+            let missed = self.missed(exchange, stream.log.len());
+            require!(Resume, missed.is_none(), "{number} ends before {missed:?}");
+        }
+        Ok(())
+    }
+
+    fn is_idle_due(&self, session: usize) -> bool {
+        let touched = self.sessions[session].touched;
+        self.config.idle.is_some_and(|idle| touched.after(idle) <= self.seen)
+    }
+
+    fn close(&mut self, number: usize) {
+        let exchange = &mut self.exchanges[number];
+        exchange.phase = Phase::Done;
+        exchange.fresh = true;
+        if let Some(session) = exchange.session {
+            let session = &mut self.sessions[session];
+            if session.get == Some(number) {
+                session.get = None;
+            }
+        }
+    }
+}

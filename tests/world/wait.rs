@@ -1,0 +1,82 @@
+//! The laws of waiting: after a tick nothing is due any more.
+
+use super::World;
+use super::law::{Broken, Judged, Law, require};
+use super::model::{Ask, Exchange, Phase, Version};
+
+impl World<'_> {
+    /// Nothing that the engine promised for this moment is still to come.
+    pub(super) fn judge_waits(&mut self) -> Judged {
+        let (due, seen) = (self.subject.poll_timeout(), self.seen);
+        require!(NoSpin, due.is_none_or(|due| due > seen), "due at {due:?} after a tick at {seen}");
+        for number in &self.open {
+            let exchange = &self.exchanges[*number];
+            if exchange.is_live() {
+                self.judge_silence(*number, exchange)?;
+                self.judge_patience(*number, exchange)?;
+            }
+        }
+        self.judge_ladder()
+    }
+
+    /// A silent call became a stream, a silent stream got a comment.
+    fn judge_silence(&self, number: usize, exchange: &Exchange) -> Judged {
+        let seen = self.seen;
+        if exchange.phase == Phase::Streaming {
+            let due = exchange.sent.after(self.config.keep_alive);
+            let quiet = exchange.untaken > 0 || due > seen;
+            require!(SignOfLife, quiet, "{number} is silent since {}", exchange.sent);
+            return Ok(());
+        }
+        let Some(session) = exchange.session else { return Ok(()) };
+        if !matches!(exchange.ask, Ask::Calls { .. }) || !exchange.sse {
+            return Ok(());
+        }
+        let primes = self.sessions[session].version.is_some_and(Version::primes);
+        let wait = if primes { self.config.promote_primed } else { self.config.promote };
+        let late = exchange.asked.after(wait) <= seen;
+        require!(SignOfLife, !late, "{number} waits since {} without a head", exchange.asked);
+        Ok(())
+    }
+
+    /// Nobody waits longer than `Config` says.
+    fn judge_patience(&self, number: usize, exchange: &Exchange) -> Judged {
+        let seen = self.seen;
+        let stalled = exchange.phase == Phase::Streaming
+            && exchange.untaken > 0
+            && exchange.moved.after(self.config.stall) <= seen;
+        require!(Stall, !stalled, "{number} took nothing since {}", exchange.moved);
+        if exchange.ask == Ask::Initialize {
+            let late = exchange.asked.after(self.config.start) <= seen;
+            require!(EveryRequestEnds, !late, "{number}: initialize since {}", exchange.asked);
+        }
+        let Some(limit) = self.config.request else { return Ok(()) };
+        for call in &exchange.calls {
+            let call = &self.calls[*call];
+            let late = call.asked.after(limit) <= seen && !call.has_ended();
+            require!(EveryRequestEnds, !late, "{number} runs since {}", call.asked);
+        }
+        Ok(())
+    }
+
+    /// Each child that was told to go got the next step in time.
+    fn judge_ladder(&self) -> Judged {
+        let seen = self.seen;
+        for child in self.children.iter().filter(|child| !child.gone) {
+            let pipe = child.pipe;
+            if let Some(closed) = child.close_stdin {
+                let due = closed.after(self.config.term_grace) <= seen;
+                let done = child.terminate.is_some() || child.kill.is_some();
+                require!(LadderDue, !due || done, "{pipe}: no SIGTERM, stdin closed at {closed}");
+            }
+            if let Some(asked) = child.terminate {
+                let due = asked.after(self.config.kill_grace) <= seen;
+                require!(LadderDue, !due || child.kill.is_some(), "{pipe}: no SIGKILL");
+            }
+            let ended = self.shutdown.map(|asked| asked.after(self.config.drain));
+            let drained = ended.is_some_and(|ended| ended <= seen);
+            require!(LadderDue, !drained || child.is_leaving(), "{pipe} stays after the drain");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! The end of a case: everybody leaves in the way that the case chose, time passes, and then
+//! nothing may be left of anything.
+
+use core::time::Duration;
+
+use super::World;
+use super::law::{Broken, Judged, Law, require};
+use super::model::Pace;
+use super::setup::End;
+
+/// Rounds of the end: each makes time pass to the next deadline.
+const ROUNDS: usize = 3000;
+/// Longer than every wait of every case, one after the other.
+const ENOUGH: Duration = Duration::from_secs(2000);
+
+impl World<'_> {
+    pub(super) fn wind_down(&mut self) -> Judged {
+        let end = self.swarm.end;
+        self.note(|| format!("   winding down: {end:?}"));
+        self.oblige()?;
+        self.report_all()?;
+        match end {
+            End::Leave => self.lose_all()?,
+            End::Delete => {
+                for session in 0..self.sessions.len() {
+                    if self.sessions[session].id.is_some() && !self.sessions[session].over {
+                        self.delete_session(session)?;
+                        self.drain()?;
+                        self.require_deleted(session)?;
+                    }
+                }
+            }
+            End::Drain => self.end_program()?,
+            End::AtOnce => {
+                self.end_program()?;
+                self.drain()?;
+                self.end_program()?;
+            }
+        }
+        self.drain()?;
+        self.until_empty()?;
+        self.judge_empty()?;
+        self.ask_the_dead()
+    }
+
+    fn lose_all(&mut self) -> Judged {
+        for number in 0..self.exchanges.len() {
+            if self.exchanges[number].is_live() || self.exchanges[number].lingers() {
+                self.lose(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After a DELETE the child is told to go at once.
+    fn require_deleted(&self, session: usize) -> Judged {
+        let over = self.sessions[session].over || self.shutdowns > 0;
+        require!(NoOrphan, over, "session {session} was deleted, but its child stays");
+        Ok(())
+    }
+
+    fn report_all(&mut self) -> Judged {
+        for child in 0..self.children.len() {
+            while self.report_of(child)? {
+                self.drain()?;
+            }
+        }
+        self.oblige()
+    }
+
+    /// What was finished is taken at last, or the driver gives it up.
+    fn settle_debts(&mut self) -> Judged {
+        for number in self.open.clone() {
+            let exchange = &self.exchanges[number];
+            if exchange.is_live() || !exchange.lingers() {
+                continue;
+            }
+            if exchange.pace == Pace::Never {
+                self.lose(number)?;
+            } else {
+                self.take(number, usize::MAX)?;
+            }
+        }
+        self.drain()
+    }
+
+    fn until_empty(&mut self) -> Judged {
+        let end = self.clock().after(ENOUGH);
+        for _ in 0..ROUNDS {
+            self.report_all()?;
+            self.settle_debts()?;
+            let due = self.subject.poll_timeout();
+            if let Some(due) = due {
+                require!(Empty, due <= end, "still not empty at {end}, due {due}");
+                self.now = self.now.max(due);
+                self.tick()?;
+                self.drain()?;
+            } else if self.subject.is_idle() || self.shutdowns > 1 {
+                return Ok(());
+            } else {
+                // Sessions that never are idle enough, or calls that nobody answers.
+                self.end_program()?;
+                self.drain()?;
+            }
+        }
+        require!(Empty, false, "not empty after {ROUNDS} deadlines");
+        Ok(())
+    }
+
+    fn judge_empty(&mut self) -> Judged {
+        let open = (0..self.exchanges.len()).find(|number| self.exchanges[*number].is_live());
+        require!(EveryRequestEnds, open.is_none(), "exchange {open:?} never ends");
+        let child = self.children.iter().find(|child| !child.gone).map(|child| child.pipe);
+        require!(NoOrphan, child.is_none(), "{child:?} is left");
+        let (idle, held) = (self.subject.is_idle(), self.subject.buffered());
+        require!(Empty, idle, "all is gone, but it is not idle");
+        require!(Empty, held == 0, "all is gone, but it holds {held} bytes");
+        let due = self.subject.poll_timeout();
+        require!(Empty, due.is_none(), "all is gone, but it waits until {due:?}");
+        Ok(())
+    }
+
+    /// Sessions that are over stay so.
+    fn ask_the_dead(&mut self) -> Judged {
+        let over = (0..self.sessions.len()).rev().filter(|session| {
+            self.sessions[*session].id.is_some() && self.sessions[*session].over_settled
+        });
+        for session in over.take(2).collect::<Vec<_>>() {
+            self.call_of(session)?;
+            self.drain()?;
+        }
+        self.judge_empty()
+    }
+}
