@@ -2,6 +2,7 @@
 //! limits that span sessions.
 
 mod requests;
+mod workers;
 
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -14,8 +15,10 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::{self, Asks, Head};
 use crate::io::{Exchange, Exit, Input, Output, Pipe, Response};
+use crate::lines::Lines;
 use crate::notice::{Cause, Notice};
 use crate::session::Session;
+use crate::stateless::Worker;
 use crate::stats::Stats;
 use crate::time::{Deadline, Instant, Wait};
 
@@ -33,6 +36,8 @@ pub struct Bridge {
     cx: Context,
     sessions: BTreeMap<Pipe, Session>,
     ids: BTreeMap<u128, Pipe>,
+    /// Children that the stateless era's requests share.
+    workers: BTreeMap<Pipe, Worker>,
     children: BTreeMap<Pipe, Child>,
     /// Children that wait for their turn to start.
     queue: VecDeque<Pipe>,
@@ -53,6 +58,7 @@ impl Bridge {
             cx: Context::new(config),
             sessions: BTreeMap::new(),
             ids: BTreeMap::new(),
+            workers: BTreeMap::new(),
             children: BTreeMap::new(),
             queue: VecDeque::new(),
             starting: 0,
@@ -84,14 +90,7 @@ impl Bridge {
                 self.request(exchange, head, body, random);
             }
             Input::Lost { exchange } => self.lost(exchange),
-            Input::Taken { exchange, bytes } => {
-                if let Some((session, number)) = self.carried(exchange) {
-                    let cx = &mut self.cx;
-                    if let Some(session) = self.sessions.get_mut(&session) {
-                        session.streams.taken(number, bytes, cx);
-                    }
-                }
-            }
+            Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
             Input::Opened { pipe, pid } => {
                 if let Some(child) = self.children.get_mut(&pipe) {
                     child.pid = pid;
@@ -107,6 +106,8 @@ impl Bridge {
             Input::StdoutClosed { pipe } => {
                 if let Some(session) = self.sessions.get_mut(&pipe) {
                     session.stdout_closed(&mut self.cx);
+                } else if let Some(worker) = self.workers.get_mut(&pipe) {
+                    worker.stdout_closed(&mut self.cx);
                 }
             }
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
@@ -114,7 +115,7 @@ impl Bridge {
             Input::Tick => {}
         }
         if self.draining {
-            self.end_sessions(|child| child.calls.is_empty());
+            self.end_drained();
         }
         self.start_queued();
     }
@@ -134,7 +135,9 @@ impl Bridge {
     /// is behind. It can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
-        self.sessions.get(&pipe).is_none_or(|session| session.streams.wants(queue))
+        let session = self.sessions.get(&pipe).map(|session| &session.streams);
+        let worker = || self.workers.get(&pipe).map(|worker| &worker.streams);
+        session.or_else(worker).is_none_or(|streams| streams.wants(queue))
     }
 
     /// Counters for operators.
@@ -147,18 +150,28 @@ impl Bridge {
     pub fn buffered(&self) -> usize {
         let sessions: usize =
             self.sessions.values().map(|session| session.streams.buffered()).sum();
+        let workers: usize = self.workers.values().map(Worker::buffered).sum();
         let children: usize = self.children.values().map(Child::buffered).sum();
-        sessions + children + self.cx.buffered()
+        sessions + workers + children + self.cx.buffered()
     }
 
     /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
     /// output left, the program can end.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.children.is_empty()
+        self.sessions.is_empty() && self.workers.is_empty() && self.children.is_empty()
     }
 
     fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {
         self.cx.exchanges.get(&exchange).copied()
+    }
+
+    fn taken(&mut self, exchange: Exchange, bytes: usize) {
+        let Some((pipe, number)) = self.carried(exchange) else { return };
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.streams.taken(number, bytes, &mut self.cx);
+        } else if let Some(worker) = self.workers.get_mut(&pipe) {
+            worker.streams.taken(number, bytes, &mut self.cx);
+        }
     }
 
     /// Starts children that wait, as far as the limit allows.
@@ -175,19 +188,21 @@ impl Bridge {
     }
 
     fn stdout(&mut self, pipe: Pipe, bytes: &[u8]) {
-        let (Some(session), Some(child)) =
-            (self.sessions.get_mut(&pipe), self.children.get_mut(&pipe))
-        else {
-            return; // It ends: what it says is not heard any more.
+        let Some(child) = self.children.get_mut(&pipe) else { return };
+        let mut front = match (self.sessions.get_mut(&pipe), self.workers.get_mut(&pipe)) {
+            (Some(session), _) => Front::Session(session),
+            (None, Some(worker)) => Front::Worker(worker),
+            // It ends: what it says is not heard any more.
+            (None, None) => return,
         };
-        let open = session.is_open();
+        let open = front.is_open();
         let limit = self.cx.config.message;
-        let mut lines = core::mem::replace(&mut child.lines, crate::lines::Lines::new(limit));
+        let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));
         let mut feed = lines.feed(bytes);
         let mut cause = None;
         while let Some(line) = feed.next() {
             cause = match line {
-                Ok(line) => session.line(line, child, &mut self.cx),
+                Ok(line) => front.line(line, child, &mut self.cx),
                 Err(_) => Some(Cause::LineTooLong),
             };
             if cause.is_some() {
@@ -195,8 +210,10 @@ impl Bridge {
             }
         }
         child.lines = lines;
-        if !open && session.is_open() {
-            self.ids.insert(session.id, pipe);
+        if !open && front.is_open() {
+            if let Front::Session(session) = front {
+                self.ids.insert(session.id, pipe);
+            }
             self.starting -= 1;
             self.failed = 0;
         }
@@ -206,19 +223,23 @@ impl Bridge {
     }
 
     fn open_failed(&mut self, pipe: Pipe, reason: &str) {
-        if self.children.contains_key(&pipe) {
-            self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
-        }
+        let Some(child) = self.children.get_mut(&pipe) else { return };
+        child.stage = Stage::Gone;
+        self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
         self.end(pipe, Cause::NotStarted, Some(reason));
         self.gone(pipe);
     }
 
     fn exited(&mut self, pipe: Pipe, exit: Exit, stderr: &[u8]) {
-        let Some(child) = self.children.get(&pipe) else {
-            return;
-        };
+        let Some(child) = self.children.get_mut(&pipe) else { return };
         let unasked = child.stage == Stage::Running;
         let pid = child.pid;
+        child.stage = Stage::Gone;
+        let probed = unasked
+            && self.workers.get_mut(&pipe).is_some_and(|w| w.survives_exit(child, &mut self.cx));
+        if probed {
+            return;
+        }
         self.end(pipe, Cause::Exited(exit), None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
         let words = if unasked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
@@ -233,16 +254,22 @@ impl Bridge {
         }
     }
 
-    /// Ends a session, whatever the cause, and sends its child down the ladder.
+    /// Ends a session or a worker, whatever the cause, and sends its child down the ladder.
     fn end(&mut self, pipe: Pipe, cause: Cause, reason: Option<&str>) {
-        let (Some(session), Some(child)) =
-            (self.sessions.remove(&pipe), self.children.get_mut(&pipe))
-        else {
+        let Some(child) = self.children.get_mut(&pipe) else { return };
+        let fault = Fault::of(cause, reason);
+        let open = if let Some(session) = self.sessions.remove(&pipe) {
+            let open = session.is_open();
+            self.ids.remove(&session.id);
+            session.end(cause, &fault, child, &mut self.cx);
+            open
+        } else if let Some(worker) = self.workers.remove(&pipe) {
+            let open = worker.is_ready();
+            worker.end(cause, &fault, child, &mut self.cx);
+            open
+        } else {
             return;
         };
-        let open = session.is_open();
-        self.ids.remove(&session.id);
-        session.end(cause, &Fault::of(cause, reason), child, &mut self.cx);
         let asked_for = child.end(&mut self.cx);
         if !asked_for {
             self.queue.retain(|queued| *queued != pipe);
@@ -256,7 +283,10 @@ impl Bridge {
 
     /// Counts a start that came to nothing by the child's own fault.
     fn judge_start(&mut self, cause: Cause) {
-        if matches!(cause, Cause::ClientLeft | Cause::Shutdown | Cause::Declined | Cause::Deleted) {
+        if matches!(
+            cause,
+            Cause::ClientLeft | Cause::Shutdown | Cause::Declined | Cause::Deleted | Cause::Idle
+        ) {
             return;
         }
         self.cx.stats.failed_starts += 1;
@@ -280,18 +310,29 @@ impl Bridge {
     }
 
     fn end_at_once(&mut self) {
-        self.end_sessions(|_| true);
+        self.end_all();
         for child in self.children.values_mut() {
             child.kill(&mut self.cx);
         }
     }
 
-    fn end_sessions(&mut self, ends: impl Fn(&Child) -> bool) {
-        let chosen = self.children.values().filter(|child| ends(child)).map(|child| child.pipe);
-        for pipe in chosen.collect::<Vec<_>>() {
+    fn end_all(&mut self) {
+        for pipe in self.children.keys().copied().collect::<Vec<_>>() {
             self.end(pipe, Cause::Shutdown, None);
         }
-        if self.sessions.is_empty() {
+    }
+
+    /// While draining: ends what nobody waits for.
+    fn end_drained(&mut self) {
+        let waited_for = |child: &Child| match self.workers.get(&child.pipe) {
+            Some(worker) => worker.is_busy(),
+            None => !child.calls.is_empty(),
+        };
+        let drained = self.children.values().filter(|child| !waited_for(child));
+        for pipe in drained.map(|child| child.pipe).collect::<Vec<_>>() {
+            self.end(pipe, Cause::Shutdown, None);
+        }
+        if self.sessions.is_empty() && self.workers.is_empty() {
             self.cx.timers.clear(&mut self.drain, Wait::Drain);
         }
     }
@@ -309,10 +350,12 @@ impl Bridge {
                     child.climb(&mut self.cx);
                 }
             }
-            Wait::Start(pipe) => self.end(pipe, Cause::StartTimeout, None),
+            Wait::Start(pipe) => self.start_due(pipe),
             Wait::Exit(pipe) => self.end(pipe, Cause::StdoutClosed, None),
             Wait::Idle(pipe) => {
-                if self.sessions.get_mut(&pipe).is_some_and(|s| s.idle(&mut self.cx)) {
+                let session = self.sessions.get_mut(&pipe).map(|s| s.idle(&mut self.cx));
+                let worker = self.workers.get_mut(&pipe).map(|w| w.idle(&mut self.cx));
+                if session.or(worker) == Some(true) {
                     self.end(pipe, Cause::Idle, None);
                 }
             }
@@ -321,21 +364,68 @@ impl Bridge {
                     session.streams.forget(&mut self.cx);
                 }
             }
-            Wait::Call(pipe, id) => {
-                let child = self.children.get_mut(&pipe);
-                if let (Some(session), Some(child)) = (self.sessions.get_mut(&pipe), child) {
-                    session.overdue(id, child, &mut self.cx);
+            Wait::Call(pipe, id) => self.with_front(pipe, |front, child, cx| match front {
+                Front::Session(session) => session.overdue(id, child, cx),
+                Front::Worker(worker) => worker.overdue(id, child, cx),
+            }),
+            Wait::Park(pipe, id) => self.with_front(pipe, |front, child, cx| {
+                if let Front::Worker(worker) = front {
+                    worker.park_due(id, child, cx);
                 }
-            }
+            }),
             Wait::Stream(pipe, number) => {
-                if let Some(session) = self.sessions.get_mut(&pipe) {
-                    session.tick(number, &mut self.cx);
-                }
+                self.with_front(pipe, |front, child, cx| match front {
+                    Front::Session(session) => session.tick(number, cx),
+                    Front::Worker(worker) => worker.tick(number, child, cx),
+                });
             }
             Wait::Drain => {
                 self.drain.spend();
-                self.end_sessions(|_| true);
+                self.end_all();
             }
+        }
+    }
+
+    fn start_due(&mut self, pipe: Pipe) {
+        let mut cause = Some(Cause::StartTimeout);
+        self.with_front(pipe, |front, child, cx| {
+            if let Front::Worker(worker) = front {
+                cause = worker.start_due(child, cx);
+            }
+        });
+        if let Some(cause) = cause {
+            self.end(pipe, cause, None);
+        }
+    }
+
+    fn with_front(&mut self, pipe: Pipe, work: impl FnOnce(Front<'_>, &mut Child, &mut Context)) {
+        let Some(child) = self.children.get_mut(&pipe) else { return };
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            work(Front::Session(session), child, &mut self.cx);
+        } else if let Some(worker) = self.workers.get_mut(&pipe) {
+            work(Front::Worker(worker), child, &mut self.cx);
+        }
+    }
+}
+
+/// What stands in front of a child.
+enum Front<'a> {
+    Session(&'a mut Session),
+    Worker(&'a mut Worker),
+}
+
+impl Front<'_> {
+    fn is_open(&self) -> bool {
+        match self {
+            Self::Session(session) => session.is_open(),
+            Self::Worker(worker) => worker.is_ready(),
+        }
+    }
+
+    fn line(&mut self, line: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        match self {
+            Self::Session(session) => session.line(line, child, cx),
+            Self::Worker(worker) => worker.line(line, child, cx),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! `SIGKILL`. Only its exit, or its failure to start, takes it off the books.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::context::Context;
@@ -14,12 +16,30 @@ use crate::message::{self, Message, Splice};
 use crate::notice::Notice;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
+use crate::translate;
 
 /// Tokens kept for tasks, whose progress goes on after their call is answered (MCP 2025-11-25
 /// "Tasks, Task Progress Notifications").
 const TASK_TOKENS: usize = 64;
 
-/// A request that the child has not answered.
+/// A request that the bridge itself made of the child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// `server/discover`.
+    Discover,
+    /// `initialize`.
+    Initialize,
+    /// `logging/setLevel`.
+    LogLevel,
+    /// `resources/subscribe` for this URI.
+    Subscribe(String),
+    /// `resources/unsubscribe`.
+    Unsubscribe,
+    /// `subscriptions/listen`.
+    Listen,
+}
+
+/// A client's request that the child has not answered.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// The stream on which the answer goes out.
@@ -30,7 +50,6 @@ pub(crate) struct Call {
     pub(crate) token: Option<Box<[u8]>>,
     /// Whether the request asked for a task.
     pub(crate) task: bool,
-    pub(crate) cancelled: bool,
     due: Deadline,
 }
 
@@ -46,6 +65,8 @@ pub(crate) enum Stage {
     Terminating,
     /// It got `SIGKILL`.
     Killed,
+    /// It is no more.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -55,6 +76,7 @@ pub(crate) struct Child {
     pub(crate) stage: Stage,
     pub(crate) lines: Lines,
     pub(crate) calls: Table<Call>,
+    own: Table<Own>,
     /// Bytes that its standard input has not taken.
     queued: usize,
     /// Lines that wait for its start.
@@ -62,6 +84,19 @@ pub(crate) struct Child {
     last_id: u64,
     task_tokens: Vec<(u64, Box<[u8]>)>,
     due: Deadline,
+}
+
+impl Call {
+    /// The call that a request makes.
+    pub(crate) fn of(request: &Message<'_>, stream: u64) -> Self {
+        Self {
+            stream,
+            id: request.id().unwrap_or_default().into(),
+            token: request.token().filter(|token| is_token(token)).map(Into::into),
+            task: request.params().is_some_and(asks_for_a_task),
+            due: Deadline::default(),
+        }
+    }
 }
 
 impl Child {
@@ -72,6 +107,7 @@ impl Child {
             stage: Stage::Queued,
             lines: Lines::new(limit),
             calls: Table::default(),
+            own: Table::default(),
             queued: 0,
             waiting: Vec::new(),
             last_id: 0,
@@ -112,6 +148,66 @@ impl Child {
         self.lines.buffered() + self.waiting.len()
     }
 
+    /// Writes a message on a line of its own.
+    pub(crate) fn say(&mut self, mut message: Vec<u8>, cx: &mut Context) {
+        message.push(b'\n');
+        self.write(message, cx);
+    }
+
+    /// Makes a request of our own, and gives its id.
+    pub(crate) fn ask(&mut self, own: Own, method: &str, params: &[u8], cx: &mut Context) -> u64 {
+        self.last_id += 1;
+        let mut digits = [0; 20];
+        let id = decimal(self.last_id, &mut digits);
+        self.say(translate::request(Some(id), method, params), cx);
+        self.own.push(self.last_id, own);
+        self.last_id
+    }
+
+    /// Takes a request of our own off the table: it is answered.
+    pub(crate) fn end_own(&mut self, id: u64) -> Option<Own> {
+        self.own.remove(id)
+    }
+
+    /// Whether a request of our own is in flight.
+    pub(crate) fn is_asked(&self, own: &Own) -> bool {
+        self.own.iter().any(|(_, asked)| asked == own)
+    }
+
+    /// Tells the child that a call is no longer wanted.
+    pub(crate) fn say_cancelled(&mut self, id: u64, reason: &str, cx: &mut Context) {
+        let params = format!(r#"{{"requestId":{id},"reason":"{reason}"}}"#);
+        self.say(translate::request(None, "notifications/cancelled", params.as_bytes()), cx);
+    }
+
+    /// Starts a new process in the place of one that is gone, with nothing in flight.
+    pub(crate) fn reopen(&mut self, cx: &mut Context) {
+        let (pipe, limit, last_id) = (self.pipe, cx.config.message, self.last_id);
+        debug_assert!(self.calls.is_empty());
+        cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
+        *self = Self { last_id, ..Self::new(pipe, limit) };
+        self.open(cx);
+    }
+
+    /// The id that the next request gets.
+    pub(crate) const fn next_id(&self) -> u64 {
+        self.last_id + 1
+    }
+
+    /// Puts a client's call on the table, under the next id.
+    pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        let mut call = call;
+        if let Some(limit) = cx.config.request {
+            cx.timers.set(&mut call.due, cx.now.after(limit), Wait::Call(self.pipe, id));
+        }
+        cx.stats.requests += 1;
+        cx.stats.calls += 1;
+        self.calls.push(id, call);
+        id
+    }
+
     /// Writes the line of a client's request with an id, and a token, of our own.
     pub(crate) fn call(
         &mut self,
@@ -120,44 +216,19 @@ impl Child {
         line: &mut Vec<u8>,
         cx: &mut Context,
     ) {
-        self.last_id += 1;
-        let id = self.last_id;
         let mut digits = [0; 20];
-        let own = decimal(id, &mut digits);
-        let token = request.token().filter(|token| is_token(token));
-        request
-            .splice(&Splice { id: Some(own), token: token.map(|_| own), request_id: None }, line);
+        let own = decimal(self.next_id(), &mut digits);
+        let call = Call::of(request, stream);
+        let token = call.token.as_ref().map(|_| own);
+        request.splice(&Splice { id: Some(own), token, request_id: None }, line);
         line.push(b'\n');
-        let mut call = Call {
-            stream,
-            id: request.id().unwrap_or_default().into(),
-            token: token.map(Into::into),
-            task: request.params().is_some_and(asks_for_a_task),
-            cancelled: false,
-            due: Deadline::default(),
-        };
-        if let Some(limit) = cx.config.request {
-            cx.timers.set(&mut call.due, cx.now.after(limit), Wait::Call(self.pipe, id));
-        }
-        cx.stats.requests += 1;
-        cx.stats.calls += 1;
-        self.calls.push(id, call);
+        self.enter(call, cx);
     }
 
-    /// Marks the call that a client cancels, and gives its id. The latest one, if several have the
-    /// same id.
-    pub(crate) fn cancel(&mut self, id: &[u8], cx: &mut Context) -> Option<u64> {
-        let number = self
-            .calls
-            .iter()
-            .rev()
-            .find(|(_, call)| !call.cancelled && message::same_id(&call.id, id))
-            .map(|(number, _)| number)?;
-        let call = self.calls.get_mut(number)?;
-        call.cancelled = true;
-        let when = cx.now.after(cx.config.cancel);
-        cx.timers.set(&mut call.due, when, Wait::Call(self.pipe, number));
-        Some(number)
+    /// The number of the call that its client knows by this id; the latest, if there are several.
+    pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
+        let mut calls = self.calls.iter().rev();
+        calls.find(|(_, call)| message::same_id(&call.id, id)).map(|(number, _)| number)
     }
 
     /// Takes a call off the table: it is answered, or given up.
@@ -193,7 +264,7 @@ impl Child {
                 cx.push(Output::CloseStdin { pipe: self.pipe });
                 self.wait(cx.now.after(cx.config.term_grace), cx);
             }
-            Stage::Closing | Stage::Terminating | Stage::Killed => {}
+            Stage::Closing | Stage::Terminating | Stage::Killed | Stage::Gone => {}
         }
         // What it still writes is read and thrown away.
         self.lines = Lines::new(0);
@@ -215,13 +286,13 @@ impl Child {
                 self.wait(cx.now.after(cx.config.kill_grace), cx);
             }
             Stage::Terminating => self.kill(cx),
-            Stage::Queued | Stage::Running | Stage::Killed => {}
+            Stage::Queued | Stage::Running | Stage::Killed | Stage::Gone => {}
         }
     }
 
     /// The last step, at once.
     pub(crate) fn kill(&mut self, cx: &mut Context) {
-        if !matches!(self.stage, Stage::Queued | Stage::Killed) {
+        if !matches!(self.stage, Stage::Queued | Stage::Killed | Stage::Gone) {
             self.stage = Stage::Killed;
             self.stubborn("SIGKILL", cx);
             cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));

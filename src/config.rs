@@ -38,6 +38,13 @@ pub struct Config {
     /// Calls in flight in one session. 256 is far above what clients run in parallel and bounds
     /// the tables.
     pub calls: usize,
+    /// Children that the stateless era's requests share, at once. 16 sets of client capabilities,
+    /// or as many calls at once that may ask their client.
+    pub pool: usize,
+    /// Calls at once that wait for their client's input. 64.
+    pub parked: usize,
+    /// Resources at once that are subscribed to at one shared child. 256.
+    pub subscriptions: usize,
     /// One message, either way, and so a request's body and a child's line. 16 MiB carries a large
     /// file in Base64.
     pub message: usize,
@@ -69,9 +76,12 @@ pub struct Config {
     pub idle: Option<Duration>,
     /// How long a call may run. `None`, because agents run for hours.
     pub request: Option<Duration>,
-    /// How long a child may still answer a call that its client has cancelled, before the call's
-    /// exchange ends with an error (MCP "Cancellation": a child should not answer). 1 s.
-    pub cancel: Duration,
+    /// How long a fresh child may take to answer `server/discover` before it is taken for one of
+    /// the session era. 5 s; a child that starts more slowly may still answer later.
+    pub probe: Duration,
+    /// How long a call waits for the input that its client was asked for (MCP 2026-07-28 "Multi
+    /// Round-Trip Requests"). 5 minutes: a person reads and types.
+    pub park: Duration,
     /// How long a peer with bytes waiting may take none before it loses its exchange. 30 s.
     pub stall: Duration,
     /// How long events of an ended stream are kept for a resume. 60 s.
@@ -103,6 +113,9 @@ impl Default for Config {
             sessions: 64,
             starting: 8,
             calls: 256,
+            pool: 16,
+            parked: 64,
+            subscriptions: 256,
             message: 16 * MIB,
             head: 16 * KIB,
             replay: MIB,
@@ -115,7 +128,8 @@ impl Default for Config {
             retry: Duration::from_secs(1),
             idle: Some(Duration::from_secs(300)),
             request: None,
-            cancel: Duration::from_secs(1),
+            probe: Duration::from_secs(5),
+            park: Duration::from_secs(300),
             stall: Duration::from_secs(30),
             keep_ended: Duration::from_secs(60),
             exit_grace: Duration::from_millis(50),

@@ -2,13 +2,14 @@
 //! exchange belongs to whom.
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::head;
+use crate::header_params::HeaderParams;
 use crate::io::{Body, Exchange, Output, Pipe, Response};
 use crate::notice::Notice;
+use crate::stateless::Eras;
 use crate::stats::Stats;
 use crate::time::{Instant, Timers};
 
@@ -20,6 +21,12 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     /// Of each exchange that still matters, the session's child and the stream's number.
     pub(crate) exchanges: BTreeMap<Exchange, (Pipe, u64)>,
+    /// Of each call that waits for input, by what names it to its client: its child, and its
+    /// number there.
+    pub(crate) parks: BTreeMap<u128, (Pipe, u64)>,
+    /// What is known of the command: its eras, and the header parameters of its tools.
+    pub(crate) eras: Eras,
+    pub(crate) header_params: HeaderParams,
     outputs: VecDeque<Output>,
 }
 
@@ -31,6 +38,9 @@ impl Context {
             timers: Timers::default(),
             stats: Stats::default(),
             exchanges: BTreeMap::new(),
+            parks: BTreeMap::new(),
+            eras: Eras::default(),
+            header_params: HeaderParams::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -86,10 +96,4 @@ impl Context {
         };
         self.outputs.iter().map(bytes).sum()
     }
-}
-
-/// The bytes of a message on a line of its own.
-pub(crate) fn line(mut message: Vec<u8>) -> Vec<u8> {
-    message.push(b'\n');
-    message
 }

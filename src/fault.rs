@@ -10,7 +10,9 @@ use alloc::{format, vec};
 
 use crate::io::{Body, Response};
 use crate::message::Malformed;
+use crate::metadata::SUPPORTED;
 use crate::notice::Cause;
+use crate::object::quoted;
 
 /// Something that keeps a request from its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +37,22 @@ pub(crate) enum Fault {
     Initialized,
     EventId,
     Cancelled,
+    HeaderMismatch(String),
+    MetadataMissing(&'static str),
+    UnsupportedVersion(String),
+    MethodNotFound(String),
+    RequestState,
+    InputResponses,
+    StatelessResponse,
+    Capability(&'static str),
     // The bridge is at a limit.
     Sessions(usize),
     Calls(usize),
     Stdin,
     Draining,
     Breaker(u64),
+    Pool(usize),
+    Subscriptions(usize),
     TimedOut,
     // The child is to blame.
     NotStarted(String),
@@ -52,7 +64,14 @@ pub(crate) enum Fault {
 /// JSON-RPC 2.0, "Error object".
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
+const METHOD_NOT_FOUND: i32 = -32601;
+const INVALID_PARAMS: i32 = -32602;
 const INTERNAL_ERROR: i32 = -32603;
+
+/// MCP 2026-07-28, "Error Codes".
+const HEADER_MISMATCH: i32 = -32020;
+const MISSING_CAPABILITY: i32 = -32021;
+const UNSUPPORTED_VERSION: i32 = -32022;
 
 impl Fault {
     /// What a session's end means for its calls. `reason` is why its child could not be started.
@@ -116,6 +135,42 @@ impl Fault {
                 "this Last-Event-ID names no event that is kept; open the stream without it",
             ),
             Self::Cancelled => (200, INTERNAL_ERROR, Cow::Borrowed("cancelled by the client")),
+            Self::HeaderMismatch(reason) => (400, HEADER_MISMATCH, Cow::Owned(reason.clone())),
+            Self::MetadataMissing(name) => (
+                400,
+                INVALID_PARAMS,
+                Cow::Owned(format!("params._meta[{name:?}] is missing or not what it must be")),
+            ),
+            Self::UnsupportedVersion(_) => {
+                (400, UNSUPPORTED_VERSION, Cow::Borrowed("Unsupported protocol version"))
+            }
+            Self::MethodNotFound(method) => {
+                (404, METHOD_NOT_FOUND, Cow::Owned(format!("there is no method {method:?}")))
+            }
+            Self::RequestState => (
+                200,
+                INVALID_PARAMS,
+                Cow::Borrowed("this requestState is unknown, used or expired; call again without"),
+            ),
+            Self::InputResponses => (
+                200,
+                INVALID_PARAMS,
+                Cow::Borrowed("inputResponses is an object of results by the keys asked for"),
+            ),
+            Self::StatelessResponse => {
+                client(400, "a 2026-07-28 client posts requests and notifications, no responses")
+            }
+            Self::Capability(name) => (
+                400,
+                MISSING_CAPABILITY,
+                Cow::Owned(format!("the server asks for the client capability {name:?}")),
+            ),
+            Self::Pool(limit) => {
+                server(503, format!("all {limit} shared servers are in use; retry"))
+            }
+            Self::Subscriptions(limit) => {
+                server(503, format!("{limit} resources are subscribed to, the limit"))
+            }
             Self::Sessions(limit) => {
                 server(503, format!("all {limit} sessions are in use; see --max-sessions"))
             }
@@ -153,7 +208,7 @@ impl Fault {
         match self {
             Self::Breaker(seconds) => Some(*seconds),
             Self::Sessions(_) => Some(5),
-            Self::Calls(_) | Self::Stdin | Self::Draining => Some(1),
+            Self::Calls(_) | Self::Stdin | Self::Draining | Self::Pool(_) => Some(1),
             _ => None,
         }
     }
@@ -170,10 +225,27 @@ impl Fault {
         text.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         text.extend_from_slice(id.unwrap_or(b"null"));
         text.extend_from_slice(format!(r#","error":{{"code":{code},"message":"#).as_bytes());
-        let quoted = serde_json::to_vec(&*reason);
-        text.extend_from_slice(&quoted.unwrap_or_else(|_| b"\"\"".to_vec()));
+        text.extend_from_slice(&quoted(&reason));
+        if let Some(data) = self.data() {
+            text.extend_from_slice(br#","data":"#);
+            text.extend_from_slice(data.as_bytes());
+        }
         text.extend_from_slice(b"}}");
         text
+    }
+
+    /// The error's data, where the specification defines some.
+    fn data(&self) -> Option<String> {
+        match self {
+            Self::UnsupportedVersion(requested) => {
+                let requested = String::from_utf8(quoted(requested)).unwrap_or_default();
+                Some(format!(r#"{{"supported":{SUPPORTED},"requested":{requested}}}"#))
+            }
+            Self::Capability(name) => {
+                Some(format!(r#"{{"requiredCapabilities":{{"{name}":{{}}}}}}"#))
+            }
+            _ => None,
+        }
     }
 
     /// The HTTP response for the request of that id.

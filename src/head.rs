@@ -54,6 +54,11 @@ pub(crate) struct Admitted<'a> {
     pub(crate) session: Option<&'a str>,
     pub(crate) version: Option<&'a str>,
     pub(crate) last_event_id: Option<&'a str>,
+    /// `Mcp-Method` and `Mcp-Name`, which repeat what the body says.
+    pub(crate) method: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
+    /// All fields.
+    pub(crate) fields: &'a [(&'a str, &'a str)],
 }
 
 /// The fields that the rules know.
@@ -65,6 +70,8 @@ struct Fields<'a> {
     session: Option<&'a str>,
     version: Option<&'a str>,
     last_event_id: Option<&'a str>,
+    method: Option<&'a str>,
+    name: Option<&'a str>,
 }
 
 const METHODS: &str = "GET, POST, DELETE, OPTIONS";
@@ -77,6 +84,8 @@ impl<'a> Fields<'a> {
             let known = match name.len() {
                 4 => ("Host", &mut fields.host),
                 6 => ("Origin", &mut fields.origin),
+                8 => ("Mcp-Name", &mut fields.name),
+                10 => ("Mcp-Method", &mut fields.method),
                 12 => ("Content-Type", &mut fields.content_type),
                 13 => ("Last-Event-ID", &mut fields.last_event_id),
                 14 => ("Mcp-Session-Id", &mut fields.session),
@@ -116,6 +125,9 @@ pub(crate) fn admit<'a>(head: &Head<'a>, config: &Config) -> Result<Admitted<'a>
         session: fields.session,
         version: fields.version,
         last_event_id: fields.last_event_id,
+        method: fields.method,
+        name: fields.name,
+        fields: head.fields,
     })
 }
 

@@ -6,6 +6,7 @@
 //! neither read nor changed.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -38,6 +39,7 @@ pub struct Message<'a> {
     method: Option<Span>,
     params: Option<Span>,
     payload: Option<Span>,
+    meta: Option<Span>,
     token: Option<Span>,
     request_id: Option<Span>,
 }
@@ -78,6 +80,8 @@ struct Members<'a> {
     params: Option<Span>,
     result: Option<Span>,
     error: Option<Span>,
+    /// `params._meta`.
+    meta: Option<Span>,
     /// `params._meta.progressToken`, a request's.
     wanted: Option<Span>,
     /// `params.progressToken`, a progress notification's.
@@ -114,6 +118,7 @@ impl<'a> Message<'a> {
             method: members.method,
             params: members.params,
             payload: members.result.or(members.error),
+            meta: members.meta,
             token: if kind == Kind::Request { members.wanted } else { members.told },
             request_id: members.request_id,
         })
@@ -153,6 +158,18 @@ impl<'a> Message<'a> {
     /// notification `params.progressToken` (MCP "Progress").
     pub fn token(&self) -> Option<&'a [u8]> {
         self.get(self.token.as_ref())
+    }
+
+    /// A member of `params._meta` as it is spelled.
+    pub fn meta(&self, name: &str) -> Option<&'a [u8]> {
+        let span = json::member(self.text, self.meta.as_ref()?, name)?;
+        self.text.get(span)
+    }
+
+    /// A member of its params as it is spelled.
+    pub fn param(&self, name: &str) -> Option<&'a [u8]> {
+        let span = json::member(self.text, self.params.as_ref()?, name)?;
+        self.text.get(span)
     }
 
     /// `params.requestId` as it is spelled (MCP "Cancellation").
@@ -234,6 +251,16 @@ pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
         Ok(spans) if spans.is_empty() => Err(Malformed::Invalid("the batch is empty", None)),
         Ok(spans) => Ok(spans.into_iter().map(|span| &text[span]).collect()),
     })
+}
+
+/// The id of the call that a text answers although it is no message; the number of a call of ours.
+pub(crate) fn answered_by(text: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(text);
+    let (text, whole) = (text.as_bytes(), 0..text.len());
+    if json::member(text, &whole, "method").is_some() {
+        return None;
+    }
+    json::member(text, &whole, "id").and_then(|id| crate::child::own_id(&text[id]))
 }
 
 /// Whether two ids, as they are spelled, are the same id: the same characters in a string, the
@@ -319,6 +346,7 @@ impl<'a> Members<'a> {
             let value = scanner.value()?;
             if json::spells(key, "_meta") {
                 self.wanted = json::member(text, &value, "progressToken");
+                self.meta = Some(value);
             } else if json::spells(key, "progressToken") {
                 self.told = Some(value);
             } else if json::spells(key, "requestId") {
@@ -358,7 +386,6 @@ impl<'a> Members<'a> {
 mod tests {
     use super::*;
     use alloc::format;
-    use alloc::string::String;
 
     fn reason(text: &str) -> (&'static str, &'static str) {
         match Message::parse(text.as_bytes()) {

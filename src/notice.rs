@@ -94,6 +94,32 @@ pub enum Notice {
         /// Messages of the child that nobody read.
         dropped: u64,
     },
+    /// A shared child of the stateless era is ready.
+    WorkerOpened {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// The protocol version that it speaks.
+        version: String,
+        /// How long it took from its start.
+        start: Duration,
+    },
+    /// A shared child of the stateless era is on its way out or gone.
+    WorkerEnded {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id, 0 if it never ran.
+        pid: u32,
+        /// Why.
+        cause: Cause,
+        /// How long it lived.
+        lived: Duration,
+        /// Requests that it carried.
+        calls: u64,
+        /// Messages of the child that could be given to nobody.
+        dropped: u64,
+    },
     /// A child is gone and reaped.
     ChildExited {
         /// Which child.
@@ -172,6 +198,8 @@ impl Notice {
             | Self::Stalled { .. } => Level::Warn,
             Self::SessionOpened { .. }
             | Self::SessionEnded { .. }
+            | Self::WorkerOpened { .. }
+            | Self::WorkerEnded { .. }
             | Self::ChildExited { .. }
             | Self::Draining { .. } => Level::Info,
             Self::Refused { .. } => Level::Debug,
@@ -188,6 +216,13 @@ impl fmt::Display for Notice {
             Self::SessionEnded { pipe, pid, cause, lived, calls, dropped } => write!(
                 f,
                 "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {calls} calls, {dropped} dropped"
+            ),
+            Self::WorkerOpened { pipe, pid, version, start } => {
+                write!(f, "server {pipe} ready: pid {pid}, protocol {version}, start {start:.1?}")
+            }
+            Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped } => write!(
+                f,
+                "server {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {calls} requests, {dropped} dropped"
             ),
             Self::ChildExited { pipe, pid, exit, stderr } => {
                 write!(f, "server {pipe} gone: pid {pid}, {exit}")?;

@@ -154,7 +154,7 @@ impl Session {
 
     /// Appends what the child gets for one message.
     fn forward(
-        &self,
+        &mut self,
         message: &Message<'_>,
         number: u64,
         lines: &mut Vec<u8>,
@@ -167,8 +167,9 @@ impl Session {
             Kind::Request => return child.call(message, number, lines, cx),
             Kind::Notification if message.calls("notifications/cancelled") => {
                 // A call that is not in flight was answered already: nothing to cancel.
-                let call = message.request_id().and_then(|id| child.cancel(id, cx));
-                let Some(call) = call else { return };
+                let id = message.request_id().and_then(|id| child.find(id));
+                let Some(call) = id else { return };
+                self.fail(call, &Fault::Cancelled, child, cx);
                 change.request_id = Some(child::decimal(call, &mut digits));
             }
             Kind::Notification | Kind::Result | Kind::Error => {}

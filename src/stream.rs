@@ -85,17 +85,8 @@ impl Reply {
 struct Event {
     place: u64,
     bytes: Vec<u8>,
-    sent: Sent,
-}
-
-/// Whether an event was handed to an exchange.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    No,
-    /// To one that is gone.
-    Before,
-    /// To the present one, from this place in what it was given.
-    At(u64),
+    /// Whether it was handed to an exchange.
+    sent: bool,
 }
 
 /// What a protocol revision asks of its streams.
@@ -211,6 +202,7 @@ impl Stream {
         for answer in self.held.take().into_iter().flatten() {
             self.event(&answer, at, held, cx);
         }
+        self.rearm(at, cx);
     }
 
     /// Hands bytes to the exchange.
@@ -236,35 +228,35 @@ impl Stream {
         let id = EventId { stream: at.number, place };
         sse::encode(at.style.ids.then_some(id), data, &mut bytes);
         self.resumable |= at.style.ids;
-        let ready = self.events.back().is_none_or(|last| last.sent != Sent::No)
+        let ready = self.events.back().is_none_or(|last| last.sent)
             && self.reply.as_ref().is_some_and(|reply| {
                 reply.phase == Phase::Open
                     && (at.number != STANDING || reply.waiting() < cx.config.queue)
             });
         if !ready {
             held.kept += bytes.len();
-            self.events.push_back(Event { place, bytes, sent: Sent::No });
+            self.events.push_back(Event { place, bytes, sent: false });
             return;
         }
         if at.style.ids && bytes.len() <= cx.config.replay {
-            let sent = self.reply.as_ref().map_or(Sent::Before, |reply| Sent::At(reply.given));
             held.kept += bytes.len();
-            self.events.push_back(Event { place, bytes: bytes.clone(), sent });
+            self.events.push_back(Event { place, bytes: bytes.clone(), sent: true });
         }
         self.send(bytes, at, held, cx);
     }
 
     /// Hands over what waits, as far as the exchange takes it.
     pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        let mut from = self.events.partition_point(|event| event.sent != Sent::No);
+        let mut from = self.events.partition_point(|event| event.sent);
         while let Some(event) = self.events.get_mut(from) {
-            let Some(reply) = self.reply.as_ref().filter(|reply| {
+            let ready = self.reply.as_ref().is_some_and(|reply| {
                 reply.phase == Phase::Open
                     && (at.number != STANDING || reply.waiting() < cx.config.queue)
-            }) else {
+            });
+            if !ready {
                 return;
-            };
-            event.sent = Sent::At(reply.given);
+            }
+            event.sent = true;
             let bytes = event.bytes.clone();
             self.send(bytes, at, held, cx);
             from += 1;
@@ -352,20 +344,14 @@ impl Stream {
         Some(reply)
     }
 
-    /// The exchange is no longer there, for whatever reason. Of what it was given, events of which
-    /// not a byte was taken count as not sent.
+    /// The exchange is no longer there, for whatever reason. What it was given counts as sent: only
+    /// a client that asks for it gets it again.
     pub(crate) fn detach(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = self.forget_reply(at, cx) else {
             return;
         };
         if at.number != STANDING {
             held.unread -= reply.waiting();
-        }
-        for event in self.events.iter_mut().rev() {
-            match event.sent {
-                Sent::At(start) if start >= reply.taken => event.sent = Sent::No,
-                Sent::At(_) | Sent::Before | Sent::No => break,
-            }
         }
     }
 
@@ -408,12 +394,10 @@ impl Stream {
         } else {
             self.abort(at, held, cx);
         }
-        for event in &mut self.events {
-            event.sent = match after {
-                Some(after) if event.place > after => Sent::No,
-                None if event.sent == Sent::No => Sent::No,
-                _ => Sent::Before,
-            };
+        if let Some(after) = after {
+            for event in &mut self.events {
+                event.sent = event.place <= after;
+            }
         }
         self.reply = Some(reply);
         self.open(at, held, cx);
@@ -434,7 +418,7 @@ impl Stream {
             return false;
         };
         held.kept -= event.bytes.len();
-        if event.sent == Sent::No {
+        if !event.sent {
             held.dropped += 1;
             cx.stats.dropped += 1;
         }

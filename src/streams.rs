@@ -133,6 +133,14 @@ impl Streams {
         self.with(number, cx, |stream, at, held, cx| stream.detach(at, held, cx));
     }
 
+    /// Breaks a stream off.
+    pub(crate) fn abort(&mut self, number: u64, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| {
+            stream.pending = 0;
+            stream.abort(at, held, cx);
+        });
+    }
+
     /// The peer of a stream took some bytes.
     pub(crate) fn taken(&mut self, number: u64, bytes: usize, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
@@ -174,6 +182,11 @@ impl Streams {
     /// Whether a message that is no answer can go onto that stream now.
     pub(crate) fn carries(&self, number: u64) -> bool {
         self.table.get(number).is_some_and(Stream::carries)
+    }
+
+    /// Whether somebody waits for that one.
+    pub(crate) fn is_awaited(&self, number: u64) -> bool {
+        self.table.get(number).is_some_and(Stream::is_alive)
     }
 
     /// Whether somebody waits for any of them.

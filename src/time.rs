@@ -61,6 +61,8 @@ pub(crate) enum Wait {
     Forget(Pipe),
     /// The answer to a call, by the id that the child knows.
     Call(Pipe, u64),
+    /// The input that a call needs, by the id that the child knows.
+    Park(Pipe, u64),
     /// What a silent or stalled stream needs, by its number.
     Stream(Pipe, u64),
     /// The end of draining.

@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::head::{self, Admitted, Asks, Head};
 use crate::io::{Body, Exchange, Output, Pipe, Response};
 use crate::message::{self, Kind, Malformed, Message};
+use crate::metadata::{Era, era, is_stateless_head, mismatch};
 use crate::notice::Cause;
 use crate::session::Session;
 
@@ -74,7 +75,13 @@ impl Bridge {
             [one] if batch.is_none() && one.kind() == Kind::Request => one.id(),
             _ => None,
         };
-        if let Err(fault) = self.deliver(exchange, head, &messages, batch.is_some(), random) {
+        let result = match &messages[..] {
+            [one] if batch.is_none() && era(one, head) == Era::Stateless => {
+                self.stateless(exchange, head, one, random)
+            }
+            _ => self.deliver(exchange, head, &messages, batch.is_some(), random),
+        };
+        if let Err(fault) = result {
             self.cx.refuse(exchange, head.origin, &fault, id);
         }
     }
@@ -87,8 +94,14 @@ impl Bridge {
         batch: bool,
         random: [u8; 16],
     ) -> Result<(), Fault> {
+        if batch && messages.iter().any(|message| era(message, head) == Era::Stateless) {
+            return Err(Fault::Batch);
+        }
         let opens = |m: &Message<'_>| m.kind() == Kind::Request && m.calls("initialize");
         if head.session.is_none() && messages.iter().any(opens) {
+            if is_stateless_head(head) {
+                return Err(mismatch("MCP-Protocol-Version", head.version, "initialize"));
+            }
             return match messages {
                 [initialize] if !batch => self.initialize(exchange, head, initialize, random),
                 _ => Err(Fault::BatchedInitialize),
@@ -108,6 +121,16 @@ impl Bridge {
         session.post(messages, batch, exchange, head, child, &mut self.cx)
     }
 
+    /// The session that a GET or DELETE is about. In the stateless era there is nothing to get or
+    /// delete.
+    fn find_standing(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+        let session_era = head.version.is_some() && !is_stateless_head(head);
+        if is_stateless_head(head) || head.session.is_none() && !session_era {
+            return Err(Fault::Method("POST, OPTIONS"));
+        }
+        self.find(head)
+    }
+
     fn find(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
         let text = head.session.ok_or(Fault::SessionMissing)?;
         let id = head::parse_session_id(text).ok_or(Fault::SessionUnknown)?;
@@ -124,21 +147,14 @@ impl Bridge {
         if head.accept.nothing() {
             return Err(Fault::NotAcceptable);
         }
-        if self.draining {
-            return Err(Fault::Draining);
-        }
-        if self.closed_until > self.cx.now {
-            let wait = self.closed_until.since(self.cx.now);
-            return Err(Fault::Breaker(wait.as_secs() + 1));
-        }
+        self.may_start()?;
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
         let taken = self.ids.contains_key(&id);
-        if taken || self.sessions.len() >= limit || self.children.len() >= limit.saturating_mul(2) {
+        if taken || self.sessions.len() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
-        self.last_pipe += 1;
-        let pipe = Pipe(self.last_pipe);
+        let pipe = self.new_pipe();
         let mut child = Child::new(pipe, self.cx.config.message);
         let mut session = Session::new(pipe, id, self.cx.now);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);
@@ -149,14 +165,14 @@ impl Bridge {
     }
 
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let pipe = self.find(head)?;
+        let pipe = self.find_standing(head)?;
         let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, self.cx.now)?;
         session.listen(exchange, head, &mut self.cx)
     }
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let pipe = self.find(head)?;
+        let pipe = self.find_standing(head)?;
         let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, self.cx.now)?;
         self.cx.respond(exchange, head.origin, head::empty(200));
@@ -182,16 +198,17 @@ impl Bridge {
     }
 
     pub(super) fn lost(&mut self, exchange: Exchange) {
-        let Some((pipe, number)) = self.carried(exchange) else {
-            return;
-        };
-        let Some(session) = self.sessions.get_mut(&pipe) else {
-            return;
-        };
-        session.lost(number, &mut self.cx);
-        if !session.is_open() {
-            // Nobody will ever know the session's id.
-            self.end(pipe, Cause::ClientLeft, None);
+        let Some((pipe, number)) = self.carried(exchange) else { return };
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.lost(number, &mut self.cx);
+            if !session.is_open() {
+                // Nobody will ever know the session's id.
+                self.end(pipe, Cause::ClientLeft, None);
+            }
+        } else if let (Some(worker), Some(child)) =
+            (self.workers.get_mut(&pipe), self.children.get_mut(&pipe))
+        {
+            worker.lost(number, child, &mut self.cx);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::child::{self, Child};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json;
-use crate::message::{Kind, Malformed, Message, Splice};
+use crate::message::{self, Kind, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
 use crate::stream::STANDING;
 use crate::time::Wait;
@@ -27,7 +27,7 @@ impl Session {
         cx: &mut Context,
     ) -> Option<Cause> {
         let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-        match crate::message::batch(text) {
+        match message::batch(text) {
             None => self.text(text, child, cx),
             Some(Ok(texts)) => {
                 let mut cause = None;
@@ -37,20 +37,14 @@ impl Session {
                 }
                 cause
             }
-            Some(Err(malformed)) => {
-                self.noise(text, &malformed, child, cx);
-                None
-            }
+            Some(Err(malformed)) => self.noise(text, &malformed, child, cx),
         }
     }
 
     fn text(&mut self, text: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
         let message = match Message::parse(text) {
             Ok(message) => message,
-            Err(malformed) => {
-                self.noise(text, &malformed, child, cx);
-                return None;
-            }
+            Err(malformed) => return self.noise(text, &malformed, child, cx),
         };
         match message.kind() {
             Kind::Result | Kind::Error => return self.response(&message, child, cx),
@@ -132,7 +126,7 @@ impl Session {
 
     /// Progress goes onto the stream of its call, with the token that its caller chose.
     fn progress(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
-        let id = message.token().and_then(child::own_id);
+        let id = message.token().and_then(child::own_id).filter(|_| self.is_open());
         let call = id.and_then(|id| child.calls.get(id));
         let token = match call {
             Some(call) => call.token.as_deref(),
@@ -140,7 +134,8 @@ impl Session {
         };
         let number = match call {
             Some(call) if self.streams.carries(call.stream) => Some(call.stream),
-            // Who takes only JSON, or left without an event id, can still listen.
+            // Who takes only JSON can still listen; who left without an event id can't.
+            Some(call) if !self.streams.is_awaited(call.stream) => None,
             _ => self.streams.carries(STANDING).then_some(STANDING),
         };
         let (Some(token), Some(number)) = (token, number) else {
@@ -155,6 +150,9 @@ impl Session {
     /// Where a message goes that names no call: the wire does not tell, so this is a rule.
     fn route(&self, message: &Message<'_>, child: &Child) -> u64 {
         let method = message.method().unwrap_or_default();
+        if !self.is_open() {
+            return STANDING;
+        }
         let listening = self.streams.carries(STANDING);
         if listening
             && (method.ends_with("/list_changed") || method == "notifications/resources/updated")
@@ -176,7 +174,7 @@ impl Session {
         malformed: &Malformed<'_>,
         child: &mut Child,
         cx: &mut Context,
-    ) {
+    ) -> Option<Cause> {
         if !core::mem::replace(&mut self.told_noise, true) {
             let shown = &text[..text.len().min(NOISE_SHOWN)];
             cx.notice(Notice::Noise {
@@ -185,22 +183,8 @@ impl Session {
                 line: String::from_utf8_lossy(shown).into_owned(),
             });
         }
-        let text = String::from_utf8_lossy(text);
-        let Some(id) = answers(text.as_bytes()) else {
-            return;
-        };
-        let fault = Fault::Garbled(malformed.reason());
-        if self.is_open() {
-            self.fail(id, &fault, child, cx);
-        }
+        let id = message::answered_by(text).filter(|id| child.calls.get(*id).is_some())?;
+        self.fail(id, &Fault::Garbled(malformed.reason()), child, cx);
+        if self.is_open() { None } else { Some(Cause::Declined) }
     }
-}
-
-/// The call that a text answers although it is no message.
-fn answers(text: &[u8]) -> Option<u64> {
-    let whole = 0..text.len();
-    if json::member(text, &whole, "method").is_some() {
-        return None;
-    }
-    json::member(text, &whole, "id").and_then(|id| child::own_id(&text[id]))
 }

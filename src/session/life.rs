@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::Session;
 use crate::child::Child;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::fault::Fault;
 use crate::notice::{Cause, Notice};
 use crate::time::Wait;
@@ -23,18 +23,13 @@ impl Session {
         self.streams.whole(call.stream, response, cx);
     }
 
-    /// A call was not answered in time. The line that tells the child, if it does not know yet.
+    /// A call was not answered in time. `initialize` is not one: it has a wait of its own, and may
+    /// not be cancelled (MCP "Cancellation").
     pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        let Some(call) = child.calls.get(id) else {
+        if !self.is_open() || child.calls.get(id).is_none() {
             return;
-        };
-        if call.cancelled {
-            return self.fail(id, &Fault::Cancelled, child, cx);
         }
-        let cancel = alloc::format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"timed out"}}}}"#
-        );
-        child.write(context::line(cancel.into_bytes()), cx);
+        child.say_cancelled(id, "timed out", cx);
         self.fail(id, &Fault::TimedOut, child, cx);
     }
 

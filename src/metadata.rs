@@ -1,0 +1,266 @@
+//! What a 2026-07-28 request says about itself, in its body and in its head, and that the two
+//! agree (MCP 2026-07-28 "Request Metadata", "Standard MCP Request Headers", "Server
+//! Validation"). All of it is judged before anything reaches a child.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::fault::Fault;
+use crate::head::Admitted;
+use crate::message::{Kind, Message};
+use crate::object::{self, Object};
+
+/// The reserved members of `params._meta`.
+pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub(crate) const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+pub(crate) const CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
+pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The stateless revision that the bridge speaks.
+pub(crate) const STATELESS: &str = "2026-07-28";
+
+/// All revisions that the bridge serves, newest first, as a JSON array.
+pub(crate) const SUPPORTED: &str =
+    r#"["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"]"#;
+
+/// Methods of the session era that 2026-07-28 removed.
+const REMOVED: [&str; 5] =
+    ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
+
+/// Methods whose answer may ask the client for input (MCP 2026-07-28 "Multi Round-Trip Requests").
+const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+/// Logging levels, least severe first (RFC 5424).
+const LEVELS: [&str; 8] =
+    ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+/// How severe a log message is; larger is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LogLevel(usize);
+
+impl LogLevel {
+    pub(crate) fn read(text: &[u8]) -> Option<Self> {
+        let name = object::string(text)?;
+        LEVELS.iter().position(|level| *level == name).map(Self)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        LEVELS.get(self.0).copied().unwrap_or("emergency")
+    }
+}
+
+/// What a stateless request says about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Metadata<'a> {
+    pub(crate) method: Cow<'a, str>,
+    /// The client's capabilities as they are spelled.
+    pub(crate) capabilities: &'a [u8],
+    pub(crate) log_level: Option<LogLevel>,
+}
+
+/// Which era a message belongs to, told by its body; the head only has to agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Era {
+    Session,
+    Stateless,
+}
+
+/// Tells the era of a message.
+pub(crate) fn era(message: &Message<'_>, head: &Admitted<'_>) -> Era {
+    let stateless = message.meta(VERSION).is_some()
+        || is_stateless_head(head)
+            && !(message.kind() == Kind::Request && message.calls("initialize"));
+    if stateless { Era::Stateless } else { Era::Session }
+}
+
+/// Whether the head claims the stateless era.
+pub(crate) fn is_stateless_head(head: &Admitted<'_>) -> bool {
+    head.version == Some(STATELESS)
+}
+
+impl<'a> Metadata<'a> {
+    /// Judges a request of the stateless era.
+    pub(crate) fn read(message: &Message<'a>, head: &Admitted<'_>) -> Result<Self, Fault> {
+        let method = message.method().unwrap_or_default();
+        let version = message.meta(VERSION).ok_or(Fault::MetadataMissing(VERSION))?;
+        let version = object::string(version).ok_or(Fault::MetadataMissing(VERSION))?;
+        if head.version != Some(&*version) {
+            return Err(mismatch("MCP-Protocol-Version", head.version, &version));
+        }
+        if version != STATELESS {
+            return Err(Fault::UnsupportedVersion(version.into_owned()));
+        }
+        if head.method != Some(&*method) {
+            return Err(mismatch("Mcp-Method", head.method, &method));
+        }
+        name_agrees(message, &method, head)?;
+        let capabilities = message.meta(CAPABILITIES).filter(|text| text.first() == Some(&b'{'));
+        let capabilities = capabilities.ok_or(Fault::MetadataMissing(CAPABILITIES))?;
+        let log_level = match message.meta(LOG_LEVEL) {
+            None => None,
+            Some(text) => Some(LogLevel::read(text).ok_or(Fault::MetadataMissing(LOG_LEVEL))?),
+        };
+        if REMOVED.contains(&&*method) {
+            return Err(Fault::MethodNotFound(method.into_owned()));
+        }
+        Ok(Self { method, capabilities, log_level })
+    }
+
+    /// Whether the answer may ask for input.
+    pub(crate) fn may_ask(&self) -> bool {
+        ASKING.contains(&&*self.method)
+    }
+}
+
+/// `Mcp-Name` repeats the name, URI or task that a request is about.
+fn name_agrees(message: &Message<'_>, method: &str, head: &Admitted<'_>) -> Result<(), Fault> {
+    let member = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" => "uri",
+        "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
+        _ => return Ok(()),
+    };
+    let Some(name) = message.param(member).and_then(object::string) else {
+        // Without it the request is the child's to refuse, but the head can't agree with it.
+        return if head.name.is_none() { Ok(()) } else { Err(mismatch("Mcp-Name", head.name, "")) };
+    };
+    match head.name.map(decode) {
+        Some(Some(value)) if value == name => Ok(()),
+        _ => Err(mismatch("Mcp-Name", head.name, &name)),
+    }
+}
+
+pub(crate) fn mismatch(name: &str, header: Option<&str>, body: &str) -> Fault {
+    let shown = |text: &str| -> String { text.chars().take(80).collect() };
+    Fault::HeaderMismatch(match header {
+        None => alloc::format!("the {name} header is missing; the body says {:?}", shown(body)),
+        Some(value) => alloc::format!(
+            "the {name} header {:?} does not match the body's {:?}",
+            shown(value),
+            shown(body)
+        ),
+    })
+}
+
+/// What a header value says: itself, or what its Base64 sentinel holds. `None` if it holds
+/// nothing readable (MCP 2026-07-28 "Value Encoding").
+pub(crate) fn decode(value: &str) -> Option<Cow<'_, str>> {
+    let sentinel = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
+    match sentinel {
+        None if value.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~')) => {
+            Some(Cow::Borrowed(value))
+        }
+        None => None,
+        Some(text) => String::from_utf8(base64(text.as_bytes())?).ok().map(Cow::Owned),
+    }
+}
+
+/// Decodes Base64 with padding (RFC 4648 section 4), strictly: no other characters, no bits left.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (groups, rest) = text.as_chunks::<4>();
+    if !rest.is_empty() {
+        return None;
+    }
+    for (place, group) in groups.iter().enumerate() {
+        let padding = group.iter().rev().take_while(|byte| **byte == b'=').count();
+        if padding > 2 || padding > 0 && place + 1 < groups.len() {
+            return None;
+        }
+        let mut word = 0u32;
+        for &byte in &group[..4 - padding] {
+            word = word << 6 | sextet(byte)?;
+        }
+        word <<= 6 * padding;
+        let [_, three @ ..] = word.to_be_bytes();
+        let (kept, left) = three.split_at(3 - padding);
+        if left.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        bytes.extend_from_slice(kept);
+    }
+    Some(bytes)
+}
+
+const fn sextet(byte: u8) -> Option<u32> {
+    let value = match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(value as u32)
+}
+
+/// A capability set in one spelling, so that equal ones are equal bytes.
+pub(crate) fn fingerprint(capabilities: &[u8]) -> Vec<u8> {
+    // `Value` sorts the members; numbers play no part in capabilities.
+    serde_json::from_slice::<serde_json::Value>(capabilities)
+        .and_then(|value| serde_json::to_vec(&value))
+        .unwrap_or_else(|_| capabilities.to_vec())
+}
+
+/// Whether a client with these capabilities can be asked for anything.
+pub(crate) fn can_be_asked(capabilities: &[u8]) -> bool {
+    Object::read(capabilities).is_some_and(|capabilities| {
+        ["sampling", "elicitation", "roots"].iter().any(|name| capabilities.get(name).is_some())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_strict() {
+        for (text, bytes) in [
+            ("", Some("")),
+            ("Zg==", Some("f")),
+            ("Zm8=", Some("fo")),
+            ("Zm9v", Some("foo")),
+            ("w6k=", Some("é")),
+            ("Zg", None),
+            ("Zg=", None),
+            ("Zg===", None),
+            ("Zh==", None),
+            ("Zm9=", None),
+            ("Z===", None),
+            ("====", None),
+            ("Zg==Zg==", None),
+            ("Zm 9", None),
+            ("Zm-_", None),
+        ] {
+            let decoded = base64(text.as_bytes()).map(|b| String::from_utf8(b).unwrap());
+            assert_eq!(decoded.as_deref(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn header_values_with_and_without_the_sentinel() {
+        for (value, said) in [
+            ("plain name", Some("plain name")),
+            ("=?base64?w6k=?=", Some("é")),
+            ("=?base64??=", Some("")),
+            ("=?base64?w6k?=", None),
+            ("=?base64?/w==?=", None),
+            ("=?BASE64?w6k=?=", Some("=?BASE64?w6k=?=")),
+            ("=?base64?w6k=", Some("=?base64?w6k=")),
+            ("é", None),
+        ] {
+            assert_eq!(decode(value).as_deref(), said, "{value}");
+        }
+    }
+
+    #[test]
+    fn equal_capabilities_have_one_fingerprint() {
+        let one = fingerprint(br#"{"b":{}, "a":{"y":1,"x":2}}"#);
+        assert_eq!(one, fingerprint(br#"{"a":{"x":2,"y":1},"b":{}}"#));
+        assert_ne!(one, fingerprint(b"{}"));
+        assert!(can_be_asked(br#"{"sampling":{}}"#) && !can_be_asked(br#"{"x":{"sampling":{}}}"#));
+    }
+}

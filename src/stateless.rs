@@ -1,0 +1,465 @@
+//! The stateless era in front (2026-07-28): requests of any client, on children that they share.
+//!
+//! A `Worker` is one such child with the requests that it carries. A modern child gets them as
+//! they are, under our ids; before a session-era child the worker makes the handshake and
+//! translates. A request whose exchange is lost is cancelled at the child.
+
+mod child_side;
+mod listen;
+mod park;
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::child::{Call, Child, Own, decimal};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::head::Admitted;
+use crate::io::{Exchange, Pipe};
+use crate::message::Message;
+use crate::metadata::{CLIENT, LogLevel, Metadata};
+use crate::notice::{Cause, Notice};
+use crate::object;
+use crate::stateless::listen::Listens;
+use crate::stateless::park::Park;
+use crate::stream::{Reply, STANDING, Style};
+use crate::streams::Streams;
+use crate::table::Table;
+use crate::time::{Deadline, Instant, Wait};
+use crate::translate::{downward, upward};
+
+/// How far a worker's child is, and which era it speaks.
+#[derive(Debug)]
+enum Mode {
+    /// Our `server/discover` is in flight.
+    Probing,
+    /// Our `initialize` is in flight.
+    Opening,
+    /// It speaks the stateless era.
+    Stateless,
+    /// It speaks the session era; what it answered to `initialize`.
+    Session(Vec<u8>),
+}
+
+/// A request that its client waits for, by the number of its stream.
+#[derive(Debug)]
+struct Ask {
+    id: Box<[u8]>,
+    method: String,
+    /// The request, kept while it waits for the child, and while it may have to be sent again.
+    text: Vec<u8>,
+    log_level: Option<LogLevel>,
+    may_ask: bool,
+    /// The id of the call at the child, once it was made.
+    call: Option<u64>,
+    /// What names this call to its client, should it have to wait for input.
+    secret: u128,
+}
+
+/// One shared child.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) pipe: Pipe,
+    /// The capabilities that it was opened with, in one spelling.
+    key: Vec<u8>,
+    capabilities: Vec<u8>,
+    client: Option<Vec<u8>>,
+    mode: Mode,
+    pub(crate) streams: Streams,
+    asks: Table<Ask>,
+    parks: BTreeMap<u64, Park>,
+    listens: Listens,
+    log_level: Option<LogLevel>,
+    reopened: bool,
+    began: Instant,
+    contact: Instant,
+    served: u64,
+    start: Deadline,
+    idle: Deadline,
+    exit: Deadline,
+}
+
+/// What the engine knows of the eras that the command speaks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Eras {
+    pub(crate) session: Option<bool>,
+    pub(crate) stateless: Option<bool>,
+}
+
+impl Worker {
+    pub(crate) fn new(pipe: Pipe, metadata: &Metadata<'_>, key: Vec<u8>, now: Instant) -> Self {
+        Self {
+            pipe,
+            key,
+            capabilities: metadata.capabilities.to_vec(),
+            client: None,
+            mode: Mode::Probing,
+            streams: Streams::new(pipe, Style { ids: false, primed: false }),
+            asks: Table::default(),
+            parks: BTreeMap::new(),
+            listens: Listens::default(),
+            log_level: None,
+            reopened: false,
+            began: now,
+            contact: now,
+            served: 0,
+            start: Deadline::default(),
+            idle: Deadline::default(),
+            exit: Deadline::default(),
+        }
+    }
+
+    /// Makes the first request of a fresh child: a probe, unless the era is known.
+    pub(crate) fn greet(&mut self, child: &mut Child, cx: &mut Context) {
+        let wait = if cx.eras.stateless == Some(false) {
+            self.initialize(child, cx);
+            cx.config.start
+        } else {
+            self.mode = Mode::Probing;
+            child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+            if cx.eras.stateless == Some(true) { cx.config.start } else { cx.config.probe }
+        };
+        cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+    }
+
+    fn initialize(&mut self, child: &mut Child, cx: &mut Context) {
+        self.mode = Mode::Opening;
+        let params = downward::initialize(&self.capabilities, self.client.as_deref());
+        child.ask(Own::Initialize, "initialize", &params, cx);
+    }
+
+    pub(crate) const fn is_ready(&self) -> bool {
+        matches!(self.mode, Mode::Stateless | Mode::Session(_))
+    }
+
+    /// Whether it can take a request that a client with these capabilities makes.
+    pub(crate) fn fits(&self, key: &[u8], exclusive: bool) -> bool {
+        match self.mode {
+            Mode::Stateless => true,
+            _ => self.key == key && !(exclusive && self.is_engaged()),
+        }
+    }
+
+    /// Whether a call that may ask its client runs or waits.
+    fn is_engaged(&self) -> bool {
+        !self.parks.is_empty() || self.asks.iter().any(|(_, ask)| ask.may_ask)
+    }
+
+    /// Whether nothing is asked of it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.asks.is_empty() && self.parks.is_empty()
+    }
+
+    /// Whether somebody waits for an answer of the child.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.asks.iter().any(|(number, _)| !self.listens.has(number))
+    }
+
+    pub(crate) fn buffered(&self) -> usize {
+        let asks: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
+        let parks: usize = self.parks.values().map(Park::size).sum();
+        self.streams.buffered() + asks + parks
+    }
+
+    /// Takes a request of a client.
+    pub(crate) fn request(
+        &mut self,
+        message: &Message<'_>,
+        metadata: &Metadata<'_>,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        secret: u128,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        if self.asks.len() >= cx.config.calls {
+            return Err(Fault::Calls(cx.config.calls));
+        }
+        let waiting: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
+        let room = waiting == 0 || waiting + message.size() <= cx.config.stdin;
+        if !room && !self.is_ready() || !child.accepts(message.size(), cx.config.stdin) {
+            return Err(Fault::Stdin);
+        }
+        if self.client.is_none() {
+            self.client = message.meta(CLIENT).map(<[u8]>::to_vec);
+        }
+        let number = self.open(message, metadata, exchange, head, secret, cx);
+        if self.is_ready() {
+            self.dispatch(number, message, child, cx);
+        }
+        Ok(())
+    }
+
+    /// Notes a request and the stream for its answer.
+    fn open(
+        &mut self,
+        message: &Message<'_>,
+        metadata: &Metadata<'_>,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        secret: u128,
+        cx: &mut Context,
+    ) -> u64 {
+        self.contact = cx.now;
+        self.served += 1;
+        let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+        let number = self.streams.open(reply, 1, false, cx);
+        self.streams.promote_after(number, cx.config.promote, cx);
+        let mut text = Vec::new();
+        if !self.is_ready() || metadata.may_ask() && matches!(self.mode, Mode::Session(_)) {
+            message.splice(&crate::message::Splice::default(), &mut text);
+        }
+        let ask = Ask {
+            id: message.id().unwrap_or_default().into(),
+            method: metadata.method.clone().into_owned(),
+            text,
+            log_level: metadata.log_level,
+            may_ask: metadata.may_ask(),
+            call: None,
+            secret,
+        };
+        self.asks.push(number, ask);
+        number
+    }
+
+    /// Sends what waited for the child.
+    fn ready(&mut self, child: &mut Child, cx: &mut Context) {
+        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        self.wait_idle(cx);
+        let waiting: Vec<u64> = self.asks.iter().map(|(number, _)| number).collect();
+        for number in waiting {
+            let keep = matches!(self.mode, Mode::Session(_));
+            let Some(ask) = self.asks.get_mut(number) else { continue };
+            let text = core::mem::take(&mut ask.text);
+            if let Ok(message) = Message::parse(&text) {
+                self.dispatch(number, &message, child, cx);
+            }
+            if let Some(ask) = self.asks.get_mut(number).filter(|ask| keep && ask.may_ask) {
+                ask.text = text;
+            }
+        }
+    }
+
+    /// Sends a request to the child that is ready for it, or answers it.
+    fn dispatch(
+        &mut self,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        if matches!(self.mode, Mode::Stateless) {
+            let mut line = Vec::new();
+            let id = child.next_id();
+            child.call(message, number, &mut line, cx);
+            child.write(line, cx);
+            self.called(number, id);
+            if message.calls("subscriptions/listen") {
+                self.listens.add(number);
+            }
+            return;
+        }
+        self.dispatch_downward(number, message, child, cx);
+    }
+
+    fn called(&mut self, number: u64, id: u64) {
+        if let Some(ask) = self.asks.get_mut(number) {
+            ask.call = Some(id);
+        }
+    }
+
+    fn dispatch_downward(
+        &mut self,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let Mode::Session(initialized) = &self.mode else { return };
+        let method = message.method().unwrap_or_default();
+        match &*method {
+            "server/discover" => {
+                let result = downward::discover(initialized);
+                self.answer_result(number, &result, cx);
+            }
+            "subscriptions/listen" => self.listen(number, message, child, cx),
+            _ if method.starts_with("tasks/") => {
+                self.fail(number, &Fault::MethodNotFound(method.into_owned()), cx);
+            }
+            _ if message.param("requestState").is_some() => {
+                self.fail(number, &Fault::RequestState, cx);
+            }
+            _ => self.call_downward(number, message, child, cx),
+        }
+    }
+
+    /// Makes a call of a session-era child.
+    fn call_downward(
+        &mut self,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        self.ask_for_logs(number, child, cx);
+        let mut digits = [0; 20];
+        let own = decimal(child.next_id(), &mut digits);
+        let line = downward::request(message, own);
+        let id = child.enter(Call::of(message, number), cx);
+        child.say(line, cx);
+        self.called(number, id);
+    }
+
+    /// Has the child log at the level that a request asks for. The level is the process's, so
+    /// what is not this request's is sorted out on the way back.
+    fn ask_for_logs(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        let Mode::Session(initialized) = &self.mode else { return };
+        let wanted = self.asks.get(number).and_then(|ask| ask.log_level);
+        let Some(level) = wanted.filter(|level| Some(*level) != self.log_level) else { return };
+        let capable = object::Object::read(initialized)
+            .and_then(|known| known.object("capabilities").map(|c| c.get("logging").is_some()));
+        if capable == Some(true) {
+            self.log_level = Some(level);
+            let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
+            child.ask(Own::LogLevel, "logging/setLevel", &params, cx);
+        }
+    }
+
+    /// Answers a request with a result.
+    fn answer_result(&mut self, number: u64, result: &[u8], cx: &mut Context) {
+        let Some(ask) = self.asks.remove(number) else { return };
+        let data = crate::translate::response(&ask.id, "result", result);
+        self.streams.answer(number, data, 200, None, cx);
+        self.contact = cx.now;
+    }
+
+    /// Answers a request with an error of our own.
+    fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
+        let Some(ask) = self.asks.remove(number) else { return };
+        self.streams.answer(number, fault.message(Some(&ask.id)), fault.status(), None, cx);
+        self.contact = cx.now;
+    }
+
+    /// An exchange is lost: its request is cancelled.
+    pub(crate) fn lost(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        self.streams.lost(number, cx);
+        self.give_up(number, child, cx);
+    }
+
+    /// Nobody waits for the answer any more.
+    fn give_up(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        self.contact = cx.now;
+        let Some(ask) = self.asks.remove(number) else { return };
+        if let Some(id) = ask.call {
+            child.end_call(id, cx);
+            child.say_cancelled(id, "the client is gone", cx);
+        }
+        self.unlisten(number, child, cx);
+    }
+
+    /// A stream's wait is due.
+    pub(crate) fn tick(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        if !self.streams.tick(number, cx) {
+            self.give_up(number, child, cx);
+        }
+    }
+
+    /// A call was not answered in time.
+    pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(call) = child.end_call(id, cx) else { return };
+        child.say_cancelled(id, "timed out", cx);
+        if call.stream == STANDING {
+            self.drop_park(id, cx);
+        }
+        self.fail(call.stream, &Fault::TimedOut, cx);
+    }
+
+    /// The wait for the first answer is due: after a probe comes the handshake. The cause, if
+    /// there is nothing more to try.
+    pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        self.start.spend();
+        if !matches!(self.mode, Mode::Probing) || cx.eras.stateless == Some(true) {
+            return Some(Cause::StartTimeout);
+        }
+        // The probe may still be answered, by a child that only starts slowly.
+        self.initialize(child, cx);
+        let when = cx.now.after(cx.config.start.saturating_sub(cx.config.probe));
+        cx.timers.set(&mut self.start, when, Wait::Start(self.pipe));
+        None
+    }
+
+    /// The child is gone. True if it was the probe that ended it: then a fresh one is greeted in
+    /// its place.
+    pub(crate) fn survives_exit(&mut self, child: &mut Child, cx: &mut Context) -> bool {
+        let probed = !self.is_ready() && child.is_asked(&Own::Discover);
+        if !probed || self.reopened || cx.eras.stateless == Some(true) {
+            return false;
+        }
+        self.reopened = true;
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        child.reopen(cx);
+        self.initialize(child, cx);
+        cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
+        true
+    }
+
+    /// The child closed its standard output.
+    pub(crate) fn stdout_closed(&mut self, cx: &mut Context) {
+        let when = cx.now.after(cx.config.exit_grace);
+        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
+    }
+
+    fn wait_idle(&mut self, cx: &mut Context) {
+        if let Some(idle) = cx.config.idle {
+            let when =
+                self.contact.after(idle).max(cx.now.after(core::time::Duration::from_millis(1)));
+            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
+        }
+    }
+
+    /// The idle wait is due. True if the worker was idle all the while.
+    pub(crate) fn idle(&mut self, cx: &mut Context) -> bool {
+        self.idle.spend();
+        let Some(idle) = cx.config.idle else { return false };
+        if !self.is_free() {
+            self.contact = cx.now;
+        }
+        if cx.now.since(self.contact) >= idle {
+            return true;
+        }
+        self.wait_idle(cx);
+        false
+    }
+
+    /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
+    pub(crate) fn end(mut self, cause: Cause, fault: &Fault, child: &mut Child, cx: &mut Context) {
+        for id in child.call_ids() {
+            child.end_call(id, cx);
+        }
+        for id in self.parks.keys().copied().collect::<Vec<_>>() {
+            self.drop_park(id, cx);
+        }
+        let graceful = cause == Cause::Shutdown || cause == Cause::Idle;
+        for number in self.asks.iter().map(|(number, _)| number).collect::<Vec<_>>() {
+            if self.listens.has(number) {
+                self.end_listen(number, graceful, cx);
+            } else {
+                self.fail(number, fault, cx);
+            }
+        }
+        self.streams.close(cx);
+        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        cx.timers.clear(&mut self.idle, Wait::Idle(self.pipe));
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        cx.notice(Notice::WorkerEnded {
+            pipe: self.pipe,
+            pid: child.pid,
+            cause,
+            lived: cx.now.since(self.began),
+            calls: self.served,
+            dropped: self.streams.drops(),
+        });
+    }
+}

@@ -1,0 +1,297 @@
+//! What a shared child writes: each message goes to the request or the subscription that it
+//! names; what names none is given to nobody, unless there is only one it can be for.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Mode, Worker};
+use crate::child::{self, Call, Child, Own};
+use crate::context::Context;
+use crate::json;
+use crate::message::{self, Kind, Message, Splice};
+use crate::metadata::{LogLevel, SUBSCRIPTION, SUPPORTED};
+use crate::notice::{Cause, Notice};
+use crate::object::Object;
+use crate::translate::{self, downward, upward};
+
+impl Worker {
+    /// One line of the child. The cause, if the worker ends by it.
+    pub(crate) fn line(
+        &mut self,
+        line: &[u8],
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+        let texts = match message::batch(text) {
+            None => alloc::vec![text],
+            Some(texts) => texts.unwrap_or_default(),
+        };
+        let mut cause = None;
+        for text in texts {
+            let ended = self.text(text, child, cx);
+            cause = cause.or(ended);
+        }
+        cause
+    }
+
+    fn text(&mut self, text: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        let message = match Message::parse(text) {
+            Ok(message) => message,
+            Err(malformed) => {
+                if let Some(id) = message::answered_by(text) {
+                    let fault = crate::fault::Fault::Garbled(malformed.reason());
+                    if let Some(call) = child.end_call(id, cx) {
+                        self.fail(call.stream, &fault, cx);
+                    }
+                }
+                self.streams.dropped(cx);
+                return None;
+            }
+        };
+        match (message.kind(), &self.mode) {
+            (Kind::Result | Kind::Error, _) => return self.response(&message, child, cx),
+            (Kind::Request, Mode::Session(_) | Mode::Opening) => self.asked(&message, child, cx),
+            // A child of the stateless era makes no requests.
+            (Kind::Request, _) => self.streams.dropped(cx),
+            (Kind::Notification, _) => self.notified(&message, child, cx),
+        }
+        None
+    }
+
+    fn response(
+        &mut self,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let id = message.id().and_then(child::own_id);
+        if let Some((id, own)) = id.and_then(|id| Some((id, child.end_own(id)?))) {
+            return self.own_response(id, own, message, child, cx);
+        }
+        match id.and_then(|id| Some((id, child.end_call(id, cx)?))) {
+            Some((id, call)) => self.answered(id, &call, message, child, cx),
+            None => self.streams.dropped(cx),
+        }
+        None
+    }
+
+    /// The answer to a request of our own.
+    fn own_response(
+        &mut self,
+        id: u64,
+        own: Own,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let result = message.payload().filter(|_| message.kind() == Kind::Result);
+        match own {
+            Own::Discover if self.is_ready() => None,
+            Own::Discover if result.is_some_and(upward::speaks_stateless) => {
+                cx.eras.stateless = Some(true);
+                self.opened(Mode::Stateless, "2026-07-28", child, cx);
+                None
+            }
+            Own::Discover => {
+                cx.eras.stateless = Some(false);
+                if matches!(self.mode, Mode::Probing) {
+                    self.initialize(child, cx);
+                }
+                None
+            }
+            Own::Initialize if self.is_ready() => None,
+            Own::Initialize => match result {
+                Some(result) => {
+                    cx.eras.session = Some(true);
+                    cx.eras.stateless.get_or_insert(false);
+                    let initialized = translate::request(None, "notifications/initialized", b"{}");
+                    child.say(initialized, cx);
+                    let version = json::member(result, &(0..result.len()), "protocolVersion");
+                    let version = version.and_then(|span| json::decoded(&result[span]));
+                    let version = String::from(&*version.unwrap_or_default());
+                    self.opened(Mode::Session(result.to_vec()), &version, child, cx);
+                    None
+                }
+                // A slow child of the stateless era answers the probe next.
+                None if child.is_asked(&Own::Discover) => None,
+                None => Some(Cause::Declined),
+            },
+            Own::Subscribe(_) => {
+                self.subscribed(id, result.is_some(), cx);
+                None
+            }
+            Own::LogLevel | Own::Unsubscribe | Own::Listen => None,
+        }
+    }
+
+    fn opened(&mut self, mode: Mode, version: &str, child: &mut Child, cx: &mut Context) {
+        self.mode = mode;
+        cx.notice(Notice::WorkerOpened {
+            pipe: self.pipe,
+            pid: child.pid,
+            version: version.chars().take(40).collect(),
+            start: cx.now.since(self.began),
+        });
+        self.ready(child, cx);
+    }
+
+    /// The answer to a client's request.
+    fn answered(
+        &mut self,
+        id: u64,
+        call: &Call,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        if self.parks.get(&id).is_some() {
+            return self.answered_while_parked(id, message, cx);
+        }
+        let Some(ask) = self.asks.get(call.stream) else { return };
+        let payload = message.payload().unwrap_or_default();
+        if message.kind() == Kind::Result && ask.method == "tools/list" {
+            cx.header_params.learn(payload);
+        }
+        if matches!(self.mode, Mode::Stateless) {
+            let data = self.upright(call, message);
+            let status = status_of(message);
+            self.asks.remove(call.stream);
+            self.unlisten(call.stream, child, cx);
+            self.streams.answer(call.stream, data, status, None, cx);
+            self.contact = cx.now;
+            return;
+        }
+        if message.kind() == Kind::Error
+            && downward::error_code(payload) == Some(-32042)
+            && let Some(questions) = downward::url_questions(payload)
+        {
+            return self.park_for_resend(id, call, questions, cx);
+        }
+        let text = self.downward_answer(&ask.method.clone(), message);
+        let member = if message.kind() == Kind::Result { "result" } else { "error" };
+        let data = translate::response(&call.id, member, &text);
+        self.asks.remove(call.stream);
+        self.streams.answer(call.stream, data, status_of(message), None, cx);
+        self.contact = cx.now;
+    }
+
+    /// A session-era child's result or error, translated.
+    pub(super) fn downward_answer(&self, method: &str, message: &Message<'_>) -> Vec<u8> {
+        let payload = message.payload().unwrap_or_default();
+        match (&self.mode, message.kind()) {
+            (Mode::Session(initialized), Kind::Result) => {
+                downward::result(method, payload, initialized)
+            }
+            _ => downward::error(payload).into_owned(),
+        }
+    }
+
+    /// A modern child's answer under the client's id; what names our id in it as well.
+    fn upright(&self, call: &Call, message: &Message<'_>) -> Vec<u8> {
+        let method = self.asks.get(call.stream).map(|ask| &*ask.method);
+        let payload = message.payload().unwrap_or_default();
+        let changed = match (message.kind(), method) {
+            (Kind::Result, Some("subscriptions/listen")) => retagged(payload, &call.id),
+            (Kind::Result, Some("server/discover")) => with_our_versions(payload),
+            _ => None,
+        };
+        if let Some(result) = changed {
+            return translate::response(&call.id, "result", &result);
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
+        data
+    }
+
+    fn notified(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
+        if message.calls("notifications/progress") {
+            return self.progressed(message, child, cx);
+        }
+        if message.calls("notifications/message") {
+            return self.logged(message, child, cx);
+        }
+        if matches!(self.mode, Mode::Session(_)) {
+            return self.changed(message, cx);
+        }
+        if message.calls("notifications/cancelled") {
+            // Only a subscription is ended by its server.
+            let call = message.request_id().and_then(child::own_id);
+            let stream = call.and_then(|id| child.calls.get(id)).map(|call| call.stream);
+            if let Some(number) = stream.filter(|number| self.listens.has(*number)) {
+                if let Some(id) = call {
+                    child.end_call(id, cx);
+                }
+                self.end_listen(number, true, cx);
+            }
+            return;
+        }
+        let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
+        let call = subscription.and_then(|id| child.calls.get(id));
+        match call.map(|call| (call.stream, downward::tag(message, &call.id))) {
+            Some((number, data)) if self.streams.carries(number) => {
+                self.streams.put(number, &data, cx);
+            }
+            _ => self.streams.dropped(cx),
+        }
+    }
+
+    /// Progress goes onto the stream of its request, with the token that its client chose.
+    fn progressed(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+        let call = message.token().and_then(child::own_id).and_then(|id| child.calls.get(id));
+        let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {
+            return self.streams.dropped(cx);
+        };
+        if !self.streams.carries(call.stream) {
+            return self.streams.dropped(cx);
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
+        self.streams.put(call.stream, &data, cx);
+    }
+
+    /// A log message names no request, so it can only be given to the only one that there is, and
+    /// only if that wants it (MCP 2026-07-28 "Logging").
+    fn logged(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+        let mut calls = child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
+        let only = calls.next().filter(|_| calls.next().is_none()).map(|(_, call)| call.stream);
+        let wanted = only.and_then(|number| self.asks.get(number)?.log_level);
+        let level = message.param("level").and_then(LogLevel::read);
+        match only.filter(|number| self.streams.carries(*number)) {
+            Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
+                let mut data = Vec::new();
+                message.splice(&Splice::default(), &mut data);
+                self.streams.put(number, &data, cx);
+            }
+            _ => self.streams.dropped(cx),
+        }
+    }
+}
+
+/// The HTTP status that an answer has by itself (MCP 2026-07-28 "Server Validation").
+fn status_of(message: &Message<'_>) -> u16 {
+    match message.payload().filter(|_| message.kind() == Kind::Error).and_then(downward::error_code)
+    {
+        Some(-32022..=-32020) => 400,
+        Some(-32601) => 404,
+        _ => 200,
+    }
+}
+
+/// A subscription's result under the client's own id.
+fn retagged(result: &[u8], id: &[u8]) -> Option<Vec<u8>> {
+    let mut object = Object::read(result)?;
+    let mut meta = object.object("_meta")?;
+    meta.set(SUBSCRIPTION, id);
+    let meta = meta.text();
+    object.set("_meta", meta);
+    Some(object.text())
+}
+
+/// What a child discovers of itself, with the versions that the bridge serves before it.
+fn with_our_versions(result: &[u8]) -> Option<Vec<u8>> {
+    let mut object = Object::read(result)?;
+    object.get("supportedVersions")?;
+    object.set("supportedVersions", SUPPORTED.as_bytes());
+    Some(object.text())
+}

@@ -1,0 +1,225 @@
+//! `subscriptions/listen` (MCP 2026-07-28 "Subscriptions"). Before a session-era child it is made
+//! of `resources/subscribe`, counted by URI, and the `list_changed` notifications; the first
+//! message says what of it is honoured, the last is its result.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Mode, Worker};
+use crate::child::{Child, Own};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::message::Message;
+use crate::object::{self, Object};
+use crate::translate::downward;
+
+/// The notifications that a filter can name, the capability that promises them, and how they are
+/// called.
+const LISTS: [(&str, &str, &str); 3] = [
+    ("toolsListChanged", "tools", "notifications/tools/list_changed"),
+    ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
+    ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
+];
+
+/// One subscription of a client.
+#[derive(Debug, Default)]
+struct Listen {
+    /// Which of `LISTS` it gets.
+    lists: [bool; 3],
+    uris: Vec<String>,
+    /// Whether its filter names resources.
+    resources: bool,
+    /// Subscriptions at the child that are not answered, by our ids.
+    pending: Vec<u64>,
+    acknowledged: bool,
+}
+
+/// All subscriptions of one child.
+#[derive(Debug, Default)]
+pub(crate) struct Listens {
+    /// By the number of the stream.
+    open: BTreeMap<u64, Listen>,
+    /// How many want each URI.
+    uris: BTreeMap<String, usize>,
+    /// The URI of each subscription at the child that is not answered.
+    asked: BTreeMap<u64, String>,
+}
+
+impl Listens {
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.open.contains_key(&number)
+    }
+
+    /// Notes one that the child itself serves.
+    pub(super) fn add(&mut self, number: u64) {
+        self.open.insert(number, Listen { acknowledged: true, ..Listen::default() });
+    }
+}
+
+impl Worker {
+    /// Opens a subscription before a session-era child.
+    pub(super) fn listen(
+        &mut self,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let Mode::Session(initialized) = &self.mode else { return };
+        let Some(filter) = message.param("notifications").and_then(Object::read) else {
+            return self.fail(number, &Fault::MetadataMissing("notifications"), cx);
+        };
+        let known = Object::read(initialized).unwrap_or_default();
+        let offered = known.object("capabilities").unwrap_or_default();
+        let offers = |capability: &str, feature: &str| {
+            let offer = offered.object(capability);
+            offer.is_some_and(|offer| offer.get(feature) == Some(b"true"))
+        };
+        let mut listen = Listen {
+            resources: filter.get("resourceSubscriptions").is_some(),
+            ..Listen::default()
+        };
+        for (wanted, (name, capability, _)) in listen.lists.iter_mut().zip(LISTS) {
+            *wanted = filter.get(name) == Some(b"true") && offers(capability, "listChanged");
+        }
+        let mut uris: Vec<String> = Vec::new();
+        if offers("resources", "subscribe") {
+            let named = filter.get("resourceSubscriptions").unwrap_or(b"[]");
+            uris = serde_json::from_slice(named).unwrap_or_default();
+            uris.sort_unstable();
+            uris.dedup();
+        }
+        let fresh = uris.iter().filter(|uri| !self.listens.uris.contains_key(*uri)).count();
+        if self.listens.uris.len() + fresh > cx.config.subscriptions {
+            return self.fail(number, &Fault::Subscriptions(cx.config.subscriptions), cx);
+        }
+        self.subscribe(&mut listen, uris, child, cx);
+        self.listens.open.insert(number, listen);
+        self.acknowledge(number, cx);
+    }
+
+    /// Subscribes to what nobody listens to yet.
+    fn subscribe(
+        &mut self,
+        listen: &mut Listen,
+        uris: Vec<String>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        for uri in uris {
+            let count = self.listens.uris.entry(uri.clone()).or_insert(0);
+            *count += 1;
+            if *count == 1 {
+                let id =
+                    child.ask(Own::Subscribe(uri.clone()), "resources/subscribe", &about(&uri), cx);
+                self.listens.asked.insert(id, uri.clone());
+            }
+            let asked = self.listens.asked.iter().find(|(_, asked)| **asked == uri);
+            listen.pending.extend(asked.map(|(id, _)| *id));
+            listen.uris.push(uri);
+        }
+    }
+
+    /// The child answered a subscription of ours.
+    pub(super) fn subscribed(&mut self, id: u64, accepted: bool, cx: &mut Context) {
+        let Some(uri) = self.listens.asked.remove(&id) else { return };
+        if !accepted {
+            self.listens.uris.remove(&uri);
+        }
+        let mut complete = Vec::new();
+        for (number, listen) in &mut self.listens.open {
+            if !accepted {
+                listen.uris.retain(|wanted| *wanted != uri);
+            }
+            listen.pending.retain(|pending| *pending != id);
+            complete.push(*number);
+        }
+        for number in complete {
+            self.acknowledge(number, cx);
+        }
+    }
+
+    /// Sends the first message of a subscription, once all that it needs is known.
+    fn acknowledge(&mut self, number: u64, cx: &mut Context) {
+        let Some(ask) = self.asks.get(number) else { return };
+        let Some(listen) = self.listens.open.get_mut(&number) else { return };
+        if listen.acknowledged || !listen.pending.is_empty() {
+            return;
+        }
+        listen.acknowledged = true;
+        let mut honoured = Object::default();
+        for (wanted, (name, _, _)) in listen.lists.iter().zip(LISTS) {
+            if *wanted {
+                honoured.set(name, &b"true"[..]);
+            }
+        }
+        if listen.resources && !listen.uris.is_empty() {
+            let uris: Vec<Vec<u8>> = listen.uris.iter().map(|uri| object::quoted(uri)).collect();
+            honoured.set("resourceSubscriptions", object::array(&uris));
+        }
+        let data = downward::acknowledged(&honoured.text(), &ask.id);
+        self.streams.put(number, &data, cx);
+    }
+
+    /// A notification of a session-era child goes to every subscription that names it.
+    pub(super) fn changed(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let method = message.method().unwrap_or_default();
+        let list = LISTS.iter().position(|(_, _, name)| *name == method);
+        let uri = message.param("uri").and_then(object::string);
+        let uri = uri.filter(|_| method == "notifications/resources/updated");
+        let mut matching = Vec::new();
+        for (number, listen) in self.listens.open.iter().filter(|(_, listen)| listen.acknowledged) {
+            let by_list = list.is_some_and(|list| listen.lists[list]);
+            let by_uri = uri.as_ref().is_some_and(|uri| listen.uris.iter().any(|u| covers(u, uri)));
+            if by_list || by_uri {
+                matching.push(*number);
+            }
+        }
+        if matching.is_empty() {
+            self.streams.dropped(cx);
+        }
+        for number in matching {
+            let Some(ask) = self.asks.get(number) else { continue };
+            let data = downward::tag(message, &ask.id);
+            self.streams.put(number, &data, cx);
+        }
+    }
+
+    /// A subscription is over on the client's side.
+    pub(super) fn unlisten(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        let Some(listen) = self.listens.open.remove(&number) else { return };
+        for uri in listen.uris {
+            let Some(count) = self.listens.uris.get_mut(&uri) else { continue };
+            *count -= 1;
+            if *count == 0 {
+                self.listens.uris.remove(&uri);
+                child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
+            }
+        }
+    }
+
+    /// Ends a subscription from this side: with its result, or broken off so that the client
+    /// subscribes again.
+    pub(super) fn end_listen(&mut self, number: u64, graceful: bool, cx: &mut Context) {
+        self.listens.open.remove(&number);
+        let Some(ask) = self.asks.remove(number) else { return };
+        if graceful {
+            self.streams.answer(number, downward::listened(&ask.id), 200, None, cx);
+        } else {
+            self.streams.abort(number, cx);
+        }
+    }
+}
+
+/// Whether an update of `uri` is one of `subscribed`, which may be above it.
+fn covers(subscribed: &str, uri: &str) -> bool {
+    let rest = uri.strip_prefix(subscribed);
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(['/', '#', '?']) || subscribed.ends_with('/')
+    })
+}
+
+fn about(uri: &str) -> Vec<u8> {
+    [b"{\"uri\":", &object::quoted(uri)[..], b"}"].concat()
+}

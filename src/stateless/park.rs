@@ -1,0 +1,295 @@
+//! Calls of a session-era child that wait for their client's input (MCP 2026-07-28 "Multi
+//! Round-Trip Requests").
+//!
+//! The child's question ends the client's request with an `input_required` result, while the call
+//! goes on waiting in the child. What the client holds, its `requestState`, is 128 random bits:
+//! they name the parked call, once, until it expires, and only for the same call. All else stays
+//! here.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Mode, Worker};
+use crate::child::{Call, Child, decimal};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::head::{self, Admitted};
+use crate::io::Exchange;
+use crate::message::{Kind, Message};
+use crate::metadata::Metadata;
+use crate::object::Object;
+use crate::stream::STANDING;
+use crate::time::{Deadline, Wait};
+use crate::translate;
+use crate::translate::downward::{self, Question};
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Park {
+    secret: u128,
+    /// The client's request.
+    text: Vec<u8>,
+    method: String,
+    /// What is not answered, by the keys that the client sees. Without a child's id, nobody waits
+    /// for the answer and the call is made again.
+    open: Vec<(String, Option<Box<[u8]>>, Question)>,
+    /// Whether the child has ended the call, so that a retry makes it anew.
+    resend: bool,
+    /// The child's answer, if it came without waiting.
+    early: Option<(bool, Vec<u8>)>,
+    asked: u32,
+    due: Deadline,
+}
+
+impl Park {
+    pub(super) fn size(&self) -> usize {
+        let questions: usize = self.open.iter().map(|(_, _, question)| question.params.len()).sum();
+        self.text.len() + questions + self.early.as_ref().map_or(0, |(_, text)| text.len())
+    }
+}
+
+impl Worker {
+    /// A request of a session-era child.
+    pub(super) fn asked(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
+        let id = message.id().unwrap_or_default();
+        if message.calls("ping") {
+            return child.say(translate::response(id, "result", b"{}"), cx);
+        }
+        let Some((question, capability)) = downward::question(message) else {
+            return refuse(id, -32601, "the client can't be asked this", child, cx);
+        };
+        if let Some((&call, _)) = self.parks.last_key_value() {
+            // Its client is asked in the next round.
+            self.add_question(call, id, question);
+            return;
+        }
+        let only = self.only_asking(child);
+        let Some(call) = only else {
+            return refuse(id, -32602, "no client's request is in flight", child, cx);
+        };
+        let declared = Object::read(&self.capabilities);
+        if declared.is_none_or(|declared| declared.get(capability).is_none()) {
+            refuse(id, -32601, "the client does not have this capability", child, cx);
+            return self.lack(call, capability, child, cx);
+        }
+        if cx.parks.len() >= cx.config.parked {
+            refuse(id, -32603, "too many calls wait for input", child, cx);
+            return;
+        }
+        self.park(call, alloc::vec![(Some(id.into()), question)], child, cx);
+    }
+
+    /// The call that a question belongs to: the only one that may ask.
+    fn only_asking(&self, child: &Child) -> Option<u64> {
+        let may_ask = |stream| self.asks.get(stream).is_some_and(|ask| ask.may_ask);
+        let mut asking = child.calls.iter().filter(|(_, call)| may_ask(call.stream));
+        let only = asking.next().map(|(id, _)| id);
+        only.filter(|_| asking.next().is_none())
+    }
+
+    /// The child needs what the client does not have.
+    fn lack(&mut self, id: u64, capability: &'static str, child: &mut Child, cx: &mut Context) {
+        if let Some(call) = child.end_call(id, cx) {
+            child.say_cancelled(id, "a client capability is missing", cx);
+            self.fail(call.stream, &Fault::Capability(capability), cx);
+        }
+    }
+
+    /// Ends the client's request with questions and keeps the call.
+    fn park(
+        &mut self,
+        id: u64,
+        questions: Vec<(Option<Box<[u8]>>, Question)>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let Some(call) = child.calls.get_mut(id) else { return };
+        let number = core::mem::replace(&mut call.stream, STANDING);
+        self.park_stream(id, number, questions, false, cx);
+    }
+
+    /// An error −32042 ended the call: it is made again when the client is ready.
+    pub(super) fn park_for_resend(
+        &mut self,
+        id: u64,
+        call: &Call,
+        questions: Vec<Question>,
+        cx: &mut Context,
+    ) {
+        let questions = questions.into_iter().map(|question| (None, question)).collect();
+        self.park_stream(id, call.stream, questions, true, cx);
+    }
+
+    fn park_stream(
+        &mut self,
+        id: u64,
+        number: u64,
+        questions: Vec<(Option<Box<[u8]>>, Question)>,
+        resend: bool,
+        cx: &mut Context,
+    ) {
+        let Some(ask) = self.asks.get_mut(number) else { return };
+        let mut park = Park {
+            secret: ask.secret,
+            text: core::mem::take(&mut ask.text),
+            method: ask.method.clone(),
+            open: Vec::new(),
+            resend,
+            early: None,
+            asked: 0,
+            due: Deadline::default(),
+        };
+        for (child_id, question) in questions {
+            park.asked += 1;
+            park.open.push((format!("input-{}", park.asked), child_id, question));
+        }
+        self.ask_client(id, number, park, cx);
+    }
+
+    fn add_question(&mut self, call: u64, id: &[u8], question: Question) {
+        if let Some(park) = self.parks.get_mut(&call) {
+            park.asked += 1;
+            park.open.push((format!("input-{}", park.asked), Some(id.into()), question));
+        }
+    }
+
+    /// Answers the client's request with what is open, and waits.
+    fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
+        let Mode::Session(initialized) = &self.mode else { return };
+        let state = head::session_id(park.secret);
+        let questions = park.open.iter().map(|(key, _, question)| (&**key, question));
+        let result = downward::input_required(questions, &state, initialized);
+        let when = cx.now.after(cx.config.park);
+        cx.timers.set(&mut park.due, when, Wait::Park(self.pipe, id));
+        cx.parks.insert(park.secret, (self.pipe, id));
+        self.parks.insert(id, park);
+        self.answer_result(number, &result, cx);
+    }
+
+    /// A client comes back to a parked call.
+    pub(crate) fn resume(
+        &mut self,
+        id: u64,
+        message: &Message<'_>,
+        metadata: &Metadata<'_>,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        secret: u128,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
+        let same =
+            Message::parse(&park.text).is_ok_and(|first| downward::same_call(&first, message));
+        if !same {
+            return Err(Fault::RequestState);
+        }
+        let answers = match message.param("inputResponses") {
+            None => Object::default(),
+            Some(text) => Object::read(text).ok_or(Fault::InputResponses)?,
+        };
+        if answers.iter().any(|(_, answer)| answer.first() != Some(&b'{')) {
+            return Err(Fault::InputResponses);
+        }
+        let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
+        let number = self.open(message, metadata, exchange, head, secret, cx);
+        park.secret = secret;
+        if let Some((is_result, text)) = park.early.take() {
+            let member = if is_result { "result" } else { "error" };
+            if let Some(ask) = self.asks.remove(number) {
+                let data = translate::response(&ask.id, member, &text);
+                self.streams.answer(number, data, 200, None, cx);
+            }
+            return Ok(());
+        }
+        if park.resend {
+            // `requestState` was ours; the child gets the call as it was made first.
+            self.call_downward(number, message, child, cx);
+            return Ok(());
+        }
+        self.hand_over(&mut park, &answers, child, cx);
+        if !park.open.is_empty() {
+            self.ask_client(id, number, park, cx);
+            return Ok(());
+        }
+        if let Some(call) = child.calls.get_mut(id) {
+            let fresh = Call::of(message, number);
+            call.stream = number;
+            call.id = fresh.id;
+            call.token = fresh.token;
+        }
+        self.called(number, id);
+        Ok(())
+    }
+
+    /// Gives the child the answers that came.
+    fn hand_over(
+        &self,
+        park: &mut Park,
+        answers: &Object<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        park.open.retain(|(key, id, _)| {
+            let Some(answer) = answers.get(key) else { return true };
+            if let Some(id) = id {
+                child.say(translate::response(id, "result", answer), cx);
+            }
+            false
+        });
+    }
+
+    /// The child answers although it asked: its client gets it with the retry.
+    pub(super) fn answered_while_parked(
+        &mut self,
+        id: u64,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) {
+        let Some(method) = self.parks.get(&id).map(|park| park.method.clone()) else { return };
+        let text = self.downward_answer(&method, message);
+        if text.len() > cx.config.replay {
+            self.streams.dropped(cx);
+            self.drop_park(id, cx);
+        } else if let Some(park) = self.parks.get_mut(&id) {
+            park.early = Some((message.kind() == Kind::Result, text));
+        }
+    }
+
+    /// Takes a parked call off the table.
+    pub(super) fn drop_park(&mut self, id: u64, cx: &mut Context) -> Option<Park> {
+        let mut park = self.parks.remove(&id)?;
+        cx.parks.remove(&park.secret);
+        cx.timers.clear(&mut park.due, Wait::Park(self.pipe, id));
+        Some(park)
+    }
+
+    /// The client did not come back: the child is told, and the call ends.
+    pub(crate) fn park_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(park) = self.drop_park(id, cx) else { return };
+        for (_, asked, question) in &park.open {
+            match asked {
+                Some(asked) if question.method == "elicitation/create" => {
+                    let answer = translate::response(asked, "result", br#"{"action":"cancel"}"#);
+                    child.say(answer, cx);
+                }
+                Some(asked) => refuse(asked, -32603, "the client did not answer", child, cx),
+                None => {}
+            }
+        }
+        if child.end_call(id, cx).is_some() {
+            child.say_cancelled(id, "the client did not answer", cx);
+        }
+        self.contact = cx.now;
+    }
+}
+
+/// Answers a request of the child with an error.
+fn refuse(id: &[u8], code: i32, reason: &str, child: &mut Child, cx: &mut Context) {
+    let mut digits = [0; 20];
+    let code_text = decimal(u64::from(code.unsigned_abs()), &mut digits);
+    let error = [b"{\"code\":-", code_text, b",\"message\":\"", reason.as_bytes(), b"\"}"].concat();
+    child.say(translate::response(id, "error", &error), cx);
+}

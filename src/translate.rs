@@ -1,0 +1,30 @@
+//! The two crossings between the eras, as functions of texts: nothing is remembered here.
+//!
+//! [`downward`]: a 2026-07-28 client before a session-era child. [`upward`]: a session-era client
+//! before a child that speaks only 2026-07-28.
+
+pub(crate) mod downward;
+pub(crate) mod upward;
+
+use alloc::vec::Vec;
+
+/// A JSON-RPC message with an id as it is spelled, and one more member.
+pub(crate) fn response(id: &[u8], member: &str, value: &[u8]) -> Vec<u8> {
+    [br#"{"jsonrpc":"2.0","id":"#, id, b",\"", member.as_bytes(), b"\":", value, b"}"].concat()
+}
+
+/// A JSON-RPC request, or without an id a notification.
+pub(crate) fn request(id: Option<&[u8]>, method: &str, params: &[u8]) -> Vec<u8> {
+    let mut text = br#"{"jsonrpc":"2.0","#.to_vec();
+    if let Some(id) = id {
+        text.extend_from_slice(b"\"id\":");
+        text.extend_from_slice(id);
+        text.push(b',');
+    }
+    text.extend_from_slice(b"\"method\":");
+    text.extend_from_slice(&crate::object::quoted(method));
+    text.extend_from_slice(b",\"params\":");
+    text.extend_from_slice(params);
+    text.push(b'}');
+    text
+}
