@@ -6,4 +6,5 @@ mod gate;
 mod real;
 #[cfg(feature = "proxy")]
 mod support;
+mod transcripts;
 mod world;

@@ -1,0 +1,61 @@
+//! The transcripts of `tests/transcripts`, each played in every cut: what goes in, line by line,
+//! and what the engine wants done for it, to the byte.
+
+mod item;
+mod play;
+mod text;
+
+use std::path::Path;
+use std::{fs, io};
+
+use play::{Cut, play};
+
+/// The files, by name, with their texts.
+fn files() -> io::Result<Vec<(String, String)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".txt") {
+            files.push((name, fs::read_to_string(entry.path())?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn play_all(cut: Cut) {
+    let mut failures = String::new();
+    let mut played = 0;
+    for (file, text) in files().expect("the transcripts can be read") {
+        for case in text::parse(&file, &text) {
+            let (name, line) = (&case.name, case.line);
+            played += 1;
+            match (play(&case, cut), case.pending) {
+                (Ok(()), false) | (Err(_), true) => {}
+                (Ok(()), true) => {
+                    failures += &format!("\n{file}:{line}: {name}\nis not pending any more\n");
+                }
+                (Err(wrong), false) => failures += &format!("\n{file}:{line}: {name}\n{wrong}"),
+            }
+        }
+    }
+    assert!(played > 0, "no transcripts");
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn as_written() {
+    play_all(Cut::AsWritten);
+}
+
+#[test]
+fn byte_by_byte() {
+    play_all(Cut::Bytes);
+}
+
+#[test]
+fn merged() {
+    play_all(Cut::Merged);
+}
