@@ -1,11 +1,13 @@
 //! Calls and what belongs to them: ids, tokens, cancellation, what the child asks, and each byte.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::support::http::{Events, PATIENCE};
 use crate::support::mcp::{Answer, PRIMED, QUIET, Session, call, notification, script};
 use crate::support::process::{self, until};
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{CHILD, Proxy};
 
 const MIB: usize = 1024 * 1024;
 
@@ -45,6 +47,19 @@ fn a_cancelled_call_ends_and_the_child_is_told_by_its_own_id() {
     // The same id again, while the late answer of the first is on its way.
     let again = session.script("\"c\"", json!([{"sleep": 1500}, {"answer": "second"}]));
     assert_eq!((again.text().as_str(), again.messages.len()), ("second", 1));
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_ended_and_the_child_is_told() {
+    let proxy = Proxy::start(&["--request-timeout", "1"], &[CHILD]);
+    let session = Session::open(&proxy);
+    let start = Instant::now();
+    let answer = session.script("\"t\"", json!([{"sleep": 60_000}]));
+    let took = start.elapsed();
+    assert!(took > Duration::from_millis(900) && took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(answer.last()["id"], "t");
+    assert!(answer.last()["error"]["message"].as_str().unwrap().contains("timeout"), "{answer:?}");
+    assert!(session.seen().iter().any(|line| line.contains("notifications/cancelled")));
 }
 
 /// A script that reports twice, half a step apart, and answers.

@@ -199,14 +199,16 @@ fn one_childs_flood_does_not_slow_another_session() {
     let line = notification("x", &json!(["x".repeat(1000)])) + "\n";
     let steps = json!([{"answer": "x"}, {"repeat": [100_000, line]}, {"stderr": "flooded\n"}]);
     loud.script("1", steps);
-    let mut slowest = Duration::ZERO;
+    let mut times = Vec::new();
     while !proxy.log().contains("flooded") {
         let start = Instant::now();
         works(&calm);
-        slowest = slowest.max(start.elapsed());
+        times.push(start.elapsed());
     }
-    // On a machine that other programs load too.
-    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    times.sort();
+    // Most of them: other programs may load the machine, and it has a moment of its own.
+    let most = times.get(times.len() * 9 / 10).copied().unwrap_or_default();
+    assert!(most < Duration::from_millis(100), "{most:?} of {}", times.len());
     works(&loud);
 }
 

@@ -4,6 +4,7 @@
 
 mod calls;
 mod children;
+mod connections;
 mod cycles;
 mod demo;
 mod endings;

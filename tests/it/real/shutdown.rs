@@ -56,6 +56,21 @@ fn a_call_that_outlasts_the_drain_is_answered_with_an_error() {
 }
 
 #[test]
+fn a_session_that_starts_is_refused_and_its_child_ended() {
+    let mut proxy = Proxy::child(&["--initialize", r#"[{"sleep": 60000}]"#]);
+    let mut conn = proxy.connect();
+    conn.request("POST /mcp", &[BOTH, JSON], initialize(QUIET).as_bytes());
+    until("a child", PATIENCE, || proxy.children().len() == 1);
+    let pid = proxy.children()[0];
+    proxy.signal(Signal::TERM);
+    let refused = conn.reply();
+    assert_eq!(refused.json()["id"], "init", "{refused:?}");
+    assert!((500..600).contains(&refused.status()), "{refused:?}");
+    assert_eq!(proxy.ended(Duration::from_secs(5)).code(), Some(0));
+    assert!(!runs(pid));
+}
+
+#[test]
 fn an_idle_program_ends_at_once_with_its_trees() {
     let mut proxy = Proxy::child(&[]);
     let pid = {

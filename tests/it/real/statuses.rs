@@ -3,14 +3,14 @@
 use serde_json::json;
 
 use crate::support::http::Reply;
-use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, script};
+use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize};
 use crate::support::proxy::{CHILD, Proxy};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 /// An error body that says what was wrong, with a code that is not reserved for others.
 #[track_caller]
-fn is_error(reply: &Reply, status: u16) {
+pub(super) fn is_error(reply: &Reply, status: u16) {
     assert_eq!(reply.status(), status, "{reply:?}");
     assert_eq!(reply.head.field("content-type"), Some("application/json"));
     let body = reply.json();
@@ -264,34 +264,6 @@ fn a_flood_of_initialize_starts_no_more_than_the_cap() {
 }
 
 #[test]
-fn a_body_over_the_limit_is_refused_before_it_is_read() {
-    let proxy = Proxy::start(&["--max-message", "1000"], &[CHILD]);
-    let session = Session::open(&proxy);
-    let mut conn = proxy.connect();
-    let id = &session.id;
-    conn.send(
-        format!(
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Mcp-Session-Id: {id}\r\nContent-Length: 1099511627776\r\n\r\n"
-        )
-        .as_bytes(),
-    );
-    is_error(&conn.reply(), 413);
-    assert!(conn.is_closed());
-    // Without a length, it is refused when it grows too long.
-    let mut conn = proxy.connect();
-    let chunk = format!("100\r\n{}\r\n", "x".repeat(256)).repeat(5);
-    conn.send(
-        format!(
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Mcp-Session-Id: {id}\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}"
-        )
-        .as_bytes(),
-    );
-    is_error(&conn.reply(), 413);
-}
-
-#[test]
 fn health_is_told_to_anyone() {
     let proxy = Proxy::child(&[]);
     let mut conn = proxy.connect();
@@ -305,62 +277,4 @@ fn health_is_told_to_anyone() {
     let other = Proxy::start(&["--health", "/up"], &[CHILD]);
     assert_eq!(other.exchange("GET /up", &[], "").status(), 200);
     is_error(&other.exchange("GET /healthz", &[], ""), 404);
-}
-
-#[test]
-fn a_connection_serves_one_request_after_another() {
-    let proxy = Proxy::child(&[]);
-    let session = Session::open(&proxy);
-    let mut conn = proxy.connect();
-    let request = |n: usize| {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#);
-        format!(
-            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-             Accept: */*\r\nMcp-Session-Id: {}\r\nContent-Length: {}\r\n\r\n{body}",
-            session.id,
-            body.len()
-        )
-    };
-    conn.send((0..5).map(request).collect::<String>().as_bytes());
-    for n in 0..5 {
-        assert_eq!(conn.reply().json()["id"], n);
-    }
-    for byte in request(7).bytes() {
-        conn.send(&[byte]);
-    }
-    assert_eq!(conn.reply().json()["id"], 7);
-}
-
-#[test]
-#[ignore = "the driver takes the end of a client's requests for its departure"]
-fn half_a_connection_is_enough_to_answer_on() {
-    let proxy = Proxy::child(&[]);
-    let session = Session::open(&proxy);
-    let conn = session.post(&script("1", "", &json!([{"sleep": 100}, {"answer": "x"}])));
-    conn.half_close();
-    assert_eq!(Answer::read(conn).text(), "x");
-}
-
-#[test]
-fn what_is_no_http_gets_a_status_and_the_end() {
-    let proxy = Proxy::child(&[]);
-    for bytes in [
-        &b"HELLO\r\n\r\n"[..],
-        b"GET /mcp HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET /mcp HTTP/1.1\r\n\r\n",
-        b"POST /mcp HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
-        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
-        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nX: \x00\r\n\r\n",
-        b"GET /mcp HTTP/2.0\r\nHost: localhost\r\n\r\n",
-    ] {
-        let mut conn = proxy.connect();
-        conn.send(bytes);
-        let reply = conn.reply();
-        assert!((400..600).contains(&reply.status()), "{reply:?}");
-        assert!(conn.is_closed(), "{reply:?}");
-    }
-    let mut conn = proxy.connect();
-    conn.send(format!("GET /mcp HTTP/1.1\r\nX: {}", "x".repeat(20_000)).as_bytes());
-    assert_eq!(conn.head().status, 431);
-    assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
 }

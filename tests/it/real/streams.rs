@@ -205,17 +205,19 @@ fn a_reader_that_stops_holds_up_nobody_else() {
 #[ignore = "takes as long as the keep-alive"]
 fn a_silent_stream_shows_that_it_lives() {
     let proxy = Proxy::child(&[]);
-    let session = Session::open(&proxy);
-    let mut standing = session.listen();
-    let call = session.post(&script("1", "", &json!([{"sleep": 20_000}, {"answer": "x"}])));
-    call.patience(Duration::from_secs(17));
-    let mut call = Events::read(call);
-    call.patience(Duration::from_secs(17));
-    standing.patience(Duration::from_secs(17));
-    let mut comments = 0;
-    while call.try_any().unwrap().is_some_and(|event| event.comment) {
-        comments += 1;
+    let mut streams = Vec::new();
+    for version in [QUIET, PRIMED] {
+        let session = Session::open_at(&proxy, version);
+        streams.push((version, "listener", session.listen()));
+        let conn = session.post(&script("1", "", &json!([{"sleep": 60_000}])));
+        conn.patience(Duration::from_secs(17));
+        streams.push((version, "call", Events::read(conn)));
     }
-    assert!(comments >= 1);
-    assert!(standing.try_any().unwrap().is_some_and(|event| event.comment));
+    for (version, kind, stream) in &mut streams {
+        stream.patience(Duration::from_secs(17));
+        let primed = *version == PRIMED && stream.try_any().unwrap().is_some_and(|e| !e.comment);
+        assert_eq!(primed, *version == PRIMED, "{version} {kind}");
+        let event = stream.try_any().unwrap_or_else(|error| panic!("{version} {kind}: {error}"));
+        assert!(event.is_some_and(|event| event.comment), "{version} {kind}");
+    }
 }

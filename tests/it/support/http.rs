@@ -118,7 +118,19 @@ impl Conn {
         Ok(self.unread.drain(..count).collect())
     }
 
+    /// The head of the final response: interim ones may come before it (RFC 9110, "Informational
+    /// 1xx").
     pub(crate) fn try_head(&mut self) -> io::Result<Head> {
+        loop {
+            let head = self.any_head()?;
+            if head.status >= 200 {
+                return Ok(head);
+            }
+        }
+    }
+
+    /// The next head, which may be of an interim response.
+    pub(crate) fn any_head(&mut self) -> io::Result<Head> {
         let line = self.line()?;
         let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let status = status.unwrap_or_else(|| panic!("no status line: {line:?}"));
@@ -174,6 +186,23 @@ impl Conn {
         match self.more() {
             Ok(more) => !more,
             Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+
+    /// Sends something if it still can.
+    pub(crate) fn trickle(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
+    /// Whether the peer has closed by now, after whatever it sent.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.patience(Duration::from_millis(1));
+        loop {
+            match self.more() {
+                Ok(true) => {}
+                Ok(false) => return true,
+                Err(error) => return error.kind() == io::ErrorKind::ConnectionReset,
+            }
         }
     }
 
