@@ -1,6 +1,6 @@
 // The suites by name, all of them by default:  node run.mjs [NAME…]
 import { Report } from './lib/report.mjs';
-import { conformance } from './suites/conformance.mjs';
+import { baseline, conformance } from './suites/conformance.mjs';
 import { inspector } from './suites/inspector.mjs';
 import { python } from './suites/python.mjs';
 import { typescript } from './suites/typescript.mjs';
@@ -14,6 +14,7 @@ const suites = {
 };
 // Those that only run when they are named.
 const onDemand = {
+  baseline,
   'conformance-2026-07-28': (report) => conformance(report, '2026-07-28'),
 };
 

@@ -10,6 +10,7 @@ const installed = (name) => join(root, 'node_modules', '@modelcontextprotocol', 
 export const node = process.execPath;
 
 export const full = (era = 'session') => [node, join(root, 'servers', 'full', 'main.mjs'), '--era', era];
+export const ownHttp = [node, join(root, 'servers', 'full', 'http.mjs')];
 export const everything = () => [node, installed('server-everything'), 'stdio'];
 export const filesystem = (folder) => [node, installed('server-filesystem'), folder];
 export const memory = (file) => ['env', `MEMORY_FILE_PATH=${file}`, node, installed('server-memory')];

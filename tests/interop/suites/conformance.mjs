@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { behindProxy } from '../lib/behind.mjs';
-import { full, node } from '../lib/servers.mjs';
+import { full, node, ownHttp } from '../lib/servers.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = join(root, 'node_modules', '@modelcontextprotocol', 'conformance', 'dist', 'index.js');
@@ -16,7 +16,7 @@ const expected = JSON.parse(readFileSync(new URL('../expected.json', import.meta
 const RUN_MS = 240_000;
 
 // What a revision asks for: how to select it, and how many scenarios that must be,
-// so that an empty selection can't pass. `beside` runs unscored ones at that wire.
+// so that an empty selection can't pass.
 export const revisions = {
   '2025-06-18': { era: 'session', select: ['--suite', 'all', '--spec-version', '2025-06-18'], scenarios: 27 },
   '2025-11-25': {
@@ -32,24 +32,38 @@ export const revisions = {
   },
 };
 
-export async function conformance(report, revision, url) {
-  const { era, select, scenarios, without } = revisions[revision];
-  const body = async (check, url) => {
-    const results = mkdtempSync(join(tmpdir(), 'conformance-'));
-    try {
-      const { output } = await run(['server', '--url', url, ...select, '-o', results]);
-      const checks = read(results);
-      await check(`${scenarios} scenarios are run`, () => {
-        if (checks.size !== scenarios) throw new Error(`${checks.size} were run\n${output.slice(-2000)}`);
-      });
-      await judge(check, checks, without, expected[revision] ?? {});
-    } finally {
-      rmSync(results, { recursive: true, force: true });
-    }
-  };
+export async function conformance(report, revision) {
   await report.group(`conformance ${revision}`, (check) =>
-    url ? body(check, url) : behindProxy(check, full(era), (served) => body(check, served)),
+    behindProxy(check, full(revisions[revision].era), (url) => suite(check, url, revision)),
   );
+}
+
+async function suite(check, url, revision) {
+  const { select, scenarios, without } = revisions[revision];
+  const results = mkdtempSync(join(tmpdir(), 'conformance-'));
+  try {
+    const { output } = await run(['server', '--url', url, ...select, '-o', results]);
+    const checks = read(results);
+    await check(`${scenarios} scenarios are run`, () => {
+      if (checks.size !== scenarios) throw new Error(`${checks.size} were run\n${output.slice(-2000)}`);
+    });
+    await judge(check, checks, without, expected[revision] ?? {});
+  } finally {
+    rmSync(results, { recursive: true, force: true });
+  }
+}
+
+// The same for the modern server over HTTP of its own: what no proxy can do better.
+export async function baseline(report) {
+  const server = spawn(ownHttp[0], ownHttp.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
+  try {
+    const url = String(await new Promise((resolve) => server.stdout.once('data', resolve))).trim();
+    await report.group('conformance 2026-07-28, the server without a proxy', (check) =>
+      suite(check, url, '2026-07-28'),
+    );
+  } finally {
+    server.kill('SIGTERM');
+  }
 }
 
 async function judge(check, scenarios, without, known) {

@@ -1,7 +1,6 @@
 // The 2026-07-28 era: no handshake and no state of the client. Every request says
 // which version it speaks and what its client can do; what a tool asks goes back
 // as an `input_required` result, and the tool runs again when the answers come.
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { INVALID_PARAMS, METHOD_NOT_FOUND, RpcError } from './wire.mjs';
 import { LEVELS } from './world.mjs';
 import { callTool, listTools } from './tools.mjs';
@@ -12,7 +11,7 @@ import { IDENTITY, INSTRUCTIONS, NEEDS } from './identity.mjs';
 const VERSION = '2026-07-28';
 const MISSING_CAPABILITY = -32021;
 const UNSUPPORTED_VERSION = -32022;
-const META = 'io.modelcontextprotocol/';
+export const META = 'io.modelcontextprotocol/';
 
 const CAPABILITIES = {
   completions: {},
@@ -31,7 +30,6 @@ export const isModern = (message) => message?.params?._meta?.[`${META}protocolVe
 export class ModernFront {
   #running = new Map(); // id of the request → AbortController
   #listening = new Map(); // id of the listen request → what it wants
-  #seal = new Seal();
 
   constructor(wire, world) {
     this.wire = wire;
@@ -151,7 +149,7 @@ export class ModernFront {
   // lacks one ends the call with the questions that are open.
   #asker(params, { capabilities }) {
     const about = `${params.name}\n${JSON.stringify(params.arguments ?? {})}`;
-    const before = params.requestState === undefined ? {} : this.#seal.open(params.requestState, about);
+    const before = params.requestState === undefined ? {} : this.world.seal.open(params.requestState, about);
     const given = 'inputResponses' in params ? params.inputResponses : {};
     if (typeof given !== 'object' || given === null || Array.isArray(given)) {
       throw new RpcError(INVALID_PARAMS, 'inputResponses must be an object');
@@ -170,7 +168,7 @@ export class ModernFront {
       }
       const open = Object.entries(questions).filter(([key]) => !(key in answers));
       if (open.length === 0) return Object.fromEntries(Object.keys(questions).map((key) => [key, answers[key]]));
-      throw new Asks(Object.fromEntries(open), this.#seal.close(answers, about));
+      throw new Asks(Object.fromEntries(open), this.world.seal.close(answers, about));
     };
   }
 
@@ -230,30 +228,5 @@ class Asks extends Error {
   constructor(inputRequests, requestState) {
     super('input required');
     this.result = { resultType: 'input_required', inputRequests, requestState };
-  }
-}
-
-// State that a client carries for us and may not change, nor use for another call.
-class Seal {
-  #key = randomBytes(32);
-
-  close(answers, about) {
-    const body = Buffer.from(JSON.stringify(answers)).toString('base64url');
-    return `${body}.${this.#mac(body, about).toString('base64url')}`;
-  }
-
-  open(state, about) {
-    const [body, mac, ...rest] = String(state).split('.');
-    const expected = this.#mac(body, about);
-    const given = Buffer.from(mac ?? '', 'base64url');
-    const exact = mac === expected.toString('base64url') && given.length === expected.length;
-    if (rest.length > 0 || !exact || !timingSafeEqual(given, expected)) {
-      throw new RpcError(INVALID_PARAMS, 'requestState fails its integrity check');
-    }
-    return JSON.parse(Buffer.from(body, 'base64url'));
-  }
-
-  #mac(body, about) {
-    return createHmac('sha256', this.#key).update(`${about}\n${body}`).digest();
   }
 }

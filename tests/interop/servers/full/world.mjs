@@ -1,7 +1,10 @@
 // What lives as long as the process: the content that changes, who is told of a
 // change, and the counters that a test asks for. Fronts subscribe to it; what is
 // offered only reads and touches it.
+import { Seal } from './seal.mjs';
+
 export class World {
+  seal = new Seal();
   // uri → how often it was touched
   versions = new Map();
   dynamicTool = false;
@@ -11,6 +14,10 @@ export class World {
 
   watch(watcher) {
     this.#watchers.add(watcher);
+  }
+
+  unwatch(watcher) {
+    this.#watchers.delete(watcher);
   }
 
   version(uri) {
