@@ -1,5 +1,6 @@
 //! One integration crate.
 
+mod faults;
 #[cfg(feature = "proxy")]
 mod gate;
 #[cfg(feature = "proxy")]

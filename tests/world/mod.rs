@@ -25,7 +25,7 @@ mod deliver;
 pub mod dice;
 mod driver;
 mod events;
-mod json;
+pub mod json;
 pub mod law;
 mod model;
 mod settle;
@@ -158,7 +158,8 @@ pub fn run_twice(bytes: &[u8]) -> Result<Report, Broken> {
     Ok(first)
 }
 
-fn require_same(first: Report, second: Report) -> Judged {
+/// The law that two runs of one case must keep.
+pub fn require_same(first: Report, second: Report) -> Judged {
     require!(Same, first == second, "{first:?}, then {second:?}");
     Ok(())
 }

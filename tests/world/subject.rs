@@ -15,8 +15,14 @@ pub trait Fault {
     fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
         into.push_back(output);
     }
+    /// What the engine is told instead of the limits that the judge knows.
+    fn config(&mut self, _config: &mut Config) {}
     /// Whether the engine does not get to know this.
     fn swallows(&mut self, _input: &Input<'_>) -> bool {
+        false
+    }
+    /// Whether the engine does not get to know this field of a request.
+    fn hides(&mut self, _name: &str) -> bool {
         false
     }
     fn timeout(&mut self, timeout: Option<Instant>) -> Option<Instant> {
@@ -45,7 +51,10 @@ pub struct Subject<'f> {
 }
 
 impl<'f> Subject<'f> {
-    pub fn new(config: Config, fault: Option<&'f mut dyn Fault>) -> Self {
+    pub fn new(mut config: Config, mut fault: Option<&'f mut dyn Fault>) -> Self {
+        if let Some(fault) = &mut fault {
+            fault.config(&mut config);
+        }
         let digest = DefaultHasher::new();
         Self { bridge: Bridge::new(config), fault, ready: VecDeque::new(), digest }
     }
@@ -64,10 +73,17 @@ impl<'f> Subject<'f> {
     }
 
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
-        if self.fault.as_mut().is_some_and(|fault| fault.swallows(&input)) {
+        let Some(fault) = &mut self.fault else { return self.bridge.handle(input, now) };
+        if fault.swallows(&input) {
             return;
         }
-        self.bridge.handle(input, now);
+        let Input::Request { exchange, head, body, random } = input else {
+            return self.bridge.handle(input, now);
+        };
+        let fields: Vec<(&str, &str)> =
+            head.fields.iter().copied().filter(|(name, _)| !fault.hides(name)).collect();
+        let head = &Head { fields: &fields, ..*head };
+        self.bridge.handle(Input::Request { exchange, head, body, random }, now);
     }
 
     pub fn poll_output(&mut self) -> Option<Output> {
