@@ -19,6 +19,7 @@ pub mod message;
 mod metadata;
 mod notice;
 mod object;
+mod reply;
 mod session;
 pub mod sse;
 mod stateless;

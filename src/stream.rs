@@ -6,85 +6,23 @@
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::context::Context;
-use crate::head::{self, Accept};
-use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::head;
+use crate::io::{Body, Output, Pipe, Response};
+use crate::reply::{Phase, Reply};
 use crate::sse::{self, EventId};
-use crate::time::{Deadline, Instant, Wait};
+use crate::time::{Deadline, Wait};
 
 /// The number of the stream that GET opens: the session's own, for what belongs to no call.
 pub(crate) const STANDING: u64 = 0;
-
-/// How far an exchange's response is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nothing is sent: one JSON text or a stream, the first message decides.
-    Undecided,
-    /// The head of a stream is sent.
-    Open,
-    /// All is sent; the peer has not taken it yet.
-    Over,
-}
-
-/// The exchange that carries a stream.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) exchange: Exchange,
-    pub(crate) phase: Phase,
-    pub(crate) accept: Accept,
-    origin: Option<String>,
-    /// When silence turns into a stream, while undecided.
-    promote: Option<Instant>,
-    given: u64,
-    taken: u64,
-    /// When the peer last took something, or was first given something to take.
-    moved: Instant,
-    /// When something was last sent.
-    spoke: Instant,
-}
-
-impl Reply {
-    pub(crate) fn new(
-        exchange: Exchange,
-        accept: Accept,
-        origin: Option<&str>,
-        now: Instant,
-    ) -> Self {
-        Self {
-            exchange,
-            phase: Phase::Undecided,
-            accept,
-            origin: origin.map(String::from),
-            promote: None,
-            given: 0,
-            taken: 0,
-            moved: now,
-            spoke: now,
-        }
-    }
-
-    /// Bytes that the peer has not taken.
-    fn waiting(&self) -> usize {
-        usize::try_from(self.given - self.taken).unwrap_or(usize::MAX)
-    }
-
-    fn give(&mut self, bytes: usize, now: Instant) {
-        if self.waiting() == 0 {
-            self.moved = now;
-        }
-        self.spoke = now;
-        self.given += bytes as u64;
-    }
-}
 
 /// An event that is kept.
 #[derive(Debug)]
 struct Event {
     place: u64,
-    bytes: Vec<u8>,
+    data: Vec<u8>,
     /// Whether it was handed to an exchange.
     sent: bool,
 }
@@ -182,6 +120,15 @@ impl Stream {
 
     /// Sends the head of the stream, and what opens it.
     fn open(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        self.open_head(at, cx);
+        self.prime(at, held, cx);
+        for answer in self.held.take().into_iter().flatten() {
+            self.event(&answer, at, held, cx);
+        }
+        self.rearm(at, cx);
+    }
+
+    fn open_head(&mut self, at: At, cx: &mut Context) {
         let Some(reply) = self.reply.as_mut().filter(|r| r.phase == Phase::Undecided) else {
             return;
         };
@@ -191,6 +138,10 @@ impl Stream {
         let exchange = reply.exchange;
         let origin = reply.origin.take();
         cx.respond(exchange, origin.as_deref(), response);
+    }
+
+    /// Gives the peer an event id before there is an event.
+    fn prime(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         if at.style.primed {
             self.places += 1;
             let id = EventId { stream: at.number, place: self.places };
@@ -199,10 +150,6 @@ impl Stream {
             self.resumable = true;
             self.send(first, at, held, cx);
         }
-        for answer in self.held.take().into_iter().flatten() {
-            self.event(&answer, at, held, cx);
-        }
-        self.rearm(at, cx);
     }
 
     /// Hands bytes to the exchange.
@@ -224,43 +171,55 @@ impl Stream {
         }
         self.places += 1;
         let place = self.places;
-        let mut bytes = Vec::with_capacity(data.len() + 32);
-        let id = EventId { stream: at.number, place };
-        sse::encode(at.style.ids.then_some(id), data, &mut bytes);
         self.resumable |= at.style.ids;
-        let ready = self.events.back().is_none_or(|last| last.sent)
-            && self.reply.as_ref().is_some_and(|reply| {
-                reply.phase == Phase::Open
-                    && (at.number != STANDING || reply.waiting() < cx.config.queue)
-            });
-        if !ready {
-            held.kept += bytes.len();
-            self.events.push_back(Event { place, bytes, sent: false });
-            return;
+        let sent = self.events.back().is_none_or(|last| last.sent) && self.takes(at, cx);
+        if !sent || at.style.ids && data.len() <= cx.config.replay {
+            held.kept += data.len();
+            self.events.push_back(Event { place, data: data.to_vec(), sent });
         }
-        if at.style.ids && bytes.len() <= cx.config.replay {
-            held.kept += bytes.len();
-            self.events.push_back(Event { place, bytes: bytes.clone(), sent: true });
+        if sent {
+            self.send_event(place, data, at, held, cx);
         }
+    }
+
+    /// Whether the exchange takes a further event now.
+    fn takes(&self, at: At, cx: &Context) -> bool {
+        self.reply.as_ref().is_some_and(|reply| {
+            reply.phase == Phase::Open
+                && (at.number != STANDING || reply.waiting() < cx.config.queue)
+        })
+    }
+
+    fn send_event(&mut self, place: u64, data: &[u8], at: At, held: &mut Held, cx: &mut Context) {
+        let id = EventId { stream: at.number, place };
+        let mut bytes = Vec::new();
+        sse::encode(at.style.ids.then_some(id), data, &mut bytes);
         self.send(bytes, at, held, cx);
     }
 
     /// Hands over what waits, as far as the exchange takes it.
     pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         let mut from = self.events.partition_point(|event| event.sent);
-        while let Some(event) = self.events.get_mut(from) {
-            let ready = self.reply.as_ref().is_some_and(|reply| {
-                reply.phase == Phase::Open
-                    && (at.number != STANDING || reply.waiting() < cx.config.queue)
-            });
-            if !ready {
-                return;
-            }
+        while from < self.events.len() && self.takes(at, cx) {
+            let event = &mut self.events[from];
             event.sent = true;
-            let bytes = event.bytes.clone();
-            self.send(bytes, at, held, cx);
+            let (place, data) = (event.place, event.data.clone());
+            self.send_event(place, &data, at, held, cx);
             from += 1;
         }
+    }
+
+    /// Whether something waits for an exchange.
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.events.back().is_some_and(|event| !event.sent)
+    }
+
+    /// Takes away what waits for an exchange, in its order.
+    pub(crate) fn take_unsent(&mut self, held: &mut Held) -> impl Iterator<Item = Vec<u8>> {
+        let from = self.events.partition_point(|event| event.sent);
+        let unsent = self.events.split_off(from);
+        held.kept -= unsent.iter().map(|event| event.data.len()).sum::<usize>();
+        unsent.into_iter().map(|event| event.data)
     }
 
     /// Delivers the answer to a call of this stream; the status is for one that is not a stream.
@@ -400,8 +359,12 @@ impl Stream {
             }
         }
         self.reply = Some(reply);
-        self.open(at, held, cx);
+        self.open_head(at, cx);
+        if after.is_none() {
+            self.prime(at, held, cx);
+        }
         self.pump(at, held, cx);
+        self.rearm(at, cx);
         if self.pending == 0 && at.number != STANDING {
             self.finish(at, cx);
         }
@@ -417,7 +380,7 @@ impl Stream {
         let Some(event) = self.events.pop_front() else {
             return false;
         };
-        held.kept -= event.bytes.len();
+        held.kept -= event.data.len();
         if !event.sent {
             held.dropped += 1;
             cx.stats.dropped += 1;

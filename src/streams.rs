@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use crate::context::Context;
 use crate::io::{Pipe, Response};
 use crate::notice::Notice;
+use crate::reply::Reply;
 use crate::sse::EventId;
-use crate::stream::{At, Held, Reply, STANDING, Stream, Style};
+use crate::stream::{At, Held, STANDING, Stream, Style};
 use crate::table::Table;
 use crate::time::{Deadline, Wait};
 
@@ -83,10 +84,24 @@ impl Streams {
         cx: &mut Context,
     ) {
         self.with(number, cx, |stream, at, _, cx| stream.promote_after(wait, at, cx));
+        self.flush(number, cx);
+    }
+
+    /// What waited for a stream goes onto the first that can carry it.
+    fn flush(&mut self, number: u64, cx: &mut Context) {
+        let waits = self.table.get(STANDING).is_some_and(Stream::has_unsent);
+        if !waits || number == STANDING || self.carries(STANDING) || !self.carries(number) {
+            return;
+        }
+        let Some(standing) = self.table.get_mut(STANDING) else { return };
+        for data in standing.take_unsent(&mut self.held).collect::<Vec<_>>() {
+            self.with(number, cx, |stream, at, held, cx| stream.event(&data, at, held, cx));
+        }
     }
 
     /// Puts a message onto a stream.
     pub(crate) fn put(&mut self, number: u64, data: &[u8], cx: &mut Context) {
+        self.flush(number, cx);
         self.with(number, cx, |stream, at, held, cx| stream.event(data, at, held, cx));
     }
 
@@ -119,6 +134,7 @@ impl Streams {
     ) {
         cx.exchanges.insert(reply.exchange, (self.pipe, number));
         self.with(number, cx, |stream, at, held, cx| stream.attach(reply, after, at, held, cx));
+        self.flush(number, cx);
     }
 
     /// Whether a client can have seen that event, and so can ask for what came after it.
