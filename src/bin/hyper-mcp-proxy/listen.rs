@@ -14,7 +14,7 @@ use rustix::net::sockopt;
 use crate::connection;
 use crate::deadlines::Deadline;
 use crate::hub::Hub;
-use crate::reactor::Source;
+use crate::reactor::{Source, Use};
 
 /// The most connections at once. Each session has two or three; 1,024 is room for the default 64
 /// sessions and a crowd of idle ones, at some 6 KiB each.
@@ -98,7 +98,7 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<TcpListener>>, ca
     loop {
         make_room(&hub, capacity).await;
         let accepted = poll_fn(|cx| poll_accept(&listeners, cx)).await;
-        match accepted.and_then(|socket| Source::new(&hub.reactor, socket)) {
+        match accepted.and_then(|socket| Source::new(&hub.reactor, socket, Use::Socket)) {
             Ok(socket) => {
                 hub.connections.set(hub.connections.get() + 1);
                 hub.executor.spawn(connection::serve(Rc::clone(&hub), socket)).detach();

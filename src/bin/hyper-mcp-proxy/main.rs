@@ -34,7 +34,7 @@ use std::time::Duration;
 use args::{Exit, Options};
 use deadlines::Deadline;
 use hub::Hub;
-use reactor::{Reactor, Source};
+use reactor::{Reactor, Source, Use};
 
 /// How long the last answers may take to be sent when all else is done.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -77,7 +77,8 @@ fn serve(options: Options) -> Result<(), Exit> {
         .map_err(|error| failure(1, format!("can't listen on {host}, port {port}: {error}")))?;
     config.loopback = announce(&listeners, &config.endpoint);
     let capacity = listen::capacity(config.sessions);
-    let sources = listeners.into_iter().map(|listener| Source::new(&reactor, listener));
+    let source = |listener| Source::new(&reactor, listener, Use::Socket);
+    let sources = listeners.into_iter().map(source);
     let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
 
     let hub = Hub::new(config, launch, Rc::clone(&reactor));

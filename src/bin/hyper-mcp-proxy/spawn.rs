@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use rustix::process::Pid;
 
-use crate::reactor::{Reactor, Source};
+use crate::reactor::{Reactor, Source, Use};
 use crate::sys;
 
 /// How to start a child.
@@ -42,9 +42,9 @@ impl Launch {
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
         // What can fail on our side comes first: no child must run that nobody watches.
-        let stdin = source(reactor, stdin.into())?;
-        let stdout = source(reactor, stdout.into())?;
-        let stderr = source(reactor, stderr.into())?;
+        let stdin = source(reactor, stdin.into(), Use::PipeOut)?;
+        let stdout = source(reactor, stdout.into(), Use::PipeIn)?;
+        let stderr = source(reactor, stderr.into(), Use::PipeIn)?;
         let mut command = Command::new(&self.program);
         command.arg0(&self.name).args(&self.args);
         command.stdin(Stdio::from(stdin_theirs));
@@ -69,9 +69,9 @@ impl Launch {
     }
 }
 
-fn source(reactor: &Rc<Reactor>, fd: OwnedFd) -> io::Result<Source<OwnedFd>> {
+fn source(reactor: &Rc<Reactor>, fd: OwnedFd, use_: Use) -> io::Result<Source<OwnedFd>> {
     rustix::io::ioctl_fionbio(fd.as_fd(), true)?;
-    Source::new(reactor, fd)
+    Source::new(reactor, fd, use_)
 }
 
 /// Finds the file that a command name stands for, as a shell does.

@@ -3,6 +3,9 @@
 //! A descriptor is ready until an operation on it would block or does less than it could. A peer's
 //! end of stream is told by an edge of its own, possibly before the last bytes are read, so it
 //! stays on record and keeps the descriptor ready to read.
+//!
+//! The writing end of a pipe is watched only while a write waits: the kernel tells an edge there
+//! at each read of the other side, and each would cost a wake.
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -20,7 +23,7 @@ use rustix::event::epoll::{self, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
-use super::{Clock, WakerSlot};
+use super::{Clock, Use, WakerSlot};
 
 /// The most events that one wait brings. More wait in the kernel for the next.
 const EVENTS: usize = 128;
@@ -41,6 +44,12 @@ pub(crate) struct Reactor {
 struct Entry {
     generation: u32,
     slot: Option<Rc<Slot>>,
+}
+
+impl Entry {
+    fn data(&self, index: u32) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(index)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -153,7 +162,7 @@ impl Reactor {
         }
     }
 
-    fn add(&self, fd: impl AsFd, slot: Rc<Slot>) -> io::Result<u32> {
+    fn add(&self, fd: impl AsFd, slot: Rc<Slot>, use_: Use) -> io::Result<u32> {
         let mut slots = self.slots.borrow_mut();
         let free = self.free.borrow_mut().pop();
         let index = free.unwrap_or(slots.len() as u32);
@@ -161,14 +170,28 @@ impl Reactor {
             slots.push(Entry::default());
         }
         let entry = &mut slots[index as usize];
-        let data = u64::from(entry.generation) << 32 | u64::from(index);
-        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
-        if let Err(error) = epoll::add(&self.epoll, fd, epoll::EventData::new_u64(data), flags) {
+        let data = epoll::EventData::new_u64(entry.data(index));
+        let flags = match use_ {
+            Use::Socket => EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP,
+            Use::PipeIn => EventFlags::IN,
+            Use::PipeOut => EventFlags::empty(),
+        };
+        if let Err(error) = epoll::add(&self.epoll, fd, data, flags | EventFlags::ET) {
             self.free.borrow_mut().push(index);
             return Err(error.into());
         }
         entry.slot = Some(slot);
         Ok(index)
+    }
+
+    /// Watches the writing end of a pipe until it is ready, once.
+    fn watch_once(&self, fd: impl AsFd, index: u32) {
+        if let Some(entry) = self.slots.borrow().get(index as usize) {
+            let data = epoll::EventData::new_u64(entry.data(index));
+            let flags = EventFlags::OUT | EventFlags::ET | EventFlags::ONESHOT;
+            // The descriptor is registered, so it can't fail.
+            let _ = epoll::modify(&self.epoll, fd, data, flags);
+        }
     }
 
     fn remove(&self, index: u32) {
@@ -195,16 +218,17 @@ pub(crate) struct Source<T> {
     index: u32,
     slot: Rc<Slot>,
     reactor: Rc<Reactor>,
+    use_: Use,
 }
 
 impl<T: AsFd> Source<T> {
     /// Takes a descriptor that is in non-blocking mode.
-    pub(crate) fn new(reactor: &Rc<Reactor>, io: T) -> io::Result<Self> {
+    pub(crate) fn new(reactor: &Rc<Reactor>, io: T, use_: Use) -> io::Result<Self> {
         let slot = Rc::new(Slot::default());
         slot.readable.set(true);
         slot.writable.set(true);
-        let index = reactor.add(&io, Rc::clone(&slot))?;
-        Ok(Self { io, index, slot, reactor: Rc::clone(reactor) })
+        let index = reactor.add(&io, Rc::clone(&slot), use_)?;
+        Ok(Self { io, index, slot, reactor: Rc::clone(reactor), use_ })
     }
 
     pub(crate) fn get(&self) -> &T {
@@ -226,7 +250,11 @@ impl<T: AsFd> Source<T> {
         cx: &Context<'_>,
         op: impl FnMut(&T) -> rustix::io::Result<R>,
     ) -> Poll<rustix::io::Result<R>> {
-        self.poll(cx, &self.slot.writable, &self.slot.writer, op)
+        let done = self.poll(cx, &self.slot.writable, &self.slot.writer, op);
+        if done.is_pending() && self.use_ == Use::PipeOut {
+            self.reactor.watch_once(&self.io, self.index);
+        }
+        done
     }
 
     /// The last read got less than it had room for: there is nothing more before the next edge.

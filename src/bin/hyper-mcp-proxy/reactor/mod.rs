@@ -28,6 +28,17 @@ pub(crate) trait Clock {
     fn fire(&self);
 }
 
+/// What a descriptor is and is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// A socket, both ways.
+    Socket,
+    /// The end of a pipe that is read.
+    PipeIn,
+    /// The end of a pipe that is written.
+    PipeOut,
+}
+
 /// The task that waits for something, if one does.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSlot(RefCell<Option<Waker>>);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use async_io::{Async, Timer};
 use rustix::io::Errno;
 
-use super::Clock;
+use super::{Clock, Use};
 
 #[derive(Debug)]
 pub(crate) struct Reactor;
@@ -52,7 +52,7 @@ pub(crate) struct Source<T>(Async<T>);
 
 impl<T: AsFd> Source<T> {
     /// Takes a descriptor that is in non-blocking mode.
-    pub(crate) fn new(_: &Rc<Reactor>, io: T) -> io::Result<Self> {
+    pub(crate) fn new(_: &Rc<Reactor>, io: T, _: Use) -> io::Result<Self> {
         Ok(Self(Async::new_nonblocking(io)?))
     }
 
