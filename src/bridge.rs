@@ -148,8 +148,7 @@ impl Bridge {
 
     /// Bytes held now: of messages, events and outputs.
     pub fn buffered(&self) -> usize {
-        let sessions: usize =
-            self.sessions.values().map(|session| session.streams.buffered()).sum();
+        let sessions: usize = self.sessions.values().map(Session::buffered).sum();
         let workers: usize = self.workers.values().map(Worker::buffered).sum();
         let children: usize = self.children.values().map(Child::buffered).sum();
         sessions + workers + children + self.cx.buffered()
@@ -387,11 +386,12 @@ impl Bridge {
     }
 
     fn start_due(&mut self, pipe: Pipe) {
-        let mut cause = Some(Cause::StartTimeout);
+        let mut cause = None;
         self.with_front(pipe, |front, child, cx| {
-            if let Front::Worker(worker) = front {
-                cause = worker.start_due(child, cx);
-            }
+            cause = match front {
+                Front::Session(session) => Some(session.start_due(child, cx)),
+                Front::Worker(worker) => worker.start_due(child, cx),
+            };
         });
         if let Some(cause) = cause {
             self.end(pipe, cause, None);

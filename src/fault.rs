@@ -45,6 +45,9 @@ pub(crate) enum Fault {
     InputResponses,
     StatelessResponse,
     Capability(&'static str),
+    Params(&'static str),
+    Declined,
+    Rounds(u32),
     // The bridge is at a limit.
     Sessions(usize),
     Calls(usize),
@@ -165,6 +168,15 @@ impl Fault {
                 MISSING_CAPABILITY,
                 Cow::Owned(format!("the server asks for the client capability {name:?}")),
             ),
+            Self::Params(reason) => (200, INVALID_PARAMS, Cow::Borrowed(reason)),
+            Self::Declined => (
+                200,
+                INTERNAL_ERROR,
+                Cow::Borrowed("the client answered the server's question with an error"),
+            ),
+            Self::Rounds(limit) => {
+                server(200, format!("the server asked for input {limit} times, the limit"))
+            }
             Self::Pool(limit) => {
                 server(503, format!("all {limit} shared servers are in use; retry"))
             }

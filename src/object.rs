@@ -10,8 +10,11 @@ use crate::json::{self, Scanner};
 /// The members of an object in their order, each name and value as it is spelled.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Object<'a> {
-    members: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    members: Vec<Member<'a>>,
 }
+
+/// A member's name and value.
+type Member<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 impl<'a> Object<'a> {
     /// Reads an object. `None` if the text is none.

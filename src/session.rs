@@ -4,12 +4,14 @@
 //! A lost exchange means nothing to a call: its answer waits, bounded, to be asked for.
 
 mod child_side;
+mod crossing;
 mod life;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::child::{self, Child};
+use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::{self, Admitted};
@@ -20,7 +22,9 @@ use crate::sse::EventId;
 use crate::stream::STANDING;
 use crate::streams::Streams;
 use crate::time::{Deadline, Instant, Wait};
+use crate::translate::upward;
 use crate::version::Version;
+use crossing::Crossing;
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -35,6 +39,12 @@ pub(crate) struct Session {
     contact: Instant,
     calls: u64,
     told_noise: bool,
+    /// The params of `initialize`, kept while it may turn out that the child is told otherwise.
+    hello: Vec<u8>,
+    /// The child's error to `initialize`, kept while it is asked for its era.
+    declined: Option<Vec<u8>>,
+    /// What is remembered for a child that speaks only the stateless era.
+    crossing: Option<Box<Crossing>>,
     start: Deadline,
     idle: Deadline,
     exit: Deadline,
@@ -54,6 +64,9 @@ impl Session {
             contact: now,
             calls: 0,
             told_noise: false,
+            hello: Vec::new(),
+            declined: None,
+            crossing: None,
             start: Deadline::default(),
             idle: Deadline::default(),
             exit: Deadline::default(),
@@ -65,6 +78,12 @@ impl Session {
         !self.chosen.is_empty()
     }
 
+    pub(crate) fn buffered(&self) -> usize {
+        let crossing = self.crossing.as_ref().map_or(0, |crossing| crossing.buffered());
+        let declined = self.declined.as_ref().map_or(0, Vec::len);
+        self.streams.buffered() + self.hello.len() + declined + crossing
+    }
+
     /// The request that opens the session.
     pub(crate) fn initialize(
         &mut self,
@@ -74,11 +93,19 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let mut line = Vec::new();
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
         let number = self.streams.open(reply, 1, false, cx);
-        child.call(request, number, &mut line, cx);
-        child.write(line, cx);
+        if cx.eras.session != Some(true) {
+            self.hello = request.params().unwrap_or(b"{}").to_vec();
+        }
+        if cx.eras.session == Some(false) {
+            child.enter(Call::of(request, number), cx);
+            child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        } else {
+            let mut line = Vec::new();
+            child.call(request, number, &mut line, cx);
+            child.write(line, cx);
+        }
         cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
     }
 
@@ -162,6 +189,9 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) {
+        if self.crossing.is_some() {
+            return self.forward_across(message, number, child, cx);
+        }
         let mut digits = [0; 20];
         let mut change = Splice::default();
         match message.kind() {

@@ -44,6 +44,17 @@ enum Mode {
     Session(Vec<u8>),
 }
 
+/// A request as it comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) metadata: &'a Metadata<'a>,
+    pub(crate) exchange: Exchange,
+    pub(crate) head: &'a Admitted<'a>,
+    /// Random bits, fresh for each request.
+    pub(crate) secret: u128,
+}
+
 /// A request that its client waits for, by the number of its stream.
 #[derive(Debug)]
 struct Ask {
@@ -167,14 +178,11 @@ impl Worker {
     /// Takes a request of a client.
     pub(crate) fn request(
         &mut self,
-        message: &Message<'_>,
-        metadata: &Metadata<'_>,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        secret: u128,
+        request: &Request<'_>,
         child: &mut Child,
         cx: &mut Context,
     ) -> Result<(), Fault> {
+        let message = request.message;
         if self.asks.len() >= cx.config.calls {
             return Err(Fault::Calls(cx.config.calls));
         }
@@ -186,7 +194,7 @@ impl Worker {
         if self.client.is_none() {
             self.client = message.meta(CLIENT).map(<[u8]>::to_vec);
         }
-        let number = self.open(message, metadata, exchange, head, secret, cx);
+        let number = self.open(request, cx);
         if self.is_ready() {
             self.dispatch(number, message, child, cx);
         }
@@ -194,15 +202,8 @@ impl Worker {
     }
 
     /// Notes a request and the stream for its answer.
-    fn open(
-        &mut self,
-        message: &Message<'_>,
-        metadata: &Metadata<'_>,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        secret: u128,
-        cx: &mut Context,
-    ) -> u64 {
+    fn open(&mut self, request: &Request<'_>, cx: &mut Context) -> u64 {
+        let Request { message, metadata, exchange, head, secret } = *request;
         self.contact = cx.now;
         self.served += 1;
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);

@@ -14,7 +14,7 @@ use crate::message::{Kind, Message};
 use crate::metadata::{self, Metadata};
 use crate::notice::Cause;
 use crate::object;
-use crate::stateless::Worker;
+use crate::stateless::{Request, Worker};
 
 impl Bridge {
     /// A message of the stateless era.
@@ -55,12 +55,10 @@ impl Bridge {
         else {
             return Err(Fault::RequestState);
         };
-        let cx = &mut self.cx;
+        let request = Request { message, metadata: &metadata, exchange, head, secret };
         match parked {
-            Some(call) => {
-                worker.resume(call, message, &metadata, exchange, head, secret, child, cx)
-            }
-            None => worker.request(message, &metadata, exchange, head, secret, child, cx),
+            Some(call) => worker.resume(call, &request, child, &mut self.cx),
+            None => worker.request(&request, child, &mut self.cx),
         }
     }
 

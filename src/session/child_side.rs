@@ -5,7 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::Session;
-use crate::child::{self, Child};
+use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json;
@@ -13,6 +13,7 @@ use crate::message::{self, Kind, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
 use crate::stream::STANDING;
 use crate::time::Wait;
+use crate::translate::{self, upward};
 use crate::version::Version;
 
 /// How much of a line that is no message an operator gets to see, in bytes.
@@ -48,6 +49,10 @@ impl Session {
         };
         match message.kind() {
             Kind::Result | Kind::Error => return self.response(&message, child, cx),
+            Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
+            Kind::Notification if self.crossing.is_some() => {
+                self.notified_across(&message, child, cx);
+            }
             Kind::Notification if message.calls("notifications/progress") => {
                 self.progress(&message, child, cx);
             }
@@ -69,6 +74,19 @@ impl Session {
         cx: &mut Context,
     ) -> Option<Cause> {
         let id = message.id().and_then(child::own_id);
+        if let Some((id, own)) = id.and_then(|id| Some((id, child.end_own(id)?))) {
+            return self.own_response(id, &own, message, child, cx);
+        }
+        if let Some(id) = id.filter(|_| self.crossing.is_some()) {
+            self.response_across(id, message, child, cx);
+            return None;
+        }
+        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(id, child, cx) {
+            self.declined = Some(message.payload().unwrap_or_default().to_vec());
+            child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+            cx.timers.set(&mut self.start, cx.now.after(cx.config.probe), Wait::Start(self.pipe));
+            return None;
+        }
         let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
             // It was cancelled, timed out, or never asked.
             self.streams.dropped(cx);
@@ -76,32 +94,84 @@ impl Session {
         };
         let mut data = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
-        if !self.is_open() {
-            return self.opened(message, call.stream, data, child, cx);
+        if self.is_open() {
+            self.answer(call.stream, data, cx);
+            return None;
         }
-        self.answer(call.stream, data, cx);
+        let Some(result) = message.payload().filter(|_| message.kind() == Kind::Result) else {
+            cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+            self.answer(call.stream, data, cx);
+            return Some(Cause::Declined);
+        };
+        cx.eras.session = Some(true);
+        let version = json::member(result, &(0..result.len()), "protocolVersion")
+            .and_then(|span| json::decoded(&result[span]).map(|version| version.to_string()));
+        self.opened(version.unwrap_or_default(), call.stream, data, child, cx);
         None
     }
 
-    /// The answer to `initialize`: the session is open, or was declined.
+    /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
+    fn may_cross(&self, id: Option<u64>, child: &Child, cx: &Context) -> bool {
+        let answers = id.is_some_and(|id| child.calls.get(id).is_some());
+        answers && cx.eras.session.is_none() && cx.eras.stateless != Some(false)
+    }
+
+    /// The answer to a request of our own.
+    fn own_response(
+        &mut self,
+        id: u64,
+        own: &Own,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        if *own == Own::Listen {
+            self.listen_ended(id, child, cx);
+        }
+        if *own != Own::Discover || self.is_open() {
+            return None;
+        }
+        let result = message.payload().filter(|_| message.kind() == Kind::Result);
+        let Some(result) = result.filter(|result| upward::speaks_stateless(result)) else {
+            return Some(self.decline(child, cx));
+        };
+        cx.eras.stateless = Some(true);
+        cx.eras.session = Some(false);
+        let (version, result) = self.cross(result);
+        let call = child.call_ids().first().and_then(|id| child.end_call(*id, cx))?;
+        let data = translate::response(&call.id, "result", &result);
+        self.opened(version, call.stream, data, child, cx);
+        None
+    }
+
+    /// The child speaks no era that the bridge knows: its error to `initialize` is the answer.
+    pub(super) fn decline(&mut self, child: &mut Child, cx: &mut Context) -> Cause {
+        let declined = self.declined.take();
+        for id in child.call_ids() {
+            match (&declined, child.calls.get(id)) {
+                (Some(error), Some(_)) => {
+                    let Some(call) = child.end_call(id, cx) else { continue };
+                    let data = translate::response(&call.id, "error", error);
+                    self.answer(call.stream, data, cx);
+                }
+                _ => self.fail(id, &Fault::Garbled("it speaks no known era"), child, cx),
+            }
+        }
+        Cause::Declined
+    }
+
+    /// The session is open.
     fn opened(
         &mut self,
-        message: &Message<'_>,
+        chosen: String,
         number: u64,
         data: Vec<u8>,
         child: &Child,
         cx: &mut Context,
-    ) -> Option<Cause> {
+    ) {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
-        let chosen = message.payload().filter(|_| message.kind() == Kind::Result).map(|result| {
-            json::member(result, &(0..result.len()), "protocolVersion")
-                .and_then(|span| json::decoded(&result[span]).map(|version| version.to_string()))
-                .unwrap_or_default()
-        });
-        let Some(chosen) = chosen else {
-            self.answer(number, data, cx);
-            return Some(Cause::Declined);
-        };
+        self.hello = Vec::new();
+        self.declined = None;
         self.version = Version::chosen(&chosen);
         self.streams.style = self.version.style();
         // A child that names no version has still opened the session.
@@ -116,7 +186,6 @@ impl Session {
             version: self.chosen.chars().take(40).collect(),
             start: cx.now.since(self.began),
         });
-        None
     }
 
     pub(super) fn answer(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
@@ -125,7 +194,7 @@ impl Session {
     }
 
     /// Progress goes onto the stream of its call, with the token that its caller chose.
-    fn progress(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+    pub(super) fn progress(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
         let id = message.token().and_then(child::own_id).filter(|_| self.is_open());
         let call = id.and_then(|id| child.calls.get(id));
         let token = match call {
@@ -148,7 +217,7 @@ impl Session {
     }
 
     /// Where a message goes that names no call: the wire does not tell, so this is a rule.
-    fn route(&self, message: &Message<'_>, child: &Child) -> u64 {
+    pub(super) fn route(&self, message: &Message<'_>, child: &Child) -> u64 {
         let method = message.method().unwrap_or_default();
         if !self.is_open() {
             return STANDING;

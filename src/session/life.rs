@@ -12,9 +12,8 @@ use crate::time::Wait;
 impl Session {
     /// Answers a call with an error of our own.
     pub(crate) fn fail(&mut self, id: u64, fault: &Fault, child: &mut Child, cx: &mut Context) {
-        let Some(call) = child.end_call(id, cx) else {
-            return;
-        };
+        self.forget_rounds(id);
+        let Some(call) = child.end_call(id, cx) else { return };
         if self.is_open() {
             self.answer(call.stream, fault.message(Some(&call.id)), cx);
             return;
@@ -54,6 +53,11 @@ impl Session {
             calls: self.calls,
             dropped: self.streams.drops(),
         });
+    }
+
+    /// The child did not answer in time, to `initialize` or after it to the question for its era.
+    pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Cause {
+        if self.declined.is_some() { self.decline(child, cx) } else { Cause::StartTimeout }
     }
 
     /// The child closed its standard output: it ends, and how is known in a moment.

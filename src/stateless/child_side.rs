@@ -145,7 +145,7 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        if self.parks.get(&id).is_some() {
+        if self.parks.contains_key(&id) {
             return self.answered_while_parked(id, message, cx);
         }
         let Some(ask) = self.asks.get(call.stream) else { return };

@@ -11,14 +11,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Mode, Worker};
+use super::{Mode, Request, Worker};
 use crate::child::{Call, Child, decimal};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::head::{self, Admitted};
-use crate::io::Exchange;
+use crate::head;
 use crate::message::{Kind, Message};
-use crate::metadata::Metadata;
 use crate::object::Object;
 use crate::stream::STANDING;
 use crate::time::{Deadline, Wait};
@@ -32,9 +30,7 @@ pub(crate) struct Park {
     /// The client's request.
     text: Vec<u8>,
     method: String,
-    /// What is not answered, by the keys that the client sees. Without a child's id, nobody waits
-    /// for the answer and the call is made again.
-    open: Vec<(String, Option<Box<[u8]>>, Question)>,
+    open: Vec<Open>,
     /// Whether the child has ended the call, so that a retry makes it anew.
     resend: bool,
     /// The child's answer, if it came without waiting.
@@ -43,9 +39,24 @@ pub(crate) struct Park {
     due: Deadline,
 }
 
+/// A question that is not answered.
+#[derive(Debug)]
+struct Open {
+    /// The key that the client sees.
+    key: String,
+    /// The id of the child's request; without one, nobody waits for the answer.
+    asked: Option<Box<[u8]>>,
+    question: Question,
+}
+
 impl Park {
+    fn add(&mut self, asked: Option<Box<[u8]>>, question: Question) {
+        self.asked += 1;
+        self.open.push(Open { key: format!("input-{}", self.asked), asked, question });
+    }
+
     pub(super) fn size(&self) -> usize {
-        let questions: usize = self.open.iter().map(|(_, _, question)| question.params.len()).sum();
+        let questions: usize = self.open.iter().map(|open| open.question.params.len()).sum();
         self.text.len() + questions + self.early.as_ref().map_or(0, |(_, text)| text.len())
     }
 }
@@ -142,16 +153,14 @@ impl Worker {
             due: Deadline::default(),
         };
         for (child_id, question) in questions {
-            park.asked += 1;
-            park.open.push((format!("input-{}", park.asked), child_id, question));
+            park.add(child_id, question);
         }
         self.ask_client(id, number, park, cx);
     }
 
     fn add_question(&mut self, call: u64, id: &[u8], question: Question) {
         if let Some(park) = self.parks.get_mut(&call) {
-            park.asked += 1;
-            park.open.push((format!("input-{}", park.asked), Some(id.into()), question));
+            park.add(Some(id.into()), question);
         }
     }
 
@@ -159,7 +168,7 @@ impl Worker {
     fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
         let Mode::Session(initialized) = &self.mode else { return };
         let state = head::session_id(park.secret);
-        let questions = park.open.iter().map(|(key, _, question)| (&**key, question));
+        let questions = park.open.iter().map(|open| (&*open.key, &open.question));
         let result = downward::input_required(questions, &state, initialized);
         let when = cx.now.after(cx.config.park);
         cx.timers.set(&mut park.due, when, Wait::Park(self.pipe, id));
@@ -172,21 +181,17 @@ impl Worker {
     pub(crate) fn resume(
         &mut self,
         id: u64,
-        message: &Message<'_>,
-        metadata: &Metadata<'_>,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        secret: u128,
+        request: &Request<'_>,
         child: &mut Child,
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
-        let same =
-            Message::parse(&park.text).is_ok_and(|first| downward::same_call(&first, message));
+        let same = Message::parse(&park.text)
+            .is_ok_and(|first| downward::same_call(&first, request.message));
         if !same {
             return Err(Fault::RequestState);
         }
-        let answers = match message.param("inputResponses") {
+        let answers = match request.message.param("inputResponses") {
             None => Object::default(),
             Some(text) => Object::read(text).ok_or(Fault::InputResponses)?,
         };
@@ -194,8 +199,8 @@ impl Worker {
             return Err(Fault::InputResponses);
         }
         let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
-        let number = self.open(message, metadata, exchange, head, secret, cx);
-        park.secret = secret;
+        let number = self.open(request, cx);
+        park.secret = request.secret;
         if let Some((is_result, text)) = park.early.take() {
             let member = if is_result { "result" } else { "error" };
             if let Some(ask) = self.asks.remove(number) {
@@ -206,7 +211,7 @@ impl Worker {
         }
         if park.resend {
             // `requestState` was ours; the child gets the call as it was made first.
-            self.call_downward(number, message, child, cx);
+            self.call_downward(number, request.message, child, cx);
             return Ok(());
         }
         self.hand_over(&mut park, &answers, child, cx);
@@ -215,7 +220,7 @@ impl Worker {
             return Ok(());
         }
         if let Some(call) = child.calls.get_mut(id) {
-            let fresh = Call::of(message, number);
+            let fresh = Call::of(request.message, number);
             call.stream = number;
             call.id = fresh.id;
             call.token = fresh.token;
@@ -232,9 +237,9 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        park.open.retain(|(key, id, _)| {
-            let Some(answer) = answers.get(key) else { return true };
-            if let Some(id) = id {
+        park.open.retain(|open| {
+            let Some(answer) = answers.get(&open.key) else { return true };
+            if let Some(id) = &open.asked {
                 child.say(translate::response(id, "result", answer), cx);
             }
             false
@@ -269,9 +274,9 @@ impl Worker {
     /// The client did not come back: the child is told, and the call ends.
     pub(crate) fn park_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
         let Some(park) = self.drop_park(id, cx) else { return };
-        for (_, asked, question) in &park.open {
-            match asked {
-                Some(asked) if question.method == "elicitation/create" => {
+        for open in &park.open {
+            match &open.asked {
+                Some(asked) if open.question.method == "elicitation/create" => {
                     let answer = translate::response(asked, "result", br#"{"action":"cancel"}"#);
                     child.say(answer, cx);
                 }

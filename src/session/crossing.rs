@@ -1,0 +1,448 @@
+//! A session whose child speaks only 2026-07-28: the bridge is the session's server and the
+//! child's client. It keeps what the session era remembers and the stateless era is told each
+//! time: who the client is, its log level, its subscriptions, and the calls that wait for input.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Session;
+use crate::child::{self, Call, Child, Own, decimal};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::json;
+use crate::message::{Kind, Message, Splice};
+use crate::metadata::{LogLevel, SUBSCRIPTION};
+use crate::object::{self, Object};
+use crate::stream::STANDING;
+use crate::translate::{self, upward};
+
+/// Rounds of one call. Clients of the stateless era stop after as many.
+const ROUNDS: u32 = 10;
+
+/// The ids of what the bridge asks a client start so, and can't be a child's.
+const ASKED: &str = "bridge-";
+
+/// A call at the child, for as long as its client waits.
+#[derive(Debug)]
+struct Round {
+    method: String,
+    params: Vec<u8>,
+    rounds: u32,
+    /// The highest progress told so far, over all rounds (MCP "Progress": it must increase).
+    progress: f64,
+    open: Vec<Question>,
+    state: Option<Vec<u8>>,
+}
+
+/// What the client is asked in a round.
+#[derive(Debug)]
+struct Question {
+    key: String,
+    /// The number of our request to the client.
+    asked: u64,
+    method: String,
+    answer: Option<Vec<u8>>,
+}
+
+/// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
+#[derive(Debug)]
+struct Pending {
+    stream: u64,
+    id: Box<[u8]>,
+    /// The URI that must be honoured, if one was added.
+    uri: Option<String>,
+}
+
+/// What a session remembers for a child that doesn't.
+#[derive(Debug, Default)]
+pub(super) struct Crossing {
+    client: upward::Client,
+    /// The child's answer to `server/discover`.
+    discovered: Vec<u8>,
+    log_level: Option<LogLevel>,
+    uris: Vec<String>,
+    /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.
+    listening: Option<u64>,
+    opening: Option<u64>,
+    pending: Vec<Pending>,
+    rounds: BTreeMap<u64, Round>,
+    last_asked: u64,
+}
+
+impl Crossing {
+    pub(super) fn buffered(&self) -> usize {
+        self.rounds.values().map(|round| round.params.len()).sum()
+    }
+}
+
+impl Session {
+    /// The child answered `server/discover`: from now on the bridge translates. Gives the version
+    /// and the result that the client gets.
+    pub(super) fn cross(&mut self, discovered: &[u8]) -> (String, Vec<u8>) {
+        let hello = core::mem::take(&mut self.hello);
+        let asked = Object::read(&hello)
+            .and_then(|params| params.string("protocolVersion").map(|v| v.to_string()));
+        let known = asked.filter(|name| crate::version::Version::named(name).is_some());
+        let version = known.unwrap_or_else(|| "2025-11-25".to_string());
+        let client = upward::Client::read(&hello, crate::version::Version::chosen(&version));
+        let result = upward::initialized(discovered, &version);
+        let discovered = discovered.to_vec();
+        self.crossing = Some(Box::new(Crossing { client, discovered, ..Crossing::default() }));
+        (version, result)
+    }
+
+    // ---- from the client
+
+    /// Translates one message of the client.
+    pub(super) fn forward_across(
+        &mut self,
+        message: &Message<'_>,
+        number: u64,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let method = message.method().unwrap_or_default();
+        match (message.kind(), &*method) {
+            (Kind::Request, "ping") => self.reply_with(number, message, b"{}", cx),
+            (Kind::Request, "logging/setLevel") => self.set_level(number, message, cx),
+            (Kind::Request, "resources/subscribe" | "resources/unsubscribe") => {
+                self.subscribe(number, message, child, cx);
+            }
+            (Kind::Request, method) if method.starts_with("tasks/") => {
+                let fault = Fault::MethodNotFound(method.to_string());
+                self.answer(number, fault.message(message.id()), cx);
+            }
+            (Kind::Request, _) => self.call_across(number, message, child, cx),
+            (Kind::Notification, "notifications/initialized") => self.relisten(child, cx),
+            (Kind::Notification, "notifications/cancelled") => {
+                let Some(call) = message.request_id().and_then(|id| child.find(id)) else { return };
+                child.say_cancelled(call, "cancelled by the client", cx);
+                self.fail(call, &Fault::Cancelled, child, cx);
+            }
+            // Gone from the stateless era, in which every request says all.
+            (Kind::Notification, "notifications/roots/list_changed" | "notifications/progress") => {
+            }
+            (Kind::Notification, _) => {
+                let mut line = Vec::new();
+                message.splice(&Splice::default(), &mut line);
+                child.say(line, cx);
+            }
+            (Kind::Result | Kind::Error, _) => self.answered_by_client(message, child, cx),
+        }
+    }
+
+    fn reply_with(&mut self, number: u64, message: &Message<'_>, result: &[u8], cx: &mut Context) {
+        let id = message.id().unwrap_or_default();
+        self.answer(number, translate::response(id, "result", result), cx);
+    }
+
+    fn set_level(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let level = message.param("level").and_then(LogLevel::read);
+        let (Some(level), Some(crossing)) = (level, &mut self.crossing) else {
+            let fault = Fault::Params("level is no logging level");
+            return self.answer(number, fault.message(message.id()), cx);
+        };
+        crossing.log_level = Some(level);
+        self.reply_with(number, message, b"{}", cx);
+    }
+
+    fn call_across(
+        &mut self,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let round = Round {
+            method: message.method().unwrap_or_default().into_owned(),
+            params: message.params().unwrap_or(b"{}").to_vec(),
+            rounds: 0,
+            progress: f64::NEG_INFINITY,
+            open: Vec::new(),
+            state: None,
+        };
+        crossing.send(Call::of(message, number), round, &upward::Round::default(), child, cx);
+    }
+
+    /// Changes what is listened to. A subscription can't be changed, so a new one replaces it.
+    fn subscribe(
+        &mut self,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
+        let (Some(uri), Some(crossing)) = (uri, &mut self.crossing) else {
+            let fault = Fault::Params("uri is missing");
+            return self.answer(number, fault.message(message.id()), cx);
+        };
+        let adds = message.calls("resources/subscribe");
+        crossing.uris.retain(|known| *known != uri);
+        if adds && crossing.uris.len() >= cx.config.subscriptions {
+            let fault = Fault::Subscriptions(cx.config.subscriptions);
+            return self.answer(number, fault.message(message.id()), cx);
+        }
+        if adds {
+            crossing.uris.push(uri.clone());
+        }
+        let id = message.id().unwrap_or_default().into();
+        crossing.pending.push(Pending { stream: number, id, uri: adds.then_some(uri) });
+        self.relisten(child, cx);
+    }
+
+    /// Listens to the child anew, for all that the session wants.
+    fn relisten(&mut self, child: &mut Child, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let filter = crossing.filter();
+        if let Some(superseded) = crossing.opening.take() {
+            child.say_cancelled(superseded, "superseded", cx);
+        }
+        if filter.is_empty() {
+            self.settle(None, child, cx);
+            return;
+        }
+        let params = crossing.client.own_params(&[("notifications", &filter.text())]);
+        crossing.opening = Some(child.ask(Own::Listen, "subscriptions/listen", &params, cx));
+    }
+
+    /// What the child honours is known: the client's requests that waited for it are answered.
+    fn settle(&mut self, honoured: Option<&[u8]>, child: &mut Child, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let fresh = crossing.opening.take();
+        if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
+            child.say_cancelled(old, "superseded", cx);
+        }
+        let honoured: Vec<String> =
+            honoured.and_then(|honoured| serde_json::from_slice(honoured).ok()).unwrap_or_default();
+        let mut answers = Vec::new();
+        for pending in core::mem::take(&mut crossing.pending) {
+            let refused = pending.uri.as_ref().is_some_and(|uri| !honoured.contains(uri));
+            if refused {
+                crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref());
+            }
+            let data = if refused {
+                Fault::Params("the server does not take a subscription to this resource")
+                    .message(Some(&pending.id))
+            } else {
+                translate::response(&pending.id, "result", b"{}")
+            };
+            answers.push((pending.stream, data));
+        }
+        for (stream, data) in answers {
+            self.answer(stream, data, cx);
+        }
+    }
+
+    /// The client answered something that the bridge asked it for the child.
+    fn answered_by_client(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
+        let asked = message.id().and_then(object::string);
+        let asked = asked.and_then(|id| id.strip_prefix(ASKED)?.parse::<u64>().ok());
+        let (Some(asked), Some(crossing)) = (asked, &mut self.crossing) else { return };
+        let open = |round: &&mut Round| round.open.iter().any(|question| question.asked == asked);
+        let Some((call, round)) = crossing
+            .rounds
+            .iter_mut()
+            .map(|(call, round)| (*call, round))
+            .find(|(_, round)| open(round))
+        else {
+            return;
+        };
+        let Some(entry) = round.open.iter_mut().find(|question| question.asked == asked) else {
+            return;
+        };
+        let Some(answer) = upward::answer(&entry.method, message) else {
+            return self.fail(call, &Fault::Declined, child, cx);
+        };
+        entry.answer = Some(answer.into_owned());
+        if round.open.iter().all(|question| question.answer.is_some()) {
+            self.next_round(call, child, cx);
+        }
+    }
+
+    /// Calls the child again, with all that the client answered.
+    fn next_round(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let (Some(mut round), Some(call)) = (crossing.rounds.remove(&id), child.end_call(id, cx))
+        else {
+            return;
+        };
+        let mut answers = Object::default();
+        for question in core::mem::take(&mut round.open) {
+            answers.set(&question.key, question.answer.unwrap_or_default());
+        }
+        let answers = (!answers.is_empty()).then(|| answers.text());
+        let with = upward::Round { answers, state: round.state.take() };
+        round.rounds += 1;
+        crossing.send(call, round, &with, child, cx);
+    }
+
+    // ---- from the child
+
+    /// The answer to a call: what the client gets, or what it is asked first.
+    pub(super) fn response_across(
+        &mut self,
+        id: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let payload = message.payload().unwrap_or_default();
+        if message.kind() == Kind::Result
+            && let Some(wanted) = upward::wanted(payload)
+        {
+            return self.ask_client(id, wanted, child, cx);
+        }
+        if let Some(crossing) = &mut self.crossing {
+            crossing.rounds.remove(&id);
+        }
+        let Some(call) = child.end_call(id, cx) else { return self.streams.dropped(cx) };
+        let data = match message.kind() {
+            Kind::Result => translate::response(&call.id, "result", &upward::result(payload)),
+            _ => translate::response(&call.id, "error", payload),
+        };
+        self.answer(call.stream, data, cx);
+    }
+
+    /// Asks the client what the child wants to know, on the call's own stream.
+    fn ask_client(&mut self, id: u64, wanted: upward::Wanted, child: &mut Child, cx: &mut Context) {
+        let stream = child.calls.get(id).map(|call| call.stream);
+        let round = self.crossing.as_mut().and_then(|crossing| {
+            let last = &mut crossing.last_asked;
+            crossing.rounds.get_mut(&id).map(|round| (round, last))
+        });
+        let (Some(stream), Some((round, last))) = (stream, round) else {
+            return self.streams.dropped(cx);
+        };
+        if round.rounds >= ROUNDS {
+            child.say_cancelled(id, "too many rounds", cx);
+            return self.fail(id, &Fault::Rounds(ROUNDS), child, cx);
+        }
+        round.state = wanted.state;
+        let mut requests = Vec::new();
+        for (key, method, params) in wanted.questions {
+            *last += 1;
+            let asked = format!("{ASKED}{last}");
+            let params = upward::question(&method, &params, &asked);
+            let asked = object::quoted(&asked);
+            requests.push(translate::request(Some(&asked), &method, &params));
+            round.open.push(Question { key, asked: *last, method, answer: None });
+        }
+        if requests.is_empty() {
+            return self.next_round(id, child, cx);
+        }
+        for request in requests {
+            let number = if self.streams.carries(stream) { stream } else { STANDING };
+            self.streams.put(number, &request, cx);
+        }
+    }
+
+    /// A notification of the child.
+    pub(super) fn notified_across(
+        &mut self,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        if message.calls("notifications/progress") {
+            return self.progress_across(message, child, cx);
+        }
+        let Some(crossing) = &self.crossing else { return };
+        if message.calls("notifications/subscriptions/acknowledged") {
+            let own = message.meta(SUBSCRIPTION).and_then(child::own_id);
+            if own.is_some() && own == crossing.opening {
+                let uris = message.param("notifications").and_then(|n| {
+                    json::member(n, &(0..n.len()), "resourceSubscriptions").map(|s| &n[s])
+                });
+                self.settle(Some(uris.unwrap_or(b"[]")), child, cx);
+            }
+            return;
+        }
+        if message.calls("notifications/cancelled") {
+            return;
+        }
+        let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
+        if subscription.is_some() && subscription != crossing.listening {
+            return self.streams.dropped(cx);
+        }
+        let number = self.route(message, child);
+        self.streams.put(number, &upward::untag(message), cx);
+    }
+
+    /// Progress, which must increase over all rounds of a call.
+    fn progress_across(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+        let id = message.token().and_then(child::own_id);
+        let told = message.param("progress").and_then(|text| core::str::from_utf8(text).ok());
+        let told: Option<f64> = told.and_then(|text| text.parse().ok());
+        let round = self.crossing.as_mut().zip(id).and_then(|(c, id)| c.rounds.get_mut(&id));
+        let (Some(round), Some(told)) = (round, told) else { return self.streams.dropped(cx) };
+        if told <= round.progress {
+            return self.streams.dropped(cx);
+        }
+        round.progress = told;
+        self.progress(message, child, cx);
+    }
+
+    /// Our subscription at the child ended, or was refused.
+    pub(super) fn listen_ended(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        if crossing.opening == Some(id) {
+            crossing.opening = None;
+            self.settle(None, child, cx);
+        } else if crossing.listening == Some(id) {
+            crossing.listening = None;
+        }
+    }
+
+    /// A call is over: its rounds are.
+    pub(super) fn forget_rounds(&mut self, id: u64) {
+        if let Some(crossing) = &mut self.crossing {
+            crossing.rounds.remove(&id);
+        }
+    }
+}
+
+impl Crossing {
+    /// Makes a call of the child, with all that it must be told.
+    fn send(
+        &mut self,
+        call: Call,
+        round: Round,
+        with: &upward::Round,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let mut digits = [0; 20];
+        let own = decimal(child.next_id(), &mut digits);
+        let text = self.client.request(&round.method, &round.params, own, self.log_level, with);
+        let id = child.enter(call, cx);
+        child.say(text, cx);
+        self.rounds.insert(id, round);
+    }
+
+    /// The filter for all that the session wants and the child offers.
+    fn filter(&self) -> Object<'static> {
+        let known = Object::read(&self.discovered).unwrap_or_default();
+        let offered = known.object("capabilities").unwrap_or_default();
+        let mut filter = Object::default();
+        for (capability, name) in [
+            ("tools", "toolsListChanged"),
+            ("prompts", "promptsListChanged"),
+            ("resources", "resourcesListChanged"),
+        ] {
+            let offer = offered.object(capability);
+            if offer.is_some_and(|offer| offer.get("listChanged") == Some(b"true")) {
+                filter.set(name, &b"true"[..]);
+            }
+        }
+        if !self.uris.is_empty() {
+            let uris: Vec<Vec<u8>> = self.uris.iter().map(|uri| object::quoted(uri)).collect();
+            filter.set("resourceSubscriptions", object::array(&uris));
+        }
+        filter
+    }
+}
