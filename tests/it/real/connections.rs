@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::statuses::is_error;
-use crate::support::http::Conn;
+use crate::support::http::{Conn, PATIENCE};
 use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, script};
 use crate::support::process;
 use crate::support::proxy::{CHILD, Proxy, program};
@@ -193,6 +193,25 @@ fn connections_and_descriptors_that_run_out_harm_no_open_session() {
     drop(crowd);
     assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
     drop(Session::open(&proxy));
+}
+
+#[test]
+fn a_child_that_no_descriptor_is_left_for_is_refused_and_all_goes_on() {
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -n 48; exec \"$0\" \"$@\""]).arg(program(&[]).get_program());
+    shell.args(["--port", "0", "--", CHILD]);
+    let proxy = Proxy::run(shell);
+    let open = || proxy.exchange("POST /mcp", &[BOTH, JSON], &initialize(QUIET));
+    let first = Session::open(&proxy);
+    let refused = (0..20).map(|_| open()).find(|reply| reply.status() != 200);
+    let refused = refused.expect("a refusal before twenty sessions");
+    assert!((500..600).contains(&refused.status()), "{refused:?}");
+    assert_eq!(refused.json()["id"], "init");
+    let children = proxy.children().len();
+    assert_eq!(first.script("1", json!([{"answer": "x"}])).text(), "x");
+    assert!(first.delete().status() < 300);
+    process::until("room again", PATIENCE, || proxy.children().len() < children);
+    assert_eq!(open().status(), 200);
 }
 
 #[test]

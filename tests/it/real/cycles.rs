@@ -1,9 +1,11 @@
 //! Many sessions, opened, used and ended in every way, leave the program as it was before.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::support::http::PATIENCE;
-use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, initialize, script};
+use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, initialize, notification, script};
 use crate::support::process;
 use crate::support::proxy::{CHILD, Proxy};
 
@@ -55,4 +57,38 @@ fn sessions_leave_nothing_behind() {
     assert_eq!((after.0, after.1), (fds, threads), "descriptors, threads");
     assert!(after.2 <= memory + 1024, "from {memory} KiB to {} KiB", after.2);
     assert!(!proxy.log().contains("fault:"), "{}", proxy.log());
+}
+
+#[test]
+#[ignore = "starts two hundred processes"]
+fn an_idle_session_is_small() {
+    let proxy = Proxy::start(&["--max-sessions", "300"], &[CHILD]);
+    let warm_up: Vec<_> = (0..20).map(|_| Session::open(&proxy)).collect();
+    let before = process::memory(proxy.pid(), "VmRSS:");
+    let sessions: Vec<_> = (0..200).map(|_| Session::open(&proxy)).collect();
+    let each = (process::memory(proxy.pid(), "VmRSS:") - before) as f64 / 200.0;
+    assert!(each <= 64.0, "{each} KiB for each session");
+    assert_eq!(proxy.children().len(), warm_up.len() + sessions.len());
+}
+
+#[test]
+#[ignore = "moves a gigabyte"]
+fn a_gigabyte_that_nobody_reads_takes_no_memory() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let before = process::memory(proxy.pid(), "VmRSS:");
+    let line = notification("x", &json!(["x".repeat(10_000)])) + "\n";
+    let steps = json!([{"answer": "x"}, {"repeat": [100_000, line]}, {"stderr": "flooded\n"}]);
+    session.script("1", steps);
+    let start = Instant::now();
+    while !proxy.log().contains("flooded") {
+        assert!(start.elapsed() < Duration::from_secs(60));
+        let asked = Instant::now();
+        // A method that is no tool's: the answer of a quick child.
+        assert_eq!(session.call("2", "pid", json!({})).head.status, 200);
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let growth = process::memory(proxy.pid(), "VmHWM:").saturating_sub(before);
+    assert!(growth <= 4 * 1024, "{growth} KiB");
 }
