@@ -2,6 +2,8 @@
 import { Report } from './lib/report.mjs';
 import { baseline, conformance } from './suites/conformance.mjs';
 import { inspector } from './suites/inspector.mjs';
+import { modernBaseline, modernClients } from './suites/modern.mjs';
+import { probingClients } from './suites/probing.mjs';
 import { python } from './suites/python.mjs';
 import { typescript } from './suites/typescript.mjs';
 
@@ -11,10 +13,16 @@ const suites = {
   typescript,
   python,
   inspector: (report) => inspector(report),
+  probing: probingClients,
 };
-// Those that only run when they are named.
+// Those that only run when they are named: what the proxy doesn't speak yet, and the
+// same checks without a proxy, to know that they are right.
 const onDemand = {
-  baseline,
+  baseline: async (report) => {
+    await baseline(report);
+    await modernBaseline(report);
+  },
+  modern: modernClients,
   'conformance-2026-07-28': (report) => conformance(report, '2026-07-28'),
 };
 

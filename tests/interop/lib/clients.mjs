@@ -125,11 +125,16 @@ async function open(kind, target, { capabilities = CAPABILITIES, answers = {}, f
   return face;
 }
 
-const legacy = { versionNegotiation: { mode: 'legacy' } };
+const v2 = (mode) => (target, options) => open('v2', target, { versionNegotiation: { mode }, ...options });
+
+// In the session era, whatever the server speaks.
 export const clients = {
   'TypeScript SDK v1': (target, options) => open('v1', target, options),
-  'TypeScript SDK v2': (target, options) => open('v2', target, { ...legacy, ...options }),
+  'TypeScript SDK v2': v2('legacy'),
 };
+// Probes with `server/discover` and falls back to `initialize`.
+export const probing = v2('auto');
+export const modern = v2({ pin: '2026-07-28' });
 
 // A fetch that loses the answer of a POST in the middle: after the first event, it
 // breaks both the stream that the client reads and the connection to the proxy.

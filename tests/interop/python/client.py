@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 MAJOR = int(importlib.metadata.version("mcp").split(".")[0])
 TIMEOUT = 30.0
+MODE = "legacy"
 
 if MAJOR >= 2:
     import httpx2 as httpx
@@ -66,7 +67,7 @@ async def opened(url, answers=None):
         if MAJOR >= 2:
             client = Client(
                 transport,
-                mode="legacy",
+                mode=MODE,
                 client_info=identity,
                 message_handler=face.on_message,
                 read_timeout_seconds=TIMEOUT,

@@ -1,6 +1,8 @@
 """The Python SDK's client against one server behind the proxy:
 
-    python drive.py URL full|everything|filesystem|memory FOLDER
+    python drive.py URL full|everything|filesystem|memory FOLDER [MODE]
+
+MODE is how a 2.x client negotiates the era: legacy (the default), auto or a version.
 
 Prints one JSON object a check; ends with 0 whatever they say, as the caller counts.
 """
@@ -13,6 +15,7 @@ import traceback
 
 import anyio
 
+import client
 from client import MAJOR, complete, delete, opened, pages, post_ping, read, set_level, subscribe, unsubscribe
 
 CHECK_SECONDS = 20
@@ -84,9 +87,9 @@ async def introduced(face):
         assert len(face.session_id) >= 22, face.session_id
 
     async def seen():
-        client = json.loads(await face.text("client"))
-        equal(client["clientInfo"], {"name": "interop", "version": "1.2.3"})
-        equal(sorted(client["capabilities"]), ["elicitation", "roots", "sampling"])
+        told = json.loads(await face.text("client"))
+        equal(told["clientInfo"], {"name": "interop", "version": "1.2.3"})
+        equal(sorted(told["capabilities"]), ["elicitation", "roots", "sampling"])
 
     await check("initialize: name, version, instructions, capabilities, session", who)
     await check("the child sees the client", seen)
@@ -295,5 +298,6 @@ async def memory(url, _):
 
 if __name__ == "__main__":
     target, server, where = sys.argv[1:4]
+    client.MODE = sys.argv[4] if len(sys.argv) > 4 else client.MODE
     suites = {"full": full, "everything": everything, "filesystem": filesystem, "memory": memory}
     anyio.run(suites[server], target, where)

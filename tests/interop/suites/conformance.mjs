@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { behindProxy } from '../lib/behind.mjs';
-import { full, node, ownHttp } from '../lib/servers.mjs';
+import { full, node } from '../lib/servers.mjs';
+import { withOwnHttp } from './own.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const cli = join(root, 'node_modules', '@modelcontextprotocol', 'conformance', 'dist', 'index.js');
@@ -53,18 +54,11 @@ async function suite(check, url, revision) {
   }
 }
 
-// The same for the modern server over HTTP of its own: what no proxy can do better.
-export async function baseline(report) {
-  const server = spawn(ownHttp[0], ownHttp.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
-  try {
-    const url = String(await new Promise((resolve) => server.stdout.once('data', resolve))).trim();
-    await report.group('conformance 2026-07-28, the server without a proxy', (check) =>
-      suite(check, url, '2026-07-28'),
-    );
-  } finally {
-    server.kill('SIGTERM');
-  }
-}
+// The same for the modern server over HTTP of its own: the measure for the proxy.
+export const baseline = (report) =>
+  withOwnHttp((url) =>
+    report.group('conformance 2026-07-28, the server without a proxy', (check) => suite(check, url, '2026-07-28')),
+  );
 
 async function judge(check, scenarios, without, known) {
   const stale = new Set(Object.keys(known));

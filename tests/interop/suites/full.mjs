@@ -1,11 +1,12 @@
-// A real client against the full server: every feature of the session era once,
-// each with the values that must come out.
+// A real client against the full server: every feature once, each with the values
+// that must come out. What both eras have is exported for both; the rest is the
+// session era's.
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { CAPABILITIES, losing, pause } from '../lib/clients.mjs';
 
 const picture = /^iVBORw0KGgo/;
-const watched = 'test://watched-resource';
+export const watched = 'test://watched-resource';
 
 const answers = (elicited) => ({
   'sampling/createMessage': (params) => ({
@@ -32,15 +33,22 @@ export async function opened(open, url, options = {}) {
 export async function fullServer(check, open, url) {
   const { client, elicit } = await opened(open, url);
   await introduced(check, client);
-  await tools(check, client);
+  await common(check, client, elicit);
+  await changes(check, client);
   await reports(check, client);
+  await conversations(check, client, elicit);
+  await client.leave();
+  await cancelling(check, open, url);
+  await sessions(check, open, url);
+}
+
+export async function common(check, client, elicit) {
+  await tools(check, client);
+  await progress(check, client);
   await resources(check, client);
   await prompts(check, client);
   await questions(check, client, elicit);
   await many(check, client);
-  await client.leave();
-  await cancelling(check, open, url);
-  await sessions(check, open, url);
 }
 
 async function introduced(check, client) {
@@ -102,14 +110,9 @@ async function tools(check, client) {
     assert.equal(failed.isError, true);
     await assert.rejects(client.call('no_such_tool'), { code: -32602 });
   });
-  await check('tools/list_changed arrives, and the list has changed', async () => {
-    assert.equal(await client.text('test_trigger_tool_change'), 'dynamic tool: true');
-    await client.notified('notifications/tools/list_changed');
-    assert.equal(await client.text('test_dynamic_tool'), 'here');
-  });
 }
 
-async function reports(check, client) {
+async function progress(check, client) {
   const step = (n) => Array.from({ length: n }, (_, i) => ({ progress: i + 1, total: n, message: `step ${i + 1}` }));
   const counted = async (n, wait_ms) => {
     const seen = [];
@@ -119,6 +122,9 @@ async function reports(check, client) {
   };
   await check('progress: every step, in order', () => counted(5, 20));
   await check('progress of two calls at once stays apart', () => Promise.all([counted(9, 15), counted(6, 20)]));
+}
+
+async function reports(check, client) {
   await check('log messages at the level that was set', async () => {
     const logged = () => client.seen('notifications/message').map(({ level, data }) => `${level}: ${data}`);
     await client.client.setLoggingLevel('info');
@@ -146,12 +152,21 @@ async function resources(check, client) {
   await check('a resource that is not there', () =>
     assert.rejects(client.client.readResource({ uri: 'test://none' }), /Resource not found/),
   );
+}
+
+async function changes(check, client) {
+  await check('tools/list_changed arrives, and the list has changed', async () => {
+    assert.equal(await client.text('test_trigger_tool_change'), 'dynamic tool: true');
+    await client.notified('notifications/tools/list_changed');
+    assert.equal(await client.text('test_dynamic_tool'), 'here');
+  });
   await check('subscribe, change, updated, unsubscribe, silence', async () => {
     const updates = () => client.seen('notifications/resources/updated').length;
     await client.client.subscribeResource({ uri: watched });
     await client.text('touch');
     assert.deepEqual(await client.notified('notifications/resources/updated'), { uri: watched });
-    assert.equal((await read(watched)).text, 'version 1');
+    const { contents } = await client.client.readResource({ uri: watched });
+    assert.equal(contents[0].text, 'version 1');
     await client.client.unsubscribeResource({ uri: watched });
     await client.text('touch');
     await pause(200);
@@ -206,8 +221,11 @@ async function questions(check, client, elicit) {
     elicit.next = ({ message }) => accept(/color/.test(message) ? { color: 'red' } : { name: 'Ann' });
     assert.equal(await client.text('test_input_required_result_multi_round'), 'Ann likes red');
   });
+}
+
+async function conversations(check, client, elicit) {
   await check('progress, then a question, then progress', async () => {
-    elicit.next = accept({ name: 'Ann' });
+    elicit.next = { action: 'accept', content: { name: 'Ann' } };
     const seen = [];
     const onprogress = ({ progress }) => seen.push(progress);
     assert.equal(await client.text('test_streaming_elicitation', {}, { onprogress }), 'Hello, Ann!');
@@ -305,7 +323,7 @@ async function sessions(check, open, url) {
   });
 }
 
-async function until(condition, ms = 5000) {
+export async function until(condition, ms = 5000) {
   for (const end = Date.now() + ms; Date.now() < end; await pause(20)) {
     if (await condition()) return;
   }

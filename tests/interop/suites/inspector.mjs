@@ -13,7 +13,7 @@ const RUN_MS = 30_000;
 export async function inspector(report, era = 'legacy') {
   const { folder, remove } = scratch();
   // It keeps settings in the home folder: a folder of ours is one.
-  const ask = (url, method, ...args) => run(folder, [url, '--protocol-era', era, '--method', method, ...args]);
+  const ask = (url, method, ...args) => inspect(folder, [url, '--protocol-era', era, '--method', method, ...args]);
   const rows = [
     ['full server', full(), fullServer],
     ['server-everything', everything(), everythingServer],
@@ -92,7 +92,7 @@ async function memoryServer(check, on) {
 }
 
 // The result that one command prints, or an error with all that it said.
-function run(home, args) {
+export function inspect(home, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(node, [cli, '--cli', ...args, '--transport', 'http', '--format', 'json', '--quiet'], {
       stdio: ['ignore', 'pipe', 'pipe'],

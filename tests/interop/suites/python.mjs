@@ -1,7 +1,6 @@
 // The Python SDK's client, 2.x and 1.x, against each server. The checks are in
 // python/drive.py, which prints one JSON object for each.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { behindProxy } from '../lib/behind.mjs';
@@ -9,13 +8,12 @@ import { everything, filesystem, full, memory, scratch } from '../lib/servers.mj
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const RUN_MS = 120_000;
-const versions = { 'Python SDK 2.x': 'venv', 'Python SDK 1.x': 'venv-1' };
+export const versions = { 'Python SDK 2.x': 'venv', 'Python SDK 1.x': 'venv-1' };
 // How many checks each makes, so that one that ends early is noticed.
 const counts = { full: 16, everything: 3, filesystem: 1, memory: 1 };
 
 export async function python(report) {
   for (const [name, venv] of Object.entries(versions)) {
-    const interpreter = join(root, venv, 'bin', 'python');
     const { folder, remove } = scratch();
     const servers = {
       full: full(),
@@ -26,9 +24,8 @@ export async function python(report) {
     for (const [server, command] of Object.entries(servers)) {
       const least = counts[server] - (server === 'full' && venv === 'venv-1' ? 1 : 0);
       await report.group(`${name}, ${server}`, async (check) => {
-        if (!existsSync(interpreter)) throw new Error(`there is no ${interpreter}`);
         await behindProxy(check, command, async (url) => {
-          const said = await drive(interpreter, [url, server, folder]);
+          const said = await drive(venv, [url, server, folder]);
           for (const { check: what, ok, error } of said.checks) {
             await check(what, () => {
               if (!ok) throw new Error(error);
@@ -44,7 +41,8 @@ export async function python(report) {
   }
 }
 
-function drive(interpreter, args) {
+export function drive(venv, args) {
+  const interpreter = join(root, venv, 'bin', 'python');
   return new Promise((resolve, reject) => {
     const child = spawn(interpreter, [join(root, 'python', 'drive.py'), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
