@@ -18,7 +18,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{write, writev};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
-use crate::deadlines::Deadline;
+use crate::deadlines::{Deadline, Idle};
 use crate::gate::{Gate, Phase, Refusal, Step};
 use crate::http::{self, Framing};
 use crate::hub::{Hub, SCRATCH};
@@ -86,6 +86,7 @@ struct Connection {
     mailbox: Rc<Mailbox>,
     out: Outgoing,
     phase: Option<Phase>,
+    idle: Idle,
     /// The head of the request whose content is being read.
     request: Option<Box<Request>>,
     /// What it will be answered without the engine.
@@ -108,6 +109,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<TcpStream>) {
         socket,
         out: Outgoing::default(),
         phase: None,
+        idle: Idle::New,
         request: None,
         refused: None,
         exchange: None,
@@ -135,6 +137,7 @@ impl Connection {
     /// One request and its answer.
     async fn turn(&mut self) -> Result<(), Stop> {
         self.read_request().await?;
+        self.idle = Idle::Used;
         self.deadline.clear();
         let Some(request) = self.request.take() else { return Err(Stop::Close) };
         let is_head = self.gate.method() == "HEAD";
@@ -191,7 +194,9 @@ impl Connection {
         }
         let now = self.hub.now();
         match phase {
-            Phase::Idle => self.deadline.set_idle(now.after(IDLE)),
+            // Somebody waits for the place.
+            Phase::Idle if self.hub.crowded.get() => self.deadline.set_idle(now, self.idle),
+            Phase::Idle => self.deadline.set_idle(now.after(IDLE), self.idle),
             Phase::Head => self.deadline.set(now.after(HEAD)),
             Phase::Content => self.deadline.set(now.after(CONTENT)),
         }

@@ -2,7 +2,8 @@
 //!
 //! To set or move one costs a store and no timer. The table is looked through at most twenty times
 //! a second, so a deadline may be late by a twentieth of one. A deadline of an idle connection can
-//! be called in early, to make room for a new one.
+//! be called in early, to make room for a new one: of those that never made a request first, so
+//! that a crowd of them does not push out who works.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,10 +26,19 @@ pub(crate) struct Deadlines {
     looked: Cell<Instant>,
 }
 
+/// A connection between requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Idle {
+    /// It has made no request yet.
+    New,
+    /// It has made one.
+    Used,
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     at: Cell<Option<Instant>>,
-    idle: Cell<bool>,
+    idle: Cell<Option<Idle>>,
     expired: Cell<bool>,
     waker: WakerSlot,
 }
@@ -60,15 +70,18 @@ impl Deadlines {
     /// Lets the connection expire that has been idle longest: whether there is one.
     pub(crate) fn evict(&self) -> bool {
         let slots = self.slots.borrow();
-        let idle = slots.iter().flatten().filter(|slot| slot.idle.get() && !slot.expired.get());
-        let Some(oldest) = idle.min_by_key(|slot| slot.at.get()) else { return false };
+        let is_idle = |slot: &&Rc<Slot>| slot.idle.get().is_some() && !slot.expired.get();
+        let idle = slots.iter().flatten().filter(is_idle);
+        let oldest = idle.min_by_key(|slot| (slot.idle.get(), slot.at.get()));
+        let Some(oldest) = oldest else { return false };
         oldest.expire();
         true
     }
 
     /// Lets all idle connections expire.
     pub(crate) fn evict_all(&self) {
-        for slot in self.slots.borrow().iter().flatten().filter(|slot| slot.idle.get()) {
+        let slots = self.slots.borrow();
+        for slot in slots.iter().flatten().filter(|slot| slot.idle.get().is_some()) {
             slot.expire();
         }
     }
@@ -105,20 +118,20 @@ impl Deadline {
 
     /// Sets it, in place of what was set before.
     pub(crate) fn set(&self, at: Instant) {
-        self.put(Some(at), false);
+        self.put(Some(at), None);
     }
 
     /// Sets it for a connection that is idle, and may be closed early.
-    pub(crate) fn set_idle(&self, at: Instant) {
-        self.put(Some(at), true);
+    pub(crate) fn set_idle(&self, at: Instant, idle: Idle) {
+        self.put(Some(at), Some(idle));
     }
 
     /// Takes it back.
     pub(crate) fn clear(&self) {
-        self.put(None, false);
+        self.put(None, None);
     }
 
-    fn put(&self, at: Option<Instant>, idle: bool) {
+    fn put(&self, at: Option<Instant>, idle: Option<Idle>) {
         self.slot.at.set(at);
         self.slot.idle.set(idle);
         self.slot.expired.set(false);

@@ -33,6 +33,8 @@ pub(crate) struct Hub {
     pub(crate) connections: Cell<usize>,
     /// Woken when a connection closes.
     pub(crate) closed: WakerSlot,
+    /// Whether a new connection waits for one to close.
+    pub(crate) crowded: Cell<bool>,
     me: Weak<Self>,
     bridge: RefCell<Bridge>,
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
@@ -63,6 +65,7 @@ impl Hub {
             head_limit: config.head,
             connections: Cell::new(0),
             closed: WakerSlot::default(),
+            crowded: Cell::new(false),
             bridge: RefCell::new(Bridge::new(config)),
             exchanges: RefCell::default(),
             children: RefCell::default(),

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_lite::future::yield_now;
 use rustix::net::sockopt;
 
 use crate::connection;
@@ -78,18 +79,19 @@ fn set_options(socket: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// How many connections there is room for beside so many sessions.
+/// How many connections there is room for beside so many sessions; at least a quarter of all that
+/// can be open.
 pub(crate) fn capacity(sessions: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let room = limit.saturating_sub(RESERVED + sessions.saturating_mul(PER_SESSION));
-    if room < CONNECTIONS {
+    if room < 2 * sessions {
         log::warn!(
             target: "proxy",
-            "room for {room} connections beside {sessions} sessions: the limit of open files is {limit}"
+            "the limit of open files, {limit}, is low for {sessions} sessions"
         );
     }
-    room.clamp(1, CONNECTIONS)
+    room.max(limit / 4).clamp(1, CONNECTIONS)
 }
 
 /// Takes connections for ever.
@@ -103,7 +105,7 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<TcpListener>>, ca
                 hub.connections.set(hub.connections.get() + 1);
                 hub.executor.spawn(connection::serve(Rc::clone(&hub), socket)).detach();
                 if hub.connections.get().is_multiple_of(ACCEPTS) {
-                    futures_lite::future::yield_now().await;
+                    yield_now().await;
                 }
             }
             Err(error) if is_peers_fault(&error) => {}
@@ -117,16 +119,22 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<TcpListener>>, ca
     }
 }
 
-/// Waits until there are fewer connections than there may be.
+/// Waits until there are fewer connections than there may be. If none is idle, the next that
+/// becomes so will leave.
 async fn make_room(hub: &Hub, capacity: usize) {
-    let mut evicted = false;
+    if hub.connections.get() >= capacity {
+        // Those that were just taken become idle first.
+        yield_now().await;
+    }
+    let mut asked = false;
     poll_fn(|cx| {
         if hub.connections.get() < capacity {
+            hub.crowded.set(false);
             return Poll::Ready(());
         }
         hub.closed.register(cx);
-        if !std::mem::replace(&mut evicted, true) {
-            hub.deadlines.evict();
+        if !std::mem::replace(&mut asked, true) {
+            hub.crowded.set(!hub.deadlines.evict());
         }
         Poll::Pending
     })
