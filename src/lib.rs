@@ -1,4 +1,179 @@
 //! A sans-IO bridge between MCP's Streamable HTTP and stdio transports.
+//!
+//! This crate decides; it does nothing. It has no clock, socket, file, process, thread, lock or
+//! randomness: a driver tells it what happened and does what it asks. The same inputs give the
+//! same outputs, so a run can be written down and played again. The program of the same name is
+//! one such driver; README.md tells about it.
+//!
+//! # The contract
+//!
+//! - [`Bridge::admit`] judges a request's head before its body is read.
+//! - [`Bridge::handle`] is told one thing that happened, with the time. It can't fail: a peer's
+//!   fault becomes an answer to that peer.
+//! - [`Bridge::poll_output`] gives the next thing to do. Outputs are carried out in their order.
+//!   [`Output`] is exhaustive, so that the compiler finds a driver that forgets one.
+//! - [`Bridge::poll_timeout`] says when to call `handle` with [`Input::Tick`] if nothing happens
+//!   before.
+//! - [`Bridge::wants`] says whether a child's standard output may be read now.
+//! - Who opens a thing numbers it: [`Exchange`]s are the driver's, [`Pipe`]s the engine's. An
+//!   input for a number that the engine no longer knows is ignored.
+//! - Any number of inputs may come before outputs are taken.
+//! - Each request ends exactly once, with one whole [`Output::Respond`], an [`Output::Finish`], an
+//!   [`Output::Abort`], or the driver's [`Input::Lost`].
+//! - Each child that was opened ends by its [`Input::Exited`] or [`Input::OpenFailed`]; the engine
+//!   asks for that step by step, and [`Bridge::is_idle`] says when nothing is left.
+//! - Every queue, buffer, table and wait has a limit in [`Config`].
+//!
+//! # A whole life
+//!
+//! A session is opened, called and deleted. The driver is one function, and so is the child.
+//!
+//! ```
+//! use hyper_mcp_proxy::message::{Kind, Message, Splice};
+//! use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output};
+//! use std::time::Duration;
+//!
+//! /// A child: answers `initialize`, and any other request with an empty result.
+//! fn child(line: &[u8]) -> Option<Vec<u8>> {
+//!     let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
+//!     let result = match request.calls("initialize") {
+//!         true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,
+//!         false => "{}",
+//!     };
+//!     let answer = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
+//!     let mut line = Vec::new();
+//!     let change = Splice { id: request.id(), ..Splice::default() };
+//!     Message::parse(answer.as_bytes()).ok()?.splice(&change, &mut line);
+//!     line.push(b'\n');
+//!     Some(line)
+//! }
+//!
+//! /// A driver: sends one request and does all that is asked for. Gives the answer's status, the
+//! /// session's id if it was told, and the answer's content.
+//! fn ask(bridge: &mut Bridge, number: u64, head: Head<'_>, body: &[u8])
+//! -> (u16, Option<String>, String) {
+//!     let now = Instant::new(Duration::from_secs(number)); // A real one asks a clock.
+//!     let exchange = Exchange(number);
+//!     assert!(bridge.admit(&head).is_ok());
+//!     bridge.handle(Input::Request { exchange, head: &head, body, random: [7; 16] }, now);
+//!     let (mut status, mut session, mut content) = (0, None, Vec::new());
+//!     while let Some(output) = bridge.poll_output() {
+//!         match output {
+//!             Output::Open { pipe } => bridge.handle(Input::Opened { pipe, pid: 42 }, now),
+//!             Output::Write { pipe, bytes } => {
+//!                 bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, now);
+//!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
+//!                     bridge.handle(Input::Stdout { pipe, bytes: &line }, now);
+//!                 }
+//!             }
+//!             Output::CloseStdin { pipe } => {
+//!                 let exit = Exit::Code(0); // It leaves when its input ends.
+//!                 bridge.handle(Input::Exited { pipe, exit, stderr: b"" }, now);
+//!             }
+//!             Output::Terminate { .. } | Output::Kill { .. } => unreachable!("it left by itself"),
+//!             Output::Respond { response, .. } => {
+//!                 status = response.status;
+//!                 let mut fields = response.fields.into_iter();
+//!                 session = fields.find(|(name, _)| *name == "mcp-session-id");
+//!                 if let Body::Whole(bytes) = response.body {
+//!                     bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
+//!                     content = bytes;
+//!                 }
+//!             }
+//!             Output::Send { bytes, .. } => {
+//!                 bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
+//!                 content.extend(bytes);
+//!             }
+//!             Output::Finish { .. } | Output::Abort { .. } => {}
+//!             Output::Notice(notice) => println!("{notice}"),
+//!         }
+//!     }
+//!     let session = session.map(|(_, id)| id.into_owned());
+//!     (status, session, String::from_utf8_lossy(&content).into_owned())
+//! }
+//!
+//! let mut bridge = Bridge::new(Config::default());
+//! let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
+//! let post = Head { method: "POST", path: "/mcp", fields: &fields };
+//! let initialize = br#"{"jsonrpc":"2.0","id":"a","method":"initialize","params":{}}"#;
+//! let (status, session, content) = ask(&mut bridge, 1, post, initialize);
+//! assert_eq!(status, 200);
+//! assert!(content.starts_with(r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion""#));
+//!
+//! let session = session.expect("a new session tells its id");
+//! let fields = [fields[0], fields[1], ("Mcp-Session-Id", &*session)];
+//! let post = Head { fields: &fields, ..post };
+//! let call = br#"{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"any"}}"#;
+//! let (status, _, content) = ask(&mut bridge, 2, post, call);
+//! assert_eq!((status, &*content), (200, r#"{"jsonrpc":"2.0","id":"b","result":{}}"#));
+//!
+//! let delete = Head { method: "DELETE", ..post };
+//! assert_eq!(ask(&mut bridge, 3, delete, b"").0, 200);
+//! assert!(bridge.is_idle() && bridge.buffered() == 0);
+//! assert_eq!(ask(&mut bridge, 4, post, call).0, 404);
+//! ```
+//!
+//! # The codecs
+//!
+//! They are public because drivers, tests and clients want them as well. [`message`] reads one
+//! JSON-RPC message as spans and changes what it is told to, nothing else:
+//!
+//! ```
+//! use hyper_mcp_proxy::message::{Kind, Message, Splice};
+//!
+//! let text = br#"{"id": "mine", "jsonrpc": "2.0", "method": "ping", "extra": 1.10}"#;
+//! let message = Message::parse(text)?;
+//! assert_eq!((message.kind(), message.id()), (Kind::Request, Some(&br#""mine""#[..])));
+//! let mut line = Vec::new();
+//! message.splice(&Splice { id: Some(b"7"), ..Splice::default() }, &mut line);
+//! assert_eq!(line, br#"{"id": 7, "jsonrpc": "2.0", "method": "ping", "extra": 1.10}"#);
+//! # Ok::<(), hyper_mcp_proxy::message::Malformed<'_>>(())
+//! ```
+//!
+//! [`lines`] cuts a pipe's bytes into lines, and copies only what is cut in the middle:
+//!
+//! ```
+//! let mut lines = hyper_mcp_proxy::lines::Lines::new(1024);
+//! let mut seen = Vec::new();
+//! for piece in [&b"one\r\ntw"[..], b"o\nthr", b"ee\n"] {
+//!     let mut feed = lines.feed(piece);
+//!     while let Some(line) = feed.next() {
+//!         seen.push(line?.to_vec());
+//!     }
+//! }
+//! assert_eq!(seen, [&b"one"[..], b"two", b"three"]);
+//! # Ok::<(), hyper_mcp_proxy::lines::TooLong>(())
+//! ```
+//!
+//! [`sse`] writes events and reads them by the WHATWG's rules:
+//!
+//! ```
+//! use hyper_mcp_proxy::sse::{Decoder, EventId, encode};
+//!
+//! let mut stream = Vec::new();
+//! encode(Some(EventId { stream: 2, place: 1 }), b"{}", &mut stream);
+//! assert_eq!(stream, b"id: 2-1\ndata: {}\n\n");
+//! let mut events = Vec::new();
+//! Decoder::new(1024).feed(&stream, &mut events)?;
+//! assert_eq!((&*events[0].id, &*events[0].data), ("2-1", "{}"));
+//! # Ok::<(), hyper_mcp_proxy::lines::TooLong>(())
+//! ```
+//!
+//! # The map
+//!
+//! | modules | what |
+//! |---|---|
+//! | `bridge` | [`Bridge`]: routes exchanges and pipes, keeps the limits that span sessions |
+//! | `io`, `config`, `notice`, `stats`, `time` | what goes in and comes out, as plain data |
+//! | `head`, `metadata`, `header_params`, `version` | the rules of a request's head, by revision |
+//! | `message`, `json`, `object`, `lines`, `sse` | the codecs |
+//! | `session` | the session era in front (2024-11-05 … 2025-11-25) |
+//! | `stateless` | the 2026-07-28 era in front |
+//! | `translate` | the crossings between the eras |
+//! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
+//! | `child` | one process: calls in flight, the ladder by which it ends |
+//! | `fault` | what went wrong → status and JSON-RPC code |
+//! | `context`, `table` | what all share |
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
