@@ -141,11 +141,11 @@ pub(crate) fn refused(refusal: Refusal) -> Response {
         r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32600,"message":"Invalid request: {}"}}}}"#,
         refusal.reason
     );
-    Response {
-        status: refusal.status,
-        fields: vec![("content-type", Cow::Borrowed("application/json"))],
-        body: Body::Whole(body.into_bytes()),
+    let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];
+    if refusal.status == 503 {
+        fields.push(("retry-after", Cow::Borrowed("1")));
     }
+    Response { status: refusal.status, fields, body: Body::Whole(body.into_bytes()) }
 }
 
 fn is_name(name: &str) -> bool {

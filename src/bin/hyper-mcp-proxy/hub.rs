@@ -18,10 +18,14 @@ use crate::deadlines::Deadlines;
 use crate::mailbox::Mailbox;
 use crate::random::Random;
 use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::share::Pool;
 use crate::spawn::Launch;
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
+
+/// How many of the largest messages may be on their way in at once.
+const CONTENTS: usize = 4;
 
 pub(crate) struct Hub {
     pub(crate) executor: Rc<LocalExecutor<'static>>,
@@ -29,6 +33,8 @@ pub(crate) struct Hub {
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) head_limit: usize,
+    /// Memory for contents that are being read, in all connections.
+    pub(crate) contents: Rc<Pool>,
     /// Open connections.
     pub(crate) connections: Cell<usize>,
     /// Woken when a connection closes.
@@ -63,6 +69,7 @@ impl Hub {
             deadlines: Rc::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
             head_limit: config.head,
+            contents: Pool::new(config.message.saturating_mul(CONTENTS)),
             connections: Cell::new(0),
             closed: WakerSlot::default(),
             crowded: Cell::new(false),

@@ -18,6 +18,7 @@ mod mailbox;
 mod outgoing;
 mod random;
 mod reactor;
+mod share;
 mod signals;
 mod spawn;
 mod stderr;

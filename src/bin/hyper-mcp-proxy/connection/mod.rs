@@ -1,0 +1,199 @@
+//! One connection: one task, one request at a time, everything under a deadline.
+//!
+//! A request is read through the gate and judged by its head before its content is read. While its
+//! answer is awaited or streams, the socket is read on, into the gate's own buffer: that is how a
+//! lost client is noticed, and what a client sends ahead is kept for its turn. All that is there to
+//! be sent is sent in one call.
+
+mod answer;
+mod read;
+
+use std::future::poll_fn;
+use std::net::TcpStream;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http_types::Request;
+use hyper_mcp_proxy::{Exchange, Response};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+
+use crate::deadlines::{Deadline, Idle};
+use crate::gate::{Gate, Phase, Refusal};
+use crate::http;
+use crate::hub::Hub;
+use crate::mailbox::Mailbox;
+use crate::outgoing::Outgoing;
+use crate::reactor::Source;
+use crate::share::Share;
+
+/// After a refusal, for the client to read it: closing at once, with bytes of the client unread,
+/// would make its system throw the answer away.
+const LINGER: Duration = Duration::from_millis(500);
+/// What is read and dropped meanwhile: twice the default limit of a message, because many clients
+/// read nothing before they have sent all.
+const LINGER_BYTES: usize = 32 * 1024 * 1024;
+/// Reads in a row before others have their turn.
+const READS: usize = 16;
+/// An interim response says nothing to a client that still reads, and breaks the connection of one
+/// that doesn't.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Why the connection does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// There is nobody to tell anything.
+    Close,
+    /// The answer is sent; leave the client the time to read it.
+    Linger,
+    /// The client has to be told this first.
+    Refuse(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+struct Connection {
+    hub: Rc<Hub>,
+    socket: Source<TcpStream>,
+    gate: Gate,
+    deadline: Deadline,
+    mailbox: Rc<Mailbox>,
+    out: Outgoing,
+    phase: Option<Phase>,
+    idle: Idle,
+    /// The head of the request whose content is being read.
+    request: Option<Box<Request>>,
+    /// What it will be answered without the engine.
+    refused: Option<Box<Response>>,
+    exchange: Option<Exchange>,
+    /// The client sends no more, but may still read.
+    half_closed: bool,
+    /// Whether an interim response may be sent to learn if it does.
+    may_probe: bool,
+    reads: usize,
+    /// What it holds of the memory for contents.
+    share: Share,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<TcpStream>) {
+    let mut connection = Connection {
+        gate: Gate::new(hub.head_limit),
+        deadline: Deadline::new(&hub.deadlines),
+        share: Share::new(&hub.contents),
+        mailbox: Rc::default(),
+        hub,
+        socket,
+        out: Outgoing::default(),
+        phase: None,
+        idle: Idle::New,
+        request: None,
+        refused: None,
+        exchange: None,
+        half_closed: false,
+        may_probe: false,
+        reads: 0,
+    };
+    let stop = loop {
+        if let Err(stop) = connection.turn().await {
+            break stop;
+        }
+    };
+    connection.stop(stop).await;
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.lose();
+        self.hub.connections.set(self.hub.connections.get() - 1);
+        self.hub.closed.wake();
+    }
+}
+
+impl Connection {
+    /// One request and its answer.
+    async fn turn(&mut self) -> Result<(), Stop> {
+        self.read_request().await?;
+        self.idle = Idle::Used;
+        self.deadline.clear();
+        let Some(request) = self.request.take() else { return Err(Stop::Close) };
+        let is_head = self.gate.method() == "HEAD";
+        let is_old = self.gate.is_old();
+        let keep_alive = self.gate.keeps_alive() && !self.hub.is_draining();
+        if let Some(response) = self.refused.take() {
+            self.release();
+            self.send_whole(*response, is_head, keep_alive).await?;
+            return keep_or_stop(keep_alive);
+        }
+        let exchange = http::with_head(&request, &self.gate, |head| {
+            self.hub.request(&self.mailbox, head, self.gate.content())
+        });
+        drop(request);
+        self.exchange = Some(exchange);
+        self.release();
+        let answered = self.answer(is_head, is_old, keep_alive).await;
+        self.lose();
+        self.mailbox.reset();
+        answered?;
+        keep_or_stop(keep_alive && !(self.half_closed && self.gate.held() == 0))
+    }
+
+    /// The request is done with.
+    fn release(&mut self) {
+        self.gate.release();
+        self.share.give_back();
+    }
+
+    /// The exchange is over for this side, whatever the engine thinks.
+    fn lose(&mut self) {
+        if let Some(exchange) = self.exchange.take() {
+            self.hub.lose(exchange);
+        }
+    }
+
+    async fn stop(&mut self, stop: Stop) {
+        match stop {
+            Stop::Close => return,
+            Stop::Linger => {}
+            Stop::Refuse(refusal) => {
+                log::debug!(target: "http", "refused {}: {}", refusal.status, refusal.reason);
+                if self.send_whole(http::refused(refusal), false, false).await.is_err() {
+                    return;
+                }
+            }
+        }
+        self.linger().await;
+    }
+
+    /// Reads and drops what the client still sends, for a while.
+    async fn linger(&self) {
+        if self.half_closed || shutdown(self.socket.get(), Shutdown::Write).is_err() {
+            return;
+        }
+        self.deadline.set(self.hub.now().after(LINGER));
+        let mut left = LINGER_BYTES;
+        poll_fn(|cx| {
+            let mut scratch = self.hub.scratch.borrow_mut();
+            for _ in 0..READS {
+                let op = |fd: &TcpStream| recv(fd, &mut scratch[..], RecvFlags::empty());
+                match self.socket.poll_read(cx, op) {
+                    Poll::Ready(Ok((count @ 1.., _))) if count < left => left -= count,
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return self.deadline.poll(cx),
+                }
+            }
+            cx.waker().wake_by_ref();
+            self.deadline.poll(cx)
+        })
+        .await;
+    }
+}
+
+/// Without a further request the client has all it asked for, and is told so by the end.
+fn keep_or_stop(keep_alive: bool) -> Result<(), Stop> {
+    if keep_alive { Ok(()) } else { Err(Stop::Linger) }
+}

@@ -1,0 +1,146 @@
+//! Reading a request: through the gate, judged by the engine before its content is taken.
+
+use std::future::poll_fn;
+use std::net::TcpStream;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_lite::future::yield_now;
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
+
+use super::{Connection, INTERIM, READS, Stop};
+use crate::gate::{Phase, Refusal, Step};
+use crate::http;
+use crate::hub::SCRATCH;
+
+/// Between requests. Longer than the pauses of a chatting client, shorter than for ever.
+const IDLE: Duration = Duration::from_secs(60);
+/// From the first byte of a head to its last. A head is small; slower is an attack.
+const HEAD: Duration = Duration::from_secs(10);
+/// From the head to the last byte of the content.
+const CONTENT: Duration = Duration::from_secs(30);
+/// Content of a refused request that is read so that the connection can go on.
+const DISCARD: usize = 64 * 1024;
+/// The least room for content to be read into without a copy.
+const DIRECT: usize = 4096;
+/// What each connection may hold without a share in the memory for contents.
+const FREE: usize = 64 * 1024;
+
+impl Connection {
+    pub(super) async fn read_request(&mut self) -> Result<(), Stop> {
+        self.phase = None;
+        loop {
+            match self.gate.poll()? {
+                Step::More(phase) => {
+                    self.begin(phase);
+                    self.read_some().await?;
+                }
+                Step::Head => self.judge().await?,
+                Step::Continue => {
+                    self.out.frame(INTERIM);
+                    self.send().await?;
+                    self.phase = None;
+                }
+                Step::Whole => return Ok(()),
+            }
+        }
+    }
+
+    /// Sets the deadline of a phase when it begins.
+    fn begin(&mut self, phase: Phase) {
+        if self.phase.replace(phase) == Some(phase) {
+            return;
+        }
+        let now = self.hub.now();
+        match phase {
+            // Somebody waits for the place.
+            Phase::Idle if self.hub.crowded.get() => self.deadline.set_idle(now, self.idle),
+            Phase::Idle => self.deadline.set_idle(now.after(IDLE), self.idle),
+            Phase::Head => self.deadline.set(now.after(HEAD)),
+            Phase::Content => self.deadline.set(now.after(CONTENT)),
+        }
+    }
+
+    /// Shows the head to the engine, and decides what becomes of the content.
+    async fn judge(&mut self) -> Result<(), Stop> {
+        let request = http::decode(&self.gate).ok_or(Refusal::new(400, "the head is malformed"))?;
+        let verdict = http::with_head(&request, &self.gate, |head| self.hub.admit(head));
+        match verdict {
+            Ok(limit) => self.gate.admit(limit)?,
+            Err(response) => {
+                let length = self.gate.declared().filter(|_| !self.gate.expects_continue());
+                if length.is_none_or(|length| length > DISCARD as u64) && length != Some(0) {
+                    let is_head = self.gate.method() == "HEAD";
+                    self.send_whole(response, is_head, false).await?;
+                    return Err(Stop::Linger);
+                }
+                self.gate.admit(DISCARD)?;
+                self.refused = Some(Box::new(response));
+            }
+        }
+        self.request = Some(request);
+        Ok(())
+    }
+
+    /// Waits for bytes and takes them.
+    async fn read_some(&mut self) -> Result<(), Stop> {
+        self.reads += 1;
+        if self.reads.is_multiple_of(READS) {
+            yield_now().await;
+        }
+        poll_fn(|cx| match self.poll_read(cx) {
+            Poll::Ready(Ok(0)) => Poll::Ready(match self.gate.end() {
+                Ok(()) => Err(Stop::Close),
+                Err(refusal) => Err(Stop::Refuse(refusal)),
+            }),
+            Poll::Ready(Ok(_)) => Poll::Ready(self.account()),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Stop::Close)),
+            Poll::Pending => self.deadline.poll(cx).map(|()| Err(self.too_slow())),
+        })
+        .await
+    }
+
+    /// Counts what is held; there may be too much of it in all connections together.
+    fn account(&mut self) -> Result<(), Stop> {
+        match self.share.hold(self.gate.held().saturating_sub(FREE)) {
+            true => Ok(()),
+            false => Err(Refusal::new(503, "too many large requests at once, try again").into()),
+        }
+    }
+
+    fn too_slow(&self) -> Stop {
+        match self.phase {
+            Some(Phase::Head) => Refusal::new(408, "the head took too long").into(),
+            Some(Phase::Content) => Refusal::new(408, "the content took too long").into(),
+            _ => Stop::Close,
+        }
+    }
+
+    /// Reads once: how many bytes came.
+    pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
+        if let Some((buffer, missing)) = self.gate.content_room()
+            && missing >= DIRECT
+        {
+            // Room for as much as came already, so that a claimed length alone reserves nothing.
+            buffer.reserve(missing.min(buffer.len().max(SCRATCH)));
+            let room = buffer.capacity() - buffer.len();
+            let op = |fd: &TcpStream| recv(fd, spare_capacity(buffer), RecvFlags::empty());
+            return self.socket.poll_read(cx, op).map_ok(|(count, _)| {
+                if count < room {
+                    self.socket.drained();
+                }
+                count
+            });
+        }
+        let mut scratch = self.hub.scratch.borrow_mut();
+        let op = |fd: &TcpStream| recv(fd, &mut scratch[..], RecvFlags::empty());
+        self.socket.poll_read(cx, op).map_ok(|(count, _)| {
+            if count < SCRATCH {
+                self.socket.drained();
+            }
+            self.gate.feed(&scratch[..count]);
+            count
+        })
+    }
+}
