@@ -23,6 +23,8 @@ mod signals;
 mod spawn;
 mod stderr;
 mod sys;
+#[cfg(test)]
+mod tests;
 
 use std::future::poll_fn;
 use std::io::{self, Write};

@@ -1,0 +1,137 @@
+use std::ffi::OsString;
+use std::time::Duration;
+
+use crate::args::{Exit, Options, parse};
+use crate::logging::Format;
+
+fn options(args: &[&str]) -> Result<Options, Exit> {
+    parse(args.iter().map(OsString::from).collect())
+}
+
+#[track_caller]
+fn good(args: &[&str]) -> Options {
+    options(args).unwrap_or_else(|exit| panic!("{args:?}: {exit:?}"))
+}
+
+/// The exit code and the reason.
+#[track_caller]
+fn bad(args: &[&str]) -> (u8, String) {
+    match options(args) {
+        Err(Exit::Fail { code, reason }) => {
+            assert!(!reason.contains('\n'), "{args:?}: {reason}");
+            (code, reason)
+        }
+        other => panic!("{args:?}: {other:?}"),
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_documentation() {
+    let options = good(&["--", "cat"]);
+    assert_eq!((options.host.as_str(), options.port), ("127.0.0.1", 8080));
+    assert_eq!(options.log_format, Format::Text);
+    let config = options.config;
+    assert_eq!((config.endpoint.as_str(), config.health.as_deref()), ("/mcp", Some("/healthz")));
+    assert_eq!((config.sessions, config.message), (64, 16 << 20));
+    assert_eq!(config.idle, Some(Duration::from_secs(300)));
+    assert_eq!(config.request, None);
+    assert_eq!(config.drain, Duration::from_secs(10));
+    assert!(config.allow_hosts.is_empty() && config.allow_origins.is_empty());
+}
+
+#[test]
+fn a_value_may_follow_in_three_ways() {
+    for port in
+        [&["--port", "1234"][..], &["--port=1234"], &["-p", "1234"], &["-p1234"], &["-p=1234"]]
+    {
+        assert_eq!(good(&[port, &["--", "cat"]].concat()).port, 1234, "{port:?}");
+    }
+    // What a value holds is its own affair.
+    let options = good(&["--env=A=b=c", "--env", "D=", "--allow-origin=http://x", "--", "cat"]);
+    assert_eq!(options.launch.env, [("A".into(), "b=c".into()), ("D".into(), "".into())]);
+    assert_eq!(options.config.allow_origins, ["http://x"]);
+    assert_eq!(good(&["--host", "--", "--", "cat"]).host, "--");
+}
+
+#[test]
+fn the_command_is_left_alone() {
+    for start in [&["--"][..], &[], &["-p1"], &["-p", "1", "--"]] {
+        let command = ["cat", "-p", "2", "--help", "--", "--env=x"];
+        let launch = good(&[start, &command].concat()).launch;
+        assert_eq!(launch.name, "cat");
+        assert_eq!(launch.args, command[1..].iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(launch.program.is_absolute(), "{:?}", launch.program);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStringExt;
+        let raw = OsString::from_vec(vec![b'a', 0xff]);
+        let args = vec!["--".into(), "cat".into(), raw.clone()];
+        assert_eq!(parse(args).unwrap().launch.args, [raw.clone()]);
+        assert!(matches!(parse(vec![raw, "cat".into()]), Err(Exit::Fail { code: 127, .. })));
+    }
+}
+
+#[test]
+fn values_mean_what_they_say() {
+    let config = |args: &[&str]| good(&[args, &["--", "cat"]].concat()).config;
+    assert_eq!(config(&["--session-keep-alive", "0"]).idle, None);
+    assert_eq!(config(&["--session-keep-alive", "1.5"]).idle, Some(Duration::from_millis(1500)));
+    assert_eq!(config(&["--request-timeout", "7"]).request, Some(Duration::from_secs(7)));
+    assert_eq!(config(&["--request-timeout", "0"]).request, None);
+    assert_eq!(config(&["--drain-timeout", "0"]).drain, Duration::ZERO);
+    for (text, size) in [("1", 1), ("2k", 2048), ("3M", 3 << 20), ("1GiB", 1 << 30)] {
+        assert_eq!(config(&["--max-message", text]).message, size);
+    }
+    assert_eq!(config(&["--health", "off"]).health, None);
+    assert_eq!(config(&["--health", ""]).health, None);
+    assert_eq!(config(&["--health", "/up"]).health.as_deref(), Some("/up"));
+    assert_eq!(good(&["--log-format", "json", "--", "cat"]).log_format, Format::Json);
+    assert!(good(&["--clear-env", "--", "cat"]).launch.clear_env);
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    for (args, word) in [
+        (&["--port", "x", "--", "cat"][..], "--port"),
+        (&["--port", "65536", "--", "cat"], "--port"),
+        (&["--port"], "--port"),
+        (&["--port=1", "--port=2", "--", "cat"], "--port"),
+        (&["--nonsense", "--", "cat"], "--nonsense"),
+        (&["-x", "--", "cat"], "-x"),
+        (&["--endpoint", "mcp", "--", "cat"], "--endpoint"),
+        (&["--endpoint", "/a b", "--", "cat"], "--endpoint"),
+        (&["--endpoint", "/a?b", "--", "cat"], "--endpoint"),
+        (&["--health", "up", "--", "cat"], "--health"),
+        (&["--health", "/mcp", "--", "cat"], "--health"),
+        (&["--max-sessions", "0", "--", "cat"], "--max-sessions"),
+        (&["--max-message", "0", "--", "cat"], "--max-message"),
+        (&["--max-message", "5X", "--", "cat"], "5X"),
+        (&["--max-message", "99999999999G", "--", "cat"], "99999999999G"),
+        (&["--session-keep-alive", "-1", "--", "cat"], "-1"),
+        (&["--session-keep-alive", "NaN", "--", "cat"], "NaN"),
+        (&["--drain-timeout", "1e99", "--", "cat"], "1e99"),
+        (&["--env", "A", "--", "cat"], "--env"),
+        (&["--env", "=b", "--", "cat"], "--env"),
+        (&["--cwd", "/no/such/folder", "--", "cat"], "/no/such/folder"),
+        (&["--log-format", "xml", "--", "cat"], "xml"),
+        (&["--demo", "--", "cat"], "--demo"),
+        (&[], "command"),
+        (&["--"], "command"),
+        (&["--clear-env=1", "--", "cat"], "--clear-env"),
+    ] {
+        let (code, reason) = bad(args);
+        assert_eq!(code, 2, "{args:?}: {reason}");
+        assert!(reason.contains(word), "{args:?}: {reason}");
+    }
+    assert_eq!(bad(&["--", "no-such-command-anywhere"]).0, 127);
+    assert_eq!(bad(&["--", "/no/such/file"]).0, 127);
+    assert_eq!(bad(&["--", "/"]).0, 126);
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for flag in ["--help", "-h", "--version", "-V"] {
+        assert!(matches!(options(&[flag]), Err(Exit::Print(_))), "{flag}");
+    }
+}

@@ -1,0 +1,135 @@
+use std::borrow::Cow;
+
+use hyper_mcp_proxy::{Body, Response};
+
+use crate::gate::{Gate, Refusal, Step};
+use crate::http::{Framing, decode, encode, refused, with_head};
+
+fn response(status: u16, fields: &[(&'static str, &'static str)]) -> Response {
+    let fields = fields.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
+    Response { status, fields, body: Body::Stream }
+}
+
+/// The status line and the other lines, without the date.
+fn lines(head: &[u8]) -> (String, Vec<String>) {
+    let text = std::str::from_utf8(head).unwrap();
+    let text = text.strip_suffix("\r\n\r\n").unwrap();
+    let mut lines: Vec<_> = text.split("\r\n").map(str::to_owned).collect();
+    let status = lines.remove(0);
+    lines.retain(|line| !line.starts_with("date: "));
+    lines.sort();
+    assert!(head.windows(6).any(|w| w == b"date: "), "{text}");
+    (status, lines)
+}
+
+#[track_caller]
+fn check(head: Vec<u8>, status: &str, fields: &[&str]) {
+    let (line, others) = lines(&head);
+    assert_eq!(line, status);
+    assert_eq!(others, fields);
+}
+
+#[test]
+fn heads_of_responses() {
+    let json = response(200, &[("content-type", "application/json"), ("x-a", "b: c, d")]);
+    let expected = ["content-length: 12", "content-type: application/json", "x-a: b: c, d"];
+    check(encode(&json, Framing::Length(12), true), "HTTP/1.1 200 OK", &expected);
+    let none = response(202, &[]);
+    check(encode(&none, Framing::Length(0), true), "HTTP/1.1 202 Accepted", &["content-length: 0"]);
+    let stream = response(200, &[("content-type", "text/event-stream")]);
+    let expected = ["content-type: text/event-stream", "transfer-encoding: chunked"];
+    check(encode(&stream, Framing::Chunked, true), "HTTP/1.1 200 OK", &expected);
+    let expected = ["connection: close", "content-type: text/event-stream"];
+    check(encode(&stream, Framing::Close, false), "HTTP/1.1 200 OK", &expected);
+    let expected = ["connection: close", "content-length: 0"];
+    check(
+        encode(&response(404, &[]), Framing::Length(0), false),
+        "HTTP/1.1 404 Not Found",
+        &expected,
+    );
+}
+
+#[test]
+fn no_content_has_no_length() {
+    let expected = ["allow: GET"];
+    let allow = response(204, &[("allow", "GET")]);
+    check(encode(&allow, Framing::Length(0), true), "HTTP/1.1 204 No Content", &expected);
+}
+
+#[test]
+fn a_field_that_would_split_the_response_is_not_sent() {
+    for (name, value) in [
+        ("x", "a\r\nset-cookie: b"),
+        ("x", "a\nb"),
+        ("x", "a\0"),
+        ("x", "\u{e9}"),
+        ("x: y\r\nz", "a"),
+        ("", "a"),
+        ("X", "a"),
+    ] {
+        let head = encode(&response(200, &[(name, value)]), Framing::Length(0), true);
+        check(head, "HTTP/1.1 500 Internal Server Error", &["content-length: 0"]);
+    }
+    let head = encode(&response(299, &[]), Framing::Length(0), true);
+    check(head, "HTTP/1.1 500 Internal Server Error", &["content-length: 0"]);
+}
+
+#[test]
+fn every_status_that_is_used_is_known() {
+    let used = [
+        200, 202, 204, 400, 403, 404, 405, 406, 408, 409, 413, 414, 415, 417, 421, 429, 431, 500,
+        501, 502, 503, 504, 505,
+    ];
+    for status in used {
+        let head = encode(&response(status, &[]), Framing::Length(0), true);
+        assert!(head.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{status}");
+    }
+}
+
+#[test]
+fn refusals_are_json() {
+    let response = refused(Refusal::new(413, "the content is too long (see --max-message)"));
+    let Body::Whole(body) = response.body else { panic!("a stream") };
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["jsonrpc"], "2.0");
+    assert!(body["error"]["code"].is_i64());
+    assert!(body["error"]["message"].as_str().unwrap().contains("--max-message"));
+    assert!(refused(Refusal::new(503, "x")).fields.iter().any(|(name, _)| *name == "retry-after"));
+}
+
+/// What the gate lets through, the decoder takes, and the engine sees as it was sent.
+#[test]
+fn heads_reach_the_engine_as_they_were_sent() {
+    let mut gate = Gate::new(16 * 1024);
+    gate.feed(
+        b"PATCH /a/../%6dcp?x=y HTTP/1.1\r\nHost: Local:80\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\
+          Connection: close\r\nACCEPT: b\r\nX: \xc3\xa9\r\nMcp-Session-Id: S\r\nAccept: a;q=0.1, c\r\n\
+          Transfer: chunked\r\nOrigin:\r\n\r\n",
+    );
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    let request = decode(&gate).unwrap();
+    with_head(&request, &gate, |head| {
+        assert_eq!((head.method, head.path), ("PATCH", "/a/../%6dcp"));
+        let mut fields = head.fields.to_vec();
+        fields.sort();
+        let accept: Vec<_> = head.fields.iter().filter(|(name, _)| *name == "accept").collect();
+        assert_eq!(accept, [&("accept", "b"), &("accept", "a;q=0.1, c")], "lists keep their order");
+        fields.retain(|(name, _)| *name != "accept");
+        assert_eq!(fields, [("Host", "Local:80"), ("mcp-session-id", "S"), ("origin", "")]);
+    });
+}
+
+/// The decoder's own limits are wider than the gate's.
+#[test]
+fn the_largest_head_is_decoded() {
+    let mut gate = Gate::new(16 * 1024);
+    let mut head = String::from("GET / HTTP/1.1\r\nHost: h\r\n");
+    for n in 0..63 {
+        head.push_str(&format!("Mcp-Param-{n}: {}\r\n", "x".repeat(90)));
+    }
+    head.push_str("\r\n");
+    gate.feed(head.as_bytes());
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    let request = decode(&gate).unwrap();
+    assert_eq!(with_head(&request, &gate, |head| head.fields.len()), 64);
+}

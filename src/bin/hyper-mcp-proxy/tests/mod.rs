@@ -1,0 +1,10 @@
+//! Tests of the driver's rooms, one by one. What they do together is tested on the program itself.
+
+mod args;
+mod deadlines;
+mod http;
+mod logging;
+mod outgoing;
+mod reactor;
+mod share;
+mod stderr;
