@@ -251,9 +251,12 @@ impl Player {
     fn note(&mut self, output: Output) -> Result<(), String> {
         match &output {
             Output::Open { pipe } => {
-                if self.pipes.insert(pipe.number(), *pipe).is_some() {
-                    return Err(format!("{pipe} is opened twice"));
+                // A child that is gone may be started again under its number.
+                let gone = self.gone.remove(&pipe.number());
+                if self.pipes.insert(pipe.number(), *pipe).is_some() && !gone {
+                    return Err(format!("{pipe} is opened while it is there"));
                 }
+                self.unread.remove(&pipe.number());
             }
             Output::Write { pipe, .. }
             | Output::CloseStdin { pipe }
