@@ -57,7 +57,8 @@ fn a_call_that_outlasts_the_drain_is_answered_with_an_error() {
 
 #[test]
 fn a_session_that_starts_is_refused_and_its_child_ended() {
-    let mut proxy = Proxy::child(&["--initialize", r#"[{"sleep": 60000}]"#]);
+    let command = [CHILD, "--initialize", r#"[{"sleep": 60000}]"#];
+    let mut proxy = Proxy::start(&["--drain-timeout", "1"], &command);
     let mut conn = proxy.connect();
     conn.request("POST /mcp", &[BOTH, JSON], initialize(QUIET).as_bytes());
     until("a child", PATIENCE, || proxy.children().len() == 1);
