@@ -108,7 +108,7 @@ impl Bridge {
         }
         if self.closed_until > self.cx.now {
             let wait = self.closed_until.since(self.cx.now);
-            return Err(Fault::Breaker(wait.as_secs() + 1));
+            return Err(Fault::Breaker(wait.as_millis().div_ceil(1000) as u64));
         }
         Ok(())
     }

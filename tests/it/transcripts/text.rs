@@ -82,6 +82,24 @@ enum Ends {
 /// What opens most cases: a session of that version, open.
 const SESSION: &str = include_str!("../../transcripts/session.part");
 
+/// What opens cases of the stateless era: a shared child that speaks it, and one that does not.
+const STATELESS: &str = include_str!("../../transcripts/stateless.part");
+const TRANSLATED: &str = include_str!("../../transcripts/translated.part");
+
+/// What content may name by a word: the metadata of a 2026-07-28 request, of a client that can be
+/// asked nothing and of one that can be asked everything.
+const WORDS: [(&str, &str); 3] = [
+    (
+        "@meta",
+        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#,
+    ),
+    (
+        "@caps",
+        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{},"roots":{},"sampling":{}}"#,
+    ),
+    ("@server", r#""io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}"#),
+];
+
 /// Reads a file. Panics, with its number, at a line that it does not understand.
 pub(super) fn parse(file: &str, text: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
@@ -138,6 +156,13 @@ impl Case {
     }
 
     fn line(&mut self, line: &str, place: usize) -> Option<()> {
+        let spelled =
+            WORDS.iter().fold(line.to_string(), |line, (word, text)| line.replace(word, text));
+        let line = &*spelled;
+        if let [">", exchange, "ASK", method, name @ ..] = &line.split(' ').collect::<Vec<_>>()[..]
+        {
+            return self.ask(exchange, method, name, place);
+        }
         let (side, rest) = line.split_at_checked(1)?;
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         match side {
@@ -149,15 +174,30 @@ impl Case {
         }
     }
 
+    /// A request with the head that 2026-07-28 asks for.
+    fn ask(&mut self, exchange: &str, method: &str, name: &[&str], place: usize) -> Option<()> {
+        self.line(&format!("> {exchange} POST"), place)?;
+        self.line(">   mcp-protocol-version: 2026-07-28", place)?;
+        self.line(&format!(">   mcp-method: {method}"), place)?;
+        if name.is_empty() {
+            return Some(());
+        }
+        self.line(&format!(">   mcp-name: {}", name.join(" ")), place)
+    }
+
+    fn lines(&mut self, lines: &str, place: usize) -> Option<()> {
+        for line in lines.lines() {
+            self.line(line, place)?;
+        }
+        Some(())
+    }
+
     fn setting(&mut self, line: &str, place: usize) -> Option<()> {
         let (name, value) = line.split_once(' ')?;
         match name {
-            "session" => {
-                for line in SESSION.replace("VERSION", value).lines() {
-                    self.line(line, place)?;
-                }
-                Some(())
-            }
+            "session" => self.lines(&SESSION.replace("VERSION", value), place),
+            "child" if value == "stateless" => self.lines(STATELESS, place),
+            "child" if value == "session-era" => self.lines(TRANSLATED, place),
             "config" => self.configure(value),
             "pending" => {
                 self.pending = true;
