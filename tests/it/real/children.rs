@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::http::Events;
-use crate::support::mcp::{Answer, Session, call, notification, script};
+use crate::support::mcp::{Answer, Session, call, notification, notify, script};
 use crate::support::process;
 use crate::support::proxy::Proxy;
 
@@ -42,6 +42,18 @@ fn noise_on_standard_output_is_logged_and_not_passed_on() {
     works(&session);
     proxy.logged(&["Server starting"]);
     assert!(!proxy.log().contains(['\u{1b}', '\0']), "control characters in the log");
+}
+
+#[test]
+fn what_a_child_says_before_its_answer_to_initialize_waits() {
+    let result = r#"{"protocolVersion":"2025-06-18","capabilities":{}}"#;
+    let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{result}}}\n");
+    let early = notify("message", &json!({"level": "info", "data": "early"}));
+    let steps = json!([early, {"sleep": 100}, {"write": answer}]);
+    let proxy = Proxy::child(&["--initialize", &steps.to_string()]);
+    let session = Session::open(&proxy);
+    assert_eq!(session.listen().message()["params"]["data"], "early");
+    works(&session);
 }
 
 #[test]
