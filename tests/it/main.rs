@@ -7,5 +7,6 @@ mod gate;
 mod real;
 #[cfg(feature = "proxy")]
 mod support;
+mod tidy;
 mod transcripts;
 mod world;

@@ -1,0 +1,398 @@
+//! The code keeps its own rules, and README says what the code does: lengths, no `std` in the
+//! engine, flags, defaults, figures, dependencies.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use hyper_mcp_proxy::Config;
+
+const LINE: usize = 100;
+const FUNCTION: usize = 70;
+const FILE: usize = 500;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).expect("a file of the package can be read")
+}
+
+/// All files of the package with that extension, by their path in it. What tools have put there
+/// is passed over.
+fn files(extension: &str) -> Vec<(String, String)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let foreign = ["target", "node_modules", "corpus", "artifacts"].contains(&&*name);
+            if path.is_dir() && !foreign && !name.starts_with('.') {
+                walk(&path, found)?;
+            } else if path.is_file() {
+                found.push(path);
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    walk(root(), &mut found).expect("the package can be read");
+    found.retain(|path| path.extension().is_some_and(|found| found == extension));
+    found.sort();
+    let named = found.into_iter().map(|path| {
+        let name = path.strip_prefix(root()).unwrap_or(&path).to_string_lossy().into_owned();
+        let text = read(&path);
+        (name, text)
+    });
+    let named: Vec<_> = named.collect();
+    assert!(!named.is_empty(), "no .{extension} file was found");
+    named
+}
+
+/// What is still to be mended, by the start of its complaint.
+const OWED: &[&str] = &[
+    "src/bin/hyper-mcp-proxy/tests/",
+    "src/fault.rs:91: a function",
+    "src/message.rs: 5",
+    "tests/it/faults.rs: 5",
+    "tests/it/gate.rs: 5",
+    "tests/interop/README.md:",
+];
+
+fn is_owed(complaint: &str) -> bool {
+    OWED.iter().any(|owed| complaint.starts_with(owed))
+}
+
+/// Fails if there is anything to complain about that is not owed.
+fn complain(complaints: &[String]) {
+    let fresh: Vec<_> = complaints.iter().filter(|complaint| !is_owed(complaint)).collect();
+    assert!(fresh.is_empty(), "{fresh:#?}");
+}
+
+#[test]
+fn what_is_owed_is_still_owed() {
+    let rules = [long_lines, untidy_files, long_functions, std_in_the_engine, left_for_later];
+    let complaints: Vec<String> = rules.iter().flat_map(|rule| rule()).collect();
+    for owed in OWED {
+        let still = complaints.iter().any(|complaint| complaint.starts_with(owed));
+        assert!(still, "{owed} is mended: take it off the list");
+    }
+}
+
+/// Code without what its string literals say, line for line: text on the wire is not broken up.
+fn without_strings(text: &str) -> String {
+    let mut rest = String::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let here = &text[at..];
+        let raw = here.starts_with("r\"") || here.starts_with("r#");
+        let length = if here.starts_with("//") {
+            let end = here.find('\n').unwrap_or(here.len());
+            rest.push_str(&here[..end]);
+            end
+        } else if raw && here.trim_start_matches(['r', '#']).starts_with('"') {
+            let marks = here[1..].bytes().take_while(|byte| *byte == b'#').count();
+            let close = format!("\"{}", "#".repeat(marks));
+            let start = marks + 2;
+            here[start..].find(&close).map_or(here.len(), |end| start + end + close.len())
+        } else if c == '"' {
+            let mut escaped = false;
+            let ends = |(_, c): &(usize, char)| {
+                let end = *c == '"' && !escaped;
+                escaped = *c == '\\' && !escaped;
+                end
+            };
+            here[1..].char_indices().find(ends).map_or(here.len(), |(end, _)| end + 2)
+        } else if here.starts_with("'\"'") || here.starts_with("b'\"'") {
+            here.find("\"'").map_or(1, |end| end + 2)
+        } else {
+            rest.push(c);
+            c.len_utf8()
+        };
+        // What was passed over keeps its line breaks.
+        if c == '"' || raw {
+            rest.extend(here[..length].chars().filter(|c| *c == '\n'));
+        }
+        at += length;
+    }
+    rest
+}
+
+#[test]
+fn strings_are_left_out() {
+    let code = "let a = \"x\\\"y\"; // \"c\nlet b = (r#\"1\"2\n3\"#, '\"', \"\\\\\");\nfor";
+    assert_eq!(without_strings(code), "let a = ; // \"c\nlet b = (\n, , );\nfor");
+}
+
+fn long_lines() -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (name, text) in files("rs") {
+        for (number, line) in without_strings(&text).lines().enumerate() {
+            if line.chars().count() > LINE {
+                complaints.push(format!("{name}:{}: over {LINE} characters", number + 1));
+            }
+        }
+    }
+    for (name, text) in files("md") {
+        for (number, line) in text.lines().enumerate() {
+            let free = line.starts_with('|') || line.contains("](");
+            if !free && line.chars().count() > LINE {
+                complaints.push(format!("{name}:{}: over {LINE} characters", number + 1));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn lines_are_short() {
+    complain(&long_lines());
+}
+
+fn untidy_files() -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (name, text) in files("rs") {
+        if !text.starts_with("//! ") {
+            complaints.push(format!("{name}: does not begin with what it is about"));
+        }
+        let lines = text.lines().count();
+        if lines > FILE {
+            complaints.push(format!("{name}: {lines} lines, over {FILE}"));
+        }
+    }
+    complaints
+}
+
+#[test]
+fn files_say_what_they_are_about_and_are_short() {
+    complain(&untidy_files());
+}
+
+fn long_functions() -> Vec<String> {
+    let mut complaints = Vec::new();
+    let mut seen = 0;
+    for (name, text) in files("rs") {
+        if !name.starts_with("src/") {
+            continue;
+        }
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let words = ["pub ", "pub(crate) ", "pub(super) ", "const ", "async ", "unsafe "];
+            let mut signature = code;
+            while let Some(rest) = words.iter().find_map(|word| signature.strip_prefix(word)) {
+                signature = rest;
+            }
+            if !signature.starts_with("fn ") || code.ends_with('}') || code.ends_with(';') {
+                continue;
+            }
+            let indent = &line[..line.len() - code.len()];
+            let end = format!("{indent}}}");
+            let length = lines[number..].iter().position(|line| **line == end).map(|n| n + 1);
+            seen += 1;
+            match length {
+                Some(length) if length <= FUNCTION => {}
+                Some(length) => complaints.push(format!(
+                    "{name}:{}: a function of {length} lines, over {FUNCTION}",
+                    number + 1
+                )),
+                None => complaints.push(format!("{name}:{}: where does it end?", number + 1)),
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} functions were found");
+    complaints
+}
+
+#[test]
+fn functions_are_short() {
+    complain(&long_functions());
+}
+
+fn std_in_the_engine() -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (name, text) in files("rs") {
+        if !name.starts_with("src/") || name.starts_with("src/bin/") {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let comment = line.trim_start().starts_with("//");
+            if !comment && (line.contains("std::") || line.contains("extern crate std")) {
+                complaints.push(format!("{name}:{}: std", number + 1));
+            }
+        }
+    }
+    let lib = read("src/lib.rs");
+    assert!(lib.contains("#![no_std]") && lib.contains("#![forbid(unsafe_code)]"));
+    complaints
+}
+
+#[test]
+fn the_engine_does_without_std() {
+    complain(&std_in_the_engine());
+}
+
+fn left_for_later() -> Vec<String> {
+    let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
+    let mut complaints = Vec::new();
+    for (name, text) in files("rs").into_iter().chain(files("md")).chain(files("txt")) {
+        for (number, line) in text.lines().enumerate() {
+            if marks.iter().any(|mark| line.contains(&**mark)) {
+                complaints.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    complain(&left_for_later());
+}
+
+/// The rows of README's table under that heading: the first two cells.
+fn table(readme: &str, heading: &str) -> Vec<(String, String)> {
+    let mark = format!("\n## {heading}\n");
+    let section = readme.split(&mark).nth(1).expect("the section is there");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let mut cells = row.split('|').skip(1).map(str::trim);
+        (cells.next().unwrap_or_default().into(), cells.next().unwrap_or_default().into())
+    })
+    .collect()
+}
+
+/// The flags that the program's code declares, with the defaults that its help tells.
+fn flags() -> BTreeMap<String, String> {
+    let source = read("src/bin/hyper-mcp-proxy/args.rs");
+    let fields = source.split("struct Flags {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let mut flags = BTreeMap::from([(String::from("--help"), String::from("–"))]);
+    let mut help = String::new();
+    let mut positional = false;
+    for line in fields.expect("the flags are declared").lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("///") {
+            help += text;
+        } else if line.starts_with("#[argh(") {
+            positional = line.contains("positional");
+        } else if let Some((name, _)) = line.split_once(": ").filter(|_| !line.starts_with('#')) {
+            let default = help.rsplit_once('(').map(|(_, default)| default.trim_end_matches(')'));
+            let default = default.filter(|default| *default != "repeatable" && help.ends_with(')'));
+            if !positional {
+                let flag = format!("--{}", name.replace('_', "-"));
+                flags.insert(flag, default.unwrap_or("–").to_string());
+            }
+            help.clear();
+        }
+    }
+    flags
+}
+
+#[test]
+fn readme_has_every_flag_with_its_default() {
+    let readme = read("README.md");
+    let told: BTreeMap<String, String> = table(&readme, "Flags")
+        .into_iter()
+        .map(|(names, default)| {
+            let long = names.split('`').find(|name| name.starts_with("--"));
+            (long.unwrap_or(&names).to_string(), default.replace('`', ""))
+        })
+        .collect();
+    assert_eq!(told, flags());
+    let config = Config::default();
+    for (flag, value) in [
+        ("--endpoint", config.endpoint),
+        ("--session-keep-alive", config.idle.map_or(0, |idle| idle.as_secs()).to_string()),
+        ("--max-sessions", config.sessions.to_string()),
+        ("--max-message", format!("{}M", config.message >> 20)),
+        ("--request-timeout", config.request.map_or(0, |wait| wait.as_secs()).to_string()),
+        ("--drain-timeout", config.drain.as_secs().to_string()),
+        ("--health", config.health.unwrap_or_default()),
+    ] {
+        assert_eq!(told.get(flag), Some(&value), "{flag}");
+    }
+}
+
+/// A limit as README writes it, from how Rust shows it.
+fn written(value: &str) -> String {
+    let value = value.strip_prefix("Some(").and_then(|v| v.strip_suffix(')')).unwrap_or(value);
+    if value == "None" {
+        return String::from("none");
+    }
+    if let Ok(number) = value.parse::<usize>() {
+        return match number {
+            mib if mib >= 1 << 20 && mib % (1 << 20) == 0 => format!("{} MiB", mib >> 20),
+            kib if kib >= 1 << 13 && kib % (1 << 10) == 0 => format!("{} KiB", kib >> 10),
+            number => number.to_string(),
+        };
+    }
+    match value.strip_suffix("ms").map(|n| (n, "ms")).or(value.strip_suffix('s').map(|n| (n, "s")))
+    {
+        Some((number, unit)) => format!("{number} {unit}"),
+        None => String::from(value),
+    }
+}
+
+#[test]
+fn readme_has_every_limit_with_its_default() {
+    let shown = format!("{:#?}", Config::default()).replace("Some(\n        ", "Some(");
+    let shown = shown.replace(",\n    )", ")");
+    // What is no limit: the addresses, which the flags tell.
+    let other = ["endpoint", "health", "loopback", "allow_hosts", "allow_origins"];
+    let limits: BTreeMap<String, String> = shown
+        .lines()
+        .filter_map(|line| line.trim().trim_end_matches(',').split_once(": "))
+        .filter(|(name, _)| !other.contains(name))
+        .map(|(name, value)| (name.to_string(), written(value)))
+        .collect();
+    assert!(limits.len() > 20, "{limits:?}");
+    let told: BTreeMap<String, String> = table(&read("README.md"), "Limits")
+        .into_iter()
+        .map(|(name, value)| (name.replace('`', ""), value))
+        .collect();
+    assert_eq!(told, limits);
+}
+
+#[test]
+fn readme_has_the_drivers_figures() {
+    let sources: Vec<_> =
+        files("rs").into_iter().filter(|(n, _)| n.starts_with("src/bin/")).collect();
+    let readme = read("README.md").replace('\n', " ");
+    for (constant, told) in [
+        ("const CONNECTIONS: usize = 1024;", "1,024 connections"),
+        ("const IDLE: Duration = Duration::from_secs(60);", "60 s between requests"),
+        ("const HEAD: Duration = Duration::from_secs(10);", "10 s for a head"),
+        ("const CONTENT: Duration = Duration::from_secs(30);", "30 s for its content"),
+        ("const STALL: Duration = Duration::from_secs(30);", "30 s without progress while sending"),
+        ("const FIELDS: usize = 64;", "64 header fields"),
+        ("const TARGET: usize = 2048;", "2 KiB of target"),
+        ("const CONTENTS: usize = 4;", "4 of the largest messages"),
+        ("const LINE: usize = 8 * 1024;", "8 KiB of a line on a server's standard error"),
+        ("const WINDOW_LINES: usize = 100;", "100 such lines a second"),
+    ] {
+        assert!(sources.iter().any(|(_, text)| text.contains(constant)), "{constant}");
+        assert!(readme.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn readme_has_every_dependency() {
+    let manifest = read("Cargo.toml");
+    let section = manifest.split("\n[dependencies]\n").nth(1).expect("there are dependencies");
+    let section = section.split("\n[").next().unwrap_or(section);
+    let names = section.lines().filter_map(|line| line.split_once(" = ").map(|(name, _)| name));
+    let readme = read("README.md");
+    let told =
+        readme.split("\n## Dependencies\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let told: Vec<&str> = told
+        .expect("the section is there")
+        .lines()
+        .filter(|line| line.starts_with("- `"))
+        .flat_map(|line| line.split(':').next().unwrap_or_default().split('`').skip(1).step_by(2))
+        .collect();
+    let mut named: Vec<&str> = names.collect();
+    let mut told = told;
+    named.sort_unstable();
+    told.sort_unstable();
+    assert_eq!(told, named);
+}
