@@ -2,6 +2,8 @@
 
 mod faults;
 #[cfg(feature = "proxy")]
+mod driver_http;
+#[cfg(feature = "proxy")]
 mod gate;
 #[cfg(feature = "proxy")]
 mod real;

@@ -156,6 +156,9 @@ impl Connection {
     }
 
     async fn stop(&mut self, stop: Stop) {
+        // What came is of no more use, and others may need the memory.
+        self.gate = Gate::new(0);
+        self.share.give_back();
         match stop {
             Stop::Close => return,
             Stop::Linger => {}

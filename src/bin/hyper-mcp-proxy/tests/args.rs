@@ -67,7 +67,7 @@ fn the_command_is_left_alone() {
         use std::os::unix::ffi::OsStringExt;
         let raw = OsString::from_vec(vec![b'a', 0xff]);
         let args = vec!["--".into(), "cat".into(), raw.clone()];
-        assert_eq!(parse(args).unwrap().launch.args, [raw.clone()]);
+        assert_eq!(parse(args).unwrap().launch.args, std::slice::from_ref(&raw));
         assert!(matches!(parse(vec![raw, "cat".into()]), Err(Exit::Fail { code: 127, .. })));
     }
 }
