@@ -326,9 +326,9 @@ fn written(value: &str) -> String {
             number => number.to_string(),
         };
     }
-    match value.strip_suffix("ms").map(|n| (n, "ms")).or(value.strip_suffix('s').map(|n| (n, "s")))
-    {
-        Some((number, unit)) => format!("{number} {unit}"),
+    let unit = ["ms", "s"].into_iter().find(|unit| value.ends_with(unit));
+    match unit {
+        Some(unit) => format!("{} {unit}", value.trim_end_matches(unit)),
         None => String::from(value),
     }
 }
