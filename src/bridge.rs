@@ -323,9 +323,13 @@ impl Bridge {
 
     /// While draining: ends what nobody waits for.
     fn end_drained(&mut self) {
+        // A session that is not open yet will be of use to nobody.
         let waited_for = |child: &Child| match self.workers.get(&child.pipe) {
             Some(worker) => worker.is_busy(),
-            None => !child.calls.is_empty(),
+            None => {
+                let open = self.sessions.get(&child.pipe).is_some_and(Session::is_open);
+                open && !child.calls.is_empty()
+            }
         };
         let drained = self.children.values().filter(|child| !waited_for(child));
         for pipe in drained.map(|child| child.pipe).collect::<Vec<_>>() {

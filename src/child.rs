@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use crate::context::Context;
 use crate::io::{Output, Pipe};
+use crate::json;
 use crate::lines::Lines;
 use crate::message::{self, Message, Splice};
 use crate::notice::Notice;
@@ -319,6 +320,16 @@ pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
     core::str::from_utf8(raw).ok().filter(|text| text.as_bytes()[0].is_ascii_digit())?.parse().ok()
 }
 
+/// The id of the call that a text answers although it is no message; the number of a call of ours.
+pub(crate) fn answered_by(text: &[u8]) -> Option<u64> {
+    let text = String::from_utf8_lossy(text);
+    let (text, whole) = (text.as_bytes(), 0..text.len());
+    if json::member(text, &whole, "method").is_some() {
+        return None;
+    }
+    json::member(text, &whole, "id").and_then(|id| own_id(&text[id]))
+}
+
 /// A progress token is a string or a number (MCP "Progress").
 fn is_token(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b'"' | b'-' | b'0'..=b'9'))
@@ -329,7 +340,7 @@ fn asks_for_a_task(params: &[u8]) -> bool {
     // The look inside costs a scan, so it is taken only where the word stands at all.
     params.first() == Some(&b'{')
         && params.windows(6).any(|word| word == b"\"task\"")
-        && crate::json::member(params, &(0..params.len()), "task").is_some()
+        && json::member(params, &(0..params.len()), "task").is_some()
 }
 
 /// A number in decimal digits.

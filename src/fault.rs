@@ -87,132 +87,135 @@ impl Fault {
         }
     }
 
-    /// The status, the JSON-RPC code, and what a person is told.
-    fn row(&self) -> (u16, i32, Cow<'static, str>) {
-        let client = |status, text| (status, INVALID_REQUEST, Cow::Borrowed(text));
-        let server = |status, text: String| (status, INTERNAL_ERROR, Cow::Owned(text));
+    /// The HTTP status of a response that is nothing but this fault, and the JSON-RPC code.
+    const fn codes(&self) -> (u16, i32) {
         match self {
-            Self::HostMissing => client(400, "the Host header is missing"),
-            Self::HostForbidden => client(
-                403,
-                "this Host is not allowed; start the proxy with --allow-host to allow it",
-            ),
-            Self::OriginForbidden => client(
-                403,
-                "this Origin is not allowed; start the proxy with --allow-origin to allow it",
-            ),
-            Self::NotFound => client(404, "there is nothing at this path; see --endpoint"),
-            Self::Method(_) => client(405, "this method is not supported here; see Allow"),
-            Self::ContentType => client(415, "a POST needs Content-Type: application/json"),
-            Self::NotAcceptable => client(
-                406,
-                "Accept must allow application/json or text/event-stream, and for GET the latter",
-            ),
-            Self::Repeated(name) => {
-                (400, INVALID_REQUEST, Cow::Owned(format!("the {name} header is repeated")))
-            }
-            Self::ProtocolVersion(version) => (
-                400,
-                INVALID_REQUEST,
-                Cow::Owned(format!("MCP-Protocol-Version {version:?} is not supported")),
-            ),
-            Self::NotJson(reason) => (400, PARSE_ERROR, Cow::Borrowed(reason)),
-            Self::NotAMessage(reason) => (400, INVALID_REQUEST, Cow::Borrowed(reason)),
-            Self::Batch => client(400, "only sessions of 2025-03-26 take batches"),
-            Self::BatchedInitialize => client(400, "initialize must not be part of a batch"),
-            Self::BatchTooLong(limit) => {
-                (400, INVALID_REQUEST, Cow::Owned(format!("a batch has at most {limit} messages")))
-            }
-            Self::SessionMissing => client(
-                400,
-                "the Mcp-Session-Id header is missing; initialize first, then send what it gave",
-            ),
-            Self::SessionUnknown => {
-                client(404, "this session is unknown or has ended; initialize again without it")
-            }
-            Self::Initialized => {
-                client(400, "this session is initialized; leave Mcp-Session-Id out to open another")
-            }
-            Self::EventId => client(
-                400,
-                "this Last-Event-ID names no event that is kept; open the stream without it",
-            ),
-            Self::Cancelled => (200, INTERNAL_ERROR, Cow::Borrowed("cancelled by the client")),
-            Self::HeaderMismatch(reason) => (400, HEADER_MISMATCH, Cow::Owned(reason.clone())),
-            Self::MetadataMissing(name) => (
-                400,
-                INVALID_PARAMS,
-                Cow::Owned(format!("params._meta[{name:?}] is missing or not what it must be")),
-            ),
-            Self::UnsupportedVersion(_) => {
-                (400, UNSUPPORTED_VERSION, Cow::Borrowed("Unsupported protocol version"))
-            }
-            Self::MethodNotFound(method) => {
-                (404, METHOD_NOT_FOUND, Cow::Owned(format!("there is no method {method:?}")))
-            }
-            Self::RequestState => (
-                200,
-                INVALID_PARAMS,
-                Cow::Borrowed("this requestState is unknown, used or expired; call again without"),
-            ),
-            Self::InputResponses => (
-                200,
-                INVALID_PARAMS,
-                Cow::Borrowed("inputResponses is an object of results by the keys asked for"),
-            ),
-            Self::StatelessResponse => {
-                client(400, "a 2026-07-28 client posts requests and notifications, no responses")
-            }
-            Self::Capability(name) => (
-                400,
-                MISSING_CAPABILITY,
-                Cow::Owned(format!("the server asks for the client capability {name:?}")),
-            ),
-            Self::Params(reason) => (200, INVALID_PARAMS, Cow::Borrowed(reason)),
-            Self::Declined => (
-                200,
-                INTERNAL_ERROR,
-                Cow::Borrowed("the client answered the server's question with an error"),
-            ),
-            Self::Rounds(limit) => {
-                server(200, format!("the server asked for input {limit} times, the limit"))
-            }
-            Self::Pool(limit) => {
-                server(503, format!("all {limit} shared servers are in use; retry"))
-            }
-            Self::Subscriptions(limit) => {
-                server(503, format!("{limit} resources are subscribed to, the limit"))
-            }
-            Self::Sessions(limit) => {
-                server(503, format!("all {limit} sessions are in use; see --max-sessions"))
-            }
-            Self::Calls(limit) => {
-                server(503, format!("this session has {limit} calls in flight, its limit"))
-            }
-            Self::Stdin => server(503, "the server is not reading its input".to_string()),
-            Self::Draining => server(503, "the proxy is shutting down".to_string()),
-            Self::Breaker(_) => {
-                server(503, "the server failed at its last starts; retry later".to_string())
-            }
-            Self::TimedOut => {
-                server(200, "the call took too long; see --request-timeout".to_string())
-            }
-            Self::NotStarted(reason) => {
-                server(502, format!("the server could not be started: {reason}"))
-            }
-            Self::StartTimeout => {
-                server(504, "the server did not answer initialize in time".to_string())
-            }
-            Self::Garbled(reason) => {
-                server(200, format!("the server's answer can't be passed on: {reason}"))
-            }
-            Self::Ended(cause) => server(200, format!("the session has ended: {cause}")),
+            Self::NotJson(_) => (400, PARSE_ERROR),
+            Self::HostMissing
+            | Self::Repeated(_)
+            | Self::ProtocolVersion(_)
+            | Self::NotAMessage(_)
+            | Self::Batch
+            | Self::BatchedInitialize
+            | Self::BatchTooLong(_)
+            | Self::SessionMissing
+            | Self::Initialized
+            | Self::EventId
+            | Self::StatelessResponse => (400, INVALID_REQUEST),
+            Self::HostForbidden | Self::OriginForbidden => (403, INVALID_REQUEST),
+            Self::NotFound | Self::SessionUnknown => (404, INVALID_REQUEST),
+            Self::Method(_) => (405, INVALID_REQUEST),
+            Self::NotAcceptable => (406, INVALID_REQUEST),
+            Self::ContentType => (415, INVALID_REQUEST),
+            Self::HeaderMismatch(_) => (400, HEADER_MISMATCH),
+            Self::Capability(_) => (400, MISSING_CAPABILITY),
+            Self::UnsupportedVersion(_) => (400, UNSUPPORTED_VERSION),
+            Self::MetadataMissing(_) => (400, INVALID_PARAMS),
+            Self::MethodNotFound(_) => (404, METHOD_NOT_FOUND),
+            Self::RequestState | Self::InputResponses | Self::Params(_) => (200, INVALID_PARAMS),
+            Self::Cancelled
+            | Self::Declined
+            | Self::Rounds(_)
+            | Self::TimedOut
+            | Self::Garbled(_)
+            | Self::Ended(_) => (200, INTERNAL_ERROR),
+            Self::Pool(_)
+            | Self::Subscriptions(_)
+            | Self::Sessions(_)
+            | Self::Calls(_)
+            | Self::Stdin
+            | Self::Draining
+            | Self::Breaker(_) => (503, INTERNAL_ERROR),
+            Self::NotStarted(_) => (502, INTERNAL_ERROR),
+            Self::StartTimeout => (504, INTERNAL_ERROR),
         }
     }
 
-    /// The status of a response that is nothing but this fault.
-    pub(crate) fn status(&self) -> u16 {
-        self.row().0
+    /// The HTTP status of a response that is nothing but this fault.
+    pub(crate) const fn status(&self) -> u16 {
+        self.codes().0
+    }
+
+    /// What a person is told: what is wrong, and what would change it.
+    pub(crate) fn reason(&self) -> Cow<'static, str> {
+        Cow::Owned(match self {
+            Self::Repeated(name) => format!("the {name} header is repeated"),
+            Self::ProtocolVersion(version) => {
+                format!("MCP-Protocol-Version {version:?} is not supported")
+            }
+            Self::BatchTooLong(limit) => format!("a batch has at most {limit} messages"),
+            Self::HeaderMismatch(reason) => reason.clone(),
+            Self::MetadataMissing(name) => {
+                format!("params._meta[{name:?}] is missing or not what it must be")
+            }
+            Self::MethodNotFound(method) => format!("there is no method {method:?}"),
+            Self::Capability(name) => {
+                format!("the server asks for the client capability {name:?}")
+            }
+            Self::Rounds(limit) => format!("the server asked for input {limit} times, the limit"),
+            Self::Pool(limit) => format!("all {limit} shared servers are in use; retry"),
+            Self::Subscriptions(limit) => {
+                format!("{limit} resources are subscribed to, the limit")
+            }
+            Self::Sessions(limit) => {
+                format!("all {limit} sessions are in use; see --max-sessions")
+            }
+            Self::Calls(limit) => format!("{limit} calls are in flight, the limit"),
+            Self::NotStarted(reason) => format!("the server could not be started: {reason}"),
+            Self::Garbled(reason) => format!("the server's answer can't be passed on: {reason}"),
+            Self::Ended(cause) => format!("the session has ended: {cause}"),
+            other => return Cow::Borrowed(other.fixed_reason()),
+        })
+    }
+
+    /// The reasons that are always the same words.
+    const fn fixed_reason(&self) -> &'static str {
+        match self {
+            Self::HostMissing => "the Host header is missing",
+            Self::HostForbidden => {
+                "this Host is not allowed; start the proxy with --allow-host to allow it"
+            }
+            Self::OriginForbidden => {
+                "this Origin is not allowed; start the proxy with --allow-origin to allow it"
+            }
+            Self::NotFound => "there is nothing at this path; see --endpoint",
+            Self::Method(_) => "this method is not supported here; see Allow",
+            Self::ContentType => "a POST needs Content-Type: application/json",
+            Self::NotAcceptable => {
+                "Accept must allow application/json or text/event-stream, and for GET the latter"
+            }
+            Self::NotJson(reason) | Self::NotAMessage(reason) | Self::Params(reason) => reason,
+            Self::Batch => "only sessions of 2025-03-26 take batches",
+            Self::BatchedInitialize => "initialize must not be part of a batch",
+            Self::SessionMissing => {
+                "the Mcp-Session-Id header is missing; initialize first, then send what it gave"
+            }
+            Self::SessionUnknown => {
+                "this session is unknown or has ended; initialize again without it"
+            }
+            Self::Initialized => {
+                "this session is initialized; leave Mcp-Session-Id out to open another"
+            }
+            Self::EventId => {
+                "this Last-Event-ID names no event that is kept; open the stream without it"
+            }
+            Self::StatelessResponse => {
+                "a 2026-07-28 client posts requests and notifications, no responses"
+            }
+            Self::UnsupportedVersion(_) => "Unsupported protocol version",
+            Self::RequestState => {
+                "this requestState is unknown, used or expired; call again without"
+            }
+            Self::InputResponses => "inputResponses is an object of results by the keys asked for",
+            Self::Cancelled => "cancelled by the client",
+            Self::Declined => "the client answered the server's question with an error",
+            Self::Stdin => "the server is not reading its input",
+            Self::Draining => "the proxy is shutting down",
+            Self::Breaker(_) => "the server failed at its last starts; retry later",
+            Self::TimedOut => "the call took too long; see --request-timeout",
+            Self::StartTimeout => "the server did not answer initialize in time",
+            _ => "",
+        }
     }
 
     /// Seconds after which the same request may succeed.
@@ -225,14 +228,9 @@ impl Fault {
         }
     }
 
-    /// What a person is told.
-    pub(crate) fn reason(&self) -> Cow<'static, str> {
-        self.row().2
-    }
-
     /// The JSON-RPC error response for the request of that id, as it was spelled.
     pub(crate) fn message(&self, id: Option<&[u8]>) -> Vec<u8> {
-        let (_, code, reason) = self.row();
+        let (code, reason) = (self.codes().1, self.reason());
         let mut text = Vec::with_capacity(reason.len() + 80);
         text.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
         text.extend_from_slice(id.unwrap_or(b"null"));

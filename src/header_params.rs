@@ -129,7 +129,7 @@ fn annotations(schema: &[u8]) -> Vec<Param> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    if let Ok(schema) = serde_json::from_slice(schema) {
+    if let Some(schema) = object::decode(schema) {
         collect(&schema, &mut Vec::new(), &mut found);
     }
     found

@@ -6,7 +6,6 @@
 //! neither read nor changed.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -253,16 +252,6 @@ pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
     })
 }
 
-/// The id of the call that a text answers although it is no message; the number of a call of ours.
-pub(crate) fn answered_by(text: &[u8]) -> Option<u64> {
-    let text = String::from_utf8_lossy(text);
-    let (text, whole) = (text.as_bytes(), 0..text.len());
-    if json::member(text, &whole, "method").is_some() {
-        return None;
-    }
-    json::member(text, &whole, "id").and_then(|id| crate::child::own_id(&text[id]))
-}
-
 /// Whether two ids, as they are spelled, are the same id: the same characters in a string, the
 /// same digits in a number. A string is never a number.
 pub fn same_id(one: &[u8], other: &[u8]) -> bool {
@@ -386,6 +375,7 @@ impl<'a> Members<'a> {
 mod tests {
     use super::*;
     use alloc::format;
+    use alloc::string::String;
 
     fn reason(text: &str) -> (&'static str, &'static str) {
         match Message::parse(text.as_bytes()) {

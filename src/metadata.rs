@@ -200,9 +200,9 @@ const fn sextet(byte: u8) -> Option<u32> {
 /// A capability set in one spelling, so that equal ones are equal bytes.
 pub(crate) fn fingerprint(capabilities: &[u8]) -> Vec<u8> {
     // `Value` sorts the members; numbers play no part in capabilities.
-    serde_json::from_slice::<serde_json::Value>(capabilities)
-        .and_then(|value| serde_json::to_vec(&value))
-        .unwrap_or_else(|_| capabilities.to_vec())
+    object::decode::<serde_json::Value>(capabilities)
+        .and_then(|value| object::encode(&value))
+        .unwrap_or_else(|| capabilities.to_vec())
 }
 
 /// Whether a client with these capabilities can be asked for anything.

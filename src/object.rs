@@ -5,6 +5,9 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::json::{self, Scanner};
 
 /// The members of an object in their order, each name and value as it is spelled.
@@ -113,7 +116,17 @@ pub(crate) fn string(text: &[u8]) -> Option<Cow<'_, str>> {
 
 /// A JSON string.
 pub(crate) fn quoted(text: &str) -> Vec<u8> {
-    serde_json::to_vec(text).unwrap_or_else(|_| b"\"\"".to_vec())
+    encode(text).unwrap_or_else(|| b"\"\"".to_vec())
+}
+
+/// What a value is in JSON.
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Option<Vec<u8>> {
+    serde_json::to_vec(value).ok()
+}
+
+/// What a JSON text holds, if it holds a value of that type.
+pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
+    serde_json::from_slice(text).ok()
 }
 
 /// An array of the given texts.

@@ -252,7 +252,7 @@ impl Session {
                 line: String::from_utf8_lossy(shown).into_owned(),
             });
         }
-        let id = message::answered_by(text).filter(|id| child.calls.get(*id).is_some())?;
+        let id = child::answered_by(text).filter(|id| child.calls.get(*id).is_some())?;
         self.fail(id, &Fault::Garbled(malformed.reason()), child, cx);
         if self.is_open() { None } else { Some(Cause::Declined) }
     }

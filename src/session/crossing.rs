@@ -217,8 +217,7 @@ impl Session {
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
             child.say_cancelled(old, "superseded", cx);
         }
-        let honoured: Vec<String> =
-            honoured.and_then(|honoured| serde_json::from_slice(honoured).ok()).unwrap_or_default();
+        let honoured: Vec<String> = honoured.and_then(object::decode).unwrap_or_default();
         let mut answers = Vec::new();
         for pending in core::mem::take(&mut crossing.pending) {
             let refused = pending.uri.as_ref().is_some_and(|uri| !honoured.contains(uri));

@@ -34,6 +34,9 @@ impl Session {
 
     /// Ends the session: calls are answered, streams end, the child steps onto the ladder.
     pub(crate) fn end(mut self, cause: Cause, fault: &Fault, child: &mut Child, cx: &mut Context) {
+        if self.declined.is_some() {
+            self.decline(child, cx);
+        }
         for id in child.call_ids() {
             self.fail(id, fault, child, cx);
         }

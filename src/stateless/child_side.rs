@@ -39,7 +39,7 @@ impl Worker {
         let message = match Message::parse(text) {
             Ok(message) => message,
             Err(malformed) => {
-                if let Some(id) = message::answered_by(text) {
+                if let Some(id) = child::answered_by(text) {
                     let fault = crate::fault::Fault::Garbled(malformed.reason());
                     if let Some(call) = child.end_call(id, cx) {
                         self.fail(call.stream, &fault, cx);

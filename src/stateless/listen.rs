@@ -86,7 +86,7 @@ impl Worker {
         let mut uris: Vec<String> = Vec::new();
         if offers("resources", "subscribe") {
             let named = filter.get("resourceSubscriptions").unwrap_or(b"[]");
-            uris = serde_json::from_slice(named).unwrap_or_default();
+            uris = object::decode(named).unwrap_or_default();
             uris.sort_unstable();
             uris.dedup();
         }

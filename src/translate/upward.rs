@@ -125,7 +125,7 @@ pub(crate) fn speaks_stateless(result: &[u8]) -> bool {
     let Some(result) = Object::read(result) else { return false };
     let versions = result.get("supportedVersions");
     versions
-        .and_then(|versions| serde_json::from_slice::<Vec<String>>(versions).ok())
+        .and_then(object::decode::<Vec<String>>)
         .is_some_and(|versions| versions.iter().any(|version| version == STATELESS))
 }
 
