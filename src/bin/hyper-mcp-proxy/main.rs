@@ -72,6 +72,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     logging::start(log_format);
     log_panics();
     sys::seal_descriptors();
+    sys::give_memory_back();
     let broken =
         |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;

@@ -1,4 +1,5 @@
-//! The only unsafe code of the program: what the standard library cannot say about processes.
+//! The only unsafe code of the program: what the standard library cannot say about processes and
+//! memory.
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
 use std::io;
@@ -45,3 +46,24 @@ pub(crate) fn seal_descriptors() {
         let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
     }
 }
+
+/// Lets large pieces of memory go back to the system when they are freed. glibc otherwise learns
+/// from the first large message to keep as much, for ever.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn give_memory_back() {
+    // From malloc.h; the threshold is its own default, which only stays so if it is set.
+    const M_MMAP_THRESHOLD: i32 = -3;
+    const THRESHOLD: i32 = 128 * 1024;
+    unsafe extern "C" {
+        fn mallopt(param: i32, value: i32) -> i32;
+    }
+    // SAFETY: the declaration is that of mallopt(3); it takes two plain numbers, and is called
+    // while there is one thread.
+    unsafe {
+        mallopt(M_MMAP_THRESHOLD, THRESHOLD);
+    }
+}
+
+/// Other allocators do it by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn give_memory_back() {}
