@@ -253,7 +253,7 @@ impl Pipes {
                 Poll::Pending => return,
             }
         }
-        cx.waker().wake_by_ref();
+        self.hub.reactor.give_way(cx);
     }
 
     fn poll_stderr(&mut self, cx: &Context<'_>, reads: usize) {
@@ -272,7 +272,7 @@ impl Pipes {
                 Poll::Pending => return,
             }
         }
-        cx.waker().wake_by_ref();
+        self.hub.reactor.give_way(cx);
     }
 
     /// The child has ended: reads what it left in its pipes, of which the reactor may not have

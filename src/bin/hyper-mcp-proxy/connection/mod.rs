@@ -189,7 +189,7 @@ impl Connection {
                     Poll::Pending => return self.deadline.poll(cx),
                 }
             }
-            cx.waker().wake_by_ref();
+            self.hub.reactor.give_way(cx);
             self.deadline.poll(cx)
         })
         .await;

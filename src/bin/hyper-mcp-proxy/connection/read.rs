@@ -5,7 +5,6 @@ use std::net::TcpStream;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_lite::future::yield_now;
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
@@ -85,11 +84,20 @@ impl Connection {
 
     /// Waits for bytes and takes them.
     async fn read_some(&mut self) -> Result<(), Stop> {
-        self.reads += 1;
-        if self.reads.is_multiple_of(READS) {
-            yield_now().await;
-        }
-        poll_fn(|cx| match self.poll_read(cx) {
+        let mut has_given_way = false;
+        poll_fn(|cx| {
+            self.reads += 1;
+            if self.reads.is_multiple_of(READS) && !std::mem::replace(&mut has_given_way, true) {
+                self.hub.reactor.give_way(cx);
+                return Poll::Pending;
+            }
+            self.poll_some(cx)
+        })
+        .await
+    }
+
+    fn poll_some(&mut self, cx: &Context<'_>) -> Poll<Result<(), Stop>> {
+        match self.poll_read(cx) {
             Poll::Ready(Ok(0)) => Poll::Ready(match self.gate.end() {
                 Ok(()) => Err(Stop::Close),
                 Err(refusal) => Err(Stop::Refuse(refusal)),
@@ -97,8 +105,7 @@ impl Connection {
             Poll::Ready(Ok(_)) => Poll::Ready(self.account()),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Stop::Close)),
             Poll::Pending => self.deadline.poll(cx).map(|()| Err(self.too_slow())),
-        })
-        .await
+        }
     }
 
     /// Counts what is held; there may be too much of it in all connections together.

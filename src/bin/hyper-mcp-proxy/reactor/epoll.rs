@@ -36,6 +36,8 @@ pub(crate) struct Reactor {
     slots: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
     events: RefCell<Vec<epoll::Event>>,
+    /// Tasks that gave way.
+    later: RefCell<Vec<Waker>>,
 }
 
 /// One place of the table of descriptors. The generation tells a late event of a closed
@@ -96,7 +98,15 @@ impl Reactor {
             slots: RefCell::default(),
             free: RefCell::default(),
             events: RefCell::new(Vec::with_capacity(EVENTS)),
+            later: RefCell::default(),
         }))
+    }
+
+    /// Wakes the current task after the next look at what is ready. A task that has more to do
+    /// than its share goes on this way: to wake it at once would let it run many times before
+    /// anybody looks at the descriptors of others.
+    pub(crate) fn give_way(&self, cx: &Context<'_>) {
+        self.later.borrow_mut().push(cx.waker().clone());
     }
 
     /// Runs `future` to its end, sleeping while it has nothing to do.
@@ -116,7 +126,9 @@ impl Reactor {
     /// Sleeps until something is ready, another thread wakes us, or `until`; tells who waits.
     fn turn(&self, until: Option<Instant>) {
         self.notify.asleep.store(true, Ordering::SeqCst);
-        let timeout = match (self.notify.due.swap(false, Ordering::SeqCst), until) {
+        let is_due = self.notify.due.swap(false, Ordering::SeqCst);
+        let later = std::mem::take(&mut *self.later.borrow_mut());
+        let timeout = match (is_due || !later.is_empty(), until) {
             (true, _) => Some(Timespec::default()),
             (false, None) => None,
             (false, Some(until)) => Some(until_then(until)),
@@ -134,6 +146,7 @@ impl Reactor {
         for event in &*events {
             self.tell(event.data.u64(), event.flags);
         }
+        later.into_iter().for_each(Waker::wake);
     }
 
     fn tell(&self, data: u64, flags: EventFlags) {

@@ -21,6 +21,11 @@ impl Reactor {
         Ok(Rc::new(Self))
     }
 
+    /// Wakes the current task after others had their turn.
+    pub(crate) fn give_way(&self, cx: &Context<'_>) {
+        cx.waker().wake_by_ref();
+    }
+
     /// Runs `future` to its end, sleeping while it has nothing to do.
     pub(crate) fn run<T>(&self, clock: &impl Clock, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
