@@ -5,7 +5,7 @@ use hyper_mcp_proxy::{Exchange as Number, Head, Input, Instant};
 
 use super::World;
 use super::law::Judged;
-use super::model::{Ask, Exchange, Pace, Phase, Told, ToldKind, Version};
+use super::model::{Ask, Exchange, Pace, Phase, Session, Told, ToldKind, Version};
 use super::stream::EXTRA;
 use super::text::{Holes, Style, Text};
 
@@ -104,6 +104,7 @@ impl World<'_> {
         match self.subject.admit(&head) {
             Err(response) => self.respond(number, response),
             Ok(_) => {
+                self.exchanges[number].known = true;
                 let random = random(number);
                 let exchange = Number(number as u64);
                 self.tell(Input::Request { exchange, head: &head, body, random })
@@ -145,7 +146,8 @@ impl World<'_> {
             moved: self.seen,
             sent: self.seen,
             pace,
-            fresh: false,
+            known: false,
+            over_settled: false,
             blocks: 0,
             rivalled: false,
             knew_over: known.is_some_and(|session| session.over_settled),
@@ -160,7 +162,14 @@ impl World<'_> {
     fn is_crowded(&self, ask: &Ask, session: Option<usize>, calls: usize, length: usize) -> bool {
         if *ask == Ask::Initialize {
             // The session that asks is one of those that wait for their child.
+            let clock = self.clock();
+            let late = |session: &Session| session.asked.after(self.config.start) <= clock;
+            let fails = self
+                .sessions
+                .iter()
+                .any(|session| !session.open && !session.over && (session.doomed || late(session)));
             return self.is_full()
+                || fails
                 || self.failed_starts >= self.config.breaker_starts
                 || self.seen < self.breaker;
         }

@@ -8,8 +8,10 @@ use super::json;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Child, SaidKind, ToldKind};
 use super::setup;
-use super::text::{Holes, nonce};
+use super::text::{Holes, nonce, same_name};
 
+/// What the engine may write for one call by itself: a cancellation.
+const MADE: usize = 128;
 /// Why a line has no place here.
 const NO_REQUEST: &str = "the engine asks a child nothing of its own";
 
@@ -34,7 +36,7 @@ impl World<'_> {
         // A pipe number may come again, for another child, once the one before is gone.
         let before = self.pipes.get(&pipe).map(|number| &self.children[*number]);
         require!(NoOrphan, before.is_none_or(|child| child.gone), "{pipe} is opened twice");
-        require!(NoOrphan, self.shutdowns == 0 || self.pending > 1, "{pipe} opens in a shutdown");
+        require!(NoOrphan, self.shutdowns < 2, "{pipe} opens when all shall end");
         let temper = setup::temper(&mut self.dice, &self.swarm);
         self.pipes.insert(pipe, self.children.len());
         self.children.push(Child {
@@ -56,6 +58,7 @@ impl World<'_> {
             gone: false,
             gone_settled: false,
             todo: Vec::new(),
+            probe: None,
             ids: std::collections::BTreeSet::new(),
         });
         Ok(())
@@ -75,7 +78,9 @@ impl World<'_> {
         let number = self.child(pipe)?;
         let child = &mut self.children[number];
         require!(StdinLines, !child.is_leaving(), "a write to {pipe} after its stdin was closed");
-        let limit = self.config.stdin;
+        // What the engine says by itself is short, and no more than once for each call.
+        let made = nonce(bytes, b'c').is_none();
+        let limit = self.config.stdin + if made { MADE * self.config.calls } else { 0 };
         require!(Limits, child.backlog <= limit, "{pipe} is behind by {} bytes", child.backlog);
         child.backlog += bytes.len();
         require!(StdinLines, bytes.last() == Some(&b'\n'), "{pipe}: a write is not whole lines");
@@ -181,7 +186,7 @@ impl World<'_> {
         let named = String::from_utf8_lossy(holes.target.as_deref().unwrap_or_default());
         require!(Cancel, found.is_some(), "the child knows no {named}");
         let call = &mut self.calls[found.unwrap_or_default()];
-        let same = call.holes.id.as_deref() == Some(target);
+        let same = same_name(call.holes.id.as_deref(), target);
         require!(Cancel, same, "{named} is another call than the one that was cancelled");
         require!(Cancel, !call.over && !call.is_initialize, "{named} is over");
         call.cancelled |= call.answer.is_none();
@@ -200,19 +205,38 @@ impl World<'_> {
             let named = |call: &super::model::Call| {
                 call.child.as_ref().is_some_and(|child| child.id == target)
             };
-            let known = self.calls.iter().find(|call| Some(call.session) == session && named(call));
-            let ended = known.is_some_and(|call| !call.over || call.failed);
+            let known =
+                self.calls.iter_mut().find(|call| Some(call.session) == session && named(call));
+            let ended = known.as_ref().is_some_and(|call| !call.over || call.failed);
             require!(Cancel, ended, "a cancellation of nothing: {shown}");
+            known.into_iter().for_each(|call| call.dropped = true);
             return Ok(());
         }
-        require!(StdinLines, method.is_none(), "{NO_REQUEST}: {shown}");
         let session = self.children[number].session;
+        if method.as_deref() == Some("server/discover") {
+            return self.read_probe(number, line);
+        }
+        require!(StdinLines, method.is_none(), "{NO_REQUEST}: {shown}");
         let id = json::member(line, "id").unwrap_or_default();
         let asked = self.said.iter().any(|said| {
             Some(said.session) == session && said.kind == SaidKind::Ask && said.id == id
         });
         let declines = json::member(line, "error").is_some();
         require!(StdinLines, asked && declines, "a response of the engine's own: {shown}");
+        Ok(())
+    }
+
+    /// The engine asks for the child's era: only a child that declined `initialize`, and once.
+    fn read_probe(&mut self, number: usize, line: &[u8]) -> Judged {
+        let shown = String::from_utf8_lossy(line);
+        let session = self.children[number].session.map(|session| &self.sessions[session]);
+        let declined = session.is_some_and(|session| self.is_declined(session.call));
+        require!(StdinLines, declined, "an era is asked for that is known: {shown}");
+        let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
+        let child = &mut self.children[number];
+        require!(StdinIds, child.ids.insert(id.clone()), "an id is used twice: {shown}");
+        require!(StdinLines, child.probe.is_none(), "an era is asked for twice: {shown}");
+        child.probe = Some(id);
         Ok(())
     }
 
@@ -259,10 +283,11 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A child that is told to go has no session any more.
-    fn end_session_of(&mut self, child: usize) {
+    /// A child that is gone or told to go has no session any more.
+    pub(super) fn end_session_of(&mut self, child: usize) {
         if let Some(session) = self.children[child].session {
             self.sessions[session].over = true;
+            self.sessions[session].doomed = true;
         }
     }
 

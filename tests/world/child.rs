@@ -53,6 +53,10 @@ impl World<'_> {
     /// The child answers one of its calls, whichever.
     pub(super) fn answer_one(&mut self) -> Judged {
         let Some(child) = self.a_child() else { return Ok(()) };
+        if let Some(id) = self.children[child].probe.take_if(|id| !id.is_empty()) {
+            self.children[child].probe = Some(Vec::new());
+            return self.decline_probe(child, &id);
+        }
         let count = self.children[child].todo.len();
         if count == 0 || self.children[child].temper.mute {
             return self.act_of(child);
@@ -61,6 +65,15 @@ impl World<'_> {
         let call = self.children[child].todo.remove(place);
         let (text, holes) = self.answer_text(child, call);
         self.say(child, SaidKind::Answer(call), &text, &holes.0, holes.1);
+        self.maybe_read(child)
+    }
+
+    /// A child of the session era knows no `server/discover`.
+    fn decline_probe(&mut self, child: usize, id: &[u8]) -> Judged {
+        let id = String::from_utf8_lossy(id);
+        let error = "{\"code\":-32601,\"message\":\"what?\"}";
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}");
+        self.write_line(child, line.into_bytes(), Vec::new(), None);
         self.maybe_read(child)
     }
 

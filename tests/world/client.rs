@@ -6,7 +6,7 @@ use hyper_mcp_proxy::Input;
 use super::World;
 use super::law::Judged;
 use super::model::{Ask, Call, SaidKind, Session, ToldKind, Version};
-use super::text::{Holes, Part, Text, name, payload, plain};
+use super::text::{Holes, Part, Text, name, payload, plain, same_name};
 
 const METHODS: [&str; 10] = [
     "tools/call",
@@ -69,6 +69,7 @@ impl World<'_> {
             get_stream: None,
             events: std::collections::BTreeMap::new(),
             event_bytes: 0,
+            queued: Vec::new(),
         }
     }
 
@@ -84,6 +85,8 @@ impl World<'_> {
             delivered: false,
             failed: false,
             cancelled: false,
+            unwanted: false,
+            dropped: false,
             garbled: false,
             over: false,
         }
@@ -158,6 +161,10 @@ impl World<'_> {
             let call = open[self.dice.below(open.len())];
             self.calls[call].holes.id.clone().unwrap_or_default()
         };
+        for call in &mut self.calls {
+            let meant = call.session == session && same_name(call.holes.id.as_deref(), &target);
+            call.unwanted |= meant && !call.has_ended();
+        }
         let nonce = self.next_nonce();
         let reason = payload(&mut self.dice, 'c', nonce, 0);
         let params = vec![
@@ -264,7 +271,9 @@ impl World<'_> {
             let (id, (stream, entry)) = self.nth_event(session, back);
             (id, Ask::Resume { stream, entry })
         } else {
-            (self.odd_event(session), Ask::ResumeOdd)
+            let id = self.odd_event(session);
+            let foreign = self.sessions.iter().any(|any| any.events.contains_key(id.as_bytes()));
+            (id, Ask::ResumeOdd { foreign })
         };
         heading.set("Last-Event-ID", Some(&id));
         self.ask(ask, Some(session), Vec::new(), &heading, b"")
@@ -324,7 +333,8 @@ impl World<'_> {
         self.exchanges[number].lost = true;
         if let Some(session) = self.exchanges[number].session {
             let session = &mut self.sessions[session];
-            session.doomed |= session.exchange == number && !session.open;
+            let opens = self.calls[session.call].answer.is_some();
+            session.doomed |= session.exchange == number && !session.open && !opens;
             if session.get == Some(number) {
                 session.get = None;
             }

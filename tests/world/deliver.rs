@@ -35,8 +35,11 @@ impl World<'_> {
         match &response.body {
             Body::Stream => self.open_stream(number, &response),
             Body::Whole(body) => {
-                self.exchanges[number].phase = Phase::Done;
-                self.exchanges[number].fresh = true;
+                let exchange = &mut self.exchanges[number];
+                exchange.phase = Phase::Done;
+                // A refusal by the head alone is between the driver and the peer.
+                exchange.untaken = if exchange.known { body.len() } else { 0 };
+                exchange.moved = self.seen;
                 self.whole(number, &response, body)
             }
         }
@@ -74,7 +77,9 @@ impl World<'_> {
         }
         require!(Head, status != 405 || get("allow").is_some(), "{number}: 405 without Allow");
         let retry = get("retry-after");
-        require!(Head, status != 503 || retry.is_some(), "{number}: 503 without Retry-After");
+        let health = self.exchanges[number].ask == Ask::Health;
+        let told = status != 503 || retry.is_some() || health;
+        require!(Head, told, "{number}: 503 without Retry-After");
         let opens = status == 200 && self.exchanges[number].ask == Ask::Initialize;
         let named = get("mcp-session-id");
         require!(Head, named.is_none() || opens, "{number}: a session id where none belongs");
@@ -94,7 +99,7 @@ impl World<'_> {
                 Ok(())
             }
             Ask::Health => Ok(()),
-            Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd if status < 300 => {
+            Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd { .. } if status < 300 => {
                 require!(Status, false, "{number}: no stream for a GET");
                 Ok(())
             }
@@ -113,7 +118,8 @@ impl World<'_> {
             return Ok(());
         }
         if exchange.ask == Ask::Health {
-            require!(Status, status == 200, "{number}: {status} for a health check");
+            let told = matches!(status, 200 | 503);
+            require!(Status, told, "{number}: {status} for a health check");
             return Ok(());
         }
         // A batch that could never be accepted may be judged before its session is.
@@ -126,7 +132,10 @@ impl World<'_> {
         let alive = exchange.knew_alive && status == 404;
         require!(Status, !alive, "{number}: 404 in a session that is alive");
         let right = match exchange.ask {
-            Ask::Initialize => status == 200 || status >= 500 || self.is_declined(number),
+            Ask::Initialize => {
+                let call = exchange.calls.first().copied();
+                status == 200 || status >= 500 || call.is_some_and(|call| self.is_declined(call))
+            }
             Ask::Calls { .. } => {
                 matches!(status, 200 | 404 | 500..=504) || too_many || self.is_cancelled(number)
             }
@@ -136,7 +145,7 @@ impl World<'_> {
                     || status == 400 && self.is_odd(number)
             }
             Ask::Get => matches!(status, 404 | 409 | 503),
-            Ask::Resume { .. } | Ask::ResumeOdd => matches!(status, 400 | 404 | 409 | 503),
+            Ask::Resume { .. } | Ask::ResumeOdd { .. } => matches!(status, 400 | 404 | 409 | 503),
             Ask::Delete => matches!(status, 200 | 202 | 204 | 404 | 503),
             Ask::Health | Ask::Wrong { .. } => true,
         };
@@ -156,13 +165,15 @@ impl World<'_> {
         Ok(())
     }
 
-    fn is_declined(&self, number: usize) -> bool {
-        let call = self.exchanges[number].calls.first();
-        call.is_some_and(|call| self.calls[*call].answer.is_some())
+    /// The child answered `initialize` with an error.
+    pub(super) fn is_declined(&self, call: usize) -> bool {
+        let call = &self.calls[call];
+        let answer = call.answer.filter(|_| call.is_initialize);
+        answer.is_some_and(|said| json::member(&self.said[said].expected, "error").is_some())
     }
 
     fn is_cancelled(&self, number: usize) -> bool {
-        self.exchanges[number].calls.iter().any(|call| self.calls[*call].cancelled)
+        self.exchanges[number].calls.iter().any(|call| self.calls[*call].unwanted)
     }
 
     /// It carries a response to nothing, which need not be accepted.
@@ -204,11 +215,17 @@ impl World<'_> {
         self.require_fresh_id(session)
     }
 
+    /// The version that the child chose in this answer.
+    pub(super) fn version_in(&self, said: usize) -> Option<Version> {
+        let result = json::member(&self.said[said].expected, "result")?;
+        let version = json::member(result, "protocolVersion").and_then(json::unquote)?;
+        Version::ALL.into_iter().find(|known| version == known.name())
+    }
+
     pub(super) fn open_session(&mut self, session: usize, id: String, said: usize) {
-        let result = json::member(&self.said[said].expected, "result").unwrap_or_default();
-        let version = json::member(result, "protocolVersion").and_then(json::unquote);
+        let version = self.version_in(said);
         let known = &mut self.sessions[session];
-        known.version = Version::ALL.into_iter().find(|v| version.as_deref() == Some(v.name()));
+        known.version = version;
         known.id = Some(id);
         known.open = true;
         known.touched = self.seen;
@@ -253,7 +270,7 @@ impl World<'_> {
     fn refused(&mut self, number: usize, body: &[u8]) -> Judged {
         let calls = self.exchanges[number].calls.clone();
         self.counts.refusals += 1;
-        let cancelled = calls.iter().all(|call| self.calls[*call].cancelled) && !calls.is_empty();
+        let cancelled = calls.iter().all(|call| self.calls[*call].unwanted) && !calls.is_empty();
         if !(cancelled && body.is_empty()) {
             let id = self.judge_error(body)?;
             self.judge_error_id(number, &calls, id.as_deref())?;
@@ -368,7 +385,12 @@ impl World<'_> {
                 require!(Progress, false, "{number}: progress of no call in flight: {shown}");
             }
             (Route::Never, _) => {
-                require!(AnswerToAsker, false, "{number}: what answers nothing: {shown}");
+                require!(
+                    AnswerToAsker,
+                    false,
+                    "{number}: answers nothing ({:?}): {shown}",
+                    message.kind
+                );
             }
             (Route::Call(call), SaidKind::Answer(_)) => {
                 let right = of_call(&self.calls[call]);
@@ -418,7 +440,7 @@ impl World<'_> {
     fn require_cause(&self, call: usize) -> Judged {
         let call = &self.calls[call];
         let late = self.config.request.is_some_and(|limit| call.asked.after(limit) <= self.seen);
-        let cause = late || call.cancelled || call.garbled || self.is_ending(call.session);
+        let cause = late || call.unwanted || call.garbled || self.is_ending(call.session);
         let refused = call.child.is_none() && self.exchanges[call.exchange].crowded;
         require!(Cause, cause || refused, "an error without a cause: {call:?}");
         Ok(())

@@ -189,7 +189,7 @@ impl World<'_> {
         let pipe = child.pipe;
         if child.temper.fails_to_open {
             child.gone = true;
-            self.doom_if(true, number);
+            self.end_session_of(number);
             return self.tell(Input::OpenFailed { pipe, reason: "no such file" });
         }
         child.opened = true;
@@ -226,7 +226,7 @@ impl World<'_> {
             self.tell(Input::StdoutClosed { pipe })?;
         } else if let Some(exit) = child.dead {
             child.gone = true;
-            self.doom_if(true, number);
+            self.end_session_of(number);
             self.tell(Input::Exited { pipe, exit, stderr: b"last \xff words\n" })?;
         }
         Ok(true)

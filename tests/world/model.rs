@@ -63,7 +63,9 @@ pub enum Ask {
         entry: usize,
     },
     /// A stream by an event id that names nothing of this session.
-    ResumeOdd,
+    ResumeOdd {
+        foreign: bool,
+    },
     Delete,
     Health,
     /// Something that must be refused with one of these.
@@ -108,8 +110,10 @@ pub struct Exchange {
     pub moved: Instant,
     pub sent: Instant,
     pub pace: Pace,
-    /// The last drain brought its last output.
-    pub fresh: bool,
+    /// Its last output came, or it was lost, before the last drain.
+    pub over_settled: bool,
+    /// The engine knows of it: its head was let in.
+    pub known: bool,
     /// Which of the events on it was the first.
     pub blocks: usize,
     /// A later request of its session took, or may have taken, its place.
@@ -162,6 +166,10 @@ pub struct Call {
     /// The engine ended it with an error.
     pub failed: bool,
     pub cancelled: bool,
+    /// The client asked for that, perhaps of another call with the same id.
+    pub unwanted: bool,
+    /// The engine gave it up, and told the child.
+    pub dropped: bool,
     /// The child wrote something for it that no JSON reader takes.
     pub garbled: bool,
     /// It ended before the last drain.
@@ -175,7 +183,7 @@ impl Call {
     }
 
     pub fn has_ended(&self) -> bool {
-        self.answer.is_some() || self.failed || self.cancelled
+        self.answer.is_some() || self.failed || self.cancelled || self.dropped
     }
 
     /// The exchange that asked owes nothing for it any more.
@@ -310,6 +318,8 @@ pub struct Session {
     pub events: BTreeMap<Vec<u8>, (usize, usize)>,
     /// Upper bound of what a replay could hold.
     pub event_bytes: usize,
+    /// What the child said while there was no stream for it.
+    pub queued: Vec<usize>,
 }
 
 impl Session {
@@ -372,6 +382,8 @@ pub struct Child {
     pub gone: bool,
     pub gone_settled: bool,
     pub todo: Vec<usize>,
+    /// The engine asked by itself of which era it is, under this id.
+    pub probe: Option<Vec<u8>>,
     pub ids: BTreeSet<Vec<u8>>,
 }
 

@@ -7,6 +7,7 @@ use super::World;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Call, Phase, Route, Said, SaidKind, ToldKind};
 use super::stream::EXTRA;
+use super::text::same_name;
 
 /// What a piece of the engine may hold beside what `Config` counts.
 const SLACK: usize = 8192;
@@ -56,6 +57,7 @@ impl World<'_> {
         let number = match said.route {
             Route::Never | Route::Any | Route::Queue => return true,
             Route::Exchange(number) => number,
+            Route::Call(call) if self.calls[call].garbled => return true,
             Route::Call(call) => match self.carrier(&self.calls[call]) {
                 Some(number) => number,
                 None => return true,
@@ -66,7 +68,9 @@ impl World<'_> {
         let whole = exchange.calls.iter().all(|call| self.calls[*call].has_ended());
         match said.kind {
             SaidKind::Answer(_) if waits && !whole => true,
-            SaidKind::Progress(_) if !exchange.sse => true,
+            SaidKind::Progress(call) if !exchange.sse || self.calls[call].is_initialize => true,
+            // Before the client learns that it was declined, the child may be asked for its era.
+            SaidKind::Answer(call) if self.is_declined(call) => true,
             _ => exchange.lost || self.is_clogged(said.session, said.expected.len()),
         }
     }
@@ -114,7 +118,6 @@ impl World<'_> {
         }
         match exchange.ask {
             Ask::Resume { .. } => self.judge_resumed(number),
-            Ask::Get => self.judge_get(number),
             _ => Ok(()),
         }
     }
@@ -135,7 +138,8 @@ impl World<'_> {
                     let meant = self.calls.iter().find(|call| {
                         call.session == session
                             && call.in_flight()
-                            && call.holes.id.as_ref() == Some(target)
+                            && !call.garbled
+                            && same_name(call.holes.id.as_deref(), target)
                             && call.exchange < number
                     });
                     require!(Cancel, meant.is_none(), "{number}: not cancelled: {meant:?}");
@@ -163,34 +167,41 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A new GET stream brings what waited for one.
-    fn judge_get(&self, number: usize) -> Judged {
-        let exchange = &self.exchanges[number];
-        let Some(number) = exchange.session.filter(|_| self.pending == 1) else { return Ok(()) };
+    /// What waits for a stream waits no longer once there is one that can carry it.
+    fn judge_queue(&self, number: usize) -> Judged {
         let session = &self.sessions[number];
         let forgets = session.event_bytes > self.config.replay;
-        if exchange.asked != self.seen || session.blurred || forgets || self.is_ending(number) {
+        let unsure = self.pending > 1 || session.blurred || forgets || self.is_ending(number);
+        if session.queued.is_empty() || unsure || self.is_clogged(number, session.event_bytes) {
             return Ok(());
         }
-        if self.is_clogged(number, session.event_bytes) {
-            return Ok(());
-        }
-        let waits = self.said.iter().find(|said| {
-            said.session == number && said.route == Route::Queue && said.seen.is_none()
+        let carrier = self.open.iter().find(|number| {
+            let exchange = &self.exchanges[**number];
+            let owes = || exchange.calls.iter().any(|call| self.calls[*call].in_flight());
+            exchange.session.is_some_and(|own| self.sessions[own].exchange == session.exchange)
+                && exchange.is_live()
+                && match exchange.ask {
+                    Ask::Get => exchange.phase == Phase::Streaming,
+                    Ask::Calls { .. } => exchange.sse && owes(),
+                    _ => false,
+                }
         });
+        let waits = session.queued.iter().map(|said| &self.said[*said]);
+        let waits = waits.filter(|said| said.seen.is_none()).next_back();
         let shown = waits.map(|said| String::from_utf8_lossy(&said.expected));
-        require!(Prompt, waits.is_none(), "a GET stream opened, but this waits: {shown:?}");
+        let idle = carrier.is_none() || waits.is_none();
+        require!(Prompt, idle, "{carrier:?} could carry what waits: {shown:?}");
         Ok(())
     }
 
     fn judge_children(&mut self) -> Judged {
         let alive = self.children.iter().filter(|child| !child.gone).count();
-        let most = self.config.sessions;
+        let most = self.config.sessions + self.config.pool;
         // As many again may be on their way out.
-        require!(Limits, alive <= 2 * most, "{alive} children, {most} sessions are allowed");
-        let staying = self.children.iter().filter(|child| !child.gone && !child.is_leaving());
-        let staying = staying.count();
-        require!(Limits, staying <= most, "{staying} children stay, {most} are allowed");
+        require!(Limits, alive <= 2 * most, "{alive} children, {most} are allowed");
+        let open = self.sessions.iter().filter(|session| session.open && !session.over).count();
+        let most = self.config.sessions;
+        require!(Limits, open <= most, "{open} sessions, {most} are allowed");
         let mut starting = 0;
         let mut unbound = 0;
         for number in 0..self.children.len() {
@@ -244,8 +255,9 @@ impl World<'_> {
 
     fn judge_sessions(&self) -> Judged {
         for (number, session) in self.sessions.iter().enumerate().filter(|(_, s)| !s.over) {
+            self.judge_queue(number)?;
             let child = session.child.map(|child| &self.children[child]);
-            let owned = child.is_some_and(|child| !child.gone && !child.is_leaving());
+            let owned = child.is_some_and(|child| !child.is_leaving());
             require!(NoOrphan, owned || !session.open, "session {number} has no child");
             let busy = self
                 .calls
@@ -315,8 +327,11 @@ impl World<'_> {
         self.open.retain(|number| {
             let exchange = &mut exchanges[*number];
             exchange.lost_settled |= exchange.lost;
-            exchange.fresh = false;
-            if let Some(session) = exchange.session
+            let was_over = core::mem::replace(
+                &mut exchange.over_settled,
+                exchange.phase == Phase::Done || exchange.lost,
+            );
+            if let Some(session) = exchange.session.filter(|_| !was_over)
                 && !matches!(exchange.ask, Ask::Wrong { .. })
             {
                 sessions[session].touched = seen;

@@ -163,6 +163,7 @@ pub fn config(dice: &mut Dice<'_>) -> Config {
     }
     let seconds = Duration::from_secs;
     config.sessions = dice.pick(&[4, 2, 8]);
+    config.pool = dice.pick(&[4, 1, 2]);
     config.starting = dice.pick(&[4, 1, 2]);
     config.calls = dice.pick(&[8, 2, 4]);
     config.message = dice.pick(&[4096, 1024, 16384]);

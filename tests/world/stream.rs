@@ -29,14 +29,18 @@ impl World<'_> {
         let array =
             line.bytes.first() == Some(&b'[') && !known.version.is_some_and(Version::batches);
         for said in &line.said {
-            let route = self.route_of(session, *said);
-            let loose = array || self.sessions[session].blurred || self.pending > 0;
             let known = &self.sessions[session];
+            let loose = array || known.blurred || self.pending > 0;
+            let ended = known.over || known.doomed;
+            let route =
+                if ended { self.after_the_end(*said) } else { self.route_of(session, *said) };
             self.said[*said].route = match route {
-                _ if known.over || known.doomed => self.after_the_end(*said),
                 Route::Exchange(_) | Route::Queue if loose => Route::Any,
                 route => route,
             };
+            if self.said[*said].route == Route::Queue {
+                self.sessions[session].queued.push(*said);
+            }
             self.heard += 1;
             self.said[*said].heard = Some(self.heard);
             self.sessions[session].event_bytes += self.said[*said].expected.len() + EXTRA;
@@ -88,7 +92,7 @@ impl World<'_> {
             exchange.is_live() && exchange.sse
         };
         let left = |call: usize| !self.exchanges[self.calls[call].exchange].is_live();
-        if running.iter().any(|call| left(*call)) {
+        if running.iter().any(|call| left(*call) || self.calls[*call].garbled) {
             // Its stream may be resumed, or waits to be.
             return Route::Any;
         }
@@ -111,7 +115,7 @@ impl World<'_> {
         self.sessions[session].blurred
             || self.open.iter().any(|number| {
                 let exchange = &self.exchanges[*number];
-                let odd = matches!(exchange.ask, Ask::ResumeOdd | Ask::Resume { .. });
+                let odd = matches!(exchange.ask, Ask::ResumeOdd { .. } | Ask::Resume { .. });
                 exchange.session == Some(session)
                     && (exchange.lingers() || odd && exchange.is_live())
             })
@@ -127,7 +131,11 @@ impl World<'_> {
         exchange.moved = self.seen;
         let right = matches!(
             exchange.ask,
-            Ask::Initialize | Ask::Calls { .. } | Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd
+            Ask::Initialize
+                | Ask::Calls { .. }
+                | Ask::Get
+                | Ask::Resume { .. }
+                | Ask::ResumeOdd { .. }
         );
         require!(Status, right, "{number}: a stream for {:?}", exchange.ask);
         require!(Gone, !exchange.knew_over, "{number}: a stream in a session that is over");
@@ -150,7 +158,9 @@ impl World<'_> {
     /// `initialize` is answered by a stream, whose head names the session.
     fn open_early(&mut self, number: usize, session: usize, response: &Response) -> Judged {
         let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
-        require!(Head, id.is_some(), "{number}: a stream for initialize without a session id");
+        let declined = self.is_declined(self.sessions[session].call);
+        let fits = id.is_some() != declined;
+        require!(Head, fits, "{number}: a stream for initialize without a session id");
         self.sessions[session].id = id.map(|(_, value)| value.to_string());
         self.require_fresh_id(session)
     }
@@ -160,7 +170,7 @@ impl World<'_> {
         let new = Stream { session, ..Stream::default() };
         match self.exchanges[number].ask {
             Ask::Resume { stream, entry } => (stream, entry + 1),
-            Ask::Get | Ask::ResumeOdd => {
+            Ask::Get | Ask::ResumeOdd { .. } => {
                 let stream = self.sessions[session].get_stream.unwrap_or_else(|| {
                     self.streams.push(Stream { is_get: true, ..new });
                     self.streams.len() - 1
@@ -180,18 +190,20 @@ impl World<'_> {
         let Some(session) = new.session else { return };
         let get = self.sessions[session].get_stream;
         let stream = match new.ask {
-            Ask::Get | Ask::ResumeOdd => get,
+            Ask::Get | Ask::ResumeOdd { .. } => get,
             Ask::Resume { stream, .. } => Some(stream),
             _ => return,
         };
         for number in self.open.iter().copied() {
             let old = &mut self.exchanges[number];
             let meant = match old.ask {
-                Ask::Get | Ask::ResumeOdd => get,
+                Ask::Get | Ask::ResumeOdd { .. } => get,
                 Ask::Resume { stream, .. } => Some(stream),
                 _ => old.stream.or(Some(usize::MAX)),
             };
-            old.rivalled |= old.session == Some(session) && meant == stream;
+            // Another session's event id may name any stream of this one.
+            let any = new.ask == Ask::ResumeOdd { foreign: true };
+            old.rivalled |= old.session == Some(session) && (any || meant == stream);
         }
     }
 
@@ -200,12 +212,15 @@ impl World<'_> {
         let streaming = known.is_some_and(|exchange| exchange.phase == Phase::Streaming);
         require!(EndsOnce, streaming, "bytes for {number}, which is no open stream");
         // One piece of stdout is read to its end; each line in it grows by its event's fields.
-        let limit = self.config.queue + 2 * self.piece + EXTRA;
+        // What waited for a stream, or is replayed, comes at once.
+        let limit = self.config.queue + 2 * self.piece + 2 * self.config.replay + EXTRA;
         let exchange = &mut self.exchanges[number];
         require!(NothingAfterLoss, !exchange.lost_settled, "bytes for {number}, which is lost");
         let over = exchange.session.is_some_and(|session| self.sessions[session].over);
         let behind = exchange.untaken;
-        require!(Limits, behind <= limit || over, "{number} is {behind} bytes behind");
+        let comment = bytes.first() == Some(&b':');
+        let fits = behind <= limit || over || comment;
+        require!(Limits, fits, "{number} is {behind} bytes behind");
         if behind == 0 {
             exchange.moved = self.seen;
         }
@@ -231,7 +246,7 @@ impl World<'_> {
             return Ok(());
         };
         let by_post = matches!(exchange.ask, Ask::Calls { .. });
-        let version = self.sessions[session].version;
+        let version = self.version_of(session);
         let primes = block.data.as_deref().is_none_or(<[u8]>::is_empty);
         if by_post && first && version.is_some_and(Version::primes) {
             require!(Priming, primes && block.id.is_some(), "{number} is not primed: {block:?}");
@@ -253,11 +268,20 @@ impl World<'_> {
         self.new_event(number, session, stream, block)
     }
 
+    /// The version of a session, also while its first answer is on its way.
+    fn version_of(&self, session: usize) -> Option<Version> {
+        let known = &self.sessions[session];
+        let answer = || self.calls[known.call].answer.and_then(|said| self.version_in(said));
+        known.version.or_else(answer)
+    }
+
     /// An event that is known by its id: only who asked for it gets it again.
     fn replayed(&mut self, number: usize, (of, entry): (usize, usize), block: &Block) -> Judged {
         let exchange = &self.exchanges[number];
         let known = &self.streams[of].log[entry];
-        let asked = matches!(exchange.ask, Ask::Resume { .. });
+        // Another session's id may be the name of one of ours that we never saw.
+        let odd = exchange.ask == Ask::ResumeOdd { foreign: true };
+        let asked = matches!(exchange.ask, Ask::Resume { .. }) || odd;
         require!(Once, asked, "{number}: a known event, unasked: {block:?}");
         require!(Resume, exchange.stream == Some(of), "{number}: of another stream: {block:?}");
         require!(Resume, entry >= exchange.cursor, "{number}: not asked for: {block:?}");
@@ -373,11 +397,14 @@ impl World<'_> {
         let exchange = &self.exchanges[number];
         require!(NothingAfterLoss, !exchange.lost_settled, "{number} is broken off, but lost");
         let stalled = exchange.untaken > 0 && exchange.moved.after(self.config.stall) <= self.seen;
-        let cancelled = exchange.calls.iter().any(|call| self.calls[*call].cancelled);
+        let cancelled = exchange.calls.iter().any(|call| self.calls[*call].unwanted);
         let ending = exchange.session.is_some_and(|session| self.is_ending(session));
-        let cause = stalled || cancelled || ending || exchange.rivalled;
+        // Among several inputs, it may have been taken after it was due.
+        let unsure = self.pending > 1;
+        let cause = stalled || cancelled || ending || exchange.rivalled || unsure;
         require!(Stall, cause, "{number} is broken off without a cause");
         self.counts.aborts += 1;
+        self.exchanges[number].untaken = 0;
         self.close(number);
         Ok(())
     }
@@ -400,7 +427,7 @@ impl World<'_> {
         };
         let first = stream.carriers.first().copied().unwrap_or(number);
         let open = self.exchanges[first].calls.iter().find(|call| !self.calls[**call].is_settled());
-        if stream.is_get || exchange.ask == Ask::ResumeOdd {
+        if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd { .. }) {
             let cause = exchange.rivalled || self.is_ending(session) || self.is_idle_due(session);
             require!(EveryRequestEnds, cause, "{number}: the GET stream ends for no reason");
         } else if !exchange.rivalled {
@@ -419,7 +446,6 @@ impl World<'_> {
     fn close(&mut self, number: usize) {
         let exchange = &mut self.exchanges[number];
         exchange.phase = Phase::Done;
-        exchange.fresh = true;
         if let Some(session) = exchange.session {
             let session = &mut self.sessions[session];
             if session.get == Some(number) {

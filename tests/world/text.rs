@@ -97,6 +97,14 @@ pub fn name(dice: &mut Dice<'_>) -> Vec<u8> {
     NAMES[dice.below(most)].as_bytes().to_vec()
 }
 
+/// Whether two spellings name the same: strings by what they say, numbers by their digits.
+pub fn same_name(one: Option<&[u8]>, other: &[u8]) -> bool {
+    one.is_some_and(|one| {
+        let text = json::unquote(one);
+        one == other || text.is_some() && text == json::unquote(other)
+    })
+}
+
 impl Text {
     /// An object of these members in this style.
     pub fn object(style: Style, mut members: Vec<(&str, Vec<Part>)>) -> Self {

@@ -1,5 +1,7 @@
 //! The laws of waiting: after a tick nothing is due any more.
 
+use core::time::Duration;
+
 use super::World;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Exchange, Phase, Version};
@@ -47,13 +49,15 @@ impl World<'_> {
             && exchange.moved.after(self.config.stall) <= seen;
         require!(Stall, !stalled, "{number} took nothing since {}", exchange.moved);
         if exchange.ask == Ask::Initialize {
-            let late = exchange.asked.after(self.config.start) <= seen;
+            let declined = exchange.calls.iter().any(|call| self.is_declined(*call));
+            let probe = if declined { self.config.probe } else { Duration::ZERO };
+            let late = exchange.asked.after(self.config.start + probe) <= seen;
             require!(EveryRequestEnds, !late, "{number}: initialize since {}", exchange.asked);
         }
         let Some(limit) = self.config.request else { return Ok(()) };
         for call in &exchange.calls {
             let call = &self.calls[*call];
-            let late = call.asked.after(limit) <= seen && !call.has_ended();
+            let late = call.asked.after(limit) <= seen && !call.has_ended() && !call.is_initialize;
             require!(EveryRequestEnds, !late, "{number} runs since {}", call.asked);
         }
         Ok(())
