@@ -508,7 +508,7 @@ fn framing_does_not_pile_up() {
     assert_eq!(gate.content().len(), 100_000);
 }
 
-/// Twice the bytes must not take much more than twice the time, however they come.
+/// 64 times the bytes must not take much more than 64 times as long, however they come.
 #[test]
 fn reading_is_linear() {
     let time = |fill: usize| {
@@ -522,6 +522,7 @@ fn reading_is_linear() {
         start.elapsed().as_secs_f64()
     };
     let best = |fill: usize| (0..3).map(|_| time(fill)).fold(f64::MAX, f64::min);
-    let (one, sixteen) = (best(20_000), best(320_000));
-    assert!(sixteen < one * 64.0, "{one} s, then {sixteen} s");
+    // If each byte meant a look at all before it, it would be some 4,000 times as much.
+    let (one, many) = (best(10_000), best(640_000));
+    assert!(many < one * 1000.0, "{one} s, then {many} s");
 }
