@@ -432,6 +432,10 @@ fn heads_are_bounded() {
         |fill: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nAccept: {}\r\n\r\n", "x".repeat(fill));
     assert!(outcome(kept(7000).as_bytes()).ends_with("end"));
     check(kept(7200), "431");
+    // The first fault counts, however the bytes are cut.
+    check(format!("GET /{}\n", "a".repeat(3000)), "414");
+    check(format!("GET / HTTP/1.1\r\nX: {}\n", "x".repeat(HEAD_LIMIT)), "431");
+    check(format!("GET /{}\n", "a".repeat(HEAD_LIMIT)), "414");
     // It is refused before its end has come, and whatever comes then.
     let mut gate = Gate::new(HEAD_LIMIT);
     gate.feed(b"GET / HTTP/1.1\r\nX: ");

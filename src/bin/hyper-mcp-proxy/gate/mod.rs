@@ -18,6 +18,8 @@ use head::Parsed;
 
 /// The longest request target. Ours is a short path; 2 KiB leaves room for a query.
 const TARGET: usize = 2048;
+/// The longest request line: a target with the longest method and the version around it.
+const LINE: usize = TARGET + 64;
 /// The most header fields. Browsers behind two proxies send about 40.
 const FIELDS: usize = 64;
 /// The smallest buffer that is given back when a request is done. One below it serves the next
@@ -286,6 +288,8 @@ impl Gate {
     fn find_end(&mut self) -> Result<Option<usize>, Refusal> {
         while let Some(found) = self.buffer[self.scanned..].iter().position(|&b| b == b'\n') {
             let feed = self.scanned + found;
+            // First what came before, so that it does not matter in which pieces it came.
+            self.bound_head(feed)?;
             if feed == self.line || self.buffer[feed - 1] != b'\r' {
                 return Err(Refusal::bad("a line of the head does not end with CR LF"));
             }
@@ -323,14 +327,14 @@ impl Gate {
             }
             _ => {}
         }
+        let is_over = head.len() > self.head_limit;
         // The line break of the request line has not come yet.
-        if self.line == self.start && head.len() > TARGET + 64 {
-            return Err(head::TARGET_TOO_LONG);
+        let is_line = self.line == self.start;
+        match is_line && head.len() > LINE {
+            true if !is_over || LINE < self.head_limit => Err(head::TARGET_TOO_LONG),
+            _ if is_over => Err(head::TOO_LARGE),
+            _ => Ok(()),
         }
-        if head.len() > self.head_limit {
-            return Err(head::TOO_LARGE);
-        }
-        Ok(())
     }
 
     fn poll_sized(&mut self) -> Step {
