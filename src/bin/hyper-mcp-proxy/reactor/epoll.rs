@@ -115,6 +115,8 @@ impl Reactor {
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
         loop {
+            // Whatever is due by now, this poll does.
+            self.notify.due.store(false, Ordering::SeqCst);
             if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
                 return value;
             }
@@ -126,7 +128,7 @@ impl Reactor {
     /// Sleeps until something is ready, another thread wakes us, or `until`; tells who waits.
     fn turn(&self, until: Option<Instant>) {
         self.notify.asleep.store(true, Ordering::SeqCst);
-        let is_due = self.notify.due.swap(false, Ordering::SeqCst);
+        let is_due = self.notify.due.load(Ordering::SeqCst);
         let later = std::mem::take(&mut *self.later.borrow_mut());
         let timeout = match (is_due || !later.is_empty(), until) {
             (true, _) => Some(Timespec::default()),
@@ -137,7 +139,6 @@ impl Reactor {
         events.clear();
         let waited = epoll::wait(&self.epoll, spare_capacity(&mut *events), timeout.as_ref());
         self.notify.asleep.store(false, Ordering::SeqCst);
-        self.notify.due.store(false, Ordering::SeqCst);
         match waited {
             Ok(_) | Err(Errno::INTR) => {}
             // Nothing else can come from a good descriptor and a good buffer; do not spin on it.
