@@ -52,8 +52,9 @@ pub struct Config {
     pub head: usize,
     /// Events kept in one session to be resumed or to wait for a reader. 1 MiB.
     pub replay: usize,
-    /// Bytes of one stream that its peer has not taken, above which no more is produced for it.
-    /// 256 KiB keeps a fast peer busy.
+    /// Bytes of one session's answers and streams that their peers have not taken, above which its
+    /// child is not read. What a piece of the child's output, or a resume, brings at once comes on
+    /// top. 256 KiB keeps a fast peer busy.
     pub queue: usize,
     /// Bytes that one child's standard input has not taken, above which a POST is answered 503.
     /// A message is accepted into an empty queue whatever its size. 1 MiB.

@@ -19,7 +19,7 @@ use crate::io::{Exchange, Pipe};
 use crate::message::{Kind, Message, Splice};
 use crate::reply::Reply;
 use crate::sse::EventId;
-use crate::stream::STANDING;
+use crate::stream::{STANDING, Style};
 use crate::streams::Streams;
 use crate::time::{Deadline, Instant, Wait};
 use crate::translate::upward;
@@ -58,7 +58,7 @@ impl Session {
             pipe,
             id,
             chosen: String::new(),
-            streams: Streams::new(pipe, version.style()),
+            streams: Streams::new(pipe, Style { ids: false, primed: false }),
             version,
             began: now,
             contact: now,

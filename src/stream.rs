@@ -133,6 +133,7 @@ impl Stream {
             return;
         };
         reply.phase = Phase::Open;
+        reply.spoke = cx.now;
         let mut response = head::stream();
         tell(&mut response, at.tells);
         let exchange = reply.exchange;
@@ -360,7 +361,8 @@ impl Stream {
         }
         self.reply = Some(reply);
         self.open_head(at, cx);
-        if after.is_none() {
+        // Ids rise along a stream: what waits has older ones, and gives the peer an id as well.
+        if after.is_none() && !self.has_unsent() {
             self.prime(at, held, cx);
         }
         self.pump(at, held, cx);

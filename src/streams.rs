@@ -200,11 +200,6 @@ impl Streams {
         self.table.get(number).is_some_and(Stream::carries)
     }
 
-    /// Whether somebody waits for that one.
-    pub(crate) fn is_awaited(&self, number: u64) -> bool {
-        self.table.get(number).is_some_and(Stream::is_alive)
-    }
-
     /// Whether somebody waits for any of them.
     pub(crate) fn is_alive(&self) -> bool {
         self.table.iter().any(|(_, stream)| stream.is_alive())

@@ -81,11 +81,8 @@ impl Session {
             self.response_across(id, message, child, cx);
             return None;
         }
-        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(id, child, cx) {
-            self.declined = Some(message.payload().unwrap_or_default().to_vec());
-            child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
-            cx.timers.set(&mut self.start, cx.now.after(cx.config.probe), Wait::Start(self.pipe));
-            return None;
+        if !self.is_open() && message.kind() == Kind::Error && may_cross(cx) {
+            return self.ask_for_era(id, message, child, cx);
         }
         let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
             // It was cancelled, timed out, or never asked.
@@ -110,10 +107,21 @@ impl Session {
         None
     }
 
-    /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
-    fn may_cross(&self, id: Option<u64>, child: &Child, cx: &Context) -> bool {
-        let answers = id.is_some_and(|id| child.calls.get(id).is_some());
-        answers && cx.eras.session.is_none() && cx.eras.stateless != Some(false)
+    /// Keeps the child's error to `initialize` and asks it for its era.
+    fn ask_for_era(
+        &mut self,
+        id: Option<u64>,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let call = id.and_then(|id| child.calls.get(id))?;
+        let mut declined = Vec::new();
+        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
+        self.declined = Some(declined);
+        child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        cx.timers.set(&mut self.start, cx.now.after(cx.config.probe), Wait::Start(self.pipe));
+        None
     }
 
     /// The answer to a request of our own.
@@ -146,15 +154,13 @@ impl Session {
 
     /// The child speaks no era that the bridge knows: its error to `initialize` is the answer.
     pub(super) fn decline(&mut self, child: &mut Child, cx: &mut Context) -> Cause {
-        let declined = self.declined.take();
         for id in child.call_ids() {
-            match (&declined, child.calls.get(id)) {
-                (Some(error), Some(_)) => {
+            match self.declined.take() {
+                None => self.fail(id, &Fault::Garbled("it speaks no known era"), child, cx),
+                Some(declined) => {
                     let Some(call) = child.end_call(id, cx) else { continue };
-                    let data = translate::response(&call.id, "error", error);
-                    self.answer(call.stream, data, cx);
+                    self.answer(call.stream, declined, cx);
                 }
-                _ => self.fail(id, &Fault::Garbled("it speaks no known era"), child, cx),
             }
         }
         Cause::Declined
@@ -201,12 +207,9 @@ impl Session {
             Some(call) => call.token.as_deref(),
             None => id.and_then(|id| child.task_token(id)),
         };
-        let number = match call {
-            Some(call) if self.streams.carries(call.stream) => Some(call.stream),
-            // Who takes only JSON can still listen; who left without an event id can't.
-            Some(call) if !self.streams.is_awaited(call.stream) => None,
-            _ => self.streams.carries(STANDING).then_some(STANDING),
-        };
+        // A task goes on after its call; its progress belongs to the session then.
+        let number = call.map_or(STANDING, |call| call.stream);
+        let number = Some(number).filter(|number| self.streams.carries(*number));
         let (Some(token), Some(number)) = (token, number) else {
             self.streams.dropped(cx);
             return;
@@ -256,4 +259,9 @@ impl Session {
         self.fail(id, &Fault::Garbled(malformed.reason()), child, cx);
         if self.is_open() { None } else { Some(Cause::Declined) }
     }
+}
+
+/// Whether an error to `initialize` may mean that the child speaks only the stateless era.
+fn may_cross(cx: &Context) -> bool {
+    cx.eras.session.is_none() && cx.eras.stateless != Some(false)
 }
