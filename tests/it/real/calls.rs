@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::http::{Events, PATIENCE};
-use crate::support::mcp::{Answer, PRIMED, QUIET, Session, call, notification, script};
+use crate::support::mcp::{Answer, PRIMED, QUIET, Session, call, notification, report, script};
 use crate::support::process::{self, until};
 use crate::support::proxy::{CHILD, Proxy};
 
@@ -64,13 +64,7 @@ fn a_call_that_takes_too_long_is_ended_and_the_child_is_told() {
 
 /// A script that reports twice, half a step apart, and answers.
 fn reporting(answer: &str) -> Value {
-    let progress = |n: u8| {
-        json!({"write": format!(
-            "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\
-             \"params\":{{\"progressToken\":$TOKEN,\"progress\":{n}}}}}\n"
-        )})
-    };
-    json!([progress(1), {"sleep": 100}, progress(2), {"sleep": 100}, {"answer": answer}])
+    json!([report(1), {"sleep": 100}, report(2), {"sleep": 100}, {"answer": answer}])
 }
 
 #[test]

@@ -94,6 +94,18 @@ pub(crate) fn script(id: &str, token: &str, steps: &Value) -> String {
     call(id, token, "script", &json!({"steps": steps}))
 }
 
+/// The step of a script that reports the progress of its own call.
+pub(crate) fn report(n: u8) -> Value {
+    let line = format!(
+        concat!(
+            r#"{{"jsonrpc":"2.0","method":"notifications/progress","#,
+            r#""params":{{"progressToken":$TOKEN,"progress":{}}}}}"#,
+        ),
+        n
+    );
+    json!({"write": line + "\n"})
+}
+
 impl<'a> Session<'a> {
     /// Opens one at the revision without priming events.
     pub(crate) fn open(proxy: &'a Proxy) -> Self {
