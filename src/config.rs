@@ -88,7 +88,7 @@ pub struct Config {
     /// How long events of an ended stream are kept for a resume. 60 s.
     pub keep_ended: Duration,
     /// From a child's closed standard output to the end of its session, so that its exit status
-    /// can be told. 50 ms.
+    /// can be told. 80 ms.
     pub exit_grace: Duration,
     /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" asks to
     /// wait, and well-behaved children need milliseconds.
@@ -133,7 +133,7 @@ impl Default for Config {
             park: Duration::from_secs(300),
             stall: Duration::from_secs(30),
             keep_ended: Duration::from_secs(60),
-            exit_grace: Duration::from_millis(50),
+            exit_grace: Duration::from_millis(80),
             term_grace: Duration::from_secs(2),
             kill_grace: Duration::from_secs(2),
             drain: Duration::from_secs(10),
