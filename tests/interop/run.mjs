@@ -4,26 +4,39 @@ import { baseline, conformance } from './suites/conformance.mjs';
 import { inspector } from './suites/inspector.mjs';
 import { modernBaseline, modernClients } from './suites/modern.mjs';
 import { probingClients } from './suites/probing.mjs';
-import { python } from './suites/python.mjs';
-import { typescript } from './suites/typescript.mjs';
+import { modernPython, python } from './suites/python.mjs';
+import { typescript, typescriptCrossing } from './suites/typescript.mjs';
 
 const suites = {
   'conformance-2025-06-18': (report) => conformance(report, '2025-06-18'),
   'conformance-2025-11-25': (report) => conformance(report, '2025-11-25'),
+  'conformance-2026-07-28': (report) => conformance(report, '2026-07-28'),
   typescript,
   python,
   inspector: (report) => inspector(report),
-  probing: probingClients,
+  modern: async (report) => {
+    await modernClients(report);
+    await modernPython(report);
+    await inspector(report, 'modern');
+  },
+  probing: async (report) => {
+    await probingClients(report);
+    await inspector(report, 'auto');
+  },
+  // Clients of one era before a server of the other.
+  crossings: async (report) => {
+    await conformance(report, '2025-06-18', 'modern');
+    await conformance(report, '2025-11-25', 'modern');
+    await conformance(report, '2026-07-28', 'session');
+    await typescriptCrossing(report);
+  },
 };
-// Those that only run when they are named: what the proxy doesn't speak yet, and the
-// same checks without a proxy, to know that they are right.
+// Only when it is named: the same checks without a proxy, to know that they are right.
 const onDemand = {
   baseline: async (report) => {
     await baseline(report);
     await modernBaseline(report);
   },
-  modern: modernClients,
-  'conformance-2026-07-28': (report) => conformance(report, '2026-07-28'),
 };
 
 const asked = process.argv.slice(2);

@@ -22,7 +22,8 @@ else:
 
 
 def plain(model):
-    return model.model_dump(by_alias=True, mode="json", exclude_none=True)
+    """The model as on the wire; nothing for nothing."""
+    return model and model.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
 class Face:

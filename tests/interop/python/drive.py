@@ -1,6 +1,6 @@
 """The Python SDK's client against one server behind the proxy:
 
-    python drive.py URL full|everything|filesystem|memory FOLDER [MODE]
+    python drive.py URL full|stateless|everything|filesystem|memory FOLDER [MODE]
 
 MODE is how a 2.x client negotiates the era: legacy (the default), auto or a version.
 
@@ -95,7 +95,7 @@ async def introduced(face):
     await check("the child sees the client", seen)
 
 
-async def calls(face):
+async def calls(face, crowd=30):
     async def listed():
         tools = await pages(face, "list_tools", "tools")
         equal(tools[0]["name"], "test_simple_text")
@@ -119,7 +119,7 @@ async def calls(face):
             raise AssertionError("no error")
 
     async def many():
-        texts = [f"text {i}" for i in range(30)]
+        texts = [f"text {i}" for i in range(crowd)]
         equal(await asyncio.gather(*(face.text("echo", {"text": text}) for text in texts)), texts)
 
     async def big():
@@ -130,7 +130,7 @@ async def calls(face):
     await check("tools/list keeps names, order and schemas", listed)
     await check("tools/call: text, structured content, error, several blocks", called)
     await check("a tool that is not there", unknown)
-    await check("thirty calls at once, each its own answer", many)
+    await check("many calls at once, each its own answer", many)
     await check("4 MiB each way", big)
 
 
@@ -238,6 +238,32 @@ async def sessions(url):
     await check("a session ended elsewhere: told so, then initialised again", elsewhere)
 
 
+async def stateless(url, _):
+    """A client of 2026-07-28: no session, answers in rounds, changes by listening."""
+    elicited = {"action": "accept", "content": {"username": "u", "email": "e@example.com", "name": "Ann"}}
+    answers = {"sampling": sampled, "elicitation": lambda _: elicited, "list_roots": roots("file:///one")}
+    async with opened(url, answers) as face:
+
+        async def who():
+            equal(face.version, "2026-07-28")
+            if client.MODE == "auto":  # a pinned client doesn't ask who is there
+                equal(face.server, {"name": "full", "version": "1.0.0"})
+            equal(face.session_id, None)
+
+        async def listened():
+            async with face.api.listen(resource_subscriptions=[WATCHED]) as events:
+                await face.call("touch")
+                with anyio.fail_after(5):
+                    async for event in events:
+                        equal(str(event.uri), WATCHED)
+                        break
+
+        await check("server/discover: name, version, no session", who)
+        await calls(face, crowd=10)
+        await questions(face)
+        await check("listen, change, updated", listened)
+
+
 async def everything(url, _):
     elicited = {"action": "accept", "content": {"name": "Ann", "integer": 7}}
     answers = {"sampling": sampled, "elicitation": lambda _: elicited, "list_roots": roots("file:///of/the/test")}
@@ -299,5 +325,5 @@ async def memory(url, _):
 if __name__ == "__main__":
     target, server, where = sys.argv[1:4]
     client.MODE = sys.argv[4] if len(sys.argv) > 4 else client.MODE
-    suites = {"full": full, "everything": everything, "filesystem": filesystem, "memory": memory}
+    suites = {"full": full, "stateless": stateless, "everything": everything, "filesystem": filesystem, "memory": memory}
     anyio.run(suites[server], target, where)

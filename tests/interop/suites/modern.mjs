@@ -6,7 +6,7 @@ import { LOG_LEVEL_META_KEY } from '@modelcontextprotocol/client';
 import { behindProxy } from '../lib/behind.mjs';
 import { modern, pause, probing } from '../lib/clients.mjs';
 import { full } from '../lib/servers.mjs';
-import { common, opened, until, watched } from './full.mjs';
+import { common, many, opened, until, watched } from './full.mjs';
 import { withOwnHttp } from './own.mjs';
 
 export async function modernClients(report) {
@@ -30,6 +30,7 @@ async function modernServer(check, url) {
   await reports(check, client);
   await listening(check, client);
   await rounds(check, client, elicit, url);
+  await crowds(check, client, url);
   await check('a cancelled call is cancelled at the child', async () => {
     const before = Number(await client.text('cancellations'));
     const abort = new AbortController();
@@ -39,6 +40,18 @@ async function modernServer(check, url) {
     await until(async () => Number(await client.text('cancellations')) === before + 1);
   });
   await client.close();
+}
+
+// A client that can be asked has a session-era child to itself for each call, and of
+// those there are only so many; one that can't shares.
+async function crowds(check, client, url) {
+  await check('ten calls at once that might ask', async () => {
+    const texts = Array.from({ length: 10 }, (_, i) => `text ${i}`);
+    assert.deepEqual(await Promise.all(texts.map((text) => client.text('echo', { text }))), texts);
+  });
+  const plain = await modern(url, { capabilities: {} });
+  await many(check, plain);
+  await plain.close();
 }
 
 async function introduced(check, client, url) {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { behindProxy } from '../lib/behind.mjs';
 import { clients } from '../lib/clients.mjs';
 import { everything, filesystem, full, memory, scratch } from '../lib/servers.mjs';
-import { fullServer } from './full.mjs';
+import { fullServer, NEW_CHILD } from './full.mjs';
 import { everythingServer, everythingTasks, filesystemServer, memoryServer } from './reference.mjs';
 
 export async function typescript(report) {
@@ -21,5 +21,14 @@ export async function typescript(report) {
       await report.group(`${name}, ${server}`, (check) => behindProxy(check, command, (url) => body(check, open, url)));
     }
     remove();
+  }
+}
+
+// The session era's clients before a server that speaks only 2026-07-28.
+export async function typescriptCrossing(report) {
+  for (const [name, open] of Object.entries(clients)) {
+    await report.group(`${name}, full server (modern)`, (check) =>
+      behindProxy(check, full('modern'), (url) => fullServer(check, open, url, NEW_CHILD)),
+    );
   }
 }
