@@ -34,6 +34,7 @@ const ACCEPTS: usize = 16;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: u32 = 60_000;
 
 /// Binds all addresses of a host; port 0 becomes the same port on each.
@@ -69,13 +70,11 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
 fn set_options(socket: impl AsFd) -> io::Result<()> {
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(&socket, PROBE)?;
+    sockopt::set_tcp_keepcnt(&socket, PROBES)?;
     #[cfg(target_os = "linux")]
-    {
-        sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
-        sockopt::set_tcp_keepintvl(&socket, PROBE)?;
-        sockopt::set_tcp_keepcnt(&socket, PROBES)?;
-        sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
-    }
+    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! Random bytes from the system, fetched for many requests at once, each used once.
 
-use rustix::rand::{GetRandomFlags, getrandom};
-
 /// What one request needs.
 const ONE: usize = 16;
 /// What one system call fetches: the most that comes whole in any case.
@@ -38,12 +36,23 @@ impl Random {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn fill(bytes: &mut [u8; MANY]) {
+    use rustix::rand::{GetRandomFlags, getrandom};
     loop {
         match getrandom(&mut bytes[..], GetRandomFlags::empty()) {
             Ok(MANY) => return,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => panic!("the system has no random bytes: {error}"),
         }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn fill(bytes: &mut [u8; MANY]) {
+    use std::io::Read;
+    let filled = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(bytes));
+    if let Err(error) = filled {
+        panic!("the system has no random bytes: {error}");
     }
 }

@@ -2,15 +2,15 @@
 //! memory.
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
-use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Makes the kernel end the child with `SIGKILL` when the thread that starts it ends. Call it, and
 /// start the child, on the main thread: that lives as long as the process.
 #[cfg(target_os = "linux")]
 pub(crate) fn die_with_parent(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+
     use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
     let parent = getpid();
@@ -20,7 +20,7 @@ pub(crate) fn die_with_parent(command: &mut Command) {
             return Ok(());
         }
         // The parent died before the signal was asked for.
-        Err(io::Error::from(rustix::io::Errno::SRCH))
+        Err(std::io::Error::from(rustix::io::Errno::SRCH))
     };
     // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes two
     // plain system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
