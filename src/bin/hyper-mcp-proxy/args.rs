@@ -128,7 +128,7 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let flags = Flags::from_args(&["hyper-mcp-proxy"], &flags).map_err(|early| {
         match early.status {
-            Ok(()) => Exit::Print(early.output),
+            Ok(()) => Exit::Print(format!("{}\n", early.output.trim_end())),
             // The first line says it; the rest says where the help is.
             Err(()) => Exit::usage(format!("{} (see --help)", first_line(&early.output))),
         }
