@@ -1,6 +1,7 @@
 // The suites by name, all of them by default:  node run.mjs [NAME…]
 import { Report } from './lib/report.mjs';
 import { baseline, conformance } from './suites/conformance.mjs';
+import { examples } from './suites/examples.mjs';
 import { inspector } from './suites/inspector.mjs';
 import { modernBaseline, modernClients } from './suites/modern.mjs';
 import { probingClients } from './suites/probing.mjs';
@@ -31,8 +32,10 @@ const suites = {
     await typescriptCrossing(report);
   },
 };
-// Only when it is named: the same checks without a proxy, to know that they are right.
+// Only when named: the same checks without a proxy, to know that they are right, and with the
+// programs of examples/ in its place, which tests/examples builds.
 const onDemand = {
+  examples,
   baseline: async (report) => {
     await baseline(report);
     await modernBaseline(report);

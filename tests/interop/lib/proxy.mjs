@@ -9,12 +9,14 @@ const STOP_MS = 20_000; // above the proxy's own drain and ladder
 const LOG_LINES = 40;
 
 export class Proxy {
-  static async start(command, { flags = [], env = {} } = {}) {
+  // `example`: a program of examples/ in the proxy's place, called with a port and the command.
+  static async start(command, { flags = [], env = {}, example } = {}) {
     const proxy = new Proxy();
-    const binary = process.env.INTEROP_PROXY;
+    const binary = example ?? process.env.INTEROP_PROXY;
     if (!binary) throw new Error('INTEROP_PROXY does not name the proxy to test');
     const port = process.env.INTEROP_PORT ?? '0';
-    proxy.process = spawn(binary, ['--port', port, ...flags, '--', ...command], {
+    const args = example ? [port, ...command] : ['--port', port, ...flags, '--', ...command];
+    proxy.process = spawn(binary, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, RUST_LOG: 'info', ...env },
     });

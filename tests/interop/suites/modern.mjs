@@ -23,7 +23,7 @@ export const modernBaseline = (report) =>
     report.group('TypeScript SDK v2, modern, full server without a proxy', (check) => modernServer(check, url)),
   );
 
-async function modernServer(check, url) {
+export async function modernServer(check, url) {
   const { client, elicit } = await opened(modern, url);
   await introduced(check, client, url);
   await common(check, client, elicit);
