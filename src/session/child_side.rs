@@ -81,6 +81,11 @@ impl Session {
             self.response_across(id, message, child, cx);
             return None;
         }
+        if self.declined.is_some() {
+            // It was answered already; only the era is still asked for.
+            self.streams.dropped(cx);
+            return None;
+        }
         if !self.is_open() && message.kind() == Kind::Error && may_cross(cx) {
             return self.ask_for_era(id, message, child, cx);
         }

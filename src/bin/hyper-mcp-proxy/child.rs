@@ -9,16 +9,17 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use async_process::Child as Process;
 use hyper_mcp_proxy::{Exit, Input, Pipe};
 use rustix::io::{read, writev};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, wait};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 
 use crate::hub::{Hub, SCRATCH};
 use crate::reactor::{Source, WakerSlot};
-use crate::spawn::Started;
 use crate::stderr::Stderr;
 
 /// Reads of a pipe in one turn, each of at most [`SCRATCH`] bytes.
@@ -33,7 +34,9 @@ const SLICES: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pipe: Pipe,
-    pid: Pid,
+    pid: u32,
+    /// The group that it leads.
+    group: Option<Pid>,
     /// Whether it waits in the hub until its output is wanted again.
     pub(crate) paused: Cell<bool>,
     exit: Cell<Option<Exit>>,
@@ -43,10 +46,11 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, pid: Pid) -> Self {
+    pub(crate) fn new(pipe: Pipe, pid: u32) -> Self {
         Self {
             pipe,
             pid,
+            group: i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|pid| !pid.is_init()),
             paused: Cell::new(false),
             exit: Cell::new(None),
             stdin: RefCell::default(),
@@ -83,7 +87,7 @@ impl Child {
         self.exit.get().is_some()
     }
 
-    /// It ended and was reaped. Its number can't have been given away yet: as long as the group
+    /// It ended and was reaped just now. Its number can't have been given away yet: as long as the group
     /// has members it is in use, and if it has none the signal finds nobody.
     pub(crate) fn has_ended(&self, exit: Exit) {
         self.signal(Signal::KILL);
@@ -93,10 +97,8 @@ impl Child {
 
     /// To the whole group, of which the child is the leader; never after it was reaped.
     fn signal(&self, signal: Signal) {
-        if self.is_gone() || self.pid.is_init() {
-            return;
-        }
-        if let Err(error) = kill_process_group(self.pid, signal)
+        let Some(group) = self.group.filter(|_| !self.is_gone()) else { return };
+        if let Err(error) = kill_process_group(group, signal)
             && error != rustix::io::Errno::SRCH
         {
             log::warn!(target: "proxy", "server {}: {signal:?} failed: {error}", self.pipe);
@@ -104,25 +106,27 @@ impl Child {
     }
 }
 
-/// A process id as a plain number.
-pub(crate) fn number(pid: Pid) -> u32 {
-    pid.as_raw_nonzero().get().unsigned_abs()
+/// Waits for the end of a child and reaps it.
+pub(crate) async fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) {
+    let exit = process.status().await.map_or(Exit::Unknown, |status| {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => Exit::Unknown,
+        }
+    });
+    child.has_ended(exit);
+    hub.reap_orphans(child.group);
 }
 
-/// Reaps one child that has ended, if there is one.
-pub(crate) fn reap() -> Option<(Pid, Exit)> {
+/// Reaps what ended of the group of a child that is reaped itself; that is ours where we are the
+/// first process of a container. Whether there is more to wait for.
+pub(crate) fn reap_group(group: Pid) -> bool {
     loop {
-        match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) => {
-                let exit = match (status.exit_status(), status.terminating_signal()) {
-                    (Some(code), _) => Exit::Code(code),
-                    (None, Some(signal)) => Exit::Signal(signal),
-                    (None, None) => Exit::Unknown,
-                };
-                return Some((pid, exit));
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Ok(None) | Err(_) => return None,
+        match waitpgid(group, WaitOptions::NOHANG) {
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }
@@ -139,15 +143,19 @@ struct Pipes {
     complaints: Stderr,
 }
 
+/// Our ends of a child's pipes: its standard input, output and error.
+pub(crate) type Ends = [Source<OwnedFd>; 3];
+
 /// Carries bytes until the child has ended.
-pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, started: Started) {
+pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, ends: Ends) {
+    let [stdin, stdout, stderr] = ends;
     let mut pipes = Pipes {
         hub,
         child,
-        stdin: Some(started.stdin),
+        stdin: Some(stdin),
         written: 0,
-        stdout: Some(started.stdout),
-        stderr: Some(started.stderr),
+        stdout: Some(stdout),
+        stderr: Some(stderr),
         complaints: Stderr::default(),
     };
     let exit = poll_fn(|cx| pipes.poll(cx)).await;
@@ -292,6 +300,6 @@ impl Pipes {
 }
 
 fn log_line(child: &Child) -> impl FnMut(&str) {
-    let (pipe, pid) = (child.pipe, number(child.pid));
+    let (pipe, pid) = (child.pipe, child.pid);
     move |line| log::info!(target: "child", "{pipe} pid {pid}: {line}")
 }

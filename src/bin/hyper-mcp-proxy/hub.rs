@@ -19,7 +19,7 @@ use crate::mailbox::Mailbox;
 use crate::random::Random;
 use crate::reactor::{Clock, Reactor, WakerSlot};
 use crate::share::Pool;
-use crate::spawn::Launch;
+use crate::spawn::{Launch, Started};
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
@@ -45,8 +45,8 @@ pub(crate) struct Hub {
     bridge: RefCell<Bridge>,
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
     children: RefCell<BTreeMap<u64, Rc<Child>>>,
-    /// The same, by process id, until they are reaped.
-    running: RefCell<BTreeMap<u32, Rc<Child>>>,
+    /// Groups of children that were reaped, of which members are still to end and ours to reap.
+    orphans: RefCell<Vec<rustix::process::Pid>>,
     /// Children whose output the engine does not want now.
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
@@ -76,7 +76,7 @@ impl Hub {
             bridge: RefCell::new(Bridge::new(config)),
             exchanges: RefCell::default(),
             children: RefCell::default(),
-            running: RefCell::default(),
+            orphans: RefCell::default(),
             paused: RefCell::default(),
             started: RefCell::default(),
             next_exchange: Cell::new(1),
@@ -188,12 +188,14 @@ impl Hub {
     fn open(&self, pipe: Pipe) {
         let Some(hub) = self.me.upgrade() else { return };
         let told = match self.launch.start(&self.reactor) {
-            Ok(started) => {
-                let pid = child::number(started.pid);
-                let child = Rc::new(Child::new(pipe, started.pid));
+            Ok(Started { process, stdin, stdout, stderr }) => {
+                let pid = process.id();
+                let child = Rc::new(Child::new(pipe, pid));
                 self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
-                self.running.borrow_mut().insert(pid, Rc::clone(&child));
-                self.executor.spawn(child::run(hub, child, started)).detach();
+                let ends = [stdin, stdout, stderr];
+                let carried = child::run(Rc::clone(&hub), Rc::clone(&child), ends);
+                self.executor.spawn(carried).detach();
+                self.executor.spawn(child::watch(hub, child, process)).detach();
                 Ok(pid)
             }
             Err(error) => Err(self.launch.explain(&error)),
@@ -207,21 +209,16 @@ impl Hub {
         self.feed(Input::Exited { pipe: child.pipe, exit, stderr });
     }
 
-    /// Reaps all children that ended, and ends what is left of their groups.
-    pub(crate) fn reap(&self) {
-        while let Some((pid, exit)) = child::reap() {
-            let ended = self.running.borrow_mut().remove(&child::number(pid));
-            match ended {
-                Some(child) => child.has_ended(exit),
-                // An orphan that became ours, because we are the first process of a container.
-                None => log::debug!(target: "proxy", "reaped {pid:?}, an orphan"),
-            }
-        }
+    /// Reaps what children left behind that has ended by now, where that is ours to do.
+    pub(crate) fn reap_orphans(&self, group: Option<rustix::process::Pid>) {
+        let mut orphans = self.orphans.borrow_mut();
+        orphans.extend(group);
+        orphans.retain(|group| child::reap_group(*group));
     }
 
     /// Ends all groups of children at once.
     pub(crate) fn kill_all(&self) {
-        self.running.borrow().values().for_each(|child| child.kill());
+        self.children.borrow().values().for_each(|child| child.kill());
     }
 
     /// Whether this child's output is wanted; if not, it is woken when it is again.

@@ -1,4 +1,4 @@
-//! Signals: children that ended, and an operator who wants the program to end.
+//! Signals: orphans that ended, and an operator who wants the program to end.
 
 use std::rc::Rc;
 
@@ -16,7 +16,7 @@ pub(crate) fn take() -> std::io::Result<Signals> {
 pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals) {
     while let Some(signal) = signals.next().await {
         match signal {
-            Ok(Signal::Child) => hub.reap(),
+            Ok(Signal::Child) => hub.reap_orphans(None),
             Ok(signal) if hub.is_draining() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining", name(signal));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use rustix::process::Pid;
+use async_process::Child as Process;
 
 use crate::reactor::{Reactor, Source, Use};
 use crate::sys;
@@ -29,7 +29,7 @@ pub(crate) struct Launch {
 
 /// A child that runs, and our ends of its pipes.
 pub(crate) struct Started {
-    pub(crate) pid: Pid,
+    pub(crate) process: Process,
     pub(crate) stdin: Source<OwnedFd>,
     pub(crate) stdout: Source<OwnedFd>,
     pub(crate) stderr: Source<OwnedFd>,
@@ -47,9 +47,6 @@ impl Launch {
         let stderr = source(reactor, stderr.into(), Use::PipeIn)?;
         let mut command = Command::new(&self.program);
         command.arg0(&self.name).args(&self.args);
-        command.stdin(Stdio::from(stdin_theirs));
-        command.stdout(Stdio::from(stdout_theirs));
-        command.stderr(Stdio::from(stderr_theirs));
         command.process_group(0);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
@@ -59,8 +56,14 @@ impl Launch {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         sys::die_with_parent(&mut command);
-        let child = command.spawn()?;
-        Ok(Started { pid: Pid::from_child(&child), stdin, stdout, stderr })
+        let mut command = async_process::Command::from(command);
+        command.stdin(Stdio::from(stdin_theirs));
+        command.stdout(Stdio::from(stdout_theirs));
+        command.stderr(Stdio::from(stderr_theirs));
+        // After the fork it opens one more descriptor, for the end of the process. That there is
+        // room for it is sure: starting a process takes two for a moment.
+        let process = command.spawn()?;
+        Ok(Started { process, stdin, stdout, stderr })
     }
 
     /// Why it did not start, with the name of what did not.
