@@ -49,34 +49,9 @@ fn files(extension: &str) -> Vec<(String, String)> {
     named
 }
 
-/// What is still to be mended, by the start of its complaint.
-const OWED: &[&str] = &[
-    "src/bin/hyper-mcp-proxy/tests/",
-    "src/fault.rs:91: a function",
-    "src/message.rs: 5",
-    "tests/it/faults.rs: 5",
-    "tests/it/gate.rs: 5",
-    "tests/interop/README.md:",
-];
-
-fn is_owed(complaint: &str) -> bool {
-    OWED.iter().any(|owed| complaint.starts_with(owed))
-}
-
-/// Fails if there is anything to complain about that is not owed.
+/// Fails if there is anything to complain about.
 fn complain(complaints: &[String]) {
-    let fresh: Vec<_> = complaints.iter().filter(|complaint| !is_owed(complaint)).collect();
-    assert!(fresh.is_empty(), "{fresh:#?}");
-}
-
-#[test]
-fn what_is_owed_is_still_owed() {
-    let rules = [long_lines, untidy_files, long_functions, std_in_the_engine, left_for_later];
-    let complaints: Vec<String> = rules.iter().flat_map(|rule| rule()).collect();
-    for owed in OWED {
-        let still = complaints.iter().any(|complaint| complaint.starts_with(owed));
-        assert!(still, "{owed} is mended: take it off the list");
-    }
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
 /// Code without what its string literals say, line for line: text on the wire is not broken up.

@@ -87,8 +87,8 @@ impl Child {
         self.exit.get().is_some()
     }
 
-    /// It ended and was reaped just now. Its number can't have been given away yet: as long as the group
-    /// has members it is in use, and if it has none the signal finds nobody.
+    /// It ended and was reaped just now. Its number can't have been given away yet: as long as the
+    /// group has members it is in use, and if it has none the signal finds nobody.
     pub(crate) fn has_ended(&self, exit: Exit) {
         self.signal(Signal::KILL);
         self.exit.set(Some(exit));

@@ -1,3 +1,5 @@
+//! What the command line says, and what it must not.
+
 use std::ffi::OsString;
 use std::time::Duration;
 

@@ -1,3 +1,5 @@
+//! The table of deadlines: what is due, in which order, and who is evicted.
+
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Heads in and out, as async-h1 reads and writes them.
+
 use std::borrow::Cow;
 
 use hyper_mcp_proxy::{Body, Response};

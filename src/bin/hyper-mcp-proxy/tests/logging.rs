@@ -1,3 +1,5 @@
+//! One physical line per record, whatever a record holds.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use log::{Level, Record};

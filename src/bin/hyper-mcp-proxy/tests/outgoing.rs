@@ -1,3 +1,5 @@
+//! What waits for a socket: coalesced, bounded, counted as taken.
+
 use crate::outgoing::Outgoing;
 
 /// Sends all in steps of so many bytes: what was sent, and how much payload was told after each.

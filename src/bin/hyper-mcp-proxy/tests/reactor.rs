@@ -1,3 +1,5 @@
+//! The reactor, and its portable twin.
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::{PipeReader, PipeWriter, Write};

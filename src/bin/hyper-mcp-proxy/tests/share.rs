@@ -1,3 +1,5 @@
+//! The memory that contents on their way in have together.
+
 use crate::share::{Pool, Share};
 
 #[test]

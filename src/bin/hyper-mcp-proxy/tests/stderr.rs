@@ -1,3 +1,5 @@
+//! Complaints of children: lossy, capped, rationed; the last words kept.
+
 use std::time::Duration;
 
 use hyper_mcp_proxy::Instant;
