@@ -1,0 +1,153 @@
+//! The axum service. A peer that leaves is noticed by what it leaves behind: hyper drops the
+//! answer, and that tells the engine.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_LENGTH, HeaderValue};
+use axum::http::{StatusCode, response};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use hyper_mcp_proxy as engine;
+use hyper_mcp_proxy::{Exchange, Head, Input};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+use crate::Hub;
+
+/// For a request's content to arrive.
+const CONTENT: Duration = Duration::from_secs(30);
+const PIECE: usize = 16 * 1024;
+
+/// What an exchange's peer is to be sent.
+pub enum Order {
+    Head(engine::Response),
+    Piece(Vec<u8>),
+    Finish,
+}
+
+/// All paths are the engine's, which knows its endpoint and its health check.
+pub fn service(hub: Arc<Hub>) -> Router {
+    Router::new().fallback(handle).with_state(hub)
+}
+
+async fn handle(State(hub): State<Arc<Hub>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let fields = parts.headers.iter();
+    let fields = fields.map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let Some(fields) = fields.collect::<Option<Vec<_>>>() else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let head = Head { method: parts.method.as_str(), path: parts.uri.path(), fields: &fields };
+    let limit = match hub.lock().bridge.admit(&head) {
+        Ok(limit) => limit,
+        Err(refusal) => return refused(refusal),
+    };
+    let body = match timeout(CONTENT, to_bytes(body, limit)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+    };
+    match hub.ask(&head, &body) {
+        Ok(answer) => respond(answer).await,
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn refused(refusal: engine::Response) -> Response {
+    let engine::Response { status, fields, body } = refusal;
+    let body = match body {
+        engine::Body::Whole(bytes) => Body::from(bytes),
+        engine::Body::Stream => Body::empty(), // A refusal is whole.
+    };
+    with_head(status, fields, body)
+}
+
+async fn respond(mut answer: Answer) -> Response {
+    let Some(Order::Head(response)) = answer.orders.recv().await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let engine::Response { status, fields, body } = response;
+    match body {
+        engine::Body::Stream => with_head(status, fields, Body::from_stream(pieces(answer))),
+        engine::Body::Whole(bytes) => {
+            let length = bytes.len();
+            answer.rest = Bytes::from(bytes);
+            answer.is_whole = true;
+            let mut response = with_head(status, fields, Body::from_stream(pieces(answer)));
+            response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            response
+        }
+    }
+}
+
+type Fields = Vec<(&'static str, Cow<'static, str>)>;
+
+fn with_head(status: u16, fields: Fields, body: Body) -> Response {
+    let start = response::Builder::new().status(status);
+    let add =
+        |head: response::Builder, (name, value): (&str, Cow<'_, str>)| head.header(name, &*value);
+    let response = fields.into_iter().fold(start, add).body(body);
+    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// An exchange whose answer is on its way. Dropped before its end, its peer is gone; after its
+/// end, the engine doesn't know it any more.
+struct Answer {
+    hub: Arc<Hub>,
+    exchange: Exchange,
+    orders: UnboundedReceiver<Order>,
+    rest: Bytes,
+    is_whole: bool,
+}
+
+impl Hub {
+    fn ask(self: &Arc<Self>, head: &Head<'_>, body: &[u8]) -> Result<Answer, getrandom::Error> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random)?;
+        let (sender, orders) = unbounded_channel();
+        let mut state = self.lock();
+        let exchange = Exchange(state.next_exchange);
+        state.next_exchange += 1;
+        state.exchanges.insert(exchange, sender);
+        self.feed(&mut state, Input::Request { exchange, head, body, random });
+        drop(state);
+        Ok(Answer { hub: Arc::clone(self), exchange, orders, rest: Bytes::new(), is_whole: false })
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        state.exchanges.remove(&self.exchange);
+        self.hub.feed(&mut state, Input::Lost { exchange: self.exchange });
+    }
+}
+
+/// The content, piece by piece. hyper asks for a piece when it has room, which makes it taken.
+fn pieces(answer: Answer) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(answer, |mut answer| async move {
+        loop {
+            if !answer.rest.is_empty() {
+                let piece = answer.rest.split_to(answer.rest.len().min(PIECE));
+                let (exchange, bytes) = (answer.exchange, piece.len());
+                answer.hub.tell(Input::Taken { exchange, bytes });
+                return Some((Ok(piece), answer));
+            }
+            if answer.is_whole {
+                return None;
+            }
+            match answer.orders.recv().await {
+                Some(Order::Piece(bytes)) => answer.rest = Bytes::from(bytes),
+                Some(Order::Finish) => return None,
+                // hyper breaks the response off.
+                _ => return Some((Err(io::ErrorKind::ConnectionAborted.into()), answer)),
+            }
+        }
+    })
+}
