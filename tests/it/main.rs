@@ -1,8 +1,9 @@
 //! One integration crate.
 
-mod faults;
+mod corpus;
 #[cfg(feature = "proxy")]
 mod driver_http;
+mod faults;
 #[cfg(feature = "proxy")]
 mod gate;
 #[cfg(feature = "proxy")]

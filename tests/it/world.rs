@@ -2,7 +2,7 @@
 //! environment variables `WORLD_SEED` (the first) and `WORLD_SEEDS` (how many) choose others.
 
 #[path = "../world/mod.rs"]
-pub mod sim;
+pub(crate) mod sim;
 
 use sim::dice;
 

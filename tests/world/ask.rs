@@ -26,17 +26,17 @@ const ACCEPTS: [(Option<&str>, bool, bool); 11] = [
 
 /// A request line and fields that can still be changed.
 #[derive(Clone, Debug)]
-pub struct Heading {
-    pub method: &'static str,
-    pub path: String,
-    pub fields: Vec<(String, String)>,
-    pub json: bool,
-    pub sse: bool,
+pub(crate) struct Heading {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) json: bool,
+    pub(crate) sse: bool,
 }
 
 impl Heading {
     /// Sets a field, or takes it away.
-    pub fn set(&mut self, name: &str, value: Option<&str>) {
+    pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
         self.fields.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         if let Some(value) = value {
             self.fields.push((name.to_string(), value.to_string()));

@@ -19,7 +19,7 @@ impl World<'_> {
     pub(super) fn carry_out(&mut self, output: Output) -> Judged {
         self.note(|| format!("<- {}", brief(&output)));
         match output {
-            Output::Open { pipe } => self.open(pipe),
+            Output::Open { pipe, .. } => self.open(pipe),
             Output::Write { pipe, bytes } => self.write(pipe, &bytes),
             Output::CloseStdin { pipe } => self.close_stdin(pipe),
             Output::Terminate { pipe } => self.terminate(pipe),
@@ -36,7 +36,8 @@ impl World<'_> {
         // A pipe number may come again, for another child, once the one before is gone.
         let before = self.pipes.get(&pipe).map(|number| &self.children[*number]);
         require!(NoOrphan, before.is_none_or(|child| child.gone), "{pipe} is opened twice");
-        require!(NoOrphan, self.shutdowns < 2, "{pipe} opens when all shall end");
+        let late = self.shutdowns > 0 && self.pending == 1;
+        require!(NoOrphan, !late, "{pipe} opens when all shall end");
         let temper = setup::temper(&mut self.dice, &self.swarm);
         self.pipes.insert(pipe, self.children.len());
         self.children.push(Child {
@@ -80,8 +81,8 @@ impl World<'_> {
         require!(StdinLines, !child.is_leaving(), "a write to {pipe} after its stdin was closed");
         // What the engine says by itself is short, and no more than once for each call.
         let made = nonce(bytes, b'c').is_none();
-        let limit = self.config.stdin + if made { MADE * self.config.calls } else { 0 };
-        require!(Limits, child.backlog <= limit, "{pipe} is behind by {} bytes", child.backlog);
+        let fits = child.backlog <= self.config.stdin || made && bytes.len() <= MADE;
+        require!(Limits, fits, "{pipe} is behind by {} bytes", child.backlog);
         child.backlog += bytes.len();
         require!(StdinLines, bytes.last() == Some(&b'\n'), "{pipe}: a write is not whole lines");
         for line in bytes[..bytes.len() - 1].split(|byte| *byte == b'\n') {
@@ -191,7 +192,22 @@ impl World<'_> {
         require!(Cancel, !call.over && !call.is_initialize, "{named} is over");
         call.cancelled |= call.answer.is_none();
         self.counts.cancels += 1;
+        self.mend_failed(found.unwrap_or_default());
         Ok(())
+    }
+
+    /// The error for a cancelled call may come before the cancellation: if the judge took it for
+    /// another call of the batch with the same id, it was wrong.
+    fn mend_failed(&mut self, named: usize) {
+        let (exchange, id) = (self.calls[named].exchange, self.calls[named].holes.id.clone());
+        let mistaken = self.calls.iter_mut().find(|call| {
+            let same = call.exchange == exchange && call.holes.id == id;
+            same && call.failed && call.unwanted && !call.cancelled && !call.over
+        });
+        if let Some(other) = mistaken {
+            other.failed = false;
+            self.calls[named].failed = true;
+        }
     }
 
     /// A line that no client said: only what ends a request may come from the engine itself.
@@ -299,6 +315,10 @@ impl World<'_> {
         require!(Ending, !leak, "a session id in the log: {shown}");
         match notice {
             Notice::SessionEnded { pipe, cause, .. } => self.ended(*pipe, *cause),
+            Notice::BreakerOpen { wait } => {
+                self.breaker = self.seen.after(*wait);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

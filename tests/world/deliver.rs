@@ -99,7 +99,7 @@ impl World<'_> {
                 Ok(())
             }
             Ask::Health => Ok(()),
-            Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd { .. } if status < 300 => {
+            Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd if status < 300 => {
                 require!(Status, false, "{number}: no stream for a GET");
                 Ok(())
             }
@@ -145,7 +145,7 @@ impl World<'_> {
                     || status == 400 && self.is_odd(number)
             }
             Ask::Get => matches!(status, 404 | 409 | 503),
-            Ask::Resume { .. } | Ask::ResumeOdd { .. } => matches!(status, 400 | 404 | 409 | 503),
+            Ask::Resume { .. } | Ask::ResumeOdd => matches!(status, 400 | 404 | 409 | 503),
             Ask::Delete => matches!(status, 200 | 202 | 204 | 404 | 503),
             Ask::Health | Ask::Wrong { .. } => true,
         };
@@ -402,7 +402,9 @@ impl World<'_> {
             }
             (Route::Exchange(right), _) => {
                 self.counts.routed += 1;
-                require!(Route, right == number, "{number}, not {right}: {shown}");
+                // What waited for a reader goes on to who takes its place.
+                let replaced = self.exchanges[right].rivalled;
+                require!(Route, right == number || replaced, "{number}, not {right}: {shown}");
             }
             (Route::Queue, _) => {
                 require!(Route, place.is_some(), "{number}: in a JSON body: {shown}");
@@ -421,7 +423,10 @@ impl World<'_> {
         let mut calls = self.exchanges[number].calls.clone();
         calls.extend(first.iter().flat_map(|first| self.exchanges[*first].calls.clone()));
         // Of two calls with one id, the error is for the one that has a reason to fail.
-        calls.sort_by_key(|call| !self.calls[*call].garbled);
+        calls.sort_by_key(|call| {
+            let call = &self.calls[*call];
+            !(call.garbled || call.cancelled || call.dropped)
+        });
         let call = calls.into_iter().find(|call| {
             let call = &self.calls[*call];
             call.holes.id.as_ref() == Some(&id) && !call.delivered && !call.failed

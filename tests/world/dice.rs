@@ -4,45 +4,45 @@
 
 /// The choices that are left.
 #[derive(Clone, Copy, Debug)]
-pub struct Dice<'a> {
+pub(crate) struct Dice<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Dice<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// Whether the case shall wind down.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    pub fn byte(&mut self) -> u8 {
+    pub(crate) fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.rest.split_first() else { return 0 };
         self.rest = rest;
         *first
     }
 
     /// A number below `bound`, which is not zero.
-    pub fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0);
         let byte = usize::from(self.byte());
         if bound <= 256 { byte % bound } else { (byte << 8 | usize::from(self.byte())) % bound }
     }
 
     /// True once in `bound` times.
-    pub fn one_in(&mut self, bound: usize) -> bool {
+    pub(crate) fn one_in(&mut self, bound: usize) -> bool {
         self.below(bound) + 1 == bound
     }
 
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 }
 
 /// Turns a seed into a case of at most `length` bytes (SplitMix64: small, even, and known).
-pub fn case(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn case(seed: u64, length: usize) -> Vec<u8> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -78,7 +78,11 @@ impl World<'_> {
         let exchange = &mut self.exchanges[number];
         let bytes = exchange.untaken.min(most);
         exchange.untaken -= bytes;
-        exchange.moved = self.seen.max(self.now);
+        let now = self.seen.max(self.now);
+        // Timers come first: who is late is late.
+        if exchange.moved.after(self.config.stall) > now {
+            exchange.moved = now;
+        }
         self.tell(Input::Taken { exchange: Number(number as u64), bytes })
     }
 
@@ -207,7 +211,8 @@ impl World<'_> {
             self.open_child(number)?;
             return Ok(true);
         }
-        if child.dead.is_none() && !(child.out_closed && !child.out_closed_told) {
+        let closed = child.out_closed && !child.out_closed_told;
+        if child.dead.is_none() && !closed {
             return Ok(false);
         }
         if !child.out.is_empty() {
@@ -317,7 +322,8 @@ impl World<'_> {
         self.now = Instant::new(past);
         let judged = if self.dice.one_in(2) { self.call() } else { self.tell(Input::Tick) };
         self.now = now;
-        judged
+        judged?;
+        self.drain()
     }
 
     pub(super) fn tick(&mut self) -> Judged {

@@ -6,14 +6,14 @@ use core::fmt;
 
 /// What stands between two blank lines.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Block {
-    pub id: Option<Vec<u8>>,
-    pub event: Option<Vec<u8>>,
+pub(crate) struct Block {
+    pub(crate) id: Option<Vec<u8>>,
+    pub(crate) event: Option<Vec<u8>>,
     /// The `data` lines joined by LF; `None` if there was none.
-    pub data: Option<Vec<u8>>,
-    pub retry: Option<u64>,
+    pub(crate) data: Option<Vec<u8>>,
+    pub(crate) retry: Option<u64>,
     /// Lines that are no field of the standard.
-    pub odd: usize,
+    pub(crate) odd: usize,
 }
 
 impl fmt::Debug for Block {
@@ -28,7 +28,7 @@ impl fmt::Debug for Block {
 
 /// What is not yet a whole block.
 #[derive(Clone, Debug, Default)]
-pub struct Reader {
+pub(crate) struct Reader {
     line: Vec<u8>,
     block: Block,
     open: bool,
@@ -36,7 +36,7 @@ pub struct Reader {
 
 impl Reader {
     /// The blocks that these bytes complete.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Block> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Vec<Block> {
         let mut blocks = Vec::new();
         for &byte in bytes {
             if byte != b'\n' {
@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// Whether all that was fed was whole blocks.
-    pub fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         self.line.is_empty() && !self.open
     }
 

@@ -5,18 +5,18 @@
 const DEPTH: usize = 200;
 
 /// Where the value that starts at `at`, without white space before it, ends.
-pub fn value_end(text: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn value_end(text: &[u8], at: usize) -> Option<usize> {
     value(text, at, DEPTH)
 }
 
 /// Whether this is exactly one value, with white space around it at most.
-pub fn valid(text: &[u8]) -> bool {
+pub(crate) fn valid(text: &[u8]) -> bool {
     core::str::from_utf8(text).is_ok()
         && value_end(text, space(text, 0)).is_some_and(|end| space(text, end) == text.len())
 }
 
 /// The members of an object in their order: the decoded name and the raw value.
-pub fn members(text: &[u8]) -> Option<Vec<(String, &[u8])>> {
+pub(crate) fn members(text: &[u8]) -> Option<Vec<(String, &[u8])>> {
     let mut at = space(text, 0);
     let mut found = Vec::new();
     if text.get(at) != Some(&b'{') {
@@ -46,7 +46,7 @@ pub fn members(text: &[u8]) -> Option<Vec<(String, &[u8])>> {
 }
 
 /// The raw value of an object's only member of this name.
-pub fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+pub(crate) fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let found = members(text)?;
     let mut same = found.into_iter().filter(|(other, _)| other == name);
     let (_, raw) = same.next()?;
@@ -54,7 +54,7 @@ pub fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// The raw elements of an array.
-pub fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
+pub(crate) fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
     let mut at = space(text, 0);
     let mut found = Vec::new();
     if text.get(at) != Some(&b'[') {
@@ -77,7 +77,7 @@ pub fn elements(text: &[u8]) -> Option<Vec<&[u8]>> {
 }
 
 /// The text without the white space outside of its strings.
-pub fn flat(text: &[u8]) -> Vec<u8> {
+pub(crate) fn flat(text: &[u8]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(text.len());
     let (mut quoted, mut escaped) = (false, false);
     for &byte in text {
@@ -194,7 +194,7 @@ fn number(text: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// The decoded string; lone surrogates become U+FFFD.
-pub fn unquote(raw: &[u8]) -> Option<String> {
+pub(crate) fn unquote(raw: &[u8]) -> Option<String> {
     if string(raw, 0)? != raw.len() {
         return None;
     }

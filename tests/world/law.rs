@@ -4,7 +4,7 @@ use core::fmt;
 
 /// One promise of the engine. The variants are sorted by who is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Law {
+pub(crate) enum Law {
     // The exchange.
     /// A head, then what belongs to it, then one last output, and nothing after it.
     EndsOnce,
@@ -90,9 +90,9 @@ pub enum Law {
 
 /// A law, and how it was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    pub law: Law,
-    pub how: String,
+pub(crate) struct Broken {
+    pub(crate) law: Law,
+    pub(crate) how: String,
 }
 
 impl fmt::Display for Broken {
@@ -102,7 +102,7 @@ impl fmt::Display for Broken {
 }
 
 /// How a step went.
-pub type Judged = Result<(), Broken>;
+pub(crate) type Judged = Result<(), Broken>;
 
 /// Returns with a broken law unless the condition holds. `Broken` and `Law` must be in scope: the
 /// world is mounted in more than one crate.

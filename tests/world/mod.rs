@@ -22,16 +22,16 @@ mod carry;
 mod child;
 mod client;
 mod deliver;
-pub mod dice;
+pub(crate) mod dice;
 mod driver;
 mod events;
-pub mod json;
-pub mod law;
+pub(crate) mod json;
+pub(crate) mod law;
 mod model;
 mod settle;
 mod setup;
 mod stream;
-pub mod subject;
+pub(crate) mod subject;
 mod text;
 mod wait;
 mod wind;
@@ -57,33 +57,33 @@ const LAZY: usize = 6;
 
 /// How a case went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// Events that the engine was told.
-    pub events: usize,
+    pub(crate) events: usize,
     /// A number for all that came out.
-    pub digest: u64,
+    pub(crate) digest: u64,
     /// What happened, so that a test can show that the world is not asleep.
-    pub counts: Counts,
+    pub(crate) counts: Counts,
 }
 
 /// What a case has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub sessions: usize,
-    pub answers: usize,
-    pub errors: usize,
-    pub streams: usize,
-    pub replays: usize,
-    pub routed: usize,
-    pub cancels: usize,
-    pub kills: usize,
-    pub aborts: usize,
-    pub refusals: usize,
+pub(crate) struct Counts {
+    pub(crate) sessions: usize,
+    pub(crate) answers: usize,
+    pub(crate) errors: usize,
+    pub(crate) streams: usize,
+    pub(crate) replays: usize,
+    pub(crate) routed: usize,
+    pub(crate) cancels: usize,
+    pub(crate) kills: usize,
+    pub(crate) aborts: usize,
+    pub(crate) refusals: usize,
 }
 
 impl Counts {
     /// Adds what another case has seen.
-    pub fn add(&mut self, other: &Self) {
+    pub(crate) fn add(&mut self, other: &Self) {
         self.sessions += other.sessions;
         self.answers += other.answers;
         self.errors += other.errors;
@@ -98,7 +98,7 @@ impl Counts {
 }
 
 /// Everything around the engine, the judge included.
-pub struct World<'a> {
+pub(crate) struct World<'a> {
     dice: Dice<'a>,
     swarm: Swarm,
     config: Config,
@@ -135,23 +135,26 @@ pub struct World<'a> {
 }
 
 /// Plays a case to its end.
-pub fn run(bytes: &[u8]) -> Result<Report, Broken> {
+pub(crate) fn run(bytes: &[u8]) -> Result<Report, Broken> {
     World::new(bytes, None, false).play().0
 }
 
 /// The same with a spoilt engine.
-pub fn run_spoilt(bytes: &[u8], fault: &mut dyn Fault) -> Result<Report, Broken> {
+pub(crate) fn run_spoilt(bytes: &[u8], fault: &mut dyn Fault) -> Result<Report, Broken> {
     World::new(bytes, Some(fault), false).play().0
 }
 
 /// Plays a case and writes down what went in and what came out.
-pub fn trace(bytes: &[u8], fault: Option<&mut dyn Fault>) -> (Result<Report, Broken>, Vec<String>) {
+pub(crate) fn trace(
+    bytes: &[u8],
+    fault: Option<&mut dyn Fault>,
+) -> (Result<Report, Broken>, Vec<String>) {
     let fault = fault.map(|fault| fault as &mut dyn Fault);
     World::new(bytes, fault, true).play()
 }
 
 /// Plays a case twice: the engine must do the same again.
-pub fn run_twice(bytes: &[u8]) -> Result<Report, Broken> {
+pub(crate) fn run_twice(bytes: &[u8]) -> Result<Report, Broken> {
     let first = run(bytes)?;
     let second = run(bytes)?;
     require_same(first, second)?;
@@ -159,7 +162,7 @@ pub fn run_twice(bytes: &[u8]) -> Result<Report, Broken> {
 }
 
 /// The law that two runs of one case must keep.
-pub fn require_same(first: Report, second: Report) -> Judged {
+pub(crate) fn require_same(first: Report, second: Report) -> Judged {
     require!(Same, first == second, "{first:?}, then {second:?}");
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::text::{Holes, Text};
 
 /// The revisions of the session era, and what the judge knows of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Version {
+pub(crate) enum Version {
     V2024_11_05,
     V2025_03_26,
     V2025_06_18,
@@ -19,10 +19,10 @@ pub enum Version {
 }
 
 impl Version {
-    pub const ALL: [Self; 4] =
+    pub(crate) const ALL: [Self; 4] =
         [Self::V2025_11_25, Self::V2025_03_26, Self::V2025_06_18, Self::V2024_11_05];
 
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::V2024_11_05 => "2024-11-05",
             Self::V2025_03_26 => "2025-03-26",
@@ -31,22 +31,22 @@ impl Version {
         }
     }
 
-    pub fn batches(self) -> bool {
+    pub(crate) fn batches(self) -> bool {
         self == Self::V2025_03_26
     }
 
-    pub fn resumes(self) -> bool {
+    pub(crate) fn resumes(self) -> bool {
         self >= Self::V2025_03_26
     }
 
-    pub fn primes(self) -> bool {
+    pub(crate) fn primes(self) -> bool {
         self >= Self::V2025_11_25
     }
 }
 
 /// What an exchange is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub(crate) enum Ask {
     /// `initialize`; the call's number is the session's.
     Initialize,
     /// Requests, perhaps with other messages in a batch.
@@ -63,9 +63,7 @@ pub enum Ask {
         entry: usize,
     },
     /// A stream by an event id that names nothing of this session.
-    ResumeOdd {
-        foreign: bool,
-    },
+    ResumeOdd,
     Delete,
     Health,
     /// Something that must be refused with one of these.
@@ -76,7 +74,7 @@ pub enum Ask {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// No head yet.
     Waiting,
     /// A stream is open.
@@ -87,47 +85,47 @@ pub enum Phase {
 
 /// One HTTP exchange as its client and the driver see it.
 #[derive(Clone, Debug)]
-pub struct Exchange {
-    pub ask: Ask,
-    pub session: Option<usize>,
-    pub calls: Vec<usize>,
+pub(crate) struct Exchange {
+    pub(crate) ask: Ask,
+    pub(crate) session: Option<usize>,
+    pub(crate) calls: Vec<usize>,
     /// What the client can use.
-    pub json: bool,
-    pub sse: bool,
-    pub phase: Phase,
+    pub(crate) json: bool,
+    pub(crate) sse: bool,
+    pub(crate) phase: Phase,
     /// The client left, and the engine was told.
-    pub lost: bool,
+    pub(crate) lost: bool,
     /// It left before the last drain, so that nothing may come any more.
-    pub lost_settled: bool,
-    pub asked: Instant,
-    pub status: u16,
-    pub reader: Reader,
+    pub(crate) lost_settled: bool,
+    pub(crate) asked: Instant,
+    pub(crate) status: u16,
+    pub(crate) reader: Reader,
     /// The stream that it carries, and how much of its log went by.
-    pub stream: Option<usize>,
-    pub cursor: usize,
+    pub(crate) stream: Option<usize>,
+    pub(crate) cursor: usize,
     /// Bytes sent and not taken, and since when.
-    pub untaken: usize,
-    pub moved: Instant,
-    pub sent: Instant,
-    pub pace: Pace,
+    pub(crate) untaken: usize,
+    pub(crate) moved: Instant,
+    pub(crate) sent: Instant,
+    pub(crate) pace: Pace,
     /// Its last output came, or it was lost, before the last drain.
-    pub over_settled: bool,
+    pub(crate) over_settled: bool,
     /// The engine knows of it: its head was let in.
-    pub known: bool,
+    pub(crate) known: bool,
     /// Which of the events on it was the first.
-    pub blocks: usize,
+    pub(crate) blocks: usize,
     /// A later request of its session took, or may have taken, its place.
-    pub rivalled: bool,
+    pub(crate) rivalled: bool,
     /// The judge saw the session end before it was asked, or saw nothing that could end it.
-    pub knew_over: bool,
-    pub knew_alive: bool,
+    pub(crate) knew_over: bool,
+    pub(crate) knew_alive: bool,
     /// Load that could justify a refusal when it was asked.
-    pub crowded: bool,
+    pub(crate) crowded: bool,
 }
 
 /// When a peer takes what it was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Pace {
+pub(crate) enum Pace {
     #[default]
     Eager,
     Lazy,
@@ -136,64 +134,64 @@ pub enum Pace {
 
 impl Exchange {
     /// Outputs for it may come.
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.phase != Phase::Done && !self.lost
     }
 
     /// It has bytes that its peer may still take, or will be lost with.
-    pub fn lingers(&self) -> bool {
+    pub(crate) fn lingers(&self) -> bool {
         !self.lost && self.untaken > 0
     }
 
-    pub fn carries(&self) -> bool {
+    pub(crate) fn carries(&self) -> bool {
         self.phase == Phase::Streaming && !self.lost
     }
 }
 
 /// One request of a client, `initialize` included.
 #[derive(Clone, Debug)]
-pub struct Call {
-    pub session: usize,
-    pub exchange: usize,
-    pub holes: Holes,
-    pub is_initialize: bool,
+pub(crate) struct Call {
+    pub(crate) session: usize,
+    pub(crate) exchange: usize,
+    pub(crate) holes: Holes,
+    pub(crate) is_initialize: bool,
     /// The id and the token that the child got.
-    pub child: Option<Holes>,
-    pub asked: Instant,
+    pub(crate) child: Option<Holes>,
+    pub(crate) asked: Instant,
     /// The child's message that answers it.
-    pub answer: Option<usize>,
-    pub delivered: bool,
+    pub(crate) answer: Option<usize>,
+    pub(crate) delivered: bool,
     /// The engine ended it with an error.
-    pub failed: bool,
-    pub cancelled: bool,
+    pub(crate) failed: bool,
+    pub(crate) cancelled: bool,
     /// The client asked for that, perhaps of another call with the same id.
-    pub unwanted: bool,
+    pub(crate) unwanted: bool,
     /// The engine gave it up, and told the child.
-    pub dropped: bool,
+    pub(crate) dropped: bool,
     /// The child wrote something for it that no JSON reader takes.
-    pub garbled: bool,
+    pub(crate) garbled: bool,
     /// It ended before the last drain.
-    pub over: bool,
+    pub(crate) over: bool,
 }
 
 impl Call {
     /// The child has it and owes an answer.
-    pub fn in_flight(&self) -> bool {
+    pub(crate) fn in_flight(&self) -> bool {
         self.child.is_some() && !self.has_ended()
     }
 
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.answer.is_some() || self.failed || self.cancelled || self.dropped
     }
 
     /// The exchange that asked owes nothing for it any more.
-    pub fn is_settled(&self) -> bool {
+    pub(crate) fn is_settled(&self) -> bool {
         self.delivered || self.failed || self.cancelled
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ToldKind {
+pub(crate) enum ToldKind {
     Call(usize),
     Notification,
     Cancel {
@@ -205,18 +203,18 @@ pub enum ToldKind {
 
 /// One message of a client.
 #[derive(Clone, Debug)]
-pub struct Told {
-    pub session: usize,
-    pub exchange: usize,
-    pub kind: ToldKind,
-    pub text: Text,
-    pub id: Vec<u8>,
-    pub seen: bool,
+pub(crate) struct Told {
+    pub(crate) session: usize,
+    pub(crate) exchange: usize,
+    pub(crate) kind: ToldKind,
+    pub(crate) text: Text,
+    pub(crate) id: Vec<u8>,
+    pub(crate) seen: bool,
 }
 
 /// Where a child's message may come out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
+pub(crate) enum Route {
     /// Nowhere: it is a lie, late, or noise.
     Never,
     /// With the exchange or the stream of this call.
@@ -230,7 +228,7 @@ pub enum Route {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SaidKind {
+pub(crate) enum SaidKind {
     Answer(usize),
     Progress(usize),
     /// A request of the child, with its id.
@@ -244,44 +242,45 @@ pub enum SaidKind {
 
 /// One message of a child.
 #[derive(Clone, Debug)]
-pub struct Said {
-    pub session: usize,
-    pub kind: SaidKind,
+pub(crate) struct Said {
+    pub(crate) session: usize,
+    pub(crate) kind: SaidKind,
     /// What the client must get.
-    pub expected: Vec<u8>,
-    pub route: Route,
+    pub(crate) expected: Vec<u8>,
+    pub(crate) route: Route,
     /// Its place among all that the engine was told, once its line feed was.
-    pub heard: Option<usize>,
+    pub(crate) heard: Option<usize>,
     /// The stream's entry, or none for a JSON body.
-    pub seen: Option<Option<(usize, usize)>>,
+    pub(crate) seen: Option<Option<(usize, usize)>>,
     /// The id of a request of the child.
-    pub id: Vec<u8>,
+    pub(crate) id: Vec<u8>,
     /// A response of the client to it reached the child.
-    pub replied: bool,
+    pub(crate) replied: bool,
 }
 
 /// What came out on one stream.
 #[derive(Clone, Debug, Default)]
-pub struct Stream {
-    pub session: usize,
+pub(crate) struct Stream {
+    pub(crate) session: usize,
     /// GET streams of a session share a log; this tells them apart.
-    pub log: Vec<Entry>,
-    pub is_get: bool,
+    pub(crate) log: Vec<Entry>,
+    pub(crate) is_get: bool,
     /// The exchanges that ever carried it.
-    pub carriers: Vec<usize>,
-    /// The last of the child's messages, in the order in which they were heard.
-    pub last_heard: usize,
+    pub(crate) carriers: Vec<usize>,
+    /// The last of the child's messages, in the order in which they were heard: of those that came
+    /// at once, and of those that waited.
+    pub(crate) last_heard: [usize; 2],
 }
 
 #[derive(Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub id: Option<Vec<u8>>,
-    pub data: Vec<u8>,
+pub(crate) struct Entry {
+    pub(crate) id: Option<Vec<u8>>,
+    pub(crate) data: Vec<u8>,
     /// Its place among all events of the case.
-    pub order: usize,
+    pub(crate) order: usize,
     /// Which carrier brought it first.
-    pub carrier: usize,
-    pub at: Instant,
+    pub(crate) carrier: usize,
+    pub(crate) at: Instant,
 }
 
 impl fmt::Debug for Entry {
@@ -294,106 +293,106 @@ impl fmt::Debug for Entry {
 
 /// One session, from its `initialize` on.
 #[derive(Clone, Debug)]
-pub struct Session {
-    pub call: usize,
-    pub exchange: usize,
-    pub child: Option<usize>,
-    pub id: Option<String>,
-    pub version: Option<Version>,
-    pub open: bool,
+pub(crate) struct Session {
+    pub(crate) call: usize,
+    pub(crate) exchange: usize,
+    pub(crate) child: Option<usize>,
+    pub(crate) id: Option<String>,
+    pub(crate) version: Option<Version>,
+    pub(crate) open: bool,
     /// Its child was told to go, or is gone: it is over for everybody.
-    pub over: bool,
-    pub over_settled: bool,
+    pub(crate) over: bool,
+    pub(crate) over_settled: bool,
     /// Something was told that ends it, now or soon.
-    pub doomed: bool,
-    pub deleted: bool,
-    pub touched: Instant,
-    pub asked: Instant,
+    pub(crate) doomed: bool,
+    pub(crate) deleted: bool,
+    pub(crate) touched: Instant,
+    pub(crate) asked: Instant,
     /// The engine may hold lines back, so the judge no longer knows what it read.
-    pub blurred: bool,
+    pub(crate) blurred: bool,
     /// The open stream of GET.
-    pub get: Option<usize>,
+    pub(crate) get: Option<usize>,
     /// The shared log of its GET streams.
-    pub get_stream: Option<usize>,
-    pub events: BTreeMap<Vec<u8>, (usize, usize)>,
+    pub(crate) get_stream: Option<usize>,
+    pub(crate) events: BTreeMap<Vec<u8>, (usize, usize)>,
     /// Upper bound of what a replay could hold.
-    pub event_bytes: usize,
+    pub(crate) event_bytes: usize,
     /// What the child said while there was no stream for it.
-    pub queued: Vec<usize>,
+    pub(crate) queued: Vec<usize>,
 }
 
 impl Session {
-    pub fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.open && !self.over && !self.doomed
     }
 }
 
 /// How a child behaves.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Temper {
-    pub fails_to_open: bool,
-    pub mute: bool,
-    pub lies: bool,
-    pub chatty: bool,
-    pub asks: bool,
-    pub noisy: bool,
-    pub batches: bool,
-    pub crlf: bool,
-    pub bom: bool,
-    pub frail: bool,
-    pub greedy: bool,
-    pub ignores_eof: bool,
-    pub ignores_term: bool,
+pub(crate) struct Temper {
+    pub(crate) fails_to_open: bool,
+    pub(crate) mute: bool,
+    pub(crate) lies: bool,
+    pub(crate) chatty: bool,
+    pub(crate) asks: bool,
+    pub(crate) noisy: bool,
+    pub(crate) batches: bool,
+    pub(crate) crlf: bool,
+    pub(crate) bom: bool,
+    pub(crate) frail: bool,
+    pub(crate) greedy: bool,
+    pub(crate) ignores_eof: bool,
+    pub(crate) ignores_term: bool,
     /// How it reads.
-    pub stdin: Pace,
-    pub declines: bool,
+    pub(crate) stdin: Pace,
+    pub(crate) declines: bool,
 }
 
 /// A line that a child wrote and the driver has not told, with the messages that it is.
 #[derive(Clone, Debug)]
-pub struct Line {
-    pub bytes: Vec<u8>,
-    pub said: Vec<usize>,
-    pub garbles: Option<usize>,
+pub(crate) struct Line {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) said: Vec<usize>,
+    pub(crate) garbles: Option<usize>,
 }
 
 /// One child process as the driver sees it.
 #[derive(Clone, Debug)]
-pub struct Child {
-    pub pipe: Pipe,
-    pub session: Option<usize>,
-    pub temper: Temper,
+pub(crate) struct Child {
+    pub(crate) pipe: Pipe,
+    pub(crate) session: Option<usize>,
+    pub(crate) temper: Temper,
     /// The driver told that it runs.
-    pub opened: bool,
-    pub backlog: usize,
-    pub close_stdin: Option<Instant>,
-    pub terminate: Option<Instant>,
-    pub kill: Option<Instant>,
-    pub out: VecDeque<Line>,
-    pub offset: usize,
+    pub(crate) opened: bool,
+    pub(crate) backlog: usize,
+    pub(crate) close_stdin: Option<Instant>,
+    pub(crate) terminate: Option<Instant>,
+    pub(crate) kill: Option<Instant>,
+    pub(crate) out: VecDeque<Line>,
+    pub(crate) offset: usize,
     /// Bytes told since the last line feed.
-    pub partial: usize,
-    pub wrote: bool,
-    pub out_closed: bool,
-    pub out_closed_told: bool,
+    pub(crate) partial: usize,
+    pub(crate) wrote: bool,
+    pub(crate) out_closed: bool,
+    pub(crate) out_closed_told: bool,
     /// It is dead; the driver tells it later.
-    pub dead: Option<Exit>,
+    pub(crate) dead: Option<Exit>,
     /// The driver told that it is gone.
-    pub gone: bool,
-    pub gone_settled: bool,
-    pub todo: Vec<usize>,
+    pub(crate) gone: bool,
+    pub(crate) gone_settled: bool,
+    pub(crate) todo: Vec<usize>,
     /// The engine asked by itself of which era it is, under this id.
-    pub probe: Option<Vec<u8>>,
-    pub ids: BTreeSet<Vec<u8>>,
+    pub(crate) probe: Option<Vec<u8>>,
+    pub(crate) ids: BTreeSet<Vec<u8>>,
 }
 
 impl Child {
-    pub fn can_speak(&self) -> bool {
+    pub(crate) fn can_speak(&self) -> bool {
         self.opened && self.dead.is_none() && !self.gone && !self.out_closed
     }
 
     /// It was told to go.
-    pub fn is_leaving(&self) -> bool {
+    pub(crate) fn is_leaving(&self) -> bool {
         self.close_stdin.is_some() || self.terminate.is_some() || self.kill.is_some()
     }
 }

@@ -333,12 +333,19 @@ impl World<'_> {
             );
             if let Some(session) = exchange.session.filter(|_| !was_over)
                 && !matches!(exchange.ask, Ask::Wrong { .. })
+                && exchange.status < 400
             {
                 sessions[session].touched = seen;
             }
             exchange.is_live() || exchange.lingers()
         });
-        self.fresh.clear();
+        for said in self.fresh.drain(..) {
+            // What had to wait for its reader may find another stream by then.
+            let said = &mut self.said[said];
+            if said.seen.is_none() && matches!(said.route, Route::Exchange(_)) {
+                said.route = Route::Any;
+            }
+        }
         self.pending = 0;
         self.piece = 0;
         self.ticked = false;

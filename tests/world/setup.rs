@@ -10,7 +10,7 @@ use super::model::{Pace, Temper};
 
 /// One kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     Initialize,
     Call,
     Notify,
@@ -87,7 +87,7 @@ const ALWAYS: usize = 7;
 
 /// How a case ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Clients leave and time passes.
     Leave,
     /// Clients delete their sessions.
@@ -100,24 +100,24 @@ pub enum End {
 
 /// What this case does, and how often.
 #[derive(Clone, Debug)]
-pub struct Swarm {
+pub(crate) struct Swarm {
     events: Vec<(Event, usize)>,
     total: usize,
-    pub end: End,
+    pub(crate) end: End,
     /// Several inputs may come before a drain.
-    pub lazy: bool,
+    pub(crate) lazy: bool,
     /// Ticks may come late.
-    pub sleepy: bool,
+    pub(crate) sleepy: bool,
     /// What children of this case may be like: a mask.
-    pub tempers: u8,
+    pub(crate) tempers: u8,
     /// One in so many readers is slow.
-    pub slow: usize,
+    pub(crate) slow: usize,
     /// The lengths of what is said.
-    pub large: bool,
+    pub(crate) large: bool,
 }
 
 impl Swarm {
-    pub fn draw(dice: &mut Dice<'_>) -> Self {
+    pub(crate) fn draw(dice: &mut Dice<'_>) -> Self {
         let mut off = 0_u32;
         for _ in 0..3 {
             // Two draws: each event is off in one case of four.
@@ -143,7 +143,7 @@ impl Swarm {
         }
     }
 
-    pub fn next(&self, dice: &mut Dice<'_>) -> Event {
+    pub(crate) fn next(&self, dice: &mut Dice<'_>) -> Event {
         let mut ticket = dice.below(self.total);
         for (event, weight) in &self.events {
             if ticket < *weight {
@@ -156,7 +156,7 @@ impl Swarm {
 }
 
 /// The limits of a case: mostly small ones, so that they are met.
-pub fn config(dice: &mut Dice<'_>) -> Config {
+pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
     let mut config = Config::default();
     if dice.one_in(8) {
         return config;
@@ -180,7 +180,7 @@ pub fn config(dice: &mut Dice<'_>) -> Config {
 }
 
 /// What one child is like, within what the case allows.
-pub fn temper(dice: &mut Dice<'_>, swarm: &Swarm) -> Temper {
+pub(crate) fn temper(dice: &mut Dice<'_>, swarm: &Swarm) -> Temper {
     let has = |bit: u8| swarm.tempers >> bit & 1 == 1;
     let mut odd = |bit: u8, bound: usize| has(bit) && dice.one_in(bound);
     Temper {

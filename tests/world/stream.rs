@@ -10,7 +10,7 @@ use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Entry, Exchange, Line, Phase, Route, SaidKind, Stream, Version};
 
 /// What the engine may add to a message when it counts what it holds.
-pub const EXTRA: usize = 256;
+pub(crate) const EXTRA: usize = 256;
 
 impl World<'_> {
     /// A child's line is whole: what it says is said now.
@@ -115,7 +115,7 @@ impl World<'_> {
         self.sessions[session].blurred
             || self.open.iter().any(|number| {
                 let exchange = &self.exchanges[*number];
-                let odd = matches!(exchange.ask, Ask::ResumeOdd { .. } | Ask::Resume { .. });
+                let odd = matches!(exchange.ask, Ask::ResumeOdd | Ask::Resume { .. });
                 exchange.session == Some(session)
                     && (exchange.lingers() || odd && exchange.is_live())
             })
@@ -131,11 +131,7 @@ impl World<'_> {
         exchange.moved = self.seen;
         let right = matches!(
             exchange.ask,
-            Ask::Initialize
-                | Ask::Calls { .. }
-                | Ask::Get
-                | Ask::Resume { .. }
-                | Ask::ResumeOdd { .. }
+            Ask::Initialize | Ask::Calls { .. } | Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd
         );
         require!(Status, right, "{number}: a stream for {:?}", exchange.ask);
         require!(Gone, !exchange.knew_over, "{number}: a stream in a session that is over");
@@ -149,7 +145,7 @@ impl World<'_> {
         exchange.stream = Some(stream);
         exchange.cursor = cursor;
         self.streams[stream].carriers.push(number);
-        if self.streams[stream].is_get {
+        if self.streams[stream].is_get && !self.exchanges[number].lost {
             self.sessions[session].get = Some(number);
         }
         Ok(())
@@ -170,7 +166,7 @@ impl World<'_> {
         let new = Stream { session, ..Stream::default() };
         match self.exchanges[number].ask {
             Ask::Resume { stream, entry } => (stream, entry + 1),
-            Ask::Get | Ask::ResumeOdd { .. } => {
+            Ask::Get | Ask::ResumeOdd => {
                 let stream = self.sessions[session].get_stream.unwrap_or_else(|| {
                     self.streams.push(Stream { is_get: true, ..new });
                     self.streams.len() - 1
@@ -190,20 +186,18 @@ impl World<'_> {
         let Some(session) = new.session else { return };
         let get = self.sessions[session].get_stream;
         let stream = match new.ask {
-            Ask::Get | Ask::ResumeOdd { .. } => get,
+            Ask::Get | Ask::ResumeOdd => get,
             Ask::Resume { stream, .. } => Some(stream),
             _ => return,
         };
         for number in self.open.iter().copied() {
             let old = &mut self.exchanges[number];
             let meant = match old.ask {
-                Ask::Get | Ask::ResumeOdd { .. } => get,
+                Ask::Get | Ask::ResumeOdd => get,
                 Ask::Resume { stream, .. } => Some(stream),
                 _ => old.stream.or(Some(usize::MAX)),
             };
-            // Another session's event id may name any stream of this one.
-            let any = new.ask == Ask::ResumeOdd { foreign: true };
-            old.rivalled |= old.session == Some(session) && (any || meant == stream);
+            old.rivalled |= old.session == Some(session) && meant == stream;
         }
     }
 
@@ -214,13 +208,16 @@ impl World<'_> {
         // One piece of stdout is read to its end; each line in it grows by its event's fields.
         // What waited for a stream, or is replayed, comes at once.
         let limit = self.config.queue + 2 * self.piece + 2 * self.config.replay + EXTRA;
-        let exchange = &mut self.exchanges[number];
+        let exchange = &self.exchanges[number];
         require!(NothingAfterLoss, !exchange.lost_settled, "bytes for {number}, which is lost");
-        let over = exchange.session.is_some_and(|session| self.sessions[session].over);
+        let session = exchange.session;
+        let over = session.is_some_and(|session| self.is_ending(session));
         let behind = exchange.untaken;
-        let comment = bytes.first() == Some(&b':');
-        let fits = behind <= limit || over || comment;
+        // Comments and errors of the engine's own are short and few.
+        let made = super::text::nonce(bytes, b's').is_none();
+        let fits = behind <= limit || over || made;
         require!(Limits, fits, "{number} is {behind} bytes behind");
+        let exchange = &mut self.exchanges[number];
         if behind == 0 {
             exchange.moved = self.seen;
         }
@@ -279,9 +276,10 @@ impl World<'_> {
     fn replayed(&mut self, number: usize, (of, entry): (usize, usize), block: &Block) -> Judged {
         let exchange = &self.exchanges[number];
         let known = &self.streams[of].log[entry];
-        // Another session's id may be the name of one of ours that we never saw.
-        let odd = exchange.ask == Ask::ResumeOdd { foreign: true };
-        let asked = matches!(exchange.ask, Ask::Resume { .. }) || odd;
+        let asked = matches!(exchange.ask, Ask::Resume { .. });
+        if !asked && self.is_left_over(exchange, (of, entry)) {
+            return Ok(());
+        }
         require!(Once, asked, "{number}: a known event, unasked: {block:?}");
         require!(Resume, exchange.stream == Some(of), "{number}: of another stream: {block:?}");
         require!(Resume, entry >= exchange.cursor, "{number}: not asked for: {block:?}");
@@ -292,6 +290,19 @@ impl World<'_> {
         self.exchanges[number].cursor = entry + 1;
         self.counts.replays += 1;
         Ok(())
+    }
+
+    /// A resume of the GET stream asked for this entry, and was cut off before it came.
+    fn is_left_over(&self, exchange: &Exchange, (of, entry): (usize, usize)) -> bool {
+        let stream = &self.streams[of];
+        let asked = |carrier: &Exchange| matches!(carrier.ask, Ask::Resume { .. });
+        exchange.stream == Some(of)
+            && stream.is_get
+            && stream
+                .carriers
+                .iter()
+                .map(|number| &self.exchanges[*number])
+                .any(|carrier| asked(carrier) && !carrier.is_live() && carrier.cursor <= entry)
     }
 
     /// What a resume must bring again before this entry, and did not.
@@ -355,9 +366,11 @@ impl World<'_> {
         let Some(said) = super::text::nonce(data, b's') else { return Ok(()) };
         self.open_by_event(number, said);
         let heard = self.said[said].heard.unwrap_or_default();
-        let stream = &mut self.streams[place.0];
-        let turn = heard > stream.last_heard;
-        stream.last_heard = heard;
+        // What waited for a stream comes late, but in its own order.
+        let waited = usize::from(!self.fresh.contains(&said));
+        let last = &mut self.streams[place.0].last_heard[waited];
+        let turn = heard > *last;
+        *last = heard;
         require!(
             Order,
             turn,
@@ -427,7 +440,7 @@ impl World<'_> {
         };
         let first = stream.carriers.first().copied().unwrap_or(number);
         let open = self.exchanges[first].calls.iter().find(|call| !self.calls[**call].is_settled());
-        if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd { .. }) {
+        if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd) {
             let cause = exchange.rivalled || self.is_ending(session) || self.is_idle_due(session);
             require!(EveryRequestEnds, cause, "{number}: the GET stream ends for no reason");
         } else if !exchange.rivalled {

@@ -10,7 +10,7 @@ use hyper_mcp_proxy::{
 };
 
 /// Spoils an engine.
-pub trait Fault {
+pub(crate) trait Fault {
     /// What comes out instead of this output; the second is what came before.
     fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
         into.push_back(output);
@@ -43,7 +43,7 @@ pub trait Fault {
 }
 
 /// The engine, perhaps spoilt.
-pub struct Subject<'f> {
+pub(crate) struct Subject<'f> {
     bridge: Bridge,
     fault: Option<&'f mut dyn Fault>,
     ready: VecDeque<Output>,
@@ -51,7 +51,7 @@ pub struct Subject<'f> {
 }
 
 impl<'f> Subject<'f> {
-    pub fn new(mut config: Config, mut fault: Option<&'f mut dyn Fault>) -> Self {
+    pub(crate) fn new(mut config: Config, mut fault: Option<&'f mut dyn Fault>) -> Self {
         if let Some(fault) = &mut fault {
             fault.config(&mut config);
         }
@@ -59,7 +59,7 @@ impl<'f> Subject<'f> {
         Self { bridge: Bridge::new(config), fault, ready: VecDeque::new(), digest }
     }
 
-    pub fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {
+    pub(crate) fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {
         let admitted = self.bridge.admit(head);
         let admitted = match &mut self.fault {
             Some(fault) => fault.admit(admitted),
@@ -72,7 +72,7 @@ impl<'f> Subject<'f> {
         admitted
     }
 
-    pub fn handle(&mut self, input: Input<'_>, now: Instant) {
+    pub(crate) fn handle(&mut self, input: Input<'_>, now: Instant) {
         let Some(fault) = &mut self.fault else { return self.bridge.handle(input, now) };
         if fault.swallows(&input) {
             return;
@@ -86,7 +86,7 @@ impl<'f> Subject<'f> {
         self.bridge.handle(Input::Request { exchange, head, body, random }, now);
     }
 
-    pub fn poll_output(&mut self) -> Option<Output> {
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
         let output = match &mut self.fault {
             None => self.bridge.poll_output(),
             Some(fault) => {
@@ -103,7 +103,7 @@ impl<'f> Subject<'f> {
         output
     }
 
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&mut self) -> Option<Instant> {
         let timeout = self.bridge.poll_timeout();
         match &mut self.fault {
             Some(fault) => fault.timeout(timeout),
@@ -111,7 +111,7 @@ impl<'f> Subject<'f> {
         }
     }
 
-    pub fn wants(&mut self, pipe: Pipe) -> bool {
+    pub(crate) fn wants(&mut self, pipe: Pipe) -> bool {
         let wants = self.bridge.wants(pipe);
         match &mut self.fault {
             Some(fault) => fault.wants(wants),
@@ -119,7 +119,7 @@ impl<'f> Subject<'f> {
         }
     }
 
-    pub fn buffered(&mut self) -> usize {
+    pub(crate) fn buffered(&mut self) -> usize {
         let bytes = self.bridge.buffered();
         match &mut self.fault {
             Some(fault) => fault.buffered(bytes),
@@ -127,7 +127,7 @@ impl<'f> Subject<'f> {
         }
     }
 
-    pub fn is_idle(&mut self) -> bool {
+    pub(crate) fn is_idle(&mut self) -> bool {
         let idle = self.bridge.is_idle();
         match &mut self.fault {
             Some(fault) => fault.idle(idle),
@@ -136,7 +136,7 @@ impl<'f> Subject<'f> {
     }
 
     /// A number for all that came out so far.
-    pub fn digest(&self) -> u64 {
+    pub(crate) fn digest(&self) -> u64 {
         self.digest.finish()
     }
 }
@@ -144,7 +144,7 @@ impl<'f> Subject<'f> {
 fn digest_output(output: &Output, into: &mut DefaultHasher) {
     core::mem::discriminant(output).hash(into);
     match output {
-        Output::Open { pipe }
+        Output::Open { pipe, .. }
         | Output::CloseStdin { pipe }
         | Output::Terminate { pipe }
         | Output::Kill { pipe } => pipe.hash(into),

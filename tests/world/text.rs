@@ -6,7 +6,7 @@ use super::json;
 
 /// A piece of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     Text(Vec<u8>),
     /// The request's or the response's id.
     Id,
@@ -18,7 +18,7 @@ pub enum Part {
 
 /// A message with holes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Text {
+pub(crate) struct Text {
     parts: Vec<Part>,
     /// It has line breaks between its tokens, which the engine must take out on the way; what else
     /// happens to white space is then not judged.
@@ -27,15 +27,15 @@ pub struct Text {
 
 /// What stood in the holes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Holes {
-    pub id: Option<Vec<u8>>,
-    pub token: Option<Vec<u8>>,
-    pub target: Option<Vec<u8>>,
+pub(crate) struct Holes {
+    pub(crate) id: Option<Vec<u8>>,
+    pub(crate) token: Option<Vec<u8>>,
+    pub(crate) target: Option<Vec<u8>>,
 }
 
 /// How the members of a message are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     Compact,
     Spaced,
     Reversed,
@@ -45,8 +45,9 @@ pub enum Style {
     PrettyCrLf,
 }
 
-pub const LINE_STYLES: [Style; 4] = [Style::Compact, Style::Spaced, Style::Reversed, Style::Tabs];
-pub const BODY_STYLES: [Style; 6] =
+pub(crate) const LINE_STYLES: [Style; 4] =
+    [Style::Compact, Style::Spaced, Style::Reversed, Style::Tabs];
+pub(crate) const BODY_STYLES: [Style; 6] =
     [Style::Compact, Style::Spaced, Style::Reversed, Style::Tabs, Style::Pretty, Style::PrettyCrLf];
 
 /// Values that a bridge which reads too much would change.
@@ -87,18 +88,18 @@ const NAMES: [&str; 16] = [
     "4",
 ];
 
-pub fn odd_value(dice: &mut Dice<'_>) -> &'static str {
+pub(crate) fn odd_value(dice: &mut Dice<'_>) -> &'static str {
     dice.pick(&ODD)
 }
 
 /// An id or a token: mostly from the first few, so that they collide.
-pub fn name(dice: &mut Dice<'_>) -> Vec<u8> {
+pub(crate) fn name(dice: &mut Dice<'_>) -> Vec<u8> {
     let most = if dice.one_in(3) { NAMES.len() } else { 3 };
     NAMES[dice.below(most)].as_bytes().to_vec()
 }
 
 /// Whether two spellings name the same: strings by what they say, numbers by their digits.
-pub fn same_name(one: Option<&[u8]>, other: &[u8]) -> bool {
+pub(crate) fn same_name(one: Option<&[u8]>, other: &[u8]) -> bool {
     one.is_some_and(|one| {
         let text = json::unquote(one);
         one == other || text.is_some() && text == json::unquote(other)
@@ -107,7 +108,7 @@ pub fn same_name(one: Option<&[u8]>, other: &[u8]) -> bool {
 
 impl Text {
     /// An object of these members in this style.
-    pub fn object(style: Style, mut members: Vec<(&str, Vec<Part>)>) -> Self {
+    pub(crate) fn object(style: Style, mut members: Vec<(&str, Vec<Part>)>) -> Self {
         if style == Style::Reversed {
             members.reverse();
         }
@@ -147,7 +148,7 @@ impl Text {
     }
 
     /// The message with its holes filled.
-    pub fn fill(&self, holes: &Holes) -> Vec<u8> {
+    pub(crate) fn fill(&self, holes: &Holes) -> Vec<u8> {
         let mut bytes = Vec::new();
         for part in &self.parts {
             let piece = match part {
@@ -162,7 +163,7 @@ impl Text {
     }
 
     /// What stands in the holes of this line, if it is this message.
-    pub fn read(&self, line: &[u8]) -> Option<Holes> {
+    pub(crate) fn read(&self, line: &[u8]) -> Option<Holes> {
         let flat;
         let line = if self.loose {
             flat = json::flat(line);
@@ -203,13 +204,13 @@ impl Text {
 }
 
 /// Text that is no hole.
-pub fn plain(text: impl Into<String>) -> Vec<Part> {
+pub(crate) fn plain(text: impl Into<String>) -> Vec<Part> {
     vec![Part::Text(text.into().into_bytes())]
 }
 
 /// The number after this mark in the first nonce of a message: `c` marks a client's, `s` a
 /// server's.
-pub fn nonce(bytes: &[u8], mark: u8) -> Option<usize> {
+pub(crate) fn nonce(bytes: &[u8], mark: u8) -> Option<usize> {
     let key = [b'@', mark];
     let start = bytes.windows(2).position(|pair| pair == key)? + 2;
     let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -217,7 +218,7 @@ pub fn nonce(bytes: &[u8], mark: u8) -> Option<usize> {
 }
 
 /// An object with a nonce, an odd value and so many bytes of padding.
-pub fn payload(dice: &mut Dice<'_>, mark: char, nonce: usize, padding: usize) -> String {
+pub(crate) fn payload(dice: &mut Dice<'_>, mark: char, nonce: usize, padding: usize) -> String {
     let odd = odd_value(dice);
     let pad = "x".repeat(padding);
     format!("{{\"nonce\":\"@{mark}{nonce}@\",\"v\":{odd},\"text\":\"{pad}\"}}")

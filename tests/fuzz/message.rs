@@ -1,0 +1,128 @@
+//! `message`: a naive twin agrees on what is a message and on its parts, and a splice changes what
+//! it names and nothing else.
+
+use hyper_mcp_proxy::message::{self, Kind, Message, Splice};
+
+use super::sim::json;
+
+/// Deeper texts are not given to the twin, which recurses.
+const DEPTH: usize = 100;
+/// The members that one message may have.
+const MEMBERS: usize = 64;
+
+pub(crate) fn run(data: &[u8]) {
+    let parsed = Message::parse(data);
+    let plain = !is_deep(data) && !has_surrogates(data);
+    if plain {
+        assert_eq!(parsed.as_ref().map(|m| m.kind()).ok(), naive(data), "the twin differs");
+    }
+    if let Ok(message) = parsed {
+        splices(data, &message);
+        if plain {
+            parts(data, &message);
+        }
+    }
+    batches(data, plain);
+}
+
+fn is_deep(data: &[u8]) -> bool {
+    data.iter().filter(|byte| matches!(byte, b'{' | b'[')).count() > DEPTH
+}
+
+/// The twin does not join surrogates.
+fn has_surrogates(data: &[u8]) -> bool {
+    data.windows(3).any(|window| matches!(window, [b'\\', b'u', b'd' | b'D']))
+}
+
+/// What the text is, if it is a message, by the rules one after the other.
+fn naive(data: &[u8]) -> Option<Kind> {
+    if !json::valid(data) || data.starts_with(b"\xef\xbb\xbf") {
+        return None;
+    }
+    let members = json::members(data)?;
+    let get = |name: &str| members.iter().find(|(other, _)| other == name).map(|(_, raw)| *raw);
+    let twice = (0..members.len()).any(|at| members[..at].iter().any(|m| m.0 == members[at].0));
+    let known = ["jsonrpc", "id", "method", "params", "result", "error"];
+    let beyond = members.iter().skip(MEMBERS).any(|(name, _)| !known.contains(&&**name));
+    if twice || beyond || json::unquote(get("jsonrpc")?)? != "2.0" {
+        return None;
+    }
+    let first = |name: &str| get(name).map(|raw| raw[0]);
+    let id = first("id");
+    if id.is_some_and(|byte| !matches!(byte, b'"' | b'-' | b'0'..=b'9')) {
+        return None;
+    }
+    match (first("method"), first("result"), first("error")) {
+        (Some(b'"'), None, None) => match (first("params"), id) {
+            (None | Some(b'{' | b'['), Some(_)) => Some(Kind::Request),
+            (None | Some(b'{' | b'['), None) => Some(Kind::Notification),
+            _ => None,
+        },
+        (None, Some(_), None) if id.is_some() => Some(Kind::Result),
+        (None, None, Some(b'{')) if id.is_some() => Some(Kind::Error),
+        _ => None,
+    }
+}
+
+/// The last member of this name.
+fn last<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    json::members(text)?.into_iter().rfind(|(other, _)| other == name).map(|(_, raw)| raw)
+}
+
+fn parts(data: &[u8], message: &Message<'_>) {
+    assert_eq!(message.id(), last(data, "id"));
+    let method = last(data, "method").and_then(json::unquote);
+    assert_eq!(message.method().as_deref(), method.as_deref());
+    assert!(method.is_none_or(|method| message.calls(&method)));
+    let params = last(data, "params");
+    assert_eq!(message.params(), params);
+    let token = match message.kind() {
+        Kind::Request => params
+            .and_then(|params| last(params, "_meta"))
+            .and_then(|meta| last(meta, "progressToken")),
+        _ => params.and_then(|params| last(params, "progressToken")),
+    };
+    assert_eq!(message.token(), token);
+    let request = params.and_then(|params| last(params, "requestId"));
+    assert_eq!(message.request_id(), request);
+}
+
+fn one_line(data: &[u8]) -> Vec<u8> {
+    let mut text = data.trim_ascii().to_vec();
+    for byte in text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        *byte = b' ';
+    }
+    text
+}
+
+fn splices(data: &[u8], message: &Message<'_>) {
+    let mut same = Vec::new();
+    message.splice(&Splice::default(), &mut same);
+    assert_eq!(same, one_line(data), "an empty splice");
+    let new = Splice { id: Some(b"12345"), token: Some(b"\"tok\""), request_id: Some(b"678") };
+    let mut changed = b"kept".to_vec();
+    message.splice(&new, &mut changed);
+    assert!(changed.starts_with(b"kept"));
+    let changed = &changed[4..];
+    assert!(!changed.contains(&b'\n') && !changed.contains(&b'\r'));
+    let again = Message::parse(changed).expect("a spliced message is a message");
+    assert_eq!(again.kind(), message.kind());
+    assert_eq!(again.id(), message.id().and(new.id));
+    assert_eq!(again.token(), message.token().and(new.token));
+    assert_eq!(again.request_id(), message.request_id().and(new.request_id));
+    // With the old spellings back in their places, it is the old text.
+    let old = Splice { id: message.id(), token: message.token(), request_id: message.request_id() };
+    let mut back = Vec::new();
+    again.splice(&old, &mut back);
+    assert_eq!(back, one_line(data), "there and back");
+}
+
+fn batches(data: &[u8], plain: bool) {
+    let Some(batch) = message::batch(data) else {
+        assert_ne!(data.trim_ascii_start().first(), Some(&b'['));
+        return;
+    };
+    if let (true, Ok(batch)) = (plain, batch) {
+        assert_eq!(Some(batch), json::elements(data));
+    }
+}
