@@ -106,7 +106,7 @@ impl Shared {
             state.exchanges.get(&exchange).map(|(orders, _)| orders.send(order).is_ok());
         };
         match output {
-            Output::Open { pipe } => match self.start(pipe) {
+            Output::Open { pipe, env } => match self.start(pipe, env) {
                 Ok((running, pid)) => {
                     state.children.insert(pipe, running);
                     state.bridge.handle(Input::Opened { pipe, pid }, self.now());
@@ -164,9 +164,13 @@ impl Shared {
 
 // Children.
 impl Shared {
-    fn start(self: &Arc<Self>, pipe: Pipe) -> io::Result<(Running, u32)> {
+    fn start(
+        self: &Arc<Self>,
+        pipe: Pipe,
+        env: Vec<(String, String)>,
+    ) -> io::Result<(Running, u32)> {
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).process_group(0);
+        command.args(&self.command[1..]).envs(env).process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let group = Pid::from_child(&child);
         let pipes = child.stdin.take().zip(child.stdout.take());

@@ -53,9 +53,13 @@ impl Running {
 }
 
 impl Hub {
-    pub(crate) fn start(self: &Arc<Self>, pipe: Pipe) -> io::Result<(Running, u32)> {
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        pipe: Pipe,
+        env: Vec<(String, String)>,
+    ) -> io::Result<(Running, u32)> {
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).process_group(0).kill_on_drop(true);
+        command.args(&self.command[1..]).envs(env).process_group(0).kill_on_drop(true);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let pid = child.id().ok_or(io::ErrorKind::NotFound)?;
         let group = i32::try_from(pid).ok().and_then(Pid::from_raw);

@@ -1,0 +1,209 @@
+//! The engine where there is no operating system: `no_std` with `alloc`. A [`Machine`] is the
+//! engine behind numbers and bytes, so that a host in any language can drive it.
+//!
+//! For WebAssembly it is exported as functions, and `host.mjs` is a host for them: Node.js has
+//! the sockets, processes and the clock, this module decides.
+#![no_std]
+
+extern crate alloc;
+
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use hyper_mcp_proxy::{
+    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe, Response,
+};
+
+/// What [`Machine::poll`] gives, in numbers; those of what [`Machine::tell`] takes are its own.
+pub mod output {
+    pub const NONE: u32 = 0;
+    pub const OPEN: u32 = 1;
+    pub const WRITE: u32 = 2;
+    pub const CLOSE_STDIN: u32 = 3;
+    pub const TERMINATE: u32 = 4;
+    pub const KILL: u32 = 5;
+    pub const WHOLE: u32 = 6;
+    pub const STREAM: u32 = 7;
+    pub const SEND: u32 = 8;
+    pub const FINISH: u32 = 9;
+    pub const ABORT: u32 = 10;
+    pub const NOTICE: u32 = 11;
+}
+
+pub struct Machine {
+    bridge: Bridge,
+    /// By the numbers that the host knows them by.
+    pipes: BTreeMap<u32, Pipe>,
+    /// What the host says with the next call.
+    pub inbox: Vec<u8>,
+    /// What the last call says: content, or a head with its content.
+    pub outbox: Vec<u8>,
+    /// Which exchange or child the last output is for.
+    pub number: u32,
+}
+
+impl Machine {
+    /// An engine for a listener on loopback.
+    pub fn new() -> Self {
+        Self {
+            bridge: Bridge::new(Config::default()),
+            pipes: BTreeMap::new(),
+            inbox: Vec::new(),
+            outbox: Vec::new(),
+            number: 0,
+        }
+    }
+
+    /// Judges the head in the inbox: the largest content to read, or `None` and the refusal is in
+    /// the outbox. A head is lines: the method, the path, then names and values by turns.
+    pub fn admit(&mut self) -> Option<u32> {
+        let limit = with_head(&self.inbox, |head| self.bridge.admit(head))?;
+        match limit {
+            Ok(limit) => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+            Err(response) => {
+                self.outbox = on_one_page(&response);
+                None
+            }
+        }
+    }
+
+    /// A request: its head is the first `head` bytes of the inbox, then come 16 random bytes, then
+    /// its content.
+    pub fn request(&mut self, exchange: u32, head: usize, now: Duration) {
+        let Some((lines, rest)) = self.inbox.split_at_checked(head) else { return };
+        let Some((random, body)) = rest.split_first_chunk() else { return };
+        let exchange = Exchange(exchange.into());
+        with_head(lines, |head| {
+            let request = Input::Request { exchange, head, body, random: *random };
+            self.bridge.handle(request, Instant::new(now));
+        });
+    }
+
+    /// All else that can happen: what, to which exchange or child, and a figure about it. What
+    /// else there is to say is in the inbox.
+    pub fn tell(&mut self, what: u32, number: u32, figure: i32, now: Duration) {
+        let exchange = Exchange(number.into());
+        let bytes = usize::try_from(figure).unwrap_or(0);
+        let pipe = self.pipes.get(&number).copied();
+        let input = match (what, pipe) {
+            (0, _) => Input::Tick,
+            (1, _) => Input::Shutdown,
+            (2, _) => Input::Lost { exchange },
+            (3, _) => Input::Taken { exchange, bytes },
+            (4, Some(pipe)) => Input::Opened { pipe, pid: figure.unsigned_abs() },
+            (5, Some(pipe)) => {
+                let reason = str::from_utf8(&self.inbox).unwrap_or("unknown");
+                Input::OpenFailed { pipe, reason }
+            }
+            (6, Some(pipe)) => Input::Stdout { pipe, bytes: &self.inbox },
+            (7, Some(pipe)) => Input::StdinTaken { pipe, bytes },
+            (8, Some(pipe)) => Input::StdoutClosed { pipe },
+            (9, Some(pipe)) => {
+                let exit = if figure < 0 { Exit::Signal(-figure) } else { Exit::Code(figure) };
+                Input::Exited { pipe, exit, stderr: b"" }
+            }
+            _ => return,
+        };
+        if matches!(input, Input::OpenFailed { .. } | Input::Exited { .. }) {
+            self.pipes.remove(&number);
+        }
+        self.bridge.handle(input, Instant::new(now));
+    }
+
+    /// The next thing to do, one of [`output`]; for whom is `number`, with what is the outbox.
+    pub fn poll(&mut self) -> u32 {
+        self.outbox.clear();
+        let Some(output) = self.bridge.poll_output() else { return output::NONE };
+        match output {
+            Output::Open { pipe, env } => {
+                self.outbox = lines(env.iter().map(|(name, value)| (&**name, &**value)));
+                let what = self.child(output::OPEN, pipe);
+                self.pipes.insert(self.number, pipe);
+                what
+            }
+            Output::Write { pipe, bytes } => {
+                self.outbox = bytes;
+                self.child(output::WRITE, pipe)
+            }
+            Output::CloseStdin { pipe } => self.child(output::CLOSE_STDIN, pipe),
+            Output::Terminate { pipe } => self.child(output::TERMINATE, pipe),
+            Output::Kill { pipe } => self.child(output::KILL, pipe),
+            Output::Respond { exchange, response } => {
+                self.outbox = on_one_page(&response);
+                match response.body {
+                    Body::Whole(_) => self.peer(output::WHOLE, exchange),
+                    Body::Stream => self.peer(output::STREAM, exchange),
+                }
+            }
+            Output::Send { exchange, bytes } => {
+                self.outbox = bytes;
+                self.peer(output::SEND, exchange)
+            }
+            Output::Finish { exchange } => self.peer(output::FINISH, exchange),
+            Output::Abort { exchange } => self.peer(output::ABORT, exchange),
+            Output::Notice(notice) => {
+                self.outbox = alloc::format!("{notice}").into_bytes();
+                output::NOTICE
+            }
+        }
+    }
+
+    fn child(&mut self, what: u32, pipe: Pipe) -> u32 {
+        self.number = pipe.number() as u32;
+        what
+    }
+
+    fn peer(&mut self, what: u32, exchange: Exchange) -> u32 {
+        self.number = exchange.0 as u32;
+        what
+    }
+
+    /// When a tick is due.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.bridge.poll_timeout().map(Instant::since_origin)
+    }
+
+    /// Whether this child's output may be read now.
+    pub fn wants(&self, child: u32) -> bool {
+        self.pipes.get(&child).is_none_or(|pipe| self.bridge.wants(*pipe))
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.bridge.is_idle()
+    }
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn with_head<R>(lines: &[u8], f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
+    let mut lines = str::from_utf8(lines).ok()?.split('\n');
+    let (method, path) = (lines.next()?, lines.next()?);
+    let mut fields = Vec::new();
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        fields.push((name, value));
+    }
+    Some(f(&Head { method, path, fields: &fields }))
+}
+
+/// A response as lines, status, names and values by turns, up to an empty one; then its content.
+fn on_one_page(response: &Response) -> Vec<u8> {
+    let mut page = alloc::format!("{}\n", response.status).into_bytes();
+    page.extend(lines(response.fields.iter().map(|(name, value)| (*name, &**value))));
+    page.push(b'\n');
+    if let Body::Whole(body) = &response.body {
+        page.extend_from_slice(body);
+    }
+    page
+}
+
+fn lines<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
+    pairs.flat_map(|(name, value)| alloc::format!("{name}\n{value}\n").into_bytes()).collect()
+}
