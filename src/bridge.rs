@@ -41,6 +41,8 @@ pub struct Bridge {
     children: BTreeMap<Pipe, Child>,
     /// Children that wait for their turn to start.
     queue: VecDeque<Pipe>,
+    /// Children that run and that nobody has spoken to.
+    spares: VecDeque<Pipe>,
     /// Children that were asked for and have not answered `initialize`.
     starting: usize,
     last_pipe: u64,
@@ -61,6 +63,7 @@ impl Bridge {
             workers: BTreeMap::new(),
             children: BTreeMap::new(),
             queue: VecDeque::new(),
+            spares: VecDeque::new(),
             starting: 0,
             last_pipe: 0,
             failed: 0,
@@ -108,6 +111,8 @@ impl Bridge {
                     session.stdout_closed(&mut self.cx);
                 } else if let Some(worker) = self.workers.get_mut(&pipe) {
                     worker.stdout_closed(&mut self.cx);
+                } else {
+                    self.end_spare(pipe, Cause::StdoutClosed);
                 }
             }
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
@@ -118,6 +123,7 @@ impl Bridge {
             self.end_drained();
         }
         self.start_queued();
+        self.prewarm();
     }
 
     /// The next thing to do, in order; `None` if there is nothing to do now.
@@ -267,7 +273,7 @@ impl Bridge {
             worker.end(cause, &fault, child, &mut self.cx);
             open
         } else {
-            return;
+            return self.end_spare(pipe, cause);
         };
         let asked_for = child.end(&mut self.cx);
         if !asked_for {
@@ -277,6 +283,18 @@ impl Bridge {
         if !open {
             self.starting -= 1;
             self.judge_start(cause);
+        }
+    }
+
+    /// Ends a child that nobody has spoken to.
+    fn end_spare(&mut self, pipe: Pipe, cause: Cause) {
+        let count = self.spares.len();
+        self.spares.retain(|spare| *spare != pipe);
+        if self.spares.len() < count {
+            self.judge_start(cause);
+            if let Some(child) = self.children.get_mut(&pipe) {
+                child.end(&mut self.cx);
+            }
         }
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct Child {
     pub(crate) pipe: Pipe,
     pub(crate) pid: u32,
     pub(crate) stage: Stage,
+    /// Variables for its environment.
+    pub(crate) env: Vec<(String, String)>,
     pub(crate) lines: Lines,
     pub(crate) calls: Table<Call>,
     own: Table<Own>,
@@ -106,6 +108,7 @@ impl Child {
             pipe,
             pid: 0,
             stage: Stage::Queued,
+            env: Vec::new(),
             lines: Lines::new(limit),
             calls: Table::default(),
             own: Table::default(),
@@ -120,7 +123,7 @@ impl Child {
     /// Starts the process, and gives it what waited for it.
     pub(crate) fn open(&mut self, cx: &mut Context) {
         self.stage = Stage::Running;
-        cx.push(Output::Open { pipe: self.pipe });
+        cx.push(Output::Open { pipe: self.pipe, env: self.env.clone() });
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
             cx.push(Output::Write { pipe: self.pipe, bytes });
@@ -186,7 +189,8 @@ impl Child {
         let (pipe, limit, last_id) = (self.pipe, cx.config.message, self.last_id);
         debug_assert!(self.calls.is_empty());
         cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
-        *self = Self { last_id, ..Self::new(pipe, limit) };
+        let env = core::mem::take(&mut self.env);
+        *self = Self { last_id, env, ..Self::new(pipe, limit) };
         self.open(cx);
     }
 

@@ -18,6 +18,8 @@ pub struct Config {
     /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
     /// because probes come by address, and it says nothing that they protect.
     pub health: Option<String>,
+    /// The path of the metrics in Prometheus' text format, if any.
+    pub metrics: Option<String>,
     /// Whether the listener is bound to a loopback address only. Then `Host` must be a loopback
     /// name or listed in `allow_hosts`: DNS rebinding is stopped by the name that the browser
     /// believes in.
@@ -28,6 +30,10 @@ pub struct Config {
     /// `Origin` values that are let in beside loopback ones: scheme, host and port as a browser
     /// writes them; `*` is any.
     pub allow_origins: Vec<String>,
+    /// Header fields whose values reach the child of the session, each with the name of the
+    /// variable that gets it. What a front proxy has found out about a client goes to that
+    /// client's child and to no other; a session, and a shared child, is for one set of values.
+    pub header_env: Vec<(String, String)>,
 
     /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
     /// is told to retry. As many children again may be on their way out.
@@ -38,6 +44,9 @@ pub struct Config {
     /// Calls in flight in one session. 256 is far above what clients run in parallel and bounds
     /// the tables.
     pub calls: usize,
+    /// Children that are started before anybody asks, and not yet spoken to. 0; a server that takes
+    /// long to start is worth one or two. None where `header_env` makes children differ.
+    pub prewarm: usize,
     /// Children that the stateless era's requests share, at once. 16 sets of client capabilities,
     /// or as many calls at once that may ask their client.
     pub pool: usize,
@@ -108,12 +117,15 @@ impl Default for Config {
         Self {
             endpoint: String::from("/mcp"),
             health: Some(String::from("/healthz")),
+            metrics: None,
             loopback: true,
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
+            header_env: Vec::new(),
             sessions: 64,
             starting: 8,
             calls: 256,
+            prewarm: 0,
             pool: 16,
             parked: 64,
             subscriptions: 256,

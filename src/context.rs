@@ -8,6 +8,7 @@ use crate::fault::Fault;
 use crate::head;
 use crate::header_params::HeaderParams;
 use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::metrics::Counts;
 use crate::notice::Notice;
 use crate::stateless::Eras;
 use crate::stats::Stats;
@@ -19,6 +20,7 @@ pub(crate) struct Context {
     pub(crate) now: Instant,
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
+    pub(crate) counts: Counts,
     /// Of each exchange that still matters, the session's child and the stream's number.
     pub(crate) exchanges: BTreeMap<Exchange, (Pipe, u64)>,
     /// Of each call that waits for input, by what names it to its client: its child, and its
@@ -37,6 +39,7 @@ impl Context {
             now: Instant::default(),
             timers: Timers::default(),
             stats: Stats::default(),
+            counts: Counts::default(),
             exchanges: BTreeMap::new(),
             parks: BTreeMap::new(),
             eras: Eras::default(),
@@ -81,6 +84,7 @@ impl Context {
         id: Option<&[u8]>,
     ) {
         self.stats.refused += 1;
+        self.counts.refusal(fault.status());
         self.notice(Notice::Refused { status: fault.status(), reason: fault.reason().into() });
         self.respond(exchange, origin, fault.response(id));
     }

@@ -131,6 +131,15 @@ impl Fault {
         }
     }
 
+    /// How a call ended that ended in this, as a label.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            _ => "failed",
+        }
+    }
+
     /// The HTTP status of a response that is nothing but this fault.
     pub(crate) const fn status(&self) -> u16 {
         self.codes().0

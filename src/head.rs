@@ -35,6 +35,8 @@ pub(crate) struct Accept {
 pub(crate) enum Asks {
     /// The health of the proxy.
     Health,
+    /// Its metrics.
+    Metrics,
     /// What the endpoint allows (CORS preflight).
     Options,
     /// To hand over a message.
@@ -113,10 +115,16 @@ pub(crate) fn admit<'a>(head: &Head<'a>, config: &Config) -> Result<Admitted<'a>
     } else {
         host_allowed(fields.host, config)?;
         origin_allowed(fields.origin, config)?;
-        if head.path != config.endpoint {
+        if config.metrics.as_deref() == Some(head.path) {
+            match head.method {
+                "GET" | "HEAD" => Asks::Metrics,
+                _ => return Err(Fault::Method(HEALTH_METHODS)),
+            }
+        } else if head.path == config.endpoint {
+            asks(head.method, fields.content_type, accept)?
+        } else {
             return Err(Fault::NotFound);
         }
-        asks(head.method, fields.content_type, accept)?
     };
     Ok(Admitted {
         asks,
@@ -237,6 +245,17 @@ fn specificity(range: &str, kind: &str, subtype: &str) -> u8 {
         (k, s) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => 3,
         _ => 0,
     }
+}
+
+/// The variables that a request's fields give to the environment of its child.
+pub(crate) fn env(fields: &[(&str, &str)], config: &Config) -> Vec<(String, String)> {
+    let value = |header: &str| {
+        let mut named = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header));
+        // Twice would be a choice for somebody to make: none is taken.
+        named.next().filter(|_| named.next().is_none()).map(|(_, value)| value.to_string())
+    };
+    let pairs = config.header_env.iter();
+    pairs.filter_map(|(header, name)| Some((name.clone(), value(header)?))).collect()
 }
 
 /// Lets a page of an allowed origin read a response (WHATWG Fetch, "CORS protocol").

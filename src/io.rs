@@ -5,6 +5,7 @@
 //! carries out as given; none needs an answer of its own to be correct.
 
 use alloc::borrow::Cow;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -137,8 +138,11 @@ pub enum Input<'a> {
 pub enum Output {
     /// Start a child; answer with [`Input::Opened`] or [`Input::OpenFailed`].
     Open {
-        /// The engine's new number for it.
+        /// The engine's number for it: a new one, or that of a child which is gone and gets
+        /// another process.
         pipe: Pipe,
+        /// Variables that its environment has beside the operator's. They may be secrets.
+        env: Vec<(String, String)>,
     },
     /// Write these bytes, whole lines, to the child's standard input.
     Write {

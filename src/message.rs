@@ -128,6 +128,11 @@ impl<'a> Message<'a> {
         self.kind
     }
 
+    /// How a call ended that ended in this response, as a label.
+    pub(crate) const fn outcome(&self) -> &'static str {
+        if matches!(self.kind, Kind::Error) { "error" } else { "result" }
+    }
+
     /// Its id as it is spelled, quotes included. `None` for a notification.
     pub fn id(&self) -> Option<&'a [u8]> {
         self.get(self.id.as_ref())

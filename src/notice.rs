@@ -47,6 +47,24 @@ pub enum Cause {
     Shutdown,
 }
 
+impl Cause {
+    /// A word for it, as a label.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Idle => "idle",
+            Self::Exited(_) => "exited",
+            Self::StdoutClosed => "stdout_closed",
+            Self::LineTooLong => "line_too_long",
+            Self::NotStarted => "not_started",
+            Self::StartTimeout => "start_timeout",
+            Self::Declined => "declined",
+            Self::ClientLeft => "client_left",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

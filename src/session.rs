@@ -39,6 +39,8 @@ pub(crate) struct Session {
     contact: Instant,
     calls: u64,
     told_noise: bool,
+    /// The values that its client's header fields gave to the child's environment.
+    env: Vec<(String, String)>,
     /// The params of `initialize`, kept while it may turn out that the child is told otherwise.
     hello: Vec<u8>,
     /// The child's error to `initialize`, kept while it is asked for its era.
@@ -64,6 +66,7 @@ impl Session {
             contact: now,
             calls: 0,
             told_noise: false,
+            env: Vec::new(),
             hello: Vec::new(),
             declined: None,
             crossing: None,
@@ -95,6 +98,8 @@ impl Session {
     ) {
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
         let number = self.streams.open(reply, 1, false, cx);
+        self.env = head::env(head.fields, &cx.config);
+        child.env = self.env.clone();
         if cx.eras.session != Some(true) {
             self.hello = request.params().unwrap_or(b"{}").to_vec();
         }
@@ -110,8 +115,12 @@ impl Session {
     }
 
     /// What every request of the session must satisfy.
-    pub(crate) fn check(&mut self, head: &Admitted<'_>, now: Instant) -> Result<(), Fault> {
-        self.contact = now;
+    pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &Context) -> Result<(), Fault> {
+        if !cx.config.header_env.is_empty() && head::env(head.fields, &cx.config) != self.env {
+            // It is another client's, so to this one it does not exist.
+            return Err(Fault::SessionUnknown);
+        }
+        self.contact = cx.now;
         match head.version {
             Some(version) if version != self.chosen && Version::named(version).is_none() => {
                 Err(Fault::ProtocolVersion(version.chars().take(40).collect()))

@@ -76,6 +76,8 @@ pub(crate) struct Worker {
     pub(crate) pipe: Pipe,
     /// The capabilities that it was opened with, in one spelling.
     key: Vec<u8>,
+    /// The values that its clients' header fields gave to the child's environment.
+    env: Vec<(String, String)>,
     capabilities: Vec<u8>,
     client: Option<Vec<u8>>,
     mode: Mode,
@@ -101,10 +103,17 @@ pub(crate) struct Eras {
 }
 
 impl Worker {
-    pub(crate) fn new(pipe: Pipe, metadata: &Metadata<'_>, key: Vec<u8>, now: Instant) -> Self {
+    pub(crate) fn new(
+        pipe: Pipe,
+        metadata: &Metadata<'_>,
+        key: Vec<u8>,
+        env: Vec<(String, String)>,
+        now: Instant,
+    ) -> Self {
         Self {
             pipe,
             key,
+            env,
             capabilities: metadata.capabilities.to_vec(),
             client: None,
             mode: Mode::Probing,
@@ -140,6 +149,10 @@ impl Worker {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
         child.ask(Own::Initialize, "initialize", &params, cx);
+    }
+
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
     }
 
     pub(crate) const fn is_ready(&self) -> bool {
@@ -340,6 +353,7 @@ impl Worker {
     /// Answers a request with an error of our own.
     fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
         let Some(ask) = self.asks.remove(number) else { return };
+        cx.counts.call(fault.outcome());
         self.streams.answer(number, fault.message(Some(&ask.id)), fault.status(), None, cx);
         self.contact = cx.now;
     }
@@ -354,6 +368,7 @@ impl Worker {
     fn give_up(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         self.contact = cx.now;
         let Some(ask) = self.asks.remove(number) else { return };
+        cx.counts.call(Fault::Cancelled.outcome());
         if let Some(id) = ask.call {
             child.end_call(id, cx);
             child.say_cancelled(id, "the client is gone", cx);
@@ -455,6 +470,7 @@ impl Worker {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
         cx.timers.clear(&mut self.idle, Wait::Idle(self.pipe));
         cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        cx.counts.end(cause.label());
         cx.notice(Notice::WorkerEnded {
             pipe: self.pipe,
             pid: child.pid,

@@ -6,7 +6,6 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::Bridge;
-use crate::child::Child;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Asks, Head};
 use crate::io::{Body, Exchange, Output, Pipe, Response};
@@ -31,6 +30,14 @@ impl Bridge {
             Asks::Health => {
                 let response = self.health();
                 self.cx.respond(exchange, None, response);
+                Ok(())
+            }
+            Asks::Metrics => {
+                let text = self.cx.counts.text(&self.stats(), self.buffered());
+                let kind = Cow::Borrowed("text/plain; version=0.0.4");
+                let fields = vec![("content-type", kind)];
+                let body = Body::Whole(text.into_bytes());
+                self.cx.respond(exchange, admitted.origin, Response { status: 200, fields, body });
                 Ok(())
             }
             Asks::Options => {
@@ -114,7 +121,7 @@ impl Bridge {
         else {
             return Err(Fault::SessionUnknown);
         };
-        session.check(head, self.cx.now)?;
+        session.check(head, &self.cx)?;
         if draining {
             return Err(Fault::Draining);
         }
@@ -154,27 +161,26 @@ impl Bridge {
         if taken || self.sessions.len() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
-        let pipe = self.new_pipe();
-        let mut child = Child::new(pipe, self.cx.config.message);
+        let mut child = self.take_child();
+        let pipe = child.pipe;
         let mut session = Session::new(pipe, id, self.cx.now);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);
         self.sessions.insert(pipe, session);
-        self.children.insert(pipe, child);
-        self.queue.push_back(pipe);
+        self.add_child(child);
         Ok(())
     }
 
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
         let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
-        session.check(head, self.cx.now)?;
+        session.check(head, &self.cx)?;
         session.listen(exchange, head, &mut self.cx)
     }
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
         let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
-        session.check(head, self.cx.now)?;
+        session.check(head, &self.cx)?;
         self.cx.respond(exchange, head.origin, head::empty(200));
         self.end(pipe, Cause::Deleted, None);
         Ok(())

@@ -6,7 +6,8 @@
 //! to it.
 
 use super::Bridge;
-use crate::child::Child;
+use crate::child::{Child, Stage};
+use crate::config::Config;
 use crate::fault::Fault;
 use crate::head::{self, Admitted};
 use crate::io::{Exchange, Pipe};
@@ -48,7 +49,7 @@ impl Bridge {
         let secret = u128::from_be_bytes(random);
         let (pipe, parked) = match self.parked(message) {
             Some((pipe, call)) => (pipe, Some(call)),
-            None => (self.worker_for(&metadata)?, None),
+            None => (self.worker_for(&metadata, head)?, None),
         };
         let (Some(worker), Some(child)) =
             (self.workers.get_mut(&pipe), self.children.get_mut(&pipe))
@@ -57,6 +58,9 @@ impl Bridge {
         };
         let request = Request { message, metadata: &metadata, exchange, head, secret };
         match parked {
+            Some(_) if worker.env() != head::env(head.fields, &self.cx.config) => {
+                Err(Fault::RequestState)
+            }
             Some(call) => worker.resume(call, &request, child, &mut self.cx),
             None => worker.request(&request, child, &mut self.cx),
         }
@@ -69,10 +73,14 @@ impl Bridge {
     }
 
     /// The worker for a request: one that fits, or a new one.
-    fn worker_for(&mut self, metadata: &Metadata<'_>) -> Result<Pipe, Fault> {
+    fn worker_for(&mut self, metadata: &Metadata<'_>, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+        let env = head::env(head.fields, &self.cx.config);
         let key = metadata::fingerprint(metadata.capabilities);
         let exclusive = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
-        let fits = self.workers.values().find(|worker| worker.fits(&key, exclusive));
+        let fits = self
+            .workers
+            .values()
+            .find(|worker| worker.env() == env && worker.fits(&key, exclusive));
         if let Some(worker) = fits {
             return Ok(worker.pipe);
         }
@@ -86,19 +94,46 @@ impl Bridge {
         if self.is_crowded() {
             return Err(Fault::Pool(limit));
         }
-        let pipe = self.new_pipe();
-        let mut child = Child::new(pipe, self.cx.config.message);
-        let mut worker = Worker::new(pipe, metadata, key, self.cx.now);
+        let mut child = self.take_child();
+        let pipe = child.pipe;
+        child.env = env.clone();
+        let mut worker = Worker::new(pipe, metadata, key, env, self.cx.now);
         worker.greet(&mut child, &mut self.cx);
         self.workers.insert(pipe, worker);
-        self.children.insert(pipe, child);
-        self.queue.push_back(pipe);
+        self.add_child(child);
         Ok(pipe)
     }
 
-    pub(super) fn new_pipe(&mut self) -> Pipe {
+    /// A child that runs already, or a new one that does not yet.
+    pub(super) fn take_child(&mut self) -> Child {
+        let spare = self.spares.pop_front().and_then(|pipe| self.children.remove(&pipe));
+        spare.unwrap_or_else(|| self.new_child())
+    }
+
+    fn new_child(&mut self) -> Child {
         self.last_pipe += 1;
-        Pipe(self.last_pipe)
+        Child::new(Pipe(self.last_pipe), self.cx.config.message)
+    }
+
+    /// Puts a child on the books; one that does not run waits for its turn to start.
+    pub(super) fn add_child(&mut self, child: Child) {
+        if child.stage == Stage::Queued {
+            self.queue.push_back(child.pipe);
+        } else {
+            self.starting += 1;
+        }
+        self.children.insert(child.pipe, child);
+    }
+
+    /// Starts children ahead of those who will want them, as far as that is wished.
+    pub(super) fn prewarm(&mut self) {
+        let wished = if self.cx.config.header_env.is_empty() { self.cx.config.prewarm } else { 0 };
+        while self.spares.len() < wished && self.may_start().is_ok() && !self.is_crowded() {
+            let mut child = self.new_child();
+            child.open(&mut self.cx);
+            self.spares.push_back(child.pipe);
+            self.children.insert(child.pipe, child);
+        }
     }
 
     /// Whether a child may be started now.
@@ -115,7 +150,8 @@ impl Bridge {
 
     /// Whether so many children are there, those on their way out included, that no more may be.
     pub(super) fn is_crowded(&self) -> bool {
-        let limit = self.cx.config.sessions.saturating_add(self.cx.config.pool);
+        let Config { sessions, pool, prewarm, .. } = self.cx.config;
+        let limit = sessions.saturating_add(pool).saturating_add(prewarm);
         self.children.len() >= limit.saturating_mul(2)
     }
 }

@@ -97,6 +97,7 @@ impl Session {
         let mut data = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
         if self.is_open() {
+            cx.counts.call(message.outcome());
             self.answer(call.stream, data, cx);
             return None;
         }
@@ -191,6 +192,7 @@ impl Session {
         self.contact = cx.now;
         self.wait_idle(cx);
         cx.stats.opened += 1;
+        cx.counts.start(cx.now.since(self.began));
         cx.notice(Notice::SessionOpened {
             pipe: self.pipe,
             pid: child.pid,

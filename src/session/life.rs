@@ -14,6 +14,7 @@ impl Session {
     pub(crate) fn fail(&mut self, id: u64, fault: &Fault, child: &mut Child, cx: &mut Context) {
         self.forget_rounds(id);
         let Some(call) = child.end_call(id, cx) else { return };
+        cx.counts.call(fault.outcome());
         if self.is_open() {
             self.answer(call.stream, fault.message(Some(&call.id)), cx);
             return;
@@ -48,6 +49,7 @@ impl Session {
         ] {
             cx.timers.clear(deadline, wait);
         }
+        cx.counts.end(cause.label());
         cx.notice(Notice::SessionEnded {
             pipe: self.pipe,
             pid: child.pid,

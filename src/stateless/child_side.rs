@@ -127,6 +127,7 @@ impl Worker {
 
     fn opened(&mut self, mode: Mode, version: &str, child: &mut Child, cx: &mut Context) {
         self.mode = mode;
+        cx.counts.start(cx.now.since(self.began));
         cx.notice(Notice::WorkerOpened {
             pipe: self.pipe,
             pid: child.pid,
@@ -150,6 +151,7 @@ impl Worker {
         }
         let Some(ask) = self.asks.get(call.stream) else { return };
         let payload = message.payload().unwrap_or_default();
+        cx.counts.call(message.outcome());
         if message.kind() == Kind::Result && ask.method == "tools/list" {
             cx.header_params.learn(payload);
         }

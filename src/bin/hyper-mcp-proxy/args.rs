@@ -15,7 +15,7 @@ use crate::spawn::{Launch, find_program};
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 14] = [
+const LONG: [&str; 17] = [
     "--host",
     "--port",
     "--endpoint",
@@ -30,6 +30,9 @@ const LONG: [&str; 14] = [
     "--env",
     "--health",
     "--log-format",
+    "--metrics",
+    "--prewarm",
+    "--header-env",
 ];
 const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 
@@ -81,6 +84,15 @@ struct Flags {
     /// path of the health check, or "off" (/healthz)
     #[argh(option, default = "String::from(\"/healthz\")", arg_name = "path")]
     health: String,
+    /// path of the metrics for Prometheus, if any
+    #[argh(option, arg_name = "path")]
+    metrics: Option<String>,
+    /// servers to start before anybody asks, when starting takes long (0)
+    #[argh(option, arg_name = "n")]
+    prewarm: Option<usize>,
+    /// header field whose value the server of that client gets as a variable (repeatable)
+    #[argh(option, arg_name = "header=variable")]
+    header_env: Vec<String>,
     /// text or json (text)
     #[argh(option, default = "Format::Text", arg_name = "format")]
     log_format: Format,
@@ -239,6 +251,23 @@ fn variable(pair: &str) -> Result<(OsString, OsString), Exit> {
     }
 }
 
+/// A header field, and the variable that gets its value.
+fn header_variable(pair: &str) -> Result<(String, String), Exit> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    match pair.split_once('=') {
+        Some((header, variable))
+            if !header.is_empty()
+                && header.bytes().all(token)
+                && !variable.is_empty()
+                && variable.bytes().all(name) =>
+        {
+            Ok((header.to_owned(), variable.to_owned()))
+        }
+        _ => Err(Exit::usage(format!("--header-env takes HEADER=VARIABLE, not {pair:?}"))),
+    }
+}
+
 fn config(flags: Flags) -> Result<Config, Exit> {
     check_path("--endpoint", &flags.endpoint)?;
     let health = Some(flags.health).filter(|path| !path.is_empty() && path != "off");
@@ -248,6 +277,14 @@ fn config(flags: Flags) -> Result<Config, Exit> {
             return Err(Exit::usage("--health and --endpoint are the same path"));
         }
     }
+    if let Some(path) = &flags.metrics {
+        check_path("--metrics", path)?;
+        if *path == flags.endpoint || Some(path) == health.as_ref() {
+            return Err(Exit::usage("--metrics needs a path of its own"));
+        }
+    }
+    let header_env = flags.header_env.iter().map(|pair| header_variable(pair));
+    let header_env = header_env.collect::<Result<Vec<_>, _>>()?;
     let default = Config::default();
     let none_if_zero = |wait: Duration| Some(wait).filter(|wait| !wait.is_zero());
     let sessions = flags.max_sessions.unwrap_or(default.sessions);
@@ -258,6 +295,9 @@ fn config(flags: Flags) -> Result<Config, Exit> {
     Ok(Config {
         endpoint: flags.endpoint,
         health,
+        metrics: flags.metrics,
+        header_env,
+        prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts: flags.allow_host,
         allow_origins: flags.allow_origin,
         sessions,

@@ -143,7 +143,7 @@ impl Hub {
     fn carry_out(&self) {
         while let Some(output) = self.next_output() {
             match output {
-                Output::Open { pipe } => self.open(pipe),
+                Output::Open { pipe, env } => self.open(pipe, env),
                 Output::Write { pipe, bytes } => self.with_child(pipe, |c| c.write(bytes)),
                 Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
                 Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
@@ -185,9 +185,9 @@ impl Hub {
         }
     }
 
-    fn open(&self, pipe: Pipe) {
+    fn open(&self, pipe: Pipe, env: Vec<(String, String)>) {
         let Some(hub) = self.me.upgrade() else { return };
-        let told = match self.launch.start(&self.reactor) {
+        let told = match self.launch.start(&self.reactor, env) {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
                 let child = Rc::new(Child::new(pipe, pid));

@@ -87,6 +87,8 @@ fn serve(options: Options) -> Result<(), Exit> {
 
     let hub = Hub::new(config, launch, Rc::clone(&reactor));
     let executor = Rc::clone(&hub.executor);
+    // The engine may want servers before anybody asks for one.
+    hub.feed(hyper_mcp_proxy::Input::Tick);
     // Polled here, it needs no thread of its own.
     executor.spawn(async_process::driver()).detach();
     executor.spawn(signals::watch(Rc::clone(&hub), signals)).detach();

@@ -37,7 +37,11 @@ pub(crate) struct Started {
 
 impl Launch {
     /// Starts a child. On the main thread only: see [`sys::die_with_parent`].
-    pub(crate) fn start(&self, reactor: &Rc<Reactor>) -> io::Result<Started> {
+    pub(crate) fn start(
+        &self,
+        reactor: &Rc<Reactor>,
+        env: Vec<(String, String)>,
+    ) -> io::Result<Started> {
         let (stdin_theirs, stdin) = io::pipe()?;
         let (stdout, stdout_theirs) = io::pipe()?;
         let (stderr, stderr_theirs) = io::pipe()?;
@@ -55,6 +59,7 @@ impl Launch {
             command.env_clear();
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.envs(env);
         sys::die_with_parent(&mut command);
         let mut command = async_process::Command::from(command);
         command.stdin(Stdio::from(stdin_theirs));

@@ -10,7 +10,8 @@ pub(super) type Content = Vec<u8>;
 /// One output, with numbers for handles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
-    Open(u64),
+    /// With the variables that it gives, as `NAME=VALUE`.
+    Open(u64, Vec<String>),
     Write(u64, Content),
     CloseStdin(u64),
     Terminate(u64),
@@ -26,7 +27,10 @@ pub(super) enum Item {
 impl From<Output> for Item {
     fn from(output: Output) -> Self {
         match output {
-            Output::Open { pipe } => Self::Open(pipe.number()),
+            Output::Open { pipe, env } => {
+                let pairs = env.into_iter().map(|(name, value)| format!("{name}={value}"));
+                Self::Open(pipe.number(), pairs.collect())
+            }
             Output::Write { pipe, bytes } => Self::Write(pipe.number(), bytes),
             Output::CloseStdin { pipe } => Self::CloseStdin(pipe.number()),
             Output::Terminate { pipe } => Self::Terminate(pipe.number()),
@@ -96,7 +100,10 @@ fn joined(items: &[Item]) -> Vec<Item> {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(pipe) => writeln!(f, "< open #{pipe}"),
+            Self::Open(pipe, env) => {
+                let env: String = env.iter().map(|pair| format!(" {pair}")).collect();
+                writeln!(f, "< open #{pipe}{env}")
+            }
             Self::CloseStdin(pipe) => writeln!(f, "< close #{pipe}"),
             Self::Terminate(pipe) => writeln!(f, "< terminate #{pipe}"),
             Self::Kill(pipe) => writeln!(f, "< kill #{pipe}"),

@@ -250,7 +250,7 @@ impl Player {
     /// exchange is answered once.
     fn note(&mut self, output: Output) -> Result<(), String> {
         match &output {
-            Output::Open { pipe } => {
+            Output::Open { pipe, .. } => {
                 // A child that is gone may be started again under its number.
                 let gone = self.gone.remove(&pipe.number());
                 if self.pipes.insert(pipe.number(), *pipe).is_some() && !gone {

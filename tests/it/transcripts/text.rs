@@ -214,6 +214,12 @@ impl Case {
         match name {
             "endpoint" => config.endpoint = String::from(value),
             "health" => config.health = (value != "none").then(|| String::from(value)),
+            "metrics" => config.metrics = Some(String::from(value)),
+            "prewarm" => config.prewarm = number?,
+            "header-env" => {
+                let (header, name) = value.split_once('=')?;
+                config.header_env.push((String::from(header), String::from(name)));
+            }
             "loopback" => config.loopback = value.parse().ok()?,
             "allow-host" => config.allow_hosts.push(String::from(value)),
             "allow-origin" => config.allow_origins.push(String::from(value)),
@@ -282,7 +288,10 @@ impl Case {
         let words: Vec<&str> = line.split(' ').collect();
         let none = Content::new();
         let (item, ends) = match words[..] {
-            ["open", of] => (Item::Open(pipe(of)?), Ends::Nothing),
+            ["open", of, ref env @ ..] => {
+                let env = env.iter().map(|pair| pair.to_string()).collect();
+                (Item::Open(pipe(of)?, env), Ends::Nothing)
+            }
             ["write", of] => (Item::Write(pipe(of)?, none), Ends::Line),
             ["close", of] => (Item::CloseStdin(pipe(of)?), Ends::Nothing),
             ["terminate", of] => (Item::Terminate(pipe(of)?), Ends::Nothing),
