@@ -36,30 +36,48 @@ fn shrink(case: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     small
 }
 
-#[test]
-fn every_law_holds_over_many_seeds() {
-    let (first, seeds) = (number("WORLD_SEED", 1), number("WORLD_SEEDS", SEEDS));
-    let mut events = 0;
-    let mut counts = sim::Counts::default();
-    for seed in first..first + seeds {
+/// Plays every `step`-th case.
+fn play(first: u64, seeds: u64, step: usize) -> (usize, sim::Counts) {
+    let (mut events, mut counts) = (0, sim::Counts::default());
+    for seed in (first..first + seeds).step_by(step) {
         let case = dice::case(seed, LENGTH);
         match if seed % 16 == 0 { sim::run_twice(&case) } else { sim::run(&case) } {
             Ok(report) => {
                 events += report.events;
                 counts.add(&report.counts);
             }
-            Err(broken) => {
-                let small = shrink(&case, |case| {
-                    sim::run(case).is_err_and(|other| other.law == broken.law)
-                });
-                let (judged, trace) = sim::trace(&small, None);
-                panic!(
-                    "seed {seed}: {broken}\nin {} bytes: {small:?}\n{}\n{judged:?}",
-                    small.len(),
-                    trace.join("\n")
-                );
-            }
+            Err(broken) => tell(seed, &case, &broken),
         }
     }
+    (events, counts)
+}
+
+fn tell(seed: u64, case: &[u8], broken: &sim::law::Broken) {
+    let same = |case: &[u8]| sim::run(case).is_err_and(|other| other.law == broken.law);
+    let small = shrink(case, same);
+    let (judged, trace) = sim::trace(&small, None);
+    let (length, trace) = (small.len(), trace.join("\n"));
+    panic!("seed {seed}: {broken}\nin {length} bytes: {small:?}\n{trace}\n{judged:?}");
+}
+
+#[test]
+fn every_law_holds_over_many_seeds() {
+    let (first, seeds) = (number("WORLD_SEED", 1), number("WORLD_SEEDS", SEEDS));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (events, counts) = std::thread::scope(|scope| {
+        let offsets = 0..(threads as u64).min(seeds);
+        let parts: Vec<_> = offsets
+            .map(|offset| scope.spawn(move || play(first + offset, seeds - offset, threads)))
+            .collect();
+        let mut sum = (0, sim::Counts::default());
+        for part in parts {
+            let (events, counts) =
+                part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            sum.0 += events;
+            sum.1.add(&counts);
+        }
+        sum
+    });
     println!("{events} events, {counts:?}");
+    assert!(seeds < 1000 || counts.is_awake(), "the world sleeps: {counts:?}");
 }

@@ -33,13 +33,9 @@ impl World<'_> {
         let holes = self.names();
         let version = self.dice.pick(&Version::ALL);
         let info = payload(&mut self.dice, 'c', nonce, 0);
-        let params = vec![Part::Text(
-            format!(
-                "{{\"protocolVersion\":\"{}\",\"capabilities\":{{\"roots\":{{}}}},\"clientInfo\":{info}",
-                version.name()
-            )
-            .into_bytes(),
-        )];
+        let version = version.name();
+        let opening = format!("{{\"protocolVersion\":\"{version}\",\"capabilities\":{{}},");
+        let params = plain(format!("{opening}\"clientInfo\":{info}"));
         let members = request("initialize", with_token(params, &holes));
         let text = Text::object(self.body_style(), members);
         let (session, call) = (self.sessions.len(), self.calls.len());

@@ -82,6 +82,23 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
+    /// Whether each kind of thing happened.
+    pub(crate) fn is_awake(&self) -> bool {
+        let kinds = [
+            self.sessions,
+            self.answers,
+            self.errors,
+            self.streams,
+            self.replays,
+            self.routed,
+            self.cancels,
+            self.kills,
+            self.aborts,
+            self.refusals,
+        ];
+        kinds.into_iter().all(|count| count > 0)
+    }
+
     /// Adds what another case has seen.
     pub(crate) fn add(&mut self, other: &Self) {
         self.sessions += other.sessions;

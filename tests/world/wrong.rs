@@ -30,7 +30,7 @@ const BODIES: [&[u8]; 34] = [
     b"{\"jsonrpc\":\"2.0\",\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
     b"\xef\xbb\xbf{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
     b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"} x",
-    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}",
+    b"{\"jsonrpc\":\"2.0\",\"method\":\"a\"}{\"jsonrpc\":\"2.0\",\"method\":\"b\"}",
     b"{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"ping\"}",
     b"{\"jsonrpc\":2.0,\"id\":1,\"method\":\"ping\"}",
     b"{\"id\":1,\"method\":\"ping\"}",
