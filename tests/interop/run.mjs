@@ -2,8 +2,10 @@
 import { Report } from './lib/report.mjs';
 import { baseline, conformance } from './suites/conformance.mjs';
 import { examples } from './suites/examples.mjs';
+import { fronts } from './suites/fronts.mjs';
 import { inspector } from './suites/inspector.mjs';
 import { modernBaseline, modernClients } from './suites/modern.mjs';
+import { nodes } from './suites/nodes.mjs';
 import { probingClients } from './suites/probing.mjs';
 import { modernPython, python } from './suites/python.mjs';
 import { typescript, typescriptCrossing } from './suites/typescript.mjs';
@@ -32,10 +34,12 @@ const suites = {
     await typescriptCrossing(report);
   },
 };
-// Only when named: the same checks without a proxy, to know that they are right, and with the
-// programs of examples/ in its place, which tests/examples builds.
+// Only when named: what tests/examples/run and tests/contrib/run prepare, and the same checks
+// without a proxy, to know that they are right.
 const onDemand = {
   examples,
+  fronts,
+  nodes,
   baseline: async (report) => {
     await baseline(report);
     await modernBaseline(report);
