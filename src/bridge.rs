@@ -181,7 +181,7 @@ impl Bridge {
 
     /// Starts children that wait, as far as the limit allows.
     fn start_queued(&mut self) {
-        while self.starting < self.cx.config.starting {
+        while self.starting < self.cx.config.starting && !self.draining {
             let Some(pipe) = self.queue.pop_front() else {
                 return;
             };
@@ -341,9 +341,9 @@ impl Bridge {
 
     /// While draining: ends what nobody waits for.
     fn end_drained(&mut self) {
-        // A session that is not open yet will be of use to nobody.
+        // What is not open yet will be of use to nobody.
         let waited_for = |child: &Child| match self.workers.get(&child.pipe) {
-            Some(worker) => worker.is_busy(),
+            Some(worker) => worker.is_ready() && worker.is_busy(),
             None => {
                 let open = self.sessions.get(&child.pipe).is_some_and(Session::is_open);
                 open && !child.calls.is_empty()

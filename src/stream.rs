@@ -23,8 +23,10 @@ pub(crate) const STANDING: u64 = 0;
 struct Event {
     place: u64,
     data: Vec<u8>,
-    /// Whether it was handed to an exchange.
+    /// Whether it was handed to an exchange, and was not asked for again.
     sent: bool,
+    /// Whether it ever was.
+    told: bool,
 }
 
 /// What a protocol revision asks of its streams.
@@ -176,7 +178,7 @@ impl Stream {
         let sent = self.events.back().is_none_or(|last| last.sent) && self.takes(at, cx);
         if !sent || at.style.ids && data.len() <= cx.config.replay {
             held.kept += data.len();
-            self.events.push_back(Event { place, data: data.to_vec(), sent });
+            self.events.push_back(Event { place, data: data.to_vec(), sent, told: sent });
         }
         if sent {
             self.send_event(place, data, at, held, cx);
@@ -204,6 +206,7 @@ impl Stream {
         while from < self.events.len() && self.takes(at, cx) {
             let event = &mut self.events[from];
             event.sent = true;
+            event.told = true;
             let (place, data) = (event.place, event.data.clone());
             self.send_event(place, &data, at, held, cx);
             from += 1;
@@ -312,6 +315,10 @@ impl Stream {
         };
         if at.number != STANDING {
             held.unread -= reply.waiting();
+        }
+        // What was to be told again goes to whoever asks for it again, and to nobody else.
+        for event in &mut self.events {
+            event.sent |= event.told;
         }
     }
 
