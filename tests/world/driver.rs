@@ -75,12 +75,13 @@ impl World<'_> {
 
     /// The peer of this exchange takes up to so many bytes.
     pub(super) fn take(&mut self, number: usize, most: usize) -> Judged {
+        let now = self.clock();
         let exchange = &mut self.exchanges[number];
         let bytes = exchange.untaken.min(most);
-        exchange.untaken -= bytes;
-        let now = self.seen.max(self.now);
-        // Timers come first: who is late is late.
-        if exchange.moved.after(self.config.stall) > now {
+        // Timers come first: a reader that is late has lost its stream already.
+        let late = exchange.moved.after(self.config.stall) <= now;
+        if !(late && exchange.carries()) {
+            exchange.untaken -= bytes;
             exchange.moved = now;
         }
         self.tell(Input::Taken { exchange: Number(number as u64), bytes })
