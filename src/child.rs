@@ -96,7 +96,7 @@ impl Call {
             stream,
             id: request.id().unwrap_or_default().into(),
             token: request.token().filter(|token| is_token(token)).map(Into::into),
-            task: request.params().is_some_and(asks_for_a_task),
+            task: request.asks_for_a_task(),
             due: Deadline::default(),
         }
     }
@@ -337,14 +337,6 @@ pub(crate) fn answered_by(text: &[u8]) -> Option<u64> {
 /// A progress token is a string or a number (MCP "Progress").
 fn is_token(raw: &[u8]) -> bool {
     matches!(raw.first(), Some(b'"' | b'-' | b'0'..=b'9'))
-}
-
-/// Whether a request's params augment it with a task (MCP 2025-11-25 "Tasks").
-fn asks_for_a_task(params: &[u8]) -> bool {
-    // The look inside costs a scan, so it is taken only where the word stands at all.
-    params.first() == Some(&b'{')
-        && params.windows(6).any(|word| word == b"\"task\"")
-        && json::member(params, &(0..params.len()), "task").is_some()
 }
 
 /// A number in decimal digits.

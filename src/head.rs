@@ -84,18 +84,18 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         for &(name, value) in head.fields {
             let known = match name.len() {
-                4 => ("Host", &mut fields.host),
-                6 => ("Origin", &mut fields.origin),
-                8 => ("Mcp-Name", &mut fields.name),
-                10 => ("Mcp-Method", &mut fields.method),
-                12 => ("Content-Type", &mut fields.content_type),
-                13 => ("Last-Event-ID", &mut fields.last_event_id),
-                14 => ("Mcp-Session-Id", &mut fields.session),
-                20 => ("MCP-Protocol-Version", &mut fields.version),
+                4 => ("host", "Host", &mut fields.host),
+                6 => ("origin", "Origin", &mut fields.origin),
+                8 => ("mcp-name", "Mcp-Name", &mut fields.name),
+                10 => ("mcp-method", "Mcp-Method", &mut fields.method),
+                12 => ("content-type", "Content-Type", &mut fields.content_type),
+                13 => ("last-event-id", "Last-Event-ID", &mut fields.last_event_id),
+                14 => ("mcp-session-id", "Mcp-Session-Id", &mut fields.session),
+                20 => ("mcp-protocol-version", "MCP-Protocol-Version", &mut fields.version),
                 _ => continue,
             };
-            if name.eq_ignore_ascii_case(known.0) && known.1.replace(value).is_some() {
-                return Err(Fault::Repeated(known.0));
+            if is(name, known.0) && known.2.replace(value).is_some() {
+                return Err(Fault::Repeated(known.1));
             }
         }
         Ok(fields)
@@ -151,7 +151,15 @@ fn asks(method: &str, content_type: Option<&str>, accept: Accept) -> Result<Asks
     }
 }
 
+/// Whether two names are the same; most are spelled as ours.
+fn is(name: &str, ours: &str) -> bool {
+    name == ours || name.eq_ignore_ascii_case(ours)
+}
+
 fn is_json(content_type: Option<&str>) -> bool {
+    if content_type == Some("application/json") {
+        return true;
+    }
     let media_type = content_type.and_then(|value| value.split(';').next());
     media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
 }
@@ -189,7 +197,8 @@ fn without_port(host: &str) -> &str {
 
 /// The names and literals that a browser resolves to this host and nowhere else.
 fn is_loopback(name: &str) -> bool {
-    if name.eq_ignore_ascii_case("localhost") || name == "[::1]" {
+    if matches!(name, "127.0.0.1" | "localhost" | "[::1]") || name.eq_ignore_ascii_case("localhost")
+    {
         return true;
     }
     name.parse::<core::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
@@ -199,11 +208,16 @@ impl Accept {
     /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
     /// form decides, a weight of zero excludes it; no field at all allows every form.
     fn of(fields: &[(&str, &str)]) -> Self {
-        let mut ranges =
-            fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("accept")).peekable();
-        if ranges.peek().is_none() {
-            return Self { json: true, sse: true };
+        let mut ranges = fields.iter().filter(|(name, _)| is(name, "accept")).peekable();
+        match (ranges.next(), ranges.peek()) {
+            (None, _) => return Self { json: true, sse: true },
+            // What the SDKs send.
+            (Some((_, "application/json, text/event-stream")), None) => {
+                return Self { json: true, sse: true };
+            }
+            (Some(_), _) => {}
         }
+        let ranges = fields.iter().filter(|(name, _)| is(name, "accept"));
         let mut json = (0, false);
         let mut sse = (0, false);
         for range in ranges.flat_map(|(_, value)| value.split(',')) {
@@ -315,8 +329,15 @@ pub(crate) fn session_id(id: u128) -> String {
 
 /// Reads a session id. Only the spelling of [`session_id`] names a session.
 pub(crate) fn parse_session_id(text: &str) -> Option<u128> {
-    let plain = text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    if plain { u128::from_str_radix(text, 16).ok() } else { None }
+    let half = |text: &[u8]| {
+        text.iter().try_fold(0, |sum: u64, byte| match byte {
+            b'0'..=b'9' => Some(sum << 4 | u64::from(byte - b'0')),
+            b'a'..=b'f' => Some(sum << 4 | u64::from(byte - b'a' + 10)),
+            _ => None,
+        })
+    };
+    let (high, low) = text.as_bytes().split_at_checked(16).filter(|_| text.len() == 32)?;
+    Some(u128::from(half(high)?) << 64 | u128::from(half(low)?))
 }
 
 #[cfg(test)]

@@ -34,7 +34,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// The first byte of the next token, if there is one.
+    #[inline]
     pub(crate) fn peek(&mut self) -> Option<u8> {
+        match self.text.get(self.at) {
+            Some(&byte) if byte > b' ' => Some(byte),
+            _ => self.space(),
+        }
+    }
+
+    /// The same, over white space.
+    #[cold]
+    fn space(&mut self) -> Option<u8> {
         loop {
             match self.text.get(self.at) {
                 Some(b' ' | b'\t') => self.at += 1,
@@ -58,6 +68,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over the given structural byte.
+    #[inline]
     fn step(&mut self, byte: u8, otherwise: NotJson) -> Result<(), NotJson> {
         if self.peek() != Some(byte) {
             return Err(otherwise);
@@ -73,6 +84,7 @@ impl<'a> Scanner<'a> {
 
     /// Steps to the next member or element, or out of the object or array. `first` is true for
     /// the first call after [`Scanner::enter`].
+    #[inline]
     pub(crate) fn next(&mut self, close: u8, first: bool) -> Result<bool, NotJson> {
         match self.peek() {
             Some(byte) if byte == close => {
@@ -94,21 +106,41 @@ impl<'a> Scanner<'a> {
 
     /// The next member's name, with its quotes; the cursor then stands on its value.
     pub(crate) fn key(&mut self) -> Result<&'a [u8], NotJson> {
+        self.quoted_name().map(|(span, _)| &self.text[span])
+    }
+
+    /// The same, as what it says; or with its quotes, if that has no UTF-8.
+    pub(crate) fn name(&mut self) -> Result<Cow<'a, [u8]>, NotJson> {
+        let (span, escaped) = self.quoted_name()?;
+        let inner = &self.text[span.start + 1..span.end - 1];
+        if !escaped {
+            return Ok(Cow::Borrowed(inner));
+        }
+        let raw = &self.text[span];
+        Ok(decoded(raw).map_or(Cow::Borrowed(raw), |name| Cow::Owned(name.into_owned().into())))
+    }
+
+    /// Where the next member's name stands, with its quotes, and whether it has escapes.
+    fn quoted_name(&mut self) -> Result<(Span, bool), NotJson> {
         if self.peek() != Some(b'"') {
             return Err("a member name was expected");
         }
         let start = self.at;
-        self.string()?;
-        let key = &self.text[start..self.at];
+        let escaped = self.string()?;
+        let end = self.at;
         self.step(b':', "a colon was expected")?;
-        Ok(key)
+        Ok((start..end, escaped))
     }
 
     /// Steps over one value of any kind.
     pub(crate) fn value(&mut self) -> Result<Span, NotJson> {
-        let mut open = Nesting::default();
-        self.peek();
+        let first = self.peek();
         let start = self.at;
+        if first == Some(b'"') {
+            self.string()?;
+            return Ok(start..self.at);
+        }
+        let mut open = Nesting::default();
         loop {
             let entered = self.token(&mut open)?;
             let mut first = entered;
@@ -119,7 +151,7 @@ impl<'a> Scanner<'a> {
                 };
                 if self.next(if object { b'}' } else { b']' }, first)? {
                     if object {
-                        self.key()?;
+                        self.quoted_name()?;
                     }
                     break;
                 }
@@ -132,7 +164,7 @@ impl<'a> Scanner<'a> {
     /// Steps over a scalar, or into an object or array: true.
     fn token(&mut self, open: &mut Nesting) -> Result<bool, NotJson> {
         match self.peek() {
-            Some(b'"') => self.string()?,
+            Some(b'"') => drop(self.string()?),
             Some(b'-' | b'0'..=b'9') => self.number()?,
             Some(bracket @ (b'{' | b'[')) => {
                 self.at += 1;
@@ -156,17 +188,22 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), NotJson> {
+    /// Steps over a string; whether it has escapes.
+    fn string(&mut self) -> Result<bool, NotJson> {
         self.at += 1;
+        let mut escaped = false;
         loop {
             let rest = &self.text[self.at..];
             self.at += plain(rest);
             match self.text.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(escaped);
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
                 Some(_) => return Err("a control character within a string"),
                 None => return Err("the text ends within a string"),
             }
@@ -278,7 +315,10 @@ fn plain(text: &[u8]) -> usize {
 pub(crate) fn spells(raw: &[u8], name: &str) -> bool {
     let inner = unquoted(raw);
     inner == name.as_bytes()
-        || (inner.contains(&b'\\') && decoded(raw).is_some_and(|text| text == name))
+        // An escape is longer than what it stands for.
+        || inner.len() > name.len()
+            && inner.contains(&b'\\')
+            && decoded(raw).is_some_and(|text| text == name)
 }
 
 /// What a string, given with its quotes, says. `None` for what has no UTF-8, a lone surrogate.
@@ -303,9 +343,9 @@ pub(crate) fn member(text: &[u8], span: &Span, name: &str) -> Option<Span> {
     let mut first = true;
     while scanner.next(b'}', first).ok()? {
         first = false;
-        let key = scanner.key().ok()?;
+        let key = scanner.name().ok()?;
         let value = scanner.value().ok()?;
-        if spells(key, name) {
+        if *key == *name.as_bytes() {
             found = Some(value);
         }
     }

@@ -41,6 +41,7 @@ pub struct Message<'a> {
     meta: Option<Span>,
     token: Option<Span>,
     request_id: Option<Span>,
+    task: bool,
 }
 
 /// Why a text is no message.
@@ -86,6 +87,8 @@ struct Members<'a> {
     /// `params.progressToken`, a progress notification's.
     told: Option<Span>,
     request_id: Option<Span>,
+    /// Whether there is a `params.task`.
+    task: bool,
     unknown: Vec<Cow<'a, [u8]>>,
 }
 
@@ -120,17 +123,13 @@ impl<'a> Message<'a> {
             meta: members.meta,
             token: if kind == Kind::Request { members.wanted } else { members.told },
             request_id: members.request_id,
+            task: members.task,
         })
     }
 
     /// What it is.
     pub const fn kind(&self) -> Kind {
         self.kind
-    }
-
-    /// How a call ended that ended in this response, as a label.
-    pub(crate) const fn outcome(&self) -> &'static str {
-        if matches!(self.kind, Kind::Error) { "error" } else { "result" }
     }
 
     /// Its id as it is spelled, quotes included. `None` for a notification.
@@ -179,6 +178,11 @@ impl<'a> Message<'a> {
     /// `params.requestId` as it is spelled (MCP "Cancellation").
     pub fn request_id(&self) -> Option<&'a [u8]> {
         self.get(self.request_id.as_ref())
+    }
+
+    /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").
+    pub(crate) const fn asks_for_a_task(&self) -> bool {
+        self.task
     }
 
     /// Bytes of its text.
@@ -282,17 +286,18 @@ impl<'a> Members<'a> {
         scanner.enter(b'{')?;
         while scanner.next(b'}', count == 0)? {
             count += 1;
-            let key = scanner.key()?;
-            let params = json::spells(key, "params");
-            let value = if params { members.params(scanner, text)? } else { scanner.value()? };
-            let known = members.slot(key);
-            let doubled = match known {
+            let name = scanner.name()?;
+            let value = match &*name {
+                b"params" => members.params(scanner, text)?,
+                _ => scanner.value()?,
+            };
+            let doubled = match members.slot(&name) {
                 Some(slot) => slot.replace(value).is_some(),
                 None if count > MEMBERS => {
                     wrong = Some("a message with too many members");
                     false
                 }
-                None => members.doubles(key),
+                None => members.doubles(name),
             };
             if doubled {
                 wrong = Some("a member of the message is named twice");
@@ -302,25 +307,20 @@ impl<'a> Members<'a> {
         Ok((members, wrong))
     }
 
-    fn slot(&mut self, key: &[u8]) -> Option<&mut Option<Span>> {
-        let slots = [
-            ("jsonrpc", &mut self.jsonrpc),
-            ("id", &mut self.id),
-            ("method", &mut self.method),
-            ("params", &mut self.params),
-            ("result", &mut self.result),
-            ("error", &mut self.error),
-        ];
-        slots.into_iter().find(|(name, _)| json::spells(key, name)).map(|(_, slot)| slot)
+    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<Span>> {
+        Some(match name {
+            b"jsonrpc" => &mut self.jsonrpc,
+            b"id" => &mut self.id,
+            b"method" => &mut self.method,
+            b"params" => &mut self.params,
+            b"result" => &mut self.result,
+            b"error" => &mut self.error,
+            _ => return None,
+        })
     }
 
     /// Whether an unknown member was met before, whatever its spelling.
-    fn doubles(&mut self, key: &'a [u8]) -> bool {
-        let name = match json::decoded(key) {
-            Some(Cow::Owned(name)) => Cow::Owned(name.into_bytes()),
-            Some(Cow::Borrowed(name)) => Cow::Borrowed(name.as_bytes()),
-            None => Cow::Borrowed(key),
-        };
+    fn doubles(&mut self, name: Cow<'a, [u8]>) -> bool {
         let doubled = self.unknown.contains(&name);
         self.unknown.push(name);
         doubled
@@ -336,15 +336,17 @@ impl<'a> Members<'a> {
         scanner.enter(b'{')?;
         while scanner.next(b'}', first)? {
             first = false;
-            let key = scanner.key()?;
+            let name = scanner.name()?;
             let value = scanner.value()?;
-            if json::spells(key, "_meta") {
-                self.wanted = json::member(text, &value, "progressToken");
-                self.meta = Some(value);
-            } else if json::spells(key, "progressToken") {
-                self.told = Some(value);
-            } else if json::spells(key, "requestId") {
-                self.request_id = Some(value);
+            match &*name {
+                b"_meta" => {
+                    self.wanted = json::member(text, &value, "progressToken");
+                    self.meta = Some(value);
+                }
+                b"progressToken" => self.told = Some(value),
+                b"requestId" => self.request_id = Some(value),
+                b"task" => self.task = true,
+                _ => {}
             }
         }
         Ok(start..scanner.position())

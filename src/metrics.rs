@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::fmt::Write;
 use core::time::Duration;
 
+use crate::message::Kind;
 use crate::stats::Stats;
 
 /// Counters by label. Each has few labels, all of them ours.
@@ -24,6 +25,11 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) fn call(&mut self, outcome: &'static str) {
         *self.calls.entry(outcome).or_default() += 1;
+    }
+
+    /// A call that ended in a response of the child.
+    pub(crate) fn answer(&mut self, kind: Kind) {
+        self.call(if kind == Kind::Error { "error" } else { "result" });
     }
 
     pub(crate) fn end(&mut self, cause: &'static str) {

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::slice::from_ref;
 
 use super::Bridge;
 use crate::fault::Fault;
@@ -55,42 +56,55 @@ impl Bridge {
     }
 
     fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
-        let batch = message::batch(body);
-        let texts = match &batch {
-            None => Ok(vec![body]),
-            Some(Ok(texts)) if texts.len() > self.cx.config.calls => {
-                let fault = Fault::BatchTooLong(self.cx.config.calls);
-                return self.cx.refuse(exchange, head.origin, &fault, None);
-            }
-            Some(texts) => texts.clone(),
-        };
-        let messages = texts
-            .and_then(|texts| texts.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>());
-        let messages = match messages {
-            Ok(messages) => messages,
-            Err(malformed) => {
-                let id = match malformed {
-                    Malformed::Invalid(_, id) if batch.is_none() => id,
-                    _ => None,
-                };
-                let fault = Fault::from(&malformed);
-                return self.cx.refuse(exchange, head.origin, &fault, id);
-            }
-        };
-        // The id goes back only to a request: a response's id is the child's.
-        let id = match &messages[..] {
-            [one] if batch.is_none() && one.kind() == Kind::Request => one.id(),
-            _ => None,
-        };
-        let result = match &messages[..] {
-            [one] if batch.is_none() && era(one, head) == Era::Stateless => {
-                self.stateless(exchange, head, one, random)
-            }
-            _ => self.deliver(exchange, head, &messages, batch.is_some(), random),
+        let (result, id) = match message::batch(body) {
+            None => self.post_one(exchange, head, body, random),
+            Some(texts) => (self.post_batch(exchange, head, texts, random), None),
         };
         if let Err(fault) = result {
             self.cx.refuse(exchange, head.origin, &fault, id);
         }
+    }
+
+    /// What became of a message that came alone, and the id that a refusal tells.
+    fn post_one<'a>(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        text: &'a [u8],
+        random: [u8; 16],
+    ) -> (Result<(), Fault>, Option<&'a [u8]>) {
+        let one = match Message::parse(text) {
+            Ok(one) => one,
+            Err(malformed) => {
+                let id = match malformed {
+                    Malformed::Invalid(_, id) => id,
+                    Malformed::Parse(_) => None,
+                };
+                return (Err(Fault::from(&malformed)), id);
+            }
+        };
+        let result = match era(&one, head) {
+            Era::Stateless => self.stateless(exchange, head, &one, random),
+            Era::Session => self.deliver(exchange, head, from_ref(&one), false, random),
+        };
+        // The id goes back only to a request: a response's id is the child's.
+        (result, one.id().filter(|_| one.kind() == Kind::Request))
+    }
+
+    fn post_batch(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        texts: Result<Vec<&[u8]>, Malformed<'_>>,
+        random: [u8; 16],
+    ) -> Result<(), Fault> {
+        let texts = texts.map_err(|malformed| Fault::from(&malformed))?;
+        if texts.len() > self.cx.config.calls {
+            return Err(Fault::BatchTooLong(self.cx.config.calls));
+        }
+        let messages = texts.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>();
+        let messages = messages.map_err(|malformed| Fault::from(&malformed))?;
+        self.deliver(exchange, head, &messages, true, random)
     }
 
     fn deliver(

@@ -97,7 +97,7 @@ impl Session {
         let mut data = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
         if self.is_open() {
-            cx.counts.call(message.outcome());
+            cx.counts.answer(message.kind());
             self.answer(call.stream, data, cx);
             return None;
         }

@@ -300,7 +300,7 @@ impl Session {
             crossing.rounds.remove(&id);
         }
         let Some(call) = child.end_call(id, cx) else { return self.streams.dropped(cx) };
-        cx.counts.call(message.outcome());
+        cx.counts.answer(message.kind());
         let data = match message.kind() {
             Kind::Result => translate::response(&call.id, "result", &upward::result(payload)),
             _ => translate::response(&call.id, "error", payload),

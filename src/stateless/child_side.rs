@@ -151,7 +151,7 @@ impl Worker {
         }
         let Some(ask) = self.asks.get(call.stream) else { return };
         let payload = message.payload().unwrap_or_default();
-        cx.counts.call(message.outcome());
+        cx.counts.answer(message.kind());
         if message.kind() == Kind::Result && ask.method == "tools/list" {
             cx.header_params.learn(payload);
         }

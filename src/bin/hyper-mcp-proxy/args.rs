@@ -39,6 +39,7 @@ const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 /// Puts an MCP server that speaks stdio on the network: clients speak Streamable HTTP to the proxy,
 /// and each session gets a server process of its own.
 #[derive(FromArgs, Debug)]
+#[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(help_triggers("-h", "--help"))]
 struct Flags {
     /// address or name to listen on (127.0.0.1)
@@ -106,6 +107,12 @@ struct Flags {
     #[argh(positional, greedy, arg_name = "COMMAND")]
     #[allow(dead_code, reason = "only for the help: the command is taken off before")]
     command: Vec<String>,
+}
+
+/// The flags as data, from which the manual page and the shell completions are made.
+#[cfg(test)]
+pub(crate) fn definition() -> argh::CommandInfoWithArgs {
+    <Flags as argh::ArgsInfo>::get_args_info()
 }
 
 /// What the program is to do.

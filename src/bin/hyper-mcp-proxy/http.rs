@@ -6,8 +6,10 @@
 //! and contents and chunks are ours.
 
 use std::borrow::Cow;
+use std::iter::once;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_h1::server::{Encoder, decode as decode_head};
 use futures_lite::AsyncRead;
@@ -19,6 +21,11 @@ use crate::gate::{Gate, Refusal};
 
 /// As many fields as the gate lets through.
 const FIELDS: usize = 64;
+/// The longest decoded head that is kept for the next request, as text. Those of MCP clients have
+/// half of it, and an idle connection pays for what is kept.
+const KEEP: usize = 1024;
+/// Response heads that are kept: of JSON, of a stream, of an accepted notification, and one other.
+const TEMPLATES: usize = 4;
 
 /// How the end of a response's content is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,28 +38,68 @@ pub(crate) enum Framing {
     Close,
 }
 
-/// Decodes the head that waits at the gate. `None` would be a fault of ours: the gate lets nothing
-/// through that the decoder refuses.
-pub(crate) fn decode(gate: &Gate) -> Option<Box<Request>> {
-    let mut head = Vec::with_capacity(512);
-    // The decoder knows some methods only; which one it was is asked of the gate.
-    head.extend_from_slice(b"POST / HTTP/1.1\r\nhost: h\r\n");
-    for (name, value) in gate.fields().filter(|(name, _)| !is_host(name)) {
-        for part in [name, ": ", value, "\r\n"] {
-            head.extend_from_slice(part.as_bytes());
+/// Decodes the heads of one connection. What is shown to the decoder hardly ever differs along a
+/// connection, because lengths are the gate's: so the last result is kept, with the text it is of.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    text: Vec<u8>,
+    request: Option<Box<Request>>,
+}
+
+impl Decoder {
+    /// Decodes the head that waits at the gate. False would be a fault of ours: the gate lets
+    /// nothing through that the decoder refuses.
+    pub(crate) fn decode(&mut self, gate: &Gate) -> bool {
+        if self.request.is_none() || !self.is_of(gate) {
+            self.text.clear();
+            self.text.extend(canonical(gate).flat_map(str::bytes));
+            self.request = decode(&self.text);
+        }
+        self.request.is_some()
+    }
+
+    /// Whether what was decoded is what would be decoded now.
+    fn is_of(&self, gate: &Gate) -> bool {
+        let rest = canonical(gate).try_fold(&*self.text, |rest, part| {
+            let (start, rest) = rest.split_at_checked(part.len())?;
+            (start == part.as_bytes()).then_some(rest)
+        });
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+
+    /// Shows the decoded head to the engine.
+    pub(crate) fn with_head<R>(&self, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
+        self.request.as_ref().map(|request| with_head(request, gate, f))
+    }
+
+    /// The request is done with: forgets a head that is too large to be kept.
+    pub(crate) fn release(&mut self) {
+        if self.text.len() > KEEP {
+            *self = Self::default();
         }
     }
-    head.extend_from_slice(b"\r\n");
-    let decoding = pin!(decode_head(Cursor::new(head)));
+}
+
+/// The text that the decoder gets, in pieces. It knows some methods only; which one it was is asked
+/// of the gate.
+fn canonical(gate: &Gate) -> impl Iterator<Item = &str> {
+    let fields = gate.fields().filter(|(name, _)| !is_host(name));
+    once("POST / HTTP/1.1\r\nhost: h\r\n")
+        .chain(fields.flat_map(|(name, value)| [name, ": ", value, "\r\n"]))
+        .chain(once("\r\n"))
+}
+
+fn decode(text: &[u8]) -> Option<Box<Request>> {
+    let decoding = pin!(decode_head(Cursor::new(text.to_vec())));
     match decoding.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(Some((request, _)))) => Some(Box::new(request)),
         _ => None,
     }
 }
 
-/// Shows a decoded head to the engine. Method, path and Host come from the gate, as they were sent:
-/// the decoder's types would change them.
-pub(crate) fn with_head<R>(request: &Request, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> R {
+/// Method, path and Host come from the gate, as they were sent: the decoder's types would change
+/// them.
+fn with_head<R>(request: &Request, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> R {
     let mut fields = [("", ""); FIELDS];
     let mut count = 0;
     let hosts = gate.fields().filter(|(name, _)| is_host(name)).take(1);
@@ -68,6 +115,77 @@ pub(crate) fn with_head<R>(request: &Request, gate: &Gate, f: impl FnOnce(&Head<
 
 fn is_host(name: &str) -> bool {
     name.eq_ignore_ascii_case("host")
+}
+
+/// Encodes the heads of responses, and keeps the usual ones for as long as their date is right:
+/// only the length differs between them.
+#[derive(Debug, Default)]
+pub(crate) struct Heads {
+    templates: Vec<Template>,
+    /// The one that goes next.
+    oldest: usize,
+}
+
+#[derive(Debug)]
+struct Template {
+    status: u16,
+    fields: Vec<(&'static str, Cow<'static, str>)>,
+    keep_alive: bool,
+    second: u64,
+    /// What stands around the length.
+    parts: (Vec<u8>, Vec<u8>),
+}
+
+impl Heads {
+    /// The same as [`encode`].
+    pub(crate) fn encode(
+        &mut self,
+        response: &Response,
+        framing: Framing,
+        keep_alive: bool,
+    ) -> Vec<u8> {
+        // A value that was made for one response is not met again.
+        let usual = response.fields.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_)));
+        let Framing::Length(length) = framing else { return encode(response, framing, keep_alive) };
+        if !usual {
+            return encode(response, framing, keep_alive);
+        }
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let known = self.templates.iter().find(|template| {
+            (template.second, template.status, template.keep_alive)
+                == (second, response.status, keep_alive)
+                && template.fields == response.fields
+        });
+        if let Some(Template { parts: (before, after), .. }) = known {
+            let length = length.to_string();
+            return [before, length.as_bytes(), after].concat();
+        }
+        let head = encode(response, framing, keep_alive);
+        if let Some(parts) = around_length(&head) {
+            let fields = response.fields.clone();
+            let template = Template { status: response.status, fields, keep_alive, second, parts };
+            self.keep(template);
+        }
+        head
+    }
+
+    fn keep(&mut self, template: Template) {
+        if self.templates.len() < TEMPLATES {
+            self.templates.push(template);
+        } else {
+            self.templates[self.oldest] = template;
+            self.oldest = (self.oldest + 1) % TEMPLATES;
+        }
+    }
+}
+
+/// What stands before and after the digits of the length, if there are any.
+fn around_length(head: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    const NAME: &[u8] = b"\r\ncontent-length: ";
+    let name = head.windows(NAME.len()).position(|window| window == NAME)?;
+    let (before, rest) = head.split_at(name + NAME.len());
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    Some((before.to_vec(), rest[digits..].to_vec()))
 }
 
 /// The head of a response, up to and including its empty line.

@@ -15,6 +15,7 @@ use smol::LocalExecutor;
 
 use crate::child::{self, Child};
 use crate::deadlines::Deadlines;
+use crate::http::Heads;
 use crate::mailbox::Mailbox;
 use crate::random::Random;
 use crate::reactor::{Clock, Reactor, WakerSlot};
@@ -33,6 +34,8 @@ pub(crate) struct Hub {
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) head_limit: usize,
+    /// Response heads.
+    pub(crate) heads: RefCell<Heads>,
     /// Memory for contents that are being read, in all connections.
     pub(crate) contents: Rc<Pool>,
     /// Open connections.
@@ -69,6 +72,7 @@ impl Hub {
             deadlines: Rc::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
             head_limit: config.head,
+            heads: RefCell::default(),
             contents: Pool::new(config.message.saturating_mul(CONTENTS)),
             connections: Cell::new(0),
             closed: WakerSlot::default(),

@@ -46,7 +46,7 @@ impl Connection {
             return self.send_whole(response, is_head, keep_alive).await;
         }
         let framing = if is_old { Framing::Close } else { Framing::Chunked };
-        self.out.frame(&http::encode(&response, framing, keep_alive));
+        self.head(&response, framing, keep_alive);
         if is_head {
             return self.send().await;
         }
@@ -135,6 +135,12 @@ impl Connection {
         matches!(sent, Poll::Ready(Ok(count)) if count == INTERIM.len())
     }
 
+    /// Puts the head of a response on its way.
+    fn head(&mut self, response: &Response, framing: Framing, keep_alive: bool) {
+        let head = self.hub.heads.borrow_mut().encode(response, framing, keep_alive);
+        self.out.frame(&head);
+    }
+
     pub(super) async fn send_whole(
         &mut self,
         response: Response,
@@ -145,7 +151,7 @@ impl Connection {
             Body::Whole(content) => content.len(),
             Body::Stream => 0,
         };
-        self.out.frame(&http::encode(&response, Framing::Length(content), keep_alive));
+        self.head(&response, Framing::Length(content), keep_alive);
         if let Body::Whole(content) = response.body
             && !is_head
         {

@@ -14,13 +14,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use http_types::Request;
 use hyper_mcp_proxy::{Exchange, Response};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::deadlines::{Deadline, Idle};
 use crate::gate::{Gate, Phase, Refusal};
-use crate::http;
+use crate::http::{self, Decoder};
 use crate::hub::Hub;
 use crate::mailbox::Mailbox;
 use crate::outgoing::Outgoing;
@@ -65,8 +64,8 @@ struct Connection {
     out: Outgoing,
     phase: Option<Phase>,
     idle: Idle,
-    /// The head of the request whose content is being read.
-    request: Option<Box<Request>>,
+    /// Of the head of the request whose content is being read.
+    decoder: Decoder,
     /// What it will be answered without the engine.
     refused: Option<Box<Response>>,
     exchange: Option<Exchange>,
@@ -91,7 +90,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<TcpStream>) {
         out: Outgoing::default(),
         phase: None,
         idle: Idle::New,
-        request: None,
+        decoder: Decoder::default(),
         refused: None,
         exchange: None,
         half_closed: false,
@@ -120,7 +119,6 @@ impl Connection {
         self.read_request().await?;
         self.idle = Idle::Used;
         self.deadline.clear();
-        let Some(request) = self.request.take() else { return Err(Stop::Close) };
         let is_head = self.gate.method() == "HEAD";
         let is_old = self.gate.is_old();
         let keep_alive = self.gate.keeps_alive() && !self.hub.is_draining();
@@ -129,11 +127,9 @@ impl Connection {
             self.send_whole(*response, is_head, keep_alive).await?;
             return keep_or_stop(keep_alive);
         }
-        let exchange = http::with_head(&request, &self.gate, |head| {
+        self.exchange = self.decoder.with_head(&self.gate, |head| {
             self.hub.request(&self.mailbox, head, self.gate.content())
         });
-        drop(request);
-        self.exchange = Some(exchange);
         self.release();
         let answered = self.answer(is_head, is_old, keep_alive).await;
         self.lose();
@@ -145,6 +141,7 @@ impl Connection {
     /// The request is done with.
     fn release(&mut self) {
         self.gate.release();
+        self.decoder.release();
         self.share.give_back();
     }
 

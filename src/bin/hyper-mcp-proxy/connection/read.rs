@@ -10,7 +10,6 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{Connection, INTERIM, READS, Stop};
 use crate::gate::{Phase, Refusal, Step};
-use crate::http;
 use crate::hub::SCRATCH;
 
 /// Between requests. Longer than the pauses of a chatting client, shorter than for ever.
@@ -63,9 +62,12 @@ impl Connection {
 
     /// Shows the head to the engine, and decides what becomes of the content.
     async fn judge(&mut self) -> Result<(), Stop> {
-        let request = http::decode(&self.gate).ok_or(Refusal::new(400, "the head is malformed"))?;
-        let verdict = http::with_head(&request, &self.gate, |head| self.hub.admit(head));
-        match verdict {
+        let malformed = Refusal::new(400, "the head is malformed");
+        if !self.decoder.decode(&self.gate) {
+            return Err(malformed.into());
+        }
+        let verdict = self.decoder.with_head(&self.gate, |head| self.hub.admit(head));
+        match verdict.ok_or(malformed)? {
             Ok(limit) => self.gate.admit(limit)?,
             Err(response) => {
                 let length = self.gate.declared().filter(|_| !self.gate.expects_continue());
@@ -78,7 +80,6 @@ impl Connection {
                 self.refused = Some(Box::new(response));
             }
         }
-        self.request = Some(request);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hyper_mcp_proxy::{Body, Response};
 
 use crate::gate::{Gate, Refusal, Step};
-use crate::http::{Framing, decode, encode, refused, with_head};
+use crate::http::{Decoder, Framing, Heads, encode, refused};
 
 fn response(status: u16, fields: &[(&'static str, &'static str)]) -> Response {
     let fields = fields.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
@@ -109,8 +109,9 @@ fn heads_reach_the_engine_as_they_were_sent() {
           Transfer: chunked\r\nOrigin:\r\n\r\n",
     );
     assert_eq!(gate.poll(), Ok(Step::Head));
-    let request = decode(&gate).unwrap();
-    with_head(&request, &gate, |head| {
+    let mut decoder = Decoder::default();
+    assert!(decoder.decode(&gate));
+    let seen = decoder.with_head(&gate, |head| {
         assert_eq!((head.method, head.path), ("PATCH", "/a/../%6dcp"));
         let mut fields = head.fields.to_vec();
         fields.sort();
@@ -119,6 +120,7 @@ fn heads_reach_the_engine_as_they_were_sent() {
         fields.retain(|(name, _)| *name != "accept");
         assert_eq!(fields, [("Host", "Local:80"), ("mcp-session-id", "S"), ("origin", "")]);
     });
+    assert!(seen.is_some());
 }
 
 /// The decoder's own limits are wider than the gate's.
@@ -132,6 +134,75 @@ fn the_largest_head_is_decoded() {
     head.push_str("\r\n");
     gate.feed(head.as_bytes());
     assert_eq!(gate.poll(), Ok(Step::Head));
-    let request = decode(&gate).unwrap();
-    assert_eq!(with_head(&request, &gate, |head| head.fields.len()), 64);
+    let mut decoder = Decoder::default();
+    assert!(decoder.decode(&gate));
+    assert_eq!(decoder.with_head(&gate, |head| head.fields.len()), Some(64));
+}
+
+/// A head that is kept is shown again only to a request of the same fields.
+#[test]
+fn the_head_of_another_request_is_decoded_anew() {
+    let large = "x".repeat(2000);
+    let mut decoder = Decoder::default();
+    for (path, fields) in [
+        ("/mcp", "Mcp-Session-Id: a\r\n"),
+        ("/mcp", "Mcp-Session-Id: a\r\n"),
+        ("/other", "Mcp-Session-Id: a\r\n"),
+        ("/mcp", "Mcp-Session-Id: b\r\n"),
+        ("/mcp", "Mcp-Session-Id: bb\r\n"),
+        ("/mcp", "Mcp-Session-Id: bb\r\nOrigin: o\r\n"),
+        ("/mcp", "Mcp-Session-Id: bb\r\n"),
+        ("/mcp", &format!("Origin: {large}\r\n")),
+        ("/mcp", ""),
+    ] {
+        let mut gate = Gate::new(16 * 1024);
+        gate.feed(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{fields}\r\n").as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        assert!(decoder.decode(&gate));
+        let mut expected: Vec<_> =
+            fields.lines().filter_map(|line| line.split_once(": ")).collect();
+        expected.sort_by_key(|(_, value)| *value);
+        let seen = decoder.with_head(&gate, |head| {
+            let mut fields = head.fields[1..].to_vec();
+            fields.sort_by_key(|(_, value)| *value);
+            assert_eq!(fields.len(), expected.len(), "{fields:?}");
+            for ((name, value), (wanted, said)) in fields.iter().zip(&expected) {
+                assert!(name.eq_ignore_ascii_case(wanted) && value == said, "{fields:?}");
+            }
+            head.path.to_owned()
+        });
+        assert_eq!(seen.as_deref(), Some(path));
+        decoder.release();
+    }
+}
+
+/// What is kept of response heads changes nothing about them.
+#[test]
+fn heads_from_memory_are_the_same() {
+    let mut heads = Heads::default();
+    let json = response(200, &[("content-type", "application/json")]);
+    let text = response(200, &[("content-type", "text/plain")]);
+    let stream = response(200, &[("content-type", "text/event-stream")]);
+    let refusal = response(404, &[("content-type", "application/json")]);
+    let mut told = response(200, &[]);
+    told.fields.push(("mcp-session-id", Cow::Owned(String::from("a"))));
+    for round in 0..3 {
+        for response in [&json, &text, &refusal, &told, &response(204, &[]), &response(202, &[])] {
+            for keep_alive in [true, false] {
+                let framing = Framing::Length(round * 99);
+                let (one, other) = (
+                    lines(&heads.encode(response, framing, keep_alive)),
+                    lines(&encode(response, framing, keep_alive)),
+                );
+                assert_eq!(one, other);
+            }
+        }
+        for framing in [Framing::Chunked, Framing::Close] {
+            let one = lines(&heads.encode(&stream, framing, true));
+            assert_eq!(one, lines(&encode(&stream, framing, true)));
+        }
+    }
+    told.fields[0].1 = Cow::Owned(String::from("b"));
+    let (_, fields) = lines(&heads.encode(&told, Framing::Length(0), true));
+    assert!(fields.contains(&String::from("mcp-session-id: b")));
 }

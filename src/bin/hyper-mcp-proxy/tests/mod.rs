@@ -4,6 +4,7 @@ mod args;
 mod deadlines;
 mod http;
 mod logging;
+mod manual;
 mod outgoing;
 mod reactor;
 mod share;
