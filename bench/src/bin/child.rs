@@ -56,7 +56,7 @@ fn flush(out: &mut Vec<u8>, output: &mut impl Write) -> io::Result<()> {
 
 fn serve(line: &[u8], out: &mut Vec<u8>, output: &mut impl Write) -> io::Result<()> {
     let Some(id) = value_of(line, br#""id":"#) else { return Ok(()) };
-    // A large argument is not looked through; some proxies sort the members, so that it comes first.
+    // A large argument is not looked through; some proxies sort the members, so it can come first.
     let (head, tail) = (&line[..line.len().min(LOOK)], &line[line.len().saturating_sub(LOOK)..]);
     let has = |what: &str| [head, tail].iter().any(|part| find(part, what.as_bytes()).is_some());
     if has(r#""initialize""#) {
