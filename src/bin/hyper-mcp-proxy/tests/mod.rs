@@ -1,6 +1,7 @@
 //! Tests of the driver's rooms, one by one. What they do together is tested on the program itself.
 
 mod args;
+mod completions;
 mod deadlines;
 mod http;
 mod logging;

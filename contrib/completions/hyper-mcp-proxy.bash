@@ -1,0 +1,49 @@
+# bash completion for hyper-mcp-proxy, made from the flags' definition.
+
+_hyper_mcp_proxy() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i
+  COMPREPLY=()
+  # Where the server's command begins: after --, or at the first word that is no option.
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --)
+        ((i++))
+        break
+        ;;
+      -H | --host | -p | --port | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --cwd | --env | --health | --metrics | --prewarm | --header-env | --log-format)
+        # bash splits --name=value at its sign.
+        if [ "${COMP_WORDS[i + 1]}" = = ]; then ((i++)); fi
+        ((i++))
+        ;;
+      -*) ;;
+      *) break ;;
+    esac
+  done
+  if ((i < COMP_CWORD)) || { ((i == COMP_CWORD)) && [ "$prev" = -- ]; }; then
+    if declare -F _command_offset >/dev/null; then
+      _command_offset "$i"
+    elif ((i == COMP_CWORD)); then
+      mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+    else
+      mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+    fi
+    return
+  fi
+  case $prev in
+    --cwd)
+      mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+      return
+      ;;
+    --log-format)
+      mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur")
+      return
+      ;;
+    -H | --host | -p | --port | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --env | --health | --metrics | --prewarm | --header-env) return ;;
+  esac
+  case $cur in
+    -*) mapfile -t COMPREPLY < <(compgen -W "-h --help -H --host -p --port -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --cwd --env --clear-env --health --metrics --prewarm --header-env --log-format --demo -V --version" -- "$cur") ;;
+    *) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
+  esac
+}
+
+complete -F _hyper_mcp_proxy hyper-mcp-proxy
