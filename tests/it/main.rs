@@ -1,5 +1,7 @@
 //! One integration crate.
 
+#![allow(clippy::duplicate_mod, reason = "the fuzz targets' bodies bring the gate with them")]
+
 mod corpus;
 #[cfg(feature = "proxy")]
 mod driver_http;

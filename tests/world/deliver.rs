@@ -108,7 +108,7 @@ impl World<'_> {
     }
 
     /// The status of a whole response is one that the judge expects.
-    fn judge_status(&mut self, number: usize, status: u16) -> Judged {
+    fn judge_status(&self, number: usize, status: u16) -> Judged {
         let exchange = &self.exchanges[number];
         let draining = status == 503 && self.shutdowns > 0;
         if let Ask::Wrong { statuses, why } = exchange.ask {

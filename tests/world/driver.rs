@@ -339,7 +339,8 @@ impl World<'_> {
 
     pub(super) fn end_program(&mut self) -> Judged {
         self.shutdowns += 1;
-        self.shutdown.get_or_insert(self.now.max(self.seen));
+        let now = self.now.max(self.seen);
+        self.shutdown.get_or_insert(now);
         self.tell(Input::Shutdown)
     }
 }

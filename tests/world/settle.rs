@@ -186,8 +186,8 @@ impl World<'_> {
                     _ => false,
                 }
         });
-        let waits = session.queued.iter().map(|said| &self.said[*said]);
-        let waits = waits.filter(|said| said.seen.is_none()).next_back();
+        let mut waits = session.queued.iter().map(|said| &self.said[*said]);
+        let waits = waits.rfind(|said| said.seen.is_none());
         let shown = waits.map(|said| String::from_utf8_lossy(&said.expected));
         let idle = carrier.is_none() || waits.is_none();
         require!(Prompt, idle, "{carrier:?} could carry what waits: {shown:?}");
