@@ -186,21 +186,17 @@ fn heads_from_memory_are_the_same() {
     let refusal = response(404, &[("content-type", "application/json")]);
     let mut told = response(200, &[]);
     told.fields.push(("mcp-session-id", Cow::Owned(String::from("a"))));
-    for round in 0..3 {
-        for response in [&json, &text, &refusal, &told, &response(204, &[]), &response(202, &[])] {
-            for keep_alive in [true, false] {
-                let framing = Framing::Length(round * 99);
-                let (one, other) = (
-                    lines(&heads.encode(response, framing, keep_alive)),
-                    lines(&encode(response, framing, keep_alive)),
-                );
-                assert_eq!(one, other);
-            }
+    for response in [&json, &text, &refusal, &told, &response(204, &[]), &response(202, &[]), &json]
+    {
+        for (keep_alive, length) in [(true, 0), (true, 9), (true, 12345), (false, 7), (false, 77)] {
+            let framing = Framing::Length(length);
+            let one = lines(&heads.encode(response, framing, keep_alive));
+            assert_eq!(one, lines(&encode(response, framing, keep_alive)));
         }
-        for framing in [Framing::Chunked, Framing::Close] {
-            let one = lines(&heads.encode(&stream, framing, true));
-            assert_eq!(one, lines(&encode(&stream, framing, true)));
-        }
+    }
+    for framing in [Framing::Chunked, Framing::Close] {
+        let one = lines(&heads.encode(&stream, framing, true));
+        assert_eq!(one, lines(&encode(&stream, framing, true)));
     }
     told.fields[0].1 = Cow::Owned(String::from("b"));
     let (_, fields) = lines(&heads.encode(&told, Framing::Length(0), true));
