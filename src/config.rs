@@ -47,8 +47,8 @@ pub struct Config {
     /// Children that are started before anybody asks, and not yet spoken to. 0; a server that takes
     /// long to start is worth one or two. None where `header_env` makes children differ.
     pub prewarm: usize,
-    /// Children that the stateless era's requests share, at once. 16 sets of client capabilities,
-    /// or as many calls at once that may ask their client.
+    /// Children that the stateless era's requests share, at once: sets of client capabilities, or
+    /// calls at once that may ask their client. 64, because each costs what a session costs.
     pub pool: usize,
     /// Calls at once that wait for their client's input. 64.
     pub parked: usize,
@@ -126,7 +126,7 @@ impl Default for Config {
             starting: 8,
             calls: 256,
             prewarm: 0,
-            pool: 16,
+            pool: 64,
             parked: 64,
             subscriptions: 256,
             message: 16 * MIB,

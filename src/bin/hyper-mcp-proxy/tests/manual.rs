@@ -98,7 +98,7 @@ pub(super) struct Flag {
 pub(super) fn flags() -> Vec<Flag> {
     let visible = definition().flags.iter().filter(|flag| !flag.hidden);
     let flags = visible.map(|flag| {
-        let short = flag.short.or((flag.long == "--help").then_some('h'));
+        let short = flag.short.or_else(|| (flag.long == "--help").then_some('h'));
         let value = match flag.kind {
             FlagInfoKind::Option { arg_name } => Some(arg_name),
             FlagInfoKind::Switch => None,
