@@ -110,13 +110,18 @@ export class Front {
     const front = new Front();
     front.log = [];
     front.folder = mkdtempSync(join(tmpdir(), 'front-'));
-    const port = await freePort();
-    const { test, run } = fronts[program](front.folder, port, upstreams);
-    await front.#judged(program, test);
-    front.process = front.#spawn(program, run);
-    front.ended = new Promise((resolve) => front.process.once('exit', resolve));
-    front.url = `https://localhost:${port}/mcp`;
-    await front.#listening(port);
+    try {
+      const port = await freePort();
+      const { test, run } = fronts[program](front.folder, port, upstreams);
+      await front.#judged(program, test);
+      front.process = front.#spawn(program, run);
+      front.ended = new Promise((resolve) => front.process.once('exit', resolve));
+      front.url = `https://localhost:${port}/mcp`;
+      await front.#listening(port);
+    } catch (error) {
+      front.#clean();
+      throw error;
+    }
     return front;
   }
 
@@ -155,6 +160,10 @@ export class Front {
   async stop() {
     this.process.kill('SIGTERM');
     await withTimeout(this.ended, READY_MS, 'the front to end').catch(() => this.process.kill('SIGKILL'));
+    this.#clean();
+  }
+
+  #clean() {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
