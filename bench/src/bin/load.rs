@@ -4,13 +4,14 @@
 //! Usage: `load MODE [name=value]… -- COMMAND…` with `{port}` in the command. Modes:
 //!
 //! - `start` — from the start of the peer to its first answer to `initialize`
-//! - `calls` — `sessions`, each with a connection that takes its turn; `flying` (calls at once, all
-//!   sessions if not given), `streams` (sessions with an idle GET stream), `count`, and
-//!   `acks=quick|delayed`
+//! - `calls` — `sessions`, of which `lanes` (all, if not given) make `count` calls in turn, each on
+//!   a connection of its own; `flying` (calls at once, as many as lanes if not given), `streams`
+//!   (sessions with an idle GET stream), and `acks=quick|delayed`
 //! - `progress` — `count` notifications in each of `rounds` calls
 //! - `life` — open, call and delete, `count` times
 //! - `down`, `up` — one message of `size` bytes, `rounds` times
-//! - `idle` — memory and descriptors of `sessions`, connections and streams at rest
+//! - `idle` — memory and descriptors at rest, of `sessions` and their GET streams, or of
+//!   `connections`
 //!
 //! `path` is the endpoint's. With `pause=1` it prints its process id before and after the calls
 //! and waits for a line of input each time, so that a tracer can be attached for just these.
@@ -117,7 +118,8 @@ impl Run {
 
     fn calls(&mut self) -> Done {
         let (sessions, total) = (self.option("sessions", 1), self.option("count", 1000));
-        let flying = self.option("flying", sessions);
+        let lanes = self.option("lanes", sessions);
+        let flying = self.option("flying", lanes);
         let sessions = self.open_many(sessions)?;
         let streams = self.option("streams", 0);
         let streams = sessions.iter().take(streams).map(|session| self.listen(session));
@@ -128,7 +130,7 @@ impl Run {
             let request = post(&self.peer.target, Some(&session.id), &body);
             Ok(Lane::new(self.connect()?, Request::new(request)?))
         };
-        let mut lanes = sessions.iter().map(lane).collect::<io::Result<Vec<Lane>>>()?;
+        let mut lanes = sessions.iter().take(lanes).map(lane).collect::<io::Result<Vec<Lane>>>()?;
         let warm = self.option("warm", (total / 10).clamp(lanes.len(), 1000.max(lanes.len())));
         pump::run(&mut lanes, flying, warm)?;
         self.pause()?;
@@ -262,11 +264,12 @@ impl Run {
         self.delete_all(&[session])
     }
 
-    /// Memory at rest, step by step; each step comes to what the one before has left.
+    /// Memory at rest. What a step has left would hide what the next one takes, so connections
+    /// and sessions are not for the same run.
     fn idle(&mut self) -> Done {
-        let (count, idle) = (self.option("sessions", 100), self.option("connections", 200));
+        let (count, idle) = (self.option("sessions", 0), self.option("connections", 0));
         drop(self.peer.wait(self.acks)?);
-        let mut last = self.settle("idle", 1.0, &Vitals::default())?;
+        let fresh = self.settle("idle", 1.0, &Vitals::default())?;
         let connect = |run: &Self| {
             let mut connection = run.connect()?;
             connection.ask(&plain(&run.peer.target, "GET", "none"))?;
@@ -274,12 +277,15 @@ impl Run {
         };
         let connections = (0..idle).map(|_| connect(self)).collect::<io::Result<Vec<_>>>()?;
         if idle > 0 {
-            self.settle("connection", idle as f64, &last)?;
+            self.settle("connection", idle as f64, &fresh)?;
+            drop(connections);
+            self.settle("closed", 1.0, &Vitals::default())?;
         }
-        drop(connections);
-        last = self.settle("closed", 1.0, &Vitals::default())?;
+        if count == 0 {
+            return Ok(());
+        }
         let sessions = self.open_many(count)?;
-        let open = self.settle("session", count as f64, &last)?;
+        let open = self.settle("session", count as f64, &fresh)?;
         self.report.add("sessions_rss_kib", open.rss_kib as f64);
         let streams = sessions.iter().map(|session| self.listen(session));
         if let Ok(streams) = streams.collect::<io::Result<Vec<_>>>() {
