@@ -14,6 +14,10 @@ fn cycles() -> usize {
     std::env::var("CYCLES").map_or(100, |cycles| cycles.parse().unwrap())
 }
 
+/// After so many, those that are left to idle away are waited for: they must fit into
+/// --max-sessions however fast the machine opens the next ones.
+const BREATH: usize = 50;
+
 fn one(proxy: &Proxy, n: usize) {
     if n % 7 == 6 {
         // Its client leaves before the session is open.
@@ -42,11 +46,13 @@ fn one(proxy: &Proxy, n: usize) {
 fn sessions_leave_nothing_behind() {
     let proxy = Proxy::start(&["--session-keep-alive", "1"], &[CHILD]);
     let cycles = cycles();
-    let warm_up = cycles.min(100) / 2;
+    let warm_up = cycles.min(BREATH);
     let mut before = None;
     for n in 0..cycles + warm_up {
-        if n == warm_up {
+        if n % BREATH == 0 {
             proxy.childless(PATIENCE);
+        }
+        if n == warm_up {
             before = Some(process::usage(proxy.pid()));
         }
         one(&proxy, n);
