@@ -12,7 +12,24 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::io::{Body, Response};
 
-/// A request line and its header fields, as the driver read them.
+/// A request line and its header fields, as the driver read them (RFC 9110 "Message Abstraction").
+///
+/// The driver bounds them: [`Config::head`](crate::Config::head) is the figure that it is to keep
+/// to. An `Mcp-…` field or another that the engine reads may come once; a request that repeats one
+/// is refused.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Head};
+///
+/// let bridge = Bridge::new(Config::default());
+/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
+/// let post = Head { method: "POST", path: "/mcp", fields: &fields };
+/// assert_eq!(bridge.admit(&post).ok(), Some(16 << 20)); // Config::message
+/// let elsewhere = Head { path: "/", ..post };
+/// assert_eq!(bridge.admit(&elsewhere).unwrap_err().status, 404);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The method, case-sensitive.

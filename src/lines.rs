@@ -9,7 +9,23 @@ use core::fmt;
 /// A buffer of this size is kept between lines; a larger one is given back.
 const KEPT: usize = 4096;
 
-/// Cuts a byte stream into lines (MCP "Transports, stdio").
+/// Cuts a byte stream into lines (MCP "Transports, stdio": a message is a line).
+///
+/// # Examples
+///
+/// ```
+/// let mut lines = hyper_mcp_proxy::lines::Lines::new(5);
+/// let mut seen = Vec::new();
+/// for piece in [&b"one\r\ntw"[..], b"o\nfar too long", b"\nthr"] {
+///     let mut feed = lines.feed(piece);
+///     while let Some(line) = feed.next() {
+///         seen.push(line.map(<[u8]>::to_vec).map_err(|error| error.to_string()));
+///     }
+/// }
+/// let long = String::from("a line is longer than the limit");
+/// assert_eq!(seen, [Ok(b"one".to_vec()), Ok(b"two".to_vec()), Err(long)]);
+/// assert_eq!(lines.buffered(), 3);
+/// ```
 #[derive(Debug)]
 pub struct Lines {
     limit: usize,
@@ -27,7 +43,16 @@ enum State {
     Skipping,
 }
 
-/// A line is longer than the limit. Its bytes are skipped up to its end.
+/// A line, or an event of [`sse`](crate::sse), is longer than the limit. Of a line, the bytes are
+/// skipped up to its end.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::lines::{Lines, TooLong};
+///
+/// assert_eq!(Lines::new(2).feed(b"abc\n").next(), Some(Err(TooLong)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
 
@@ -45,8 +70,8 @@ impl Lines {
         Self { limit, buffer: Vec::new(), state: State::Partial }
     }
 
-    /// Takes the next bytes of the stream and gives the lines that they complete. What is not
-    /// asked for is kept for no one: ask until there is none.
+    /// Takes the next bytes of the stream, cut anywhere, and gives the lines that they complete.
+    /// What is not asked for is kept for no one: ask until there is none.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Feed<'a> {
         Feed { lines: self, rest: bytes }
     }
@@ -68,7 +93,11 @@ impl Lines {
     }
 }
 
-/// The lines that some bytes complete. See [`Lines::feed`].
+/// The lines that some bytes complete: what [`Lines::feed`] gives.
+///
+/// # Examples
+///
+/// See [`Lines`].
 #[derive(Debug)]
 pub struct Feed<'a> {
     lines: &'a mut Lines,
@@ -76,7 +105,12 @@ pub struct Feed<'a> {
 }
 
 impl Feed<'_> {
-    /// The next line without its LF and a CR before it. Empty lines are passed over.
+    /// The next line without its LF and a CR before it, lent until the next call. Empty lines are
+    /// passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`], once for each line that is; the next call goes on after it.
     #[expect(clippy::should_implement_trait, reason = "it lends, which Iterator cannot")]
     pub fn next(&mut self) -> Option<Result<&[u8], TooLong>> {
         loop {

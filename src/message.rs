@@ -4,6 +4,9 @@
 //! The text is judged whole before anything is believed: UTF-8, JSON, no member of the message
 //! named twice, an id that is a string or a number. What a message says beyond its envelope is
 //! neither read nor changed.
+//!
+//! Parts come *as they are spelled*: a slice of the text, quotes and escapes included, so that what
+//! goes out is byte for byte what came in. Depth costs a bit a level and no recursion.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -16,6 +19,19 @@ use crate::json::{self, NotJson, Scanner, Span};
 const MEMBERS: usize = 64;
 
 /// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::message::{Kind, Message};
+///
+/// let kind = |text: &'static str| Message::parse(text.as_bytes()).map(|message| message.kind());
+/// assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Ok(Kind::Request));
+/// assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"ping"}"#), Ok(Kind::Notification));
+/// assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Ok(Kind::Result));
+/// let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#;
+/// assert_eq!(kind(error), Ok(Kind::Error));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// It has a method and an id, and wants a response.
@@ -29,6 +45,30 @@ pub enum Kind {
 }
 
 /// A message: a text and where its parts stand in it.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::message::Message;
+///
+/// let text = br#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{
+///   "name":"add","_meta":{"progressToken":7,"trace":"t"}}}"#;
+/// let call = Message::parse(text)?;
+/// assert_eq!(call.id(), Some(&b"\"a\""[..]));
+/// assert_eq!(call.method().as_deref(), Some("tools/call"));
+/// assert!(call.calls("tools/call"));
+/// assert!(call.params().is_some_and(|params| params.starts_with(b"{")));
+/// assert_eq!(call.param("name"), Some(&b"\"add\""[..]));
+/// assert_eq!((call.token(), call.meta("trace")), (Some(&b"7"[..]), Some(&b"\"t\""[..])));
+/// assert_eq!(call.payload(), None);
+///
+/// let answer = Message::parse(br#"{"jsonrpc":"2.0","id":"a","result":{"x":1}}"#)?;
+/// assert_eq!(answer.payload(), Some(&br#"{"x":1}"#[..]));
+///
+/// let cancel = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
+/// assert_eq!(Message::parse(cancel)?.request_id(), Some(&b"3"[..]));
+/// # Ok::<(), hyper_mcp_proxy::message::Malformed<'_>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     text: &'a [u8],
@@ -45,6 +85,17 @@ pub struct Message<'a> {
 }
 
 /// Why a text is no message.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::message::{Malformed, Message};
+///
+/// let wrong = Message::parse(br#"{"jsonrpc":"2.0","id":7,"method":1}"#).unwrap_err();
+/// assert_eq!(wrong, Malformed::Invalid("a method is a string", Some(b"7")));
+/// assert_eq!(wrong.reason(), "a method is a string");
+/// assert!(matches!(Message::parse(b"{"), Err(Malformed::Parse(_))));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed<'a> {
     /// It is not JSON in UTF-8 (JSON-RPC 2.0 error −32700, "Parse error").
@@ -93,7 +144,16 @@ struct Members<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads one message. White space around it is not part of it.
+    /// Reads one message, of any length: its limit is the caller's. White space around it is not
+    /// part of it, and a batch is none: see [`batch`].
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::Parse`] if the text is not one JSON value (RFC 8259) in UTF-8 without a byte
+    /// order mark. [`Malformed::Invalid`] if it is not an object with `"jsonrpc": "2.0"`; if it
+    /// names a member twice or has more than 64; if it has not exactly one of `method`, `result`
+    /// and `error`, or an `id` that is neither a string nor a number (MCP "Requests": it is not
+    /// null).
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
         if core::str::from_utf8(text).is_err() {
             return Err(Malformed::Parse("the message is not UTF-8"));
@@ -137,12 +197,12 @@ impl<'a> Message<'a> {
         self.get(self.id.as_ref())
     }
 
-    /// Its method, decoded. `None` for a response.
+    /// Its method, without quotes and escapes. `None` for a response.
     pub fn method(&self) -> Option<Cow<'a, str>> {
         json::decoded(self.get(self.method.as_ref())?)
     }
 
-    /// Whether its method is this one.
+    /// Whether its method is this one, whatever its escapes.
     pub fn calls(&self, method: &str) -> bool {
         self.get(self.method.as_ref()).is_some_and(|raw| json::spells(raw, method))
     }
@@ -185,8 +245,8 @@ impl<'a> Message<'a> {
         self.task
     }
 
-    /// Bytes of its text.
-    pub const fn size(&self) -> usize {
+    /// Bytes of its text, white space around it included.
+    pub(crate) const fn size(&self) -> usize {
         self.text.len()
     }
 
@@ -195,7 +255,20 @@ impl<'a> Message<'a> {
     }
 
     /// Appends the message, on one line and without the white space around it, to `out`; what
-    /// `change` names is spelled anew, everything else stays as it is.
+    /// `change` names is spelled anew, everything else stays as it is. What `change` names and the
+    /// message has not is passed over. No line break is appended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use hyper_mcp_proxy::message::{Message, Splice};
+    ///
+    /// let message = Message::parse(b"{\"jsonrpc\":\"2.0\",\n\"method\":\"x\", \"id\":1.0}\n")?;
+    /// let mut line = Vec::new();
+    /// message.splice(&Splice { id: Some(b"\"new\""), ..Splice::default() }, &mut line);
+    /// assert_eq!(line, br#"{"jsonrpc":"2.0", "method":"x", "id":"new"}"#);
+    /// # Ok::<(), hyper_mcp_proxy::message::Malformed<'_>>(())
+    /// ```
     pub fn splice(&self, change: &Splice<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         let mut edits = [
@@ -226,7 +299,12 @@ impl<'a> Message<'a> {
     }
 }
 
-/// New spellings for the parts of a message that routing may change.
+/// New spellings for the parts of a message that routing may change; `None` leaves a part as it is.
+/// A spelling is written as it is given, so it must be a JSON string, with its quotes, or a number.
+///
+/// # Examples
+///
+/// See [`Message::splice`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Splice<'a> {
     /// Of the message's id.
@@ -246,7 +324,22 @@ impl Splice<'_> {
 }
 
 /// The messages of a batch (JSON-RPC 2.0, "Batch"), each as its text; `None` if the text is no
-/// array. An empty batch is no batch.
+/// array. Only sessions of 2025-03-26 have batches (MCP 2025-03-26 "Base Protocol, Batching").
+///
+/// # Errors
+///
+/// [`Malformed::Parse`] if the text begins an array and is not JSON in UTF-8,
+/// [`Malformed::Invalid`] if the array is empty. Its elements are not judged.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::message::batch;
+///
+/// assert_eq!(batch(b"{}"), None);
+/// assert_eq!(batch(b"[{}, 1]"), Some(Ok(vec![&b"{}"[..], b"1"])));
+/// assert!(batch(b"[]").is_some_and(|batch| batch.is_err()));
+/// ```
 pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
     if text.trim_ascii_start().first() != Some(&b'[') {
         return None;
@@ -263,6 +356,15 @@ pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
 
 /// Whether two ids, as they are spelled, are the same id: the same characters in a string, the
 /// same digits in a number. A string is never a number.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::message::same_id;
+///
+/// assert!(same_id(br#""ab""#, br#""a\u0062""#));
+/// assert!(!same_id(b"1", br#""1""#) && !same_id(b"1", b"1.0"));
+/// ```
 pub fn same_id(one: &[u8], other: &[u8]) -> bool {
     one == other
         || (one.first() == Some(&b'"')
@@ -379,121 +481,4 @@ impl<'a> Members<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::format;
-    use alloc::string::String;
-
-    fn reason(text: &str) -> (&'static str, &'static str) {
-        match Message::parse(text.as_bytes()) {
-            Ok(message) => (
-                "ok",
-                match message.kind() {
-                    Kind::Request => "request",
-                    Kind::Notification => "notification",
-                    Kind::Result => "result",
-                    Kind::Error => "error",
-                },
-            ),
-            Err(Malformed::Parse(reason)) => ("parse", reason),
-            Err(Malformed::Invalid(reason, _)) => ("invalid", reason),
-        }
-    }
-
-    #[test]
-    fn kinds() {
-        for (rest, kind) in [
-            (r#""id":1,"method":"a""#, "request"),
-            (r#""id":"","method":"a","params":{}"#, "request"),
-            (r#""method":"a","params":[]"#, "notification"),
-            (r#""id":-1.5e3,"result":null"#, "result"),
-            (r#""id":"x","error":{}"#, "error"),
-            (r#""\u0069d":1,"m\u0065thod":"a""#, "request"),
-        ] {
-            assert_eq!(reason(&format!("{{\"jsonrpc\":\"2.0\",{rest}}}")), ("ok", kind), "{rest}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_message() {
-        for (text, wanted) in [
-            ("", "parse"),
-            ("{", "parse"),
-            ("{} {}", "parse"),
-            ("\u{feff}{}", "parse"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a"}x"#, "parse"),
-            ("42", "invalid"),
-            ("null", "invalid"),
-            ("{}", "invalid"),
-            (r#"{"id":1,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":2.0,"id":1,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":true,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":[],"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":{},"result":1}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":1}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":1}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","result":1}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"a"}"#, "invalid"),
-            (r#"{"jsonrpc":"2.0","id":1,"method":"a","x":1,"\u0078":2}"#, "invalid"),
-        ] {
-            assert_eq!(reason(text).0, wanted, "{text}");
-        }
-        assert_eq!(
-            Message::parse(b"\"\xff\"").map(|m| m.kind()).unwrap_err().reason(),
-            "the message is not UTF-8"
-        );
-    }
-
-    #[test]
-    fn an_invalid_message_still_tells_its_id() {
-        let text = br#"{"jsonrpc":"2.0","id":7,"method":1}"#;
-        assert_eq!(
-            Message::parse(text).map(|m| m.kind()),
-            Err(Malformed::Invalid("a method is a string", Some(b"7")))
-        );
-    }
-
-    fn spliced(text: &str, change: Splice<'_>) -> String {
-        let mut out = Vec::new();
-        Message::parse(text.as_bytes()).unwrap().splice(&change, &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn a_splice_changes_what_it_names_and_nothing_else() {
-        let text = " {\r\n \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
-                    \"_meta\":{\"progressToken\":\"t\"}},\t\"id\" : \"a\\u0062\",\n\
-                    \"method\":\"m\",\"jsonrpc\":\"2.0\"}\n";
-        let change = Splice { id: Some(b"41"), token: Some(b"42"), ..Splice::default() };
-        assert_eq!(
-            spliced(text, change),
-            "{   \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
-             \"_meta\":{\"progressToken\":42}},\t\"id\" : 41, \"method\":\"m\",\"jsonrpc\":\"2.0\"}"
-        );
-        let kept = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
-        assert_eq!(spliced(kept, Splice::default()), kept);
-        let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q","r":1}}"#;
-        let change = Splice { request_id: Some(b"5"), id: Some(b"no"), ..Splice::default() };
-        assert_eq!(spliced(cancel, change), cancel.replace("\"q\"", "5"));
-    }
-
-    #[test]
-    fn ids_are_the_same_by_meaning_and_type() {
-        assert!(same_id(b"1", b"1") && same_id(b"\"a\\u0062\"", b"\"ab\""));
-        assert!(!same_id(b"1", b"\"1\"") && !same_id(b"1", b"1.0") && !same_id(b"\"a\"", b"\"b\""));
-    }
-
-    #[test]
-    fn batches() {
-        assert!(batch(b"{}").is_none());
-        assert!(matches!(batch(b"[]"), Some(Err(Malformed::Invalid(..)))));
-        assert!(matches!(batch(b"[1"), Some(Err(Malformed::Parse(_)))));
-        assert_eq!(batch(b" [ {} , [1] ] ").unwrap().unwrap(), [&b"{}"[..], b"[1]"]);
-    }
-}
+mod tests;

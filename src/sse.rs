@@ -8,10 +8,34 @@ use core::fmt::Write;
 
 use crate::lines::TooLong;
 
-/// A comment that keeps a silent stream alive (WHATWG "Authoring notes").
+/// A comment that keeps a silent stream alive (WHATWG HTML, "Server-sent events, Authoring notes").
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::sse::{COMMENT, Decoder};
+///
+/// let mut events = Vec::new();
+/// Decoder::new(1024).feed(COMMENT, &mut events)?;
+/// assert!(events.is_empty());
+/// # Ok::<(), hyper_mcp_proxy::lines::TooLong>(())
+/// ```
 pub const COMMENT: &[u8] = b":\n\n";
 
-/// Appends one event to `out`. `id` is written as it is, so it must not hold CR, LF or NUL.
+/// Appends one event of the default type to `out` (WHATWG HTML, "Interpreting an event stream").
+/// Each line of `data` becomes a field; so a reader gets it with LF for CR and CRLF, and none of
+/// it can be taken for another field.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::sse::{EventId, encode};
+///
+/// let mut stream = Vec::new();
+/// encode(Some(EventId { stream: 2, place: 1 }), b"{}", &mut stream);
+/// encode(None, b"a\nid: b", &mut stream);
+/// assert_eq!(stream, b"id: 2-1\ndata: {}\n\ndata: a\ndata: id: b\n\n");
+/// ```
 pub fn encode(id: Option<EventId>, data: &[u8], out: &mut Vec<u8>) {
     out.reserve(data.len() + 32);
     if let Some(id) = id {
@@ -34,12 +58,32 @@ pub fn encode(id: Option<EventId>, data: &[u8], out: &mut Vec<u8>) {
 /// Appends an event with an id, no data and a reconnection time in milliseconds, from which a
 /// client can resume before it has received anything (MCP 2025-11-25 "Sending Messages to the
 /// Server", 6).
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::sse::{EventId, prime};
+///
+/// let mut stream = Vec::new();
+/// prime(EventId { stream: 2, place: 1 }, 1000, &mut stream);
+/// assert_eq!(stream, b"id: 2-1\nretry: 1000\ndata: \n\n");
+/// ```
 pub fn prime(id: EventId, retry_millis: u128, out: &mut Vec<u8>) {
     id.encode(out);
     append(out, format_args!("retry: {retry_millis}\ndata: \n\n"));
 }
 
-/// The id of an event: its stream, and its place in it, from 1.
+/// The id of an event: its stream, and its place in it, from 1. On the wire it is the two numbers
+/// with a hyphen between them (MCP 2025-11-25 "Resumability and Redelivery").
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::sse::EventId;
+///
+/// assert_eq!(EventId::parse("2-17"), Some(EventId { stream: 2, place: 17 }));
+/// assert_eq!(EventId::parse("02-17"), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId {
     /// The stream's number in its session.
@@ -49,7 +93,8 @@ pub struct EventId {
 }
 
 impl EventId {
-    /// Reads an id as [`encode`] writes it. No other spelling of the numbers is taken.
+    /// Reads an id as [`encode`] writes it, such as a `Last-Event-ID`. No other spelling of the
+    /// numbers is taken.
     pub fn parse(text: &str) -> Option<Self> {
         let (stream, place) = text.split_once('-')?;
         let number = |digits: &str| {
@@ -97,7 +142,11 @@ fn data_lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// An event as a reader sees it.
+/// An event as a reader sees it (WHATWG HTML, "Interpreting an event stream").
+///
+/// # Examples
+///
+/// See [`Decoder`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its type; `message` if the stream names none.
@@ -110,6 +159,21 @@ pub struct Event {
 
 /// Reads an event stream (WHATWG HTML, "Interpreting an event stream"). Bytes that are no UTF-8
 /// become U+FFFD.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::sse::Decoder;
+///
+/// let (mut decoder, mut events) = (Decoder::new(1024), Vec::new());
+/// for piece in [&b"id: 2-1\nretry: 10"[..], b"00\nda", b"ta: {}\r\n\n"] {
+///     decoder.feed(piece, &mut events)?;
+/// }
+/// assert_eq!(events.len(), 1);
+/// assert_eq!((&*events[0].event, &*events[0].data, &*events[0].id), ("message", "{}", "2-1"));
+/// assert_eq!(decoder.retry(), Some(1000));
+/// # Ok::<(), hyper_mcp_proxy::lines::TooLong>(())
+/// ```
 #[derive(Debug)]
 pub struct Decoder {
     limit: usize,
@@ -123,7 +187,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A reader for events of up to `limit` bytes.
+    /// A reader for events of up to `limit` bytes, which is also all that it ever holds.
     pub const fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -137,8 +201,13 @@ impl Decoder {
         }
     }
 
-    /// Takes the next bytes of the stream and appends the events that they complete to `events`.
-    /// After an error the stream can't be read on.
+    /// Takes the next bytes of the stream, cut anywhere, and appends the events that they complete
+    /// to `events`.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`] if an event's data and its last line are longer than the limit. What came
+    /// before is in `events`; the stream can't be read on.
     pub fn feed(&mut self, bytes: &[u8], events: &mut Vec<Event>) -> Result<(), TooLong> {
         for &byte in bytes {
             let after_cr = core::mem::replace(&mut self.after_cr, byte == b'\r');

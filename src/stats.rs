@@ -1,6 +1,17 @@
 //! Counters for operators.
 
-/// What the bridge holds now, and what it has done since it began.
+/// What the bridge holds now, and what it has done since it began: counts, each without a limit of
+/// its own. [`Config::metrics`](crate::Config::metrics) names the path that tells them, and more,
+/// over HTTP.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config};
+///
+/// let stats = Bridge::new(Config::default()).stats();
+/// assert_eq!((stats.sessions, stats.requests), (0, 0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {

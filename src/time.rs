@@ -14,6 +14,20 @@ use crate::io::Pipe;
 ///
 /// The caller picks the origin once, for instance the start of its process, and measures with a
 /// monotonic clock. An `Instant` earlier than one that the engine has seen is read as that one.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::Instant;
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// let origin = std::time::Instant::now(); // Once.
+/// let now = Instant::new(origin.elapsed()); // Before each input.
+/// let later = now.after(second);
+/// assert_eq!((later.since(now), now.since(later)), (second, Duration::ZERO));
+/// assert_eq!(later.since_origin(), now.since_origin() + second);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(Duration);
 

@@ -1,0 +1,119 @@
+//! What is a message and what is none; what a splice changes.
+
+use super::*;
+use alloc::format;
+use alloc::string::String;
+
+fn reason(text: &str) -> (&'static str, &'static str) {
+    match Message::parse(text.as_bytes()) {
+        Ok(message) => (
+            "ok",
+            match message.kind() {
+                Kind::Request => "request",
+                Kind::Notification => "notification",
+                Kind::Result => "result",
+                Kind::Error => "error",
+            },
+        ),
+        Err(Malformed::Parse(reason)) => ("parse", reason),
+        Err(Malformed::Invalid(reason, _)) => ("invalid", reason),
+    }
+}
+
+#[test]
+fn kinds() {
+    for (rest, kind) in [
+        (r#""id":1,"method":"a""#, "request"),
+        (r#""id":"","method":"a","params":{}"#, "request"),
+        (r#""method":"a","params":[]"#, "notification"),
+        (r#""id":-1.5e3,"result":null"#, "result"),
+        (r#""id":"x","error":{}"#, "error"),
+        (r#""\u0069d":1,"m\u0065thod":"a""#, "request"),
+    ] {
+        assert_eq!(reason(&format!("{{\"jsonrpc\":\"2.0\",{rest}}}")), ("ok", kind), "{rest}");
+    }
+}
+
+#[test]
+fn what_is_no_message() {
+    for (text, wanted) in [
+        ("", "parse"),
+        ("{", "parse"),
+        ("{} {}", "parse"),
+        ("\u{feff}{}", "parse"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a"}x"#, "parse"),
+        ("42", "invalid"),
+        ("null", "invalid"),
+        ("{}", "invalid"),
+        (r#"{"id":1,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"1.0","id":1,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":2.0,"id":1,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":null,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":true,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":[],"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":{},"result":1}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":1}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","params":1}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","result":1}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"\u0069d":2,"method":"a"}"#, "invalid"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"a","x":1,"\u0078":2}"#, "invalid"),
+    ] {
+        assert_eq!(reason(text).0, wanted, "{text}");
+    }
+    assert_eq!(
+        Message::parse(b"\"\xff\"").map(|m| m.kind()).unwrap_err().reason(),
+        "the message is not UTF-8"
+    );
+}
+
+#[test]
+fn an_invalid_message_still_tells_its_id() {
+    let text = br#"{"jsonrpc":"2.0","id":7,"method":1}"#;
+    assert_eq!(
+        Message::parse(text).map(|m| m.kind()),
+        Err(Malformed::Invalid("a method is a string", Some(b"7")))
+    );
+}
+
+fn spliced(text: &str, change: Splice<'_>) -> String {
+    let mut out = Vec::new();
+    Message::parse(text.as_bytes()).unwrap().splice(&change, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_splice_changes_what_it_names_and_nothing_else() {
+    let text = " {\r\n \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
+                \"_meta\":{\"progressToken\":\"t\"}},\t\"id\" : \"a\\u0062\",\n\
+                \"method\":\"m\",\"jsonrpc\":\"2.0\"}\n";
+    let change = Splice { id: Some(b"41"), token: Some(b"42"), ..Splice::default() };
+    assert_eq!(
+        spliced(text, change),
+        "{   \"params\":{\"x\":1.10,\"x\":12345678901234567890,\"progressToken\":9,\
+         \"_meta\":{\"progressToken\":42}},\t\"id\" : 41, \"method\":\"m\",\"jsonrpc\":\"2.0\"}"
+    );
+    let kept = r#"{"jsonrpc":"2.0","id":1,"method":"m"}"#;
+    assert_eq!(spliced(kept, Splice::default()), kept);
+    let cancel =
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q","r":1}}"#;
+    let change = Splice { request_id: Some(b"5"), id: Some(b"no"), ..Splice::default() };
+    assert_eq!(spliced(cancel, change), cancel.replace("\"q\"", "5"));
+}
+
+#[test]
+fn ids_are_the_same_by_meaning_and_type() {
+    assert!(same_id(b"1", b"1") && same_id(b"\"a\\u0062\"", b"\"ab\""));
+    assert!(!same_id(b"1", b"\"1\"") && !same_id(b"1", b"1.0") && !same_id(b"\"a\"", b"\"b\""));
+}
+
+#[test]
+fn batches() {
+    assert!(batch(b"{}").is_none());
+    assert!(matches!(batch(b"[]"), Some(Err(Malformed::Invalid(..)))));
+    assert!(matches!(batch(b"[1"), Some(Err(Malformed::Parse(_)))));
+    assert_eq!(batch(b" [ {} , [1] ] ").unwrap().unwrap(), [&b"{}"[..], b"[1]"]);
+}
