@@ -389,10 +389,9 @@ impl Bridge {
                 Front::Session(session) => session.overdue(id, child, cx),
                 Front::Worker(worker) => worker.overdue(id, child, cx),
             }),
-            Wait::Park(pipe, id) => self.with_front(pipe, |front, child, cx| {
-                if let Front::Worker(worker) = front {
-                    worker.park_due(id, child, cx);
-                }
+            Wait::Park(pipe, id) => self.with_front(pipe, |front, child, cx| match front {
+                Front::Session(session) => session.pace_due(id, child, cx),
+                Front::Worker(worker) => worker.park_due(id, child, cx),
             }),
             Wait::Stream(pipe, number) => {
                 self.with_front(pipe, |front, child, cx| match front {

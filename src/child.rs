@@ -23,6 +23,10 @@ use crate::translate;
 /// "Tasks, Task Progress Notifications").
 const TASK_TOKENS: usize = 64;
 
+/// Requests of our own at once that a child may leave unanswered. Far above what subscriptions
+/// and log levels bring; the answer to an older one is an answer to nothing.
+const OWN: usize = 1024;
+
 /// A request that the bridge itself made of the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Own {
@@ -158,14 +162,24 @@ impl Child {
         self.write(message, cx);
     }
 
-    /// Makes a request of our own, and gives its id.
+    /// Makes a request of our own, and gives its id. A child that answers none of them is not
+    /// remembered for all.
     pub(crate) fn ask(&mut self, own: Own, method: &str, params: &[u8], cx: &mut Context) -> u64 {
         self.last_id += 1;
         let mut digits = [0; 20];
         let id = decimal(self.last_id, &mut digits);
         self.say(translate::request(Some(id), method, params), cx);
+        if self.own.len() >= OWN {
+            self.own.pop_first();
+        }
         self.own.push(self.last_id, own);
         self.last_id
+    }
+
+    /// Gives up a request of our own.
+    pub(crate) fn withdraw(&mut self, id: u64, reason: &str, cx: &mut Context) {
+        self.own.remove(id);
+        self.say_cancelled(id, reason, cx);
     }
 
     /// Takes a request of our own off the table: it is answered.

@@ -42,6 +42,13 @@ impl<T> Table<T> {
         value
     }
 
+    /// Drops the oldest entry.
+    pub(crate) fn pop_first(&mut self) {
+        if !self.entries.is_empty() {
+            self.entries.remove(0);
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -8,6 +8,9 @@ pub(crate) mod upward;
 
 use alloc::vec::Vec;
 
+use crate::json;
+use crate::object::{self, Object};
+
 /// A JSON-RPC message with an id as it is spelled, and one more member.
 pub(crate) fn response(id: &[u8], member: &str, value: &[u8]) -> Vec<u8> {
     [br#"{"jsonrpc":"2.0","id":"#, id, b",\"", member.as_bytes(), b"\":", value, b"}"].concat()
@@ -22,9 +25,25 @@ pub(crate) fn request(id: Option<&[u8]>, method: &str, params: &[u8]) -> Vec<u8>
         text.push(b',');
     }
     text.extend_from_slice(b"\"method\":");
-    text.extend_from_slice(&crate::object::quoted(method));
+    text.extend_from_slice(&object::quoted(method));
     text.extend_from_slice(b",\"params\":");
     text.extend_from_slice(params);
     text.push(b'}');
     text
+}
+
+/// Changes each tool in a result of `tools/list`.
+fn each_tool(result: &mut Object<'_>, change: impl Fn(&mut Object<'_>)) {
+    let Some(tools) = result.get("tools") else { return };
+    let Ok(spans) = json::elements(tools) else { return };
+    let changed: Vec<Vec<u8>> = spans
+        .into_iter()
+        .map(|span| {
+            let text = &tools[span];
+            let Some(mut tool) = Object::read(text) else { return text.to_vec() };
+            change(&mut tool);
+            tool.text()
+        })
+        .collect();
+    result.set("tools", object::array(&changed));
 }

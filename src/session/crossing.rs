@@ -7,6 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::Session;
 use crate::child::{self, Call, Child, Own, decimal};
@@ -17,10 +18,16 @@ use crate::message::{Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
 use crate::stream::STANDING;
+use crate::time::{Deadline, Wait};
 use crate::translate::{self, upward};
 
 /// Rounds of one call. Clients of the stateless era stop after as many.
 const ROUNDS: u32 = 10;
+
+/// How long a child that asks for nothing but another call waits for it, doubled each round up to
+/// 8 s (MCP 2026-07-28 "Multi Round-Trip Requests": load shedding).
+const PACE: Duration = Duration::from_millis(250);
+const PACE_DOUBLINGS: u32 = 5;
 
 /// The ids of what the bridge asks a client start so, and can't be a child's.
 const ASKED: &str = "bridge-";
@@ -35,6 +42,8 @@ struct Round {
     progress: f64,
     open: Vec<Question>,
     state: Option<Vec<u8>>,
+    /// When the child is called again, if it asked for nothing but that.
+    due: Deadline,
 }
 
 /// What the client is asked in a round.
@@ -164,6 +173,7 @@ impl Session {
             progress: f64::NEG_INFINITY,
             open: Vec::new(),
             state: None,
+            due: Deadline::default(),
         };
         crossing.send(Call::of(message, number), round, &upward::Round::default(), child, cx);
     }
@@ -181,6 +191,10 @@ impl Session {
             let fault = Fault::Params("uri is missing");
             return self.answer(number, fault.message(message.id()), cx);
         };
+        if crossing.pending.len() >= cx.config.calls {
+            let fault = Fault::Calls(cx.config.calls);
+            return self.answer(number, fault.message(message.id()), cx);
+        }
         let adds = message.calls("resources/subscribe");
         crossing.uris.retain(|known| *known != uri);
         if adds && crossing.uris.len() >= cx.config.subscriptions {
@@ -200,7 +214,7 @@ impl Session {
         let Some(crossing) = &mut self.crossing else { return };
         let filter = crossing.filter();
         if let Some(superseded) = crossing.opening.take() {
-            child.say_cancelled(superseded, "superseded", cx);
+            child.withdraw(superseded, "superseded", cx);
         }
         if filter.is_empty() {
             self.settle(None, child, cx);
@@ -215,7 +229,7 @@ impl Session {
         let Some(crossing) = &mut self.crossing else { return };
         let fresh = crossing.opening.take();
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
-            child.say_cancelled(old, "superseded", cx);
+            child.withdraw(old, "superseded", cx);
         }
         let honoured: Vec<String> = honoured.and_then(object::decode).unwrap_or_default();
         let mut answers = Vec::new();
@@ -263,6 +277,15 @@ impl Session {
         }
     }
 
+    /// The child that only asked for time gets the call again.
+    pub(crate) fn pace_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let round = self.crossing.as_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
+        if let Some(round) = round {
+            round.due.spend();
+            self.next_round(id, child, cx);
+        }
+    }
+
     /// Calls the child again, with all that the client answered.
     fn next_round(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
@@ -296,13 +319,14 @@ impl Session {
         {
             return self.ask_client(id, wanted, child, cx);
         }
-        if let Some(crossing) = &mut self.crossing {
-            crossing.rounds.remove(&id);
-        }
+        let method = self.forget_rounds(id, cx);
         let Some(call) = child.end_call(id, cx) else { return self.streams.dropped(cx) };
         cx.counts.answer(message.kind());
         let data = match message.kind() {
-            Kind::Result => translate::response(&call.id, "result", &upward::result(payload)),
+            Kind::Result => {
+                let result = upward::result(&method.unwrap_or_default(), payload);
+                translate::response(&call.id, "result", &result)
+            }
             _ => translate::response(&call.id, "error", payload),
         };
         self.answer(call.stream, data, cx);
@@ -318,6 +342,10 @@ impl Session {
         let (Some(stream), Some((round, last))) = (stream, round) else {
             return self.streams.dropped(cx);
         };
+        if !round.open.is_empty() {
+            // The client is being asked already: a second answer to one call.
+            return self.streams.dropped(cx);
+        }
         if round.rounds >= ROUNDS {
             child.say_cancelled(id, "too many rounds", cx);
             return self.fail(id, &Fault::Rounds(ROUNDS), child, cx);
@@ -333,7 +361,10 @@ impl Session {
             round.open.push(Question { key, asked: *last, method, answer: None });
         }
         if requests.is_empty() {
-            return self.next_round(id, child, cx);
+            // The child sheds load: it wants to be called again, not at once.
+            let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));
+            cx.timers.set(&mut round.due, when, Wait::Park(self.pipe, id));
+            return;
         }
         for request in requests {
             let number = if self.streams.carries(stream) { stream } else { STANDING };
@@ -398,11 +429,11 @@ impl Session {
         }
     }
 
-    /// A call is over: its rounds are.
-    pub(super) fn forget_rounds(&mut self, id: u64) {
-        if let Some(crossing) = &mut self.crossing {
-            crossing.rounds.remove(&id);
-        }
+    /// A call is over: its rounds are. Gives its method.
+    pub(super) fn forget_rounds(&mut self, id: u64, cx: &mut Context) -> Option<String> {
+        let mut round = self.crossing.as_mut()?.rounds.remove(&id)?;
+        cx.timers.clear(&mut round.due, Wait::Park(self.pipe, id));
+        Some(round.method)
     }
 }
 

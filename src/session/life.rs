@@ -12,7 +12,7 @@ use crate::time::Wait;
 impl Session {
     /// Answers a call with an error of our own.
     pub(crate) fn fail(&mut self, id: u64, fault: &Fault, child: &mut Child, cx: &mut Context) {
-        self.forget_rounds(id);
+        self.forget_rounds(id, cx);
         let Some(call) = child.end_call(id, cx) else { return };
         cx.counts.call(fault.outcome());
         if self.is_open() {

@@ -99,32 +99,12 @@ pub(crate) fn result(method: &str, result: &[u8], initialized: &[u8]) -> Vec<u8>
         object.fill("ttlMs", b"0");
         object.fill("cacheScope", b"\"private\"");
     }
-    let tools =
-        if method == "tools/list" { object.get("tools").and_then(without_execution) } else { None };
-    if let Some(tools) = tools {
-        object.set("tools", tools);
+    if method == "tools/list" {
+        // `execution` names the tasks of 2025-11-25.
+        super::each_tool(&mut object, |tool| tool.remove("execution"));
     }
     identify(&mut object, initialized);
     object.text()
-}
-
-/// The tools without `execution`, which names the tasks of 2025-11-25.
-fn without_execution(tools: &[u8]) -> Option<Vec<u8>> {
-    let tools: Vec<Vec<u8>> = json::elements(tools)
-        .ok()?
-        .into_iter()
-        .map(|span| {
-            let text = &tools[span];
-            Object::read(text).map_or_else(
-                || text.to_vec(),
-                |mut tool| {
-                    tool.remove("execution");
-                    tool.text()
-                },
-            )
-        })
-        .collect();
-    Some(object::array(&tools))
 }
 
 /// An error as a 2026-07-28 client may get it: −32002 became −32602 (MCP 2026-07-28 "Error

@@ -147,8 +147,11 @@ pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
 }
 
 /// A result as a session-era client knows it.
-pub(crate) fn result(result: &[u8]) -> Vec<u8> {
+pub(crate) fn result(method: &str, result: &[u8]) -> Vec<u8> {
     let Some(mut object) = Object::read(result) else { return result.to_vec() };
+    if method == "tools/list" {
+        super::each_tool(&mut object, without_free_schema);
+    }
     for name in ["resultType", "ttlMs", "cacheScope"] {
         object.remove(name);
     }
@@ -168,6 +171,15 @@ pub(crate) fn result(result: &[u8]) -> Vec<u8> {
         object.set("structuredContent", wrapped);
     }
     object.text()
+}
+
+/// Up to 2025-11-25 the schema of structured content is one of an object. Clients check results
+/// against it, and a result that is no object is wrapped below: without the schema, any is right.
+fn without_free_schema(tool: &mut Object<'_>) {
+    let schema = tool.object("outputSchema");
+    if schema.is_none_or(|schema| schema.string("type").as_deref() != Some("object")) {
+        tool.remove("outputSchema");
+    }
 }
 
 /// What the child wants to know before it goes on.
