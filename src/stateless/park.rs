@@ -23,6 +23,10 @@ use crate::time::{Deadline, Wait};
 use crate::translate;
 use crate::translate::downward::{self, Question};
 
+/// What one call may ask its client at once. People are asked one thing at a time, programs a
+/// few.
+const QUESTIONS: usize = 64;
+
 /// A call that waits.
 #[derive(Debug)]
 pub(crate) struct Park {
@@ -71,18 +75,24 @@ impl Worker {
         let Some((question, capability)) = downward::question(message) else {
             return refuse(id, -32601, "the client can't be asked this", child, cx);
         };
+        let declared = Object::read(&self.capabilities);
+        let lacks = declared.is_none_or(|declared| declared.get(capability).is_none());
+        if lacks {
+            refuse(id, -32601, "the client does not have this capability", child, cx);
+        }
         if let Some((&call, _)) = self.parks.last_key_value() {
-            // Its client is asked in the next round.
-            self.add_question(call, id, question);
+            if !lacks {
+                self.add_question(call, id, question, child, cx);
+            }
             return;
         }
-        let only = self.only_asking(child);
-        let Some(call) = only else {
-            return refuse(id, -32602, "no client's request is in flight", child, cx);
+        let Some(call) = self.only_asking(child) else {
+            if !lacks {
+                refuse(id, -32602, "no client's request is in flight", child, cx);
+            }
+            return;
         };
-        let declared = Object::read(&self.capabilities);
-        if declared.is_none_or(|declared| declared.get(capability).is_none()) {
-            refuse(id, -32601, "the client does not have this capability", child, cx);
+        if lacks {
             return self.lack(call, capability, child, cx);
         }
         if cx.parks.len() >= cx.config.parked {
@@ -158,10 +168,20 @@ impl Worker {
         self.ask_client(id, number, park, cx);
     }
 
-    fn add_question(&mut self, call: u64, id: &[u8], question: Question) {
-        if let Some(park) = self.parks.get_mut(&call) {
-            park.add(Some(id.into()), question);
+    /// The client of a parked call is asked one thing more in the next round.
+    fn add_question(
+        &mut self,
+        call: u64,
+        id: &[u8],
+        question: Question,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let Some(park) = self.parks.get_mut(&call) else { return };
+        if park.open.len() >= QUESTIONS || park.size() + question.params.len() > cx.config.message {
+            return refuse(id, -32603, "too many questions at once", child, cx);
         }
+        park.add(Some(id.into()), question);
     }
 
     /// Answers the client's request with what is open, and waits.
