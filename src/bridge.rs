@@ -30,7 +30,43 @@ const LAST_WORDS: usize = 1024;
 /// Feed it what happens with [`handle`](Self::handle), do what [`poll_output`](Self::poll_output)
 /// asks, in its order, and call `handle` with [`Input::Tick`] when
 /// [`poll_timeout`](Self::poll_timeout) is reached. Any number of inputs may come before outputs
-/// are taken. See the crate's documentation for a whole example.
+/// are taken.
+///
+/// It is `Send` and `Sync`, has no interior mutability, and allocates; one thread at a time feeds
+/// it. `Debug` shows all that it holds, messages included: it is for tests, not for logs.
+///
+/// # Examples
+///
+/// The crate's documentation drives a whole session; this is the start of one.
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output};
+/// use std::time::Duration;
+///
+/// let mut bridge = Bridge::new(Config::default());
+/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
+/// let head = Head { method: "POST", path: "/mcp", fields: &fields };
+/// assert!(bridge.admit(&head).is_ok());
+///
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+/// let request = Input::Request { exchange: Exchange(1), head: &head, body, random: [7; 16] };
+/// bridge.handle(request, Instant::default());
+/// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
+/// bridge.handle(Input::Opened { pipe, pid: 42 }, Instant::default());
+/// let Some(Output::Write { bytes, .. }) = bridge.poll_output() else { unreachable!() };
+/// assert!(bytes.ends_with(b"}\n"));
+/// assert!(bridge.poll_output().is_none() && bridge.wants(pipe));
+/// assert_eq!((bridge.stats().sessions, bridge.is_idle()), (1, false));
+/// assert!(bridge.buffered() > 0, "the engine counts what the child has not taken");
+///
+/// // The child does not answer: in time the client is told so.
+/// let due = bridge.poll_timeout().expect("the child's answer is waited for");
+/// assert_eq!(due, Instant::new(Duration::from_secs(60)));
+/// bridge.handle(Input::Tick, due);
+/// let told = std::iter::from_fn(|| bridge.poll_output())
+///     .any(|output| matches!(output, Output::Respond { response, .. } if response.status == 504));
+/// assert!(told);
+/// ```
 #[derive(Debug)]
 pub struct Bridge {
     cx: Context,
@@ -74,7 +110,14 @@ impl Bridge {
     }
 
     /// Judges a head before its body is read: the largest body to read, in bytes, or the refusal
-    /// to send instead. What it lets in, [`Input::Request`] judges again.
+    /// to send instead. What it lets in, [`Input::Request`] judges again. It changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The response of a request that is not let in: its Host, Origin, path, method, Content-Type
+    /// (POST) or Accept (GET) is none of those allowed, or a field that counts is there twice
+    /// (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server"). It has a
+    /// whole body, and the exchange is none of the engine's.
     pub fn admit(&self, head: &Head<'_>) -> Result<usize, Response> {
         match head::admit(head, &self.cx.config) {
             Ok(admitted) if admitted.asks == Asks::Post => Ok(self.cx.config.message),

@@ -11,6 +11,25 @@ const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
 /// What the engine is told once, at [`Bridge::new`](crate::Bridge::new).
+///
+/// Fields are added in minor versions: name those that differ and take the rest from the default.
+/// What a client is told at a limit is in README, "Status codes".
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config};
+/// use std::time::Duration;
+///
+/// let config = Config {
+///     allow_origins: vec![String::from("https://app.example.com")],
+///     message: 1 << 20,
+///     request: Some(Duration::from_secs(600)),
+///     ..Config::default()
+/// };
+/// let bridge = Bridge::new(config);
+/// assert!(bridge.is_idle());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The path of the MCP endpoint, compared as it stands in the request's target.

@@ -13,10 +13,40 @@ use crate::head::Head;
 use crate::notice::Notice;
 
 /// One HTTP request and its response. The driver numbers exchanges and never reuses a number.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::Exchange;
+///
+/// let mut last = 0;
+/// let mut next = || {
+///     last += 1;
+///     Exchange(last)
+/// };
+/// assert!(next() < next());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Exchange(pub u64);
 
-/// One child process with its three pipes. The engine numbers pipes and never reuses a number.
+/// One child process with its three pipes. The engine numbers pipes and never reuses a number: a
+/// driver takes it from [`Output::Open`] and can't make one up.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Output, Pipe};
+///
+/// /// What a driver may call a child in its log.
+/// fn label(output: &Output) -> Option<(u64, String)> {
+///     match output {
+///         Output::Open { pipe, .. } => Some((pipe.number(), pipe.to_string())), // (1, "#1")
+///         _ => None,
+///     }
+/// }
+/// # let tick = Output::Abort { exchange: hyper_mcp_proxy::Exchange(1) };
+/// # assert_eq!(label(&tick), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pipe(pub(crate) u64);
 
@@ -33,7 +63,16 @@ impl fmt::Display for Pipe {
     }
 }
 
-/// How a child ended.
+/// How a child ended, as the system tells it (POSIX, `wait`).
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::Exit;
+///
+/// assert_eq!(Exit::Code(1).to_string(), "exit code 1");
+/// assert_eq!(Exit::Signal(9).to_string(), "signal 9");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// It left with this exit code.
@@ -56,6 +95,25 @@ impl fmt::Display for Exit {
 
 /// One thing that happened. Inputs for handles that the engine no longer knows are ignored:
 /// races between a driver's tasks are normal.
+///
+/// # Examples
+///
+/// A client asks, and is gone before the child that was opened for it runs.
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output};
+///
+/// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+/// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
+/// let head = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+/// let (exchange, random) = (Exchange(1), [7; 16]);
+/// bridge.handle(Input::Request { exchange, head: &head, body, random }, now);
+/// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
+/// bridge.handle(Input::Lost { exchange }, now);
+/// bridge.handle(Input::OpenFailed { pipe, reason: "no such file" }, now);
+/// assert!(bridge.is_idle());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Input<'a> {
     /// A whole request that [`Bridge::admit`](crate::Bridge::admit) has let in.
@@ -134,6 +192,25 @@ pub enum Input<'a> {
 
 /// One thing to do, in this order. Exhaustive on purpose: the compiler finds a driver that
 /// forgets one.
+///
+/// `Debug` shows all of it, messages and secrets included: it is for tests, not for logs.
+///
+/// # Examples
+///
+/// The crate's own example carries out each of them; this is the loop.
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Input, Instant, Notice, Output};
+///
+/// let mut bridge = Bridge::new(Config::default());
+/// bridge.handle(Input::Shutdown, Instant::default());
+/// while let Some(output) = bridge.poll_output() {
+///     match output {
+///         Output::Notice(notice) => assert_eq!(notice, Notice::Draining { sessions: 0, calls: 0 }),
+///         other => unreachable!("nothing is open: {other:?}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
     /// Start a child; answer with [`Input::Opened`] or [`Input::OpenFailed`].
@@ -195,7 +272,21 @@ pub enum Output {
     Notice(Notice),
 }
 
-/// The head of an HTTP response and what follows it.
+/// The head of an HTTP response and what follows it (RFC 9110 "Status Codes"). What each status
+/// means to a client is in README, "Status codes".
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Body, Bridge, Config, Head};
+///
+/// let bridge = Bridge::new(Config::default());
+/// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
+/// let refusal = bridge.admit(&rebound).unwrap_err();
+/// assert_eq!(refusal.status, 403);
+/// assert!(refusal.fields.contains(&("content-type", "application/json".into())));
+/// assert!(matches!(refusal.body, Body::Whole(content) if !content.is_empty()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status code (RFC 9110, "Status Codes").
@@ -207,7 +298,22 @@ pub struct Response {
     pub body: Body,
 }
 
-/// The content of a response.
+/// The content of a response (RFC 9110 "Content").
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::Body;
+///
+/// /// The framing that a driver of HTTP/1.1 chooses.
+/// fn framing(body: &Body) -> String {
+///     match body {
+///         Body::Whole(content) => format!("content-length: {}", content.len()),
+///         Body::Stream => String::from("transfer-encoding: chunked"),
+///     }
+/// }
+/// assert_eq!(framing(&Body::Whole(b"{}".to_vec())), "content-length: 2");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// All of it. An empty one is content of length zero.

@@ -9,7 +9,17 @@ use core::time::Duration;
 
 use crate::io::{Exit, Pipe};
 
-/// How much a notice matters, in the words of syslog and the `log` crate.
+/// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Level, Notice};
+///
+/// let notice = Notice::Draining { sessions: 1, calls: 0 };
+/// assert_eq!(notice.level(), Level::Info);
+/// assert!(notice.level() <= Level::Info, "a log at info shows it");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Something failed that an operator should mend.
@@ -22,8 +32,17 @@ pub enum Level {
     Debug,
 }
 
-/// Why a session ended.
+/// Why a session, or a shared child, ended.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Cause, Exit};
+///
+/// assert_eq!(Cause::Exited(Exit::Code(1)).to_string(), "server ended with exit code 1");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cause {
     /// The client asked for it with DELETE.
     Deleted,
@@ -82,7 +101,17 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Something an operator may want to read.
+/// Something an operator may want to read. Its [`Display`](fmt::Display) is a sentence without the
+/// time; what a child wrote stands in it as it came, so a log has to escape control characters.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::Notice;
+///
+/// let notice = Notice::Draining { sessions: 3, calls: 1 };
+/// assert_eq!(notice.to_string(), "draining: 3 sessions, 1 calls in flight");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
