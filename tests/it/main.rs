@@ -2,6 +2,7 @@
 
 #![allow(clippy::duplicate_mod, reason = "the fuzz targets' bodies bring the gate with them")]
 
+mod api;
 mod corpus;
 #[cfg(feature = "proxy")]
 mod driver_http;

@@ -344,6 +344,8 @@ impl World<'_> {
             Cause::Declined => call.answer.is_some() && !session.open,
             Cause::ClientLeft => self.exchanges[session.exchange].lost && !session.open,
             Cause::Shutdown => self.shutdowns > 0,
+            // A cause that this world does not know can't be true in it.
+            _ => false,
         };
         require!(Ending, true_cause, "{pipe} ended, but not by {cause:?}");
         Ok(())
