@@ -1,5 +1,6 @@
 // Three proxies behind contrib's HAProxy are one endpoint: sessions stay where they were opened,
-// a node that dies takes its own along and no other, a node that drains is not asked for more.
+// a node that dies takes its own along and no other, a node that drains is not asked for more. The
+// servers are of the session era, so that calls of 2026-07-28 that ask wait in a node.
 import assert from 'node:assert/strict';
 import { clients, modern, pause } from '../lib/clients.mjs';
 import { bearing, found, Front, TOKENS } from '../lib/fronts.mjs';
@@ -14,11 +15,11 @@ export async function nodes(report) {
   await report.group('three nodes behind HAProxy', async (check) => {
     if (!found('haproxy')) return check.skip('all', 'haproxy is not installed');
     const proxies = [];
-    for (let i = 0; i < 3; i++) proxies.push(await Proxy.start(full('dual')));
+    for (let i = 0; i < 3; i++) proxies.push(await Proxy.start(full('session')));
     const front = await Front.start('haproxy', proxies.map((proxy) => new URL(proxy.url).host));
     try {
-      await stateless(check, front.url, proxies);
-      await sessions(check, front.url, proxies);
+      const waiting = await stateless(check, front.url, proxies);
+      await sessions(check, front.url, proxies, waiting);
     } finally {
       await front.stop();
       for (const proxy of proxies.filter((one) => one.process.exitCode === null)) proxy.process.kill('SIGKILL');
@@ -65,7 +66,7 @@ function load(all) {
   };
 }
 
-async function sessions(check, url, [a, b, c]) {
+async function sessions(check, url, [a, b, c], waiting) {
   const all = await Promise.all(Array.from({ length: SESSIONS }, () => enter(url)));
   await check(`${SESSIONS} sessions, each at home on one node, all nodes at work`, async () => {
     for (const one of all) {
@@ -104,6 +105,7 @@ async function sessions(check, url, [a, b, c]) {
       assert.equal(await lost.client.text('echo', { text: 'back' }), 'back');
     }
   });
+  await retried(check, url, a, waiting);
   await drained(check, url, { all, of, unhurt, b, c });
   await Promise.all(all.map(({ client }) => client.close()));
   await check('the last node ends with status 0', async () => assert.equal(await c.stop(), null), 30_000);
@@ -137,18 +139,72 @@ async function drained(check, url, { all, of, unhurt, b, c }) {
   all.push(...fresh);
 }
 
-// Revision 2026-07-28: no sessions, but what a call asks for must find the call again.
+// Revision 2026-07-28: no sessions, but what a call asks for must find the call again. Gives, for
+// each user, a call that waits for its answer, and the node where it does.
 async function stateless(check, url, proxies) {
+  const waiting = [];
   await check('2026-07-28: users spread over the nodes, and each retry finds the call that asked', async () => {
-    const at = new Set();
     for (const token of Object.keys(TOKENS)) {
       const { client, elicit } = await opened(modern, url, { fetch: bearing(token) });
       const pid = Number(await client.text('pid'));
-      at.add(proxies.findIndex(({ process }) => descendants(process.pid).some((one) => one.pid === pid)));
+      const node = proxies.find(({ process }) => descendants(process.pid).some((one) => one.pid === pid));
       elicit.next = { action: 'accept', content: { name: 'Ann' } };
-      assert.equal(await client.text('test_input_required_result_elicitation'), 'Hello, Ann!');
+      assert.equal(await client.text(ASKS), 'Hello, Ann!');
       await client.close();
+      waiting.push({ token, node, asked: await greeting(url, token) });
     }
-    assert.deepEqual([...at].sort(), [0, 1, 2]);
+    for (const node of proxies) assert.ok(waiting.some((one) => one.node === node));
+  });
+  return waiting;
+}
+
+const ASKS = 'test_input_required_result_elicitation';
+
+// One request of that call, by hand, so that the retry can come late.
+async function greeting(url, token, params = {}) {
+  const response = await bearing(token)(url, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/call',
+      'mcp-name': ASKS,
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: {
+        name: ASKS,
+        arguments: {},
+        ...params,
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
+        },
+      },
+    }),
+  });
+  const text = await response.text();
+  const events = text.split('\n').filter((line) => line.startsWith('data: {'));
+  return { status: response.status, ...JSON.parse(events.at(-1)?.slice('data: '.length) ?? text) };
+}
+
+async function retried(check, url, dead, waiting) {
+  await check('2026-07-28: a retry finds the call, or is told that its node is gone', async () => {
+    for (const { token, node, asked } of waiting) {
+      const { resultType, requestState, inputRequests } = asked.result;
+      assert.equal(resultType, 'input_required');
+      const answer = { action: 'accept', content: { name: 'Bea' } };
+      const inputResponses = Object.fromEntries(Object.keys(inputRequests).map((key) => [key, answer]));
+      const again = await greeting(url, token, { requestState, inputResponses });
+      if (node === dead) {
+        assert.match(again.error?.message ?? JSON.stringify(again), /requestState is unknown/);
+        assert.equal((await greeting(url, token)).result.resultType, 'input_required');
+      } else {
+        assert.equal(again.result?.content[0].text, 'Hello, Bea!', JSON.stringify(again));
+      }
+    }
   });
 }
