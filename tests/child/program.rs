@@ -101,12 +101,29 @@ impl Script {
             "hex" => out(&unhex(text)),
             // `[times, text]`, where `$N` counts.
             "repeat" => self.repeat(argument),
+            // An answer of this text, said in some odd way.
+            "crlf" => out(self.said(text).replace('\n', "\r\n").as_bytes()),
+            "dribble" => self.said(text).bytes().for_each(|byte| out(&[byte])),
+            "twice" => (0..number).for_each(|_| out(self.said("right").as_bytes())),
+            // An answer with this for its id.
+            "reply" => {
+                let id = self.filled(text);
+                let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"wrong"}}"#);
+                out(format!("{line}\n").as_bytes());
+            }
+            // The progress of a call with this token.
+            "progress" => {
+                let params = json!({"progressToken": number, "progress": 1});
+                let note = json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                    "params": params});
+                out(format!("{note}\n").as_bytes());
+            }
             // So many bytes of one letter, without an end of line.
             "fill" => fill(&mut io::stdout(), number),
             // The result of the call.
             "answer" => {
                 let text = if text == "$ANSWER" { &self.answer } else { text };
-                result(&self.id, &json!({"content": [{"type": "text", "text": text}]}));
+                out(self.said(text).as_bytes());
             }
             // A request to the client; goes on when it is answered. `$ANSWER` is its answer.
             "ask" => {
@@ -116,6 +133,11 @@ impl Script {
             }
             // Milliseconds.
             "sleep" => thread::sleep(Duration::from_millis(number)),
+            // Milliseconds in which the program reads one more line and nothing else.
+            "deaf" => {
+                let _held = self.seen.lines.lock().unwrap();
+                thread::sleep(Duration::from_millis(number));
+            }
             "exit" => exit(i32::try_from(number).unwrap()),
             // This process becomes a shell that runs this.
             "exec" => panic!("{}", Command::new("sh").args(["-c", text]).exec()),
@@ -126,6 +148,12 @@ impl Script {
             "stderr-fill" => fill(&mut io::stderr(), number),
             _ => panic!("no step {name}"),
         }
+    }
+
+    /// The line that answers the call with this text.
+    fn said(&self, text: &str) -> String {
+        let result = json!({"content": [{"type": "text", "text": text}]});
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{result}}}\n", self.id)
     }
 
     fn filled(&self, text: &str) -> String {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::statuses::is_error;
 use crate::support::http::Conn;
 use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, script};
+use crate::support::process::busy;
 use crate::support::proxy::{CHILD, Proxy, program};
 
 /// A POST of this session with these further fields and this body, which may be framed by them.
@@ -165,14 +166,6 @@ fn answers_come_without_delay() {
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
 
-/// Seconds of processor time that the program has used.
-fn busy(proxy: &Proxy) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", proxy.pid())).unwrap();
-    let fields: Vec<_> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
-    let ticks = |n: usize| fields[n].parse::<f64>().unwrap();
-    (ticks(11) + ticks(12)) / 100.0
-}
-
 #[test]
 fn connections_and_descriptors_that_run_out_harm_no_open_session() {
     let limited = program(&[]);
@@ -182,12 +175,12 @@ fn connections_and_descriptors_that_run_out_harm_no_open_session() {
     let proxy = Proxy::run(shell);
     let session = Session::open(&proxy);
     let crowd: Vec<_> = (0..100).map(|_| proxy.connect()).collect();
-    let (start, used) = (Instant::now(), busy(&proxy));
+    let (start, used) = (Instant::now(), busy(proxy.pid()));
     for _ in 0..10 {
         assert_eq!(session.script("1", json!([{"answer": "x"}])).text(), "x");
         std::thread::sleep(Duration::from_millis(100));
     }
-    let share = (busy(&proxy) - used) / start.elapsed().as_secs_f64();
+    let share = (busy(proxy.pid()) - used) / start.elapsed().as_secs_f64();
     assert!(share < 0.2, "it spins: {share}");
     drop(crowd);
     assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);

@@ -55,12 +55,17 @@ pub(crate) struct Conn {
 
 impl Conn {
     pub(crate) fn open(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
+        Self::try_open(addr).expect("somebody listens")
+    }
+
+    /// None if nobody listens.
+    pub(crate) fn try_open(addr: SocketAddr) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&addr, PATIENCE).ok()?;
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let conn = Self { stream, unread: Vec::new() };
         conn.patience(PATIENCE);
-        conn
+        Some(conn)
     }
 
     /// How long a read waits from now on.

@@ -54,6 +54,14 @@ pub(crate) fn memory(pid: u32, name: &str) -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
+/// Seconds of processor time that a process has used.
+pub(crate) fn busy(pid: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    let ticks = |n: usize| fields[n].parse::<f64>().unwrap();
+    (ticks(11) + ticks(12)) / 100.0
+}
+
 /// Signals one process that a test started.
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();

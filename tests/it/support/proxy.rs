@@ -139,6 +139,9 @@ impl Drop for Proxy {
         let _ = self.process.wait();
         if std::thread::panicking() {
             eprintln!("--- log of the program\n{}\n---", self.log());
+        } else {
+            // A panic ends one task only, so it has to be looked for.
+            assert!(!self.log().contains("fault: "), "{}", self.log());
         }
     }
 }
