@@ -1,4 +1,5 @@
-//! `gate`: every cut of the bytes gives the same requests, and what is let in is well-formed.
+//! `gate`: every cut of the bytes gives the same requests, what is let in is well-formed, and
+//! httparse reads the same from it: the gate may be stricter, never laxer.
 
 #[path = "../../src/bin/hyper-mcp-proxy/gate/mod.rs"]
 #[allow(dead_code, reason = "the program uses the rest")]
@@ -27,6 +28,7 @@ enum Seen {
 pub(crate) fn run(data: &[u8]) {
     let [size, stream @ ..] = data else { return };
     let whole = read(stream, stream.len().max(1));
+    compare(stream, &whole.0);
     assert_eq!(whole, read(stream, 1), "in single bytes");
     assert_eq!(whole, read(stream, usize::from(*size).max(1)), "in pieces of {size}");
 }
@@ -91,4 +93,79 @@ fn request(gate: &Gate, alive: bool) -> Seen {
     }
     let line = format!("{} {} {}", gate.method(), gate.path(), gate.is_old());
     Seen::Request { line, fields, content: gate.content().to_vec(), alive }
+}
+
+/// Reads the accepted requests once more with httparse, one behind the other: the same method,
+/// path, fields and content, and no byte between them that is part of neither.
+fn compare(stream: &[u8], seen: &[Seen]) {
+    let mut rest = stream;
+    for one in seen {
+        let Seen::Request { line, fields, content, alive } = one else { return };
+        let mut slots = [httparse::EMPTY_HEADER; 128];
+        let mut request = httparse::Request::new(&mut slots);
+        let length = match request.parse(rest) {
+            Ok(httparse::Status::Complete(length)) => length,
+            other => panic!("httparse does not read it: {other:?}"),
+        };
+        let target = request.path.unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default();
+        let path = match path.split_once("://") {
+            Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
+            None => path,
+        };
+        let is_old = request.version == Some(0);
+        assert_eq!(*line, format!("{} {path} {is_old}", request.method.unwrap_or_default()));
+        rest = &rest[length..];
+        let text = |value: &[u8]| String::from_utf8_lossy(value.trim_ascii()).into_owned();
+        let all: Vec<(String, String)> = request
+            .headers
+            .iter()
+            .map(|field| (field.name.to_owned(), text(field.value)))
+            .collect();
+        // The gate keeps some of the fields: those, in their order, and all of each name.
+        let kept = |name: &str| fields.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        let same: Vec<_> = all.iter().filter(|(name, _)| kept(name)).cloned().collect();
+        assert_eq!(same, *fields);
+        let named = |wanted: &str| -> Vec<&str> {
+            let same = all.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            same.map(|(_, value)| value.as_str()).collect()
+        };
+        let (read, after) = match (&*named("transfer-encoding"), &*named("content-length")) {
+            ([], []) => (Vec::new(), rest),
+            ([], [length]) => {
+                let (content, after) = rest.split_at(length.parse().expect("digits"));
+                (content.to_vec(), after)
+            }
+            ([coding], []) if coding.eq_ignore_ascii_case("chunked") => chunks(rest),
+            other => panic!("framed in two ways: {other:?}"),
+        };
+        assert_eq!(read, *content);
+        rest = after;
+        let closes = named("connection")
+            .iter()
+            .any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case("close")));
+        assert_eq!(*alive, !closes && !is_old);
+    }
+}
+
+/// Content in the chunked coding, and what comes after its trailer.
+fn chunks(mut rest: &[u8]) -> (Vec<u8>, &[u8]) {
+    let mut content = Vec::new();
+    loop {
+        let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(rest) else {
+            panic!("httparse sees no chunk: {rest:?}");
+        };
+        rest = &rest[start..];
+        if size == 0 {
+            break;
+        }
+        let (chunk, after) = rest.split_at(usize::try_from(size).expect("a small chunk"));
+        content.extend_from_slice(chunk);
+        rest = after.strip_prefix(b"\r\n").expect("the end of a chunk");
+    }
+    let mut slots = vec![httparse::EMPTY_HEADER; 2048];
+    match httparse::parse_headers(rest, &mut slots) {
+        Ok(httparse::Status::Complete((length, _))) => (content, &rest[length..]),
+        other => panic!("httparse sees no trailer: {other:?}"),
+    }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 #[path = "../fuzz/gate.rs"]
 #[cfg(feature = "proxy")]
 mod gate;
+#[path = "../fuzz/head.rs"]
+mod head;
 #[path = "../fuzz/lines.rs"]
 mod lines;
 #[path = "../fuzz/message.rs"]
@@ -48,6 +50,11 @@ fn events_hold() {
 #[test]
 fn messages_hold() {
     replay("message", message::run);
+}
+
+#[test]
+fn heads_hold() {
+    replay("head", head::run);
 }
 
 #[cfg(feature = "proxy")]
