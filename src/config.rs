@@ -41,7 +41,7 @@ pub struct Config {
     pub metrics: Option<String>,
     /// Whether the listener is bound to a loopback address only. Then `Host` must be a loopback
     /// name or listed in `allow_hosts`: DNS rebinding is stopped by the name that the browser
-    /// believes in.
+    /// believes in. A Unix socket is none, because no browser reaches it.
     pub loopback: bool,
     /// Further `Host` values that are let in: a host, or a host with its port; `*` is any. If
     /// `loopback` is false, an empty list is any.

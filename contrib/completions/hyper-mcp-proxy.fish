@@ -4,6 +4,7 @@ complete -c hyper-mcp-proxy -f
 complete -c hyper-mcp-proxy -s h -l help -d 'display usage information'
 complete -c hyper-mcp-proxy -s H -l host -x -d 'address or name to listen on (127.0.0.1)'
 complete -c hyper-mcp-proxy -s p -l port -x -d 'port to listen on; 0 picks a free one (8080)'
+complete -c hyper-mcp-proxy -l unix -rF -d 'path of a Unix socket to listen on instead, open to the same user only'
 complete -c hyper-mcp-proxy -s e -l endpoint -x -d 'path of the MCP endpoint (/mcp)'
 complete -c hyper-mcp-proxy -l session-keep-alive -x -d 'how long an unused session lives; 0 is for ever (300)'
 complete -c hyper-mcp-proxy -l max-sessions -x -d 'most sessions at once, each of which is a process (64)'
@@ -22,4 +23,4 @@ complete -c hyper-mcp-proxy -l header-env -x -d 'header field whose value the se
 complete -c hyper-mcp-proxy -l log-format -xa 'text json' -d 'text or json (text)'
 complete -c hyper-mcp-proxy -l demo -d 'serve the demonstration server that is built in'
 complete -c hyper-mcp-proxy -s V -l version -d 'print the version'
-complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --cwd --env --health --metrics --prewarm --header-env --log-format)'
+complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --cwd --env --health --metrics --prewarm --header-env --log-format)'

@@ -9,15 +9,17 @@ use argh::FromArgs;
 use hyper_mcp_proxy::Config;
 
 use crate::logging::Format;
+use crate::sockets::Place;
 use crate::spawn::{Launch, find_program};
 
 /// The hidden first argument with which the program starts itself as the demonstration server.
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 17] = [
+const LONG: [&str; 18] = [
     "--host",
     "--port",
+    "--unix",
     "--endpoint",
     "--session-keep-alive",
     "--max-sessions",
@@ -43,11 +45,14 @@ const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 #[argh(help_triggers("-h", "--help"))]
 struct Flags {
     /// address or name to listen on (127.0.0.1)
-    #[argh(option, short = 'H', default = "String::from(\"127.0.0.1\")", arg_name = "host")]
-    host: String,
+    #[argh(option, short = 'H', arg_name = "host")]
+    host: Option<String>,
     /// port to listen on; 0 picks a free one (8080)
-    #[argh(option, short = 'p', default = "8080", arg_name = "port")]
-    port: u16,
+    #[argh(option, short = 'p', arg_name = "port")]
+    port: Option<u16>,
+    /// path of a Unix socket to listen on instead, open to the same user only
+    #[argh(option, arg_name = "socket")]
+    unix: Option<PathBuf>,
     /// path of the MCP endpoint (/mcp)
     #[argh(option, short = 'e', default = "String::from(\"/mcp\")", arg_name = "path")]
     endpoint: String,
@@ -118,8 +123,9 @@ pub(crate) fn definition() -> argh::CommandInfoWithArgs {
 /// What the program is to do.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) place: Place,
+    /// Whether the operator has named the place.
+    pub(crate) is_placed: bool,
     pub(crate) log_format: Format,
     /// All but whether the listener is bound to loopback only.
     pub(crate) config: Config,
@@ -159,8 +165,8 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
     }
     let launch = launch(&flags, command)?;
     Ok(Options {
-        host: flags.host.clone(),
-        port: flags.port,
+        place: place(&flags)?,
+        is_placed: flags.host.is_some() || flags.port.is_some() || flags.unix.is_some(),
         log_format: flags.log_format,
         config: config(flags)?,
         launch,
@@ -204,6 +210,17 @@ fn utf8(arg: OsString) -> Result<String, Exit> {
 fn first_line(text: &str) -> String {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("bad arguments");
     line.trim().trim_end_matches('.').to_owned()
+}
+
+fn place(flags: &Flags) -> Result<Place, Exit> {
+    let Some(path) = &flags.unix else {
+        let host = flags.host.clone().unwrap_or_else(|| String::from("127.0.0.1"));
+        return Ok(Place::Tcp { host, port: flags.port.unwrap_or(8080) });
+    };
+    if flags.host.is_some() || flags.port.is_some() {
+        return Err(Exit::usage("--unix takes the place of --host and --port"));
+    }
+    Ok(Place::Unix(path.clone()))
 }
 
 fn launch(flags: &Flags, command: Vec<OsString>) -> Result<Launch, Exit> {

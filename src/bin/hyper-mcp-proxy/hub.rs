@@ -20,6 +20,7 @@ use crate::mailbox::Mailbox;
 use crate::random::Random;
 use crate::reactor::{Clock, Reactor, WakerSlot};
 use crate::share::Pool;
+use crate::sockets::SocketFile;
 use crate::spawn::{Launch, Started};
 
 /// The size of the one buffer that all reads go through.
@@ -57,6 +58,8 @@ pub(crate) struct Hub {
     next_exchange: Cell<u64>,
     random: RefCell<Random>,
     launch: Launch,
+    /// The file of the Unix socket that it listens on.
+    file: Option<SocketFile>,
     origin: std::time::Instant,
     draining: Cell<bool>,
     /// Woken when draining and idle.
@@ -64,7 +67,12 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Config, launch: Launch, reactor: Rc<Reactor>) -> Rc<Self> {
+    pub(crate) fn new(
+        config: Config,
+        launch: Launch,
+        file: Option<SocketFile>,
+        reactor: Rc<Reactor>,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             executor: Rc::new(LocalExecutor::new()),
@@ -86,6 +94,7 @@ impl Hub {
             next_exchange: Cell::new(1),
             random: RefCell::default(),
             launch,
+            file,
             origin: std::time::Instant::now(),
             draining: Cell::new(false),
             drained: WakerSlot::default(),
@@ -223,6 +232,11 @@ impl Hub {
     /// Ends all groups of children at once.
     pub(crate) fn kill_all(&self) {
         self.children.borrow().values().for_each(|child| child.kill());
+    }
+
+    /// Leaves nothing behind in the file system.
+    pub(crate) fn clean_up(&self) {
+        self.file.iter().for_each(SocketFile::remove);
     }
 
     /// Whether this child's output is wanted; if not, it is woken when it is again.

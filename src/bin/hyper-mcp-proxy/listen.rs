@@ -1,16 +1,14 @@
-//! Listening: addresses found once, before anything runs; then connections, as many as there is
-//! room for. When there is none, the connection that has been idle longest makes way.
+//! Taking connections, as many as there is room for. When there is none, the connection that has
+//! been idle longest makes way.
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_lite::future::yield_now;
-use rustix::net::sockopt;
 
 use crate::connection;
 use crate::deadlines::Deadline;
@@ -29,55 +27,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Connections taken in one turn.
 const ACCEPTS: usize = 16;
 
-/// How long a silent peer is believed to be there (TCP keep-alive), and how long unacknowledged
-/// bytes may wait (RFC 5482).
-const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const PROBE: Duration = Duration::from_secs(10);
-const PROBES: u32 = 3;
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED: u32 = 60_000;
-
-/// Binds all addresses of a host; port 0 becomes the same port on each.
-pub(crate) fn bind(host: &str, port: u16) -> io::Result<Vec<TcpListener>> {
-    let name = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let addresses: Vec<SocketAddr> = (name, port).to_socket_addrs()?.collect();
-    let mut listeners: Vec<TcpListener> = Vec::new();
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    for mut address in addresses {
-        if let Some(first) = listeners.first() {
-            address.set_port(first.local_addr()?.port());
-        }
-        match TcpListener::bind(address) {
-            Ok(listener) => listeners.push(listener),
-            // A machine without IPv6 still has a name with an IPv6 address.
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => failure = error,
-            Err(error) => return Err(error),
-        }
-    }
-    if listeners.is_empty() {
-        return Err(failure);
-    }
-    listeners.iter().try_for_each(prepare)?;
-    Ok(listeners)
-}
-
-/// Options that connections inherit where the system lets them.
-fn prepare(listener: &TcpListener) -> io::Result<()> {
-    listener.set_nonblocking(true)?;
-    set_options(listener)
-}
-
-fn set_options(socket: impl AsFd) -> io::Result<()> {
-    sockopt::set_tcp_nodelay(&socket, true)?;
-    sockopt::set_socket_keepalive(&socket, true)?;
-    sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
-    sockopt::set_tcp_keepintvl(&socket, PROBE)?;
-    sockopt::set_tcp_keepcnt(&socket, PROBES)?;
-    #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
-    Ok(())
-}
-
 /// How many connections there is room for beside so many sessions; at least a quarter of all that
 /// can be open.
 pub(crate) fn capacity(sessions: usize) -> usize {
@@ -94,7 +43,7 @@ pub(crate) fn capacity(sessions: usize) -> usize {
 }
 
 /// Takes connections for ever.
-pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<TcpListener>>, capacity: usize) {
+pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capacity: usize) {
     let pause = Deadline::new(&hub.deadlines);
     loop {
         make_room(&hub, capacity).await;
@@ -140,7 +89,7 @@ async fn make_room(hub: &Hub, capacity: usize) {
     .await;
 }
 
-fn poll_accept(listeners: &[Source<TcpListener>], cx: &Context<'_>) -> Poll<io::Result<TcpStream>> {
+fn poll_accept(listeners: &[Source<OwnedFd>], cx: &Context<'_>) -> Poll<io::Result<OwnedFd>> {
     for listener in listeners {
         if let Poll::Ready(accepted) = listener.poll_read(cx, accept_one) {
             return Poll::Ready(accepted.map_err(io::Error::from));
@@ -150,17 +99,18 @@ fn poll_accept(listeners: &[Source<TcpListener>], cx: &Context<'_>) -> Poll<io::
 }
 
 #[cfg(target_os = "linux")]
-fn accept_one(listener: &TcpListener) -> rustix::io::Result<TcpStream> {
+fn accept_one(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     use rustix::net::{SocketFlags, accept_with};
-    accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC).map(TcpStream::from)
+    accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn accept_one(listener: &TcpListener) -> rustix::io::Result<TcpStream> {
-    let socket = TcpStream::from(rustix::net::accept(listener)?);
+fn accept_one(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
+    let socket = rustix::net::accept(listener)?;
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
-    let _ = set_options(&socket);
+    // They are TCP's: a Unix socket has none of them.
+    let _ = crate::sockets::set_options(&socket);
     Ok(socket)
 }
 

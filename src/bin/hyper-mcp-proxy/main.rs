@@ -15,11 +15,13 @@ mod hub;
 mod listen;
 mod logging;
 mod mailbox;
+mod manager;
 mod outgoing;
 mod random;
 mod reactor;
 mod share;
 mod signals;
+mod sockets;
 mod spawn;
 mod stderr;
 mod sys;
@@ -28,7 +30,7 @@ mod tests;
 
 use std::future::poll_fn;
 use std::io::{self, Write};
-use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::task::Poll;
@@ -38,6 +40,7 @@ use args::{Exit, Options};
 use deadlines::Deadline;
 use hub::Hub;
 use reactor::{Reactor, Source, Use};
+use sockets::{Address, Place, Sockets};
 
 /// How long the last answers may take to be sent when all else is done.
 const FLUSH: Duration = Duration::from_secs(1);
@@ -68,24 +71,25 @@ fn failure(code: u8, reason: String) -> Exit {
 
 /// Serves until a signal ends it.
 fn serve(options: Options) -> Result<(), Exit> {
-    let Options { host, port, log_format, mut config, launch } = options;
+    let Options { place, is_placed, log_format, mut config, launch } = options;
     logging::start(log_format);
     log_panics();
-    sys::seal_descriptors();
-    sys::give_memory_back();
     let broken =
         |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
+    let passed =
+        manager::sockets().map_err(broken("the service manager's sockets can't be used"))?;
+    sys::seal_descriptors();
+    sys::give_memory_back();
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
     let signals = signals::take().map_err(broken("signals can't be watched"))?;
-    let listeners = listen::bind(&host, port)
-        .map_err(|error| failure(1, format!("can't listen on {host}, port {port}: {error}")))?;
-    config.loopback = announce(&listeners, &config.endpoint);
+    let sockets = listen_on(passed, &place, is_placed)?;
+    config.loopback = announce(&sockets.addresses(), &config.endpoint);
     let capacity = listen::capacity(config.sessions);
     let source = |listener| Source::new(&reactor, listener, Use::Socket);
-    let sources = listeners.into_iter().map(source);
+    let sources = sockets.listeners.into_iter().map(source);
     let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
 
-    let hub = Hub::new(config, launch, Rc::clone(&reactor));
+    let hub = Hub::new(config, launch, sockets.file, Rc::clone(&reactor));
     let executor = Rc::clone(&hub.executor);
     // The engine may want servers before anybody asks for one.
     hub.feed(hyper_mcp_proxy::Input::Tick);
@@ -93,11 +97,13 @@ fn serve(options: Options) -> Result<(), Exit> {
     executor.spawn(async_process::driver()).detach();
     executor.spawn(signals::watch(Rc::clone(&hub), signals)).detach();
     let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
+    manager::tell("READY=1");
     reactor.run(
         &*hub,
         executor.run(async {
             hub.drained().await;
             drop(accepting);
+            hub.clean_up();
             flush(&hub).await;
         }),
     );
@@ -105,21 +111,45 @@ fn serve(options: Options) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Says where the endpoint is; whether it can be reached from this machine only.
-fn announce(listeners: &[TcpListener], endpoint: &str) -> bool {
-    let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok());
-    let mut loopback = true;
-    for address in addresses {
-        loopback &= address.ip().is_loopback();
-        log::info!(target: "proxy", "listening on http://{address}{endpoint}");
+/// The sockets to listen on: those that were passed on, or else those at the place that was named.
+fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Sockets, Exit> {
+    if passed.is_empty() {
+        return Sockets::bind(place)
+            .map_err(|error| failure(1, format!("can't listen on {place}: {error}")));
     }
-    if !loopback {
+    if is_placed {
+        log::warn!(
+            target: "proxy",
+            "--host, --port and --unix are not used: the service manager has passed sockets on"
+        );
+    }
+    Sockets::inherit(passed).map_err(|error| {
+        failure(1, format!("the service manager's sockets can't be used: {error}"))
+    })
+}
+
+/// Says where the endpoint is; whether pages in a browser of this machine could be made to speak to
+/// it, and nobody from elsewhere can.
+fn announce(addresses: &[Address], endpoint: &str) -> bool {
+    for address in addresses {
+        match address {
+            Address::Inet(address) => {
+                log::info!(target: "proxy", "listening on http://{address}{endpoint}");
+            }
+            Address::Unix(path) => log::info!(
+                target: "proxy",
+                "listening on the Unix socket {path}, endpoint {endpoint}"
+            ),
+        }
+    }
+    let public = addresses.iter().any(Address::is_public);
+    if public {
         log::warn!(
             target: "proxy",
             "there is no authentication: whoever reaches this address can use the server"
         );
     }
-    loopback
+    !public && addresses.iter().any(Address::is_loopback)
 }
 
 /// Lets connections send what they have, for a while.

@@ -6,6 +6,7 @@ use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
 
 use crate::hub::Hub;
+use crate::manager;
 
 /// Takes the signals over from their defaults.
 pub(crate) fn take() -> std::io::Result<Signals> {
@@ -20,6 +21,7 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals) {
             Ok(signal) if hub.is_draining() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining", name(signal));
+                manager::tell("STOPPING=1");
                 hub.shut_down();
             }
             Err(error) => log::error!(target: "proxy", "signals: {error}"),
@@ -32,6 +34,7 @@ fn end_now(hub: &Hub, signal: Signal) -> ! {
     log::warn!(target: "proxy", "{} received again: ending at once", name(signal));
     hub.feed(hyper_mcp_proxy::Input::Shutdown);
     hub.kill_all();
+    hub.clean_up();
     std::process::exit(128 + signal as i32)
 }
 

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use async_process::Child as Process;
 
+use crate::manager;
 use crate::reactor::{Reactor, Source, Use};
 use crate::sys;
 
@@ -57,6 +58,10 @@ impl Launch {
         }
         if self.clear_env {
             command.env_clear();
+        }
+        // Before the operator's own, who may want the server to have them.
+        for name in manager::VARIABLES {
+            command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.envs(env);

@@ -2,7 +2,8 @@
 //! memory.
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
-use std::os::fd::BorrowedFd;
+use std::io;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::process::Command;
 
 /// Makes the kernel end the child with `SIGKILL` when the thread that starts it ends. Call it, and
@@ -20,7 +21,7 @@ pub(crate) fn die_with_parent(command: &mut Command) {
             return Ok(());
         }
         // The parent died before the signal was asked for.
-        Err(std::io::Error::from(rustix::io::Errno::SRCH))
+        Err(io::Error::from(rustix::io::Errno::SRCH))
     };
     // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes two
     // plain system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
@@ -45,6 +46,16 @@ pub(crate) fn seal_descriptors() {
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
     }
+}
+
+/// Takes a descriptor that this process was given at its start. Call it once for each number, and
+/// before anything else is opened, which might get that number.
+pub(crate) fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is borrowed for one fcntl call, which fails with EBADF if there is
+    // none.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: it is open. Nothing in this process owns it: it was given, and nobody asked before.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Lets large pieces of memory go back to the system when they are freed. glibc otherwise learns

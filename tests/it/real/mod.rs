@@ -11,6 +11,7 @@ mod endings;
 mod logs;
 mod misdeeds;
 mod shutdown;
+mod sockets;
 mod start;
 mod statuses;
 mod strangers;

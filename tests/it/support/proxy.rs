@@ -59,8 +59,9 @@ impl Proxy {
         // From here on a panic ends the process too.
         let mut proxy = Self { process, addr: ([127, 0, 0, 1], 0).into(), log };
         process::until("the ready line", PATIENCE, || {
-            let ready = proxy.log().lines().find_map(address);
-            proxy.addr = ready.unwrap_or(proxy.addr);
+            let log = proxy.log();
+            let ready = log.lines().find(|line| line.contains("listening on "));
+            proxy.addr = ready.and_then(address).unwrap_or(proxy.addr);
             let ended = proxy.process.try_wait().unwrap();
             assert_eq!(ended, None, "{}", proxy.log());
             ready.is_some()

@@ -1,7 +1,7 @@
 //! Answering a request: what the engine says, as it says it, while the client is there.
 
 use std::future::poll_fn;
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ impl Connection {
         let mut waits = false;
         poll_fn(|cx| {
             while !self.out.is_empty() {
-                let op = |fd: &TcpStream| self.out.with_slices(|slices| writev(fd, slices));
+                let op = |fd: &OwnedFd| self.out.with_slices(|slices| writev(fd, slices));
                 match self.socket.poll_write(cx, op) {
                     Poll::Ready(Ok(count)) => {
                         let bytes = self.out.advance(count);

@@ -9,7 +9,7 @@ mod answer;
 mod read;
 
 use std::future::poll_fn;
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl From<Refusal> for Stop {
 
 struct Connection {
     hub: Rc<Hub>,
-    socket: Source<TcpStream>,
+    socket: Source<OwnedFd>,
     gate: Gate,
     deadline: Deadline,
     mailbox: Rc<Mailbox>,
@@ -79,7 +79,7 @@ struct Connection {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<TcpStream>) {
+pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
     let mut connection = Connection {
         gate: Gate::new(hub.head_limit),
         deadline: Deadline::new(&hub.deadlines),
@@ -179,7 +179,7 @@ impl Connection {
         poll_fn(|cx| {
             let mut scratch = self.hub.scratch.borrow_mut();
             for _ in 0..READS {
-                let op = |fd: &TcpStream| recv(fd, &mut scratch[..], RecvFlags::empty());
+                let op = |fd: &OwnedFd| recv(fd, &mut scratch[..], RecvFlags::empty());
                 match self.socket.poll_read(cx, op) {
                     Poll::Ready(Ok((count @ 1.., _))) if count < left => left -= count,
                     Poll::Ready(_) => return Poll::Ready(()),

@@ -1,7 +1,7 @@
 //! Reading a request: through the gate, judged by the engine before its content is taken.
 
 use std::future::poll_fn;
-use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -133,7 +133,7 @@ impl Connection {
             // Room for as much as came already, so that a claimed length alone reserves nothing.
             buffer.reserve(missing.min(buffer.len().max(SCRATCH)));
             let room = buffer.capacity() - buffer.len();
-            let op = |fd: &TcpStream| recv(fd, spare_capacity(buffer), RecvFlags::empty());
+            let op = |fd: &OwnedFd| recv(fd, spare_capacity(buffer), RecvFlags::empty());
             return self.socket.poll_read(cx, op).map_ok(|(count, _)| {
                 if count < room {
                     self.socket.drained();
@@ -142,7 +142,7 @@ impl Connection {
             });
         }
         let mut scratch = self.hub.scratch.borrow_mut();
-        let op = |fd: &TcpStream| recv(fd, &mut scratch[..], RecvFlags::empty());
+        let op = |fd: &OwnedFd| recv(fd, &mut scratch[..], RecvFlags::empty());
         self.socket.poll_read(cx, op).map_ok(|(count, _)| {
             if count < SCRATCH {
                 self.socket.drained();

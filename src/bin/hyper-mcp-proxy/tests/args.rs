@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::args::{Exit, Options, parse};
 use crate::logging::Format;
+use crate::sockets::Place;
 
 fn options(args: &[&str]) -> Result<Options, Exit> {
     parse(args.iter().map(OsString::from).collect())
@@ -30,7 +31,9 @@ fn bad(args: &[&str]) -> (u8, String) {
 #[test]
 fn defaults_are_those_of_the_documentation() {
     let options = good(&["--", "cat"]);
-    assert_eq!((options.host.as_str(), options.port), ("127.0.0.1", 8080));
+    assert_eq!(options.place, Place::Tcp { host: "127.0.0.1".into(), port: 8080 });
+    assert!(!options.is_placed && good(&["--port", "8080", "--", "cat"]).is_placed);
+    assert_eq!(good(&["--unix=/x/y", "--", "cat"]).place, Place::Unix("/x/y".into()));
     assert_eq!(options.log_format, Format::Text);
     let config = options.config;
     assert_eq!((config.endpoint.as_str(), config.health.as_deref()), ("/mcp", Some("/healthz")));
@@ -46,13 +49,15 @@ fn a_value_may_follow_in_three_ways() {
     for port in
         [&["--port", "1234"][..], &["--port=1234"], &["-p", "1234"], &["-p1234"], &["-p=1234"]]
     {
-        assert_eq!(good(&[port, &["--", "cat"]].concat()).port, 1234, "{port:?}");
+        let place = good(&[port, &["--", "cat"]].concat()).place;
+        assert!(matches!(place, Place::Tcp { port: 1234, .. }), "{port:?}: {place:?}");
     }
     // What a value holds is its own affair.
     let options = good(&["--env=A=b=c", "--env", "D=", "--allow-origin=http://x", "--", "cat"]);
     assert_eq!(options.launch.env, [("A".into(), "b=c".into()), ("D".into(), "".into())]);
     assert_eq!(options.config.allow_origins, ["http://x"]);
-    assert_eq!(good(&["--host", "--", "--", "cat"]).host, "--");
+    let place = good(&["--host", "--", "--", "cat"]).place;
+    assert!(matches!(&place, Place::Tcp { host, .. } if host == "--"), "{place:?}");
 }
 
 #[test]
@@ -101,6 +106,7 @@ fn what_is_wrong_is_said() {
         (&["--port=1", "--port=2", "--", "cat"], "--port"),
         (&["--nonsense", "--", "cat"], "--nonsense"),
         (&["-x", "--", "cat"], "-x"),
+        (&["--unix", "/x", "--port", "1", "--", "cat"], "--unix"),
         (&["--endpoint", "mcp", "--", "cat"], "--endpoint"),
         (&["--endpoint", "/a b", "--", "cat"], "--endpoint"),
         (&["--endpoint", "/a?b", "--", "cat"], "--endpoint"),

@@ -5,6 +5,7 @@ mod completions;
 mod deadlines;
 mod http;
 mod logging;
+mod manager;
 mod manual;
 mod outgoing;
 mod reactor;

@@ -1,0 +1,219 @@
+//! Where it listens: on addresses that are found once, before anything runs, on a Unix socket that
+//! is its user's alone, or on the sockets that the service manager has opened.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
+
+/// Connections that wait to be taken; the system may allow fewer.
+const BACKLOG: i32 = 4096;
+/// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
+/// the service manager, with the mode and the group that it needs.
+const MODE: u32 = 0o600;
+
+/// How long a silent peer is believed to be there (TCP keep-alive), and how long unacknowledged
+/// bytes may wait (RFC 5482).
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const PROBE: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: u32 = 60_000;
+
+/// Where the operator wants it to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "{host}, port {port}"),
+            Self::Unix(path) => write!(f, "the Unix socket {}", path.display()),
+        }
+    }
+}
+
+/// Sockets that listen, in non-blocking mode, and the file of one of them that is ours to remove.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    pub(crate) listeners: Vec<OwnedFd>,
+    pub(crate) file: Option<SocketFile>,
+}
+
+impl Sockets {
+    /// Opens them.
+    pub(crate) fn bind(place: &Place) -> io::Result<Self> {
+        match place {
+            Place::Tcp { host, port } => Ok(Self { listeners: bind_tcp(host, *port)?, file: None }),
+            Place::Unix(path) => {
+                let (listener, file) = bind_unix(path)?;
+                Ok(Self { listeners: vec![listener], file: Some(file) })
+            }
+        }
+    }
+
+    /// Takes those that somebody else has opened, and who removes them too.
+    pub(crate) fn inherit(listeners: Vec<OwnedFd>) -> io::Result<Self> {
+        for (number, listener) in listeners.iter().enumerate() {
+            let listens = sockopt::socket_type(listener) == Ok(SocketType::STREAM)
+                && sockopt::socket_acceptconn(listener) == Ok(true);
+            if !listens {
+                let number = number + 1;
+                let reason = format!("socket {number} of them is no stream socket that listens");
+                return Err(io::Error::other(reason));
+            }
+            ioctl_fionbio(listener, true)?;
+            if matches!(address(listener), Some(Address::Inet(_))) {
+                set_options(listener)?;
+            }
+        }
+        Ok(Self { listeners, file: None })
+    }
+
+    /// Where each of them listens.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        self.listeners.iter().filter_map(address).collect()
+    }
+}
+
+/// Where a socket listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Inet(SocketAddr),
+    Unix(String),
+}
+
+impl Address {
+    /// Whether other machines may reach it.
+    pub(crate) fn is_public(&self) -> bool {
+        self.ip().is_some_and(|ip| !ip.is_loopback())
+    }
+
+    /// Whether a page in a browser of this machine may reach it, by whatever name it has for it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_loopback())
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Inet(address) => Some(address.ip()),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+fn address(listener: &OwnedFd) -> Option<Address> {
+    let any = getsockname(listener).ok()?;
+    if any.address_family() != AddressFamily::UNIX {
+        return SocketAddr::try_from(any).ok().map(Address::Inet);
+    }
+    let unix = SocketAddrUnix::try_from(any).ok()?;
+    let path = unix.path_bytes().map(|path| String::from_utf8_lossy(path).into_owned());
+    Some(Address::Unix(path.unwrap_or_else(|| String::from("without a path"))))
+}
+
+/// Binds all addresses of a host; port 0 becomes the same port on each.
+fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<OwnedFd>> {
+    let name = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    let addresses: Vec<SocketAddr> = (name, port).to_socket_addrs()?.collect();
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for mut address in addresses {
+        if let Some(first) = listeners.first() {
+            address.set_port(first.local_addr()?.port());
+        }
+        match TcpListener::bind(address) {
+            Ok(listener) => listeners.push(listener),
+            // A machine without IPv6 still has a name with an IPv6 address.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => failure = error,
+            Err(error) => return Err(error),
+        }
+    }
+    if listeners.is_empty() {
+        return Err(failure);
+    }
+    let prepared = listeners.into_iter().map(|listener| {
+        listener.set_nonblocking(true)?;
+        set_options(&listener)?;
+        Ok(listener.into())
+    });
+    prepared.collect()
+}
+
+/// Options of TCP, which connections inherit from their listener where the system lets them.
+pub(crate) fn set_options(socket: impl AsFd) -> io::Result<()> {
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    sockopt::set_socket_keepalive(&socket, true)?;
+    sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(&socket, PROBE)?;
+    sockopt::set_tcp_keepcnt(&socket, PROBES)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
+    Ok(())
+}
+
+/// The file of a Unix socket that this process has made.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    made: (u64, u64),
+}
+
+impl SocketFile {
+    /// Removes it, unless another file has taken its place.
+    pub(crate) fn remove(&self) {
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.made) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn bind_unix(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
+    // Absolute, so that it is the same file at the end.
+    let path = std::path::absolute(path)?;
+    let address = SocketAddrUnix::new(&path)?;
+    make_way(&path, &address)?;
+    let socket = unix_socket()?;
+    rustix::net::bind(&socket, &address)?;
+    // Before it listens, nobody can connect.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(MODE))?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    let found = std::fs::symlink_metadata(&path)?;
+    Ok((socket, SocketFile { path, made: (found.dev(), found.ino()) }))
+}
+
+fn unix_socket() -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+/// Removes what a process has left that ended without doing so: a socket on which nobody listens.
+fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
+    let taken = |reason| Err(io::Error::new(io::ErrorKind::AddrInUse, reason));
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return taken("there is a file of that name that is no socket");
+        }
+        Ok(_) => {}
+    }
+    match rustix::net::connect(unix_socket()?, address) {
+        Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
+        // It listens, though it may not have room for one more.
+        Ok(()) | Err(Errno::AGAIN) => taken("another process listens there"),
+        Err(error) => Err(error.into()),
+    }
+}
