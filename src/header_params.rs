@@ -17,8 +17,12 @@ use crate::message::Message;
 use crate::metadata::{decode, mismatch};
 use crate::object;
 
-/// Tools whose annotations are kept, and annotations of one tool: far above what servers have.
-const TOOLS: usize = 1024;
+/// Bytes of annotations that are kept, with the names of their tools: hundreds of tools. What a
+/// server says beyond that is as if it had not annotated it.
+const BYTES: usize = 256 * 1024;
+/// What an annotation and a tool count beside their text.
+const OVERHEAD: usize = 128;
+/// Annotations of one tool: far above what servers have.
 const PARAMS: usize = 64;
 
 const PREFIX: &str = "mcp-param-";
@@ -32,15 +36,27 @@ struct Param {
     path: Vec<String>,
 }
 
-/// The annotations of all tools, by tool.
+/// The variables that a child has of its clients' header fields: what one such child says of its
+/// tools must not touch the clients of another.
+type Env = [(String, String)];
+
+/// A tool of the children with these variables.
+#[derive(Debug)]
+struct Tool {
+    env: Vec<(String, String)>,
+    params: Vec<Param>,
+}
+
+/// The annotations of all tools, by name.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderParams {
-    tools: BTreeMap<String, Vec<Param>>,
+    tools: BTreeMap<String, Vec<Tool>>,
+    held: usize,
 }
 
 impl HeaderParams {
-    /// Learns from the result of a `tools/list`.
-    pub(crate) fn learn(&mut self, result: &[u8]) {
+    /// Learns from the result of a `tools/list` of a child with these variables.
+    pub(crate) fn learn(&mut self, env: &Env, result: &[u8]) {
         let Some(tools) = json::member(result, &(0..result.len()), "tools") else { return };
         let Ok(tools) = json::elements(&result[tools.clone()]).map(|spans| {
             let base = &result[tools];
@@ -55,24 +71,39 @@ impl HeaderParams {
             let Some(name) = name else { continue };
             let schema = json::member(tool, &whole, "inputSchema").map(|span| &tool[span]);
             let params = schema.map(annotations).unwrap_or_default();
-            if params.is_empty() {
-                self.tools.remove(&*name);
-            } else if self.tools.len() < TOOLS || self.tools.contains_key(&*name) {
-                self.tools.insert(name.into_owned(), params);
+            self.forget(&name, env);
+            let tool = Tool { env: env.to_vec(), params };
+            let size = tool.size(&name);
+            if !tool.params.is_empty() && self.held + size <= BYTES {
+                self.held += size;
+                self.tools.entry(name.into_owned()).or_default().push(tool);
             }
+        }
+    }
+
+    fn forget(&mut self, name: &str, env: &Env) {
+        let Some(tools) = self.tools.get_mut(name) else { return };
+        if let Some(place) = tools.iter().position(|tool| tool.env == env) {
+            self.held -= tools.swap_remove(place).size(name);
+        }
+        if tools.is_empty() {
+            self.tools.remove(name);
         }
     }
 
     /// Whether the head of a `tools/call` repeats what the tool's annotations ask for.
     pub(crate) fn agree(
         &self,
+        env: &Env,
         message: &Message<'_>,
         fields: &[(&str, &str)],
     ) -> Result<(), Fault> {
         let name = message.param("name").and_then(object::string);
-        let Some(params) = name.and_then(|name| self.tools.get(&*name)) else { return Ok(()) };
+        let tools = name.and_then(|name| self.tools.get(&*name));
+        let tool = tools.and_then(|tools| tools.iter().find(|tool| tool.env == env));
+        let Some(tool) = tool else { return Ok(()) };
         let arguments = message.param("arguments").unwrap_or(b"{}");
-        for param in params {
+        for param in &tool.params {
             let values = fields.iter().filter(|(name, _)| param.is_named(name));
             let mut values = values.map(|(_, value)| *value);
             let (header, more) = (values.next(), values.next());
@@ -90,6 +121,17 @@ impl HeaderParams {
             }
         }
         Ok(())
+    }
+}
+
+impl Tool {
+    fn size(&self, name: &str) -> usize {
+        let env: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let params = self.params.iter().map(|param| {
+            let path: usize = param.path.iter().map(String::len).sum();
+            OVERHEAD + param.header.len() + path
+        });
+        OVERHEAD + name.len() + env + params.sum::<usize>()
     }
 }
 
@@ -172,11 +214,11 @@ mod tests {
 
     fn agrees(arguments: &str, fields: &[(&str, &str)]) -> bool {
         let mut known = HeaderParams::default();
-        known.learn(LIST);
+        known.learn(&[], LIST);
         let text = alloc::format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
         );
-        known.agree(&Message::parse(text.as_bytes()).unwrap(), fields).is_ok()
+        known.agree(&[], &Message::parse(text.as_bytes()).unwrap(), fields).is_ok()
     }
 
     #[test]
@@ -199,10 +241,44 @@ mod tests {
     #[test]
     fn a_later_list_replaces_what_was_known() {
         let mut known = HeaderParams::default();
-        known.learn(LIST);
+        known.learn(&[], LIST);
         assert_eq!(known.tools.len(), 1);
-        known.learn(br#"{"tools":[{"name":"t","inputSchema":{}}]}"#);
-        assert!(known.tools.is_empty());
-        known.learn(b"{\"tools\":7}");
+        known.learn(&[], br#"{"tools":[{"name":"t","inputSchema":{}}]}"#);
+        assert!(known.tools.is_empty() && known.held == 0);
+        known.learn(&[], b"{\"tools\":7}");
+    }
+
+    #[test]
+    fn what_one_clients_server_says_does_not_touch_another() {
+        let env = |who: &str| Vec::from([("WHO".to_string(), who.to_string())]);
+        let mut known = HeaderParams::default();
+        known.learn(&env("ada"), LIST);
+        let call = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"n":1}}}"#;
+        let call = Message::parse(call).unwrap();
+        assert!(known.agree(&env("ada"), &call, &[]).is_err());
+        assert!(known.agree(&env("bob"), &call, &[]).is_ok());
+        known.learn(&env("bob"), LIST);
+        known.learn(&env("ada"), br#"{"tools":[{"name":"t"}]}"#);
+        assert!(known.agree(&env("ada"), &call, &[]).is_ok());
+        assert!(known.agree(&env("bob"), &call, &[]).is_err());
+    }
+
+    /// However many tools there are, and however long their names.
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut known = HeaderParams::default();
+        for n in 0..2000 {
+            let name = alloc::format!("{n}{}", "x".repeat(n * 10));
+            let schema = r#"{"properties":{"a":{"type":"string","x-mcp-header":"A"}}}"#;
+            let list =
+                alloc::format!(r#"{{"tools":[{{"name":"{name}","inputSchema":{schema}}}]}}"#);
+            known.learn(&[], list.as_bytes());
+            assert!(known.held <= BYTES);
+        }
+        let held = |(name, tools): (&String, &Vec<Tool>)| {
+            tools.iter().map(|tool| tool.size(name)).sum::<usize>()
+        };
+        assert_eq!(known.held, known.tools.iter().map(held).sum::<usize>());
+        assert!(known.tools.len() > 100);
     }
 }

@@ -37,7 +37,8 @@ impl Bridge {
         }
         let metadata = Metadata::read(message, head)?;
         if metadata.method == "tools/call" {
-            self.cx.header_params.agree(message, head.fields)?;
+            let env = head::env(head.fields, &self.cx.config);
+            self.cx.header_params.agree(&env, message, head.fields)?;
         }
         let listens = metadata.method == "subscriptions/listen";
         if head.accept.nothing() || listens && !head.accept.sse {
@@ -49,6 +50,12 @@ impl Bridge {
         let secret = u128::from_be_bytes(random);
         let (pipe, parked) = match self.parked(message) {
             Some((pipe, call)) => (pipe, Some(call)),
+            // A server of the session era has no states but ours; none is started to say so.
+            None if message.param("requestState").is_some()
+                && self.cx.eras.stateless == Some(false) =>
+            {
+                return Err(Fault::RequestState);
+            }
             None => (self.worker_for(&metadata, head)?, None),
         };
         let (Some(worker), Some(child)) =

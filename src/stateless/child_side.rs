@@ -153,7 +153,7 @@ impl Worker {
         let payload = message.payload().unwrap_or_default();
         cx.counts.answer(message.kind());
         if message.kind() == Kind::Result && ask.method == "tools/list" {
-            cx.header_params.learn(payload);
+            cx.header_params.learn(&self.env, payload);
         }
         if matches!(self.mode, Mode::Stateless) {
             let data = self.upright(call, message);
