@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::statuses::is_error;
 use crate::support::http::{Conn, PATIENCE};
-use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize, script};
+use crate::support::mcp::{BOTH, JSON, QUIET, Session, call, initialize};
 use crate::support::process::{busy, memory, until};
 use crate::support::proxy::{CHILD, Proxy, program};
 
@@ -208,11 +208,12 @@ fn readers_that_stop_lose_their_answers_and_nobody_else_notices() {
     let proxy = Proxy::child(&[]);
     let (session, other) = (Session::open(&proxy), Session::open(&proxy));
     let before = memory(proxy.pid(), "VmRSS:");
-    let large = json!([
+    // Inline, so that one is written after the other.
+    let large = json!({"inline": true, "steps": [
         {"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":\""}, {"fill": 8 << 20},
-        {"write": "\"}\n"}]);
+        {"write": "\"}\n"}]});
     let mut stopped: Vec<Conn> =
-        (0..3).map(|n| session.post(&script(&n.to_string(), "", &large))).collect();
+        (0..3).map(|n| session.post(&call(&n.to_string(), "", "script", &large))).collect();
     let start = Instant::now();
     let mut ends = None;
     while start.elapsed() < Duration::from_secs(45) && ends.is_none() {

@@ -312,12 +312,12 @@ fn a_session_whose_client_fell_silent_for_good_ends() {
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(proxy.children().len(), 1);
     cable.cut();
-    let start = Instant::now();
     // Keep-alive comments that nobody acknowledges; then idleness; then the ladder.
     let took =
         until("the end of the session", Duration::from_secs(100), || proxy.children().is_empty());
     println!("a dead stream was noticed after {took:.1?}");
-    assert!(took < Duration::from_secs(15 + 60 + 1 + 5), "{:?}", start.elapsed());
+    // A minute, the idle second, and the ladder.
+    assert!(took < Duration::from_secs(60 + 1 + 5), "{took:?}");
     curl.kill().unwrap();
     curl.wait().unwrap();
 }
