@@ -110,7 +110,8 @@ impl Bridge {
     }
 
     /// Judges a head before its body is read: the largest body to read, in bytes, or the refusal
-    /// to send instead. What it lets in, [`Input::Request`] judges again. It changes nothing.
+    /// to send instead, which is counted and told the operator. What it lets in,
+    /// [`Input::Request`] judges again.
     ///
     /// # Errors
     ///
@@ -118,11 +119,14 @@ impl Bridge {
     /// (POST) or Accept (GET) is none of those allowed, or a field that counts is there twice
     /// (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server"). It has a
     /// whole body, and the exchange is none of the engine's.
-    pub fn admit(&self, head: &Head<'_>) -> Result<usize, Response> {
+    pub fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {
         match head::admit(head, &self.cx.config) {
             Ok(admitted) if admitted.asks == Asks::Post => Ok(self.cx.config.message),
             Ok(_) => Ok(0),
-            Err(fault) => Err(fault.response(None)),
+            Err(fault) => {
+                self.cx.refused(&fault);
+                Err(fault.response(None))
+            }
         }
     }
 

@@ -83,10 +83,15 @@ impl Context {
         fault: &Fault,
         id: Option<&[u8]>,
     ) {
+        self.refused(fault);
+        self.respond(exchange, origin, fault.response(id));
+    }
+
+    /// Counts a refusal, and tells the operator.
+    pub(crate) fn refused(&mut self, fault: &Fault) {
         self.stats.refused += 1;
         self.counts.refusal(fault.status());
         self.notice(Notice::Refused { status: fault.status(), reason: fault.reason().into() });
-        self.respond(exchange, origin, fault.response(id));
     }
 
     /// Bytes in outputs that were not taken yet.

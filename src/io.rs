@@ -206,7 +206,9 @@ pub enum Input<'a> {
 /// bridge.handle(Input::Shutdown, Instant::default());
 /// while let Some(output) = bridge.poll_output() {
 ///     match output {
-///         Output::Notice(notice) => assert_eq!(notice, Notice::Draining { sessions: 0, calls: 0 }),
+///         Output::Notice(notice) => {
+///             assert_eq!(notice, Notice::Draining { sessions: 0, calls: 0 });
+///         }
 ///         other => unreachable!("nothing is open: {other:?}"),
 ///     }
 /// }
@@ -280,10 +282,10 @@ pub enum Output {
 /// ```
 /// use hyper_mcp_proxy::{Body, Bridge, Config, Head};
 ///
-/// let bridge = Bridge::new(Config::default());
+/// let mut bridge = Bridge::new(Config::default());
 /// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
 /// let refusal = bridge.admit(&rebound).unwrap_err();
-/// assert_eq!(refusal.status, 403);
+/// assert_eq!((refusal.status, bridge.stats().refused), (403, 1));
 /// assert!(refusal.fields.contains(&("content-type", "application/json".into())));
 /// assert!(matches!(refusal.body, Body::Whole(content) if !content.is_empty()));
 /// ```

@@ -65,7 +65,8 @@ pub enum Kind {
 /// let answer = Message::parse(br#"{"jsonrpc":"2.0","id":"a","result":{"x":1}}"#)?;
 /// assert_eq!(answer.payload(), Some(&br#"{"x":1}"#[..]));
 ///
-/// let cancel = br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
+/// let cancel =
+///     br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
 /// assert_eq!(Message::parse(cancel)?.request_id(), Some(&b"3"[..]));
 /// # Ok::<(), hyper_mcp_proxy::message::Malformed<'_>>(())
 /// ```

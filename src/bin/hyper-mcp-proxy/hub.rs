@@ -107,7 +107,11 @@ impl Hub {
 
     /// Judges a head before its content is read.
     pub(crate) fn admit(&self, head: &Head<'_>) -> Result<usize, Response> {
-        self.bridge.borrow().admit(head)
+        let verdict = self.bridge.borrow_mut().admit(head);
+        if verdict.is_err() {
+            self.carry_out(); // The operator is told.
+        }
+        verdict
     }
 
     /// Hands a whole request to the engine; its response comes to `mailbox`.
