@@ -23,7 +23,7 @@ use crate::io::{Body, Response};
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config, Head};
 ///
-/// let bridge = Bridge::new(Config::default());
+/// let mut bridge = Bridge::new(Config::default());
 /// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
 /// let post = Head { method: "POST", path: "/mcp", fields: &fields };
 /// assert_eq!(bridge.admit(&post).ok(), Some(16 << 20)); // Config::message
@@ -301,21 +301,34 @@ pub(crate) fn expose(origin: Option<&str>, fields: &mut Vec<(&'static str, Cow<'
 }
 
 /// The answer to OPTIONS: what is allowed, and to a preflight what a page may send.
-pub(crate) fn options(origin: Option<&str>) -> Response {
+pub(crate) fn options(head: &Admitted<'_>) -> Response {
+    let origin = head.origin;
     let mut fields = vec![("allow", Cow::Borrowed(METHODS))];
     expose(origin, &mut fields);
     if origin.is_some() {
         fields.push(("access-control-allow-methods", Cow::Borrowed(METHODS)));
-        fields.push((
-            "access-control-allow-headers",
-            Cow::Borrowed(
-                "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
-                 mcp-protocol-version, mcp-session-id",
-            ),
-        ));
+        fields.push(("access-control-allow-headers", allowed_headers(head.fields)));
         fields.push(("access-control-max-age", Cow::Borrowed("7200")));
     }
     Response { status: 204, fields, body: Body::Whole(Vec::new()) }
+}
+
+/// What a page may send: the fields that are known, and those asked for that repeat a tool's
+/// arguments (MCP 2026-07-28 "Custom Headers from Tool Parameters"), which the tools name.
+fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
+    const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
+                         mcp-protocol-version, mcp-session-id";
+    let asked = fields.iter().filter(|(name, _)| is(name, "access-control-request-headers"));
+    let asked = asked.flat_map(|(_, value)| value.split(',')).map(str::trim);
+    let plain =
+        |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    asked.filter(|name| name.starts_with("mcp-param-")).filter(plain).fold(
+        Cow::Borrowed(KNOWN),
+        |mut all, name| {
+            all.to_mut().extend([", ", name]);
+            all
+        },
+    )
 }
 
 /// A response of one JSON text.

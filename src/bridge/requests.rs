@@ -42,7 +42,7 @@ impl Bridge {
                 Ok(())
             }
             Asks::Options => {
-                let response = head::options(admitted.origin);
+                let response = head::options(&admitted);
                 self.cx.push(Output::Respond { exchange, response });
                 Ok(())
             }
