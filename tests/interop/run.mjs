@@ -1,6 +1,7 @@
 // The suites by name, all of them by default:  node run.mjs [NAME…]
 import { Report } from './lib/report.mjs';
 import { baseline, conformance } from './suites/conformance.mjs';
+import { browser } from './suites/browser.mjs';
 import { examples } from './suites/examples.mjs';
 import { fronts } from './suites/fronts.mjs';
 import { inspector } from './suites/inspector.mjs';
@@ -34,9 +35,10 @@ const suites = {
     await typescriptCrossing(report);
   },
 };
-// Only when named: what tests/examples/run and tests/contrib/run prepare, and the same checks
-// without a proxy, to know that they are right.
+// Only when named: what tests/examples/run, tests/contrib/run and tests/browser/run prepare, and
+// the same checks without a proxy, to know that they are right.
 const onDemand = {
+  browser,
   examples,
   fronts,
   nodes,
