@@ -232,7 +232,11 @@ impl Fault {
         match self {
             Self::Breaker(seconds) => Some(*seconds),
             Self::Sessions(_) => Some(5),
-            Self::Calls(_) | Self::Stdin | Self::Draining | Self::Pool(_) => Some(1),
+            Self::Calls(_)
+            | Self::Stdin
+            | Self::Draining
+            | Self::Pool(_)
+            | Self::Subscriptions(_) => Some(1),
             _ => None,
         }
     }
@@ -272,8 +276,8 @@ impl Fault {
         self.response_as(self.status(), id)
     }
 
-    /// The same, where the fault ended an `initialize`: there is no session to speak of, so the
-    /// client's HTTP layer is told as well.
+    /// The same, where the fault ended a start: nothing reached the server, so the client's HTTP
+    /// layer is told as well.
     pub(crate) fn failed_start(&self, id: Option<&[u8]>) -> Response {
         let status = match self.status() {
             200 => 502,

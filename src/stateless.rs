@@ -200,8 +200,12 @@ impl Worker {
             return Err(Fault::Calls(cx.config.calls));
         }
         let waiting: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
-        let room = waiting == 0 || waiting + message.size() <= cx.config.stdin;
-        if !room && !self.is_ready() || !child.accepts(message.size(), cx.config.stdin) {
+        // What waits for the child's era is not in its input yet, where our own question may be.
+        let fits = match self.is_ready() {
+            true => child.accepts(message.size(), cx.config.stdin),
+            false => waiting == 0 || waiting + message.size() <= cx.config.stdin,
+        };
+        if !fits {
             return Err(Fault::Stdin);
         }
         if self.client.is_none() {
@@ -354,7 +358,12 @@ impl Worker {
     fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
         let Some(ask) = self.asks.remove(number) else { return };
         cx.counts.call(fault.outcome());
-        self.streams.answer(number, fault.message(Some(&ask.id)), fault.status(), None, cx);
+        // What reached no child did not fail there.
+        let response = match ask.call {
+            None if !self.is_ready() => fault.failed_start(Some(&ask.id)),
+            _ => fault.response(Some(&ask.id)),
+        };
+        self.streams.fail(number, response, cx);
         self.contact = cx.now;
     }
 
@@ -397,8 +406,15 @@ impl Worker {
     /// there is nothing more to try.
     pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
         self.start.spend();
-        if !matches!(self.mode, Mode::Probing) || cx.eras.stateless == Some(true) {
+        let patience = self.began.after(cx.config.start);
+        let known = cx.eras.stateless == Some(true);
+        if !matches!(self.mode, Mode::Probing) || known && patience <= cx.now {
             return Some(Cause::StartTimeout);
+        }
+        if known {
+            // Another child told the era meanwhile: this one only starts slowly.
+            cx.timers.set(&mut self.start, patience, Wait::Start(self.pipe));
+            return None;
         }
         // The probe may still be answered, by a child that only starts slowly.
         self.initialize(child, cx);

@@ -263,6 +263,21 @@ impl Stream {
         }
     }
 
+    /// Fails a call: with that response if nothing is sent yet, else with its content.
+    pub(crate) fn fail(&mut self, response: Response, at: At, held: &mut Held, cx: &mut Context) {
+        let json = self.reply.as_ref().is_some_and(|reply| reply.accept.json);
+        match response {
+            response if self.undecided() && json && self.held.is_none() => {
+                self.pending = self.pending.saturating_sub(1);
+                self.whole(response, at, held, cx);
+            }
+            Response { status, body: Body::Whole(data), .. } => {
+                self.answer(data, status, at, held, cx);
+            }
+            Response { body: Body::Stream, .. } => {}
+        }
+    }
+
     /// Answers with one whole response.
     pub(crate) fn whole(
         &mut self,

@@ -119,6 +119,11 @@ impl Streams {
         });
     }
 
+    /// Fails a call with a response that is an error.
+    pub(crate) fn fail(&mut self, number: u64, response: Response, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.fail(response, at, held, cx));
+    }
+
     /// Answers with one whole response.
     pub(crate) fn whole(&mut self, number: u64, response: Response, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.whole(response, at, held, cx));
