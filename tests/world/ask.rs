@@ -170,6 +170,7 @@ impl World<'_> {
                 .any(|session| !session.open && !session.over && (session.doomed || late(session)));
             return self.is_full()
                 || fails
+                || self.is_start_failing()
                 || self.failed_starts >= self.config.breaker_starts
                 || self.seen < self.breaker;
         }

@@ -12,6 +12,8 @@ use super::text::{Holes, nonce, same_name};
 
 /// What the engine may write for one call by itself: a cancellation.
 const MADE: usize = 128;
+/// What the engine asks a shared child by itself, before its clients' requests.
+const OWN: usize = 512;
 /// Why a line has no place here.
 const NO_REQUEST: &str = "the engine asks a child nothing of its own";
 
@@ -40,6 +42,7 @@ impl World<'_> {
         require!(NoOrphan, !late, "{pipe} opens when all shall end");
         let temper = setup::temper(&mut self.dice, &self.swarm);
         self.pipes.insert(pipe, self.children.len());
+        self.modern.desks.push(super::modern::Desk::default());
         self.children.push(Child {
             pipe,
             session: None,
@@ -80,8 +83,9 @@ impl World<'_> {
         let child = &mut self.children[number];
         require!(StdinLines, !child.is_leaving(), "a write to {pipe} after its stdin was closed");
         // What the engine says by itself is short, and no more than once for each call.
-        let made = nonce(bytes, b'c').is_none();
-        let fits = child.backlog <= self.config.stdin || made && bytes.len() <= MADE;
+        let made = nonce(bytes, b'c').is_none() && nonce(bytes, b'm').is_none();
+        let most = self.config.stdin + usize::from(self.modern.desks[number].shared) * OWN;
+        let fits = child.backlog <= most || made && bytes.len() <= MADE;
         require!(Limits, fits, "{pipe} is behind by {} bytes", child.backlog);
         child.backlog += bytes.len();
         require!(StdinLines, bytes.last() == Some(&b'\n'), "{pipe}: a write is not whole lines");
@@ -97,7 +101,14 @@ impl World<'_> {
         require!(StdinLines, json::valid(line), "no JSON: {shown}");
         require!(StdinLines, json::members(line).is_some(), "no object: {shown}");
         require!(StdinLines, !line.contains(&b'\r'), "a carriage return: {shown}");
-        let Some(nonce) = nonce(line, b'c') else { return self.read_made_line(number, line) };
+        let Some(nonce) = nonce(line, b'c') else {
+            if self.children[number].session.is_none() {
+                return self.read_shared(number, line);
+            }
+            return self.read_made_line(number, line);
+        };
+        let shared = self.modern.desks[number].shared;
+        require!(OwnSession, !shared, "a shared child gets a session's message: {shown}");
         require!(StdinLines, nonce < self.told.len(), "nobody said {shown}");
         let told = &mut self.told[nonce];
         require!(StdinLines, !told.seen, "a second time: {shown}");

@@ -37,7 +37,7 @@ const NOISE: [&[u8]; 14] = [
 ];
 
 impl World<'_> {
-    fn line_style(&mut self) -> Style {
+    pub(super) fn line_style(&mut self) -> Style {
         if self.dice.one_in(2) { self.dice.pick(&LINE_STYLES) } else { Style::Compact }
     }
 
@@ -45,7 +45,10 @@ impl World<'_> {
     fn a_child(&mut self) -> Option<usize> {
         let able: Vec<usize> = (0..self.children.len())
             .filter(|number| self.children[*number].can_speak())
-            .filter(|number| self.children[*number].session.is_some())
+            .filter(|number| {
+                let shared = self.modern.desks[*number].shared;
+                shared || self.children[*number].session.is_some()
+            })
             .collect();
         if able.is_empty() { None } else { Some(able[self.dice.below(able.len())]) }
     }
@@ -53,9 +56,13 @@ impl World<'_> {
     /// The child answers one of its calls, whichever.
     pub(super) fn answer_one(&mut self) -> Judged {
         let Some(child) = self.a_child() else { return Ok(()) };
+        if self.modern.desks[child].shared {
+            return self.modern_answer(child);
+        }
         if let Some(id) = self.children[child].probe.take_if(|id| !id.is_empty()) {
             self.children[child].probe = Some(Vec::new());
-            return self.decline_probe(child, &id);
+            self.decline_probe(child, &id);
+            return self.maybe_read(child);
         }
         let count = self.children[child].todo.len();
         if count == 0 || self.children[child].temper.mute {
@@ -69,12 +76,11 @@ impl World<'_> {
     }
 
     /// A child of the session era knows no `server/discover`.
-    fn decline_probe(&mut self, child: usize, id: &[u8]) -> Judged {
+    pub(super) fn decline_probe(&mut self, child: usize, id: &[u8]) {
         let id = String::from_utf8_lossy(id);
         let error = "{\"code\":-32601,\"message\":\"what?\"}";
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}");
         self.write_line(child, line.into_bytes(), Vec::new(), None);
-        self.maybe_read(child)
     }
 
     /// The answer to a call, and its holes as the child and as the client spell them.
@@ -138,12 +144,15 @@ impl World<'_> {
         }
         child.wrote = true;
         bytes.extend_from_slice(if child.temper.crlf { b"\r\n" } else { b"\n" });
-        child.out.push_back(Line { bytes, said, garbles });
+        child.out.push_back(Line { bytes, said, garbles, ..Line::default() });
     }
 
     /// What a child does of itself.
     pub(super) fn act(&mut self) -> Judged {
         let Some(child) = self.a_child() else { return Ok(()) };
+        if self.modern.desks[child].shared {
+            return self.modern_act(child);
+        }
         self.act_of(child)
     }
 
@@ -153,16 +162,19 @@ impl World<'_> {
             0 | 1 if temper.chatty => self.say_free(child),
             2 if temper.chatty => self.say_progress(child),
             3 if temper.asks => self.say_ask(child),
-            4 if temper.noisy => {
-                let noise = self.dice.pick(&NOISE).to_vec();
-                self.write_line(child, noise, Vec::new(), None);
-            }
+            4 if temper.noisy => self.say_noise(child),
             5 if temper.lies => self.say_lie(child),
             6 if temper.batches => self.say_batch(child),
             7 if temper.noisy => self.garble(child),
             _ => self.say_progress(child),
         }
         self.maybe_read(child)
+    }
+
+    /// A line that is no message.
+    pub(super) fn say_noise(&mut self, child: usize) {
+        let noise = self.dice.pick(&NOISE).to_vec();
+        self.write_line(child, noise, Vec::new(), None);
     }
 
     /// Something that names no call.
@@ -310,11 +322,11 @@ impl World<'_> {
             0 if temper.frail => self.children[child].out_closed = true,
             1 if temper.greedy => {
                 let bytes = vec![b'x'; self.config.message + 10];
-                self.children[child].out.push_back(Line { bytes, said: vec![], garbles: None });
+                self.children[child].out.push_back(Line { bytes, ..Line::default() });
             }
             2 if temper.frail => {
                 let line = b"{\"jsonrpc\":\"2.0\",\"method\":\"cut".to_vec();
-                let line = Line { bytes: line, said: vec![], garbles: None };
+                let line = Line { bytes: line, ..Line::default() };
                 self.children[child].out.push_back(line);
                 self.children[child].dead = Some(Exit::Signal(11));
             }

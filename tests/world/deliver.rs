@@ -99,6 +99,7 @@ impl World<'_> {
                 Ok(())
             }
             Ask::Health => Ok(()),
+            Ask::Modern(turn) => self.modern_whole(number, turn, response, body),
             Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd if status < 300 => {
                 require!(Status, false, "{number}: no stream for a GET");
                 Ok(())
@@ -115,6 +116,9 @@ impl World<'_> {
             let gone = status == 404 && exchange.session.is_some() && !exchange.knew_alive;
             let right = statuses.contains(&status) || draining || gone;
             require!(Status, right, "{number}: {status} for {why}");
+            return Ok(());
+        }
+        if matches!(exchange.ask, Ask::Modern(_)) {
             return Ok(());
         }
         if exchange.ask == Ask::Health {
@@ -147,7 +151,7 @@ impl World<'_> {
             Ask::Get => matches!(status, 404 | 409 | 503),
             Ask::Resume { .. } | Ask::ResumeOdd => matches!(status, 400 | 404 | 409 | 503),
             Ask::Delete => matches!(status, 200 | 202 | 204 | 404 | 503),
-            Ask::Health | Ask::Wrong { .. } => true,
+            Ask::Health | Ask::Modern(_) | Ask::Wrong { .. } => true,
         };
         require!(Status, right, "{number}: {status} for {:?}", exchange.ask);
         self.judge_load(number, status)

@@ -7,6 +7,7 @@ use hyper_mcp_proxy::{Exchange as Number, Exit, Input, Instant};
 
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Pace, Phase};
+use super::setup::Clients;
 use super::{DRAIN, World};
 
 /// Ticks of one long wait. Each tick must move the deadline on, so this is never met.
@@ -183,6 +184,7 @@ impl World<'_> {
 
     /// Something was told that ends the child's session.
     pub(super) fn doom_if(&mut self, ends: bool, child: usize) {
+        self.modern.desks[child].doomed |= ends;
         if let Some(session) = self.children[child].session.filter(|_| ends) {
             self.sessions[session].doomed = true;
         }
@@ -255,7 +257,10 @@ impl World<'_> {
 
     /// Something about what is gone: tasks of a driver race.
     pub(super) fn stale(&mut self) -> Judged {
-        let gone = self.children.iter().find(|child| child.gone_settled).map(|child| child.pipe);
+        // The number of a child that got another process is not stale.
+        let last = |number: usize| self.pipes.get(&self.children[number].pipe) == Some(&number);
+        let mut gone = (0..self.children.len()).filter(|child| self.children[*child].gone_settled);
+        let gone = gone.find(|number| last(*number)).map(|number| self.children[number].pipe);
         let done = (0..self.exchanges.len()).find(|number| {
             self.exchanges[*number].phase == Phase::Done || self.exchanges[*number].lost_settled
         });
@@ -321,7 +326,11 @@ impl World<'_> {
         let back = self.dice.pick(&[1, 1000, 100_000, 2_000_000]);
         let past = now.since_origin().saturating_sub(Duration::from_millis(back));
         self.now = Instant::new(past);
-        let judged = if self.dice.one_in(2) { self.call() } else { self.tell(Input::Tick) };
+        let judged = match (self.dice.one_in(2), self.swarm.clients) {
+            (true, Clients::Modern) => self.modern_call(),
+            (true, Clients::Session | Clients::Both) => self.call(),
+            (false, _) => self.tell(Input::Tick),
+        };
         self.now = now;
         judged?;
         self.drain()

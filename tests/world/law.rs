@@ -45,6 +45,14 @@ pub(crate) enum Law {
     /// What can be delivered is delivered at once.
     Prompt,
 
+    // The stateless era.
+    /// What a shared child says of a request reaches that request, and no other.
+    OwnCall,
+    /// Ids, progress tokens and subscription ids come back as the client spelled them.
+    Names,
+    /// A log message that can't be attributed is given to nobody.
+    Attribution,
+
     // The stream.
     /// A stream is well-formed, and its events carry ids that are its own.
     Events,

@@ -16,6 +16,7 @@
 //! | `settle`, `wait` | laws of the state after each step, and after each tick |
 //! | `wind` | the end: everybody leaves, and nothing may be left |
 //! | `subject` | the engine, with a place to plant faults |
+//! | `modern` | the same for clients of 2026-07-28 and the children that they share |
 
 mod ask;
 mod carry;
@@ -28,6 +29,7 @@ mod events;
 pub(crate) mod json;
 pub(crate) mod law;
 mod model;
+mod modern;
 mod settle;
 mod setup;
 mod stream;
@@ -44,6 +46,7 @@ use hyper_mcp_proxy::{Config, Instant, Pipe};
 use dice::Dice;
 use law::{Broken, Judged, Law, require};
 use model::{Call, Child, Exchange, Said, Session, Stream, Told};
+use modern::Modern;
 use setup::{Event, Swarm};
 use subject::{Fault, Subject};
 
@@ -79,6 +82,16 @@ pub(crate) struct Counts {
     pub(crate) kills: usize,
     pub(crate) aborts: usize,
     pub(crate) refusals: usize,
+    pub(crate) modern: ModernCounts,
+}
+
+/// What a case has seen of the stateless era.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ModernCounts {
+    pub(crate) answers: usize,
+    pub(crate) progress: usize,
+    pub(crate) logs: usize,
+    pub(crate) errors: usize,
 }
 
 impl Counts {
@@ -95,6 +108,10 @@ impl Counts {
             self.kills,
             self.aborts,
             self.refusals,
+            self.modern.answers,
+            self.modern.progress,
+            self.modern.logs,
+            self.modern.errors,
         ];
         kinds.into_iter().all(|count| count > 0)
     }
@@ -111,6 +128,10 @@ impl Counts {
         self.kills += other.kills;
         self.aborts += other.aborts;
         self.refusals += other.refusals;
+        self.modern.answers += other.modern.answers;
+        self.modern.progress += other.modern.progress;
+        self.modern.logs += other.modern.logs;
+        self.modern.errors += other.modern.errors;
     }
 }
 
@@ -130,6 +151,7 @@ pub(crate) struct World<'a> {
     said: Vec<Said>,
     streams: Vec<Stream>,
     children: Vec<Child>,
+    modern: Modern,
     pipes: BTreeMap<Pipe, usize>,
     /// Exchanges that may still change; the others are only history.
     open: Vec<usize>,
@@ -204,6 +226,7 @@ impl<'a> World<'a> {
             said: Vec::new(),
             streams: Vec::new(),
             children: Vec::new(),
+            modern: Modern::default(),
             pipes: BTreeMap::new(),
             open: Vec::new(),
             fresh: Vec::new(),
@@ -229,6 +252,8 @@ impl<'a> World<'a> {
     }
 
     fn live(&mut self) -> Judged {
+        self.tick()?;
+        self.drain()?;
         for _ in 0..STEPS {
             if self.dice.is_empty() {
                 break;
@@ -252,6 +277,7 @@ impl<'a> World<'a> {
             self.oblige()?;
         }
         match event {
+            Event::Modern => self.modern_call(),
             Event::Initialize => self.initialize(),
             Event::Call => self.call(),
             Event::Notify => self.notify(),

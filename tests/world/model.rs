@@ -66,6 +66,8 @@ pub(crate) enum Ask {
     ResumeOdd,
     Delete,
     Health,
+    /// A request of the stateless era.
+    Modern(usize),
     /// Something that must be refused with one of these.
     Wrong {
         statuses: &'static [u16],
@@ -349,11 +351,15 @@ pub(crate) struct Temper {
 }
 
 /// A line that a child wrote and the driver has not told, with the messages that it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Line {
     pub(crate) bytes: Vec<u8>,
     pub(crate) said: Vec<usize>,
     pub(crate) garbles: Option<usize>,
+    /// Of a shared child: its messages, and what the line does beside them.
+    pub(crate) words: Vec<usize>,
+    pub(crate) garbles_turn: Option<usize>,
+    pub(crate) opens: bool,
 }
 
 /// One child process as the driver sees it.

@@ -25,6 +25,7 @@ impl World<'_> {
             let number = self.open[place];
             self.judge_exchange(number)?;
         }
+        self.judge_modern()?;
         self.judge_children()?;
         self.judge_sessions()?;
         self.judge_buffered()?;
@@ -97,7 +98,7 @@ impl World<'_> {
 
     fn judge_exchange(&self, number: usize) -> Judged {
         let exchange = &self.exchanges[number];
-        if exchange.lost {
+        if exchange.lost || matches!(exchange.ask, Ask::Modern(_)) {
             return Ok(());
         }
         let done = exchange.phase == Phase::Done;
@@ -211,7 +212,10 @@ impl World<'_> {
             }
             let pipe = child.pipe;
             require!(LadderDue, self.shutdowns < 2 || child.kill.is_some(), "{pipe} is not killed");
-            if !child.is_leaving() {
+            let desk = &self.modern.desks[number];
+            if !child.is_leaving() && desk.shared {
+                starting += usize::from(!desk.ready);
+            } else if !child.is_leaving() {
                 let session = child.session.map(|session| &self.sessions[session]);
                 starting += usize::from(session.is_none_or(|session| !session.open));
                 unbound += usize::from(session.is_none());
@@ -246,6 +250,7 @@ impl World<'_> {
                 exchange.session == Some(session) && exchange.lingers()
             })
         });
+        let behind = behind || self.modern.desks[number].shared && self.is_shared_clogged(number);
         require!(Wants, behind, "{pipe} is not read, though no reader is behind");
         if let Some(session) = session {
             self.sessions[session].blurred = true;
@@ -295,7 +300,7 @@ impl World<'_> {
             .open
             .iter()
             .filter(|number| self.exchanges[**number].is_live())
-            .map(|number| self.exchanges[*number].calls.len() + 1)
+            .map(|number| self.exchanges[*number].calls.len() + 2)
             .sum();
         let most = sessions + exchanges * (message + queue + SLACK);
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
@@ -304,6 +309,7 @@ impl World<'_> {
 
     /// From here on, what happened has happened.
     fn take_note(&mut self) -> Judged {
+        self.note_modern();
         for call in &mut self.calls {
             call.over |= call.has_ended();
         }

@@ -11,6 +11,8 @@ use super::model::{Pace, Temper};
 /// One kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
+    /// A request of the stateless era.
+    Modern,
     Initialize,
     Call,
     Notify,
@@ -54,7 +56,8 @@ pub(crate) enum Event {
 }
 
 /// Each event with its weight. The first ones can't be switched off: without them nothing happens.
-const EVENTS: [(Event, usize); 27] = [
+const EVENTS: [(Event, usize); 28] = [
+    (Event::Modern, 24),
     (Event::Call, 24),
     (Event::Initialize, 8),
     (Event::Answer, 20),
@@ -83,7 +86,25 @@ const EVENTS: [(Event, usize); 27] = [
     (Event::Tick, 3),
     (Event::Shutdown, 1),
 ];
-const ALWAYS: usize = 7;
+const ALWAYS: usize = 8;
+
+/// Which clients a case has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clients {
+    Session,
+    Modern,
+    Both,
+}
+
+impl Clients {
+    fn send(self, event: Event) -> bool {
+        match event {
+            Event::Modern => self != Self::Session,
+            Event::Initialize | Event::Call => self != Self::Modern,
+            _ => true,
+        }
+    }
+}
 
 /// How a case ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +124,7 @@ pub(crate) enum End {
 pub(crate) struct Swarm {
     events: Vec<(Event, usize)>,
     total: usize,
+    pub(crate) clients: Clients,
     pub(crate) end: End,
     /// Several inputs may come before a drain.
     pub(crate) lazy: bool,
@@ -123,7 +145,11 @@ impl Swarm {
             // Two draws: each event is off in one case of four.
             off = off << 8 | u32::from(dice.byte() & dice.byte());
         }
-        let kept = |number: usize| number < ALWAYS || off >> (number - ALWAYS) & 1 == 0;
+        let clients = dice.pick(&[Clients::Session, Clients::Modern, Clients::Both]);
+        let kept = |number: usize| {
+            let on = number < ALWAYS || off >> (number - ALWAYS) & 1 == 0;
+            on && clients.send(EVENTS[number].0)
+        };
         let events: Vec<(Event, usize)> = EVENTS
             .iter()
             .enumerate()
@@ -134,6 +160,7 @@ impl Swarm {
         Self {
             events,
             total,
+            clients,
             end: dice.pick(&[End::Leave, End::Delete, End::Drain, End::AtOnce]),
             lazy: dice.one_in(4),
             sleepy: dice.one_in(4),

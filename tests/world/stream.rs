@@ -16,6 +16,9 @@ impl World<'_> {
     /// A child's line is whole: what it says is said now.
     pub(super) fn hear(&mut self, child: usize, line: &Line) {
         self.heard += 1;
+        if self.modern.desks[child].shared {
+            return self.modern_hear(child, line);
+        }
         let Some(session) = self.children[child].session else { return };
         if let Some(call) = line.garbles {
             self.calls[call].garbled = true;
@@ -123,6 +126,9 @@ impl World<'_> {
 
     /// A head that promises a stream.
     pub(super) fn open_stream(&mut self, number: usize, response: &Response) -> Judged {
+        if matches!(self.exchanges[number].ask, Ask::Modern(_)) {
+            return self.modern_stream(number, response.status);
+        }
         let exchange = &mut self.exchanges[number];
         require!(Status, response.status == 200, "{number}: a stream with {}", response.status);
         require!(Accept, exchange.sse, "{number}: a stream, which the client does not accept");
@@ -236,6 +242,9 @@ impl World<'_> {
         require!(Events, block.odd == 0, "{number}: a line that is no field: {block:?}");
         let named = block.event.as_deref().unwrap_or(b"message");
         require!(Events, named == b"message", "{number}: another event type: {block:?}");
+        if let Some(turn) = self.turn_of(number) {
+            return self.modern_event(number, turn, &block);
+        }
         let exchange = &mut self.exchanges[number];
         let first = exchange.blocks == 0;
         exchange.blocks += 1;
@@ -415,6 +424,9 @@ impl World<'_> {
         // Among several inputs, it may have been taken after it was due.
         let unsure = self.pending > 1;
         let cause = stalled || cancelled || ending || exchange.rivalled || unsure;
+        if let Some(turn) = self.turn_of(number) {
+            self.modern.turns[turn].aborted = true;
+        }
         require!(Stall, cause, "{number} is broken off without a cause");
         self.counts.aborts += 1;
         self.exchanges[number].untaken = 0;

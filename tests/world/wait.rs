@@ -54,6 +54,9 @@ impl World<'_> {
             let late = exchange.asked.after(self.config.start + probe) <= seen;
             require!(EveryRequestEnds, !late, "{number}: initialize since {}", exchange.asked);
         }
+        if let Some(turn) = self.turn_of(number) {
+            return self.judge_modern_patience(number, turn);
+        }
         let Some(limit) = self.config.request else { return Ok(()) };
         for call in &exchange.calls {
             let call = &self.calls[*call];

@@ -22,6 +22,7 @@ impl World<'_> {
         match end {
             End::Leave => self.lose_all()?,
             End::Delete => {
+                self.lose_modern()?;
                 for session in 0..self.sessions.len() {
                     if self.sessions[session].id.is_some() && !self.sessions[session].over {
                         self.delete_session(session)?;
@@ -46,6 +47,16 @@ impl World<'_> {
     fn lose_all(&mut self) -> Judged {
         for number in 0..self.exchanges.len() {
             if self.exchanges[number].is_live() || self.exchanges[number].lingers() {
+                self.lose(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is no session's can't be deleted: its clients leave.
+    fn lose_modern(&mut self) -> Judged {
+        for number in self.open.clone() {
+            if self.turn_of(number).is_some() && self.exchanges[number].is_live() {
                 self.lose(number)?;
             }
         }

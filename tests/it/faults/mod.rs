@@ -3,6 +3,7 @@
 mod calls;
 mod children;
 mod map;
+mod modern;
 mod streams;
 
 use std::collections::{BTreeMap, VecDeque};

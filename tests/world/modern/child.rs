@@ -1,0 +1,240 @@
+//! What shared children say.
+
+use super::super::World;
+use super::super::client::notification;
+use super::super::law::Judged;
+use super::super::model::Line;
+use super::super::text::{Holes, Part, Style, Text, payload, plain};
+use super::client::LEVELS;
+use super::{To, Word, WordKind};
+
+impl World<'_> {
+    /// A shared child answers something that it was asked.
+    pub(in super::super) fn modern_answer(&mut self, child: usize) -> Judged {
+        let mute = self.children[child].temper.mute;
+        if let Some(id) = self.modern.desks[child].discover.take_if(|_| !mute) {
+            self.tell_era(child, &id);
+            return self.maybe_read(child);
+        }
+        if let Some(id) = self.modern.desks[child].hello.take_if(|_| !mute) {
+            self.decline_probe(child, &id);
+            return self.maybe_read(child);
+        }
+        let count = self.modern.desks[child].todo.len();
+        if count == 0 || mute {
+            return self.modern_act(child);
+        }
+        let place = self.dice.below(count);
+        let turn = self.modern.desks[child].todo.remove(place);
+        self.answer_turn(child, turn);
+        self.maybe_read(child)
+    }
+
+    /// The answer to the engine's question for the era.
+    fn tell_era(&mut self, child: usize, id: &[u8]) {
+        let id = String::from_utf8_lossy(id);
+        let result = "{\"resultType\":\"complete\",\"supportedVersions\":[\"2026-07-28\"],\
+                      \"capabilities\":{},\"ttlMs\":0,\"cacheScope\":\"public\"}";
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
+        self.write_line(child, line.into_bytes(), Vec::new(), None);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.opens = true;
+        }
+    }
+
+    fn answer_turn(&mut self, child: usize, turn: usize) {
+        let number = self.modern.words.len();
+        let padding = self.padding();
+        let rest = payload(&mut self.dice, 'w', number, padding);
+        let echo = format!("\"echo\":\"@m{turn}@\"");
+        let outcome = if self.dice.one_in(5) {
+            let codes = ["-32602", "-32601", "-32021", "-32000", "7"];
+            let code = self.dice.pick(&codes);
+            let error = format!("{{\"code\":{code},\"message\":\"no\",{echo},\"data\":{rest}}}");
+            ("error", plain(error))
+        } else {
+            ("result", plain(format!("{{\"resultType\":\"complete\",{echo},\"x\":{rest}}}")))
+        };
+        let members = vec![("jsonrpc", plain("\"2.0\"")), ("id", vec![Part::Id]), outcome];
+        let text = Text::object(self.line_style(), members);
+        let given = self.modern.turns[turn].given.clone();
+        self.utter(child, WordKind::Answer(turn), text, &given);
+    }
+
+    /// Writes a message as one line.
+    fn utter(&mut self, child: usize, kind: WordKind, text: Text, given: &Holes) {
+        let bytes = text.fill(given);
+        let word = Word { child, kind, text, to: To::Nobody, heard: None, seen: false };
+        self.modern.words.push(word);
+        self.write_line(child, bytes, Vec::new(), None);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.words.push(self.modern.words.len() - 1);
+        }
+    }
+
+    /// What a shared child does of itself.
+    pub(in super::super) fn modern_act(&mut self, child: usize) -> Judged {
+        let temper = self.children[child].temper;
+        match self.dice.below(6) {
+            0 | 1 if temper.chatty => self.say_log(child),
+            2 if temper.noisy => self.say_noise(child),
+            3 if temper.lies => self.say_modern_lie(child),
+            4 if temper.noisy => self.garble_turn(child),
+            _ => self.say_modern_progress(child),
+        }
+        self.maybe_read(child)
+    }
+
+    fn say_log(&mut self, child: usize) {
+        let level = self.dice.below(LEVELS.len());
+        let number = self.modern.words.len();
+        let data = payload(&mut self.dice, 'w', number, 0);
+        let params = plain(format!("{{\"level\":\"{}\",\"data\":{data}}}", LEVELS[level]));
+        let text = Text::object(self.line_style(), notification("notifications/message", params));
+        self.utter(child, WordKind::Log(level), text, &Holes::default());
+    }
+
+    /// Progress of a request in flight, or of one that is over.
+    fn say_modern_progress(&mut self, child: usize) {
+        let known: Vec<usize> = (0..self.modern.turns.len())
+            .filter(|turn| self.modern.turns[*turn].child == Some(child))
+            .filter(|turn| self.modern.turns[*turn].given.token.is_some())
+            .collect();
+        let running: Vec<usize> =
+            known.iter().copied().filter(|turn| self.modern.turns[*turn].in_flight()).collect();
+        let from = if running.is_empty() || self.dice.one_in(8) { &known } else { &running };
+        if from.is_empty() {
+            return self.say_log(child);
+        }
+        let turn = from[self.dice.below(from.len())];
+        let number = self.modern.words.len();
+        let rest = payload(&mut self.dice, 'w', number, 0);
+        let opening = format!(
+            "{{\"progress\":1.10,\"echo\":\"@m{turn}@\",\"message\":{rest},\"progressToken\":"
+        );
+        let params = [plain(opening), vec![Part::Token], plain("}")].concat();
+        let text = Text::object(self.line_style(), notification("notifications/progress", params));
+        let given = self.modern.turns[turn].given.clone();
+        self.utter(child, WordKind::Progress(turn), text, &given);
+    }
+
+    /// A response that answers nothing, or answers again, or a request where none may be.
+    fn say_modern_lie(&mut self, child: usize) {
+        let over = (0..self.modern.turns.len()).rev().find(|turn| {
+            let turn = &self.modern.turns[*turn];
+            turn.child == Some(child) && !turn.in_flight()
+        });
+        let number = self.modern.words.len();
+        let rest = payload(&mut self.dice, 'w', number, 0);
+        let id = match (self.dice.below(6), over) {
+            (0, Some(turn)) => return self.answer_turn(child, turn),
+            (1, _) => "\"3\"",
+            (2, _) => "null",
+            (3, _) => "987654321",
+            (4, _) => "3.0",
+            _ => "0",
+        };
+        let outcome = if self.dice.one_in(3) { "method\":\"x/ask\",\"params" } else { "result" };
+        let members =
+            vec![("jsonrpc", plain("\"2.0\"")), ("id", plain(id)), (outcome, plain(rest))];
+        let text = Text::object(Style::Compact, members);
+        self.utter(child, WordKind::Lie, text, &Holes::default());
+    }
+
+    /// An answer that no JSON reader takes.
+    fn garble_turn(&mut self, child: usize) {
+        let Some(turn) = self.modern.desks[child].todo.last().copied() else { return };
+        let id = self.modern.turns[turn].given.id.clone().unwrap_or_default();
+        let id = String::from_utf8_lossy(&id);
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"id\":{id},\"result\":{{}}}}");
+        self.write_line(child, line.into_bytes(), Vec::new(), None);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.garbles_turn = Some(turn);
+        }
+    }
+
+    /// A line of a shared child is whole: what it says is said now.
+    pub(in super::super) fn modern_hear(&mut self, child: usize, line: &Line) {
+        if line.bytes.len() > self.config.message {
+            self.modern.desks[child].doomed = true;
+            return;
+        }
+        if line.opens && !self.modern.desks[child].doomed {
+            self.modern.desks[child].ready = true;
+            self.failed_starts = 0;
+        }
+        if let Some(turn) = line.garbles_turn {
+            let turn = &mut self.modern.turns[turn];
+            turn.garbled |= turn.in_flight();
+        }
+        for word in line.words.iter().copied() {
+            self.heard += 1;
+            let to = self.word_to(child, word);
+            let known = &mut self.modern.words[word];
+            known.to = to;
+            known.heard = Some(self.heard);
+            self.modern.fresh.push(word);
+        }
+    }
+
+    fn word_to(&mut self, child: usize, word: usize) -> To {
+        let unsure = self.pending > 0 || self.is_over(child);
+        let to = match self.modern.words[word].kind {
+            WordKind::Lie => To::Nobody,
+            WordKind::Answer(turn) => {
+                if !self.is_awaited(turn) {
+                    return To::Nobody;
+                }
+                self.modern.turns[turn].answer = Some(word);
+                To::Turn(turn)
+            }
+            WordKind::Progress(turn) if !self.is_awaited(turn) => To::Nobody,
+            WordKind::Progress(turn) => To::Turn(turn),
+            WordKind::Log(level) => self.log_to(child, level),
+        };
+        match to {
+            To::Turn(turn) if unsure || self.is_overdue(turn) => To::Maybe(turn),
+            To::Turn(turn) if !self.exchanges[self.modern.turns[turn].exchange].sse => {
+                let answers = matches!(self.modern.words[word].kind, WordKind::Answer(_));
+                if answers { To::Turn(turn) } else { To::Nobody }
+            }
+            to => to,
+        }
+    }
+
+    /// A log message names no request: it is for the only one in flight, if that wants it.
+    fn log_to(&self, child: usize, level: usize) -> To {
+        let news = self.pending > 0 || !self.modern.desks[child].was_ready;
+        if news && self.modern.turns.iter().any(|turn| self.waits(turn)) {
+            return To::Any;
+        }
+        let turns = self.modern.turns.iter().enumerate();
+        let mut running = turns.filter(|(number, turn)| {
+            turn.child == Some(child) && self.is_awaited(*number) && !turn.garbled
+        });
+        let (Some((only, turn)), None) = (running.next(), running.next()) else {
+            return To::Nobody;
+        };
+        let wanted = turn.level.is_some_and(|wanted| level >= wanted);
+        if wanted { To::Turn(only) } else { To::Nobody }
+    }
+
+    /// Whether a request is in flight, and its client still there.
+    fn is_awaited(&self, turn: usize) -> bool {
+        let turn = &self.modern.turns[turn];
+        turn.in_flight() && self.exchanges[turn.exchange].is_live()
+    }
+
+    /// A request ran for as long as any may.
+    pub(super) fn is_overdue(&self, turn: usize) -> bool {
+        let turn = &self.modern.turns[turn];
+        let limit = self.config.request;
+        turn.child.is_some() && limit.is_some_and(|limit| turn.sent.after(limit) <= self.clock())
+    }
+
+    /// A child is on its way out, or will be.
+    pub(super) fn is_over(&self, child: usize) -> bool {
+        let (known, desk) = (&self.children[child], &self.modern.desks[child]);
+        desk.doomed || known.gone || known.is_leaving() || self.shutdowns > 0
+    }
+}

@@ -1,0 +1,164 @@
+//! What clients of 2026-07-28 send: each request says who asks, and its head repeats what its
+//! body says.
+
+use super::super::World;
+use super::super::ask::Heading;
+use super::super::law::Judged;
+use super::super::model::Ask;
+use super::super::text::{Holes, Part, Text, name, payload, plain};
+use super::Turn;
+
+pub(super) const VERSION: &str = "2026-07-28";
+
+/// Methods, with the member of `params` that `Mcp-Name` repeats.
+const METHODS: [(&str, Option<&str>); 8] = [
+    ("tools/call", Some("name")),
+    ("tools/call", Some("name")),
+    ("tools/list", None),
+    ("resources/read", Some("uri")),
+    ("prompts/get", Some("name")),
+    ("completion/complete", None),
+    ("server/discover", None),
+    ("x/unknown", None),
+];
+/// Names as the body and as the head spell them.
+const NAMES: [(&str, &str); 4] =
+    [("t", "t"), ("a b", "a b"), ("\\u00e9", "=?base64?w6k=?="), (" t", "=?base64?IHQ=?=")];
+/// What a client can be asked.
+const CAPABILITIES: [&str; 2] = ["{}", "{ \"x\" : {} }"];
+/// Least severe first.
+pub(super) const LEVELS: [&str; 4] = ["debug", "info", "warning", "emergency"];
+
+impl World<'_> {
+    /// A request of a client of the stateless era.
+    pub(in super::super) fn modern_call(&mut self) -> Judged {
+        let (method, named) = self.dice.pick(&METHODS);
+        let (said, shown) = self.dice.pick(&NAMES);
+        let turn = self.new_turn(method, named.map(|member| (member, said)));
+        let mut heading = self.modern_heading(method);
+        heading.set("Mcp-Name", named.map(|_| shown));
+        self.send_turn(turn, &heading)
+    }
+
+    /// The head that goes with a request of this method.
+    pub(super) fn modern_heading(&mut self, method: &str) -> Heading {
+        let mut heading = self.heading("POST", None);
+        heading.set("MCP-Protocol-Version", Some(VERSION));
+        heading.set("Mcp-Method", Some(method));
+        if self.dice.one_in(8) {
+            // Of another era, and without a meaning here.
+            heading.set("Mcp-Session-Id", Some("0123456789abcdef0123456789abcdef"));
+            heading.set("Last-Event-ID", Some("1-1"));
+        }
+        heading
+    }
+
+    fn new_turn(&mut self, method: &'static str, named: Option<(&str, &str)>) -> Turn {
+        let number = self.modern.turns.len();
+        let id = Some(name(&mut self.dice));
+        let token = if self.dice.one_in(2) { Some(name(&mut self.dice)) } else { None };
+        let holes = Holes { id, token, target: None };
+        let level = if self.dice.one_in(3) { Some(self.dice.below(LEVELS.len())) } else { None };
+        let padding = self.padding();
+        let arguments = payload(&mut self.dice, 'm', number, padding);
+        let mut opening = String::from("{");
+        if let Some((member, value)) = named {
+            opening.push_str(&format!("\"{member}\":\"{value}\","));
+        }
+        opening.push_str(&format!("\"arguments\":{arguments},\"_meta\":{{"));
+        let mut params = plain(opening);
+        params.extend(self.meta(level, &holes));
+        params.extend(plain("}}"));
+        let members = vec![
+            ("jsonrpc", plain("\"2.0\"")),
+            ("id", vec![Part::Id]),
+            ("method", plain(format!("\"{method}\""))),
+            ("params", params),
+        ];
+        let text = Text::object(self.body_style(), members);
+        let now = self.clock();
+        Turn {
+            exchange: self.exchanges.len(),
+            method,
+            holes,
+            level,
+            text,
+            asked: now,
+            crowded: false,
+            child: None,
+            sent: now,
+            given: Holes::default(),
+            answer: None,
+            garbled: false,
+            cancelled: false,
+            aborted: false,
+            answered: false,
+            failed: false,
+            last_heard: 0,
+        }
+    }
+
+    /// What each request says of itself.
+    fn meta(&mut self, level: Option<usize>, holes: &Holes) -> Vec<Part> {
+        let capabilities = self.dice.pick(&CAPABILITIES);
+        let mut meta = format!(
+            "\"io.modelcontextprotocol/protocolVersion\":\"{VERSION}\",\
+             \"io.modelcontextprotocol/clientCapabilities\":{capabilities}"
+        );
+        if !self.dice.one_in(4) {
+            meta.push_str(
+                ",\"io.modelcontextprotocol/clientInfo\":{\"name\":\"w\",\"version\":\"1\"}",
+            );
+        }
+        if let Some(level) = level {
+            let level = LEVELS[level];
+            meta.push_str(&format!(",\"io.modelcontextprotocol/logLevel\":\"{level}\""));
+        }
+        let mut parts = plain(meta);
+        if holes.token.is_some() {
+            parts.extend(plain(",\"progressToken\":"));
+            parts.push(Part::Token);
+        }
+        parts
+    }
+
+    fn send_turn(&mut self, mut turn: Turn, heading: &Heading) -> Judged {
+        let body = turn.text.fill(&turn.holes);
+        if body.len() > self.config.message {
+            return Ok(());
+        }
+        turn.crowded = self.is_turn_crowded(body.len());
+        let number = self.modern.turns.len();
+        self.modern.turns.push(turn);
+        self.ask(Ask::Modern(number), None, Vec::new(), heading, &body)
+    }
+
+    /// Whether a limit could be met by this request.
+    fn is_turn_crowded(&self, length: usize) -> bool {
+        let unsure = self.pending > 0 || self.shutdowns > 0 || self.seen < self.breaker;
+        let waits = self.modern.turns.iter().filter(|turn| self.waits(turn)).count();
+        let mut workers = 0;
+        let mut full = false;
+        let alive = self.children.iter().filter(|child| !child.gone).count();
+        let running = |number: usize| {
+            let turns = self.modern.turns.iter();
+            turns.filter(|turn| turn.child == Some(number) && turn.in_flight()).count()
+        };
+        for (number, desk) in self.modern.desks.iter().enumerate() {
+            let child = &self.children[number];
+            if child.gone || child.is_leaving() || child.session.is_some() {
+                continue;
+            }
+            workers += 1;
+            let backlog = child.backlog > 0 && child.backlog + length > self.config.stdin;
+            full |= desk.doomed || backlog || running(number) >= self.config.calls;
+        }
+        let most = 2 * (self.config.sessions + self.config.pool);
+        unsure || full || waits > 0 || workers >= self.config.pool || alive >= most
+    }
+
+    /// Whether a request waits for a child.
+    pub(super) fn waits(&self, turn: &Turn) -> bool {
+        turn.child.is_none() && !turn.is_over() && self.exchanges[turn.exchange].is_live()
+    }
+}

@@ -1,0 +1,161 @@
+//! Laws of the state after each step, for what the stateless era asks and gets.
+
+use super::super::World;
+use super::super::law::{Broken, Judged, Law, require};
+use super::super::model::Phase;
+use super::To;
+
+impl World<'_> {
+    /// Looks at all that clients of the stateless era wait for.
+    pub(in super::super) fn judge_modern(&mut self) -> Judged {
+        self.judge_words()?;
+        for number in 0..self.open.len() {
+            let number = self.open[number];
+            if let Some(turn) = self.turn_of(number) {
+                self.judge_turn(number, turn)?;
+            }
+        }
+        self.judge_pool()
+    }
+
+    /// The request that this exchange carries.
+    pub(in super::super) fn turn_of(&self, number: usize) -> Option<usize> {
+        match self.exchanges[number].ask {
+            super::super::model::Ask::Modern(turn) => Some(turn),
+            _ => None,
+        }
+    }
+
+    /// What was said since the last drain came out.
+    fn judge_words(&self) -> Judged {
+        for word in &self.modern.fresh {
+            let word = &self.modern.words[*word];
+            let To::Turn(turn) = word.to else { continue };
+            let turn = &self.modern.turns[turn];
+            let excused = self.pending > 1 || turn.aborted || self.is_over(word.child);
+            let shown = String::from_utf8_lossy(&word.text.fill(&turn.holes)).into_owned();
+            require!(Prompt, word.seen || excused, "not delivered: {shown}");
+        }
+        Ok(())
+    }
+
+    fn judge_turn(&self, number: usize, turn: usize) -> Judged {
+        let (exchange, known) = (&self.exchanges[number], &self.modern.turns[turn]);
+        let done = exchange.phase == Phase::Done;
+        if let Some(child) = known.child
+            && known.answer.is_none()
+            && !known.garbled
+            && !self.is_over(child)
+        {
+            let unwanted = exchange.lost || known.aborted;
+            let told = known.cancelled || !unwanted;
+            require!(Cancel, told, "{number} is gone, and the child does not know");
+        }
+        if exchange.lost {
+            return Ok(());
+        }
+        let over = known.is_over() || known.aborted;
+        require!(EveryRequestEnds, done || !over, "{number} has its answer, but no end");
+        if done {
+            return Ok(());
+        }
+        let gone = known
+            .child
+            .is_some_and(|child| self.children[child].gone || self.children[child].is_leaving());
+        require!(EveryRequestEnds, !gone, "{number} waits for a child that is gone");
+        let starts = known.child.is_some() || self.has_start();
+        require!(EveryRequestEnds, starts, "{number} waits, but no child starts");
+        Ok(())
+    }
+
+    /// Whether some shared child may still become ready, or waits for its turn to start.
+    fn has_start(&self) -> bool {
+        let turns = self.config.starting;
+        let mut starting = 0;
+        for (child, desk) in self.children.iter().zip(&self.modern.desks) {
+            let live = !child.gone && !child.is_leaving();
+            if live && desk.shared && !desk.ready {
+                return true;
+            }
+            let session = child.session.map(|session| &self.sessions[session]);
+            let opens = session.is_none_or(|session| !session.open) && !desk.ready;
+            starting += usize::from(live && opens);
+        }
+        starting >= turns
+    }
+
+    /// A shared child that has not told its era may be given up now.
+    pub(in super::super) fn is_start_failing(&self) -> bool {
+        let patience = self.config.start.min(self.config.probe);
+        self.modern.desks.iter().zip(&self.children).any(|(desk, child)| {
+            // A late tick may give it little time.
+            let late = self.swarm.sleepy || desk.began.after(patience) <= self.clock();
+            desk.shared && !desk.was_ready && !desk.over && (desk.doomed || child.gone || late)
+        })
+    }
+
+    /// No more shared children than may be.
+    fn judge_pool(&self) -> Judged {
+        let shared = self
+            .children
+            .iter()
+            .zip(&self.modern.desks)
+            .filter(|(child, desk)| desk.shared && !child.gone && !child.is_leaving());
+        let (shared, most) = (shared.count(), self.config.pool);
+        require!(Limits, shared <= most, "{shared} shared children, {most} are allowed");
+        for (number, child) in self.children.iter().enumerate().filter(|(_, child)| !child.gone) {
+            let running = self.modern.desks[number].todo.iter().filter(|turn| {
+                let turn = &self.modern.turns[**turn];
+                turn.in_flight()
+            });
+            let (running, most) = (running.count(), self.config.calls);
+            let pipe = child.pipe;
+            require!(Limits, running <= most, "{pipe}: {running} requests, {most} are allowed");
+        }
+        Ok(())
+    }
+
+    /// Some reader of this child's answers is behind.
+    pub(in super::super) fn is_shared_clogged(&self, child: usize) -> bool {
+        self.open.iter().any(|number| {
+            let turn = self.turn_of(*number).map(|turn| &self.modern.turns[turn]);
+            let own = turn.is_some_and(|turn| turn.child.is_none_or(|own| own == child));
+            own && self.exchanges[*number].lingers()
+        })
+    }
+
+    /// From here on, what happened has happened.
+    pub(in super::super) fn note_modern(&mut self) {
+        self.modern.fresh.clear();
+        for number in 0..self.children.len() {
+            let over = self.children[number].gone || self.children[number].is_leaving();
+            let desk = &mut self.modern.desks[number];
+            desk.was_ready = desk.ready;
+            if !over || core::mem::replace(&mut desk.over, true) {
+                continue;
+            }
+            desk.todo.clear();
+            if desk.shared && !desk.ready {
+                self.modern.failed_at = Some(self.seen);
+                self.failed_starts += 1;
+            }
+        }
+    }
+
+    /// Nobody waits longer than `Config` says.
+    pub(in super::super) fn judge_modern_patience(&self, number: usize, turn: usize) -> Judged {
+        let (exchange, known) = (&self.exchanges[number], &self.modern.turns[turn]);
+        if exchange.phase == Phase::Waiting && exchange.sse {
+            let late = known.asked.after(self.config.promote) <= self.seen;
+            require!(SignOfLife, !late, "{number} waits since {} without a head", known.asked);
+        }
+        let overdue = self.is_overdue(turn) && known.in_flight();
+        require!(EveryRequestEnds, !overdue, "{number} runs since {}", known.sent);
+        if known.child.is_none() {
+            let limit = 2 * self.config.start + self.config.probe;
+            let late = known.asked.after(limit) <= self.seen && !self.swarm.sleepy;
+            require!(EveryRequestEnds, !late, "{number} waits since {}", known.asked);
+        }
+        Ok(())
+    }
+}
