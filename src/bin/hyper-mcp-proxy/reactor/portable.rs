@@ -69,30 +69,28 @@ impl<T: AsFd> Source<T> {
     pub(crate) fn poll_read<R>(
         &self,
         cx: &Context<'_>,
-        mut op: impl FnMut(&T) -> rustix::io::Result<R>,
+        op: impl FnMut(&T) -> rustix::io::Result<R>,
     ) -> Poll<rustix::io::Result<R>> {
-        loop {
-            match op(self.0.get_ref()) {
-                Err(Errno::AGAIN) if self.0.poll_readable(&mut again(cx)).is_pending() => {
-                    return Poll::Pending;
-                }
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        self.poll(op, || self.0.poll_readable(&mut again(cx)))
     }
 
     /// Does `op` as soon as the descriptor is ready to write.
     pub(crate) fn poll_write<R>(
         &self,
         cx: &Context<'_>,
+        op: impl FnMut(&T) -> rustix::io::Result<R>,
+    ) -> Poll<rustix::io::Result<R>> {
+        self.poll(op, || self.0.poll_writable(&mut again(cx)))
+    }
+
+    fn poll<R>(
+        &self,
         mut op: impl FnMut(&T) -> rustix::io::Result<R>,
+        ready: impl Fn() -> Poll<io::Result<()>>,
     ) -> Poll<rustix::io::Result<R>> {
         loop {
             match op(self.0.get_ref()) {
-                Err(Errno::AGAIN) if self.0.poll_writable(&mut again(cx)).is_pending() => {
-                    return Poll::Pending;
-                }
+                Err(Errno::AGAIN) if ready().is_pending() => return Poll::Pending,
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 result => return Poll::Ready(result),
             }
