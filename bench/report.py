@@ -98,6 +98,45 @@ def tables(results):
     return "\n".join(lines) + "\n"
 
 
+# What README quotes: row, measurement and figure, or the name of a count.
+QUOTED = [
+    ("program, stripped, bytes", "size", None),
+    ("idle RSS, KiB", "sessions", "idle_kib"),
+    ("RSS per idle session, KiB", "sessions", "session_kib"),
+    ("start → first initialize, ms", "start", "start_ms"),
+    ("one call at a time, p50 µs", "one", "p50_us"),
+    ("— without quick ACKs", "one, delayed", "p50_us"),
+    ("CPU per call, 8 sessions × 1, µs", "8 x 1", "cpu_us"),
+    ("user instructions per call", "instructions", None),
+    ("system calls per call", "system calls", None),
+    ("calls/s, 8 sessions × 1", "8 x 1", "calls_per_s"),
+    ("progress notifications/s through SSE", "progress", "events_per_s"),
+    ("open + call + delete, per s", "life", "lives_per_s"),
+    ("16 MiB down, ms", "down", "ms"),
+    ("16 MiB up, ms", "up", "ms"),
+]
+
+
+def quote(results):
+    """The table for README: ours beside the program that is re-created."""
+    mine = next(peer for peer in results["peers"] if peer.startswith("this"))
+    lines = [f"| | {mine} | {HYPER} | × |", "|---|---|---|---|"]
+
+    def value(peer, name, figure):
+        if figure is None:
+            return results["counts"].get(peer, {}).get(name)
+        found = median(results["peers"].get(peer, {}).get(name, []), figure)
+        return found[0] if found else None
+
+    for row, name, figure in QUOTED:
+        one, other = value(mine, name, figure), value(HYPER, name, figure)
+        ratio = f"{one / other:.3g}" if one and other else "–"
+        cells = ("–" if cell is None else f"{cell:,.0f}" if cell >= 100 else f"{cell:.1f}"
+                 for cell in (one, other))
+        lines.append(f"| {row} | " + " | ".join(cells) + f" | {ratio} |")
+    return "\n".join(lines) + "\n"
+
+
 class Bars:
     """One line for each bar: what was to be reached, what was measured, and whether it was."""
 
