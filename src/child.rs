@@ -350,7 +350,7 @@ pub(crate) fn answered_by(text: &[u8]) -> Option<u64> {
 
 /// A progress token is a string or a number (MCP "Progress").
 fn is_token(raw: &[u8]) -> bool {
-    matches!(raw.first(), Some(b'"' | b'-' | b'0'..=b'9'))
+    matches!(raw.first(), Some(b'"' | b'-' | b'0'..=b'9')) && raw.len() <= message::ID
 }
 
 /// A number in decimal digits.

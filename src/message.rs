@@ -17,6 +17,9 @@ use crate::json::{self, NotJson, Scanner, Span};
 /// Members of one message, the unknown ones included. JSON-RPC defines six; the limit keeps the
 /// look for doubled names short.
 const MEMBERS: usize = 64;
+/// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
+/// in flight. Clients count, or send a UUID.
+pub(crate) const ID: usize = 4096;
 
 /// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
 ///
@@ -463,6 +466,9 @@ impl<'a> Members<'a> {
         }
         if self.id.clone().is_some_and(|id| !names_a_call(&text[id])) {
             return Err("an id is a string or a number");
+        }
+        if self.id.as_ref().is_some_and(|id| id.len() > ID) {
+            return Err("the id is too long");
         }
         match (starts(&self.method), starts(&self.result), starts(&self.error)) {
             (Some(b'"'), None, None) => match starts(&self.params) {

@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::head::Admitted;
 use crate::message::{Kind, Message};
 use crate::object::{self, Object};
+use crate::translate;
 
 /// The reserved members of `params._meta`.
 pub(crate) const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -97,7 +98,9 @@ impl<'a> Metadata<'a> {
             return Err(mismatch("Mcp-Method", head.method, &method));
         }
         name_agrees(message, &method, head)?;
-        let capabilities = message.meta(CAPABILITIES).filter(|text| text.first() == Some(&b'{'));
+        let capabilities = message.meta(CAPABILITIES);
+        let capabilities = capabilities
+            .filter(|text| text.first() == Some(&b'{') && text.len() <= translate::REMEMBERED);
         let capabilities = capabilities.ok_or(Fault::MetadataMissing(CAPABILITIES))?;
         let log_level = match message.meta(LOG_LEVEL) {
             None => None,

@@ -29,7 +29,7 @@ use crate::stream::{STANDING, Style};
 use crate::streams::Streams;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
-use crate::translate::{downward, upward};
+use crate::translate::{self, downward, upward};
 
 /// How far a worker's child is, and which era it speaks.
 #[derive(Debug)]
@@ -209,7 +209,9 @@ impl Worker {
             return Err(Fault::Stdin);
         }
         if self.client.is_none() {
-            self.client = message.meta(CLIENT).map(<[u8]>::to_vec);
+            let client = message.meta(CLIENT);
+            let client = client.filter(|text| text.len() <= translate::REMEMBERED);
+            self.client = client.map(<[u8]>::to_vec);
         }
         let number = self.open(request, cx);
         if self.is_ready() {
@@ -349,7 +351,7 @@ impl Worker {
     /// Answers a request with a result.
     fn answer_result(&mut self, number: u64, result: &[u8], cx: &mut Context) {
         let Some(ask) = self.asks.remove(number) else { return };
-        let data = crate::translate::response(&ask.id, "result", result);
+        let data = translate::response(&ask.id, "result", result);
         self.streams.answer(number, data, 200, None, cx);
         self.contact = cx.now;
     }

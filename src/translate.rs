@@ -11,6 +11,12 @@ use alloc::vec::Vec;
 use crate::json;
 use crate::object::{self, Object};
 
+/// The most bytes of what a peer says about itself once, and is remembered for long: capabilities
+/// and names. Far above what the SDKs send.
+pub(crate) const REMEMBERED: usize = 64 * 1024;
+/// The longest URI that can be subscribed to: as long as a request's target may be.
+pub(crate) const URI: usize = 2048;
+
 /// A JSON-RPC message with an id as it is spelled, and one more member.
 pub(crate) fn response(id: &[u8], member: &str, value: &[u8]) -> Vec<u8> {
     [br#"{"jsonrpc":"2.0","id":"#, id, b",\"", member.as_bytes(), b"\":", value, b"}"].concat()

@@ -186,8 +186,11 @@ impl Session {
         self.declined = None;
         self.version = Version::chosen(&chosen);
         self.streams.style = self.version.style();
-        // A child that names no version has still opened the session.
-        self.chosen = if chosen.is_empty() { String::from("?") } else { chosen };
+        // A child that names no version has still opened the session; no version has a long name.
+        self.chosen = chosen.chars().take(40).collect();
+        if self.chosen.is_empty() {
+            self.chosen.push('?');
+        }
         self.streams.answer(number, data, 200, Some(self.id), cx);
         self.contact = cx.now;
         self.wait_idle(cx);
@@ -196,7 +199,7 @@ impl Session {
         cx.notice(Notice::SessionOpened {
             pipe: self.pipe,
             pid: child.pid,
-            version: self.chosen.chars().take(40).collect(),
+            version: self.chosen.clone(),
             start: cx.now.since(self.began),
         });
     }

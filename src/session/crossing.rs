@@ -191,6 +191,10 @@ impl Session {
             let fault = Fault::Params("uri is missing");
             return self.answer(number, fault.message(message.id()), cx);
         };
+        if uri.len() > translate::URI {
+            let fault = Fault::Params("uri is too long to subscribe to");
+            return self.answer(number, fault.message(message.id()), cx);
+        }
         if crossing.pending.len() >= cx.config.calls {
             let fault = Fault::Calls(cx.config.calls);
             return self.answer(number, fault.message(message.id()), cx);
@@ -248,6 +252,14 @@ impl Session {
         }
         for (stream, data) in answers {
             self.answer(stream, data, cx);
+        }
+    }
+
+    /// The session ends: what waits for the child to honour it never will be.
+    pub(super) fn fail_pending(&mut self, fault: &Fault, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        for pending in core::mem::take(&mut crossing.pending) {
+            self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
         }
     }
 

@@ -41,6 +41,7 @@ impl Session {
         for id in child.call_ids() {
             self.fail(id, fault, child, cx);
         }
+        self.fail_pending(fault, cx);
         self.streams.close(cx);
         for (deadline, wait) in [
             (&mut self.start, Wait::Start(self.pipe)),

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::object::{self, Object};
-use crate::translate::downward;
+use crate::translate::{self, downward};
 
 /// The notifications that a filter can name, the capability that promises them, and how they are
 /// called.
@@ -89,6 +89,10 @@ impl Worker {
             uris = object::decode(named).unwrap_or_default();
             uris.sort_unstable();
             uris.dedup();
+            if uris.iter().any(|uri| uri.len() > translate::URI) {
+                let fault = Fault::Params("a resource's URI is too long to subscribe to");
+                return self.fail(number, &fault, cx);
+            }
         }
         let fresh = uris.iter().filter(|uri| !self.listens.uris.contains_key(*uri)).count();
         if self.listens.uris.len() + fresh > cx.config.subscriptions {

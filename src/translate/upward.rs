@@ -10,6 +10,7 @@ use crate::metadata::{
     CAPABILITIES, CLIENT, LOG_LEVEL, LogLevel, SERVER, STATELESS, SUBSCRIPTION, VERSION,
 };
 use crate::object::{self, Object};
+use crate::translate::REMEMBERED;
 use crate::version::Version;
 
 /// What a session's client said of itself once, for every request that the child gets.
@@ -34,9 +35,10 @@ impl Client {
             let elicitation = modes(elicitation, version);
             capabilities.set("elicitation", elicitation);
         }
+        let fits = |text: &Vec<u8>| text.len() <= REMEMBERED;
         Self {
-            info: params.get("clientInfo").map(<[u8]>::to_vec),
-            capabilities: capabilities.text(),
+            info: params.get("clientInfo").map(<[u8]>::to_vec).filter(fits),
+            capabilities: Some(capabilities.text()).filter(fits).unwrap_or_else(|| b"{}".to_vec()),
         }
     }
 

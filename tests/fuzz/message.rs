@@ -7,6 +7,8 @@ use super::sim::json;
 
 /// Deeper texts are not given to the twin, which recurses.
 const DEPTH: usize = 100;
+/// The longest id.
+const ID: usize = 4096;
 /// The members that one message may have.
 const MEMBERS: usize = 64;
 
@@ -49,6 +51,9 @@ fn naive(data: &[u8]) -> Option<Kind> {
     }
     let first = |name: &str| get(name).map(|raw| raw[0]);
     let id = first("id");
+    if get("id").is_some_and(|raw| raw.len() > ID) {
+        return None;
+    }
     if id.is_some_and(|byte| !matches!(byte, b'"' | b'-' | b'0'..=b'9')) {
         return None;
     }

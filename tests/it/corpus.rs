@@ -14,14 +14,21 @@ mod lines;
 mod message;
 #[path = "../fuzz/sse.rs"]
 mod sse;
+#[path = "../fuzz/story.rs"]
+mod story;
 #[path = "../fuzz/world.rs"]
 mod world;
 
+use crate::transcripts::text;
 use crate::world::sim;
 
 /// Runs a body over each file of its corpus, and over no input at all.
 fn replay(target: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    replay_folder(&format!("fuzz/corpus/{target}"), body);
+}
+
+fn replay_folder(folder: &str, body: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(&folder).expect("the corpus is committed");
     let mut count = 0;
     for file in files {
@@ -61,6 +68,13 @@ fn heads_hold() {
 #[test]
 fn the_gate_holds() {
     replay("gate", gate::run);
+}
+
+/// The transcripts are stories too.
+#[test]
+fn stories_hold() {
+    replay("story", story::run);
+    replay_folder("tests/transcripts", story::run);
 }
 
 #[test]

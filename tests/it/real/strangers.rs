@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::statuses::is_error;
 use crate::support::http::{Conn, PATIENCE};
-use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize, script};
+use crate::support::mcp::{BOTH, JSON, QUIET, Session, call, initialize, script};
 use crate::support::process::{busy, memory, until};
 use crate::support::proxy::{CHILD, Proxy, program};
 
@@ -112,6 +112,22 @@ fn five_thousand_initializes_over_the_cap_cost_nothing() {
     assert!(growth <= 1024, "{growth} KiB");
     assert_eq!(proxy.children().len(), 1);
     assert_eq!(session.ask(PING).head.status, 200);
+}
+
+/// What is kept of a call while it is in flight is bounded: ids and tokens too.
+#[test]
+fn long_ids_and_tokens_are_not_kept() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let before = memory(proxy.pid(), "VmRSS:");
+    let long = format!("\"{}\"", "i".repeat(1 << 20));
+    let steps = json!({"steps": [{"sleep": 60_000}]});
+    is_error(&session.post(&call(&long, "", "script", &steps)).reply(), 400);
+    let calls: Vec<Conn> =
+        (0..30).map(|n| session.post(&call(&n.to_string(), &long, "script", &steps))).collect();
+    assert_eq!(session.script("\"a\"", json!([{"answer": "b"}])).text(), "b");
+    let growth = memory(proxy.pid(), "VmRSS:").saturating_sub(before);
+    assert!(growth <= 8 * 1024, "{growth} KiB for {} calls", calls.len());
 }
 
 #[test]

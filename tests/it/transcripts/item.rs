@@ -5,11 +5,11 @@ use std::fmt;
 use hyper_mcp_proxy::{Body, Output};
 
 /// Bytes of a message, an answer or a stream.
-pub(super) type Content = Vec<u8>;
+pub(crate) type Content = Vec<u8>;
 
 /// One output, with numbers for handles.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(crate) enum Item {
     /// With the variables that it gives, as `NAME=VALUE`.
     Open(u64, Vec<String>),
     Write(u64, Content),

@@ -3,7 +3,7 @@
 
 mod item;
 mod play;
-mod text;
+pub(crate) mod text;
 
 use std::path::Path;
 use std::{fs, io};

@@ -7,44 +7,44 @@ use hyper_mcp_proxy::{Config, Exit};
 use super::item::{Content, Item};
 
 /// One story, told to a fresh engine.
-pub(super) struct Case {
+pub(crate) struct Case {
     pub(super) name: String,
     pub(super) line: usize,
     /// The engine does not do this yet.
     pub(super) pending: bool,
-    pub(super) config: Config,
-    pub(super) steps: Vec<Step>,
+    pub(crate) config: Config,
+    pub(crate) steps: Vec<Step>,
     /// What ends a line of the content that is being read.
     ends: Ends,
 }
 
 /// One thing that happens, and all that the engine wants done for it.
-pub(super) struct Step {
+pub(crate) struct Step {
     pub(super) line: usize,
-    pub(super) act: Act,
+    pub(crate) act: Act,
     pub(super) wanted: Vec<Item>,
 }
 
 /// A request as a client sends it.
 #[derive(Clone, Default)]
-pub(super) struct Request {
-    pub(super) exchange: u64,
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) fields: Vec<(String, String)>,
-    pub(super) body: Content,
+pub(crate) struct Request {
+    pub(crate) exchange: u64,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Content,
 }
 
 /// How much a peer takes.
 #[derive(Clone, Copy)]
-pub(super) enum Amount {
+pub(crate) enum Amount {
     All,
     Bytes(usize),
 }
 
 /// What happens, or what is asked of the engine.
 #[derive(Clone)]
-pub(super) enum Act {
+pub(crate) enum Act {
     Request(Request),
     Lost(u64),
     /// From now on the exchange's peer takes only what it is told to.
@@ -153,6 +153,15 @@ impl Case {
     fn new(name: &str, line: usize) -> Self {
         let (name, config) = (String::from(name), Config::default());
         Self { name, line, pending: false, config, steps: Vec::new(), ends: Ends::Nothing }
+    }
+
+    /// Reads what it understands, and passes over the rest.
+    pub(crate) fn loose(text: &str) -> Self {
+        let mut case = Self::new("", 0);
+        for line in text.lines() {
+            let _ = case.line(line, 0);
+        }
+        case
     }
 
     fn line(&mut self, line: &str, place: usize) -> Option<()> {

@@ -1,0 +1,13 @@
+//! The whole engine under stories that the fuzzer writes.
+#![no_main]
+
+#[path = "../../tests/fuzz/story.rs"]
+mod body;
+#[path = "../../tests/it/transcripts/item.rs"]
+#[allow(dead_code, reason = "the transcripts' player uses the rest")]
+mod item;
+#[path = "../../tests/it/transcripts/text.rs"]
+#[allow(dead_code, reason = "the transcripts' player uses the rest")]
+mod text;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));
