@@ -1,6 +1,10 @@
 """Makes tables of what run has measured: the median of the rounds, and their spread."""
 
 import statistics
+import textwrap
+
+# The width of a line of text; tables are free.
+WIDTH = 100
 
 HYPER = "hyper-mcp-proxy-0.3.5"
 
@@ -58,6 +62,10 @@ def median(runs, figure):
     return (statistics.median(values), min(values), max(values)) if values else None
 
 
+def wrapped(text):
+    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
 def cell(found, form):
     if found is None:
         return "fails"
@@ -70,14 +78,14 @@ def tables(results):
     lines = [
         "# Measured",
         "",
-        "Written by `bench/run`; what each row is, `bench/src/bin/load.rs` says. Medians of "
-        f"{results['rounds']} rounds in turns, with their spread. "
-        "\"floor\" answers the same bytes from one epoll thread with no child; \"pipe\" is the "
-        "child alone.",
+        wrapped("Written by `bench/run`; what each row is, `bench/src/bin/load.rs` says. Medians of "
+                f"{results['rounds']} rounds in turns, with their spread. "
+                "\"floor\" answers the same bytes from one epoll thread with no child; \"pipe\" is "
+                "the child alone."),
         "",
-        f"{machine['date']}, commit {machine['commit']}, {machine['cpu']}, Linux "
-        f"{machine['kernel']}, rustc {machine['rustc']}, load average at the start "
-        f"{machine['load']}.",
+        wrapped(f"{machine['date']}, commit {machine['commit']}, {machine['cpu']}, Linux "
+                f"{machine['kernel']}, rustc {machine['rustc']}, load average at the start "
+                f"{machine['load']}."),
         "",
         "| | " + " | ".join([*peers, "pipe"]) + " |",
         "|---" * (len(peers) + 2) + "|",
@@ -91,10 +99,10 @@ def tables(results):
         cells = [form.format(results["counts"][peer][key]) if results["counts"][peer].get(key)
                  else "–" for peer in peers]
         lines.append(f"| {row} | " + " | ".join(cells) + " | |")
-    lines += ["", "System calls per call: " + "; ".join(
+    lines += ["", wrapped("System calls per call: " + "; ".join(
         f"{peer}: " + ", ".join(f"{name} {count:.1f}" for name, count in row["which"].items()
                                 if count >= 0.05)
-        for peer, row in results["counts"].items() if "which" in row) + ".", ""]
+        for peer, row in results["counts"].items() if "which" in row) + "."), ""]
     return "\n".join(lines) + "\n"
 
 
