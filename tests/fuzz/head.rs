@@ -168,9 +168,8 @@ fn naive_host(host: &str) -> (String, bool) {
     let host = host.to_ascii_lowercase();
     let end = host.find(']').map_or_else(|| host.find(':'), |bracket| Some(bracket + 1));
     let (name, port) = host.split_at(end.unwrap_or(host.len()));
-    let port = port.strip_prefix(':').unwrap_or(port);
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) || end.is_some_and(|at| at == host.len() + 1)
-    {
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(digits) {
         return (host, false);
     }
     let v4 = name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.octets()[0] == 127);

@@ -118,6 +118,12 @@ fn line_breaks(table: &mut Table) {
         ("GET / HTTP/1.1\r\nHost: h\r\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n", "400"),
         ("GET / HTTP/1.1\rX\r\nHost: h\r\n\r\n", "400"),
+        // A bare CR is no line break, whatever follows it.
+        ("GET / HTTP/1.1\rXHost: h\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r Host: h\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\rHost: h\r\n\r\n", "400"),
+        ("GET /\rX HTTP/1.1\r\nHost: h\r\n\r\n", "400"),
+        ("GET\r/ HTTP/1.1\r\nHost: h\r\n\r\n", "400"),
         ("\r\n", "end"),
         ("", "end"),
         ("\r", "400 at the end"),

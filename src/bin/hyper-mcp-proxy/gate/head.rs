@@ -73,8 +73,9 @@ impl Parsed {
         self.fields.clear();
         self.length = Length::None;
         self.expects_continue = false;
-        let line_end = head.iter().position(|&b| b == b'\r').unwrap_or(0);
-        let (line, fields) = head.split_at(line_end);
+        // To the LF, which is known to follow a CR: a CR elsewhere is part of the line, and wrong.
+        let line_end = head.iter().position(|&b| b == b'\n').unwrap_or(0);
+        let (line, fields) = head.split_at(line_end.saturating_sub(1));
         let authority = self.read_line(line, target_limit)?;
         let fields = fields.get(2..).unwrap_or_default();
         let mut slots = [httparse::EMPTY_HEADER; FIELDS];
