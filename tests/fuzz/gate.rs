@@ -110,8 +110,8 @@ fn compare(stream: &[u8], seen: &[Seen]) {
         let target = request.path.unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default();
         let path = match path.split_once("://") {
-            Some((_, rest)) => rest.find('/').map_or("/", |at| &rest[at..]),
-            None => path,
+            Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+            _ => path,
         };
         let is_old = request.version == Some(0);
         assert_eq!(*line, format!("{} {path} {is_old}", request.method.unwrap_or_default()));
