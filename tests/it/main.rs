@@ -9,6 +9,7 @@ mod driver_http;
 mod faults;
 #[cfg(feature = "proxy")]
 mod gate;
+mod map;
 #[cfg(feature = "proxy")]
 mod real;
 #[cfg(feature = "proxy")]

@@ -1,0 +1,85 @@
+//! The maps are true: README's "Map of the code" names every file and none that is not there, and
+//! every path in a document leads somewhere.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(path)).expect("a file of the package can be read")
+}
+
+/// What stands in a folder: the names of Rust files without their ending, folders with a slash.
+fn standing(folder: &str, without: &[&str]) -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("the folder can be read");
+    let names = entries.map(|entry| {
+        let path = entry.expect("its entries can be read").path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() { name + "/" } else { name }
+    });
+    names.filter(|name| !without.contains(&&**name)).collect()
+}
+
+/// The pieces of a text that stand in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_map_of_the_code_is_whole() {
+    let readme = read("README.md");
+    let map = readme.split("\n## Map of the code\n").nth(1).expect("there is a map");
+    let map = map.split("\n## ").next().unwrap_or(map);
+    let (mut engine, mut driver) = (BTreeSet::new(), BTreeSet::new());
+    for row in map.lines().filter(|line| line.starts_with("| ")) {
+        let first = row.split('|').nth(1).unwrap_or_default().trim();
+        let names = if first.starts_with("driver: ") { &mut driver } else { &mut engine };
+        names.extend(quoted(first).map(String::from));
+    }
+    assert_eq!(engine, standing("src", &["lib", "bin/"]));
+    assert_eq!(driver, standing("src/bin/hyper-mcp-proxy", &["main", "tests/"]));
+}
+
+#[test]
+fn paths_in_documents_lead_somewhere() {
+    let mut documents = vec![
+        String::from("README.md"),
+        String::from("CONTRIBUTING.md"),
+        String::from("SECURITY.md"),
+        String::from("contrib/README.md"),
+        String::from("examples/README.md"),
+    ];
+    for entry in fs::read_dir(root().join("docs")).expect("there is a folder docs") {
+        let name = entry.expect("its entries can be read").file_name();
+        documents.push(format!("docs/{}", name.to_string_lossy()));
+    }
+    let folders = ["src/", "tests/", "docs/", "contrib/", "examples/", "fuzz/", "bench/", ".ci/"];
+    let (mut seen, mut complaints) = (0, Vec::new());
+    for document in documents {
+        let text = read(&document);
+        // A code block is not prose: what it names may be made by it.
+        let prose: String = text.split("```").step_by(2).collect();
+        let links = prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+        for path in quoted(&prose).filter(|path| folders.iter().any(|f| path.starts_with(f))) {
+            let path = path.split([' ', ':']).next().unwrap_or(path);
+            seen += 1;
+            if !root().join(path).exists() {
+                complaints.push(format!("{document}: {path}"));
+            }
+        }
+        let folder = Path::new(&document).parent().unwrap_or(Path::new(""));
+        for link in links {
+            seen += 1;
+            if !root().join(folder).join(link).exists() {
+                complaints.push(format!("{document}: a link to {link}"));
+            }
+        }
+    }
+    assert!(seen > 10, "only {seen} paths were found");
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
