@@ -13,8 +13,8 @@ use crate::context::Context;
 use crate::io::{Output, Pipe};
 use crate::json;
 use crate::lines::Lines;
-use crate::message::{self, Message, Splice};
-use crate::notice::Notice;
+use crate::message::{self, Malformed, Message, Splice};
+use crate::notice::{Cause, Notice};
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
 use crate::translate;
@@ -26,6 +26,9 @@ const TASK_TOKENS: usize = 64;
 /// Requests of our own at once that a child may leave unanswered. Far above what subscriptions
 /// and log levels bring; the answer to an older one is an answer to nothing.
 const OWN: usize = 1024;
+
+/// How much of a line that is no message an operator gets to see, in bytes.
+const NOISE_SHOWN: usize = 200;
 
 /// A request that the bridge itself made of the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +93,7 @@ pub(crate) struct Child {
     waiting: Vec<u8>,
     last_id: u64,
     task_tokens: Vec<(u64, Box<[u8]>)>,
+    told_noise: bool,
     due: Deadline,
 }
 
@@ -120,6 +124,7 @@ impl Child {
             waiting: Vec::new(),
             last_id: 0,
             task_tokens: Vec::new(),
+            told_noise: false,
             due: Deadline::default(),
         }
     }
@@ -269,6 +274,25 @@ impl Child {
         self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
     }
 
+    /// It wrote what is no message, which is told once. Gives the call that this was to answer, if
+    /// that can be seen.
+    pub(crate) fn noise(
+        &mut self,
+        text: &[u8],
+        malformed: &Malformed<'_>,
+        cx: &mut Context,
+    ) -> Option<u64> {
+        if !core::mem::replace(&mut self.told_noise, true) {
+            let shown = &text[..text.len().min(NOISE_SHOWN)];
+            cx.notice(Notice::Noise {
+                pipe: self.pipe,
+                reason: malformed.reason(),
+                line: String::from_utf8_lossy(shown).into_owned(),
+            });
+        }
+        answered_by(text).filter(|id| self.calls.get(*id).is_some())
+    }
+
     /// The ids of all calls in flight, oldest first.
     pub(crate) fn call_ids(&self) -> Vec<u64> {
         self.calls.iter().map(|(id, _)| id).collect()
@@ -338,8 +362,28 @@ pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
     core::str::from_utf8(raw).ok().filter(|text| text.as_bytes()[0].is_ascii_digit())?.parse().ok()
 }
 
+/// Takes what one line of a child holds: a message, or a batch of them. The cause, if one of them
+/// ends what the child serves.
+pub(crate) fn each_message(
+    line: &[u8],
+    mut take: impl FnMut(&[u8], Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,
+) -> Option<Cause> {
+    let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let texts = match message::batch(text) {
+        None => return take(text, Message::parse(text)),
+        Some(Err(malformed)) => return take(text, Err(malformed)),
+        Some(Ok(texts)) => texts,
+    };
+    let mut cause = None;
+    for text in texts {
+        let ended = take(text, Message::parse(text));
+        cause = cause.or(ended);
+    }
+    cause
+}
+
 /// The id of the call that a text answers although it is no message; the number of a call of ours.
-pub(crate) fn answered_by(text: &[u8]) -> Option<u64> {
+fn answered_by(text: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(text);
     let (text, whole) = (text.as_bytes(), 0..text.len());
     if json::member(text, &whole, "method").is_some() {

@@ -38,7 +38,6 @@ pub(crate) struct Session {
     /// When the client was last heard of.
     contact: Instant,
     calls: u64,
-    told_noise: bool,
     /// The values that its client's header fields gave to the child's environment.
     env: Vec<(String, String)>,
     /// The params of `initialize`, kept while it may turn out that the child is told otherwise.
@@ -65,7 +64,6 @@ impl Session {
             began: now,
             contact: now,
             calls: 0,
-            told_noise: false,
             env: Vec::new(),
             hello: Vec::new(),
             declined: None,

@@ -9,15 +9,12 @@ use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json;
-use crate::message::{self, Kind, Malformed, Message, Splice};
+use crate::message::{Kind, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
 use crate::stream::STANDING;
 use crate::time::Wait;
 use crate::translate::{self, upward};
 use crate::version::Version;
-
-/// How much of a line that is no message an operator gets to see, in bytes.
-const NOISE_SHOWN: usize = 200;
 
 impl Session {
     /// One line of the child. The cause, if the session ends by it.
@@ -27,39 +24,31 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-        match message::batch(text) {
-            None => self.text(text, child, cx),
-            Some(Ok(texts)) => {
-                let mut cause = None;
-                for text in texts {
-                    let ended = self.text(text, child, cx);
-                    cause = cause.or(ended);
-                }
-                cause
-            }
-            Some(Err(malformed)) => self.noise(text, &malformed, child, cx),
-        }
+        child::each_message(line, |text, message| match message {
+            Ok(message) => self.message(&message, child, cx),
+            Err(malformed) => self.noise(text, &malformed, child, cx),
+        })
     }
 
-    fn text(&mut self, text: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        let message = match Message::parse(text) {
-            Ok(message) => message,
-            Err(malformed) => return self.noise(text, &malformed, child, cx),
-        };
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
         match message.kind() {
-            Kind::Result | Kind::Error => return self.response(&message, child, cx),
+            Kind::Result | Kind::Error => return self.response(message, child, cx),
             Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
             Kind::Notification if self.crossing.is_some() => {
-                self.notified_across(&message, child, cx);
+                self.notified_across(message, child, cx);
             }
             Kind::Notification if message.calls("notifications/progress") => {
-                self.progress(&message, child, cx);
+                self.progress(message, child, cx);
             }
             Kind::Request | Kind::Notification => {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);
-                let number = self.route(&message, child);
+                let number = self.route(message, child);
                 self.streams.put(number, &data, cx);
             }
         }
@@ -257,15 +246,7 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        if !core::mem::replace(&mut self.told_noise, true) {
-            let shown = &text[..text.len().min(NOISE_SHOWN)];
-            cx.notice(Notice::Noise {
-                pipe: self.pipe,
-                reason: malformed.reason(),
-                line: String::from_utf8_lossy(shown).into_owned(),
-            });
-        }
-        let id = child::answered_by(text).filter(|id| child.calls.get(*id).is_some())?;
+        let id = child.noise(text, malformed, cx)?;
         self.fail(id, &Fault::Garbled(malformed.reason()), child, cx);
         if self.is_open() { None } else { Some(Cause::Declined) }
     }

@@ -7,8 +7,9 @@ use alloc::vec::Vec;
 use super::{Mode, Worker};
 use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
+use crate::fault::Fault;
 use crate::json;
-use crate::message::{self, Kind, Message, Splice};
+use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION, SUPPORTED};
 use crate::notice::{Cause, Notice};
 use crate::object::Object;
@@ -22,39 +23,41 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-        let texts = match message::batch(text) {
-            None => alloc::vec![text],
-            Some(texts) => texts.unwrap_or_default(),
-        };
-        let mut cause = None;
-        for text in texts {
-            let ended = self.text(text, child, cx);
-            cause = cause.or(ended);
-        }
-        cause
+        child::each_message(line, |text, message| match message {
+            Ok(message) => self.message(&message, child, cx),
+            Err(malformed) => {
+                self.noise(text, &malformed, child, cx);
+                None
+            }
+        })
     }
 
-    fn text(&mut self, text: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        let message = match Message::parse(text) {
-            Ok(message) => message,
-            Err(malformed) => {
-                if let Some(id) = child::answered_by(text) {
-                    let fault = crate::fault::Fault::Garbled(malformed.reason());
-                    if let Some(call) = child.end_call(id, cx) {
-                        self.fail(call.stream, &fault, cx);
-                    }
-                }
-                self.streams.dropped(cx);
-                return None;
-            }
-        };
+    /// What is no message, unless it can be seen which call it was to answer.
+    fn noise(
+        &mut self,
+        text: &[u8],
+        malformed: &Malformed<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let call = child.noise(text, malformed, cx).and_then(|id| child.end_call(id, cx));
+        if let Some(call) = call {
+            self.fail(call.stream, &Fault::Garbled(malformed.reason()), cx);
+        }
+    }
+
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
         match (message.kind(), &self.mode) {
-            (Kind::Result | Kind::Error, _) => return self.response(&message, child, cx),
-            (Kind::Request, Mode::Session(_) | Mode::Opening) => self.asked(&message, child, cx),
+            (Kind::Result | Kind::Error, _) => return self.response(message, child, cx),
+            (Kind::Request, Mode::Session(_) | Mode::Opening) => self.asked(message, child, cx),
             // A child of the stateless era makes no requests.
             (Kind::Request, _) => self.streams.dropped(cx),
-            (Kind::Notification, _) => self.notified(&message, child, cx),
+            (Kind::Notification, _) => self.notified(message, child, cx),
         }
         None
     }
