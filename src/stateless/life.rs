@@ -1,0 +1,143 @@
+//! How a shared child, its requests and its streams end, and what they wait for until then.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Mode, Worker};
+use crate::child::{Child, Own};
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::notice::{Cause, Notice};
+use crate::stream::STANDING;
+use crate::time::Wait;
+
+impl Worker {
+    /// An exchange is lost: its request is cancelled.
+    pub(crate) fn lost(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        self.streams.lost(number, cx);
+        self.give_up(number, child, cx);
+    }
+
+    /// Nobody waits for the answer any more.
+    fn give_up(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        self.contact = cx.now;
+        let Some(ask) = self.asks.remove(number) else { return };
+        cx.counts.call(Fault::Cancelled.outcome());
+        if let Some(id) = ask.call {
+            child.end_call(id, cx);
+            child.say_cancelled(id, "the client is gone", cx);
+        }
+        self.unlisten(number, child, cx);
+    }
+
+    /// A stream's wait is due.
+    pub(crate) fn tick(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        if !self.streams.tick(number, cx) {
+            self.give_up(number, child, cx);
+        }
+    }
+
+    /// A call was not answered in time.
+    pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(call) = child.end_call(id, cx) else { return };
+        child.say_cancelled(id, "timed out", cx);
+        if call.stream == STANDING {
+            self.drop_park(id, cx);
+        }
+        self.fail(call.stream, &Fault::TimedOut, cx);
+    }
+
+    /// The wait for the first answer is due: after a probe comes the handshake. The cause, if
+    /// there is nothing more to try.
+    pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        self.start.spend();
+        let patience = self.began.after(cx.config.start);
+        let known = cx.eras.stateless == Some(true);
+        if !matches!(self.mode, Mode::Probing) || known && patience <= cx.now {
+            return Some(Cause::StartTimeout);
+        }
+        if known {
+            // Another child told the era meanwhile: this one only starts slowly.
+            cx.timers.set(&mut self.start, patience, Wait::Start(self.pipe));
+            return None;
+        }
+        // The probe may still be answered, by a child that only starts slowly.
+        self.initialize(child, cx);
+        let when = cx.now.after(cx.config.start.saturating_sub(cx.config.probe));
+        cx.timers.set(&mut self.start, when, Wait::Start(self.pipe));
+        None
+    }
+
+    /// The child is gone. True if it was the probe that ended it: then a fresh one is greeted in
+    /// its place.
+    pub(crate) fn survives_exit(&mut self, child: &mut Child, cx: &mut Context) -> bool {
+        let probed = !self.is_ready() && child.is_asked(&Own::Discover);
+        if !probed || self.reopened || cx.eras.stateless == Some(true) {
+            return false;
+        }
+        self.reopened = true;
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        child.reopen(cx);
+        self.initialize(child, cx);
+        cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
+        true
+    }
+
+    /// The child closed its standard output.
+    pub(crate) fn stdout_closed(&mut self, cx: &mut Context) {
+        let when = cx.now.after(cx.config.exit_grace);
+        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
+    }
+
+    pub(super) fn wait_idle(&mut self, cx: &mut Context) {
+        if let Some(idle) = cx.config.idle {
+            let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
+            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
+        }
+    }
+
+    /// The idle wait is due. True if the worker was idle all the while.
+    pub(crate) fn idle(&mut self, cx: &mut Context) -> bool {
+        self.idle.spend();
+        let Some(idle) = cx.config.idle else { return false };
+        if !self.is_free() {
+            self.contact = cx.now;
+        }
+        if cx.now.since(self.contact) >= idle {
+            return true;
+        }
+        self.wait_idle(cx);
+        false
+    }
+
+    /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
+    pub(crate) fn end(mut self, cause: Cause, fault: &Fault, child: &mut Child, cx: &mut Context) {
+        for id in child.call_ids() {
+            child.end_call(id, cx);
+        }
+        for id in self.parks.keys().copied().collect::<Vec<_>>() {
+            self.drop_park(id, cx);
+        }
+        let graceful = cause == Cause::Shutdown || cause == Cause::Idle;
+        for number in self.asks.iter().map(|(number, _)| number).collect::<Vec<_>>() {
+            if self.listens.has(number) {
+                self.end_listen(number, graceful, cx);
+            } else {
+                self.fail(number, fault, cx);
+            }
+        }
+        self.streams.close(cx);
+        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        cx.timers.clear(&mut self.idle, Wait::Idle(self.pipe));
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        cx.counts.end(cause.label());
+        cx.notice(Notice::WorkerEnded {
+            pipe: self.pipe,
+            pid: child.pid,
+            cause,
+            lived: cx.now.since(self.began),
+            calls: self.served,
+            dropped: self.streams.drops(),
+        });
+    }
+}
