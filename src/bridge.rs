@@ -2,6 +2,7 @@
 //! limits that span sessions.
 
 mod requests;
+mod servers;
 mod workers;
 
 use alloc::borrow::Cow;
@@ -13,7 +14,7 @@ use crate::child::{Child, Stage};
 use crate::config::Config;
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::head::{self, Asks, Head};
+use crate::head::{Asks, Head};
 use crate::io::{Exchange, Exit, Input, Output, Pipe, Response};
 use crate::lines::Lines;
 use crate::notice::{Cause, Notice};
@@ -77,14 +78,9 @@ pub struct Bridge {
     children: BTreeMap<Pipe, Child>,
     /// Children that wait for their turn to start.
     queue: VecDeque<Pipe>,
-    /// Children that run and that nobody has spoken to.
-    spares: VecDeque<Pipe>,
     /// Children that were asked for and have not answered `initialize`.
     starting: usize,
     last_pipe: u64,
-    /// Starts that failed in a row, and until when new ones are refused for it.
-    failed: u32,
-    closed_until: Instant,
     draining: bool,
     drain: Deadline,
 }
@@ -99,11 +95,8 @@ impl Bridge {
             workers: BTreeMap::new(),
             children: BTreeMap::new(),
             queue: VecDeque::new(),
-            spares: VecDeque::new(),
             starting: 0,
             last_pipe: 0,
-            failed: 0,
-            closed_until: Instant::default(),
             draining: false,
             drain: Deadline::default(),
         }
@@ -120,7 +113,7 @@ impl Bridge {
     /// (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server"). It has a
     /// whole body, and the exchange is none of the engine's.
     pub fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {
-        match head::admit(head, &self.cx.config) {
+        match self.cx.admit(head) {
             Ok(admitted) if admitted.asks == Asks::Post => Ok(self.cx.config.message),
             Ok(_) => Ok(0),
             Err(fault) => {
@@ -163,12 +156,14 @@ impl Bridge {
                 }
             }
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
+            Input::Servers { servers } => self.serve(servers),
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }
         if self.draining {
             self.end_drained();
         }
+        self.end_retired();
         self.start_queued();
         self.prewarm();
     }
@@ -267,7 +262,7 @@ impl Bridge {
                 self.ids.insert(session.id, pipe);
             }
             self.starting -= 1;
-            self.failed = 0;
+            self.cx.servers.of(child.server).failed = 0;
         }
         if let Some(cause) = cause {
             self.end(pipe, cause, None);
@@ -322,6 +317,7 @@ impl Bridge {
         } else {
             return self.end_spare(pipe, cause);
         };
+        let server = child.server;
         let asked_for = child.end(&mut self.cx);
         if !asked_for {
             self.queue.retain(|queued| *queued != pipe);
@@ -329,36 +325,7 @@ impl Bridge {
         }
         if !open {
             self.starting -= 1;
-            self.judge_start(cause);
-        }
-    }
-
-    /// Ends a child that nobody has spoken to.
-    fn end_spare(&mut self, pipe: Pipe, cause: Cause) {
-        let count = self.spares.len();
-        self.spares.retain(|spare| *spare != pipe);
-        if self.spares.len() < count {
-            self.judge_start(cause);
-            if let Some(child) = self.children.get_mut(&pipe) {
-                child.end(&mut self.cx);
-            }
-        }
-    }
-
-    /// Counts a start that came to nothing by the child's own fault.
-    fn judge_start(&mut self, cause: Cause) {
-        if matches!(
-            cause,
-            Cause::ClientLeft | Cause::Shutdown | Cause::Declined | Cause::Deleted | Cause::Idle
-        ) {
-            return;
-        }
-        self.cx.stats.failed_starts += 1;
-        self.failed = self.failed.saturating_add(1);
-        if self.failed >= self.cx.config.breaker_starts {
-            let wait = self.cx.config.breaker_wait;
-            self.closed_until = self.cx.now.after(wait);
-            self.cx.notice(Notice::BreakerOpen { wait });
+            self.judge_start(server, cause);
         }
     }
 

@@ -10,7 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::context::Context;
-use crate::io::{Output, Pipe};
+use crate::io::{Output, Pipe, Server};
 use crate::json;
 use crate::lines::Lines;
 use crate::message::{self, Malformed, Message, Splice};
@@ -80,6 +80,7 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pipe: Pipe,
+    pub(crate) server: Server,
     pub(crate) pid: u32,
     pub(crate) stage: Stage,
     /// Variables for its environment.
@@ -111,9 +112,10 @@ impl Call {
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, limit: usize) -> Self {
+    pub(crate) fn new(pipe: Pipe, server: Server, limit: usize) -> Self {
         Self {
             pipe,
+            server,
             pid: 0,
             stage: Stage::Queued,
             env: Vec::new(),
@@ -132,7 +134,7 @@ impl Child {
     /// Starts the process, and gives it what waited for it.
     pub(crate) fn open(&mut self, cx: &mut Context) {
         self.stage = Stage::Running;
-        cx.push(Output::Open { pipe: self.pipe, env: self.env.clone() });
+        cx.push(Output::Open { server: self.server, pipe: self.pipe, env: self.env.clone() });
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
             cx.push(Output::Write { pipe: self.pipe, bytes });
@@ -209,7 +211,7 @@ impl Child {
         debug_assert!(self.calls.is_empty());
         cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
         let env = core::mem::take(&mut self.env);
-        *self = Self { last_id, env, ..Self::new(pipe, limit) };
+        *self = Self { last_id, env, ..Self::new(pipe, self.server, limit) };
         self.open(cx);
     }
 

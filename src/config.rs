@@ -32,7 +32,8 @@ const MIB: usize = 1024 * KIB;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The path of the MCP endpoint, compared as it stands in the request's target.
+    /// The path of the MCP endpoint, compared as it stands in the request's target. Where there are
+    /// several servers, [`Input::Servers`](crate::Input::Servers) gives their paths instead.
     pub endpoint: String,
     /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
     /// because probes come by address, and it says nothing that they protect.

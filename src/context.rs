@@ -5,12 +5,11 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::head;
-use crate::header_params::HeaderParams;
+use crate::head::{self, Admitted, Head};
 use crate::io::{Body, Exchange, Output, Pipe, Response};
 use crate::metrics::Counts;
 use crate::notice::Notice;
-use crate::stateless::Eras;
+use crate::servers::Servers;
 use crate::stats::Stats;
 use crate::time::{Instant, Timers};
 
@@ -26,15 +25,14 @@ pub(crate) struct Context {
     /// Of each call that waits for input, by what names it to its client: its child, and its
     /// number there.
     pub(crate) parks: BTreeMap<u128, (Pipe, u64)>,
-    /// What is known of the command: its eras, and the header parameters of its tools.
-    pub(crate) eras: Eras,
-    pub(crate) header_params: HeaderParams,
+    pub(crate) servers: Servers,
     outputs: VecDeque<Output>,
 }
 
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
         Self {
+            servers: Servers::one(&config.endpoint),
             config,
             now: Instant::default(),
             timers: Timers::default(),
@@ -42,10 +40,13 @@ impl Context {
             counts: Counts::default(),
             exchanges: BTreeMap::new(),
             parks: BTreeMap::new(),
-            eras: Eras::default(),
-            header_params: HeaderParams::default(),
             outputs: VecDeque::new(),
         }
+    }
+
+    /// Judges a head by the rules.
+    pub(crate) fn admit<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
+        head::admit(head, self.servers.is_path(head.path), &self.config)
     }
 
     pub(crate) fn push(&mut self, output: Output) {

@@ -187,7 +187,7 @@ impl Fault {
             Self::OriginForbidden => {
                 "this Origin is not allowed; start the proxy with --allow-origin to allow it"
             }
-            Self::NotFound => "there is nothing at this path; see --endpoint",
+            Self::NotFound => "there is nothing at this path; see --endpoint and --config",
             Self::Method(_) => "this method is not supported here; see Allow",
             Self::ContentType => "a POST needs Content-Type: application/json",
             Self::NotAcceptable => {

@@ -67,6 +67,7 @@ pub(crate) enum Asks {
 /// A head that was let in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted<'a> {
+    pub(crate) path: &'a str,
     pub(crate) asks: Asks,
     pub(crate) accept: Accept,
     pub(crate) origin: Option<&'a str>,
@@ -119,8 +120,12 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Judges a head by the rules.
-pub(crate) fn admit<'a>(head: &Head<'a>, config: &Config) -> Result<Admitted<'a>, Fault> {
+/// Judges a head by the rules; whether its path is that of a server is known already.
+pub(crate) fn admit<'a>(
+    head: &Head<'a>,
+    is_endpoint: bool,
+    config: &Config,
+) -> Result<Admitted<'a>, Fault> {
     let fields = Fields::read(head)?;
     let health = config.health.as_deref() == Some(head.path);
     let accept = Accept::of(head.fields);
@@ -137,13 +142,14 @@ pub(crate) fn admit<'a>(head: &Head<'a>, config: &Config) -> Result<Admitted<'a>
                 "GET" | "HEAD" => Asks::Metrics,
                 _ => return Err(Fault::Method(HEALTH_METHODS)),
             }
-        } else if head.path == config.endpoint {
+        } else if is_endpoint {
             asks(head.method, fields.content_type, accept)?
         } else {
             return Err(Fault::NotFound);
         }
     };
     Ok(Admitted {
+        path: head.path,
         asks,
         accept,
         origin: if health { None } else { fields.origin },

@@ -63,6 +63,32 @@ impl fmt::Display for Pipe {
     }
 }
 
+/// One server: a command, with all that belongs to it. The driver numbers servers, and never gives
+/// the number of one command to another.
+///
+/// Unless [`Input::Servers`] says otherwise there is one, `Server(0)`, at
+/// [`Config::endpoint`](crate::Config::endpoint).
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output, Server};
+///
+/// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+/// let servers = [("/files/mcp", Server(1)), ("/time/mcp", Server(2))];
+/// bridge.handle(Input::Servers { servers: &servers }, now);
+/// assert!(bridge.serves(Server(2)) && !bridge.serves(Server(0)));
+///
+/// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
+/// let head = Head { method: "POST", path: "/time/mcp", fields: &fields };
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+/// let (exchange, random) = (Exchange(1), [7; 16]);
+/// bridge.handle(Input::Request { exchange, head: &head, body, random }, now);
+/// assert!(matches!(bridge.poll_output(), Some(Output::Open { server: Server(2), .. })));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Server(pub u32);
+
 /// How a child ended, as the system tells it (POSIX, `wait`).
 ///
 /// # Examples
@@ -184,6 +210,13 @@ pub enum Input<'a> {
         /// The last of what it wrote to its standard error, for the operator's log.
         stderr: &'a [u8],
     },
+    /// These are the servers from now on, in place of all before. Sessions go on where they are:
+    /// only new ones get the server that is at their path now, and where none is any more there is
+    /// nothing but for the sessions that were opened there.
+    Servers {
+        /// The path of each, and its number. A server that stays as it was keeps its number.
+        servers: &'a [(&'a str, Server)],
+    },
     /// The operator wants the program to end: drain. A second time: end at once.
     Shutdown,
     /// Nothing happened, but [`Bridge::poll_timeout`](crate::Bridge::poll_timeout) is due.
@@ -215,8 +248,10 @@ pub enum Input<'a> {
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Start a child; answer with [`Input::Opened`] or [`Input::OpenFailed`].
+    /// Start a child of that server; answer with [`Input::Opened`] or [`Input::OpenFailed`].
     Open {
+        /// Whose command to start it with.
+        server: Server,
         /// The engine's number for it: a new one, or that of a child which is gone and gets
         /// another process.
         pipe: Pipe,

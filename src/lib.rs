@@ -15,8 +15,8 @@
 //! - [`Bridge::poll_timeout`] says when to call `handle` with [`Input::Tick`] if nothing happens
 //!   before.
 //! - [`Bridge::wants`] says whether a child's standard output may be read now.
-//! - Who opens a thing numbers it: [`Exchange`]s are the driver's, [`Pipe`]s the engine's. An
-//!   input for a number that the engine no longer knows is ignored.
+//! - Who opens a thing numbers it: [`Exchange`]s and [`Server`]s are the driver's, [`Pipe`]s the
+//!   engine's. An input for a number that the engine no longer knows is ignored.
 //! - Any number of inputs may come before outputs are taken.
 //! - Each request ends exactly once, with one whole [`Output::Respond`], an [`Output::Finish`], an
 //!   [`Output::Abort`], or the driver's [`Input::Lost`].
@@ -172,6 +172,7 @@
 //! | `translate` | the crossings between the eras |
 //! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
 //! | `child` | one process: calls in flight, the ladder by which it ends |
+//! | `servers` | the commands that children are started by, their paths, what is known of each |
 //! | `fault` | what went wrong → status and JSON-RPC code |
 //! | `context`, `table` | what all share |
 #![no_std]
@@ -196,6 +197,7 @@ mod metrics;
 mod notice;
 mod object;
 mod reply;
+mod servers;
 mod session;
 pub mod sse;
 mod stateless;
@@ -210,7 +212,7 @@ mod version;
 pub use bridge::Bridge;
 pub use config::Config;
 pub use head::Head;
-pub use io::{Body, Exchange, Exit, Input, Output, Pipe, Response};
+pub use io::{Body, Exchange, Exit, Input, Output, Pipe, Response, Server};
 pub use notice::{Cause, Level, Notice};
 pub use stats::Stats;
 pub use time::Instant;

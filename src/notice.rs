@@ -62,6 +62,8 @@ pub enum Cause {
     Declined,
     /// The client left before its session was open.
     ClientLeft,
+    /// Its server has another command now, or is none any more.
+    Retired,
     /// The proxy is shutting down.
     Shutdown,
 }
@@ -79,6 +81,7 @@ impl Cause {
             Self::StartTimeout => "start_timeout",
             Self::Declined => "declined",
             Self::ClientLeft => "client_left",
+            Self::Retired => "retired",
             Self::Shutdown => "shutdown",
         }
     }
@@ -96,6 +99,7 @@ impl fmt::Display for Cause {
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
             Self::Declined => f.write_str("server declined initialize"),
             Self::ClientLeft => f.write_str("client left before the session was open"),
+            Self::Retired => f.write_str("its server was replaced"),
             Self::Shutdown => f.write_str("shutdown"),
         }
     }
@@ -222,6 +226,8 @@ pub enum Notice {
     },
     /// Starts failed in a row; new sessions are refused for a while.
     BreakerOpen {
+        /// The path of the server.
+        endpoint: String,
         /// How long.
         wait: Duration,
     },
@@ -294,9 +300,10 @@ impl fmt::Display for Notice {
                 write!(f, "session {pipe}: a reader took nothing for too long and was dropped")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
-            Self::BreakerOpen { wait } => {
-                write!(f, "the server fails at every start, refusing new sessions for {wait:.0?}")
-            }
+            Self::BreakerOpen { endpoint, wait } => write!(
+                f,
+                "the server at {endpoint} fails at every start, refusing new sessions for {wait:.0?}"
+            ),
             Self::Draining { sessions, calls } => {
                 write!(f, "draining: {sessions} sessions, {calls} calls in flight")
             }

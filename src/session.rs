@@ -98,10 +98,10 @@ impl Session {
         let number = self.streams.open(reply, 1, false, cx);
         self.env = head::env(head.fields, &cx.config);
         child.env = self.env.clone();
-        if cx.eras.session != Some(true) {
+        if cx.servers.eras(child.server).session != Some(true) {
             self.hello = request.params().unwrap_or(b"{}").to_vec();
         }
-        if cx.eras.session == Some(false) {
+        if cx.servers.eras(child.server).session == Some(false) {
             child.enter(Call::of(request, number), cx);
             child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         } else {

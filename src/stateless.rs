@@ -95,13 +95,6 @@ pub(crate) struct Worker {
     exit: Deadline,
 }
 
-/// What the engine knows of the eras that the command speaks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Eras {
-    pub(crate) session: Option<bool>,
-    pub(crate) stateless: Option<bool>,
-}
-
 impl Worker {
     pub(crate) fn new(
         pipe: Pipe,
@@ -134,13 +127,17 @@ impl Worker {
 
     /// Makes the first request of a fresh child: a probe, unless the era is known.
     pub(crate) fn greet(&mut self, child: &mut Child, cx: &mut Context) {
-        let wait = if cx.eras.stateless == Some(false) {
+        let wait = if cx.servers.eras(child.server).stateless == Some(false) {
             self.initialize(child, cx);
             cx.config.start
         } else {
             self.mode = Mode::Probing;
             child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
-            if cx.eras.stateless == Some(true) { cx.config.start } else { cx.config.probe }
+            if cx.servers.eras(child.server).stateless == Some(true) {
+                cx.config.start
+            } else {
+                cx.config.probe
+            }
         };
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
     }

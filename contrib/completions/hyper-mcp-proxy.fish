@@ -13,6 +13,7 @@ complete -c hyper-mcp-proxy -l request-timeout -x -d 'how long a call may run; 0
 complete -c hyper-mcp-proxy -l drain-timeout -x -d 'how long calls may go on after SIGTERM or SIGINT (10)'
 complete -c hyper-mcp-proxy -l allow-origin -x -d 'web origin that is let in beside local ones, such as https://app.example; * is any (repeatable)'
 complete -c hyper-mcp-proxy -l allow-host -x -d 'host name that requests may be for, with or without a port; * is any (repeatable)'
+complete -c hyper-mcp-proxy -l config -rF -d 'JSON file of servers by their names, each of which is at /NAME/mcp; SIGHUP reads it again'
 complete -c hyper-mcp-proxy -l cwd -xa '(__fish_complete_directories)' -d 'directory that the server starts in'
 complete -c hyper-mcp-proxy -l env -x -d 'variable for the server\'s environment (repeatable)'
 complete -c hyper-mcp-proxy -l clear-env -d 'start the server with an environment of --env only'
@@ -23,4 +24,4 @@ complete -c hyper-mcp-proxy -l header-env -x -d 'header field whose value the se
 complete -c hyper-mcp-proxy -l log-format -xa 'text json' -d 'text or json (text)'
 complete -c hyper-mcp-proxy -l demo -d 'serve the demonstration server that is built in'
 complete -c hyper-mcp-proxy -s V -l version -d 'print the version'
-complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --cwd --env --health --metrics --prewarm --header-env --log-format)'
+complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --health --metrics --prewarm --header-env --log-format)'

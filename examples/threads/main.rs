@@ -106,7 +106,7 @@ impl Shared {
             state.exchanges.get(&exchange).map(|(orders, _)| orders.send(order).is_ok());
         };
         match output {
-            Output::Open { pipe, env } => match self.start(pipe, env) {
+            Output::Open { pipe, env, .. } => match self.start(pipe, env) {
                 Ok((running, pid)) => {
                     state.children.insert(pipe, running);
                     state.bridge.handle(Input::Opened { pipe, pid }, self.now());

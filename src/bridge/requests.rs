@@ -9,7 +9,7 @@ use core::slice::from_ref;
 use super::Bridge;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Asks, Head};
-use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::io::{Body, Exchange, Output, Pipe, Response, Server};
 use crate::message::{self, Kind, Malformed, Message};
 use crate::metadata::{Era, era, is_stateless_head, mismatch};
 use crate::notice::Cause;
@@ -23,7 +23,7 @@ impl Bridge {
         body: &[u8],
         random: [u8; 16],
     ) {
-        let admitted = match head::admit(head, &self.cx.config) {
+        let admitted = match self.cx.admit(head) {
             Ok(admitted) => admitted,
             Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
         };
@@ -155,7 +155,11 @@ impl Bridge {
     fn find(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
         let text = head.session.ok_or(Fault::SessionMissing)?;
         let id = head::parse_session_id(text).ok_or(Fault::SessionUnknown)?;
-        self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)
+        let pipe = self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)?;
+        // At another server's path it does not exist.
+        let here = |server: &Server| self.cx.servers.is_at(*server, head.path);
+        self.server_of(pipe).filter(here).ok_or(Fault::SessionUnknown)?;
+        Ok(pipe)
     }
 
     fn initialize(
@@ -168,14 +172,15 @@ impl Bridge {
         if head.accept.nothing() {
             return Err(Fault::NotAcceptable);
         }
-        self.may_start()?;
+        let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
+        self.may_start(server)?;
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
         let taken = self.ids.contains_key(&id);
         if taken || self.sessions.len() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
-        let mut child = self.take_child();
+        let mut child = self.take_child(server);
         let pipe = child.pipe;
         let mut session = Session::new(pipe, id, self.cx.now);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);
@@ -201,12 +206,15 @@ impl Bridge {
     }
 
     fn health(&self) -> Response {
-        let (status, word) = if self.draining {
-            (503, "draining")
-        } else if self.closed_until > self.cx.now {
-            (503, "the server fails at start")
-        } else {
-            (200, "ok")
+        let (status, word) = match self.failing() {
+            _ if self.draining => (503, Cow::Borrowed("draining")),
+            (_, 0) => (200, Cow::Borrowed("ok")),
+            (1, 1) => (503, Cow::Borrowed("the server fails at start")),
+            // A node that can serve some of them is of use.
+            (all, failing) => {
+                let word = format!("{failing} of {all} servers fail at start");
+                (if failing < all { 200 } else { 503 }, Cow::Owned(word))
+            }
         };
         let sessions = self.sessions.len();
         let body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}}}\n");

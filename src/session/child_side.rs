@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::json;
 use crate::message::{Kind, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
+use crate::servers::Eras;
 use crate::stream::STANDING;
 use crate::time::Wait;
 use crate::translate::{self, upward};
@@ -75,7 +76,7 @@ impl Session {
             self.streams.dropped(cx);
             return None;
         }
-        if !self.is_open() && message.kind() == Kind::Error && may_cross(cx) {
+        if !self.is_open() && message.kind() == Kind::Error && may_cross(child, cx) {
             return self.ask_for_era(id, message, child, cx);
         }
         let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
@@ -95,7 +96,7 @@ impl Session {
             self.answer(call.stream, data, cx);
             return Some(Cause::Declined);
         };
-        cx.eras.session = Some(true);
+        cx.servers.of(child.server).eras.session = Some(true);
         let version = json::member(result, &(0..result.len()), "protocolVersion")
             .and_then(|span| json::decoded(&result[span]).map(|version| version.to_string()));
         self.opened(version.unwrap_or_default(), call.stream, data, child, cx);
@@ -138,8 +139,7 @@ impl Session {
         let Some(result) = result.filter(|result| upward::speaks_stateless(result)) else {
             return Some(self.decline(child, cx));
         };
-        cx.eras.stateless = Some(true);
-        cx.eras.session = Some(false);
+        cx.servers.of(child.server).eras = Eras { session: Some(false), stateless: Some(true) };
         let (version, result) = self.cross(result);
         let call = child.call_ids().first().and_then(|id| child.end_call(*id, cx))?;
         let data = translate::response(&call.id, "result", &result);
@@ -253,6 +253,7 @@ impl Session {
 }
 
 /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
-fn may_cross(cx: &Context) -> bool {
-    cx.eras.session.is_none() && cx.eras.stateless != Some(false)
+fn may_cross(child: &Child, cx: &Context) -> bool {
+    let eras = cx.servers.eras(child.server);
+    eras.session.is_none() && eras.stateless != Some(false)
 }

@@ -92,12 +92,12 @@ impl Worker {
         match own {
             Own::Discover if self.is_ready() => None,
             Own::Discover if result.is_some_and(upward::speaks_stateless) => {
-                cx.eras.stateless = Some(true);
+                cx.servers.of(child.server).eras.stateless = Some(true);
                 self.opened(Mode::Stateless, "2026-07-28", child, cx);
                 None
             }
             Own::Discover => {
-                cx.eras.stateless = Some(false);
+                cx.servers.of(child.server).eras.stateless = Some(false);
                 if matches!(self.mode, Mode::Probing) {
                     self.initialize(child, cx);
                 }
@@ -106,8 +106,9 @@ impl Worker {
             Own::Initialize if self.is_ready() => None,
             Own::Initialize => match result {
                 Some(result) => {
-                    cx.eras.session = Some(true);
-                    cx.eras.stateless.get_or_insert(false);
+                    let eras = &mut cx.servers.of(child.server).eras;
+                    eras.session = Some(true);
+                    eras.stateless.get_or_insert(false);
                     let initialized = translate::request(None, "notifications/initialized", b"{}");
                     child.say(initialized, cx);
                     let version = json::member(result, &(0..result.len()), "protocolVersion");
@@ -156,7 +157,7 @@ impl Worker {
         let payload = message.payload().unwrap_or_default();
         cx.counts.answer(message.kind());
         if message.kind() == Kind::Result && ask.method == "tools/list" {
-            cx.header_params.learn(&self.env, payload);
+            cx.servers.of(child.server).header_params.learn(&self.env, payload);
         }
         if matches!(self.mode, Mode::Stateless) {
             let data = self.upright(call, message);

@@ -52,7 +52,7 @@ impl Worker {
     pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
         self.start.spend();
         let patience = self.began.after(cx.config.start);
-        let known = cx.eras.stateless == Some(true);
+        let known = cx.servers.eras(child.server).stateless == Some(true);
         if !matches!(self.mode, Mode::Probing) || known && patience <= cx.now {
             return Some(Cause::StartTimeout);
         }
@@ -72,7 +72,7 @@ impl Worker {
     /// its place.
     pub(crate) fn survives_exit(&mut self, child: &mut Child, cx: &mut Context) -> bool {
         let probed = !self.is_ready() && child.is_asked(&Own::Discover);
-        if !probed || self.reopened || cx.eras.stateless == Some(true) {
+        if !probed || self.reopened || cx.servers.eras(child.server).stateless == Some(true) {
             return false;
         }
         self.reopened = true;
@@ -118,7 +118,7 @@ impl Worker {
         for id in self.parks.keys().copied().collect::<Vec<_>>() {
             self.drop_park(id, cx);
         }
-        let graceful = cause == Cause::Shutdown || cause == Cause::Idle;
+        let graceful = matches!(cause, Cause::Shutdown | Cause::Idle | Cause::Retired);
         for number in self.asks.iter().map(|(number, _)| number).collect::<Vec<_>>() {
             if self.listens.has(number) {
                 self.end_listen(number, graceful, cx);

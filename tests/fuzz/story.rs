@@ -79,6 +79,10 @@ impl Teller {
             Act::StopsReading(number) => drop(self.deaf.insert(*number)),
             Act::Taken(number, amount) => self.taken(*number, *amount),
             Act::Read(number, amount) => self.read(*number, *amount),
+            Act::Servers(servers) => {
+                let servers: Vec<_> = servers.iter().map(|(path, of)| (&**path, *of)).collect();
+                self.feed(Input::Servers { servers: &servers });
+            }
             Act::Shutdown => self.feed(Input::Shutdown),
             Act::Wait(time) => self.wait(*time),
             Act::Wants(number, _) => {

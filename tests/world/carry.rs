@@ -326,7 +326,7 @@ impl World<'_> {
         require!(Ending, !leak, "a session id in the log: {shown}");
         match notice {
             Notice::SessionEnded { pipe, cause, .. } => self.ended(*pipe, *cause),
-            Notice::BreakerOpen { wait } => {
+            Notice::BreakerOpen { wait, .. } => {
                 self.breaker = self.seen.after(*wait);
                 Ok(())
             }

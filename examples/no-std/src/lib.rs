@@ -119,7 +119,7 @@ impl Machine {
         self.outbox.clear();
         let Some(output) = self.bridge.poll_output() else { return output::NONE };
         match output {
-            Output::Open { pipe, env } => {
+            Output::Open { pipe, env, .. } => {
                 self.outbox = lines(env.iter().map(|(name, value)| (&**name, &**value)));
                 let what = self.child(output::OPEN, pipe);
                 self.pipes.insert(self.number, pipe);

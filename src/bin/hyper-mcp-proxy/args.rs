@@ -1,22 +1,22 @@
 //! The command line: what may be said, and what it means. Everything wrong is found here or before
 //! anything listens, and said in one line.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::FromArgs;
 use hyper_mcp_proxy::Config;
 
 use crate::logging::Format;
+use crate::servers::{Common, ConfigFile, Server};
 use crate::sockets::Place;
-use crate::spawn::{Launch, find_program};
 
 /// The hidden first argument with which the program starts itself as the demonstration server.
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 18] = [
+const LONG: [&str; 19] = [
     "--host",
     "--port",
     "--unix",
@@ -28,6 +28,7 @@ const LONG: [&str; 18] = [
     "--drain-timeout",
     "--allow-origin",
     "--allow-host",
+    "--config",
     "--cwd",
     "--env",
     "--health",
@@ -78,6 +79,9 @@ struct Flags {
     /// host name that requests may be for, with or without a port; * is any (repeatable)
     #[argh(option, arg_name = "host")]
     allow_host: Vec<String>,
+    /// JSON file of servers by their names, each of which is at /NAME/mcp; SIGHUP reads it again
+    #[argh(option, arg_name = "file")]
+    config: Option<PathBuf>,
     /// directory that the server starts in
     #[argh(option, arg_name = "dir")]
     cwd: Option<PathBuf>,
@@ -129,7 +133,9 @@ pub(crate) struct Options {
     pub(crate) log_format: Format,
     /// All but whether the listener is bound to loopback only.
     pub(crate) config: Config,
-    pub(crate) launch: Launch,
+    pub(crate) servers: Vec<Server>,
+    /// The file to read them from again.
+    pub(crate) file: Option<ConfigFile>,
 }
 
 /// Why it can't be done, or needn't.
@@ -142,7 +148,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    fn usage(reason: impl Into<String>) -> Self {
+    pub(crate) fn usage(reason: impl Into<String>) -> Self {
         Self::Fail { code: 2, reason: reason.into() }
     }
 }
@@ -163,13 +169,14 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
             concat!("hyper-mcp-proxy ", env!("CARGO_PKG_VERSION"), "\n").into(),
         ));
     }
-    let launch = launch(&flags, command)?;
+    let (servers, file) = servers(&flags, command)?;
     Ok(Options {
         place: place(&flags)?,
         is_placed: flags.host.is_some() || flags.port.is_some() || flags.unix.is_some(),
         log_format: flags.log_format,
         config: config(flags)?,
-        launch,
+        servers,
+        file,
     })
 }
 
@@ -223,46 +230,42 @@ fn place(flags: &Flags) -> Result<Place, Exit> {
     Ok(Place::Unix(path.clone()))
 }
 
-fn launch(flags: &Flags, command: Vec<OsString>) -> Result<Launch, Exit> {
-    let (name, args) = match (flags.demo, command.split_first()) {
+/// The servers, and the file to read them from again, if there is one.
+fn servers(
+    flags: &Flags,
+    command: Vec<OsString>,
+) -> Result<(Vec<Server>, Option<ConfigFile>), Exit> {
+    let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
+    let common = Common { cwd: flags.cwd.clone(), env, clear_env: flags.clear_env };
+    let endpoint = flags.endpoint.clone();
+    if let Some(file) = &flags.config {
+        if flags.demo || !command.is_empty() {
+            return Err(Exit::usage("--config names the servers: it takes no command, no --demo"));
+        }
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        let taken = flags.metrics.iter().chain([&flags.health]).cloned().collect();
+        let file = ConfigFile { file, endpoint, taken, common };
+        return Ok((file.read()?, Some(file)));
+    }
+    let (name, args) = command_of(flags.demo, command)?;
+    let launch = common.launch(name, args)?;
+    Ok((vec![Server { name: None, path: endpoint, launch, unknown: Vec::new() }], None))
+}
+
+fn command_of(demo: bool, command: Vec<OsString>) -> Result<(OsString, Vec<OsString>), Exit> {
+    match (demo, command.split_first()) {
         (true, None) => {
             let own = std::env::current_exe().map_err(|error| Exit::Fail {
                 code: 1,
                 reason: format!("the program's own file can't be found: {error}"),
             })?;
-            (own.into_os_string(), vec![DEMO_SERVER.into()])
+            Ok((own.into_os_string(), vec![DEMO_SERVER.into()]))
         }
-        (true, Some(_)) => {
-            return Err(Exit::usage("--demo is a server itself and takes no command"));
-        }
-        (false, Some((name, args))) => (name.clone(), args.to_vec()),
+        (true, Some(_)) => Err(Exit::usage("--demo is a server itself and takes no command")),
+        (false, Some((name, args))) => Ok((name.clone(), args.to_vec())),
         (false, None) => {
-            return Err(Exit::usage(
-                "no server command: hyper-mcp-proxy [options] -- COMMAND [args]",
-            ));
+            Err(Exit::usage("no server command: hyper-mcp-proxy [options] -- COMMAND [args]"))
         }
-    };
-    let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(cwd) = &flags.cwd
-        && !cwd.is_dir()
-    {
-        return Err(Exit::usage(format!("--cwd: {} is no directory", cwd.display())));
-    }
-    let path = env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let path = path.or_else(|| std::env::var_os("PATH"));
-    let program = find_program(Path::new(&name), path).map_err(|error| not_found(&name, &error))?;
-    let cwd = flags.cwd.clone();
-    Ok(Launch { name, program, args, cwd, env, clear_env: flags.clear_env })
-}
-
-/// With the exit codes of `env` and the shells.
-fn not_found(name: &OsStr, error: &std::io::Error) -> Exit {
-    let name = name.to_string_lossy();
-    match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            Exit::Fail { code: 127, reason: format!("command not found: {name}") }
-        }
-        _ => Exit::Fail { code: 126, reason: format!("command can't be run: {name}: {error}") },
     }
 }
 

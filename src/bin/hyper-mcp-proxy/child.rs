@@ -35,6 +35,8 @@ const SLICES: usize = 16;
 pub(crate) struct Child {
     pub(crate) pipe: Pipe,
     pid: u32,
+    /// The name of its server, where there are several.
+    name: Option<String>,
     /// The group that it leads.
     group: Option<Pid>,
     /// Whether it waits in the hub until its output is wanted again.
@@ -46,10 +48,11 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, pid: u32) -> Self {
+    pub(crate) fn new(pipe: Pipe, pid: u32, name: Option<String>) -> Self {
         Self {
             pipe,
             pid,
+            name,
             group: i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|pid| !pid.is_init()),
             paused: Cell::new(false),
             exit: Cell::new(None),
@@ -300,6 +303,7 @@ impl Pipes {
 }
 
 fn log_line(child: &Child) -> impl FnMut(&str) {
+    let name = child.name.as_ref().map_or_else(String::new, |name| format!("{name} "));
     let (pipe, pid) = (child.pipe, child.pid);
-    move |line| log::info!(target: "child", "{pipe} pid {pid}: {line}")
+    move |line| log::info!(target: "child", "{pipe} {name}pid {pid}: {line}")
 }

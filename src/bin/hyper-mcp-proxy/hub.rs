@@ -10,6 +10,7 @@ use std::rc::{Rc, Weak};
 
 use hyper_mcp_proxy::{
     Bridge, Config, Exchange, Exit, Head, Input, Instant, Level, Notice, Output, Pipe, Response,
+    Server,
 };
 use smol::LocalExecutor;
 
@@ -19,9 +20,10 @@ use crate::http::Heads;
 use crate::mailbox::Mailbox;
 use crate::random::Random;
 use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::servers;
 use crate::share::Pool;
 use crate::sockets::SocketFile;
-use crate::spawn::{Launch, Started};
+use crate::spawn::Started;
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
@@ -57,7 +59,9 @@ pub(crate) struct Hub {
     started: RefCell<VecDeque<(Pipe, Result<u32, String>)>>,
     next_exchange: Cell<u64>,
     random: RefCell<Random>,
-    launch: Launch,
+    /// The servers that the engine may want to be started.
+    servers: RefCell<BTreeMap<Server, Rc<servers::Server>>>,
+    next_server: Cell<u32>,
     /// The file of the Unix socket that it listens on.
     file: Option<SocketFile>,
     origin: std::time::Instant,
@@ -67,12 +71,7 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(
-        config: Config,
-        launch: Launch,
-        file: Option<SocketFile>,
-        reactor: Rc<Reactor>,
-    ) -> Rc<Self> {
+    pub(crate) fn new(config: Config, file: Option<SocketFile>, reactor: Rc<Reactor>) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             executor: Rc::new(LocalExecutor::new()),
@@ -93,7 +92,8 @@ impl Hub {
             started: RefCell::default(),
             next_exchange: Cell::new(1),
             random: RefCell::default(),
-            launch,
+            servers: RefCell::default(),
+            next_server: Cell::new(0),
             file,
             origin: std::time::Instant::now(),
             draining: Cell::new(false),
@@ -103,6 +103,30 @@ impl Hub {
 
     pub(crate) fn now(&self) -> Instant {
         Instant::new(self.origin.elapsed())
+    }
+
+    /// These are the servers from now on: how many of them were not there before. One that is the
+    /// same as before keeps its number, and with it what runs and what is known.
+    pub(crate) fn serve(&self, servers: Vec<servers::Server>) -> usize {
+        let mut known = self.servers.borrow_mut();
+        let mut fresh = 0;
+        let mut numbered = Vec::new();
+        for server in servers {
+            let same = known.iter().find(|(_, other)| ***other == server);
+            let number = same.map(|(number, _)| *number).unwrap_or_else(|| {
+                fresh += 1;
+                server.tell();
+                Server(self.next_server.replace(self.next_server.get() + 1))
+            });
+            numbered.push((server.path.clone(), number));
+            known.insert(number, Rc::new(server));
+        }
+        drop(known);
+        let servers: Vec<_> = numbered.iter().map(|(path, number)| (&**path, *number)).collect();
+        self.feed(Input::Servers { servers: &servers });
+        let bridge = self.bridge.borrow();
+        self.servers.borrow_mut().retain(|number, _| bridge.serves(*number));
+        fresh
     }
 
     /// Judges a head before its content is read.
@@ -160,7 +184,7 @@ impl Hub {
     fn carry_out(&self) {
         while let Some(output) = self.next_output() {
             match output {
-                Output::Open { pipe, env } => self.open(pipe, env),
+                Output::Open { server, pipe, env } => self.open(server, pipe, env),
                 Output::Write { pipe, bytes } => self.with_child(pipe, |c| c.write(bytes)),
                 Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
                 Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
@@ -202,12 +226,16 @@ impl Hub {
         }
     }
 
-    fn open(&self, pipe: Pipe, env: Vec<(String, String)>) {
+    fn open(&self, server: Server, pipe: Pipe, env: Vec<(String, String)>) {
         let Some(hub) = self.me.upgrade() else { return };
-        let told = match self.launch.start(&self.reactor, env) {
+        let Some(server) = self.servers.borrow().get(&server).cloned() else { return };
+        if let Some(name) = &server.name {
+            log::info!(target: "session", "server {pipe} starts: {name}");
+        }
+        let told = match server.launch.start(&self.reactor, env) {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
-                let child = Rc::new(Child::new(pipe, pid));
+                let child = Rc::new(Child::new(pipe, pid, server.name.clone()));
                 self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
                 let ends = [stdin, stdout, stderr];
                 let carried = child::run(Rc::clone(&hub), Rc::clone(&child), ends);
@@ -215,7 +243,7 @@ impl Hub {
                 self.executor.spawn(child::watch(hub, child, process)).detach();
                 Ok(pid)
             }
-            Err(error) => Err(self.launch.explain(&error)),
+            Err(error) => Err(server.launch.explain(&error)),
         };
         self.started.borrow_mut().push_back((pipe, told));
     }

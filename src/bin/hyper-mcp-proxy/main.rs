@@ -8,6 +8,7 @@ mod args;
 mod child;
 mod connection;
 mod deadlines;
+mod definitions;
 mod demo;
 mod gate;
 mod http;
@@ -19,6 +20,7 @@ mod manager;
 mod outgoing;
 mod random;
 mod reactor;
+mod servers;
 mod share;
 mod signals;
 mod sockets;
@@ -71,7 +73,7 @@ fn failure(code: u8, reason: String) -> Exit {
 
 /// Serves until a signal ends it.
 fn serve(options: Options) -> Result<(), Exit> {
-    let Options { place, is_placed, log_format, mut config, launch } = options;
+    let Options { place, is_placed, log_format, mut config, servers, file } = options;
     logging::start(log_format);
     log_panics();
     let broken =
@@ -83,19 +85,19 @@ fn serve(options: Options) -> Result<(), Exit> {
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
     let signals = signals::take().map_err(broken("signals can't be watched"))?;
     let sockets = listen_on(passed, &place, is_placed)?;
-    config.loopback = announce(&sockets.addresses(), &config.endpoint);
+    let endpoint = if file.is_some() { "/" } else { &config.endpoint };
+    config.loopback = announce(&sockets.addresses(), endpoint);
     let capacity = listen::capacity(config.sessions);
     let source = |listener| Source::new(&reactor, listener, Use::Socket);
     let sources = sockets.listeners.into_iter().map(source);
     let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
 
-    let hub = Hub::new(config, launch, sockets.file, Rc::clone(&reactor));
+    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor));
     let executor = Rc::clone(&hub.executor);
-    // The engine may want servers before anybody asks for one.
-    hub.feed(hyper_mcp_proxy::Input::Tick);
+    hub.serve(servers);
     // Polled here, it needs no thread of its own.
     executor.spawn(async_process::driver()).detach();
-    executor.spawn(signals::watch(Rc::clone(&hub), signals)).detach();
+    executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
     let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
     manager::tell("READY=1");
     reactor.run(

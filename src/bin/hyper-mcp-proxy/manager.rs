@@ -49,6 +49,13 @@ pub(crate) fn tell(state: &str) {
     }
 }
 
+/// Tells the manager that the configuration is read again; `READY=1` is the end of it.
+pub(crate) fn tell_of_reload() {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+    tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+}
+
 fn send(name: &OsStr, state: &str) -> io::Result<()> {
     let socket = UnixDatagram::unbound()?;
     socket.set_write_timeout(Some(PATIENCE))?;

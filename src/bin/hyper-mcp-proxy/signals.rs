@@ -5,19 +5,23 @@ use std::rc::Rc;
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
 
+use crate::args::Exit;
 use crate::hub::Hub;
 use crate::manager;
+use crate::servers::ConfigFile;
 
-/// Takes the signals over from their defaults.
+/// Takes the signals over from their defaults. Where there is nothing to read again, SIGHUP, which
+/// a terminal sends when it is gone, is one more that ends the program.
 pub(crate) fn take() -> std::io::Result<Signals> {
-    Signals::new([Signal::Child, Signal::Int, Signal::Term])
+    Signals::new([Signal::Child, Signal::Hup, Signal::Int, Signal::Term])
 }
 
 /// Acts on signals for ever.
-pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals) {
+pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<ConfigFile>) {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Child) => hub.reap_orphans(None),
+            Ok(Signal::Hup) if let Some(file) = &file => read_again(&hub, file),
             Ok(signal) if hub.is_draining() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining", name(signal));
@@ -27,6 +31,28 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals) {
             Err(error) => log::error!(target: "proxy", "signals: {error}"),
         }
     }
+}
+
+/// Reads the servers again. The thread waits for the file, which is small and on a disk.
+fn read_again(hub: &Hub, file: &ConfigFile) {
+    if hub.is_draining() {
+        return;
+    }
+    manager::tell_of_reload();
+    match file.read() {
+        Ok(servers) => {
+            let all = servers.len();
+            let fresh = hub.serve(servers);
+            log::info!(
+                target: "proxy",
+                "SIGHUP received: {all} servers, {fresh} of them new or changed"
+            );
+        }
+        Err(Exit::Fail { reason, .. } | Exit::Print(reason)) => {
+            log::error!(target: "proxy", "SIGHUP received, and nothing is changed: {reason}");
+        }
+    }
+    manager::tell("READY=1");
 }
 
 /// The second signal: nobody waits any more.
@@ -40,6 +66,7 @@ fn end_now(hub: &Hub, signal: Signal) -> ! {
 
 fn name(signal: Signal) -> &'static str {
     match signal {
+        Signal::Hup => "SIGHUP",
         Signal::Int => "SIGINT",
         Signal::Term => "SIGTERM",
         _ => "a signal",

@@ -16,7 +16,7 @@ use crate::reactor::{Reactor, Source, Use};
 use crate::sys;
 
 /// How to start a child.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
     /// The program as it was named, for its `argv[0]`.
     pub(crate) name: OsString,

@@ -10,6 +10,7 @@ mod demo;
 mod endings;
 mod logs;
 mod misdeeds;
+mod several;
 mod shutdown;
 mod sockets;
 mod start;

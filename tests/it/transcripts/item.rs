@@ -10,8 +10,8 @@ pub(crate) type Content = Vec<u8>;
 /// One output, with numbers for handles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// With the variables that it gives, as `NAME=VALUE`.
-    Open(u64, Vec<String>),
+    /// Of that server, with the variables that it gives, as `NAME=VALUE`.
+    Open(u64, u32, Vec<String>),
     Write(u64, Content),
     CloseStdin(u64),
     Terminate(u64),
@@ -27,9 +27,9 @@ pub(crate) enum Item {
 impl From<Output> for Item {
     fn from(output: Output) -> Self {
         match output {
-            Output::Open { pipe, env } => {
+            Output::Open { server, pipe, env } => {
                 let pairs = env.into_iter().map(|(name, value)| format!("{name}={value}"));
-                Self::Open(pipe.number(), pairs.collect())
+                Self::Open(pipe.number(), server.0, pairs.collect())
             }
             Output::Write { pipe, bytes } => Self::Write(pipe.number(), bytes),
             Output::CloseStdin { pipe } => Self::CloseStdin(pipe.number()),
@@ -100,9 +100,10 @@ fn joined(items: &[Item]) -> Vec<Item> {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(pipe, env) => {
+            Self::Open(pipe, server, env) => {
                 let env: String = env.iter().map(|pair| format!(" {pair}")).collect();
-                writeln!(f, "< open #{pipe}{env}")
+                let of = if *server == 0 { String::new() } else { format!(" of {server}") };
+                writeln!(f, "< open #{pipe}{of}{env}")
             }
             Self::CloseStdin(pipe) => writeln!(f, "< close #{pipe}"),
             Self::Terminate(pipe) => writeln!(f, "< terminate #{pipe}"),

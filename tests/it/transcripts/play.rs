@@ -118,6 +118,10 @@ impl Player {
             Act::Taken(exchange, amount) => self.taken(*exchange, *amount)?,
             Act::StopsReading(pipe) => drop(self.slow_pipes.insert(*pipe)),
             Act::Read(pipe, amount) => self.read(*pipe, *amount)?,
+            Act::Servers(servers) => {
+                let servers: Vec<_> = servers.iter().map(|(path, of)| (&**path, *of)).collect();
+                self.tell(Input::Servers { servers: &servers })?;
+            }
             Act::Shutdown => self.tell(Input::Shutdown)?,
             Act::Wait(time) => self.wait(*time)?,
             Act::Wants(pipe, wanted) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyper_mcp_proxy::{Config, Exit};
+use hyper_mcp_proxy::{Config, Exit, Server};
 
 use super::item::{Content, Item};
 
@@ -58,6 +58,7 @@ pub(crate) enum Act {
     Read(u64, Amount),
     StdoutClosed(u64),
     Exited(u64, Exit, Content),
+    Servers(Vec<(String, Server)>),
     Shutdown,
     Wait(Duration),
     /// Whether the child's output may be read.
@@ -283,6 +284,13 @@ impl Case {
             ["exit", of, ref how @ ..] => {
                 (Act::Exited(pipe(of)?, exit(how)?, Content::new()), Ends::Line)
             }
+            ["servers", ref servers @ ..] => {
+                let server = |text: &&str| {
+                    let (number, path) = text.split_once('=')?;
+                    Some((String::from(path), Server(number.parse().ok()?)))
+                };
+                (Act::Servers(servers.iter().map(server).collect::<Option<_>>()?), Ends::Nothing)
+            }
             ["shutdown"] => (Act::Shutdown, Ends::Nothing),
             ["wait", ref time @ ..] => (Act::Wait(duration(&time.join(" "))?), Ends::Nothing),
             [exchange, method, ref rest @ ..] => {
@@ -297,9 +305,13 @@ impl Case {
         let words: Vec<&str> = line.split(' ').collect();
         let none = Content::new();
         let (item, ends) = match words[..] {
-            ["open", of, ref env @ ..] => {
+            ["open", of, ref rest @ ..] => {
+                let (server, env) = match rest {
+                    ["of", server, env @ ..] => (server.parse().ok()?, env),
+                    env => (0, env),
+                };
                 let env = env.iter().map(|pair| pair.to_string()).collect();
-                (Item::Open(pipe(of)?, env), Ends::Nothing)
+                (Item::Open(pipe(of)?, server, env), Ends::Nothing)
             }
             ["write", of] => (Item::Write(pipe(of)?, none), Ends::Line),
             ["close", of] => (Item::CloseStdin(pipe(of)?), Ends::Nothing),

@@ -3,6 +3,7 @@
 mod args;
 mod completions;
 mod deadlines;
+mod definitions;
 mod http;
 mod logging;
 mod manager;

@@ -1,0 +1,310 @@
+//! The file of `--config`: servers by their names, in JSON. The shape that clients use, with the
+//! map under `mcpServers`, is taken as well, and what clients alone know is passed over and told.
+//!
+//! An error tells the place and the member, and never a value: variables may be secrets.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Servers in one file.
+const SERVERS: usize = 256;
+/// Bytes of a name: it is a part of a path.
+const NAME: usize = 64;
+/// The member under which clients have their servers.
+const WRAPPER: &str = "mcpServers";
+
+/// One server as the file defines it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Definition {
+    pub(crate) name: String,
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: Option<String>,
+    /// Members that mean nothing here.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Reads a file's text: the servers in its order, or what is wrong with it.
+pub(crate) fn parse(text: &[u8]) -> Result<Vec<Definition>, String> {
+    let mut file = serde_json::Deserializer::from_slice(text);
+    let wrapped = file.deserialize_map(HasWrapper).map_err(|error| reason(&error))?;
+    file.end().map_err(|error| reason(&error))?;
+    let mut file = serde_json::Deserializer::from_slice(text);
+    let servers =
+        if wrapped { file.deserialize_map(Wrapped) } else { AllServers.deserialize(&mut file) };
+    let servers = servers.map_err(|error| reason(&error))?;
+    if servers.is_empty() { Err(String::from("it names no server")) } else { Ok(servers) }
+}
+
+/// What an error says, without the value that it is about.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(", expected ").filter(|_| text.starts_with("invalid ")) {
+        Some(at) => text[at + 2..].to_owned(),
+        None => text,
+    }
+}
+
+/// Whether the servers are under a member of their own.
+struct HasWrapper;
+
+impl<'de> Visitor<'de> for HasWrapper {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of servers by their names")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some((key, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+            if key == WRAPPER && std::mem::replace(&mut found, true) {
+                return Err(A::Error::custom(format!("{WRAPPER:?} is there twice")));
+            }
+        }
+        Ok(found)
+    }
+}
+
+struct Wrapped;
+
+impl<'de> Visitor<'de> for Wrapped {
+    type Value = Vec<Definition>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        HasWrapper.expecting(f)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut servers = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == WRAPPER {
+                servers = map.next_value_seed(AllServers)?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(servers)
+    }
+}
+
+/// A map of servers.
+struct AllServers;
+
+impl<'de> DeserializeSeed<'de> for AllServers {
+    type Value = Vec<Definition>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for AllServers {
+    type Value = Vec<Definition>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        HasWrapper.expecting(f)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut servers = Vec::new();
+        let mut names = BTreeSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            check_name(&name).map_err(A::Error::custom)?;
+            if !names.insert(name.clone()) {
+                return Err(A::Error::custom(format!("the server {name:?} is there twice")));
+            }
+            if names.len() > SERVERS {
+                return Err(A::Error::custom(format!("there are more than {SERVERS} servers")));
+            }
+            servers.extend(map.next_value_seed(OneServer(name))?);
+        }
+        Ok(servers)
+    }
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let dots = matches!(name, "." | "..");
+    match !dots && (1..=NAME).contains(&name.len()) && name.bytes().all(good) {
+        true => Ok(()),
+        false => Err(format!(
+            "the name {name:?} can't be a part of a path: it takes up to {NAME} letters, digits \
+             and - . _ ~"
+        )),
+    }
+}
+
+/// One server; none if it is disabled.
+struct OneServer(String);
+
+impl<'de> DeserializeSeed<'de> for OneServer {
+    type Value = Option<Definition>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneServer {
+    type Value = Option<Definition>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server {:?} to be an object with a \"command\"", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let name = self.0;
+        let mut server = Definition { name: name.clone(), ..Definition::default() };
+        let mut seen = BTreeSet::new();
+        let mut disabled = false;
+        while let Some(member) = map.next_key::<String>()? {
+            let value = Member { server: &name, member: &member };
+            match &*member {
+                "command" => server.command = map.next_value_seed(Text(value))?,
+                "args" => server.args = map.next_value_seed(Texts(value))?,
+                "env" => server.env = map.next_value_seed(Pairs(value))?,
+                "cwd" => server.cwd = Some(map.next_value_seed(Text(value))?),
+                "disabled" => disabled = map.next_value_seed(Flag(value))?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    // What all know: that it is started, not called.
+                    server.unknown.extend((member != "type").then(|| member.clone()));
+                }
+            }
+            if !seen.insert(member.clone()) {
+                return Err(A::Error::custom(format!("{value} is there twice")));
+            }
+        }
+        if disabled {
+            return Ok(None);
+        }
+        if server.command.is_empty() {
+            let member = Member { server: &name, member: "command" };
+            return Err(A::Error::custom(format!("{member} is missing: what is to be started?")));
+        }
+        Ok(Some(server))
+    }
+}
+
+/// Which member of which server.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    server: &'a str,
+    member: &'a str,
+}
+
+impl fmt::Display for Member<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the member {:?} of the server {:?}", self.member, self.server)
+    }
+}
+
+impl Member<'_> {
+    /// A text that can be an argument or a variable.
+    fn check<E: Error>(self, text: String) -> Result<String, E> {
+        if text.contains('\0') { Err(E::custom(format!("{self} has a NUL"))) } else { Ok(text) }
+    }
+}
+
+struct Text<'a>(Member<'a>);
+
+impl<'de> DeserializeSeed<'de> for Text<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<String, D::Error> {
+        json.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Text<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be a string", self.0)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
+        self.0.check(text.to_owned())
+    }
+}
+
+struct Texts<'a>(Member<'a>);
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = Vec<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Vec<String>, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be a list of strings", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
+        let mut texts = Vec::new();
+        while let Some(text) = seq.next_element_seed(Text(self.0))? {
+            texts.push(text);
+        }
+        Ok(texts)
+    }
+}
+
+struct Pairs<'a>(Member<'a>);
+
+impl<'de> DeserializeSeed<'de> for Pairs<'_> {
+    type Value = Vec<(String, String)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Pairs<'_> {
+    type Value = Vec<(String, String)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be an object of strings", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(A::Error::custom(format!("{} has a bad name: {name:?}", self.0)));
+            }
+            pairs.push((name, map.next_value_seed(Text(self.0))?));
+        }
+        Ok(pairs)
+    }
+}
+
+struct Flag<'a>(Member<'a>);
+
+impl<'de> DeserializeSeed<'de> for Flag<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<bool, D::Error> {
+        json.deserialize_bool(self)
+    }
+}
+
+impl Visitor<'_> for Flag<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be true or false", self.0)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<bool, E> {
+        Ok(flag)
+    }
+}

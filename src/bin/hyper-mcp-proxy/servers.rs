@@ -1,0 +1,145 @@
+//! The servers: the one of the command line, or those of the file that `--config` names, which is
+//! read again whenever the operator asks. Every command is looked up before it counts.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::args::Exit;
+use crate::definitions::{self, Definition};
+use crate::spawn::{Launch, find_program};
+
+/// The longest file. With the most servers that there may be, it leaves 4 KiB for each.
+const FILE: u64 = 1024 * 1024;
+
+/// A server and where it is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// Its name in the file; none if it is the only one.
+    pub(crate) name: Option<String>,
+    /// The path of its endpoint.
+    pub(crate) path: String,
+    pub(crate) launch: Launch,
+    /// Members of its definition that mean nothing here.
+    pub(crate) unknown: Vec<String>,
+}
+
+impl Server {
+    /// Tells the operator of it, where there are several.
+    pub(crate) fn tell(&self) {
+        let Some(name) = &self.name else { return };
+        log::info!(target: "proxy", "serving {name} at {}", self.path);
+        for member in &self.unknown {
+            log::warn!(target: "proxy", "the member {member:?} of the server {name:?} is not used");
+        }
+    }
+}
+
+/// What holds for every server that does not say otherwise.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Common {
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) clear_env: bool,
+}
+
+impl Common {
+    /// How to start this command.
+    pub(crate) fn launch(&self, name: OsString, args: Vec<OsString>) -> Result<Launch, Exit> {
+        if let Some(cwd) = &self.cwd
+            && !cwd.is_dir()
+        {
+            return Err(Exit::usage(format!("--cwd: {} is no directory", cwd.display())));
+        }
+        let paths = self.env.iter().rev().filter(|(name, _)| name == "PATH");
+        let path = paths.map(|(_, value)| value.clone()).next();
+        let path = path.or_else(|| std::env::var_os("PATH"));
+        let program =
+            find_program(Path::new(&name), path).map_err(|error| not_found(&name, &error))?;
+        let Self { cwd, env, clear_env } = self.clone();
+        Ok(Launch { name, program, args, cwd, env, clear_env })
+    }
+}
+
+/// With the exit codes of `env` and the shells.
+fn not_found(name: &OsStr, error: &io::Error) -> Exit {
+    let name = name.to_string_lossy();
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Exit::Fail { code: 127, reason: format!("command not found: {name}") }
+        }
+        _ => Exit::Fail { code: 126, reason: format!("command can't be run: {name}: {error}") },
+    }
+}
+
+/// The file that names the servers, and all that is needed to read it again.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigFile {
+    pub(crate) file: PathBuf,
+    /// What follows a server's name in its path.
+    pub(crate) endpoint: String,
+    /// Paths that are taken.
+    pub(crate) taken: Vec<String>,
+    pub(crate) common: Common,
+}
+
+impl ConfigFile {
+    /// Reads it: all of its servers, or why none of them counts.
+    pub(crate) fn read(&self) -> Result<Vec<Server>, Exit> {
+        let within = |reason| format!("{}: {reason}", self.file.display());
+        let text = self.text().map_err(|error| Exit::usage(within(error.to_string())))?;
+        let found = definitions::parse(&text).map_err(|reason| Exit::usage(within(reason)))?;
+        let servers = found.into_iter().map(|server| {
+            self.server(server).map_err(|exit| match exit {
+                Exit::Fail { code, reason } => Exit::Fail { code, reason: within(reason) },
+                exit @ Exit::Print(_) => exit,
+            })
+        });
+        servers.collect()
+    }
+
+    fn text(&self) -> io::Result<Vec<u8>> {
+        let file = File::open(&self.file)?;
+        // Anything else may keep us waiting.
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut text = Vec::new();
+        file.take(FILE + 1).read_to_end(&mut text)?;
+        if text.len() as u64 > FILE {
+            return Err(io::Error::other(format!("it has more than {FILE} bytes")));
+        }
+        Ok(text)
+    }
+
+    fn server(&self, found: Definition) -> Result<Server, Exit> {
+        let Definition { name, command, args, env, cwd, unknown } = found;
+        let path = format!("/{name}{}", self.endpoint);
+        if self.taken.contains(&path) {
+            return Err(Exit::usage(format!(
+                "the server {name:?} would have the path {path}, as --health or --metrics has"
+            )));
+        }
+        let mut common = self.common.clone();
+        if let Some(cwd) = cwd.map(PathBuf::from) {
+            if !cwd.is_dir() {
+                return Err(Exit::usage(format!(
+                    "the member \"cwd\" of the server {name:?} is no directory: {}",
+                    cwd.display()
+                )));
+            }
+            common.cwd = Some(cwd);
+        }
+        common.env.extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
+        let args = args.into_iter().map(OsString::from).collect();
+        let launch = common.launch(command.into(), args).map_err(|exit| match exit {
+            Exit::Fail { code, reason } => {
+                let member = format!("the member \"command\" of the server {name:?}");
+                Exit::Fail { code, reason: format!("{member}: {reason}") }
+            }
+            exit @ Exit::Print(_) => exit,
+        })?;
+        Ok(Server { name: Some(name), path, launch, unknown })
+    }
+}

@@ -1,0 +1,89 @@
+//! What the file of servers may say, and what is said of one that is wrong.
+
+use crate::definitions::{Definition, parse};
+
+#[track_caller]
+fn good(text: &str) -> Vec<Definition> {
+    parse(text.as_bytes()).unwrap_or_else(|reason| panic!("{text}: {reason}"))
+}
+
+#[track_caller]
+fn bad(text: &str, words: &[&str]) {
+    let reason = parse(text.as_bytes()).expect_err(text);
+    for word in words {
+        assert!(reason.contains(word), "{text}: {reason}");
+    }
+    assert!(!reason.contains('\n') && !reason.contains("secret"), "{text}: {reason}");
+}
+
+#[test]
+fn both_shapes_are_taken() {
+    let servers = r#"{
+        "files": {"command": "npx", "args": ["-y", "x"], "env": {"A": "1", "B": ""}, "cwd": "/tmp"},
+        "time-2.0_~": {"command": "time"}
+    }"#;
+    let told = good(servers);
+    assert_eq!(told.len(), 2);
+    assert_eq!((&*told[0].name, &*told[0].command), ("files", "npx"));
+    assert_eq!(told[0].args, ["-y", "x"]);
+    assert_eq!(told[0].env, [("A".into(), "1".into()), ("B".into(), String::new())]);
+    assert_eq!(told[0].cwd.as_deref(), Some("/tmp"));
+    assert_eq!((&*told[1].name, told[1].args.len(), &told[1].cwd), ("time-2.0_~", 0, &None));
+    for around in [
+        format!(r#"{{"mcpServers": {servers}}}"#),
+        format!(r#"{{"theme": ["x"], "mcpServers": {servers}, "mcpserver": 1}}"#),
+    ] {
+        assert_eq!(good(&around), told, "{around}");
+    }
+}
+
+#[test]
+fn what_only_clients_know_is_passed_over_and_told() {
+    let told = good(
+        r#"{"a": {"type": "stdio", "command": "x", "autoApprove": [{"b": 1}], "timeout": 5},
+            "off": {"command": "y", "disabled": true},
+            "on": {"command": "z", "disabled": false}}"#,
+    );
+    let names: Vec<_> = told.iter().map(|server| &*server.name).collect();
+    assert_eq!(names, ["a", "on"]);
+    assert_eq!(told[0].unknown, ["autoApprove", "timeout"]);
+    assert!(told[1].unknown.is_empty());
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place_and_its_member() {
+    for (text, words) in [
+        ("", &["line 1 column 0"][..]),
+        ("[]", &["an object of servers", "line 1"]),
+        ("{}", &["no server"]),
+        (r#"{"mcpServers": {}}"#, &["no server"]),
+        ("{\n \"a\": {\"command\": \"x\",}\n}", &["line 2 column "]),
+        ("{\"a\": {\"command\": \"x\"}} x", &["trailing", "line 1"]),
+        ("{\"a\":\n{\"args\": []}}", &["\"command\" of the server \"a\"", "missing", "line 2"]),
+        (r#"{"a": {"url": "http://secret"}}"#, &["\"command\" of the server \"a\"", "missing"]),
+        (r#"{"a": "secret"}"#, &["the server \"a\" to be an object", "line 1"]),
+        (r#"{"a": {"command": 5}}"#, &["\"command\" of the server \"a\" to be a string", "line 1"]),
+        (r#"{"a": {"command": "x", "args": "secret"}}"#, &["\"args\"", "a list of strings"]),
+        (r#"{"a": {"command": "x", "args": [1]}}"#, &["\"args\"", "a string"]),
+        (r#"{"a": {"command": "x", "env": ["secret"]}}"#, &["\"env\"", "an object of strings"]),
+        (r#"{"a": {"command": "x", "env": {"K": ["secret"]}}}"#, &["\"env\"", "a string"]),
+        (r#"{"a": {"command": "x", "env": {"K=": "secret"}}}"#, &["\"env\"", "\"K=\""]),
+        (r#"{"a": {"command": "x", "env": {"K": "secret\u0000"}}}"#, &["\"env\"", "NUL"]),
+        (r#"{"a": {"command": "x", "cwd": null}}"#, &["\"cwd\"", "a string"]),
+        (r#"{"a": {"command": "x", "disabled": "secret"}}"#, &["\"disabled\"", "true or false"]),
+        (r#"{"a": {"command": "x", "command": "y"}}"#, &["\"command\"", "twice"]),
+        (r#"{"a": {"command": "x"}, "a": {"command": "y"}}"#, &["\"a\"", "twice"]),
+        (r#"{"mcpServers": {}, "mcpServers": {}}"#, &["mcpServers", "twice"]),
+        (r#"{"a/b": {"command": "x"}}"#, &["\"a/b\"", "path"]),
+        (r#"{"..": {"command": "x"}}"#, &["\"..\"", "path"]),
+        (r#"{"": {"command": "x"}}"#, &["\"\"", "path"]),
+        (r#"{"ä": {"command": "x"}}"#, &["path"]),
+    ] {
+        bad(text, words);
+    }
+    assert!(parse(b"{\"a\": \"\xff\"}").is_err());
+    bad(&format!(r#"{{"{}": {{"command": "x"}}}}"#, "n".repeat(65)), &["path"]);
+    let many = (0..257).map(|n| format!(r#""s{n}": {{"command": "x"}}"#)).collect::<Vec<_>>();
+    bad(&format!("{{{}}}", many.join(",")), &["more than 256"]);
+    bad(&"[".repeat(100_000), &["line 1"]);
+}

@@ -1,0 +1,121 @@
+//! The servers behind the bridge: the path of each, and what is known of its command.
+//!
+//! A session belongs to the path where it was opened, a child to the command that started it. So
+//! when a path gets another command, sessions go on and only new ones get it, and what was learned
+//! of one command is never believed of another. A server without a path of its own any more is
+//! retired: it is known until its last child is gone, and nothing is started for it.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::header_params::HeaderParams;
+use crate::io::{Pipe, Server};
+use crate::time::Instant;
+
+/// What the engine knows of the eras that the command speaks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Eras {
+    pub(crate) session: Option<bool>,
+    pub(crate) stateless: Option<bool>,
+}
+
+/// What is known of a server.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    path: String,
+    current: bool,
+    /// The eras that its command speaks, and the header parameters of its tools.
+    pub(crate) eras: Eras,
+    pub(crate) header_params: HeaderParams,
+    /// Children that run and that nobody has spoken to.
+    pub(crate) spares: VecDeque<Pipe>,
+    /// Starts that failed in a row, and until when new ones are refused for it.
+    pub(crate) failed: u32,
+    pub(crate) closed_until: Instant,
+}
+
+/// All servers: the current ones have paths that differ.
+#[derive(Debug)]
+pub(crate) struct Servers(BTreeMap<Server, Known>);
+
+impl Servers {
+    /// One server, at this path.
+    pub(crate) fn one(path: &str) -> Self {
+        let mut servers = Self(BTreeMap::new());
+        servers.set(&[(path, Server::default())]);
+        servers
+    }
+
+    /// Makes these the current ones. Of two at one path the later one counts.
+    pub(crate) fn set(&mut self, servers: &[(&str, Server)]) {
+        self.0.values_mut().for_each(|known| known.current = false);
+        for (path, server) in servers {
+            if let Some(earlier) = self.at(path) {
+                self.of(earlier).current = false;
+            }
+            let known = self.of(*server);
+            known.path = String::from(*path);
+            known.current = true;
+        }
+    }
+
+    /// The server that new sessions at this path get.
+    pub(crate) fn at(&self, path: &str) -> Option<Server> {
+        let here = self.0.iter().find(|(_, known)| known.current && known.path == path);
+        here.map(|(server, _)| *server)
+    }
+
+    /// Whether there may be somebody to speak to at this path.
+    pub(crate) fn is_path(&self, path: &str) -> bool {
+        self.0.values().any(|known| known.path == path)
+    }
+
+    /// Whether this server is, or was, at this path.
+    pub(crate) fn is_at(&self, server: Server, path: &str) -> bool {
+        self.get(server).is_some_and(|known| known.path == path)
+    }
+
+    pub(crate) fn path(&self, server: Server) -> &str {
+        self.get(server).map_or("", |known| &known.path)
+    }
+
+    pub(crate) fn get(&self, server: Server) -> Option<&Known> {
+        self.0.get(&server)
+    }
+
+    pub(crate) fn eras(&self, server: Server) -> Eras {
+        self.get(server).map(|known| known.eras).unwrap_or_default()
+    }
+
+    pub(crate) fn of(&mut self, server: Server) -> &mut Known {
+        self.0.entry(server).or_default()
+    }
+
+    pub(crate) fn current(&self) -> impl Iterator<Item = (Server, &Known)> {
+        self.0.iter().filter(|(_, known)| known.current).map(|(server, known)| (*server, known))
+    }
+
+    pub(crate) fn is_current(&self, server: Server) -> bool {
+        self.get(server).is_some_and(|known| known.current)
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Spares of retired servers.
+    pub(crate) fn retired_spares(&self) -> Vec<Pipe> {
+        let retired = self.0.values().filter(|known| !known.current);
+        retired.flat_map(|known| known.spares.iter().copied()).collect()
+    }
+
+    pub(crate) fn has_retired(&self) -> bool {
+        self.0.values().any(|known| !known.current)
+    }
+
+    /// Forgets retired servers that are of no more use.
+    pub(crate) fn forget(&mut self, is_used: impl Fn(Server) -> bool) {
+        self.0.retain(|server, known| known.current || is_used(*server));
+    }
+}

@@ -1,0 +1,226 @@
+//! Several servers behind one program, and others from one moment to the next.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::support::http::{PATIENCE, Reply};
+use crate::support::mcp::{BOTH, JSON, QUIET, call, initialize};
+use crate::support::proxy::{CHILD, Proxy, program};
+
+/// A file of servers, gone at the end.
+struct Config(PathBuf);
+
+impl Config {
+    fn new(name: &str, servers: &Value) -> Self {
+        let name = format!("hmp-{}-{name}.json", std::process::id());
+        let config = Self(std::env::temp_dir().join(name));
+        config.write(&servers.to_string());
+        config
+    }
+
+    fn write(&self, text: &str) {
+        // In one step, as who edits it carefully would.
+        let next = self.0.with_extension("next");
+        fs::write(&next, text).unwrap();
+        fs::rename(next, &self.0).unwrap();
+    }
+
+    fn start(&self, flags: &[&str]) -> Proxy {
+        let mut command = program(&["--port", "0", "--config", self.0.to_str().unwrap()]);
+        command.args(flags);
+        Proxy::run(command)
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// A server that says who it is when it is asked for its environment.
+fn server(who: &str) -> Value {
+    json!({"command": CHILD, "env": {"WHO": who}})
+}
+
+fn post(proxy: &Proxy, path: &str, session: Option<&str>, body: &str) -> Reply {
+    let session = session.map(|id| ("Mcp-Session-Id", id));
+    let fields: Vec<_> = [BOTH, JSON].into_iter().chain(session).collect();
+    proxy.exchange(&format!("POST {path}"), &fields, body)
+}
+
+fn open(proxy: &Proxy, path: &str) -> String {
+    let reply = post(proxy, path, None, &initialize(QUIET));
+    assert_eq!(reply.status(), 200, "{reply:?}");
+    let id = reply.head.field("mcp-session-id").expect("a session id").to_owned();
+    let done = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert_eq!(post(proxy, path, Some(&id), done).status(), 202);
+    id
+}
+
+/// What a session's child has in `WHO`.
+fn who(proxy: &Proxy, path: &str, session: &str) -> String {
+    let reply = post(proxy, path, Some(session), &call("1", "", "env", &json!({})));
+    assert_eq!(reply.status(), 200, "{reply:?}");
+    let text = reply.json()["result"]["content"][0]["text"].as_str().unwrap().to_owned();
+    let variables: Vec<(String, String)> = serde_json::from_str(&text).unwrap();
+    let who = variables.into_iter().find(|(name, _)| name == "WHO");
+    who.expect("the variable").1
+}
+
+fn hang_up(proxy: &Proxy, words: &[&str]) {
+    proxy.signal(Signal::HUP);
+    proxy.logged(&[&["SIGHUP"], words].concat());
+}
+
+#[test]
+fn each_server_has_its_path_and_its_sessions() {
+    let config =
+        Config::new("paths", &json!({"mcpServers": {"a": server("anna"), "b": server("bert")}}));
+    let proxy = config.start(&["--max-sessions", "2", "--metrics", "/metrics"]);
+    proxy.logged(&["serving a at /a/mcp"]);
+    let (a, b) = (open(&proxy, "/a/mcp"), open(&proxy, "/b/mcp"));
+    assert_eq!(
+        (who(&proxy, "/a/mcp", &a), who(&proxy, "/b/mcp", &b)),
+        ("anna".into(), "bert".into())
+    );
+    proxy.logged(&["server #2 starts: b"]);
+    for (path, session) in [("/a/mcp", &b), ("/b/mcp", &a)] {
+        let body = call("1", "", "env", &json!({}));
+        assert_eq!(post(&proxy, path, Some(session), &body).status(), 404);
+        let fields = [("Mcp-Session-Id", session.as_str()), ("Accept", "text/event-stream")];
+        assert_eq!(proxy.exchange(&format!("GET {path}"), &fields, "").status(), 404);
+        assert_eq!(proxy.exchange(&format!("DELETE {path}"), &fields, "").status(), 404);
+    }
+    for path in ["/mcp", "/a", "/c/mcp", "/a/mcp/", "//mcp"] {
+        let reply = post(&proxy, path, None, &initialize(QUIET));
+        assert!(reply.status() == 404 && reply.body.contains("--config"), "{path}: {reply:?}");
+    }
+    // One limit, one health, one table of metrics for all.
+    let full = post(&proxy, "/b/mcp", None, &initialize(QUIET));
+    assert!(full.status() == 503 && full.body.contains("--max-sessions"), "{full:?}");
+    assert_eq!(proxy.exchange("GET /healthz", &[], "").json()["sessions"], 2);
+    let metrics = proxy.exchange("GET /metrics", &[], "").body;
+    assert!(metrics.contains("mcp_proxy_sessions 2\n"), "{metrics}");
+}
+
+#[test]
+fn hanging_up_reads_the_file_again_and_ends_nothing() {
+    let config =
+        Config::new("again", &json!({"a": server("1"), "b": server("1"), "c": server("1")}));
+    let proxy = config.start(&[]);
+    let paths = ["/a/mcp", "/b/mcp", "/c/mcp"];
+    let old = paths.map(|path| open(&proxy, path));
+    // The first is the same, the second another, the third is no more, the fourth is new.
+    config.write(&json!({"a": server("1"), "b": server("2"), "d": server("2")}).to_string());
+    hang_up(&proxy, &["3 servers", "2 of them new"]);
+    for (path, session) in paths.iter().zip(&old) {
+        assert_eq!(who(&proxy, path, session), "1", "{path}");
+    }
+    for (path, is) in [("/a/mcp", "1"), ("/b/mcp", "2"), ("/d/mcp", "2")] {
+        assert_eq!(who(&proxy, path, &open(&proxy, path)), is, "{path}");
+    }
+    assert_eq!(post(&proxy, "/c/mcp", None, &initialize(QUIET)).status(), 404);
+    let fields = [("Mcp-Session-Id", old[2].as_str())];
+    assert_eq!(proxy.exchange("DELETE /c/mcp", &fields, "").status(), 200);
+    // What was gone may come back.
+    config.write(&json!({"c": server("3")}).to_string());
+    hang_up(&proxy, &["1 servers, 1 of them new"]);
+    assert_eq!(who(&proxy, "/c/mcp", &open(&proxy, "/c/mcp")), "3");
+    assert_eq!(who(&proxy, "/a/mcp", &old[0]), "1");
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_the_log_says_why() {
+    let config = Config::new("bad", &json!({"a": server("1")}));
+    let proxy = config.start(&[]);
+    for (text, words) in [
+        ("{\n\"a\": {\"command\": \"cat\"},\n}", &["line 3 column"][..]),
+        ("{\"b\": {\"command\": \"cat\", \"args\": \"x\"}}", &["\"args\"", "\"b\"", "line 1"]),
+        (
+            "{\"b\": {\"command\": \"no-such-command-anywhere\"}}",
+            &["\"command\"", "no-such-command"],
+        ),
+        ("{\"b\": {\"command\": \"cat\", \"cwd\": \"/no/such/folder\"}}", &["\"cwd\"", "/no/such"]),
+        ("{}", &["no server"]),
+    ] {
+        config.write(text);
+        hang_up(&proxy, &[&["ERROR", "nothing is changed"], words].concat());
+        assert_eq!(post(&proxy, "/b/mcp", None, &initialize(QUIET)).status(), 404);
+    }
+    fs::remove_file(&config.0).unwrap();
+    hang_up(&proxy, &["nothing is changed", "No such file"]);
+    assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
+}
+
+#[test]
+fn a_bad_file_at_the_start_is_an_error_in_one_line() {
+    for (text, code, words) in [
+        ("{\"a\": {\"command\": \"cat\", \"env\": {\"KEY\": 5}}}", 2, &["\"env\"", "line 1"][..]),
+        ("{\"a\": {\"command\": \"no-such-command-anywhere\"}}", 127, &["\"command\"", "\"a\""]),
+        ("{\"healthz\": {\"command\": \"cat\"}}", 2, &["/healthz/mcp", "--health"]),
+    ] {
+        let config = Config::new("start", &Value::Null);
+        config.write(text);
+        let mut command = program(&["--port", "0", "--config", config.0.to_str().unwrap()]);
+        let output = command.args(["--health", "/healthz/mcp"]).stderr(Stdio::piped()).output();
+        let output = output.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn flags_hold_for_all_servers_and_a_servers_own_come_on_top() {
+    let servers = json!({"a": {"command": CHILD}, "b": server("own")});
+    let config = Config::new("flags", &servers);
+    let proxy = config.start(&["--env", "WHO=all", "--endpoint", "/v1/x", "--prewarm", "1"]);
+    for (path, is) in [("/a/v1/x", "all"), ("/b/v1/x", "own")] {
+        assert_eq!(who(&proxy, path, &open(&proxy, path)), is, "{path}");
+    }
+    // One waits for each server; those of a server that is no more go.
+    assert_eq!(proxy.children().len(), 4);
+    config.write(&json!({"b": server("own")}).to_string());
+    hang_up(&proxy, &["1 servers, 0 of them new"]);
+    crate::support::process::until("three are left", PATIENCE, || proxy.children().len() == 3);
+}
+
+#[test]
+fn without_a_file_hanging_up_drains() {
+    let mut proxy = Proxy::child(&[]);
+    proxy.signal(Signal::HUP);
+    proxy.logged(&["SIGHUP", "draining"]);
+    assert_eq!(proxy.ended(PATIENCE).code(), Some(0));
+}
+
+#[test]
+fn a_service_manager_is_told_of_the_reload() {
+    let config = Config::new("reload", &json!({"a": server("1")}));
+    let path = config.0.with_extension("sock");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = program(&["--port", "0", "--config", config.0.to_str().unwrap()]);
+    command.env("NOTIFY_SOCKET", &path);
+    let proxy = Proxy::run(command);
+    let told = || {
+        let mut message = [0; 512];
+        let length = manager.recv(&mut message).expect("it is told something");
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    assert_eq!(told(), "READY=1");
+    proxy.signal(Signal::HUP);
+    let reload = told();
+    let time = reload.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect("it reloads");
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let ago = now.tv_sec - time.parse::<i64>().unwrap() / 1_000_000;
+    assert!((0..=10).contains(&ago), "{reload:?}: {ago} s ago");
+    assert_eq!(told(), "READY=1");
+    fs::remove_file(&path).unwrap();
+}
