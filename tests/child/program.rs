@@ -125,6 +125,11 @@ impl Script {
                 let text = if text == "$ANSWER" { &self.answer } else { text };
                 out(self.said(text).as_bytes());
             }
+            // The result of the call: the lines that were read.
+            "seen" => {
+                let seen = report("seen", &self.seen).to_string();
+                out(self.said(&seen).as_bytes());
+            }
             // A request to the client; goes on when it is answered. `$ANSWER` is its answer.
             "ask" => {
                 out(format!("{text}\n").as_bytes());

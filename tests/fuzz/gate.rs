@@ -110,7 +110,9 @@ fn compare(stream: &[u8], seen: &[Seen]) {
         let target = request.path.unwrap_or_default();
         let path = target.split('?').next().unwrap_or_default();
         let path = match path.split_once("://") {
-            Some((_, rest)) if !path.starts_with('/') => rest.find('/').map_or("/", |at| &rest[at..]),
+            Some((_, rest)) if !path.starts_with('/') => {
+                rest.find('/').map_or("/", |at| &rest[at..])
+            }
             _ => path,
         };
         let is_old = request.version == Some(0);

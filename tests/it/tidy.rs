@@ -1,6 +1,8 @@
 //! The code keeps its own rules, and README says what the code does: lengths, no `std` in the
 //! engine, flags, defaults, figures, dependencies.
 
+mod hazards;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};

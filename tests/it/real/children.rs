@@ -230,7 +230,7 @@ fn a_child_has_three_descriptors_and_what_it_is_given() {
         crate::support::proxy::program(&["--port", "0", "--cwd", "/", "--env", "A=b=c"]);
     program.env("INHERITED", "yes").arg("--").arg(crate::support::proxy::CHILD);
     let proxy = Proxy::run(program);
-    let sessions: Vec<_> = (0..10).map(|_| Session::open(&proxy)).collect();
+    let sessions: Vec<_> = (0..50).map(|_| Session::open(&proxy)).collect();
     let _streams: Vec<_> = sessions.iter().map(Session::listen).collect();
     for session in &sessions {
         assert_eq!(session.call("1", "fds", json!({})).text(), r#"["0","1","2"]"#);

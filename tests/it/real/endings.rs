@@ -263,7 +263,7 @@ fn a_client_that_leaves_during_a_call_does_not_cancel_it() {
 #[test]
 fn sessions_do_not_see_each_other() {
     let proxy = Proxy::child(&[]);
-    let sessions: Vec<_> = (0..10).map(|_| Session::open(&proxy)).collect();
+    let sessions: Vec<_> = (0..50).map(|_| Session::open(&proxy)).collect();
     let steps = |n: usize| {
         let note = notify(&n.to_string(), &json!({}));
         json!([{"sleep": 20}, note, {"answer": n.to_string()}])

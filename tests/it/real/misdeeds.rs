@@ -10,7 +10,7 @@ use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, script
 use crate::support::proxy::Proxy;
 
 #[path = "../../child/misdeeds.rs"]
-mod list;
+pub(super) mod list;
 
 use list::Then;
 
