@@ -68,7 +68,8 @@ def installed(program, package):
         say(f"installing {package} for {program}")
         quiet = {"stdout": subprocess.DEVNULL, "check": False}
         command("apt-get", "update", "-qq", **quiet)
-        command("apt-get", "install", "-y", "-qq", "--no-install-recommends", package, **quiet)
+        command("apt-get", "install", "-o", "DPkg::Lock::Timeout=300", "-y", "-qq",
+                "--no-install-recommends", package, **quiet)
     return shutil.which(program) is not None
 
 
