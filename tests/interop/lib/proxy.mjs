@@ -3,9 +3,11 @@
 // ends it with status 0, and no process that it started is left.
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const READY_MS = 20_000;
 const STOP_MS = 20_000; // above the proxy's own drain and ladder
+const GONE_MS = 2_000;
 const LOG_LINES = 40;
 
 export class Proxy {
@@ -64,7 +66,11 @@ export class Proxy {
       return `it was still there ${STOP_MS / 1000} s after SIGTERM`;
     }
     if (end.code !== 0) return `SIGTERM ended it with ${JSON.stringify(end)}`;
-    const left = started.filter(({ pid, start }) => startOf(pid) === start);
+    // One that got SIGKILL may need a moment on a busy machine to be gone.
+    const isThere = ({ pid, start }) => startOf(pid) === start;
+    const until = performance.now() + GONE_MS;
+    while (started.some(isThere) && performance.now() < until) await pause(50);
+    const left = started.filter(isThere);
     if (left.length > 0) return `it left processes behind: ${left.map(({ pid }) => pid).join(' ')}`;
     return null;
   }
