@@ -40,6 +40,9 @@ pub struct Config {
     pub health: Option<String>,
     /// The path of the metrics in Prometheus' text format, if any.
     pub metrics: Option<String>,
+    /// The name of this node, with which session ids and request states begin, so that a front can
+    /// tell by them which of its nodes is meant. Visible ASCII.
+    pub node: Option<String>,
     /// Whether the listener is bound to a loopback address only. Then `Host` must be a loopback
     /// name or listed in `allow_hosts`: DNS rebinding is stopped by the name that the browser
     /// believes in. A Unix socket is none, because no browser reaches it.
@@ -138,6 +141,7 @@ impl Default for Config {
             endpoint: String::from("/mcp"),
             health: Some(String::from("/healthz")),
             metrics: None,
+            node: None,
             loopback: true,
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),

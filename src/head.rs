@@ -358,24 +358,6 @@ pub(crate) fn stream() -> Response {
     Response { status: 200, fields, body: Body::Stream }
 }
 
-/// A session id as it goes over the wire: 128 bits in lower-case hexadecimal.
-pub(crate) fn session_id(id: u128) -> String {
-    alloc::format!("{id:032x}")
-}
-
-/// Reads a session id. Only the spelling of [`session_id`] names a session.
-pub(crate) fn parse_session_id(text: &str) -> Option<u128> {
-    let half = |text: &[u8]| {
-        text.iter().try_fold(0, |sum: u64, byte| match byte {
-            b'0'..=b'9' => Some(sum << 4 | u64::from(byte - b'0')),
-            b'a'..=b'f' => Some(sum << 4 | u64::from(byte - b'a' + 10)),
-            _ => None,
-        })
-    };
-    let (high, low) = text.as_bytes().split_at_checked(16).filter(|_| text.len() == 32)?;
-    Some(u128::from(half(high)?) << 64 | u128::from(half(low)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -479,15 +461,5 @@ mod tests {
         assert!(origin(&config, "https://app.test") && !origin(&config, "https://app.test:1"));
         config.allow_origins = vec![String::from("*")];
         assert!(origin(&config, "null"));
-    }
-
-    #[test]
-    fn session_ids_have_one_spelling() {
-        assert_eq!(parse_session_id(&session_id(7)), Some(7));
-        assert_eq!(parse_session_id(&session_id(u128::MAX)), Some(u128::MAX));
-        for bad in ["", "7", "constructor", "+0000000000000000000000000000007"] {
-            assert_eq!(parse_session_id(bad), None, "{bad}");
-        }
-        assert_eq!(parse_session_id(&session_id(u128::MAX).to_uppercase()), None);
     }
 }

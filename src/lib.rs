@@ -167,6 +167,7 @@
 //! | `io`, `config`, `notice`, `stats`, `time` | what goes in and comes out, as plain data |
 //! | `head`, `metadata`, `header_params`, `version` | the rules of a request's head, by revision |
 //! | `message`, `json`, `object`, `lines`, `sse` | the codecs |
+//! | `session_id` | what names a session to its client |
 //! | `session` | the session era in front (2024-11-05 … 2025-11-25) |
 //! | `stateless` | the 2026-07-28 era in front |
 //! | `translate` | the crossings between the eras |
@@ -199,6 +200,7 @@ mod object;
 mod reply;
 mod servers;
 mod session;
+mod session_id;
 pub mod sse;
 mod stateless;
 mod stats;

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::head;
 use crate::io::{Body, Output, Pipe, Response};
 use crate::reply::{Phase, Reply};
+use crate::session_id;
 use crate::sse::{self, EventId};
 use crate::time::{Deadline, Wait};
 
@@ -137,7 +138,7 @@ impl Stream {
         reply.phase = Phase::Open;
         reply.spoke = cx.now;
         let mut response = head::stream();
-        tell(&mut response, at.tells);
+        tell(&mut response, at.tells, cx);
         let exchange = reply.exchange;
         let origin = reply.origin.take();
         cx.respond(exchange, origin.as_deref(), response);
@@ -287,7 +288,7 @@ impl Stream {
         cx: &mut Context,
     ) {
         let Some(reply) = &mut self.reply else { return };
-        tell(&mut response, at.tells);
+        tell(&mut response, at.tells, cx);
         if let Body::Whole(body) = &response.body {
             reply.give(body.len(), cx.now);
             held.unread += body.len();
@@ -460,8 +461,9 @@ impl Stream {
     }
 }
 
-fn tell(response: &mut Response, session: Option<u128>) {
+fn tell(response: &mut Response, session: Option<u128>, cx: &Context) {
     if let Some(id) = session {
-        response.fields.push(("mcp-session-id", Cow::Owned(head::session_id(id))));
+        let id = session_id::text(id, &cx.config);
+        response.fields.push(("mcp-session-id", Cow::Owned(id)));
     }
 }

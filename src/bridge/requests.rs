@@ -14,6 +14,7 @@ use crate::message::{self, Kind, Malformed, Message};
 use crate::metadata::{Era, era, is_stateless_head, mismatch};
 use crate::notice::Cause;
 use crate::session::Session;
+use crate::session_id;
 
 impl Bridge {
     pub(super) fn request(
@@ -154,7 +155,7 @@ impl Bridge {
 
     fn find(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
         let text = head.session.ok_or(Fault::SessionMissing)?;
-        let id = head::parse_session_id(text).ok_or(Fault::SessionUnknown)?;
+        let id = session_id::parse(text, &self.cx.config).ok_or(Fault::SessionUnknown)?;
         let pipe = self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)?;
         // At another server's path it does not exist.
         let here = |server: &Server| self.cx.servers.is_at(*server, head.path);

@@ -14,6 +14,7 @@ use crate::message::{Kind, Message};
 use crate::metadata::{self, Metadata};
 use crate::notice::Cause;
 use crate::object;
+use crate::session_id;
 use crate::stateless::{Request, Worker};
 
 impl Bridge {
@@ -77,7 +78,8 @@ impl Bridge {
     /// The call that waits for the input that this request brings.
     fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(Pipe, u64)> {
         let state = message.param("requestState").and_then(object::string)?;
-        let (pipe, call) = self.cx.parks.get(&head::parse_session_id(&state)?).copied()?;
+        let secret = session_id::parse(&state, &self.cx.config)?;
+        let (pipe, call) = self.cx.parks.get(&secret).copied()?;
         self.server_of(pipe).filter(|server| self.cx.servers.is_at(*server, head.path))?;
         Some((pipe, call))
     }

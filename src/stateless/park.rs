@@ -15,9 +15,9 @@ use super::{Mode, Request, Worker};
 use crate::child::{Call, Child, decimal};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::head;
 use crate::message::{Kind, Message};
 use crate::object::Object;
+use crate::session_id;
 use crate::stream::STANDING;
 use crate::time::{Deadline, Wait};
 use crate::translate;
@@ -187,7 +187,7 @@ impl Worker {
     /// Answers the client's request with what is open, and waits.
     fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
         let Mode::Session(initialized) = &self.mode else { return };
-        let state = head::session_id(park.secret);
+        let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
         let result = downward::input_required(questions, &state, initialized);
         let when = cx.now.after(cx.config.park);

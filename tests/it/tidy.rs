@@ -315,8 +315,16 @@ fn readme_has_every_limit_with_its_default() {
     let shown = format!("{:#?}", Config::default()).replace("Some(\n        ", "Some(");
     let shown = shown.replace(",\n    )", ")");
     // What is no limit: the addresses, which the flags tell.
-    let other =
-        ["endpoint", "health", "metrics", "loopback", "allow_hosts", "allow_origins", "header_env"];
+    let other = [
+        "endpoint",
+        "health",
+        "metrics",
+        "node",
+        "loopback",
+        "allow_hosts",
+        "allow_origins",
+        "header_env",
+    ];
     let limits: BTreeMap<String, String> = shown
         .lines()
         .filter_map(|line| line.trim().trim_end_matches(',').split_once(": "))

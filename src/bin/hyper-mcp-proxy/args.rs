@@ -16,7 +16,7 @@ use crate::sockets::Place;
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 19] = [
+const LONG: [&str; 20] = [
     "--host",
     "--port",
     "--unix",
@@ -34,9 +34,13 @@ const LONG: [&str; 19] = [
     "--health",
     "--log-format",
     "--metrics",
+    "--node",
     "--prewarm",
     "--header-env",
 ];
+/// Bytes of a node's name: with the 33 that follow it, an id has no more than the 64 that fronts'
+/// tables are made for.
+const NODE: usize = 31;
 const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 
 /// Puts an MCP server that speaks stdio on the network: clients speak Streamable HTTP to the proxy,
@@ -97,6 +101,9 @@ struct Flags {
     /// path of the metrics for Prometheus, if any
     #[argh(option, arg_name = "path")]
     metrics: Option<String>,
+    /// name of this node among others, with which its session ids begin
+    #[argh(option, arg_name = "name")]
+    node: Option<String>,
     /// servers to start before anybody asks, when starting takes long (0)
     #[argh(option, arg_name = "n")]
     prewarm: Option<usize>,
@@ -324,6 +331,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         health,
         metrics: flags.metrics,
         header_env,
+        node: flags.node.map(node).transpose()?,
         prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts: flags.allow_host,
         allow_origins: flags.allow_origin,
@@ -334,6 +342,17 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         drain: flags.drain_timeout.unwrap_or(default.drain),
         ..default
     })
+}
+
+/// A name that is fit for a header field, a map of a front, and a part of a regular expression.
+fn node(name: String) -> Result<String, Exit> {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    match (1..=NODE).contains(&name.len()) && name.bytes().all(good) {
+        true => Ok(name),
+        false => Err(Exit::usage(format!(
+            "--node takes up to {NODE} letters, digits and - . _, not {name:?}"
+        ))),
+    }
 }
 
 fn check_path(flag: &str, path: &str) -> Result<(), Exit> {

@@ -10,6 +10,7 @@ mod demo;
 mod endings;
 mod logs;
 mod misdeeds;
+mod nodes;
 mod several;
 mod shutdown;
 mod soak;

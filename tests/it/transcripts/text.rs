@@ -222,6 +222,7 @@ impl Case {
         let config = &mut self.config;
         let number = value.parse().ok();
         match name {
+            "node" => config.node = Some(String::from(value)),
             "endpoint" => config.endpoint = String::from(value),
             "health" => config.health = (value != "none").then(|| String::from(value)),
             "metrics" => config.metrics = Some(String::from(value)),

@@ -93,6 +93,7 @@ fn values_mean_what_they_say() {
     for (text, size) in [("1", 1), ("2k", 2048), ("3M", 3 << 20), ("1GiB", 1 << 30)] {
         assert_eq!(config(&["--max-message", text]).message, size);
     }
+    assert_eq!(config(&["--node", "mcp-0.x_y"]).node.as_deref(), Some("mcp-0.x_y"));
     assert_eq!(config(&["--health", "off"]).health, None);
     assert_eq!(config(&["--health", ""]).health, None);
     assert_eq!(config(&["--health", "/up"]).health.as_deref(), Some("/up"));
@@ -110,6 +111,9 @@ fn what_is_wrong_is_said() {
         (&["--nonsense", "--", "cat"], "--nonsense"),
         (&["-x", "--", "cat"], "-x"),
         (&["--unix", "/x", "--port", "1", "--", "cat"], "--unix"),
+        (&["--node", "", "--", "cat"], "--node"),
+        (&["--node", "a b", "--", "cat"], "--node"),
+        (&["--node", "n234567890123456789012345678901x", "--", "cat"], "--node"),
         (&["--endpoint", "mcp", "--", "cat"], "--endpoint"),
         (&["--endpoint", "/a b", "--", "cat"], "--endpoint"),
         (&["--endpoint", "/a?b", "--", "cat"], "--endpoint"),
