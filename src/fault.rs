@@ -148,28 +148,34 @@ impl Fault {
     /// What a person is told: what is wrong, and what would change it.
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         Cow::Owned(match self {
-            Self::Repeated(name) => format!("the {name} header is repeated"),
+            Self::Repeated(name) => format!("the {name} header is repeated; send it once"),
             Self::ProtocolVersion(version) => {
-                format!("MCP-Protocol-Version {version:?} is not supported")
+                format!(
+                    "MCP-Protocol-Version {version:?} is not supported; send what initialize told"
+                )
             }
-            Self::BatchTooLong(limit) => format!("a batch has at most {limit} messages"),
+            Self::BatchTooLong(limit) => {
+                format!("a batch has at most {limit} messages; post more of them")
+            }
             Self::HeaderMismatch(reason) => reason.clone(),
             Self::MetadataMissing(name) => {
                 format!("params._meta[{name:?}] is missing or not what it must be")
             }
             Self::MethodNotFound(method) => format!("there is no method {method:?}"),
             Self::Capability(name) => {
-                format!("the server asks for the client capability {name:?}")
+                format!("the server needs the client capability {name:?}; declare it in _meta")
             }
             Self::Rounds(limit) => format!("the server asked for input {limit} times, the limit"),
             Self::Pool(limit) => format!("all {limit} shared servers are in use; retry"),
             Self::Subscriptions(limit) => {
-                format!("{limit} resources are subscribed to, the limit")
+                format!("{limit} resources are subscribed to, the limit; give one up first")
             }
             Self::Sessions(limit) => {
                 format!("all {limit} sessions are in use; see --max-sessions")
             }
-            Self::Calls(limit) => format!("{limit} calls are in flight, the limit"),
+            Self::Calls(limit) => {
+                format!("{limit} calls are in flight, the limit of one server process; retry")
+            }
             Self::NotStarted(reason) => format!("the server could not be started: {reason}"),
             Self::Garbled(reason) => format!("the server's answer can't be passed on: {reason}"),
             Self::Ended(cause) => format!("the session has ended: {cause}"),
@@ -194,8 +200,8 @@ impl Fault {
                 "Accept must allow application/json or text/event-stream, and for GET the latter"
             }
             Self::NotJson(reason) | Self::NotAMessage(reason) | Self::Params(reason) => reason,
-            Self::Batch => "only sessions of 2025-03-26 take batches",
-            Self::BatchedInitialize => "initialize must not be part of a batch",
+            Self::Batch => "only sessions of 2025-03-26 take batches; post each message by itself",
+            Self::BatchedInitialize => "initialize must not be part of a batch; post it by itself",
             Self::SessionMissing => {
                 "the Mcp-Session-Id header is missing; initialize first, then send what it gave"
             }
@@ -218,11 +224,15 @@ impl Fault {
             Self::InputResponses => "inputResponses is an object of results by the keys asked for",
             Self::Cancelled => "cancelled by the client",
             Self::Declined => "the client answered the server's question with an error",
-            Self::Stdin => "the server is not reading its input",
-            Self::Draining => "the proxy is shutting down",
-            Self::Breaker(_) => "the server failed at its last starts; retry later",
+            Self::Stdin => "the server is not reading its input; retry",
+            Self::Draining => "the proxy is shutting down; initialize again in a moment",
+            Self::Breaker(_) => {
+                "the server failed at its last starts; see the log, and retry later"
+            }
             Self::TimedOut => "the call took too long; see --request-timeout",
-            Self::StartTimeout => "the server did not answer initialize in time",
+            Self::StartTimeout => {
+                "the server did not answer initialize in time; see the log, and --prewarm"
+            }
             _ => "",
         }
     }

@@ -94,7 +94,7 @@ impl fmt::Display for Cause {
             Self::Idle => f.write_str("idle"),
             Self::Exited(exit) => write!(f, "server ended with {exit}"),
             Self::StdoutClosed => f.write_str("server closed its standard output"),
-            Self::LineTooLong => f.write_str("server wrote a line over the message limit"),
+            Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
             Self::NotStarted => f.write_str("server could not be started"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
             Self::Declined => f.write_str("server declined initialize"),

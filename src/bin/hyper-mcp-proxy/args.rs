@@ -271,7 +271,7 @@ fn command_of(demo: bool, command: Vec<OsString>) -> Result<(OsString, Vec<OsStr
         (true, Some(_)) => Err(Exit::usage("--demo is a server itself and takes no command")),
         (false, Some((name, args))) => Ok((name.clone(), args.to_vec())),
         (false, None) => {
-            Err(Exit::usage("no server command: hyper-mcp-proxy [options] -- COMMAND [args]"))
+            Err(Exit::usage("no server command: give one after --, or --config FILE, or --demo"))
         }
     }
 }

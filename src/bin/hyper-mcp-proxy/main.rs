@@ -116,8 +116,9 @@ fn serve(options: Options) -> Result<(), Exit> {
 /// The sockets to listen on: those that were passed on, or else those at the place that was named.
 fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Sockets, Exit> {
     if passed.is_empty() {
-        return Sockets::bind(place)
-            .map_err(|error| failure(1, format!("can't listen on {place}: {error}")));
+        return Sockets::bind(place).map_err(|error| {
+            failure(1, format!("can't listen on {place}: {error}; see {}", place.flags()))
+        });
     }
     if is_placed {
         log::warn!(

@@ -34,6 +34,16 @@ pub(crate) enum Place {
     Unix(PathBuf),
 }
 
+impl Place {
+    /// What would change it.
+    pub(crate) const fn flags(&self) -> &'static str {
+        match self {
+            Self::Tcp { .. } => "--host and --port",
+            Self::Unix(_) => "--unix",
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -40,6 +40,7 @@ fn a_port_that_is_taken() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     fails(&["--host", "127.0.0.1", "--port", &port, "--", CHILD], &port);
+    fails(&["--host", "127.0.0.1", "--port", &port, "--", CHILD], "see --host and --port");
 }
 
 #[test]
