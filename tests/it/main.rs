@@ -12,6 +12,7 @@ mod gate;
 mod map;
 #[cfg(feature = "proxy")]
 mod real;
+mod servers;
 #[cfg(feature = "proxy")]
 mod support;
 mod tidy;
