@@ -263,6 +263,26 @@ mod tests {
         assert!(known.agree(&env("bob"), &call, &[]).is_err());
     }
 
+    #[test]
+    fn a_tool_counts_with_all_that_is_kept_of_it() {
+        let env = Vec::from([("WHO".to_string(), "ada".to_string())]);
+        let mut known = HeaderParams::default();
+        known.learn(&env, LIST);
+        // The name, the variable, and three annotations with where they lead: "region", "n" and
+        // "o", "deep".
+        let params = (6 + 6) + (1 + 1) + (4 + 1 + 4);
+        assert_eq!(known.held, 4 * OVERHEAD + 1 + (3 + 3) + params);
+    }
+
+    #[test]
+    fn a_tool_has_so_many_annotations_and_no_more() {
+        let properties: Vec<String> = (0..PARAMS + 1)
+            .map(|n| alloc::format!(r#""p{n}":{{"type":"string","x-mcp-header":"P{n}"}}"#))
+            .collect();
+        let schema = alloc::format!(r#"{{"properties":{{{}}}}}"#, properties.join(","));
+        assert_eq!(annotations(schema.as_bytes()).len(), PARAMS);
+    }
+
     /// However many tools there are, and however long their names.
     #[test]
     fn what_is_kept_is_bounded() {

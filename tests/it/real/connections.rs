@@ -98,6 +98,10 @@ fn head_gives_no_body() {
     assert!(head.field("content-length").is_some_and(|length| length != "0"), "{head:?}");
     conn.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(conn.reply().status(), 200);
+    // Nor does its refusal, after which the connection ends.
+    conn.send(b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");
+    assert_eq!(conn.head().status, 413);
+    assert!(conn.is_closed());
 }
 
 #[test]
