@@ -72,7 +72,7 @@ fn paths_in_documents_lead_somewhere() {
                 complaints.push(format!("{document}: {path}"));
             }
         }
-        let folder = Path::new(&document).parent().unwrap_or(Path::new(""));
+        let folder = Path::new(&document).parent().unwrap_or_else(|| Path::new(""));
         for link in links {
             seen += 1;
             if !root().join(folder).join(link).exists() {

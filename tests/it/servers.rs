@@ -1,6 +1,6 @@
-//! Several servers behind one engine, told anew at any time, over many seeds: whoever asks at a path
-//! is answered by the server that is there, a session by the one that it was opened with, and what
-//! is no more in use is forgotten.
+//! Several servers behind one engine, told anew at any time, over many seeds: whoever asks at a
+//! path is answered by the server that is there, a session by the one that it was opened with, and
+//! what is no more in use is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 

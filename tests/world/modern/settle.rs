@@ -7,7 +7,7 @@ use super::To;
 
 impl World<'_> {
     /// Looks at all that clients of the stateless era wait for.
-    pub(in super::super) fn judge_modern(&mut self) -> Judged {
+    pub(in super::super) fn judge_modern(&self) -> Judged {
         self.judge_words()?;
         for number in 0..self.open.len() {
             let number = self.open[number];
