@@ -248,4 +248,10 @@ mod tests {
         assert!(lines.feed(b"").next().is_none());
         assert!(lines.buffer.capacity() <= KEPT);
     }
+
+    #[test]
+    fn the_error_says_what_is_wrong() {
+        use alloc::string::ToString;
+        assert!(TooLong.to_string().contains("line"));
+    }
 }
