@@ -8,19 +8,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::IoSlice;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use async_process::Child as Process;
 use hyper_mcp_proxy::{Exit, Input, Pipe};
-use rustix::io::{read, writev};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpgid};
 
+use crate::group::{self, Group};
 use crate::hub::{Hub, SCRATCH};
 use crate::reactor::{Source, WakerSlot};
 use crate::stderr::Stderr;
+use crate::sys::{self, OwnedFd, read, writev};
 
 /// Reads of a pipe in one turn, each of at most [`SCRATCH`] bytes.
 const READS: usize = 4;
@@ -38,7 +36,7 @@ pub(crate) struct Child {
     /// The name of its server, where there are several.
     name: Option<String>,
     /// The group that it leads.
-    group: Option<Pid>,
+    group: Option<Group>,
     /// Whether it waits in the hub until its output is wanted again.
     pub(crate) paused: Cell<bool>,
     exit: Cell<Option<Exit>>,
@@ -53,7 +51,7 @@ impl Child {
             pipe,
             pid,
             name,
-            group: i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|pid| !pid.is_init()),
+            group: Group::of(pid),
             paused: Cell::new(false),
             exit: Cell::new(None),
             stdin: RefCell::default(),
@@ -75,11 +73,11 @@ impl Child {
     }
 
     pub(crate) fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.end(Group::terminate);
     }
 
     pub(crate) fn kill(&self) {
-        self.signal(Signal::KILL);
+        self.end(Group::kill);
     }
 
     pub(crate) fn wake(&self) {
@@ -93,45 +91,26 @@ impl Child {
     /// It ended and was reaped just now. Its number can't have been given away yet: as long as the
     /// group has members it is in use, and if it has none the signal finds nobody.
     pub(crate) fn has_ended(&self, exit: Exit) {
-        self.signal(Signal::KILL);
+        self.end(Group::kill);
         self.exit.set(Some(exit));
         self.waker.wake();
     }
 
     /// To the whole group, of which the child is the leader; never after it was reaped.
-    fn signal(&self, signal: Signal) {
-        let Some(group) = self.group.filter(|_| !self.is_gone()) else { return };
-        if let Err(error) = kill_process_group(group, signal)
-            && error != rustix::io::Errno::SRCH
-        {
-            log::warn!(target: "proxy", "server {}: {signal:?} failed: {error}", self.pipe);
+    fn end(&self, step: fn(&Group) -> std::io::Result<()>) {
+        let Some(group) = self.group.as_ref().filter(|_| !self.is_gone()) else { return };
+        if let Err(error) = step(group) {
+            log::warn!(target: "proxy", "server {}: it can't be ended: {error}", self.pipe);
         }
     }
 }
 
 /// Waits for the end of a child and reaps it.
 pub(crate) async fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) {
-    let exit = process.status().await.map_or(Exit::Unknown, |status| {
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Exit::Code(code),
-            (None, Some(signal)) => Exit::Signal(signal),
-            (None, None) => Exit::Unknown,
-        }
-    });
+    let exit = process.status().await.map_or(Exit::Unknown, group::exit);
+    sys::settle().await;
     child.has_ended(exit);
-    hub.reap_orphans(child.group);
-}
-
-/// Reaps what ended of the group of a child that is reaped itself; that is ours where we are the
-/// first process of a container. Whether there is more to wait for.
-pub(crate) fn reap_group(group: Pid) -> bool {
-    loop {
-        match waitpgid(group, WaitOptions::NOHANG) {
-            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
-            Ok(None) => return true,
-            Err(_) => return false,
-        }
-    }
+    hub.reap_orphans(child.group.clone());
 }
 
 /// Our side of the pipes; each is dropped, and so closed, when it has no more use.

@@ -16,6 +16,7 @@ use smol::LocalExecutor;
 
 use crate::child::{self, Child};
 use crate::deadlines::Deadlines;
+use crate::group::Group;
 use crate::http::Heads;
 use crate::mailbox::Mailbox;
 use crate::random::Random;
@@ -52,7 +53,7 @@ pub(crate) struct Hub {
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
     children: RefCell<BTreeMap<u64, Rc<Child>>>,
     /// Groups of children that were reaped, of which members are still to end and ours to reap.
-    orphans: RefCell<Vec<rustix::process::Pid>>,
+    orphans: RefCell<Vec<Group>>,
     /// Children whose output the engine does not want now.
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
@@ -255,10 +256,10 @@ impl Hub {
     }
 
     /// Reaps what children left behind that has ended by now, where that is ours to do.
-    pub(crate) fn reap_orphans(&self, group: Option<rustix::process::Pid>) {
+    pub(crate) fn reap_orphans(&self, group: Option<Group>) {
         let mut orphans = self.orphans.borrow_mut();
         orphans.extend(group);
-        orphans.retain(|group| child::reap_group(*group));
+        orphans.retain(Group::reap);
     }
 
     /// Ends all groups of children at once.

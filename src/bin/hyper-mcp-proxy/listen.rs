@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -14,6 +13,7 @@ use crate::connection;
 use crate::deadlines::Deadline;
 use crate::hub::Hub;
 use crate::reactor::{Source, Use};
+use crate::sys::{self, OwnedFd};
 
 /// The most connections at once. Each session has two or three; 1,024 is room for the default 64
 /// sessions and a crowd of idle ones, at some 6 KiB each.
@@ -30,8 +30,7 @@ const ACCEPTS: usize = 16;
 /// How many connections there is room for beside so many sessions; at least a quarter of all that
 /// can be open.
 pub(crate) fn capacity(sessions: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let limit = sys::open_files();
     let room = limit.saturating_sub(RESERVED + sessions.saturating_mul(PER_SESSION));
     if room < 2 * sessions {
         log::warn!(
@@ -107,7 +106,7 @@ fn accept_one(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 #[cfg(not(target_os = "linux"))]
 fn accept_one(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let socket = rustix::net::accept(listener)?;
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    sys::close_on_exec(&socket)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
     // They are TCP's: a Unix socket has none of them.
     let _ = crate::sockets::set_options(&socket);
@@ -117,6 +116,14 @@ fn accept_one(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
 /// Whether an error concerns one connection only, which is gone by now.
 fn is_peers_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
-    let gone = [Errno::CONNABORTED, Errno::CONNRESET, Errno::PROTO, Errno::PERM, Errno::NOTCONN];
+    let gone = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::NOTCONN,
+        #[cfg(unix)]
+        Errno::PROTO,
+        #[cfg(unix)]
+        Errno::PERM,
+    ];
     gone.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

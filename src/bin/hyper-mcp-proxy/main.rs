@@ -11,11 +11,14 @@ mod deadlines;
 mod definitions;
 mod demo;
 mod gate;
+#[cfg_attr(windows, path = "windows/group.rs")]
+mod group;
 mod http;
 mod hub;
 mod listen;
 mod logging;
 mod mailbox;
+#[cfg_attr(windows, path = "windows/manager.rs")]
 mod manager;
 mod outgoing;
 mod random;
@@ -26,13 +29,13 @@ mod signals;
 mod sockets;
 mod spawn;
 mod stderr;
+#[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
 #[cfg(test)]
 mod tests;
 
 use std::future::poll_fn;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::task::Poll;
@@ -43,6 +46,7 @@ use deadlines::Deadline;
 use hub::Hub;
 use reactor::{Reactor, Source, Use};
 use sockets::{Address, Place, Sockets};
+use sys::OwnedFd;
 
 /// How long the last answers may take to be sent when all else is done.
 const FLUSH: Duration = Duration::from_secs(1);

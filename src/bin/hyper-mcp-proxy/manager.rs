@@ -4,12 +4,11 @@
 use std::env;
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use crate::sys;
+use crate::sys::{self, OwnedFd};
 
 /// The first descriptor that is passed on (sd_listen_fds(3)).
 const FIRST: i32 = 3;

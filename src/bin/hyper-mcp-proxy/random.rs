@@ -48,7 +48,10 @@ fn fill(bytes: &mut [u8; MANY]) {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(windows)]
+use crate::sys::fill;
+
+#[cfg(all(unix, not(target_os = "linux")))]
 fn fill(bytes: &mut [u8; MANY]) {
     use std::io::Read;
     let filled = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(bytes));

@@ -13,7 +13,17 @@ use crate::servers::ConfigFile;
 /// Takes the signals over from their defaults. Where there is nothing to read again, SIGHUP, which
 /// a terminal sends when it is gone, is one more that ends the program.
 pub(crate) fn take() -> std::io::Result<Signals> {
-    Signals::new([Signal::Child, Signal::Hup, Signal::Int, Signal::Term])
+    // Windows has the one.
+    let all = [
+        Signal::Int,
+        #[cfg(unix)]
+        Signal::Term,
+        #[cfg(unix)]
+        Signal::Hup,
+        #[cfg(unix)]
+        Signal::Child,
+    ];
+    Signals::new(all)
 }
 
 /// Acts on signals for ever.

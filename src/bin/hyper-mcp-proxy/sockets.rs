@@ -1,22 +1,20 @@
 //! Where it listens: on addresses that are found once, before anything runs, on a Unix socket that
 //! is its user's alone, or on the sockets that the service manager has opened.
 
+#[cfg_attr(windows, path = "windows/file.rs")]
+mod file;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, getsockname, sockopt};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{SocketType, getsockname, sockopt};
 
-/// Connections that wait to be taken; the system may allow fewer.
-const BACKLOG: i32 = 4096;
-/// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
-/// the service manager, with the mode and the group that it needs.
-const MODE: u32 = 0o600;
+use crate::sys::{AsFd, OwnedFd};
+pub(crate) use file::SocketFile;
 
 /// How long a silent peer is believed to be there (TCP keep-alive), and how long unacknowledged
 /// bytes may wait (RFC 5482): with the 15 s between a stream's comments, a peer that is cut off is
@@ -66,7 +64,7 @@ impl Sockets {
         match place {
             Place::Tcp { host, port } => Ok(Self { listeners: bind_tcp(host, *port)?, file: None }),
             Place::Unix(path) => {
-                let (listener, file) = bind_unix(path)?;
+                let (listener, file) = file::bind(path)?;
                 Ok(Self { listeners: vec![listener], file: Some(file) })
             }
         }
@@ -75,8 +73,8 @@ impl Sockets {
     /// Takes those that somebody else has opened, and who removes them too.
     pub(crate) fn inherit(listeners: Vec<OwnedFd>) -> io::Result<Self> {
         for (number, listener) in listeners.iter().enumerate() {
-            let listens = sockopt::socket_type(listener) == Ok(SocketType::STREAM)
-                && sockopt::socket_acceptconn(listener) == Ok(true);
+            let listens =
+                sockopt::socket_type(listener) == Ok(SocketType::STREAM) && is_listening(listener);
             if !listens {
                 let number = number + 1;
                 let reason = format!("socket {number} of them is no stream socket that listens");
@@ -100,6 +98,7 @@ impl Sockets {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Inet(SocketAddr),
+    #[cfg_attr(windows, allow(dead_code, reason = "there are none"))]
     Unix(String),
 }
 
@@ -122,12 +121,29 @@ impl Address {
     }
 }
 
+#[cfg(not(target_vendor = "apple"))]
+fn is_listening(socket: &OwnedFd) -> bool {
+    sockopt::socket_acceptconn(socket) == Ok(true)
+}
+
+/// It can't be asked here.
+#[cfg(target_vendor = "apple")]
+fn is_listening(_: &OwnedFd) -> bool {
+    true
+}
+
+#[cfg(windows)]
+fn address(listener: &OwnedFd) -> Option<Address> {
+    SocketAddr::try_from(getsockname(listener).ok()?).ok().map(Address::Inet)
+}
+
+#[cfg(unix)]
 fn address(listener: &OwnedFd) -> Option<Address> {
     let any = getsockname(listener).ok()?;
-    if any.address_family() != AddressFamily::UNIX {
+    if any.address_family() != rustix::net::AddressFamily::UNIX {
         return SocketAddr::try_from(any).ok().map(Address::Inet);
     }
-    let unix = SocketAddrUnix::try_from(any).ok()?;
+    let unix = rustix::net::SocketAddrUnix::try_from(any).ok()?;
     let path = unix.path_bytes().map(|path| String::from_utf8_lossy(path).into_owned());
     Some(Address::Unix(path.unwrap_or_else(|| String::from("without a path"))))
 }
@@ -164,67 +180,17 @@ fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<OwnedFd>> {
 pub(crate) fn set_options(socket: impl AsFd) -> io::Result<()> {
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
-    sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE)?;
-    sockopt::set_tcp_keepintvl(&socket, PROBE)?;
-    sockopt::set_tcp_keepcnt(&socket, PROBES)?;
+    for finer in [
+        sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE),
+        sockopt::set_tcp_keepintvl(&socket, PROBE),
+        sockopt::set_tcp_keepcnt(&socket, PROBES),
+    ] {
+        // Not every system has them.
+        if finer != Err(Errno::NOPROTOOPT) {
+            finer?;
+        }
+    }
     #[cfg(target_os = "linux")]
     sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
     Ok(())
-}
-
-/// The file of a Unix socket that this process has made.
-#[derive(Debug)]
-pub(crate) struct SocketFile {
-    path: PathBuf,
-    made: (u64, u64),
-}
-
-impl SocketFile {
-    /// Removes it, unless another file has taken its place.
-    pub(crate) fn remove(&self) {
-        let found = std::fs::symlink_metadata(&self.path);
-        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.made) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-fn bind_unix(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
-    // Absolute, so that it is the same file at the end.
-    let path = std::path::absolute(path)?;
-    let address = SocketAddrUnix::new(&path)?;
-    make_way(&path, &address)?;
-    let socket = unix_socket()?;
-    rustix::net::bind(&socket, &address)?;
-    // Before it listens, nobody can connect.
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(MODE))?;
-    rustix::net::listen(&socket, BACKLOG)?;
-    let found = std::fs::symlink_metadata(&path)?;
-    Ok((socket, SocketFile { path, made: (found.dev(), found.ino()) }))
-}
-
-fn unix_socket() -> io::Result<OwnedFd> {
-    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-    ioctl_fionbio(&socket, true)?;
-    Ok(socket)
-}
-
-/// Removes what a process has left that ended without doing so: a socket on which nobody listens.
-fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
-    let taken = |reason| Err(io::Error::new(io::ErrorKind::AddrInUse, reason));
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-        Ok(found) if !found.file_type().is_socket() => {
-            return taken("there is a file of that name that is no socket");
-        }
-        Ok(_) => {}
-    }
-    match rustix::net::connect(unix_socket()?, address) {
-        Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
-        // It listens, though it may not have room for one more.
-        Ok(()) | Err(Errno::AGAIN) => taken("another process listens there"),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -3,8 +3,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
@@ -13,7 +11,7 @@ use async_process::Child as Process;
 
 use crate::manager;
 use crate::reactor::{Reactor, Source, Use};
-use crate::sys;
+use crate::sys::{self, OwnedFd};
 
 /// How to start a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,16 +41,16 @@ impl Launch {
         reactor: &Rc<Reactor>,
         env: Vec<(String, String)>,
     ) -> io::Result<Started> {
-        let (stdin_theirs, stdin) = io::pipe()?;
-        let (stdout, stdout_theirs) = io::pipe()?;
-        let (stderr, stderr_theirs) = io::pipe()?;
+        let (stdin_theirs, stdin) = sys::pipe_to_child()?;
+        let (stdout_theirs, stdout) = sys::pipe_from_child()?;
+        let (stderr_theirs, stderr) = sys::pipe_from_child()?;
         // What can fail on our side comes first: no child must run that nobody watches.
-        let stdin = source(reactor, stdin.into(), Use::PipeOut)?;
-        let stdout = source(reactor, stdout.into(), Use::PipeIn)?;
-        let stderr = source(reactor, stderr.into(), Use::PipeIn)?;
+        let stdin = Source::new(reactor, stdin, Use::PipeOut)?;
+        let stdout = Source::new(reactor, stdout, Use::PipeIn)?;
+        let stderr = Source::new(reactor, stderr, Use::PipeIn)?;
         let mut command = Command::new(&self.program);
-        command.arg0(&self.name).args(&self.args);
-        command.process_group(0);
+        command.args(&self.args);
+        sys::prepare(&mut command, &self.name);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
@@ -82,31 +80,30 @@ impl Launch {
     }
 }
 
-fn source(reactor: &Rc<Reactor>, fd: OwnedFd, use_: Use) -> io::Result<Source<OwnedFd>> {
-    rustix::io::ioctl_fionbio(fd.as_fd(), true)?;
-    Source::new(reactor, fd, use_)
-}
-
 /// Finds the file that a command name stands for, as a shell does.
 pub(crate) fn find_program(name: &Path, path: Option<OsString>) -> io::Result<PathBuf> {
-    if name.as_os_str().as_encoded_bytes().contains(&b'/') {
+    if name.as_os_str().as_encoded_bytes().iter().any(|byte| sys::SEPARATORS.contains(byte)) {
         // Absolute, so that the child's own working directory does not change what it means.
-        let file = std::path::absolute(name)?;
-        return match is_program(&file)? {
-            true => Ok(file),
-            false => Err(io::ErrorKind::PermissionDenied.into()),
-        };
+        let files = sys::spellings(&std::path::absolute(name)?);
+        let mut refusal = io::ErrorKind::NotFound.into();
+        for file in files {
+            match is_program(&file) {
+                Ok(true) => return Ok(file),
+                Ok(false) => refusal = io::ErrorKind::PermissionDenied.into(),
+                Err(error) => refusal = error,
+            }
+        }
+        return Err(refusal);
     }
-    let path = path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    let path = path.unwrap_or_else(|| sys::PATH.into());
     std::env::split_paths(&path)
-        .map(|directory| directory.join(name))
+        .flat_map(|directory| sys::spellings(&directory.join(name)))
         .find(|file| is_program(file).unwrap_or(false))
         .and_then(|file| std::path::absolute(file).ok())
         .ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 fn is_program(file: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    let meta = std::fs::metadata(file)?;
-    Ok(meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    let found = std::fs::metadata(file)?;
+    Ok(found.is_file() && sys::is_runnable(&found))
 }

@@ -2,16 +2,73 @@
 //! memory.
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
-use std::io;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io::{self, PipeReader, PipeWriter};
+pub(crate) use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+pub(crate) use rustix::io::{read, write, writev};
+use rustix::process::{Resource, getrlimit};
+
+/// What stands between two directories of a path, for a command that is named with one.
+pub(crate) const SEPARATORS: &[u8] = b"/";
+/// Where commands are looked for if nobody says.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A pipe that a child reads: its end, and ours in non-blocking mode.
+pub(crate) fn pipe_to_child() -> io::Result<(PipeReader, OwnedFd)> {
+    let (theirs, ours) = io::pipe()?;
+    ioctl_fionbio(&ours, true)?;
+    Ok((theirs, ours.into()))
+}
+
+/// A pipe that a child writes: its end, and ours in non-blocking mode.
+pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
+    let (ours, theirs) = io::pipe()?;
+    ioctl_fionbio(&ours, true)?;
+    Ok((theirs, ours.into()))
+}
+
+/// What a child wrote before its end can be read at once.
+pub(crate) async fn settle() {}
+
+/// The name of its first argument, and a process group of its own.
+pub(crate) fn prepare(command: &mut Command, name: &OsStr) {
+    command.arg0(name).process_group(0);
+}
+
+/// Keeps a descriptor from children.
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "a flag of accept does it"))]
+pub(crate) fn close_on_exec(fd: &OwnedFd) -> rustix::io::Result<()> {
+    fcntl_setfd(fd, FdFlags::CLOEXEC)
+}
+
+/// The most descriptors that may be open at once.
+pub(crate) fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// The programs that a name may stand for.
+pub(crate) fn spellings(file: &Path) -> Vec<PathBuf> {
+    vec![file.to_owned()]
+}
+
+/// Whether a file can be run.
+pub(crate) fn is_runnable(file: &Metadata) -> bool {
+    file.permissions().mode() & 0o111 != 0
+}
 
 /// Makes the kernel end the child with `SIGKILL` when the thread that starts it ends. Call it, and
 /// start the child, on the main thread: that lives as long as the process.
 #[cfg(target_os = "linux")]
 pub(crate) fn die_with_parent(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-
     use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
     let parent = getpid();
@@ -44,7 +101,7 @@ pub(crate) fn seal_descriptors() {
         // close-on-exec flag. If it is closed by now (the listing's own is), the call fails with
         // EBADF: the process has one thread yet, so the number cannot stand for anything else.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
-        let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
+        let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
     }
 }
 

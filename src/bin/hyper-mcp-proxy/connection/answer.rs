@@ -1,16 +1,15 @@
 //! Answering a request: what the engine says, as it says it, while the client is there.
 
 use std::future::poll_fn;
-use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_mcp_proxy::{Body, Input, Response};
-use rustix::io::{write, writev};
 
 use super::{Connection, INTERIM, Stop};
 use crate::http::{self, Framing};
 use crate::mailbox::End;
+use crate::sys::{OwnedFd, write, writev};
 
 /// Without progress while sending.
 const STALL: Duration = Duration::from_secs(30);

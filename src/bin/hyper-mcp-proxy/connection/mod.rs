@@ -9,7 +9,6 @@ mod answer;
 mod read;
 
 use std::future::poll_fn;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -25,6 +24,7 @@ use crate::mailbox::Mailbox;
 use crate::outgoing::Outgoing;
 use crate::reactor::Source;
 use crate::share::Share;
+use crate::sys::OwnedFd;
 
 /// After a refusal, for the client to read it: closing at once, with bytes of the client unread,
 /// would make its system throw the answer away.

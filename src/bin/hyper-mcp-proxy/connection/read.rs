@@ -1,7 +1,6 @@
 //! Reading a request: through the gate, judged by the engine before its content is taken.
 
 use std::future::poll_fn;
-use std::os::fd::OwnedFd;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::{Connection, INTERIM, READS, Stop};
 use crate::gate::{Phase, Refusal, Step};
 use crate::http;
 use crate::hub::SCRATCH;
+use crate::sys::OwnedFd;
 
 /// Between requests. Longer than the pauses of a chatting client, shorter than for ever.
 const IDLE: Duration = Duration::from_secs(60);

@@ -2,7 +2,6 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -12,6 +11,7 @@ use async_io::{Async, Timer};
 use rustix::io::Errno;
 
 use super::{Clock, Use};
+use crate::sys::AsFd;
 
 #[derive(Debug)]
 pub(crate) struct Reactor;

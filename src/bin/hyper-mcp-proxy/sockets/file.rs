@@ -1,0 +1,74 @@
+//! The file of a Unix socket: made for its user alone, in place of one on which nobody listens, and
+//! removed at the end.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+use crate::sys::OwnedFd;
+
+/// Connections that wait to be taken; the system may allow fewer.
+const BACKLOG: i32 = 4096;
+/// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
+/// the service manager, with the mode and the group that it needs.
+const MODE: u32 = 0o600;
+
+/// The file of a Unix socket that this process has made.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    made: (u64, u64),
+}
+
+impl SocketFile {
+    /// Removes it, unless another file has taken its place.
+    pub(crate) fn remove(&self) {
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.made) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
+    // Absolute, so that it is the same file at the end.
+    let path = std::path::absolute(path)?;
+    let address = SocketAddrUnix::new(&path)?;
+    make_way(&path, &address)?;
+    let socket = unix_socket()?;
+    rustix::net::bind(&socket, &address)?;
+    // Before it listens, nobody can connect.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(MODE))?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    let found = std::fs::symlink_metadata(&path)?;
+    Ok((socket, SocketFile { path, made: (found.dev(), found.ino()) }))
+}
+
+fn unix_socket() -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+/// Removes what a process has left that ended without doing so: a socket on which nobody listens.
+fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
+    let taken = |reason| Err(io::Error::new(io::ErrorKind::AddrInUse, reason));
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return taken("there is a file of that name that is no socket");
+        }
+        Ok(_) => {}
+    }
+    match rustix::net::connect(unix_socket()?, address) {
+        Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
+        // It listens, though it may not have room for one more.
+        Ok(()) | Err(Errno::AGAIN) => taken("another process listens there"),
+        Err(error) => Err(error.into()),
+    }
+}

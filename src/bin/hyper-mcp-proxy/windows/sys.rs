@@ -1,0 +1,146 @@
+//! What the system has on Windows in place of descriptors, pipes and their calls. It was tried under
+//! Wine and never on Windows.
+//!
+//! The reactor knows sockets alone there. So each pipe of a child has a thread of its own that
+//! carries its bytes to and from a socket of this machine.
+
+use std::io::{self, IoSlice, PipeReader, PipeWriter};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+pub(crate) use std::os::windows::io::{AsSocket as AsFd, OwnedSocket as OwnedFd};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use windows_sys::Win32::Security::Cryptography::{
+    BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
+};
+
+/// What stands between two directories of a path, for a command that is named with one.
+pub(crate) const SEPARATORS: &[u8] = b"/\\";
+/// Where commands are looked for if nobody says.
+pub(crate) const PATH: &str = r"C:\Windows\System32";
+/// How long the threads of the pipes may take to carry a child's last words.
+const LAG: Duration = Duration::from_millis(50);
+/// Endings of programs if `PATHEXT` says none. Scripts come after programs.
+const ENDINGS: &str = ".COM;.EXE;.BAT;.CMD";
+
+pub(crate) fn read(fd: &OwnedFd, into: &mut [u8]) -> rustix::io::Result<usize> {
+    recv(fd, into, RecvFlags::empty()).map(|(count, _)| count)
+}
+
+pub(crate) fn write(fd: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<usize> {
+    send(fd, bytes, SendFlags::empty())
+}
+
+/// Writes the first piece that is not empty: one call takes one piece.
+pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    pieces.iter().find(|piece| !piece.is_empty()).map_or(Ok(0), |piece| write(fd, piece))
+}
+
+/// No descriptor reaches a child unless it is given.
+pub(crate) fn close_on_exec(_: &OwnedFd) -> rustix::io::Result<()> {
+    Ok(())
+}
+
+/// A pipe that a child reads: its end, and ours in non-blocking mode.
+pub(crate) fn pipe_to_child() -> io::Result<(PipeReader, OwnedFd)> {
+    let (theirs, mut pipe) = io::pipe()?;
+    let (ours, mut far) = pair()?;
+    relay(move || io::copy(&mut far, &mut pipe))?;
+    Ok((theirs, ours))
+}
+
+/// A pipe that a child writes: its end, and ours in non-blocking mode.
+pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
+    let (mut pipe, theirs) = io::pipe()?;
+    let (ours, mut far) = pair()?;
+    relay(move || io::copy(&mut pipe, &mut far))?;
+    Ok((theirs, ours))
+}
+
+/// Carries bytes until one side is closed; then the other side is closed with the thread.
+fn relay(carry: impl FnOnce() -> io::Result<u64> + Send + 'static) -> io::Result<()> {
+    let carry = move || {
+        // An error is a side that is closed.
+        let _ = carry();
+    };
+    thread::Builder::new().name("pipe".into()).spawn(carry).map(drop)
+}
+
+/// Two sockets that are connected to each other: ours, which does not block, and the thread's.
+fn pair() -> io::Result<(OwnedFd, TcpStream)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let ours = TcpStream::connect(listener.local_addr()?)?;
+    let name = ours.local_addr()?;
+    // Any process of this machine may connect before we do; its connection is dropped.
+    let far = loop {
+        let (far, peer) = listener.accept()?;
+        if peer == name {
+            break far;
+        }
+    };
+    ours.set_nodelay(true)?;
+    far.set_nodelay(true)?;
+    ours.set_nonblocking(true)?;
+    Ok((ours.into(), far))
+}
+
+/// Waits until what a child wrote before its end can be read.
+pub(crate) async fn settle() {
+    async_io::Timer::after(LAG).await;
+}
+
+/// What a child's command has on Unix alone.
+pub(crate) fn prepare(_: &mut Command, _: &std::ffi::OsStr) {}
+
+/// The job object does it.
+pub(crate) fn die_with_parent(_: &mut Command) {}
+
+/// Handles are not passed on unless they are marked so.
+pub(crate) fn seal_descriptors() {}
+
+/// The allocator does it by itself.
+pub(crate) fn give_memory_back() {}
+
+/// There is no limit of open files to keep to.
+pub(crate) fn open_files() -> usize {
+    usize::MAX
+}
+
+/// The programs that a name may stand for: itself if it has an ending, then each of `PATHEXT`, so
+/// that `npx` finds `npx.cmd`.
+pub(crate) fn spellings(file: &Path) -> Vec<std::path::PathBuf> {
+    let endings = std::env::var("PATHEXT").unwrap_or_else(|_| ENDINGS.into());
+    let with = |ending: &str| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(ending);
+        name.into()
+    };
+    let itself = file.extension().map(|_| file.to_owned());
+    let endings = endings.split(';').filter(|ending| ending.starts_with('.'));
+    itself.into_iter().chain(endings.map(with)).collect()
+}
+
+/// Whether a file can be run: by its ending, so any can.
+pub(crate) fn is_runnable(_: &std::fs::Metadata) -> bool {
+    true
+}
+
+/// Fills with random bytes of the system.
+pub(crate) fn fill(bytes: &mut [u8]) {
+    #![allow(unsafe_code, reason = "there is no safe call for it")]
+    let length = u32::try_from(bytes.len()).expect("some hundred bytes are asked for");
+    // SAFETY: without an algorithm the first argument is null; the buffer is writable and as long
+    // as is said.
+    let status = unsafe {
+        BCryptGenRandom(
+            std::ptr::null_mut(),
+            bytes.as_mut_ptr(),
+            length,
+            BCRYPT_USE_SYSTEM_PREFERRED_RNG,
+        )
+    };
+    assert!(status == 0, "the system has no random bytes: {status:#x}");
+}
