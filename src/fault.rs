@@ -55,6 +55,7 @@ pub(crate) enum Fault {
     Draining,
     Breaker(u64),
     Pool(usize),
+    Parked(usize),
     Subscriptions(usize),
     TimedOut,
     // The child is to blame.
@@ -120,6 +121,7 @@ impl Fault {
             | Self::Garbled(_)
             | Self::Ended(_) => (200, INTERNAL_ERROR),
             Self::Pool(_)
+            | Self::Parked(_)
             | Self::Subscriptions(_)
             | Self::Sessions(_)
             | Self::Calls(_)
@@ -167,6 +169,9 @@ impl Fault {
             }
             Self::Rounds(limit) => format!("the server asked for input {limit} times, the limit"),
             Self::Pool(limit) => format!("all {limit} shared servers are in use; retry"),
+            Self::Parked(limit) => {
+                format!("{limit} calls wait for their client's input, the limit")
+            }
             Self::Subscriptions(limit) => {
                 format!("{limit} resources are subscribed to, the limit; give one up first")
             }
@@ -246,6 +251,7 @@ impl Fault {
             | Self::Stdin
             | Self::Draining
             | Self::Pool(_)
+            | Self::Parked(_)
             | Self::Subscriptions(_) => Some(1),
             _ => None,
         }
@@ -253,17 +259,20 @@ impl Fault {
 
     /// The JSON-RPC error response for the request of that id, as it was spelled.
     pub(crate) fn message(&self, id: Option<&[u8]>) -> Vec<u8> {
+        crate::translate::response(id.unwrap_or(b"null"), "error", &self.error())
+    }
+
+    /// The JSON-RPC error object.
+    pub(crate) fn error(&self) -> Vec<u8> {
         let (code, reason) = (self.codes().1, self.reason());
-        let mut text = Vec::with_capacity(reason.len() + 80);
-        text.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-        text.extend_from_slice(id.unwrap_or(b"null"));
-        text.extend_from_slice(format!(r#","error":{{"code":{code},"message":"#).as_bytes());
+        let mut text = Vec::with_capacity(reason.len() + 40);
+        text.extend_from_slice(format!(r#"{{"code":{code},"message":"#).as_bytes());
         text.extend_from_slice(&quoted(&reason));
         if let Some(data) = self.data() {
             text.extend_from_slice(br#","data":"#);
             text.extend_from_slice(data.as_bytes());
         }
-        text.extend_from_slice(b"}}");
+        text.push(b'}');
         text
     }
 

@@ -127,18 +127,13 @@ impl Worker {
 
     /// Makes the first request of a fresh child: a probe, unless the era is known.
     pub(crate) fn greet(&mut self, child: &mut Child, cx: &mut Context) {
-        let wait = if cx.servers.eras(child.server).stateless == Some(false) {
-            self.initialize(child, cx);
-            cx.config.start
-        } else {
-            self.mode = Mode::Probing;
-            child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
-            if cx.servers.eras(child.server).stateless == Some(true) {
-                cx.config.start
-            } else {
-                cx.config.probe
-            }
-        };
+        let known = cx.servers.eras(child.server).stateless;
+        if known == Some(false) {
+            return self.initialize(child, cx);
+        }
+        self.mode = Mode::Probing;
+        child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        let wait = if known == Some(true) { cx.config.start } else { cx.config.probe };
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
     }
 
@@ -146,6 +141,7 @@ impl Worker {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
         child.ask(Own::Initialize, "initialize", &params, cx);
+        cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {

@@ -40,8 +40,10 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let call = child.noise(text, malformed, cx).and_then(|id| child.end_call(id, cx));
-        if let Some(call) = call {
+        let Some(id) = child.noise(text, malformed, cx) else { return };
+        if let Some(call) = child.end_call(id, cx) {
+            // Who comes back to it learns that it is over.
+            self.drop_park(id, cx);
             self.fail(call.stream, &Fault::Garbled(malformed.reason()), cx);
         }
     }
@@ -168,10 +170,13 @@ impl Worker {
             self.contact = cx.now;
             return;
         }
-        if message.kind() == Kind::Error
-            && downward::error_code(payload) == Some(-32042)
-            && let Some(questions) = downward::url_questions(payload)
-        {
+        if let Some(questions) = downward::url_needed(message) {
+            if self.lacks("elicitation") {
+                return self.fail(call.stream, &Fault::Capability("elicitation"), cx);
+            }
+            if cx.parks.len() >= cx.config.parked {
+                return self.fail(call.stream, &Fault::Parked(cx.config.parked), cx);
+            }
             return self.park_for_resend(id, call, questions, cx);
         }
         let text = self.downward_answer(&ask.method.clone(), message);
@@ -275,7 +280,7 @@ impl Worker {
 }
 
 /// The HTTP status that an answer has by itself (MCP 2026-07-28 "Server Validation").
-fn status_of(message: &Message<'_>) -> u16 {
+pub(super) fn status_of(message: &Message<'_>) -> u16 {
     match message.payload().filter(|_| message.kind() == Kind::Error).and_then(downward::error_code)
     {
         Some(-32022..=-32020) => 400,

@@ -63,8 +63,6 @@ impl Worker {
         }
         // The probe may still be answered, by a child that only starts slowly.
         self.initialize(child, cx);
-        let when = cx.now.after(cx.config.start.saturating_sub(cx.config.probe));
-        cx.timers.set(&mut self.start, when, Wait::Start(self.pipe));
         None
     }
 
@@ -79,7 +77,6 @@ impl Worker {
         cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
         child.reopen(cx);
         self.initialize(child, cx);
-        cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
         true
     }
 

@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::child_side::status_of;
 use super::{Mode, Request, Worker};
 use crate::child::{Call, Child, decimal};
 use crate::context::Context;
@@ -37,8 +38,10 @@ pub(crate) struct Park {
     open: Vec<Open>,
     /// Whether the child has ended the call, so that a retry makes it anew.
     resend: bool,
-    /// The child's answer, if it came without waiting.
-    early: Option<(bool, Vec<u8>)>,
+    /// Whether its client was not asked yet what is open.
+    unseen: bool,
+    /// The child's answer, if it came without waiting: its status, and how it is told.
+    early: Option<(u16, &'static str, Vec<u8>)>,
     asked: u32,
     due: Deadline,
 }
@@ -61,7 +64,7 @@ impl Park {
 
     pub(super) fn size(&self) -> usize {
         let questions: usize = self.open.iter().map(|open| open.question.params.len()).sum();
-        self.text.len() + questions + self.early.as_ref().map_or(0, |(_, text)| text.len())
+        self.text.len() + questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
     }
 }
 
@@ -75,12 +78,13 @@ impl Worker {
         let Some((question, capability)) = downward::question(message) else {
             return refuse(id, -32601, "the client can't be asked this", child, cx);
         };
-        let declared = Object::read(&self.capabilities);
-        let lacks = declared.is_none_or(|declared| declared.get(capability).is_none());
+        let lacks = self.lacks(capability);
         if lacks {
             refuse(id, -32601, "the client does not have this capability", child, cx);
         }
-        if let Some((&call, _)) = self.parks.last_key_value() {
+        // A wait whose call is over asks nothing more.
+        let waits = self.parks.keys().rfind(|call| child.calls.get(**call).is_some());
+        if let Some(call) = waits.copied() {
             if !lacks {
                 self.add_question(call, id, question, child, cx);
             }
@@ -100,6 +104,12 @@ impl Worker {
             return;
         }
         self.park(call, alloc::vec![(Some(id.into()), question)], child, cx);
+    }
+
+    /// Whether its clients did not declare this capability.
+    pub(super) fn lacks(&self, capability: &str) -> bool {
+        let declared = Object::read(&self.capabilities);
+        declared.is_none_or(|declared| declared.get(capability).is_none())
     }
 
     /// The call that a question belongs to: the only one that may ask.
@@ -158,6 +168,7 @@ impl Worker {
             method: ask.method.clone(),
             open: Vec::new(),
             resend,
+            unseen: false,
             early: None,
             asked: 0,
             due: Deadline::default(),
@@ -218,15 +229,25 @@ impl Worker {
         if answers.iter().any(|(_, answer)| answer.first() != Some(&b'{')) {
             return Err(Fault::InputResponses);
         }
+        // At a limit the wait goes on, so that the client may come back again.
+        if self.asks.len() >= cx.config.calls {
+            return Err(Fault::Calls(cx.config.calls));
+        }
+        if park.resend && !child.accepts(request.message.size(), cx.config.stdin) {
+            return Err(Fault::Stdin);
+        }
         let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
         let number = self.open(request, cx);
         park.secret = request.secret;
-        if let Some((is_result, text)) = park.early.take() {
-            let member = if is_result { "result" } else { "error" };
+        if let Some((status, member, text)) = park.early.take() {
             if let Some(ask) = self.asks.remove(number) {
                 let data = translate::response(&ask.id, member, &text);
-                self.streams.answer(number, data, 200, None, cx);
+                self.streams.answer(number, data, status, None, cx);
             }
+            return Ok(());
+        }
+        if core::mem::take(&mut park.unseen) {
+            self.ask_client(id, number, park, cx);
             return Ok(());
         }
         if park.resend {
@@ -278,9 +299,27 @@ impl Worker {
         if text.len() > cx.config.replay {
             self.streams.dropped(cx);
             self.drop_park(id, cx);
-        } else if let Some(park) = self.parks.get_mut(&id) {
-            park.early = Some((message.kind() == Kind::Result, text));
+            return;
         }
+        let lacks = self.lacks("elicitation");
+        let Some(park) = self.parks.get_mut(&id) else { return };
+        if let Some(questions) = downward::url_needed(message) {
+            if lacks {
+                let fault = Fault::Capability("elicitation");
+                park.early = Some((fault.status(), "error", fault.error()));
+                return;
+            }
+            // The call is over; what it asks now, its client sees when it comes back.
+            park.open.clear();
+            park.resend = true;
+            park.unseen = true;
+            for question in questions {
+                park.add(None, question);
+            }
+            return;
+        }
+        let member = if message.kind() == Kind::Result { "result" } else { "error" };
+        park.early = Some((status_of(message), member, text));
     }
 
     /// Takes a parked call off the table.

@@ -5,7 +5,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::json;
-use crate::message::Message;
+use crate::message::{Kind, Message};
 use crate::metadata::{self, SERVER, SUBSCRIPTION, SUPPORTED};
 use crate::object::{self, Object};
 
@@ -152,8 +152,14 @@ pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)
     Some((Question { method, params: params.text() }, capability))
 }
 
+/// What an answer asks the client to visit before the call is made again, if it is such an error.
+pub(crate) fn url_needed(answer: &Message<'_>) -> Option<Vec<Question>> {
+    let error = answer.payload().filter(|_| answer.kind() == Kind::Error)?;
+    if error_code(error) == Some(-32042) { url_questions(error) } else { None }
+}
+
 /// The questions of an error −32042, "URL elicitation required" (MCP 2025-11-25 "Elicitation").
-pub(crate) fn url_questions(error: &[u8]) -> Option<Vec<Question>> {
+fn url_questions(error: &[u8]) -> Option<Vec<Question>> {
     let error = Object::read(error)?;
     let data = error.object("data")?;
     let list = data.get("elicitations")?;

@@ -237,6 +237,7 @@ impl Case {
             "sessions" => config.sessions = number?,
             "starting" => config.starting = number?,
             "calls" => config.calls = number?,
+            "parked" => config.parked = number?,
             "message" => config.message = number?,
             "replay" => config.replay = number?,
             "queue" => config.queue = number?,
