@@ -7,7 +7,7 @@ pub(crate) mod sim;
 use sim::dice;
 
 /// Bytes of a case: about 200 events.
-const LENGTH: usize = 1000;
+const LENGTH: usize = 1500;
 const SEEDS: u64 = 10_000;
 
 fn number(name: &str, otherwise: u64) -> u64 {

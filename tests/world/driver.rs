@@ -57,6 +57,11 @@ impl World<'_> {
                 if known.gone {
                     continue;
                 }
+                if known.temper.prompt && known.can_speak() && self.is_greeted(child) {
+                    owed = true;
+                    self.modern_answer(child)?;
+                    continue;
+                }
                 if known.backlog > 0 && known.temper.stdin == Pace::Eager && known.opened {
                     owed = true;
                     self.take_of_child(child, usize::MAX)?;

@@ -50,6 +50,12 @@ pub(crate) enum Law {
     OwnCall,
     /// Ids, progress tokens and subscription ids come back as the client spelled them.
     Names,
+    /// Before a child of the other era, what that era asks for is added, and nothing else changes.
+    Translation,
+    /// A state is good once, in its time, for the same call.
+    State,
+    /// Who shares a child has the same capabilities; who may be asked shares it with nobody.
+    Sharing,
     /// A log message that can't be attributed is given to nobody.
     Attribution,
 

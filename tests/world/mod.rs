@@ -92,6 +92,9 @@ pub(crate) struct ModernCounts {
     pub(crate) progress: usize,
     pub(crate) logs: usize,
     pub(crate) errors: usize,
+    /// Calls that waited for their client, and answers that their children got.
+    pub(crate) parks: usize,
+    pub(crate) answered: usize,
 }
 
 impl Counts {
@@ -112,6 +115,8 @@ impl Counts {
             self.modern.progress,
             self.modern.logs,
             self.modern.errors,
+            self.modern.parks,
+            self.modern.answered,
         ];
         kinds.into_iter().all(|count| count > 0)
     }
@@ -132,6 +137,8 @@ impl Counts {
         self.modern.progress += other.modern.progress;
         self.modern.logs += other.modern.logs;
         self.modern.errors += other.modern.errors;
+        self.modern.parks += other.modern.parks;
+        self.modern.answered += other.modern.answered;
     }
 }
 
@@ -278,6 +285,7 @@ impl<'a> World<'a> {
         }
         match event {
             Event::Modern => self.modern_call(),
+            Event::Retry => self.retry(),
             Event::Initialize => self.initialize(),
             Event::Call => self.call(),
             Event::Notify => self.notify(),

@@ -348,6 +348,8 @@ pub(crate) struct Temper {
     /// How it reads.
     pub(crate) stdin: Pace,
     pub(crate) declines: bool,
+    /// It says at once who it is.
+    pub(crate) prompt: bool,
 }
 
 /// A line that a child wrote and the driver has not told, with the messages that it is.
@@ -360,6 +362,10 @@ pub(crate) struct Line {
     pub(crate) words: Vec<usize>,
     pub(crate) garbles_turn: Option<usize>,
     pub(crate) opens: bool,
+    pub(crate) greets: bool,
+    pub(crate) declines: bool,
+    pub(crate) asks: Vec<usize>,
+    pub(crate) sends_away: Option<(usize, usize)>,
 }
 
 /// One child process as the driver sees it.

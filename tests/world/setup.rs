@@ -11,8 +11,9 @@ use super::model::{Pace, Temper};
 /// One kind of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A request of the stateless era.
+    /// A request of the stateless era, and one that comes back.
     Modern,
+    Retry,
     Initialize,
     Call,
     Notify,
@@ -56,8 +57,9 @@ pub(crate) enum Event {
 }
 
 /// Each event with its weight. The first ones can't be switched off: without them nothing happens.
-const EVENTS: [(Event, usize); 28] = [
-    (Event::Modern, 24),
+const EVENTS: [(Event, usize); 29] = [
+    (Event::Modern, 14),
+    (Event::Retry, 14),
     (Event::Call, 24),
     (Event::Initialize, 8),
     (Event::Answer, 20),
@@ -86,7 +88,7 @@ const EVENTS: [(Event, usize); 28] = [
     (Event::Tick, 3),
     (Event::Shutdown, 1),
 ];
-const ALWAYS: usize = 8;
+const ALWAYS: usize = 9;
 
 /// Which clients a case has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,10 +98,19 @@ pub(crate) enum Clients {
     Both,
 }
 
+/// Which eras the children of a case know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Session,
+    Modern,
+    /// Both: a process is of the era of its first request.
+    Dual,
+}
+
 impl Clients {
     fn send(self, event: Event) -> bool {
         match event {
-            Event::Modern => self != Self::Session,
+            Event::Modern | Event::Retry => self != Self::Session,
             Event::Initialize | Event::Call => self != Self::Modern,
             _ => true,
         }
@@ -125,6 +136,9 @@ pub(crate) struct Swarm {
     events: Vec<(Event, usize)>,
     total: usize,
     pub(crate) clients: Clients,
+    pub(crate) command: Command,
+    /// Which capabilities clients of the stateless era have.
+    pub(crate) capabilities: (usize, usize),
     pub(crate) end: End,
     /// Several inputs may come before a drain.
     pub(crate) lazy: bool,
@@ -146,6 +160,12 @@ impl Swarm {
             off = off << 8 | u32::from(dice.byte() & dice.byte());
         }
         let clients = dice.pick(&[Clients::Session, Clients::Modern, Clients::Both]);
+        let command = match clients {
+            Clients::Session => Command::Session,
+            Clients::Both => dice.pick(&[Command::Session, Command::Dual]),
+            Clients::Modern => dice.pick(&[Command::Session, Command::Modern, Command::Dual]),
+        };
+        let capabilities = (dice.below(6), dice.below(6));
         let kept = |number: usize| {
             let on = number < ALWAYS || off >> (number - ALWAYS) & 1 == 0;
             on && clients.send(EVENTS[number].0)
@@ -161,6 +181,8 @@ impl Swarm {
             events,
             total,
             clients,
+            command,
+            capabilities,
             end: dice.pick(&[End::Leave, End::Delete, End::Drain, End::AtOnce]),
             lazy: dice.one_in(4),
             sleepy: dice.one_in(4),
@@ -190,9 +212,11 @@ pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
     }
     let seconds = Duration::from_secs;
     config.sessions = dice.pick(&[4, 2, 8]);
-    config.pool = dice.pick(&[4, 1, 2]);
+    config.pool = dice.pick(&[4, 2, 8, 1]);
+    config.parked = dice.pick(&[4, 1, 2]);
+    config.park = dice.pick(&[seconds(300), seconds(20)]);
     config.starting = dice.pick(&[4, 1, 2]);
-    config.calls = dice.pick(&[8, 2, 4]);
+    config.calls = dice.pick(&[8, 2, 4, 32]);
     config.message = dice.pick(&[4096, 1024, 16384]);
     config.replay = dice.pick(&[16384, 2048, 4096]);
     config.queue = dice.pick(&[8192, 1024, 512]);
@@ -225,6 +249,7 @@ pub(crate) fn temper(dice: &mut Dice<'_>, swarm: &Swarm) -> Temper {
         ignores_eof: odd(6, 3),
         ignores_term: odd(6, 3),
         declines: odd(0, 5),
+        prompt: !odd(1, 2),
         stdin: if !odd(7, 2) {
             Pace::Eager
         } else if dice.one_in(2) {

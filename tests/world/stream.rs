@@ -376,7 +376,12 @@ impl World<'_> {
         self.open_by_event(number, said);
         let heard = self.said[said].heard.unwrap_or_default();
         // What waited for a stream comes late, but in its own order.
-        let waited = usize::from(!self.fresh.contains(&said));
+        let route = self.said[said].route;
+        if route == Route::Any {
+            // It may have waited for a stream, or not.
+            return Ok(());
+        }
+        let waited = usize::from(route == Route::Queue || !self.fresh.contains(&said));
         let last = &mut self.streams[place.0].last_heard[waited];
         let turn = heard > *last;
         *last = heard;

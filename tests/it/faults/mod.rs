@@ -15,7 +15,7 @@ use sim::dice;
 use sim::law::Law;
 use sim::subject::Fault;
 
-const LENGTH: usize = 1000;
+const LENGTH: usize = 1500;
 /// A fault that this many cases do not show is not noticed.
 const SEEDS: u64 = 600;
 

@@ -103,3 +103,62 @@ fn a_cancellation_that_is_not_told_is_noticed() {
         )
     });
 }
+
+/// The lines that a child gets.
+fn writes(mut with: impl FnMut(&mut Vec<u8>)) -> impl Fault {
+    change(move |output| {
+        if let Output::Write { bytes, .. } = output {
+            with(bytes);
+        }
+    })
+}
+
+#[test]
+fn a_result_of_another_era_is_noticed() {
+    noticed(Law::Translation, || {
+        change(|output| {
+            if let Some((_, bytes)) = content(output) {
+                replace(bytes, ",\"resultType\":\"complete\"", "");
+            }
+        })
+    });
+}
+
+#[test]
+fn params_that_are_lost_are_noticed() {
+    noticed(Law::Translation, || writes(|bytes| replace(bytes, "\"name\":\"t\",", "")));
+}
+
+#[test]
+fn a_state_for_two_calls_is_noticed() {
+    noticed(Law::State, || {
+        let mut first: Option<String> = None;
+        change(move |output| {
+            let Some((_, bytes)) = content(output) else { return };
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            let Some(at) = text.find("requestState\":\"") else { return };
+            let state = &text[at + 15..at + 47];
+            let first = first.get_or_insert_with(|| state.to_string());
+            replace(bytes, state, first);
+        })
+    });
+}
+
+#[test]
+fn a_child_for_clients_of_other_kinds_is_noticed() {
+    noticed(Law::Sharing, || {
+        writes(|bytes| replace(bytes, "{\"elicitation\":{}}", "{\"sampling\":{},\"roots\":{}}"))
+    });
+}
+
+#[test]
+fn a_wait_that_ends_in_silence_is_noticed() {
+    noticed(Law::Cancel, || {
+        without(|output| match output {
+            Output::Write { bytes, .. } => {
+                contains(bytes, "the client did not answer") && contains(bytes, "cancelled")
+            }
+            _ => false,
+        })
+    });
+}

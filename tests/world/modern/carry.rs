@@ -4,7 +4,8 @@
 use super::super::World;
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
-use super::super::text::nonce;
+use super::super::text::{Holes, nonce};
+use super::client::CAPABILITIES;
 
 /// Begins what clients send that must be refused.
 pub(super) const REFUSED: &[u8] = b"@z";
@@ -21,7 +22,7 @@ impl World<'_> {
         if !core::mem::replace(&mut self.modern.desks[child].shared, true) {
             self.modern.desks[child].began = self.seen;
         }
-        if let Some(turn) = nonce(line, b'm') {
+        if let Some(turn) = nonce(line, b't') {
             return self.read_turn(child, turn, line);
         }
         let method = json::member(line, "method").and_then(json::unquote);
@@ -29,17 +30,29 @@ impl World<'_> {
             Some("notifications/cancelled") => self.read_shared_cancel(child, line),
             Some("server/discover") => self.read_discover(child, line),
             Some("initialize") => self.read_hello(child, line),
-            None if self.modern.desks[child].greeted => {
-                // What it asked can't be asked of anybody.
-                let declines = json::member(line, "error").is_some();
-                require!(StdinLines, declines, "{pipe}: nobody answered {shown}");
+            Some("notifications/initialized") => {
+                let desk = &mut self.modern.desks[child];
+                let right = desk.session_era && !core::mem::replace(&mut desk.initialized, true);
+                require!(StdinLines, right, "{pipe}: out of place: {shown}");
                 Ok(())
             }
+            Some("logging/setLevel") => self.read_level(child, line),
+            None if self.modern.desks[child].greeted => self.read_reply(child, line),
             _ => {
                 require!(StdinLines, false, "{pipe}: nobody said {shown}");
                 Ok(())
             }
         }
+    }
+
+    /// The engine has a child of the session era log as some client wishes.
+    fn read_level(&mut self, child: usize, line: &[u8]) -> Judged {
+        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let offers = self.modern.desks[child].logs;
+        require!(StdinLines, offers, "{pipe} keeps no log levels: {shown}");
+        let id = json::member(line, "id").unwrap_or_default().to_vec();
+        self.modern.desks[child].own.push(String::from_utf8_lossy(&id).into_owned());
+        self.new_id(child, id)
     }
 
     /// A client's request.
@@ -53,10 +66,13 @@ impl World<'_> {
         require!(Refusal, !turn.is_over(), "{pipe}: it was answered already: {shown}");
         let ready = self.modern.desks[child].ready;
         require!(StdinLines, ready, "{pipe} was not asked for its era: {shown}");
-        let holes = turn.text.read(line);
+        let asked = turn.holes.token.is_some();
+        let holes = match self.modern.desks[child].session_era {
+            false => turn.text.read(line),
+            true => self.read_downward(child, number, line)?,
+        };
         require!(StdinLines, holes.is_some(), "{pipe}: changed: {shown}");
         let holes = holes.unwrap_or_default();
-        let asked = turn.holes.token.is_some();
         self.new_id(child, holes.id.clone().unwrap_or_default())?;
         let right = holes.token.is_some() == asked;
         require!(StdinIds, right, "{pipe}: a token too many or too few: {shown}");
@@ -76,6 +92,40 @@ impl World<'_> {
         turn.sent = now;
         self.modern.desks[child].todo.push(number);
         Ok(())
+    }
+
+    /// A request as a child of the session era gets it: without what that era does not know.
+    fn read_downward(
+        &self,
+        child: usize,
+        number: usize,
+        line: &[u8],
+    ) -> Result<Option<Holes>, Broken> {
+        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let turn = &self.modern.turns[number];
+        let (_, class, _) = CAPABILITIES[turn.capabilities];
+        let same = self.modern.desks[child].class == Some(class);
+        require!(Sharing, same, "{pipe} has other clients: {shown}");
+        let state = turn.retries.is_none_or(|retry| retry.good);
+        require!(State, state, "{pipe}: by a state that is not good: {shown}");
+        let method = json::member(line, "method").and_then(json::unquote);
+        require!(Translation, method.as_deref() == Some(turn.method), "{pipe}: {shown}");
+        let own = turn.text.fill(&turn.holes);
+        let own = json::member(&own, "params").map(<[u8]>::to_vec).unwrap_or_default();
+        let params = json::member(line, "params").unwrap_or_default();
+        let added = ["_meta", "inputResponses", "requestState"];
+        let kept = without(&own, |name| added.contains(&name));
+        let rest = without(params, |name| name == "_meta");
+        require!(Translation, kept == rest, "{pipe}: params changed: {shown}");
+        let reserved =
+            |name: &str| name.starts_with("io.modelcontextprotocol/") || name == "progressToken";
+        let own = without(json::member(&own, "_meta").unwrap_or_default(), reserved);
+        let meta = json::member(params, "_meta").unwrap_or_default();
+        let rest = without(meta, |name| name == "progressToken");
+        require!(Translation, own == rest, "{pipe}: metadata changed: {shown}");
+        let id = json::member(line, "id").map(<[u8]>::to_vec);
+        let token = json::member(meta, "progressToken").map(<[u8]>::to_vec);
+        Ok(Some(Holes { id, token, target: None }))
     }
 
     /// Each request that a child gets has an integer id of its own.
@@ -106,10 +156,19 @@ impl World<'_> {
         let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
         let ready = self.modern.desks[child].was_ready;
         require!(StdinLines, !ready, "{pipe} told its era: {shown}");
+        let params = json::member(line, "params").unwrap_or_default();
+        let told = json::flat(json::member(params, "capabilities").unwrap_or_default());
+        let class = CAPABILITIES.iter().find(|(text, ..)| {
+            let declared = without(text.as_bytes(), |name| name == "extensions");
+            declared == without(&told, |_| false)
+        });
+        require!(Sharing, class.is_some(), "{pipe}: nobody's capabilities: {shown}");
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         self.new_id(child, id.clone())?;
-        self.modern.desks[child].hello = Some(id);
-        self.modern.desks[child].greeted = true;
+        let desk = &mut self.modern.desks[child];
+        desk.hello = Some(id);
+        desk.greeted = true;
+        desk.class = class.map(|(_, class, _)| *class);
         Ok(())
     }
 
@@ -122,18 +181,30 @@ impl World<'_> {
             let turn = &self.modern.turns[*turn];
             turn.child == Some(child) && turn.given.id == target
         });
+        let late = self.modern.parks.iter().any(|park| {
+            Some(park.turn) == found && park.since.after(self.config.park) <= self.seen
+        });
         require!(Cancel, found.is_some(), "a cancellation of nothing: {shown}");
         let number = found.unwrap_or_default();
         let overdue = self.is_overdue(number);
         let turn = &self.modern.turns[number];
         require!(Cancel, !turn.cancelled, "a second time: {shown}");
-        let answered = turn.answer.is_some() || turn.garbled;
+        let answered = turn.answer.is_some() || turn.garbled || turn.sent_away;
         require!(Cancel, !answered || overdue || turn.aborted, "it was answered: {shown}");
         let exchange = &self.exchanges[turn.exchange];
-        let cause = exchange.lost || turn.aborted || overdue;
+        let waits = exchange.lost && !turn.moved;
+        let cause = waits || turn.aborted || overdue || turn.lacks || late;
+        let cause = cause || self.may_lack(child);
         require!(Cancel, cause, "without a cause: {shown}");
         self.modern.turns[number].cancelled = true;
         self.counts.cancels += 1;
         Ok(())
     }
+}
+
+/// The members of an object but those of these names, in one spelling.
+pub(super) fn without(object: &[u8], meant: impl Fn(&str) -> bool) -> Vec<(String, Vec<u8>)> {
+    let members = json::members(object).unwrap_or_default().into_iter();
+    let members = members.filter(|(name, _)| !meant(name));
+    members.map(|(name, value)| (name, json::flat(value))).collect()
 }

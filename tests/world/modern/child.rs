@@ -1,11 +1,15 @@
 //! What shared children say.
 
+use hyper_mcp_proxy::Exit;
+
 use super::super::World;
 use super::super::client::notification;
 use super::super::law::Judged;
 use super::super::model::Line;
+use super::super::setup::Command;
 use super::super::text::{Holes, Part, Style, Text, payload, plain};
-use super::client::LEVELS;
+use super::asking::may_ask;
+use super::client::{CAPABILITIES, LEVELS};
 use super::{To, Word, WordKind};
 
 impl World<'_> {
@@ -13,11 +17,21 @@ impl World<'_> {
     pub(in super::super) fn modern_answer(&mut self, child: usize) -> Judged {
         let mute = self.children[child].temper.mute;
         if let Some(id) = self.modern.desks[child].discover.take_if(|_| !mute) {
-            self.tell_era(child, &id);
+            self.answer_discover(child, &id);
             return self.maybe_read(child);
         }
         if let Some(id) = self.modern.desks[child].hello.take_if(|_| !mute) {
-            self.decline_probe(child, &id);
+            match self.swarm.command {
+                Command::Modern => self.decline_hello(child, &id),
+                Command::Dual | Command::Session => self.tell_hello(child, &id),
+            }
+            return self.maybe_read(child);
+        }
+        if let Some(id) = self.modern.desks[child].own.pop().filter(|_| !mute) {
+            let outcome =
+                self.dice.pick(&["\"result\":{}", "\"error\":{\"code\":7,\"message\":\"\"}"]);
+            let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{outcome}}}");
+            self.write_line(child, line.into_bytes(), Vec::new(), None);
             return self.maybe_read(child);
         }
         let count = self.modern.desks[child].todo.len();
@@ -25,9 +39,34 @@ impl World<'_> {
             return self.modern_act(child);
         }
         let place = self.dice.below(count);
-        let turn = self.modern.desks[child].todo.remove(place);
+        let turn = self.modern.desks[child].todo[place];
+        let asks = self.children[child].temper.asks && self.modern.desks[child].session_era;
+        if asks && may_ask(self.modern.turns[turn].method) && self.dice.one_in(2) {
+            self.say_question(child);
+            return self.maybe_read(child);
+        }
+        self.modern.desks[child].todo.remove(place);
         self.answer_turn(child, turn);
         self.maybe_read(child)
+    }
+
+    /// Somebody waits to hear who this child is.
+    pub(in super::super) fn is_greeted(&self, child: usize) -> bool {
+        let desk = &self.modern.desks[child];
+        let mute = self.children[child].temper.mute;
+        !mute && (desk.discover.is_some() || desk.hello.is_some())
+    }
+
+    /// A child of the session era does not know what it is asked, or leaves at the question.
+    fn answer_discover(&mut self, child: usize, id: &[u8]) {
+        match self.swarm.command {
+            Command::Modern | Command::Dual => self.tell_era(child, id),
+            Command::Session if self.dice.one_in(6) => {
+                self.children[child].dead = self.children[child].dead.or(Some(Exit::Code(1)));
+            }
+            Command::Session if self.dice.one_in(6) => {}
+            Command::Session => self.decline_probe(child, id),
+        }
     }
 
     /// The answer to the engine's question for the era.
@@ -46,19 +85,42 @@ impl World<'_> {
         let number = self.modern.words.len();
         let padding = self.padding();
         let rest = payload(&mut self.dice, 'w', number, padding);
-        let echo = format!("\"echo\":\"@m{turn}@\"");
+        let echo = format!("\"echo\":\"@m{}@\"", self.modern.turns[turn].root);
+        let session_era = self.modern.desks[child].session_era;
+        if session_era && may_ask(self.modern.turns[turn].method) && self.dice.one_in(8) {
+            return self.answer_with_url(child, turn);
+        }
         let outcome = if self.dice.one_in(5) {
-            let codes = ["-32602", "-32601", "-32021", "-32000", "7"];
+            let codes = ["-32602", "-32601", "-32021", "-32000", "7", "-32002"];
             let code = self.dice.pick(&codes);
             let error = format!("{{\"code\":{code},\"message\":\"no\",{echo},\"data\":{rest}}}");
             ("error", plain(error))
         } else {
-            ("result", plain(format!("{{\"resultType\":\"complete\",{echo},\"x\":{rest}}}")))
+            let kind = if session_era { "" } else { "\"resultType\":\"complete\"," };
+            let meta = if self.dice.one_in(3) { ",\"_meta\":{\"y\":1.0}" } else { "" };
+            ("result", plain(format!("{{{kind}{echo},\"x\":{rest}{meta}}}")))
         };
         let members = vec![("jsonrpc", plain("\"2.0\"")), ("id", vec![Part::Id]), outcome];
         let text = Text::object(self.line_style(), members);
         let given = self.modern.turns[turn].given.clone();
         self.utter(child, WordKind::Answer(turn), text, &given);
+    }
+
+    /// An error that asks the client to visit a page first (MCP 2025-11-25 "Elicitation").
+    fn answer_with_url(&mut self, child: usize, turn: usize) {
+        let number = self.modern.questions.len();
+        let asked =
+            format!("\"mode\":\"url\",\"url\":\"https://a.test\",\"message\":\"@q{number}@\"");
+        self.new_question(child, None, "elicitation/create", format!("{{{asked}}}"));
+        let id = self.modern.turns[turn].given.id.clone().unwrap_or_default();
+        let id = String::from_utf8_lossy(&id);
+        let data = format!("{{\"elicitations\":[{{{asked},\"elicitationId\":\"x\"}}]}}");
+        let error = format!("{{\"code\":-32042,\"message\":\"go\",\"data\":{data}}}");
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}");
+        self.write_line(child, line.into_bytes(), Vec::new(), None);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.sends_away = Some((turn, number));
+        }
     }
 
     /// Writes a message as one line.
@@ -75,11 +137,12 @@ impl World<'_> {
     /// What a shared child does of itself.
     pub(in super::super) fn modern_act(&mut self, child: usize) -> Judged {
         let temper = self.children[child].temper;
-        match self.dice.below(6) {
+        match self.dice.below(8) {
             0 | 1 if temper.chatty => self.say_log(child),
             2 if temper.noisy => self.say_noise(child),
             3 if temper.lies => self.say_modern_lie(child),
             4 if temper.noisy => self.garble_turn(child),
+            5.. if temper.asks && self.modern.desks[child].session_era => self.say_question(child),
             _ => self.say_modern_progress(child),
         }
         self.maybe_read(child)
@@ -109,8 +172,9 @@ impl World<'_> {
         let turn = from[self.dice.below(from.len())];
         let number = self.modern.words.len();
         let rest = payload(&mut self.dice, 'w', number, 0);
+        let root = self.modern.turns[turn].root;
         let opening = format!(
-            "{{\"progress\":1.10,\"echo\":\"@m{turn}@\",\"message\":{rest},\"progressToken\":"
+            "{{\"progress\":1.10,\"echo\":\"@m{root}@\",\"message\":{rest},\"progressToken\":"
         );
         let params = [plain(opening), vec![Part::Token], plain("}")].concat();
         let text = Text::object(self.line_style(), notification("notifications/progress", params));
@@ -134,7 +198,11 @@ impl World<'_> {
             (4, _) => "3.0",
             _ => "0",
         };
-        let outcome = if self.dice.one_in(3) { "method\":\"x/ask\",\"params" } else { "result" };
+        let asks = self.dice.one_in(3);
+        let outcome = if asks { "method\":\"x/ask\",\"params" } else { "result" };
+        if asks {
+            self.modern.desks[child].lies.push(id.to_string());
+        }
         let members =
             vec![("jsonrpc", plain("\"2.0\"")), ("id", plain(id)), (outcome, plain(rest))];
         let text = Text::object(Style::Compact, members);
@@ -160,12 +228,33 @@ impl World<'_> {
             return;
         }
         if line.opens && !self.modern.desks[child].doomed {
-            self.modern.desks[child].ready = true;
+            // What it says first counts.
+            let desk = &mut self.modern.desks[child];
+            desk.session_era |= line.greets && !desk.ready;
+            desk.ready = true;
             self.failed_starts = 0;
         }
+        self.modern.desks[child].doomed |= line.declines && !self.modern.desks[child].ready;
         if let Some(turn) = line.garbles_turn {
-            let turn = &mut self.modern.turns[turn];
-            turn.garbled |= turn.in_flight();
+            match self.bearer(turn) {
+                Some(turn) => self.modern.turns[turn].garbled = true,
+                None => self.end_parked(turn, None),
+            }
+        }
+        if let Some((turn, question)) = line.sends_away {
+            self.modern.questions[question].heard = true;
+            if let Some(turn) = self.bearer(turn) {
+                self.modern.questions[question].of = Some(turn);
+                let known = &mut self.modern.turns[turn];
+                let (_, _, can) = CAPABILITIES[known.capabilities];
+                known.sent_away = true;
+                known.lacks |= !known.parking && !can.contains(&"elicitation");
+            } else {
+                self.end_parked(turn, Some(question));
+            }
+        }
+        for question in line.asks.iter().copied() {
+            self.hear_question(child, question);
         }
         for word in line.words.iter().copied() {
             self.heard += 1;
@@ -182,18 +271,25 @@ impl World<'_> {
         let to = match self.modern.words[word].kind {
             WordKind::Lie => To::Nobody,
             WordKind::Answer(turn) => {
-                if !self.is_awaited(turn) {
-                    return To::Nobody;
+                if let Some(to) = self.answer_while_parked(turn, word) {
+                    return to;
                 }
+                let Some(turn) = self.bearer(turn) else { return To::Nobody };
                 self.modern.turns[turn].answer = Some(word);
                 To::Turn(turn)
             }
-            WordKind::Progress(turn) if !self.is_awaited(turn) => To::Nobody,
-            WordKind::Progress(turn) => To::Turn(turn),
+            WordKind::Progress(turn) => match self.bearer(turn) {
+                Some(turn) if self.modern.turns[turn].holes.token.is_some() => To::Turn(turn),
+                _ => To::Nobody,
+            },
             WordKind::Log(level) => self.log_to(child, level),
         };
         match to {
-            To::Turn(turn) if unsure || self.is_overdue(turn) => To::Maybe(turn),
+            To::Turn(turn)
+                if unsure || self.is_overdue(turn) || self.modern.turns[turn].parking =>
+            {
+                To::Maybe(turn)
+            }
             To::Turn(turn) if !self.exchanges[self.modern.turns[turn].exchange].sse => {
                 let answers = matches!(self.modern.words[word].kind, WordKind::Answer(_));
                 if answers { To::Turn(turn) } else { To::Nobody }
@@ -208,19 +304,32 @@ impl World<'_> {
         if news && self.modern.turns.iter().any(|turn| self.waits(turn)) {
             return To::Any;
         }
+        let waits =
+            self.modern.parks.iter().any(|park| {
+                !park.over && !park.resend && park.early.is_none() && park.child == child
+            });
         let turns = self.modern.turns.iter().enumerate();
-        let mut running = turns.filter(|(number, turn)| {
-            turn.child == Some(child) && self.is_awaited(*number) && !turn.garbled
-        });
-        let (Some((only, turn)), None) = (running.next(), running.next()) else {
+        let mut running =
+            turns.filter(|(number, turn)| turn.child == Some(child) && self.is_awaited(*number));
+        let (Some((only, turn)), None, false) = (running.next(), running.next(), waits) else {
             return To::Nobody;
         };
         let wanted = turn.level.is_some_and(|wanted| level >= wanted);
         if wanted { To::Turn(only) } else { To::Nobody }
     }
 
+    /// Of the call that this request made at its child, the request that waits for it now.
+    pub(super) fn bearer(&self, turn: usize) -> Option<usize> {
+        let (child, id) = (self.modern.turns[turn].child, &self.modern.turns[turn].given.id);
+        let same = |other: &usize| {
+            let other = &self.modern.turns[*other];
+            other.child == child && other.given.id == *id
+        };
+        (turn..self.modern.turns.len()).filter(same).find(|turn| self.is_awaited(*turn))
+    }
+
     /// Whether a request is in flight, and its client still there.
-    fn is_awaited(&self, turn: usize) -> bool {
+    pub(super) fn is_awaited(&self, turn: usize) -> bool {
         let turn = &self.modern.turns[turn];
         turn.in_flight() && self.exchanges[turn.exchange].is_live()
     }

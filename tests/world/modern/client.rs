@@ -6,12 +6,12 @@ use super::super::ask::Heading;
 use super::super::law::Judged;
 use super::super::model::Ask;
 use super::super::text::{Holes, Part, Text, name, payload, plain};
-use super::Turn;
+use super::{Retry, Turn};
 
 pub(super) const VERSION: &str = "2026-07-28";
 
 /// Methods, with the member of `params` that `Mcp-Name` repeats.
-const METHODS: [(&str, Option<&str>); 8] = [
+const METHODS: [(&str, Option<&str>); 9] = [
     ("tools/call", Some("name")),
     ("tools/call", Some("name")),
     ("tools/list", None),
@@ -20,23 +20,63 @@ const METHODS: [(&str, Option<&str>); 8] = [
     ("completion/complete", None),
     ("server/discover", None),
     ("x/unknown", None),
+    ("tasks/get", Some("taskId")),
 ];
 /// Names as the body and as the head spell them.
 const NAMES: [(&str, &str); 4] =
     [("t", "t"), ("a b", "a b"), ("\\u00e9", "=?base64?w6k=?="), (" t", "=?base64?IHQ=?=")];
-/// What a client can be asked.
-const CAPABILITIES: [&str; 2] = ["{}", "{ \"x\" : {} }"];
+/// What a client can be asked: as it is spelled, which spellings are the same, and for what.
+pub(super) const CAPABILITIES: [(&str, usize, &[&str]); 6] = [
+    ("{}", 0, &[]),
+    ("{ \"x\" : {} }", 1, &[]),
+    ("{\"elicitation\":{}}", 2, &["elicitation"]),
+    ("{\"sampling\":{},\"roots\":{}}", 3, &["sampling", "roots"]),
+    ("{\"roots\":{}, \"sampling\":{}}", 3, &["sampling", "roots"]),
+    ("{\"elicitation\":{\"form\":{},\"url\":{}},\"extensions\":{\"x/y\":{}}}", 4, &["elicitation"]),
+];
 /// Least severe first.
 pub(super) const LEVELS: [&str; 4] = ["debug", "info", "warning", "emergency"];
+
+/// A request before it is written.
+pub(super) struct Plan {
+    pub(super) method: &'static str,
+    /// What `Mcp-Name` repeats, as the head spells it.
+    pub(super) shown: Option<&'static str>,
+    /// The members of `params` that make the call what it is.
+    pub(super) call: String,
+    /// Further members.
+    pub(super) more: String,
+    pub(super) capabilities: usize,
+    /// The request that made the call first.
+    pub(super) root: usize,
+    pub(super) retries: Option<Retry>,
+}
 
 impl World<'_> {
     /// A request of a client of the stateless era.
     pub(in super::super) fn modern_call(&mut self) -> Judged {
         let (method, named) = self.dice.pick(&METHODS);
         let (said, shown) = self.dice.pick(&NAMES);
-        let turn = self.new_turn(method, named.map(|member| (member, said)));
-        let mut heading = self.modern_heading(method);
-        heading.set("Mcp-Name", named.map(|_| shown));
+        let root = self.modern.turns.len();
+        let padding = self.padding();
+        let arguments = payload(&mut self.dice, 'm', root, padding);
+        let named = named.map(|member| format!("\"{member}\":\"{said}\","));
+        let shown = Some(shown).filter(|_| named.is_some());
+        let call = format!("{}\"arguments\":{arguments}", named.unwrap_or_default());
+        let capabilities = self.capabilities();
+        let (more, retries) = (String::new(), None);
+        self.send_plan(Plan { method, shown, call, more, capabilities, root, retries })
+    }
+
+    pub(super) fn capabilities(&mut self) -> usize {
+        let all = [self.swarm.capabilities.0, self.swarm.capabilities.1];
+        self.dice.pick(&all) % CAPABILITIES.len()
+    }
+
+    pub(super) fn send_plan(&mut self, plan: Plan) -> Judged {
+        let mut heading = self.modern_heading(plan.method);
+        heading.set("Mcp-Name", plan.shown);
+        let turn = self.new_turn(plan);
         self.send_turn(turn, &heading)
     }
 
@@ -53,21 +93,15 @@ impl World<'_> {
         heading
     }
 
-    fn new_turn(&mut self, method: &'static str, named: Option<(&str, &str)>) -> Turn {
+    fn new_turn(&mut self, plan: Plan) -> Turn {
+        let Plan { method, shown, call, more, capabilities, root, retries } = plan;
         let number = self.modern.turns.len();
         let id = Some(name(&mut self.dice));
         let token = if self.dice.one_in(2) { Some(name(&mut self.dice)) } else { None };
         let holes = Holes { id, token, target: None };
         let level = if self.dice.one_in(3) { Some(self.dice.below(LEVELS.len())) } else { None };
-        let padding = self.padding();
-        let arguments = payload(&mut self.dice, 'm', number, padding);
-        let mut opening = String::from("{");
-        if let Some((member, value)) = named {
-            opening.push_str(&format!("\"{member}\":\"{value}\","));
-        }
-        opening.push_str(&format!("\"arguments\":{arguments},\"_meta\":{{"));
-        let mut params = plain(opening);
-        params.extend(self.meta(level, &holes));
+        let mut params = plain(format!("{{{call}{more},\"_meta\":{{"));
+        params.extend(self.meta(number, capabilities, level, &holes));
         params.extend(plain("}}"));
         let members = vec![
             ("jsonrpc", plain("\"2.0\"")),
@@ -80,6 +114,11 @@ impl World<'_> {
         Turn {
             exchange: self.exchanges.len(),
             method,
+            shown,
+            call,
+            capabilities,
+            root,
+            retries,
             holes,
             level,
             text,
@@ -90,6 +129,11 @@ impl World<'_> {
             given: Holes::default(),
             answer: None,
             garbled: false,
+            sent_away: false,
+            parking: false,
+            early: None,
+            lacks: false,
+            moved: false,
             cancelled: false,
             aborted: false,
             answered: false,
@@ -99,11 +143,17 @@ impl World<'_> {
     }
 
     /// What each request says of itself.
-    fn meta(&mut self, level: Option<usize>, holes: &Holes) -> Vec<Part> {
-        let capabilities = self.dice.pick(&CAPABILITIES);
+    fn meta(
+        &mut self,
+        number: usize,
+        capabilities: usize,
+        level: Option<usize>,
+        holes: &Holes,
+    ) -> Vec<Part> {
+        let (capabilities, ..) = CAPABILITIES[capabilities];
         let mut meta = format!(
             "\"io.modelcontextprotocol/protocolVersion\":\"{VERSION}\",\
-             \"io.modelcontextprotocol/clientCapabilities\":{capabilities}"
+             \"io.modelcontextprotocol/clientCapabilities\":{capabilities},\"x\":\"@t{number}@\""
         );
         if !self.dice.one_in(4) {
             meta.push_str(
@@ -122,12 +172,14 @@ impl World<'_> {
         parts
     }
 
+    /// Sends a request; too long a one is not sent.
     fn send_turn(&mut self, mut turn: Turn, heading: &Heading) -> Judged {
         let body = turn.text.fill(&turn.holes);
         if body.len() > self.config.message {
             return Ok(());
         }
         turn.crowded = self.is_turn_crowded(body.len());
+        self.use_state(&mut turn);
         let number = self.modern.turns.len();
         self.modern.turns.push(turn);
         self.ask(Ask::Modern(number), None, Vec::new(), heading, &body)

@@ -9,7 +9,10 @@ use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
 use super::super::text::nonce;
-use super::{To, WordKind};
+use super::asking::server;
+use super::carry::without;
+use super::client::CAPABILITIES;
+use super::{To, Turn, Word, WordKind};
 
 impl World<'_> {
     /// A whole response to a request.
@@ -21,7 +24,8 @@ impl World<'_> {
         body: &[u8],
     ) -> Judged {
         let exchange = &self.exchanges[number];
-        let accepted = exchange.json || response.status >= 400;
+        let refuses = json::member(body, "error").is_some();
+        let accepted = exchange.json || response.status >= 400 || refuses;
         require!(Accept, accepted, "{number}: JSON, which the client does not accept");
         self.modern_message(number, turn, body, Some(response.status))?;
         let over = self.modern.turns[turn].is_over();
@@ -67,7 +71,7 @@ impl World<'_> {
         status: Option<u16>,
     ) -> Judged {
         let Some(word) = nonce(data, b'w') else {
-            return self.modern_error(number, turn, data, status);
+            return self.modern_made(number, turn, data, status);
         };
         let shown = String::from_utf8_lossy(data).into_owned();
         require!(BytesUnchanged, word < self.modern.words.len(), "{number}: nobody said {shown}");
@@ -98,17 +102,92 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A message that is not a child's: the engine asks, tells of a child, or fails.
+    fn modern_made(
+        &mut self,
+        number: usize,
+        turn: usize,
+        data: &[u8],
+        status: Option<u16>,
+    ) -> Judged {
+        let Some(result) = json::member(data, "result").map(<[u8]>::to_vec) else {
+            return self.modern_error(number, turn, data, status);
+        };
+        let shown = String::from_utf8_lossy(data);
+        let known = &self.modern.turns[turn];
+        let id = json::member(data, "id").map(<[u8]>::to_vec);
+        require!(Names, id == known.holes.id, "{number}: another id: {shown}");
+        let right = status.is_none_or(|status| status == 200);
+        require!(Status, right, "{number}: {status:?} with a result");
+        let kind = json::member(&result, "resultType").and_then(json::unquote);
+        let asks = kind.as_deref() == Some("input_required");
+        let discovers = known.method == "server/discover";
+        require!(EveryRequestEnds, asks || discovers, "{number}: no child said {shown}");
+        if asks {
+            self.asked_back(number, turn, &result)?;
+        } else {
+            self.discovered(number, turn, &result)?;
+        }
+        self.modern.turns[turn].answered = true;
+        Ok(())
+    }
+
+    /// What the engine tells of a child of the session era.
+    fn discovered(&self, number: usize, turn: usize, result: &[u8]) -> Judged {
+        let shown = String::from_utf8_lossy(result);
+        let child = nonce(result, b'h').filter(|child| *child < self.modern.desks.len());
+        require!(Translation, child.is_some(), "{number}: of no child: {shown}");
+        let child = child.unwrap_or_default();
+        let (_, class, _) = CAPABILITIES[self.modern.turns[turn].capabilities];
+        let same = self.modern.desks[child].class == Some(class);
+        require!(Sharing, same, "{number}: of others' child: {shown}");
+        let get = |name: &str| json::member(result, name).unwrap_or_default();
+        let versions = get("supportedVersions");
+        let versions = json::elements(versions).unwrap_or_default();
+        let speaks = versions.iter().any(|version| *version == b"\"2026-07-28\"");
+        require!(Translation, speaks, "{number}: it can't be spoken to: {shown}");
+        let capabilities = json::members(get("capabilities"));
+        let kept = capabilities.is_some_and(|all| all.iter().all(|(name, _)| name != "tasks"));
+        require!(Translation, kept, "{number}: capabilities: {shown}");
+        self.require_cached(number, result)?;
+        self.require_server(number, result, child)
+    }
+
+    /// What may be kept says for how long.
+    fn require_cached(&self, number: usize, result: &[u8]) -> Judged {
+        let shown = String::from_utf8_lossy(result);
+        let ttl = json::member(result, "ttlMs").unwrap_or_default();
+        let whole = !ttl.is_empty() && ttl.iter().all(u8::is_ascii_digit);
+        let scope = json::member(result, "cacheScope").unwrap_or_default();
+        let known = matches!(scope, b"\"private\"" | b"\"public\"");
+        require!(Translation, whole && known, "{number}: for how long is {shown}");
+        Ok(())
+    }
+
+    /// The server says who it is.
+    fn require_server(&self, number: usize, result: &[u8], child: usize) -> Judged {
+        let shown = String::from_utf8_lossy(result);
+        let meta = json::member(result, "_meta").unwrap_or_default();
+        let named = json::member(meta, "io.modelcontextprotocol/serverInfo").unwrap_or_default();
+        let same = named == server(child).as_bytes();
+        require!(Translation, same, "{number}: another server: {shown}");
+        Ok(())
+    }
+
     /// The message is of this request, and of no other.
     fn require_own(&self, number: usize, turn: usize, word: usize, data: &[u8]) -> Judged {
         let known = &self.modern.words[word];
         let shown = String::from_utf8_lossy(data);
         let echo = nonce(data, b'm');
-        let own = echo.is_none_or(|echo| echo == turn);
+        let own = echo.is_none_or(|echo| echo == self.modern.turns[turn].root);
         require!(OwnCall, own, "{number} is request {turn}, and gets {shown}");
         require!(Prompt, known.heard.is_some(), "{number}: nobody said yet {shown}");
         let right = match known.to {
             To::Turn(of) | To::Maybe(of) => of == turn,
             To::Any => matches!(known.kind, WordKind::Log(of) if self.wants_log(turn, of)),
+            To::Park(of) => {
+                self.modern.turns[turn].retries.is_some_and(|r| r.good && r.park == Some(of))
+            }
             To::Nobody => false,
         };
         if matches!(known.kind, WordKind::Log(_)) {
@@ -133,6 +212,10 @@ impl World<'_> {
             require!(Names, id == turn.holes.id, "{number}: another id: {shown}");
             return Ok(());
         }
+        let answers = matches!(known.kind, WordKind::Answer(_));
+        if self.modern.desks[known.child].session_era && answers {
+            return self.require_downward(number, turn, known, data);
+        }
         if known.text.fill(&turn.holes).trim_ascii() == data {
             return Ok(());
         }
@@ -140,6 +223,44 @@ impl World<'_> {
         require!(Names, named, "{number}: another id or token: {shown}");
         require!(BytesUnchanged, false, "{number}: changed: {shown}");
         Ok(())
+    }
+
+    /// An answer of a session-era child, with what the stateless era asks for.
+    fn require_downward(&self, number: usize, turn: &Turn, word: &Word, data: &[u8]) -> Judged {
+        let shown = String::from_utf8_lossy(data);
+        let id = json::member(data, "id").map(<[u8]>::to_vec);
+        require!(Names, id == turn.holes.id, "{number}: another id: {shown}");
+        let said = word.text.fill(&turn.holes);
+        if let Some(error) = json::member(&said, "error") {
+            let told = json::member(data, "error").unwrap_or_default();
+            let same = without(error, |name| name == "code") == without(told, |n| n == "code");
+            require!(Translation, same, "{number}: another error: {shown}");
+            let code = match json::member(error, "code").unwrap_or_default() {
+                b"-32002" => b"-32602",
+                code => code,
+            };
+            let same = json::member(told, "code") == Some(code);
+            require!(Translation, same, "{number}: another code: {shown}");
+            return Ok(());
+        }
+        let (said, told) = (json::member(&said, "result"), json::member(data, "result"));
+        let (said, told) = (said.unwrap_or_default(), told.unwrap_or_default());
+        let added = ["resultType", "ttlMs", "cacheScope", "_meta"];
+        let kept = without(said, |name| name == "_meta");
+        let same = kept == without(told, |name| added.contains(&name));
+        require!(Translation, same, "{number}: another result: {shown}");
+        let complete = json::member(told, "resultType") == Some(b"\"complete\"");
+        require!(Translation, complete, "{number}: no resultType: {shown}");
+        if turn.method.ends_with("/list") || turn.method == "resources/read" {
+            self.require_cached(number, told)?;
+        }
+        let meta = |result| {
+            without(json::member(result, "_meta").unwrap_or_default(), |name| {
+                name == "io.modelcontextprotocol/serverInfo"
+            })
+        };
+        require!(Translation, meta(said) == meta(told), "{number}: metadata changed: {shown}");
+        self.require_server(number, told, word.child)
     }
 
     /// An error of the engine's own.
@@ -157,10 +278,54 @@ impl World<'_> {
         let right = id == known.holes.id || early && id.is_none_or(|id| id == b"null");
         require!(Names, right, "{number}: an error for another id: {shown}");
         require!(EndsOnce, !known.is_over(), "{number}: an error after the answer: {shown}");
+        let code = json::member(data, "error").and_then(|error| json::member(error, "code"));
+        if self.is_told_off(number, turn, code.unwrap_or_default(), status)? {
+            self.modern.turns[turn].failed = true;
+            return Ok(());
+        }
+        if status == Some(503) {
+            self.give_state_back(turn);
+        }
         self.require_modern_cause(number, turn, status)?;
         self.modern.turns[turn].failed = true;
         self.counts.modern.errors += 1;
         Ok(())
+    }
+
+    /// An error that the client brought about: true if it is one, and is right.
+    fn is_told_off(
+        &self,
+        number: usize,
+        turn: usize,
+        code: &[u8],
+        status: Option<u16>,
+    ) -> Result<bool, Broken> {
+        let known = &self.modern.turns[turn];
+        let expected = match code {
+            b"-32602" => {
+                let good = known.retries.is_none_or(|retry| retry.good);
+                let unsure = self.pending > 1 || known.crowded;
+                require!(State, !good || unsure, "{number}: its state is good");
+                200
+            }
+            b"-32601" => {
+                let unknown = known.method == "tasks/get";
+                require!(Cause, unknown, "{number}: {} is a method", known.method);
+                404
+            }
+            b"-32021" => {
+                let back = known.retries.and_then(|retry| retry.park);
+                let back = back.is_some_and(|park| self.modern.parks[park].lacks);
+                let lacks =
+                    back || known.lacks || known.child.is_some_and(|child| self.may_lack(child));
+                require!(Cause, lacks, "{number}: it lacks nothing");
+                400
+            }
+            _ => return Ok(false),
+        };
+        let right = status.is_none_or(|status| status == expected);
+        require!(Status, right, "{number}: {status:?}, not {expected}");
+        Ok(true)
     }
 
     /// An error has a cause, and a refusal for load a load.
@@ -178,7 +343,9 @@ impl World<'_> {
             require!(Status, told, "{number}: {status:?} for what reached no child");
             return Ok(());
         };
-        let cause = known.garbled || self.is_overdue(turn) || self.is_over(child);
+        // Where calls wait, no more may than the limit says.
+        let full = known.sent_away && self.are_parks_full();
+        let cause = known.garbled || self.is_overdue(turn) || self.is_over(child) || full;
         require!(Cause, cause, "{number}: an error without a cause");
         Ok(())
     }

@@ -6,21 +6,29 @@
 //!
 //! | mark | who wrote it |
 //! |---|---|
-//! | `@m7@` | a client, in its request 7 |
+//! | `@t7@` | a client, in its request 7 |
+//! | `@m7@` | a client, in each request of the call that its request 7 made |
+//! | `@a7@` | a client, in its answer 7 to a question |
+//! | `@z@` | a client, in what must be refused |
 //! | `@w7@` | a child, in its message 7 |
+//! | `@q7@` | a child, in its question 7 |
+//! | `@h7@` | child 7, in its name |
 //!
 //! | file | its part |
 //! |---|---|
 //! | `client`, `wrong` | what clients send |
 //! | `child` | what children say |
+//! | `asking`, `park` | children of the session era that ask, and clients that answer |
 //! | `carry` | laws of the lines that children get |
 //! | `deliver` | laws of what clients get |
 //! | `settle` | laws of the state after each step |
 
+mod asking;
 mod carry;
 mod child;
 mod client;
 mod deliver;
+mod park;
 mod settle;
 
 use hyper_mcp_proxy::Instant;
@@ -32,6 +40,13 @@ use super::text::{Holes, Text};
 pub(crate) struct Turn {
     pub(crate) exchange: usize,
     pub(crate) method: &'static str,
+    pub(crate) shown: Option<&'static str>,
+    /// The members of its params that make the call what it is.
+    pub(crate) call: String,
+    pub(crate) capabilities: usize,
+    /// The request that made the call first.
+    pub(crate) root: usize,
+    pub(crate) retries: Option<Retry>,
     pub(crate) holes: Holes,
     /// The level of log messages that it asks for; larger is more severe.
     pub(crate) level: Option<usize>,
@@ -47,6 +62,15 @@ pub(crate) struct Turn {
     pub(crate) answer: Option<usize>,
     /// The child wrote something for it that no JSON reader takes.
     pub(crate) garbled: bool,
+    /// The child wants its client to visit a page, and the call to be made again.
+    pub(crate) sent_away: bool,
+    /// It asked, so that the call may wait from now on; and what it answered after that.
+    pub(crate) parking: bool,
+    pub(crate) early: Option<usize>,
+    /// The child needs what the client can't be asked.
+    pub(crate) lacks: bool,
+    /// The call goes on, but waits for its client, or goes on under a later request.
+    pub(crate) moved: bool,
     /// The child was told that it is not wanted.
     pub(crate) cancelled: bool,
     /// The engine broke its exchange off.
@@ -66,8 +90,62 @@ impl Turn {
     /// The child has it and owes an answer, as far as it was told.
     pub(crate) fn in_flight(&self) -> bool {
         let ended = self.answer.is_some() || self.garbled || self.cancelled || self.failed;
+        let ended = ended || self.moved || self.sent_away || self.lacks;
         self.child.is_some() && !ended
     }
+}
+
+/// A client comes back to a call that waits for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retry {
+    /// The wait that it names, if it names one.
+    pub(crate) park: Option<usize>,
+    /// Its state is good: of the same call, not used, in time.
+    pub(crate) good: bool,
+    /// What it brings is an object of answers.
+    pub(crate) brings: bool,
+}
+
+/// A call of a session-era child that waits for its client.
+#[derive(Clone, Debug)]
+pub(crate) struct Park {
+    /// The request that was told to come back, and the child that asked.
+    pub(crate) turn: usize,
+    pub(crate) child: usize,
+    pub(crate) state: String,
+    /// What it was asked, by key.
+    pub(crate) keys: Vec<(String, usize)>,
+    pub(crate) since: Instant,
+    /// A request came back to it.
+    pub(crate) used: bool,
+    /// The child ended the call by asking, so that it must be made again.
+    pub(crate) resend: bool,
+    /// The child needs what the client can't be asked.
+    pub(crate) lacks: bool,
+    /// The child answered without waiting.
+    pub(crate) early: Option<usize>,
+    /// It waits no more.
+    pub(crate) over: bool,
+}
+
+/// A request of a session-era child.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) child: usize,
+    /// Its id; none, if it came as an error.
+    pub(crate) id: Option<String>,
+    pub(crate) method: &'static str,
+    /// What the client must be shown.
+    pub(crate) params: String,
+    /// The call that it is of, by its latest request.
+    pub(crate) of: Option<usize>,
+    pub(crate) heard: bool,
+    /// The judge can't know what becomes of it.
+    pub(crate) unsure: bool,
+    /// The wait in which the client was asked.
+    pub(crate) park: Option<usize>,
+    /// The child got a response.
+    pub(crate) replied: bool,
 }
 
 /// Where a child's message may come out.
@@ -79,6 +157,8 @@ pub(crate) enum To {
     Turn(usize),
     /// For this request, or nowhere.
     Maybe(usize),
+    /// For the request that comes back to this wait.
+    Park(usize),
     /// For whichever request is the only one: the judge can't know it.
     Any,
 }
@@ -114,6 +194,18 @@ pub(crate) struct Desk {
     pub(crate) shared: bool,
     /// When it got the first of that.
     pub(crate) began: Instant,
+    /// The era that it told, once the engine heard it.
+    pub(crate) session_era: bool,
+    /// Which capabilities it was told that its clients have.
+    pub(crate) class: Option<usize>,
+    /// It offers log messages.
+    pub(crate) logs: bool,
+    /// Its answer to `initialize` was followed up.
+    pub(crate) initialized: bool,
+    /// The ids of requests that it may not make.
+    pub(crate) lies: Vec<String>,
+    /// The engine's own requests that it has not answered.
+    pub(crate) own: Vec<String>,
     /// The engine's own request for its era, while it is not answered.
     pub(crate) discover: Option<Vec<u8>>,
     /// The engine's own `initialize`, while it is not answered.
@@ -138,6 +230,10 @@ pub(crate) struct Modern {
     pub(crate) turns: Vec<Turn>,
     pub(crate) words: Vec<Word>,
     pub(crate) desks: Vec<Desk>,
+    pub(crate) parks: Vec<Park>,
+    pub(crate) questions: Vec<Question>,
+    /// Of each answer of a client, the request that brings it and what it answers.
+    pub(crate) answers: Vec<(usize, usize)>,
     /// Messages of children that were told since the last drain.
     pub(crate) fresh: Vec<usize>,
     /// When the last child ended that had not told its era.

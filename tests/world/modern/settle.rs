@@ -4,6 +4,8 @@ use super::super::World;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
 use super::To;
+use super::asking::may_ask;
+use super::client::CAPABILITIES;
 
 impl World<'_> {
     /// Looks at all that clients of the stateless era wait for.
@@ -15,6 +17,8 @@ impl World<'_> {
                 self.judge_turn(number, turn)?;
             }
         }
+        self.judge_parks()?;
+        self.judge_sharing()?;
         self.judge_pool()
     }
 
@@ -43,8 +47,7 @@ impl World<'_> {
         let (exchange, known) = (&self.exchanges[number], &self.modern.turns[turn]);
         let done = exchange.phase == Phase::Done;
         if let Some(child) = known.child
-            && known.answer.is_none()
-            && !known.garbled
+            && (known.in_flight() || known.cancelled)
             && !self.is_over(child)
         {
             let unwanted = exchange.lost || known.aborted;
@@ -54,6 +57,12 @@ impl World<'_> {
         if exchange.lost {
             return Ok(());
         }
+        let sure = known.child.is_none_or(|child| !self.may_lack(child));
+        let waits = known.parking && sure && !self.are_parks_full();
+        let away = known.sent_away || known.lacks || waits;
+        let away = away && self.pending < 2 && !known.is_over() && !known.aborted;
+        let live = known.child.is_some_and(|child| !self.is_over(child));
+        require!(EveryRequestEnds, !(away && live), "{number} is not sent away");
         let over = known.is_over() || known.aborted;
         require!(EveryRequestEnds, done || !over, "{number} has its answer, but no end");
         if done {
@@ -65,6 +74,30 @@ impl World<'_> {
         require!(EveryRequestEnds, !gone, "{number} waits for a child that is gone");
         let starts = known.child.is_some() || self.has_start();
         require!(EveryRequestEnds, starts, "{number} waits, but no child starts");
+        Ok(())
+    }
+
+    /// A call that may be asked has its child to itself.
+    fn judge_sharing(&self) -> Judged {
+        for (child, desk) in self.modern.desks.iter().enumerate() {
+            let can = CAPABILITIES
+                .iter()
+                .any(|(_, class, can)| Some(*class) == desk.class && !can.is_empty());
+            if !can || desk.over || !desk.session_era {
+                continue;
+            }
+            let running = self.modern.turns.iter().enumerate().filter(|(number, turn)| {
+                turn.child == Some(child) && may_ask(turn.method) && self.is_awaited(*number)
+            });
+            let parks = self
+                .modern
+                .parks
+                .iter()
+                .filter(|park| !park.over && park.early.is_none() && park.child == child);
+            let engaged = running.count() + parks.count();
+            let pipe = self.children[child].pipe;
+            require!(Sharing, engaged <= 1, "{pipe} has {engaged} calls that may be asked");
+        }
         Ok(())
     }
 
@@ -127,6 +160,12 @@ impl World<'_> {
     /// From here on, what happened has happened.
     pub(in super::super) fn note_modern(&mut self) {
         self.modern.fresh.clear();
+        self.note_parks();
+        for turn in &mut self.modern.turns {
+            if core::mem::take(&mut turn.parking) && !turn.moved {
+                turn.answer = turn.answer.or(turn.early);
+            }
+        }
         for number in 0..self.children.len() {
             let over = self.children[number].gone || self.children[number].is_leaving();
             let desk = &mut self.modern.desks[number];

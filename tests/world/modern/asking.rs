@@ -1,0 +1,190 @@
+//! Children of the session era behind clients of 2026-07-28: their handshake, and what they ask.
+
+use super::super::World;
+use super::super::model::Version;
+use super::super::text::{Style, Text, payload, plain};
+use super::client::CAPABILITIES;
+use super::{Question, To};
+
+/// What a child may ask, and which capability that needs.
+const ASKS: [(&str, Option<&str>); 6] = [
+    ("elicitation/create", Some("elicitation")),
+    ("sampling/createMessage", Some("sampling")),
+    ("roots/list", Some("roots")),
+    ("elicitation/create", Some("elicitation")),
+    ("ping", None),
+    ("x/ask", None),
+];
+/// Methods whose answer may ask the client for input.
+const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+
+/// Whether a request of this method may ask its client.
+pub(super) fn may_ask(method: &str) -> bool {
+    ASKING.contains(&method)
+}
+
+impl World<'_> {
+    /// The answer to the engine's `initialize`.
+    pub(super) fn tell_hello(&mut self, child: usize, id: &[u8]) {
+        let id = String::from_utf8_lossy(id);
+        if self.children[child].temper.declines {
+            return self.decline_hello(child, id.as_bytes());
+        }
+        let logs = !self.dice.one_in(3);
+        let version = self.dice.pick(&Version::ALL).name();
+        let capabilities = if logs { "{\"logging\":{},\"tasks\":{}}" } else { "{\"tools\":{}}" };
+        let result = format!(
+            "{{\"protocolVersion\":\"{version}\",\"capabilities\":{capabilities},\
+             \"serverInfo\":{}}}",
+            server(child)
+        );
+        let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
+        self.write_line(child, line.into_bytes(), Vec::new(), None);
+        self.modern.desks[child].logs = logs;
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.opens = true;
+            line.greets = true;
+        }
+    }
+
+    /// An error to the engine's `initialize`: the child has no use then.
+    pub(super) fn decline_hello(&mut self, child: usize, id: &[u8]) {
+        self.decline_probe(child, id);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.declines = true;
+        }
+    }
+
+    /// A question to whoever made the call.
+    pub(super) fn say_question(&mut self, child: usize) {
+        let (method, _) = self.dice.pick(&ASKS);
+        let number = self.modern.questions.len();
+        let params = payload(&mut self.dice, 'q', number, 0);
+        let id = if self.dice.one_in(2) { format!("\"e{number}\"") } else { format!("{number}") };
+        let extra = match self.dice.below(3) {
+            0 => ",\"task\":{\"ttl\":1},\"elicitationId\":\"x\"",
+            1 => ",\"_meta\":{\"progressToken\":1}",
+            _ => "",
+        };
+        let written = format!("{}{extra}}}", &params[..params.len() - 1]);
+        let members = vec![
+            ("jsonrpc", plain("\"2.0\"")),
+            ("id", plain(id.clone())),
+            ("method", plain(format!("\"{method}\""))),
+            ("params", plain(written)),
+        ];
+        let text = Text::object(Style::Compact, members);
+        self.new_question(child, Some(id), method, params);
+        self.write_line(child, text.fill(&super::Holes::default()), Vec::new(), None);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.asks.push(number);
+        }
+    }
+
+    pub(super) fn new_question(
+        &mut self,
+        child: usize,
+        id: Option<String>,
+        method: &'static str,
+        params: String,
+    ) {
+        self.modern.questions.push(Question {
+            child,
+            id,
+            method,
+            params,
+            of: None,
+            heard: false,
+            unsure: false,
+            park: None,
+            replied: false,
+        });
+    }
+
+    /// A question is heard: it belongs to the only call that may ask, and waits or not.
+    pub(super) fn hear_question(&mut self, child: usize, number: usize) {
+        let of = self.only_asking(child);
+        let unsure = self.pending > 0 || !self.modern.desks[child].was_ready || self.is_over(child);
+        let known = &mut self.modern.questions[number];
+        known.heard = true;
+        known.of = of;
+        known.unsure = unsure;
+        let method = known.method;
+        let needs = ASKS.iter().find(|(known, _)| *known == method).and_then(|(_, needs)| *needs);
+        let (Some(turn), Some(needs)) = (of, needs) else { return };
+        let turn = &mut self.modern.turns[turn];
+        if turn.moved || turn.parking {
+            return;
+        }
+        let (_, _, can) = CAPABILITIES[turn.capabilities];
+        turn.lacks |= !unsure && !can.contains(&needs);
+        turn.parking |= unsure || can.contains(&needs);
+    }
+
+    /// A question may have been for what a client lacks, but the judge can't know whose.
+    pub(super) fn may_lack(&self, child: usize) -> bool {
+        let mut questions = self.modern.questions.iter().rev().take(8);
+        questions.any(|question| question.child == child && question.heard && question.unsure)
+    }
+
+    /// The only call at this child that may ask its client, running or waiting.
+    fn only_asking(&self, child: usize) -> Option<usize> {
+        let waits = self.modern.parks.iter().filter(|park| {
+            !park.over && !park.resend && park.early.is_none() && park.child == child
+        });
+        if let Some(park) = waits.last() {
+            return Some(park.turn);
+        }
+        let mut asking = (0..self.modern.turns.len()).filter(|turn| {
+            let known = &self.modern.turns[*turn];
+            known.child == Some(child) && may_ask(known.method) && self.is_awaited(*turn)
+        });
+        asking.next().filter(|_| asking.next().is_none())
+    }
+
+    /// The child ends a call that waits, by a page to visit or by what nobody can read.
+    pub(super) fn end_parked(&mut self, turn: usize, question: Option<usize>) {
+        let known = &self.modern.turns[turn];
+        let (child, id) = (known.child, known.given.id.clone());
+        let turns = &self.modern.turns;
+        let park = self.modern.parks.iter_mut().rfind(|park| {
+            let waits = &turns[park.turn];
+            let runs = !park.over && !park.resend && park.early.is_none();
+            runs && waits.child == child && waits.given.id == id
+        });
+        let Some(park) = park else { return };
+        let (_, _, can) = CAPABILITIES[turns[park.turn].capabilities];
+        park.resend = question.is_some();
+        park.lacks = question.is_some() && !can.contains(&"elicitation");
+        park.over |= question.is_none();
+        if let Some(question) = question {
+            self.modern.questions[question].of = Some(park.turn);
+        }
+    }
+
+    /// An answer while its call waits: for whoever comes back.
+    pub(super) fn answer_while_parked(&mut self, turn: usize, word: usize) -> Option<To> {
+        if let Some(turn) = self.bearer(turn).filter(|turn| self.modern.turns[*turn].parking) {
+            self.modern.turns[turn].early.get_or_insert(word);
+            return Some(To::Maybe(turn));
+        }
+        let known = &self.modern.turns[turn];
+        let (child, id) = (known.child, known.given.id.clone());
+        let turns = &self.modern.turns;
+        let park = self.modern.parks.iter_mut().rposition(|park| {
+            let waits = &turns[park.turn];
+            !park.over && !park.resend && waits.child == child && waits.given.id == id
+        })?;
+        let known = &mut self.modern.parks[park];
+        if known.early.is_some() {
+            return Some(To::Nobody);
+        }
+        known.early = Some(word);
+        Some(To::Park(park))
+    }
+}
+
+/// How a child names itself.
+pub(super) fn server(child: usize) -> String {
+    format!("{{\"name\":\"@h{child}@\",\"version\":\"1.10\"}}")
+}

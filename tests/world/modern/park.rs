@@ -1,0 +1,254 @@
+//! Calls that wait for their client: what it is asked, and that it comes back once, in time, for
+//! the same call (MCP 2026-07-28 "Multi Round-Trip Requests").
+
+use super::super::World;
+use super::super::json;
+use super::super::law::{Broken, Judged, Law, require};
+use super::super::text::{Holes, nonce, payload};
+use super::client::{CAPABILITIES, Plan};
+use super::{Park, Retry, To, Turn};
+
+/// The shortest state that can't be guessed: 128 bits in the densest spelling.
+const STATE: usize = 22;
+
+impl World<'_> {
+    /// A client comes back to a call that waits: rightly, late, again, with another call, or with
+    /// a state of its own making.
+    pub(in super::super) fn retry(&mut self) -> Judged {
+        let count = self.modern.parks.len();
+        if count == 0 {
+            return self.modern_call();
+        }
+        let back = self.dice.below(count.min(4)) + 1;
+        let number = count - back;
+        let turn = &self.modern.turns[self.modern.parks[number].turn];
+        let (method, shown, mut call) = (turn.method, turn.shown, turn.call.clone());
+        let (mut root, capabilities) = (turn.root, turn.capabilities);
+        let mut state = self.modern.parks[number].state.clone();
+        let (mut park, mut good) = (Some(number), self.is_open(number));
+        match self.dice.below(12) {
+            10 => {
+                // Another call of the same name.
+                let of = nonce(call.as_bytes(), b'm').unwrap_or_default();
+                root = self.modern.turns.len();
+                call = call.replace(&format!("@m{of}@"), &format!("@m{root}@"));
+                good = false;
+            }
+            11 => {
+                let digit = if state.starts_with('0') { "1" } else { "0" };
+                state.replace_range(0..1, digit);
+                (park, good) = (None, false);
+            }
+            _ => {}
+        }
+        let (answers, brings) = self.answers(number);
+        let more = format!(",\"inputResponses\":{answers},\"requestState\":\"{state}\"");
+        let retries = Some(Retry { park, good: good && brings, brings });
+        self.send_plan(Plan { method, shown, call, more, capabilities, root, retries })
+    }
+
+    /// What a client brings, and whether it can be read at all.
+    fn answers(&mut self, park: usize) -> (String, bool) {
+        match self.dice.below(16) {
+            14 => return (String::from("[]"), false),
+            15 => return (String::from("{\"input-1\":\"yes\"}"), false),
+            _ => {}
+        }
+        let turn = self.modern.turns.len();
+        let mut members = Vec::new();
+        for (key, question) in self.modern.parks[park].keys.clone() {
+            if self.dice.one_in(6) {
+                continue;
+            }
+            let number = self.modern.answers.len();
+            self.modern.answers.push((turn, question));
+            let answer = payload(&mut self.dice, 'a', number, 0);
+            members.push(format!("\"{key}\":{answer}"));
+        }
+        if self.dice.one_in(4) {
+            members.push(String::from("\"unasked\":{\"x\":\"@z@\"}"));
+        }
+        (format!("{{{}}}", members.join(",")), true)
+    }
+
+    /// Whether a client may still come back to this wait.
+    fn is_open(&self, park: usize) -> bool {
+        let known = &self.modern.parks[park];
+        let gone = self.is_over(known.child);
+        let late = known.since.after(self.config.park) <= self.clock();
+        let overdue = !known.resend && known.early.is_none() && self.is_overdue(known.turn);
+        !(known.used || known.over || gone || late || overdue)
+    }
+
+    /// A good state is used up as it is sent, and the call goes on under the new request.
+    pub(super) fn use_state(&mut self, turn: &mut Turn) {
+        let Some(Retry { park: Some(park), good: true, .. }) = turn.retries else { return };
+        let known = &mut self.modern.parks[park];
+        known.used = true;
+        known.over = true;
+        if known.resend {
+            return;
+        }
+        let early = known.early;
+        let first = &self.modern.turns[known.turn];
+        turn.child = first.child;
+        turn.given = first.given.clone();
+        turn.sent = first.sent;
+        turn.answer = early;
+    }
+
+    /// A limit kept a client from coming back: it may try again.
+    pub(super) fn give_state_back(&mut self, turn: usize) {
+        let known = &mut self.modern.turns[turn];
+        let Some(Retry { park: Some(park), good: true, .. }) = known.retries else { return };
+        if known.sent_away || known.parking || known.lacks {
+            // It came back, and the call asked for more.
+            return;
+        }
+        known.child = None;
+        known.given = Holes::default();
+        let known = &mut self.modern.parks[park];
+        known.used = false;
+        known.over = false;
+    }
+
+    /// A client is asked: for its own call, what it can be asked, and once.
+    pub(super) fn asked_back(&mut self, number: usize, turn: usize, result: &[u8]) -> Judged {
+        let shown = String::from_utf8_lossy(result).into_owned();
+        let requests = json::member(result, "inputRequests").unwrap_or_default();
+        let requests = json::members(requests).unwrap_or_default();
+        require!(Translation, !requests.is_empty(), "{number} is asked nothing: {shown}");
+        let mut keys = Vec::new();
+        let (mut resend, mut child) = (false, 0);
+        for (key, request) in requests {
+            let question = self.judge_question(number, turn, request)?;
+            resend |= self.modern.questions[question].id.is_none();
+            let twice = keys.iter().any(|(other, _)| *other == key);
+            require!(Translation, !twice, "{number}: the key {key} comes twice: {shown}");
+            child = self.modern.questions[question].child;
+            keys.push((key, question));
+        }
+        let state = json::member(result, "requestState").and_then(json::unquote);
+        let state = state.unwrap_or_default();
+        require!(State, state.len() >= STATE, "{number}: a state that can be guessed: {shown}");
+        let fresh = self.modern.parks.iter().all(|park| park.state != state);
+        require!(State, fresh, "{number}: a state that was given before: {shown}");
+        for (_, question) in &keys {
+            self.modern.questions[*question].park = Some(self.modern.parks.len());
+        }
+        let since = self.seen;
+        let early = self.modern.turns[turn].early;
+        if let Some(word) = early {
+            self.modern.words[word].to = To::Park(self.modern.parks.len());
+        }
+        let known = &self.modern.turns[turn];
+        let (_, _, can) = CAPABILITIES[known.capabilities];
+        // What came after the question, at once, ended the call.
+        resend |= known.sent_away;
+        let lacks = known.sent_away && !can.contains(&"elicitation");
+        let (used, over) = (false, false);
+        let park = Park { turn, child, state, keys, since, used, resend, lacks, early, over };
+        self.modern.parks.push(park);
+        self.modern.turns[turn].moved = true;
+        self.counts.modern.parks += 1;
+        Ok(())
+    }
+
+    /// One question, as its client gets it.
+    fn judge_question(&self, number: usize, turn: usize, request: &[u8]) -> Result<usize, Broken> {
+        let shown = String::from_utf8_lossy(request);
+        let question = nonce(request, b'q').filter(|q| *q < self.modern.questions.len());
+        require!(Translation, question.is_some(), "{number}: nobody asked {shown}");
+        let question = question.unwrap_or_default();
+        let (known, asked) = (&self.modern.questions[question], &self.modern.turns[turn]);
+        require!(Prompt, known.heard, "{number}: nobody asked yet {shown}");
+        let of = known.of.map(|of| &self.modern.turns[of]);
+        let own = of.is_some_and(|of| {
+            let here = of.child == asked.child && of.given.id == asked.given.id;
+            of.root == asked.root && (here || known.id.is_none())
+        });
+        require!(OwnCall, own || known.unsure, "{number}: asked of another call: {shown}");
+        require!(Once, !known.replied, "{number}: it was answered: {shown}");
+        let method = json::member(request, "method").and_then(json::unquote).unwrap_or_default();
+        require!(Translation, method == known.method, "{number}: not {}: {shown}", known.method);
+        let params = json::member(request, "params").unwrap_or_default();
+        let same = json::flat(params) == json::flat(known.params.as_bytes());
+        require!(Translation, same, "{number}: {shown}, not {}", known.params);
+        let (_, _, can) = CAPABILITIES[asked.capabilities];
+        let needs = method.split('/').next().unwrap_or_default();
+        let able = can.contains(&needs);
+        require!(Translation, able, "{number} can't be asked {method}");
+        Ok(question)
+    }
+
+    /// A response that a child gets: of the client that it asked, or of the engine for its sake.
+    pub(super) fn read_reply(&mut self, child: usize, line: &[u8]) -> Judged {
+        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let id = json::member(line, "id").map(|id| String::from_utf8_lossy(id).into_owned());
+        let lie = self.modern.desks[child].lies.iter().any(|lie| Some(lie) == id.as_ref());
+        let result = json::member(line, "result");
+        if lie && result.is_none() {
+            return Ok(());
+        }
+        let question = (0..self.modern.questions.len()).rev().find(|question| {
+            let known = &self.modern.questions[*question];
+            known.child == child && known.heard && !known.replied && known.id == id
+        });
+        require!(StdinLines, question.is_some(), "{pipe} asked nothing: {shown}");
+        let question = question.unwrap_or_default();
+        self.modern.questions[question].replied = true;
+        let known = &self.modern.questions[question];
+        if let Some(answer) = nonce(line, b'a') {
+            let (turn, of) = self.modern.answers[answer.min(self.modern.answers.len() - 1)];
+            require!(OwnCall, of == question, "{pipe}: the answer to another question: {shown}");
+            let good = self.modern.turns[turn].retries.is_some_and(|retry| retry.good);
+            require!(State, good, "{pipe}: by a state that is not good: {shown}");
+            self.counts.modern.answered += 1;
+            return Ok(());
+        }
+        if known.method == "ping" {
+            require!(StdinLines, result == Some(b"{}"), "{pipe}: no answer to a ping: {shown}");
+            return Ok(());
+        }
+        let waits = known.park.is_some_and(|park| self.is_open(park));
+        require!(State, !waits, "{pipe}: its client may still answer: {shown}");
+        let cancels = result == Some(b"{\"action\":\"cancel\"}");
+        let declined = result.is_none() || cancels && known.method == "elicitation/create";
+        require!(StdinLines, declined, "{pipe}: nobody said {shown}");
+        Ok(())
+    }
+
+    /// No more calls wait than may, and none for longer than `Config` says.
+    pub(super) fn judge_parks(&self) -> Judged {
+        let open = self.modern.parks.iter().filter(|park| !park.over).count();
+        let most = self.config.parked;
+        require!(Limits, open <= most, "{open} calls wait, {most} are allowed");
+        for park in self.modern.parks.iter().filter(|park| !park.over) {
+            let late = park.since.after(self.config.park) <= self.seen;
+            let turn = &self.modern.turns[park.turn];
+            let live = !self.is_over(park.child);
+            let ended = park.resend || park.early.is_some() || turn.cancelled;
+            let told = !(late && live) || ended;
+            require!(Cancel, told, "{}'s client did not come back", turn.exchange);
+        }
+        Ok(())
+    }
+
+    /// No further call may wait, or might not when it would have.
+    pub(super) fn are_parks_full(&self) -> bool {
+        let open = self.modern.parks.iter().filter(|park| !park.over).count();
+        open >= self.config.parked || self.pending > 1
+    }
+
+    /// From here on, what waited too long waits no more.
+    pub(super) fn note_parks(&mut self) {
+        for number in 0..self.modern.parks.len() {
+            let park = &self.modern.parks[number];
+            let turn = &self.modern.turns[park.turn];
+            let late = park.since.after(self.config.park) <= self.seen;
+            let child = &self.children[park.child];
+            let gone = child.gone || child.is_leaving();
+            self.modern.parks[number].over |= late || gone || turn.cancelled;
+        }
+    }
+}
