@@ -129,10 +129,10 @@ impl World<'_> {
 
     /// The only call at this child that may ask its client, running or waiting.
     fn only_asking(&self, child: usize) -> Option<usize> {
-        let waits = self.modern.parks.iter().filter(|park| {
+        let waits = self.modern.parks.iter().rfind(|park| {
             !park.over && !park.resend && park.early.is_none() && park.child == child
         });
-        if let Some(park) = waits.last() {
+        if let Some(park) = waits {
             return Some(park.turn);
         }
         let mut asking = (0..self.modern.turns.len()).filter(|turn| {
