@@ -52,7 +52,7 @@ fn count(size: usize) {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn measured_admit(bridge: &Bridge, head: &Head<'_>) -> Result<usize, Response> {
+fn measured_admit(bridge: &mut Bridge, head: &Head<'_>) -> Result<usize, Response> {
     bridge.admit(head)
 }
 
@@ -99,7 +99,7 @@ impl World {
         self.now += Duration::from_micros(50);
         let now = Instant::new(self.now);
         let exchange = Exchange(self.exchange);
-        assert!(measured_admit(&self.bridge, head).is_ok());
+        assert!(measured_admit(&mut self.bridge, head).is_ok());
         let random = u128::from(self.exchange).to_ne_bytes();
         measured_handle(&mut self.bridge, Input::Request { exchange, head, body, random }, now);
         while let Some(output) = measured_poll(&mut self.bridge) {
