@@ -1,5 +1,5 @@
-//! What the system has on Windows in place of descriptors, pipes and their calls. It was tried under
-//! Wine and never on Windows.
+//! What the system has on Windows in place of descriptors, pipes and their calls. It was tried
+//! under Wine and never on Windows.
 //!
 //! The reactor knows sockets alone there. So each pipe of a child has a thread of its own that
 //! carries its bytes to and from a socket of this machine.
