@@ -114,6 +114,9 @@ impl World<'_> {
         let (Some(turn), Some(needs)) = (of, needs) else { return };
         let turn = &mut self.modern.turns[turn];
         if turn.moved || turn.parking {
+            // If the first question was too many, this one may end the call.
+            let (_, _, can) = CAPABILITIES[turn.capabilities];
+            self.modern.questions[number].unsure |= !can.contains(&needs);
             return;
         }
         let (_, _, can) = CAPABILITIES[turn.capabilities];

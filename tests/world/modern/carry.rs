@@ -190,7 +190,8 @@ impl World<'_> {
         let turn = &self.modern.turns[number];
         require!(Cancel, !turn.cancelled, "a second time: {shown}");
         let answered = turn.answer.is_some() || turn.garbled || turn.sent_away;
-        require!(Cancel, !answered || overdue || turn.aborted, "it was answered: {shown}");
+        let unsure = overdue || turn.aborted || self.may_lack(child);
+        require!(Cancel, !answered || unsure, "it was answered: {shown}");
         let exchange = &self.exchanges[turn.exchange];
         let waits = exchange.lost && !turn.moved;
         let cause = waits || turn.aborted || overdue || turn.lacks || late;

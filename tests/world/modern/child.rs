@@ -10,7 +10,7 @@ use super::super::setup::Command;
 use super::super::text::{Holes, Part, Style, Text, payload, plain};
 use super::asking::may_ask;
 use super::client::{CAPABILITIES, LEVELS};
-use super::{To, Word, WordKind};
+use super::{To, Turn, Word, WordKind};
 
 impl World<'_> {
     /// A shared child answers something that it was asked.
@@ -301,7 +301,9 @@ impl World<'_> {
     /// A log message names no request: it is for the only one in flight, if that wants it.
     fn log_to(&self, child: usize, level: usize) -> To {
         let news = self.pending > 0 || !self.modern.desks[child].was_ready;
-        if news && self.modern.turns.iter().any(|turn| self.waits(turn)) {
+        let asks = |turn: &Turn| turn.child == Some(child) && turn.parking;
+        let unseen = news && self.modern.turns.iter().any(|turn| self.waits(turn));
+        if unseen || self.modern.turns.iter().any(asks) {
             return To::Any;
         }
         let waits =

@@ -74,7 +74,9 @@ impl World<'_> {
     /// Whether a client may still come back to this wait.
     fn is_open(&self, park: usize) -> bool {
         let known = &self.modern.parks[park];
-        let gone = self.is_over(known.child);
+        // One that is only doomed may still be answered.
+        let child = &self.children[known.child];
+        let gone = child.gone || child.is_leaving();
         let late = known.since.after(self.config.park) <= self.clock();
         let overdue = !known.resend && known.early.is_none() && self.is_overdue(known.turn);
         !(known.used || known.over || gone || late || overdue)
