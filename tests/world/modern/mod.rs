@@ -100,10 +100,8 @@ impl Turn {
 pub(crate) struct Retry {
     /// The wait that it names, if it names one.
     pub(crate) park: Option<usize>,
-    /// Its state is good: of the same call, not used, in time.
+    /// Its state is good, of the same call, not used, in time, and it brings an object of answers.
     pub(crate) good: bool,
-    /// What it brings is an object of answers.
-    pub(crate) brings: bool,
 }
 
 /// A call of a session-era child that waits for its client.

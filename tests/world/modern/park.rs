@@ -43,7 +43,7 @@ impl World<'_> {
         }
         let (answers, brings) = self.answers(number);
         let more = format!(",\"inputResponses\":{answers},\"requestState\":\"{state}\"");
-        let retries = Some(Retry { park, good: good && brings, brings });
+        let retries = Some(Retry { park, good: good && brings });
         self.send_plan(Plan { method, shown, call, more, capabilities, root, retries })
     }
 
