@@ -91,7 +91,7 @@ impl Context {
     /// Counts a refusal, and tells the operator.
     pub(crate) fn refused(&mut self, fault: &Fault) {
         self.stats.refused += 1;
-        self.counts.refusal(fault.status());
+        self.counts.refusal(fault.status(), fault.label());
         self.notice(Notice::Refused { status: fault.status(), reason: fault.reason().into() });
     }
 

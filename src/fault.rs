@@ -142,6 +142,47 @@ impl Fault {
         }
     }
 
+    /// What was refused, as a label for whoever counts.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::HostMissing | Self::HostForbidden => "host",
+            Self::OriginForbidden => "origin",
+            Self::NotFound => "path",
+            Self::Method(_) => "method",
+            Self::ContentType => "content_type",
+            Self::NotAcceptable => "accept",
+            Self::Repeated(_) | Self::HeaderMismatch(_) => "header",
+            Self::ProtocolVersion(_) | Self::UnsupportedVersion(_) => "protocol_version",
+            Self::NotJson(_)
+            | Self::NotAMessage(_)
+            | Self::Batch
+            | Self::BatchedInitialize
+            | Self::BatchTooLong(_)
+            | Self::StatelessResponse => "message",
+            Self::SessionMissing | Self::SessionUnknown | Self::Initialized => "session",
+            Self::EventId => "event_id",
+            Self::MetadataMissing(_) | Self::Params(_) | Self::InputResponses => "params",
+            Self::MethodNotFound(_) => "unknown_method",
+            Self::RequestState => "request_state",
+            Self::Capability(_) => "capability",
+            Self::Sessions(_) => "sessions",
+            Self::Calls(_) => "calls",
+            Self::Stdin => "stdin",
+            Self::Draining => "draining",
+            Self::Breaker(_) => "breaker",
+            Self::Pool(_) => "pool",
+            Self::Parked(_) => "parked",
+            Self::Subscriptions(_) => "subscriptions",
+            Self::NotStarted(_) | Self::StartTimeout => "start",
+            Self::Cancelled
+            | Self::Declined
+            | Self::Rounds(_)
+            | Self::TimedOut
+            | Self::Garbled(_)
+            | Self::Ended(_) => "ended",
+        }
+    }
+
     /// The HTTP status of a response that is nothing but this fault.
     pub(crate) const fn status(&self) -> u16 {
         self.codes().0

@@ -15,8 +15,8 @@ pub(crate) struct Counts {
     calls: BTreeMap<&'static str, u64>,
     /// Sessions and shared children that ended, by why.
     ends: BTreeMap<&'static str, u64>,
-    /// Requests that were refused, by status.
-    refused: BTreeMap<u16, u64>,
+    /// Requests that were refused, by status and reason.
+    refused: BTreeMap<(u16, &'static str), u64>,
     /// How long children took to their first answer, all together, and how many did.
     starting: Duration,
     started: u64,
@@ -36,8 +36,8 @@ impl Counts {
         *self.ends.entry(cause).or_default() += 1;
     }
 
-    pub(crate) fn refusal(&mut self, status: u16) {
-        *self.refused.entry(status).or_default() += 1;
+    pub(crate) fn refusal(&mut self, status: u16, reason: &'static str) {
+        *self.refused.entry((status, reason)).or_default() += 1;
     }
 
     pub(crate) const fn start(&mut self, took: Duration) {
@@ -66,7 +66,11 @@ impl Counts {
         }
         labelled(&mut text, "calls_total", "Calls that ended.", "outcome", &self.calls);
         labelled(&mut text, "ends_total", "Sessions and servers that ended.", "cause", &self.ends);
-        labelled(&mut text, "refused_total", "Requests refused.", "status", &self.refused);
+        header(&mut text, "refused_total", "Requests refused.", "counter");
+        for ((status, reason), value) in &self.refused {
+            let labels = format_args!("status=\"{status}\",reason=\"{reason}\"");
+            let _ = writeln!(text, "mcp_proxy_refused_total{{{labels}}} {value}");
+        }
         header(&mut text, "start_seconds", "From a server's start to its first answer.", "summary");
         let (sum, count) = (self.starting.as_secs_f64(), self.started);
         let _ = writeln!(text, "mcp_proxy_start_seconds_sum {sum}");
@@ -85,12 +89,12 @@ fn single(text: &mut String, name: &str, help: &str, kind: &str, value: u64) {
     let _ = writeln!(text, "mcp_proxy_{name} {value}");
 }
 
-fn labelled<L: core::fmt::Display>(
+fn labelled(
     text: &mut String,
     name: &str,
     help: &str,
     label: &str,
-    values: &BTreeMap<L, u64>,
+    values: &BTreeMap<&'static str, u64>,
 ) {
     header(text, name, help, "counter");
     for (of, value) in values {
