@@ -333,7 +333,10 @@ impl World<'_> {
         let known = &self.modern.turns[turn];
         let Some(child) = known.child else {
             let failed = self.modern.failed_at.is_some_and(|at| at >= known.asked);
-            let cause = known.crowded || failed || self.is_start_failing() || self.shutdowns > 0;
+            // Starts that fail in the step of a request come before it.
+            let broken = status == Some(503) && self.seen < self.breaker;
+            let failed = failed || broken || self.is_start_failing();
+            let cause = known.crowded || failed || self.shutdowns > 0;
             // A start may be older than the request that waits for it.
             let late = self.modern.turns.iter().any(|other| {
                 other.child.is_none() && other.asked.after(self.config.start) <= self.seen

@@ -93,6 +93,8 @@ impl World<'_> {
                 .modern
                 .parks
                 .iter()
+                // What nobody can read may end a call in the moment in which it asks.
+                .filter(|park| !self.modern.turns[park.turn].garbled)
                 .filter(|park| !park.over && park.early.is_none() && park.child == child);
             let engaged = running.count() + parks.count();
             let pipe = self.children[child].pipe;
