@@ -201,7 +201,7 @@ fn a_command_that_may_not_be_run_any_more() {
 
 /// What one turn of a neighbour may cost: one thread serves all, and reads at most 256 KiB of a
 /// child before it looks at the others. A quiet machine needs 1 to 3 ms for it with this slow
-/// build, one with a third of a core to spare needs 7. Waiting for a whole 16 MiB line would be 50.
+/// build; 7 were seen where other programs took a core.
 const TURN: f64 = 12.0;
 
 /// The 99th percentile of the times of so many pings, in milliseconds.
