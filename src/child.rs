@@ -169,6 +169,16 @@ impl Child {
         self.write(message, cx);
     }
 
+    /// Answers a request that it made. One that asks on and on and reads nothing goes without: what
+    /// is kept for it is bounded.
+    pub(crate) fn reply(&mut self, message: Vec<u8>, cx: &mut Context) {
+        if self.queued > cx.config.stdin.saturating_add(cx.config.message) {
+            cx.stats.dropped += 1;
+            return;
+        }
+        self.say(message, cx);
+    }
+
     /// Makes a request of our own, and gives its id. A child that answers none of them is not
     /// remembered for all.
     pub(crate) fn ask(&mut self, own: Own, method: &str, params: &[u8], cx: &mut Context) -> u64 {

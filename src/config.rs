@@ -77,8 +77,9 @@ pub struct Config {
     pub parked: usize,
     /// Resources at once that are subscribed to at one shared child. 256.
     pub subscriptions: usize,
-    /// One message, either way, and so a request's body and a child's line. 16 MiB carries a large
-    /// file in Base64.
+    /// One message, either way, and so a request's body and a child's line. As much again holds the
+    /// answers to a batch until all are there, and, in one session, calls that may have to be made
+    /// again. 16 MiB carries a large file in Base64.
     pub message: usize,
     /// A request's head, for the driver's reader. 16 KiB is what common front proxies pass on.
     pub head: usize,

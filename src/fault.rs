@@ -32,6 +32,7 @@ pub(crate) enum Fault {
     Batch,
     BatchedInitialize,
     BatchTooLong(usize),
+    AnswersTooLong(usize),
     SessionMissing,
     SessionUnknown,
     Initialized,
@@ -48,9 +49,11 @@ pub(crate) enum Fault {
     Params(&'static str),
     Declined,
     Rounds(u32),
+    Questions,
     // The bridge is at a limit.
     Sessions(usize),
     Calls(usize),
+    Kept(usize),
     Stdin,
     Draining,
     Breaker(u64),
@@ -116,7 +119,9 @@ impl Fault {
             Self::RequestState | Self::InputResponses | Self::Params(_) => (200, INVALID_PARAMS),
             Self::Cancelled
             | Self::Declined
+            | Self::AnswersTooLong(_)
             | Self::Rounds(_)
+            | Self::Questions
             | Self::TimedOut
             | Self::Garbled(_)
             | Self::Ended(_) => (200, INTERNAL_ERROR),
@@ -125,6 +130,7 @@ impl Fault {
             | Self::Subscriptions(_)
             | Self::Sessions(_)
             | Self::Calls(_)
+            | Self::Kept(_)
             | Self::Stdin
             | Self::Draining
             | Self::Breaker(_) => (503, INTERNAL_ERROR),
@@ -166,7 +172,7 @@ impl Fault {
             Self::RequestState => "request_state",
             Self::Capability(_) => "capability",
             Self::Sessions(_) => "sessions",
-            Self::Calls(_) => "calls",
+            Self::Calls(_) | Self::Kept(_) => "calls",
             Self::Stdin => "stdin",
             Self::Draining => "draining",
             Self::Breaker(_) => "breaker",
@@ -176,7 +182,9 @@ impl Fault {
             Self::NotStarted(_) | Self::StartTimeout => "start",
             Self::Cancelled
             | Self::Declined
+            | Self::AnswersTooLong(_)
             | Self::Rounds(_)
+            | Self::Questions
             | Self::TimedOut
             | Self::Garbled(_)
             | Self::Ended(_) => "ended",
@@ -200,6 +208,9 @@ impl Fault {
             Self::BatchTooLong(limit) => {
                 format!("a batch has at most {limit} messages; post more of them")
             }
+            Self::AnswersTooLong(limit) => format!(
+                "the answers to this batch are longer than {limit} bytes; accept text/event-stream"
+            ),
             Self::HeaderMismatch(reason) => reason.clone(),
             Self::MetadataMissing(name) => {
                 format!("params._meta[{name:?}] is missing or not what it must be")
@@ -221,6 +232,9 @@ impl Fault {
             }
             Self::Calls(limit) => {
                 format!("{limit} calls are in flight, the limit of one server process; retry")
+            }
+            Self::Kept(limit) => {
+                format!("calls in flight hold {limit} bytes, the limit of one session; retry")
             }
             Self::NotStarted(reason) => format!("the server could not be started: {reason}"),
             Self::Garbled(reason) => format!("the server's answer can't be passed on: {reason}"),
@@ -269,6 +283,7 @@ impl Fault {
             }
             Self::InputResponses => "inputResponses is an object of results by the keys asked for",
             Self::Cancelled => "cancelled by the client",
+            Self::Questions => "the server asks for more input at once than a call may",
             Self::Declined => "the client answered the server's question with an error",
             Self::Stdin => "the server is not reading its input; retry",
             Self::Draining => "the proxy is shutting down; initialize again in a moment",
@@ -289,6 +304,7 @@ impl Fault {
             Self::Breaker(seconds) => Some(*seconds),
             Self::Sessions(_) => Some(5),
             Self::Calls(_)
+            | Self::Kept(_)
             | Self::Stdin
             | Self::Draining
             | Self::Pool(_)

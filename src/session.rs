@@ -6,6 +6,7 @@
 mod child_side;
 mod crossing;
 mod life;
+mod rounds;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -182,6 +183,12 @@ impl Session {
         }
         if child.calls.len() + requests > cx.config.calls {
             return Err(Fault::Calls(cx.config.calls));
+        }
+        if let Some(crossing) = &self.crossing {
+            let kept = messages.iter().filter(|m| m.kind() != Kind::Notification);
+            if !crossing.keeps(kept.map(Message::size).sum(), cx.config.message) {
+                return Err(Fault::Kept(cx.config.message));
+            }
         }
         let size = messages.iter().map(Message::size).sum();
         if child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }

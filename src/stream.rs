@@ -9,8 +9,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::context::Context;
+use crate::fault::Fault;
 use crate::head;
 use crate::io::{Body, Output, Pipe, Response};
+use crate::message::Message;
 use crate::reply::{Phase, Reply};
 use crate::session_id;
 use crate::sse::{self, EventId};
@@ -92,6 +94,11 @@ impl Stream {
     /// Whether somebody waits for it.
     pub(crate) fn is_alive(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.phase != Phase::Over)
+    }
+
+    /// Whether its reader takes JSON, and whether it takes an event stream.
+    fn accepts(&self) -> (bool, bool) {
+        self.reply.as_ref().map_or((false, false), |reply| (reply.accept.json, reply.accept.sse))
     }
 
     fn undecided(&self) -> bool {
@@ -237,12 +244,15 @@ impl Stream {
         cx: &mut Context,
     ) {
         self.pending = self.pending.saturating_sub(1);
-        let json = self.reply.as_ref().is_some_and(|reply| reply.accept.json);
-        if self.undecided() && json {
+        let (json, sse) = self.accepts();
+        // The answers to a batch are held until all are there: as much as one message may be.
+        let limit = cx.config.message;
+        let outgrown = self.held.is_some() && self.buffered() + data.len() > limit;
+        if self.undecided() && json && !(outgrown && sse) {
             match &mut self.held {
                 None => self.whole(head::json(status, data), at, held, cx),
                 Some(answers) => {
-                    answers.push(data);
+                    answers.push(if outgrown { too_long(&data, limit) } else { data });
                     if self.pending == 0 {
                         let all = answers.join(&b',');
                         let body = [b"[", &all[..], b"]"].concat();
@@ -266,9 +276,8 @@ impl Stream {
 
     /// Fails a call: with that response if nothing is sent yet, else with its content.
     pub(crate) fn fail(&mut self, response: Response, at: At, held: &mut Held, cx: &mut Context) {
-        let json = self.reply.as_ref().is_some_and(|reply| reply.accept.json);
         match response {
-            response if self.undecided() && json && self.held.is_none() => {
+            response if self.undecided() && self.accepts().0 && self.held.is_none() => {
                 self.pending = self.pending.saturating_sub(1);
                 self.whole(response, at, held, cx);
             }
@@ -459,6 +468,12 @@ impl Stream {
     pub(crate) fn retire(&mut self, at: At, cx: &mut Context) {
         self.forget_reply(at, cx);
     }
+}
+
+/// What stands for an answer that a batch has no room for.
+fn too_long(answer: &[u8], limit: usize) -> Vec<u8> {
+    let message = Message::parse(answer);
+    Fault::AnswersTooLong(limit).message(message.as_ref().ok().and_then(Message::id))
 }
 
 fn tell(response: &mut Response, session: Option<u128>, cx: &Context) {

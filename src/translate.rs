@@ -16,6 +16,9 @@ use crate::object::{self, Object};
 pub(crate) const REMEMBERED: usize = 64 * 1024;
 /// The longest URI that can be subscribed to: as long as a request's target may be.
 pub(crate) const URI: usize = 2048;
+/// What one call may ask its client at once. People are asked one thing at a time, programs a
+/// few.
+pub(crate) const QUESTIONS: usize = 64;
 
 /// A JSON-RPC message with an id as it is spelled, and one more member.
 pub(crate) fn response(id: &[u8], member: &str, value: &[u8]) -> Vec<u8> {

@@ -4,57 +4,19 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::Session;
-use crate::child::{self, Call, Child, Own, decimal};
+use super::rounds::Round;
+use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json;
 use crate::message::{Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
-use crate::stream::STANDING;
-use crate::time::{Deadline, Wait};
 use crate::translate::{self, upward};
-
-/// Rounds of one call. Clients of the stateless era stop after as many.
-const ROUNDS: u32 = 10;
-
-/// How long a child that asks for nothing but another call waits for it, doubled each round up to
-/// 8 s (MCP 2026-07-28 "Multi Round-Trip Requests": load shedding).
-const PACE: Duration = Duration::from_millis(250);
-const PACE_DOUBLINGS: u32 = 5;
-
-/// The ids of what the bridge asks a client start so, and can't be a child's.
-const ASKED: &str = "bridge-";
-
-/// A call at the child, for as long as its client waits.
-#[derive(Debug)]
-struct Round {
-    method: String,
-    params: Vec<u8>,
-    rounds: u32,
-    /// The highest progress told so far, over all rounds (MCP "Progress": it must increase).
-    progress: f64,
-    open: Vec<Question>,
-    state: Option<Vec<u8>>,
-    /// When the child is called again, if it asked for nothing but that.
-    due: Deadline,
-}
-
-/// What the client is asked in a round.
-#[derive(Debug)]
-struct Question {
-    key: String,
-    /// The number of our request to the client.
-    asked: u64,
-    method: String,
-    answer: Option<Vec<u8>>,
-}
 
 /// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
 #[derive(Debug)]
@@ -68,23 +30,17 @@ struct Pending {
 /// What a session remembers for a child that doesn't.
 #[derive(Debug, Default)]
 pub(super) struct Crossing {
-    client: upward::Client,
+    pub(super) client: upward::Client,
     /// The child's answer to `server/discover`.
     discovered: Vec<u8>,
-    log_level: Option<LogLevel>,
+    pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
     /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.
     listening: Option<u64>,
     opening: Option<u64>,
     pending: Vec<Pending>,
-    rounds: BTreeMap<u64, Round>,
-    last_asked: u64,
-}
-
-impl Crossing {
-    pub(super) fn buffered(&self) -> usize {
-        self.rounds.values().map(|round| round.params.len()).sum()
-    }
+    pub(super) rounds: BTreeMap<u64, Round>,
+    pub(super) last_asked: u64,
 }
 
 impl Session {
@@ -156,26 +112,6 @@ impl Session {
         };
         crossing.log_level = Some(level);
         self.reply_with(number, message, b"{}", cx);
-    }
-
-    fn call_across(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
-        let Some(crossing) = &mut self.crossing else { return };
-        let round = Round {
-            method: message.method().unwrap_or_default().into_owned(),
-            params: message.params().unwrap_or(b"{}").to_vec(),
-            rounds: 0,
-            progress: f64::NEG_INFINITY,
-            open: Vec::new(),
-            state: None,
-            due: Deadline::default(),
-        };
-        crossing.send(Call::of(message, number), round, &upward::Round::default(), child, cx);
     }
 
     /// Changes what is listened to. A subscription can't be changed, so a new one replaces it.
@@ -263,58 +199,6 @@ impl Session {
         }
     }
 
-    /// The client answered something that the bridge asked it for the child.
-    fn answered_by_client(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
-        let asked = message.id().and_then(object::string);
-        let asked = asked.and_then(|id| id.strip_prefix(ASKED)?.parse::<u64>().ok());
-        let (Some(asked), Some(crossing)) = (asked, &mut self.crossing) else { return };
-        let open = |round: &&mut Round| round.open.iter().any(|question| question.asked == asked);
-        let Some((call, round)) = crossing
-            .rounds
-            .iter_mut()
-            .map(|(call, round)| (*call, round))
-            .find(|(_, round)| open(round))
-        else {
-            return;
-        };
-        let Some(entry) = round.open.iter_mut().find(|question| question.asked == asked) else {
-            return;
-        };
-        let Some(answer) = upward::answer(&entry.method, message) else {
-            return self.fail(call, &Fault::Declined, child, cx);
-        };
-        entry.answer = Some(answer.into_owned());
-        if round.open.iter().all(|question| question.answer.is_some()) {
-            self.next_round(call, child, cx);
-        }
-    }
-
-    /// The child that only asked for time gets the call again.
-    pub(crate) fn pace_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        let round = self.crossing.as_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
-        if let Some(round) = round {
-            round.due.spend();
-            self.next_round(id, child, cx);
-        }
-    }
-
-    /// Calls the child again, with all that the client answered.
-    fn next_round(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
-        let (Some(mut round), Some(call)) = (crossing.rounds.remove(&id), child.end_call(id, cx))
-        else {
-            return;
-        };
-        let mut answers = Object::default();
-        for question in core::mem::take(&mut round.open) {
-            answers.set(&question.key, question.answer.unwrap_or_default());
-        }
-        let answers = (!answers.is_empty()).then(|| answers.text());
-        let with = upward::Round { answers, state: round.state.take() };
-        round.rounds += 1;
-        crossing.send(call, round, &with, child, cx);
-    }
-
     // ---- from the child
 
     /// The answer to a call: what the client gets, or what it is asked first.
@@ -342,46 +226,6 @@ impl Session {
             _ => translate::response(&call.id, "error", payload),
         };
         self.answer(call.stream, data, cx);
-    }
-
-    /// Asks the client what the child wants to know, on the call's own stream.
-    fn ask_client(&mut self, id: u64, wanted: upward::Wanted, child: &mut Child, cx: &mut Context) {
-        let stream = child.calls.get(id).map(|call| call.stream);
-        let round = self.crossing.as_mut().and_then(|crossing| {
-            let last = &mut crossing.last_asked;
-            crossing.rounds.get_mut(&id).map(|round| (round, last))
-        });
-        let (Some(stream), Some((round, last))) = (stream, round) else {
-            return self.streams.dropped(cx);
-        };
-        if !round.open.is_empty() {
-            // The client is being asked already: a second answer to one call.
-            return self.streams.dropped(cx);
-        }
-        if round.rounds >= ROUNDS {
-            child.say_cancelled(id, "too many rounds", cx);
-            return self.fail(id, &Fault::Rounds(ROUNDS), child, cx);
-        }
-        round.state = wanted.state;
-        let mut requests = Vec::new();
-        for (key, method, params) in wanted.questions {
-            *last += 1;
-            let asked = format!("{ASKED}{last}");
-            let params = upward::question(&method, &params, &asked);
-            let asked = object::quoted(&asked);
-            requests.push(translate::request(Some(&asked), &method, &params));
-            round.open.push(Question { key, asked: *last, method, answer: None });
-        }
-        if requests.is_empty() {
-            // The child sheds load: it wants to be called again, not at once.
-            let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));
-            cx.timers.set(&mut round.due, when, Wait::Park(self.pipe, id));
-            return;
-        }
-        for request in requests {
-            let number = if self.streams.carries(stream) { stream } else { STANDING };
-            self.streams.put(number, &request, cx);
-        }
     }
 
     /// A notification of the child.
@@ -440,33 +284,9 @@ impl Session {
             crossing.listening = None;
         }
     }
-
-    /// A call is over: its rounds are. Gives its method.
-    pub(super) fn forget_rounds(&mut self, id: u64, cx: &mut Context) -> Option<String> {
-        let mut round = self.crossing.as_mut()?.rounds.remove(&id)?;
-        cx.timers.clear(&mut round.due, Wait::Park(self.pipe, id));
-        Some(round.method)
-    }
 }
 
 impl Crossing {
-    /// Makes a call of the child, with all that it must be told.
-    fn send(
-        &mut self,
-        call: Call,
-        round: Round,
-        with: &upward::Round,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
-        let mut digits = [0; 20];
-        let own = decimal(child.next_id(), &mut digits);
-        let text = self.client.request(&round.method, &round.params, own, self.log_level, with);
-        let id = child.enter(call, cx);
-        child.say(text, cx);
-        self.rounds.insert(id, round);
-    }
-
     /// The filter for all that the session wants and the child offers.
     fn filter(&self) -> Object<'static> {
         let known = Object::read(&self.discovered).unwrap_or_default();

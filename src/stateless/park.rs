@@ -24,10 +24,6 @@ use crate::time::{Deadline, Wait};
 use crate::translate;
 use crate::translate::downward::{self, Question};
 
-/// What one call may ask its client at once. People are asked one thing at a time, programs a
-/// few.
-const QUESTIONS: usize = 64;
-
 /// A call that waits.
 #[derive(Debug)]
 pub(crate) struct Park {
@@ -73,7 +69,7 @@ impl Worker {
     pub(super) fn asked(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
         let id = message.id().unwrap_or_default();
         if message.calls("ping") {
-            return child.say(translate::response(id, "result", b"{}"), cx);
+            return child.reply(translate::response(id, "result", b"{}"), cx);
         }
         let Some((question, capability)) = downward::question(message) else {
             return refuse(id, -32601, "the client can't be asked this", child, cx);
@@ -189,7 +185,9 @@ impl Worker {
         cx: &mut Context,
     ) {
         let Some(park) = self.parks.get_mut(&call) else { return };
-        if park.open.len() >= QUESTIONS || park.size() + question.params.len() > cx.config.message {
+        if park.open.len() >= translate::QUESTIONS
+            || park.size() + question.params.len() > cx.config.message
+        {
             return refuse(id, -32603, "too many questions at once", child, cx);
         }
         park.add(Some(id.into()), question);
@@ -355,5 +353,5 @@ fn refuse(id: &[u8], code: i32, reason: &str, child: &mut Child, cx: &mut Contex
     let mut digits = [0; 20];
     let code_text = decimal(u64::from(code.unsigned_abs()), &mut digits);
     let error = [b"{\"code\":-", code_text, b",\"message\":\"", reason.as_bytes(), b"\"}"].concat();
-    child.say(translate::response(id, "error", &error), cx);
+    child.reply(translate::response(id, "error", &error), cx);
 }

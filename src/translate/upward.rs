@@ -192,6 +192,15 @@ pub(crate) struct Wanted {
     pub(crate) state: Option<Vec<u8>>,
 }
 
+impl Wanted {
+    /// Bytes of it that are kept until the call is made again.
+    pub(crate) fn size(&self) -> usize {
+        let asked: usize =
+            self.questions.iter().map(|(key, method, _)| key.len() + method.len()).sum();
+        asked + self.state.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Reads a result that asks for input. `None` if it is the answer itself.
 pub(crate) fn wanted(result: &[u8]) -> Option<Wanted> {
     let result = Object::read(result)?;
