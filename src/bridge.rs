@@ -6,7 +6,8 @@ mod servers;
 mod workers;
 
 use alloc::borrow::Cow;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -21,6 +22,7 @@ use crate::notice::{Cause, Notice};
 use crate::session::Session;
 use crate::stateless::Worker;
 use crate::stats::Stats;
+use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
 
 /// How much of a child's last words is kept for the log, in bytes.
@@ -71,11 +73,11 @@ const LAST_WORDS: usize = 1024;
 #[derive(Debug)]
 pub struct Bridge {
     cx: Context,
-    sessions: BTreeMap<Pipe, Session>,
-    ids: BTreeMap<u128, Pipe>,
+    sessions: Table<Pipe, Box<Session>>,
+    ids: Table<u128, Pipe>,
     /// Children that the stateless era's requests share.
-    workers: BTreeMap<Pipe, Worker>,
-    children: BTreeMap<Pipe, Child>,
+    workers: Table<Pipe, Box<Worker>>,
+    children: Table<Pipe, Box<Child>>,
     /// Children that wait for their turn to start.
     queue: VecDeque<Pipe>,
     /// Children that were asked for and have not answered `initialize`.
@@ -90,10 +92,10 @@ impl Bridge {
     pub fn new(config: Config) -> Self {
         Self {
             cx: Context::new(config),
-            sessions: BTreeMap::new(),
-            ids: BTreeMap::new(),
-            workers: BTreeMap::new(),
-            children: BTreeMap::new(),
+            sessions: Table::default(),
+            ids: Table::default(),
+            workers: Table::default(),
+            children: Table::default(),
             queue: VecDeque::new(),
             starting: 0,
             last_pipe: 0,
@@ -196,9 +198,9 @@ impl Bridge {
 
     /// Bytes held now: of messages, events and outputs.
     pub fn buffered(&self) -> usize {
-        let sessions: usize = self.sessions.values().map(Session::buffered).sum();
-        let workers: usize = self.workers.values().map(Worker::buffered).sum();
-        let children: usize = self.children.values().map(Child::buffered).sum();
+        let sessions: usize = self.sessions.values().map(|session| session.buffered()).sum();
+        let workers: usize = self.workers.values().map(|worker| worker.buffered()).sum();
+        let children: usize = self.children.values().map(|child| child.buffered()).sum();
         sessions + workers + children + self.cx.buffered()
     }
 
@@ -359,7 +361,7 @@ impl Bridge {
         let waited_for = |child: &Child| match self.workers.get(&child.pipe) {
             Some(worker) => worker.is_ready() && worker.is_busy(),
             None => {
-                let open = self.sessions.get(&child.pipe).is_some_and(Session::is_open);
+                let open = self.sessions.get(&child.pipe).is_some_and(|session| session.is_open());
                 open && !child.calls.is_empty()
             }
         };

@@ -86,8 +86,8 @@ pub(crate) struct Child {
     /// Variables for its environment.
     pub(crate) env: Vec<(String, String)>,
     pub(crate) lines: Lines,
-    pub(crate) calls: Table<Call>,
-    own: Table<Own>,
+    pub(crate) calls: Table<u64, Call>,
+    own: Table<u64, Own>,
     /// Bytes that its standard input has not taken.
     queued: usize,
     /// Lines that wait for its start.
@@ -189,19 +189,19 @@ impl Child {
         if self.own.len() >= OWN {
             self.own.pop_first();
         }
-        self.own.push(self.last_id, own);
+        self.own.insert(self.last_id, own);
         self.last_id
     }
 
     /// Gives up a request of our own.
     pub(crate) fn withdraw(&mut self, id: u64, reason: &str, cx: &mut Context) {
-        self.own.remove(id);
+        self.own.remove(&id);
         self.say_cancelled(id, reason, cx);
     }
 
     /// Takes a request of our own off the table: it is answered.
     pub(crate) fn end_own(&mut self, id: u64) -> Option<Own> {
-        self.own.remove(id)
+        self.own.remove(&id)
     }
 
     /// Whether a request of our own is in flight.
@@ -240,7 +240,7 @@ impl Child {
         }
         cx.stats.requests += 1;
         cx.stats.calls += 1;
-        self.calls.push(id, call);
+        self.calls.insert(id, call);
         id
     }
 
@@ -264,12 +264,12 @@ impl Child {
     /// The number of the call that its client knows by this id; the latest, if there are several.
     pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
         let mut calls = self.calls.iter().rev();
-        calls.find(|(_, call)| message::same_id(&call.id, id)).map(|(number, _)| number)
+        calls.find(|(_, call)| message::same_id(&call.id, id)).map(|(number, _)| *number)
     }
 
     /// Takes a call off the table: it is answered, or given up.
     pub(crate) fn end_call(&mut self, id: u64, cx: &mut Context) -> Option<Call> {
-        let mut call = self.calls.remove(id)?;
+        let mut call = self.calls.remove(&id)?;
         cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
         cx.stats.calls -= 1;
         if let Some(token) = call.token.as_ref().filter(|_| call.task) {
@@ -302,12 +302,12 @@ impl Child {
                 line: String::from_utf8_lossy(shown).into_owned(),
             });
         }
-        answered_by(text).filter(|id| self.calls.get(*id).is_some())
+        answered_by(text).filter(|id| self.calls.contains(id))
     }
 
     /// The ids of all calls in flight, oldest first.
     pub(crate) fn call_ids(&self) -> Vec<u64> {
-        self.calls.iter().map(|(id, _)| id).collect()
+        self.calls.keys().copied().collect()
     }
 
     /// Steps onto the ladder. False if the process was never asked for: then it is gone already.

@@ -1,7 +1,7 @@
 //! What every part of the engine shares: the limits, the time, the outputs, the waits, and which
 //! exchange belongs to whom.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 
 use crate::config::Config;
 use crate::fault::Fault;
@@ -11,6 +11,7 @@ use crate::metrics::Counts;
 use crate::notice::Notice;
 use crate::servers::Servers;
 use crate::stats::Stats;
+use crate::table::Table;
 use crate::time::{Instant, Timers};
 
 #[derive(Debug)]
@@ -21,10 +22,10 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
     /// Of each exchange that still matters, the session's child and the stream's number.
-    pub(crate) exchanges: BTreeMap<Exchange, (Pipe, u64)>,
+    pub(crate) exchanges: Table<Exchange, (Pipe, u64)>,
     /// Of each call that waits for input, by what names it to its client: its child, and its
     /// number there.
-    pub(crate) parks: BTreeMap<u128, (Pipe, u64)>,
+    pub(crate) parks: Table<u128, (Pipe, u64)>,
     pub(crate) servers: Servers,
     outputs: VecDeque<Output>,
 }
@@ -38,8 +39,8 @@ impl Context {
             timers: Timers::default(),
             stats: Stats::default(),
             counts: Counts::default(),
-            exchanges: BTreeMap::new(),
-            parks: BTreeMap::new(),
+            exchanges: Table::default(),
+            parks: Table::default(),
             outputs: VecDeque::new(),
         }
     }

@@ -5,7 +5,6 @@
 //! learned from the `tools/list` answers that pass by; the bridge asks nothing of its own.
 
 use alloc::borrow::Cow;
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -16,6 +15,7 @@ use crate::json;
 use crate::message::Message;
 use crate::metadata::{decode, mismatch};
 use crate::object;
+use crate::table::Table;
 
 /// Bytes of annotations that are kept, with the names of their tools: hundreds of tools. What a
 /// server says beyond that is as if it had not annotated it.
@@ -50,7 +50,7 @@ struct Tool {
 /// The annotations of all tools, by name.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderParams {
-    tools: BTreeMap<String, Vec<Tool>>,
+    tools: Table<String, Vec<Tool>>,
     held: usize,
 }
 
@@ -76,7 +76,7 @@ impl HeaderParams {
             let size = tool.size(&name);
             if !tool.params.is_empty() && self.held + size <= BYTES {
                 self.held += size;
-                self.tools.entry(name.into_owned()).or_default().push(tool);
+                self.tools.or_default(name.into_owned()).push(tool);
             }
         }
     }

@@ -1,22 +1,22 @@
 //! What operators measure, as text in Prometheus' exposition format.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::fmt::Write;
 use core::time::Duration;
 
 use crate::message::Kind;
 use crate::stats::Stats;
+use crate::table::Table;
 
 /// Counters by label. Each has few labels, all of them ours.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Calls that ended, by how.
-    calls: BTreeMap<&'static str, u64>,
+    calls: Table<&'static str, u64>,
     /// Sessions and shared children that ended, by why.
-    ends: BTreeMap<&'static str, u64>,
+    ends: Table<&'static str, u64>,
     /// Requests that were refused, by status and reason.
-    refused: BTreeMap<(u16, &'static str), u64>,
+    refused: Table<(u16, &'static str), u64>,
     /// How long children took to their first answer, all together, and how many did.
     starting: Duration,
     started: u64,
@@ -24,7 +24,7 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn call(&mut self, outcome: &'static str) {
-        *self.calls.entry(outcome).or_default() += 1;
+        *self.calls.or_default(outcome) += 1;
     }
 
     /// A call that ended in a response of the child.
@@ -33,11 +33,11 @@ impl Counts {
     }
 
     pub(crate) fn end(&mut self, cause: &'static str) {
-        *self.ends.entry(cause).or_default() += 1;
+        *self.ends.or_default(cause) += 1;
     }
 
     pub(crate) fn refusal(&mut self, status: u16, reason: &'static str) {
-        *self.refused.entry((status, reason)).or_default() += 1;
+        *self.refused.or_default((status, reason)) += 1;
     }
 
     pub(crate) const fn start(&mut self, took: Duration) {
@@ -67,7 +67,7 @@ impl Counts {
         labelled(&mut text, "calls_total", "Calls that ended.", "outcome", &self.calls);
         labelled(&mut text, "ends_total", "Sessions and servers that ended.", "cause", &self.ends);
         header(&mut text, "refused_total", "Requests refused.", "counter");
-        for ((status, reason), value) in &self.refused {
+        for ((status, reason), value) in self.refused.iter() {
             let labels = format_args!("status=\"{status}\",reason=\"{reason}\"");
             let _ = writeln!(text, "mcp_proxy_refused_total{{{labels}}} {value}");
         }
@@ -94,10 +94,10 @@ fn labelled(
     name: &str,
     help: &str,
     label: &str,
-    values: &BTreeMap<&'static str, u64>,
+    values: &Table<&'static str, u64>,
 ) {
     header(text, name, help, "counter");
-    for (of, value) in values {
+    for (of, value) in values.iter() {
         let _ = writeln!(text, "mcp_proxy_{name}{{{label}=\"{of}\"}} {value}");
     }
 }

@@ -5,12 +5,13 @@
 //! of one command is never believed of another. A server without a path of its own any more is
 //! retired: it is known until its last child is gone, and nothing is started for it.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::header_params::HeaderParams;
 use crate::io::{Pipe, Server};
+use crate::table::Table;
 use crate::time::Instant;
 
 /// What the engine knows of the eras that the command speaks.
@@ -37,12 +38,12 @@ pub(crate) struct Known {
 
 /// All servers: the current ones have paths that differ.
 #[derive(Debug)]
-pub(crate) struct Servers(BTreeMap<Server, Known>);
+pub(crate) struct Servers(Table<Server, Known>);
 
 impl Servers {
     /// One server, at this path.
     pub(crate) fn one(path: &str) -> Self {
-        let mut servers = Self(BTreeMap::new());
+        let mut servers = Self(Table::default());
         servers.set(&[(path, Server::default())]);
         servers
     }
@@ -89,7 +90,7 @@ impl Servers {
     }
 
     pub(crate) fn of(&mut self, server: Server) -> &mut Known {
-        self.0.entry(server).or_default()
+        self.0.or_default(server)
     }
 
     pub(crate) fn current(&self) -> impl Iterator<Item = (Server, &Known)> {

@@ -10,7 +10,6 @@ mod listen;
 mod park;
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -82,8 +81,8 @@ pub(crate) struct Worker {
     client: Option<Vec<u8>>,
     mode: Mode,
     pub(crate) streams: Streams,
-    asks: Table<Ask>,
-    parks: BTreeMap<u64, Park>,
+    asks: Table<u64, Ask>,
+    parks: Table<u64, Park>,
     listens: Listens,
     log_level: Option<LogLevel>,
     reopened: bool,
@@ -112,7 +111,7 @@ impl Worker {
             mode: Mode::Probing,
             streams: Streams::new(pipe, Style { ids: false, primed: false }),
             asks: Table::default(),
-            parks: BTreeMap::new(),
+            parks: Table::default(),
             listens: Listens::default(),
             log_level: None,
             reopened: false,
@@ -172,7 +171,7 @@ impl Worker {
 
     /// Whether somebody waits for an answer of the child.
     pub(crate) fn is_busy(&self) -> bool {
-        self.asks.iter().any(|(number, _)| !self.listens.has(number))
+        self.asks.iter().any(|(number, _)| !self.listens.has(*number))
     }
 
     pub(crate) fn buffered(&self) -> usize {
@@ -234,7 +233,7 @@ impl Worker {
             call: None,
             secret,
         };
-        self.asks.push(number, ask);
+        self.asks.insert(number, ask);
         number
     }
 
@@ -242,15 +241,15 @@ impl Worker {
     fn ready(&mut self, child: &mut Child, cx: &mut Context) {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
         self.wait_idle(cx);
-        let waiting: Vec<u64> = self.asks.iter().map(|(number, _)| number).collect();
+        let waiting: Vec<u64> = self.asks.keys().copied().collect();
         for number in waiting {
             let keep = matches!(self.mode, Mode::Session(_));
-            let Some(ask) = self.asks.get_mut(number) else { continue };
+            let Some(ask) = self.asks.get_mut(&number) else { continue };
             let text = core::mem::take(&mut ask.text);
             if let Ok(message) = Message::parse(&text) {
                 self.dispatch(number, &message, child, cx);
             }
-            if let Some(ask) = self.asks.get_mut(number).filter(|ask| keep && ask.may_ask) {
+            if let Some(ask) = self.asks.get_mut(&number).filter(|ask| keep && ask.may_ask) {
                 ask.text = text;
             }
         }
@@ -279,7 +278,7 @@ impl Worker {
     }
 
     fn called(&mut self, number: u64, id: u64) {
-        if let Some(ask) = self.asks.get_mut(number) {
+        if let Some(ask) = self.asks.get_mut(&number) {
             ask.call = Some(id);
         }
     }
@@ -330,7 +329,7 @@ impl Worker {
     /// what is not this request's is sorted out on the way back.
     fn ask_for_logs(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         let Mode::Session(initialized) = &self.mode else { return };
-        let wanted = self.asks.get(number).and_then(|ask| ask.log_level);
+        let wanted = self.asks.get(&number).and_then(|ask| ask.log_level);
         let Some(level) = wanted.filter(|level| Some(*level) != self.log_level) else { return };
         let capable = object::Object::read(initialized)
             .and_then(|known| known.object("capabilities").map(|c| c.get("logging").is_some()));
@@ -343,7 +342,7 @@ impl Worker {
 
     /// Answers a request with a result.
     fn answer_result(&mut self, number: u64, result: &[u8], cx: &mut Context) {
-        let Some(ask) = self.asks.remove(number) else { return };
+        let Some(ask) = self.asks.remove(&number) else { return };
         let data = translate::response(&ask.id, "result", result);
         self.streams.answer(number, data, 200, None, cx);
         self.contact = cx.now;
@@ -351,7 +350,7 @@ impl Worker {
 
     /// Answers a request with an error of our own.
     fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
-        let Some(ask) = self.asks.remove(number) else { return };
+        let Some(ask) = self.asks.remove(&number) else { return };
         cx.counts.call(fault.outcome());
         // What reached no child did not fail there.
         let response = match ask.call {

@@ -12,7 +12,7 @@ use crate::reply::Reply;
 use crate::sse::EventId;
 use crate::stream::{At, Held, STANDING, Stream, Style};
 use crate::table::Table;
-use crate::time::{Deadline, Wait};
+use crate::time::{Deadline, Instant, Wait};
 
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -90,7 +90,7 @@ impl Streams {
     /// What waited for a stream goes onto the first that can carry it.
     fn flush(&mut self, number: u64, cx: &mut Context) {
         let waits = self.table.get(STANDING).is_some_and(Stream::has_unsent);
-        if !waits || number == STANDING || self.carries(STANDING) || !self.carries(number) {
+        if !waits || self.carries(STANDING) || !self.carries(number) {
             return;
         }
         let Some(standing) = self.table.get_mut(STANDING) else { return };
@@ -154,6 +154,14 @@ impl Streams {
         self.with(number, cx, |stream, at, held, cx| stream.detach(at, held, cx));
     }
 
+    /// Nobody waits any more for what was to come on a stream.
+    pub(crate) fn give_up(&mut self, number: u64, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| {
+            stream.pending = 0;
+            stream.detach(at, held, cx);
+        });
+    }
+
     /// Breaks a stream off.
     pub(crate) fn abort(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| {
@@ -185,8 +193,14 @@ impl Streams {
     /// Ended streams were kept long enough.
     pub(crate) fn forget(&mut self, cx: &mut Context) {
         self.forget.spend();
-        for number in self.ended().collect::<Vec<_>>() {
+        let (now, kept) = (cx.now, cx.config.keep_ended);
+        let old = self.ended().filter(|(_, since)| since.after(kept) <= now);
+        for (number, _) in old.collect::<Vec<_>>() {
             self.drop_stream(number, cx);
+        }
+        let next = self.ended().map(|(_, since)| since.after(kept)).min();
+        if let Some(next) = next {
+            cx.timers.set(&mut self.forget, next, Wait::Forget(self.pipe));
         }
     }
 
@@ -194,8 +208,9 @@ impl Streams {
     pub(crate) fn close(&mut self, cx: &mut Context) {
         let at = self.at(STANDING);
         for (number, mut stream) in self.table.take() {
-            stream.finish(At { number, ..at }, cx);
-            stream.retire(At { number, ..at }, cx);
+            let at = At { number, ..at };
+            stream.finish(at, cx);
+            stream.retire(at, cx);
         }
         cx.timers.clear(&mut self.forget, Wait::Forget(self.pipe));
     }
@@ -223,9 +238,10 @@ impl Streams {
         self.held.kept + self.table.iter().map(|(_, stream)| stream.buffered()).sum::<usize>()
     }
 
-    fn ended(&self) -> impl Iterator<Item = u64> {
-        let ended = self.table.iter().filter(|(n, stream)| *n != STANDING && stream.is_ended());
-        ended.map(|(number, _)| number)
+    /// The streams that have ended, and since when.
+    fn ended(&self) -> impl Iterator<Item = (u64, Instant)> {
+        let ended = self.table.iter().filter(|(_, stream)| stream.is_ended());
+        ended.filter_map(|(number, stream)| Some((number, stream.ended?)))
     }
 
     fn drop_stream(&mut self, number: u64, cx: &mut Context) {
@@ -248,13 +264,12 @@ impl Streams {
         if self.held.dropped > 0 && !core::mem::replace(&mut self.told_drops, true) {
             cx.notice(Notice::Dropping { pipe: self.pipe });
         }
-        if number == STANDING || !self.table.get(number).is_some_and(Stream::is_ended) {
-            return;
-        }
-        let when = cx.now.after(cx.config.keep_ended);
+        let ended = self.table.get_mut(number).filter(|stream| stream.is_ended());
+        let Some(stream) = ended.filter(|_| number != STANDING) else { return };
+        let when = stream.ended.get_or_insert(cx.now).after(cx.config.keep_ended);
         cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.pipe));
-        let oldest =
-            if self.ended().count() > cx.config.calls { self.ended().next() } else { None };
+        let surplus = self.ended().count() > cx.config.calls;
+        let oldest = self.ended().map(|(oldest, _)| oldest).next().filter(|_| surplus);
         if let Some(oldest) = oldest {
             self.drop_stream(oldest, cx);
         }

@@ -1,48 +1,95 @@
-//! A small table keyed by numbers that only grow: a sorted vector, because insertion is a push
-//! and a session has few entries.
+//! A map as a sorted vector. Nearly all keys here are numbers that only grow, so that an insertion
+//! is a push; what is large is boxed, so that a removal moves little. Of a B-tree the program would
+//! have twenty, at several kilobytes of code each.
 
 use alloc::vec::Vec;
+use core::borrow::Borrow;
 
 #[derive(Debug)]
-pub(crate) struct Table<T> {
-    entries: Vec<(u64, T)>,
+pub(crate) struct Table<K, T> {
+    entries: Vec<(K, T)>,
 }
 
-impl<T> Default for Table<T> {
+impl<K, T> Default for Table<K, T> {
     fn default() -> Self {
         Self { entries: Vec::new() }
     }
 }
 
-impl<T> Table<T> {
-    /// Adds an entry. Its number must be larger than all before it.
-    pub(crate) fn push(&mut self, number: u64, value: T) {
-        debug_assert!(self.entries.last().is_none_or(|(last, _)| *last < number));
-        self.entries.push((number, value));
+impl<K: Ord, T> Table<K, T> {
+    /// Where a key is, or else where it belongs.
+    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        match self.entries.last() {
+            Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
+            _ => self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key)),
+        }
     }
 
-    fn place(&self, number: u64) -> Option<usize> {
-        self.entries.binary_search_by_key(&number, |(number, _)| *number).ok()
+    /// Sets the value of a key. Gives the one that it had.
+    pub(crate) fn insert(&mut self, key: K, value: T) -> Option<T> {
+        match self.place(&key) {
+            Ok(place) => Some(core::mem::replace(&mut self.entries[place].1, value)),
+            Err(place) => {
+                self.entries.insert(place, (key, value));
+                None
+            }
+        }
     }
 
-    pub(crate) fn get(&self, number: u64) -> Option<&T> {
-        self.place(number).map(|place| &self.entries[place].1)
+    /// The value of a key, which it gets if it has none.
+    pub(crate) fn or_default(&mut self, key: K) -> &mut T
+    where
+        T: Default,
+    {
+        let place = self.place(&key).unwrap_or_else(|place| {
+            self.entries.insert(place, (key, T::default()));
+            place
+        });
+        &mut self.entries[place].1
     }
 
-    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut T> {
-        self.place(number).map(|place| &mut self.entries[place].1)
+    pub(crate) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&T>
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).ok().map(|place| &self.entries[place].1)
     }
 
-    pub(crate) fn remove(&mut self, number: u64) -> Option<T> {
-        let value = self.place(number).map(|place| self.entries.remove(place).1);
+    pub(crate) fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut T>
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).ok().map(|place| &mut self.entries[place].1)
+    }
+
+    pub(crate) fn contains<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).is_ok()
+    }
+
+    pub(crate) fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<T>
+    where
+        K: Borrow<Q>,
+    {
+        let (_, value) = self.entries.remove(self.place(key).ok()?);
         if self.entries.is_empty() && self.entries.capacity() > 8 {
-            // A session that was busy once does not keep what that took.
+            // Who was busy once does not keep what that took.
             self.entries = Vec::new();
         }
-        value
+        Some(value)
     }
 
-    /// Drops the oldest entry.
+    /// Keeps the entries for which this is true.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&K, &T) -> bool) {
+        self.entries.retain(|(key, value)| keep(key, value));
+    }
+
+    /// Drops the entry with the lowest key.
     pub(crate) fn pop_first(&mut self) {
         if !self.entries.is_empty() {
             self.entries.remove(0);
@@ -57,16 +104,29 @@ impl<T> Table<T> {
         self.entries.is_empty()
     }
 
-    pub(crate) fn last(&self) -> Option<(u64, &T)> {
-        self.entries.last().map(|(number, value)| (*number, value))
+    /// In the order of the keys, like all that follows.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &T)> {
+        self.entries.iter().map(|(key, value)| (key, value))
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &T)> {
-        self.entries.iter().map(|(number, value)| (*number, value))
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut T)> {
+        self.entries.iter_mut().map(|(key, value)| (&*key, value))
     }
 
-    /// All entries, in their order; the table is empty then.
-    pub(crate) fn take(&mut self) -> Vec<(u64, T)> {
+    pub(crate) fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
+        self.entries.iter().map(|(key, _)| key)
+    }
+
+    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().map(|(_, value)| value)
+    }
+
+    /// All entries; the table is empty then.
+    pub(crate) fn take(&mut self) -> Vec<(K, T)> {
         core::mem::take(&mut self.entries)
     }
 }

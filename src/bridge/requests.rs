@@ -1,6 +1,7 @@
 //! What requests ask for, and of which session.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -177,7 +178,7 @@ impl Bridge {
         self.may_start(server)?;
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
-        let taken = self.ids.contains_key(&id);
+        let taken = self.ids.contains(&id);
         if taken || self.sessions.len() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
@@ -185,7 +186,7 @@ impl Bridge {
         let pipe = child.pipe;
         let mut session = Session::new(pipe, id, self.cx.now);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);
-        self.sessions.insert(pipe, session);
+        self.sessions.insert(pipe, Box::new(session));
         self.add_child(child);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Which servers children are started for, which of them may start, and what is started ahead.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Bridge;
@@ -54,15 +55,15 @@ impl Bridge {
     }
 
     /// A child that runs already, or a new one that does not yet.
-    pub(super) fn take_child(&mut self, server: Server) -> Child {
+    pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.cx.servers.of(server).spares.pop_front();
         let spare = spare.and_then(|pipe| self.children.remove(&pipe));
         spare.unwrap_or_else(|| self.new_child(server))
     }
 
-    fn new_child(&mut self, server: Server) -> Child {
+    fn new_child(&mut self, server: Server) -> Box<Child> {
         self.last_pipe += 1;
-        Child::new(Pipe(self.last_pipe), server, self.cx.config.message)
+        Box::new(Child::new(Pipe(self.last_pipe), server, self.cx.config.message))
     }
 
     /// Starts children ahead of those who will want them, as far as that is wished.

@@ -16,6 +16,7 @@ use crate::notice::Cause;
 use crate::object;
 use crate::session_id;
 use crate::stateless::{Request, Worker};
+use alloc::boxed::Box;
 
 impl Bridge {
     /// A message of the stateless era.
@@ -113,13 +114,13 @@ impl Bridge {
         child.env = env.clone();
         let mut worker = Worker::new(pipe, metadata, key, env, self.cx.now);
         worker.greet(&mut child, &mut self.cx);
-        self.workers.insert(pipe, worker);
+        self.workers.insert(pipe, Box::new(worker));
         self.add_child(child);
         Ok(pipe)
     }
 
     /// Puts a child on the books; one that does not run waits for its turn to start.
-    pub(super) fn add_child(&mut self, child: Child) {
+    pub(super) fn add_child(&mut self, child: Box<Child>) {
         if child.stage == Stage::Queued {
             self.queue.push_back(child.pipe);
         } else {

@@ -111,7 +111,7 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let call = id.and_then(|id| child.calls.get(id))?;
+        let call = id.and_then(|id| child.calls.get(&id))?;
         let mut declined = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
         self.declined = Some(declined);
@@ -201,7 +201,7 @@ impl Session {
     /// Progress goes onto the stream of its call, with the token that its caller chose.
     pub(super) fn progress(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
         let id = message.token().and_then(child::own_id).filter(|_| self.is_open());
-        let call = id.and_then(|id| child.calls.get(id));
+        let call = id.and_then(|id| child.calls.get(&id));
         let token = match call {
             Some(call) => call.token.as_deref(),
             None => id.and_then(|id| child.task_token(id)),
@@ -230,7 +230,7 @@ impl Session {
         {
             return STANDING;
         }
-        let latest = child.calls.last().map(|(_, call)| call.stream);
+        let latest = child.calls.values().next_back().map(|call| call.stream);
         let latest = latest.filter(|number| self.streams.carries(*number));
         match latest {
             Some(number) if child.calls.len() == 1 || !listening => number,

@@ -3,7 +3,6 @@
 //! time: who the client is, its log level, its subscriptions, and the calls that wait for input.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -16,6 +15,7 @@ use crate::json;
 use crate::message::{Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
+use crate::table::Table;
 use crate::translate::{self, upward};
 
 /// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
@@ -39,7 +39,7 @@ pub(super) struct Crossing {
     listening: Option<u64>,
     opening: Option<u64>,
     pending: Vec<Pending>,
-    pub(super) rounds: BTreeMap<u64, Round>,
+    pub(super) rounds: Table<u64, Round>,
     pub(super) last_asked: u64,
 }
 

@@ -26,7 +26,7 @@ impl Session {
     /// A call was not answered in time. `initialize` is not one: it has a wait of its own, and may
     /// not be cancelled (MCP "Cancellation").
     pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        if !self.is_open() || child.calls.get(id).is_none() {
+        if !self.is_open() || child.calls.get(&id).is_none() {
             return;
         }
         child.say_cancelled(id, "timed out", cx);

@@ -164,7 +164,7 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let stream = child.calls.get(id).map(|call| call.stream);
+        let stream = child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
         let fits =
             self.crossing.as_ref().is_some_and(|crossing| crossing.keeps(wanted.size(), limit));

@@ -152,10 +152,10 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        if self.parks.contains_key(&id) {
+        if self.parks.contains(&id) {
             return self.answered_while_parked(id, message, cx);
         }
-        let Some(ask) = self.asks.get(call.stream) else { return };
+        let Some(ask) = self.asks.get(&call.stream) else { return };
         let payload = message.payload().unwrap_or_default();
         cx.counts.answer(message.kind());
         if message.kind() == Kind::Result && ask.method == "tools/list" {
@@ -164,7 +164,7 @@ impl Worker {
         if matches!(self.mode, Mode::Stateless) {
             let data = self.upright(call, message);
             let status = status_of(message);
-            self.asks.remove(call.stream);
+            self.asks.remove(&call.stream);
             self.unlisten(call.stream, child, cx);
             self.streams.answer(call.stream, data, status, None, cx);
             self.contact = cx.now;
@@ -182,7 +182,7 @@ impl Worker {
         let text = self.downward_answer(&ask.method.clone(), message);
         let member = if message.kind() == Kind::Result { "result" } else { "error" };
         let data = translate::response(&call.id, member, &text);
-        self.asks.remove(call.stream);
+        self.asks.remove(&call.stream);
         self.streams.answer(call.stream, data, status_of(message), None, cx);
         self.contact = cx.now;
     }
@@ -200,7 +200,7 @@ impl Worker {
 
     /// A modern child's answer under the client's id; what names our id in it as well.
     fn upright(&self, call: &Call, message: &Message<'_>) -> Vec<u8> {
-        let method = self.asks.get(call.stream).map(|ask| &*ask.method);
+        let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let payload = message.payload().unwrap_or_default();
         let changed = match (message.kind(), method) {
             (Kind::Result, Some("subscriptions/listen")) => retagged(payload, &call.id),
@@ -228,7 +228,7 @@ impl Worker {
         if message.calls("notifications/cancelled") {
             // Only a subscription is ended by its server.
             let call = message.request_id().and_then(child::own_id);
-            let stream = call.and_then(|id| child.calls.get(id)).map(|call| call.stream);
+            let stream = call.and_then(|id| child.calls.get(&id)).map(|call| call.stream);
             if let Some(number) = stream.filter(|number| self.listens.has(*number)) {
                 if let Some(id) = call {
                     child.end_call(id, cx);
@@ -238,7 +238,7 @@ impl Worker {
             return;
         }
         let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
-        let call = subscription.and_then(|id| child.calls.get(id));
+        let call = subscription.and_then(|id| child.calls.get(&id));
         match call.map(|call| (call.stream, downward::tag(message, &call.id))) {
             Some((number, data)) if self.streams.carries(number) => {
                 self.streams.put(number, &data, cx);
@@ -249,7 +249,7 @@ impl Worker {
 
     /// Progress goes onto the stream of its request, with the token that its client chose.
     fn progressed(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
-        let call = message.token().and_then(child::own_id).and_then(|id| child.calls.get(id));
+        let call = message.token().and_then(child::own_id).and_then(|id| child.calls.get(&id));
         let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {
             return self.streams.dropped(cx);
         };
@@ -266,7 +266,7 @@ impl Worker {
     fn logged(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
         let mut calls = child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
         let only = calls.next().filter(|_| calls.next().is_none()).map(|(_, call)| call.stream);
-        let wanted = only.and_then(|number| self.asks.get(number)?.log_level);
+        let wanted = only.and_then(|number| self.asks.get(&number)?.log_level);
         let level = message.param("level").and_then(LogLevel::read);
         match only.filter(|number| self.streams.carries(*number)) {
             Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {

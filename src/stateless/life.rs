@@ -12,15 +12,10 @@ use crate::stream::STANDING;
 use crate::time::Wait;
 
 impl Worker {
-    /// An exchange is lost: its request is cancelled.
+    /// An exchange is lost, so nobody waits for the answer any more: its request is cancelled.
     pub(crate) fn lost(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
-        self.streams.lost(number, cx);
-        self.give_up(number, child, cx);
-    }
-
-    /// Nobody waits for the answer any more.
-    fn give_up(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         self.contact = cx.now;
+        self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(number) else { return };
         cx.counts.call(Fault::Cancelled.outcome());
         if let Some(id) = ask.call {
@@ -33,7 +28,7 @@ impl Worker {
     /// A stream's wait is due.
     pub(crate) fn tick(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
-            self.give_up(number, child, cx);
+            self.lost(number, child, cx);
         }
     }
 

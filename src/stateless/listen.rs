@@ -2,7 +2,6 @@
 //! of `resources/subscribe`, counted by URI, and the `list_changed` notifications; the first
 //! message says what of it is honoured, the last is its result.
 
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -12,6 +11,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::Message;
 use crate::object::{self, Object};
+use crate::table::Table;
 use crate::translate::{self, downward};
 
 /// The notifications that a filter can name, the capability that promises them, and how they are
@@ -39,16 +39,16 @@ struct Listen {
 #[derive(Debug, Default)]
 pub(crate) struct Listens {
     /// By the number of the stream.
-    open: BTreeMap<u64, Listen>,
+    open: Table<u64, Listen>,
     /// How many want each URI.
-    uris: BTreeMap<String, usize>,
+    uris: Table<String, usize>,
     /// The URI of each subscription at the child that is not answered.
-    asked: BTreeMap<u64, String>,
+    asked: Table<u64, String>,
 }
 
 impl Listens {
     pub(super) fn has(&self, number: u64) -> bool {
-        self.open.contains_key(&number)
+        self.open.contains(&number)
     }
 
     /// Notes one that the child itself serves.
@@ -94,7 +94,7 @@ impl Worker {
                 return self.fail(number, &fault, cx);
             }
         }
-        let fresh = uris.iter().filter(|uri| !self.listens.uris.contains_key(*uri)).count();
+        let fresh = uris.iter().filter(|uri| !self.listens.uris.contains(*uri)).count();
         if self.listens.uris.len() + fresh > cx.config.subscriptions {
             return self.fail(number, &Fault::Subscriptions(cx.config.subscriptions), cx);
         }
@@ -112,7 +112,7 @@ impl Worker {
         cx: &mut Context,
     ) {
         for uri in uris {
-            let count = self.listens.uris.entry(uri.clone()).or_insert(0);
+            let count = self.listens.uris.or_default(uri.clone());
             *count += 1;
             if *count == 1 {
                 let id =
@@ -132,7 +132,7 @@ impl Worker {
             self.listens.uris.remove(&uri);
         }
         let mut complete = Vec::new();
-        for (number, listen) in &mut self.listens.open {
+        for (number, listen) in self.listens.open.iter_mut() {
             if !accepted {
                 listen.uris.retain(|wanted| *wanted != uri);
             }
@@ -146,7 +146,7 @@ impl Worker {
 
     /// Sends the first message of a subscription, once all that it needs is known.
     fn acknowledge(&mut self, number: u64, cx: &mut Context) {
-        let Some(ask) = self.asks.get(number) else { return };
+        let Some(ask) = self.asks.get(&number) else { return };
         let Some(listen) = self.listens.open.get_mut(&number) else { return };
         if listen.acknowledged || !listen.pending.is_empty() {
             return;
@@ -184,7 +184,7 @@ impl Worker {
             self.streams.dropped(cx);
         }
         for number in matching {
-            let Some(ask) = self.asks.get(number) else { continue };
+            let Some(ask) = self.asks.get(&number) else { continue };
             let data = downward::tag(message, &ask.id);
             self.streams.put(number, &data, cx);
         }
@@ -207,7 +207,7 @@ impl Worker {
     /// subscribes again.
     pub(super) fn end_listen(&mut self, number: u64, graceful: bool, cx: &mut Context) {
         self.listens.open.remove(&number);
-        let Some(ask) = self.asks.remove(number) else { return };
+        let Some(ask) = self.asks.remove(&number) else { return };
         if graceful {
             self.streams.answer(number, downward::listened(&ask.id), 200, None, cx);
         } else {

@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 
 use super::child_side::status_of;
 use super::{Mode, Request, Worker};
-use crate::child::{Call, Child, decimal};
+use crate::child::{Call, Child};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::{Kind, Message};
@@ -350,8 +350,6 @@ impl Worker {
 
 /// Answers a request of the child with an error.
 fn refuse(id: &[u8], code: i32, reason: &str, child: &mut Child, cx: &mut Context) {
-    let mut digits = [0; 20];
-    let code_text = decimal(u64::from(code.unsigned_abs()), &mut digits);
-    let error = [b"{\"code\":-", code_text, b",\"message\":\"", reason.as_bytes(), b"\"}"].concat();
-    child.reply(translate::response(id, "error", &error), cx);
+    let error = format!(r#"{{"code":{code},"message":"{reason}"}}"#);
+    child.reply(translate::response(id, "error", error.as_bytes()), cx);
 }
