@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::reply::{Phase, Reply};
 use crate::session_id;
 use crate::sse::{self, EventId};
-use crate::time::{Deadline, Wait};
+use crate::time::{Deadline, Instant, Wait};
 
 /// The number of the stream that GET opens: the session's own, for what belongs to no call.
 pub(crate) const STANDING: u64 = 0;
@@ -73,6 +73,8 @@ pub(crate) struct Stream {
     pub(crate) resumable: bool,
     events: VecDeque<Event>,
     places: u64,
+    /// Since when it is ended, if it was not resumed since.
+    pub(crate) ended: Option<Instant>,
     due: Deadline,
 }
 
@@ -392,6 +394,7 @@ impl Stream {
             }
         }
         self.reply = Some(reply);
+        self.ended = None;
         self.open_head(at, cx);
         // Ids rise along a stream: what waits has older ones, and gives the peer an id as well.
         if after.is_none() && !self.has_unsent() {

@@ -18,7 +18,7 @@ use crate::time::{Deadline, Instant, Wait};
 pub(crate) struct Streams {
     pipe: Pipe,
     pub(crate) style: Style,
-    table: Table<Stream>,
+    table: Table<u64, Stream>,
     last: u64,
     held: Held,
     told_drops: bool,
@@ -29,7 +29,7 @@ impl Streams {
     /// No stream but the standing one.
     pub(crate) fn new(pipe: Pipe, style: Style) -> Self {
         let mut table = Table::default();
-        table.push(STANDING, Stream::default());
+        table.insert(STANDING, Stream::default());
         Self {
             pipe,
             style,
@@ -53,10 +53,10 @@ impl Streams {
         work: impl FnOnce(&mut Stream, At, &mut Held, &mut Context) -> R,
     ) -> Option<R> {
         let at = self.at(number);
-        let stream = self.table.get_mut(number)?;
+        let stream = self.table.get_mut(&number)?;
         let result = work(stream, at, &mut self.held, cx);
         if number != STANDING && stream.is_spent() {
-            self.table.remove(number);
+            self.table.remove(&number);
         }
         self.tidy(number, cx);
         Some(result)
@@ -72,7 +72,7 @@ impl Streams {
     ) -> u64 {
         self.last += 1;
         cx.exchanges.insert(reply.exchange, (self.pipe, self.last));
-        self.table.push(self.last, Stream::new(reply, pending, batch));
+        self.table.insert(self.last, Stream::new(reply, pending, batch));
         self.last
     }
 
@@ -89,11 +89,11 @@ impl Streams {
 
     /// What waited for a stream goes onto the first that can carry it.
     fn flush(&mut self, number: u64, cx: &mut Context) {
-        let waits = self.table.get(STANDING).is_some_and(Stream::has_unsent);
+        let waits = self.table.get(&STANDING).is_some_and(Stream::has_unsent);
         if !waits || self.carries(STANDING) || !self.carries(number) {
             return;
         }
-        let Some(standing) = self.table.get_mut(STANDING) else { return };
+        let Some(standing) = self.table.get_mut(&STANDING) else { return };
         for data in standing.take_unsent(&mut self.held).collect::<Vec<_>>() {
             self.with(number, cx, |stream, at, held, cx| stream.event(&data, at, held, cx));
         }
@@ -144,7 +144,7 @@ impl Streams {
 
     /// Whether a client can have seen that event, and so can ask for what came after it.
     pub(crate) fn resumes(&self, id: EventId) -> bool {
-        self.table.get(id.stream).is_some_and(|stream| {
+        self.table.get(&id.stream).is_some_and(|stream| {
             stream.knows(id.place) && (id.stream == STANDING || stream.resumable)
         })
     }
@@ -217,7 +217,7 @@ impl Streams {
 
     /// Whether a message that is no answer can go onto that stream now.
     pub(crate) fn carries(&self, number: u64) -> bool {
-        self.table.get(number).is_some_and(Stream::carries)
+        self.table.get(&number).is_some_and(Stream::carries)
     }
 
     /// Whether somebody waits for any of them.
@@ -241,13 +241,13 @@ impl Streams {
     /// The streams that have ended, and since when.
     fn ended(&self) -> impl Iterator<Item = (u64, Instant)> {
         let ended = self.table.iter().filter(|(_, stream)| stream.is_ended());
-        ended.filter_map(|(number, stream)| Some((number, stream.ended?)))
+        ended.filter_map(|(number, stream)| Some((*number, stream.ended?)))
     }
 
     fn drop_stream(&mut self, number: u64, cx: &mut Context) {
-        if let Some(stream) = self.table.get_mut(number) {
+        if let Some(stream) = self.table.get_mut(&number) {
             while stream.drop_oldest(&mut self.held, cx) {}
-            self.table.remove(number);
+            self.table.remove(&number);
         }
     }
 
@@ -255,16 +255,16 @@ impl Streams {
     fn tidy(&mut self, number: u64, cx: &mut Context) {
         while self.held.kept > cx.config.replay {
             let Some(victim) = self.victim(number) else { break };
-            let Some(stream) = self.table.get_mut(victim) else { break };
+            let Some(stream) = self.table.get_mut(&victim) else { break };
             stream.drop_oldest(&mut self.held, cx);
             if victim != STANDING && stream.is_spent() {
-                self.table.remove(victim);
+                self.table.remove(&victim);
             }
         }
         if self.held.dropped > 0 && !core::mem::replace(&mut self.told_drops, true) {
             cx.notice(Notice::Dropping { pipe: self.pipe });
         }
-        let ended = self.table.get_mut(number).filter(|stream| stream.is_ended());
+        let ended = self.table.get_mut(&number).filter(|stream| stream.is_ended());
         let Some(stream) = ended.filter(|_| number != STANDING) else { return };
         let when = stream.ended.get_or_insert(cx.now).after(cx.config.keep_ended);
         cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.pipe));
@@ -278,9 +278,9 @@ impl Streams {
     /// The stream that gives its oldest event for what `number` kept: itself, unless that event is
     /// all it has; then the standing one, then the oldest.
     fn victim(&self, number: u64) -> Option<u64> {
-        let others = self.table.iter().map(|(number, _)| number);
+        let others = self.table.keys().copied();
         [number, STANDING].into_iter().chain(others).find(|&victim| {
-            let kept = self.table.get(victim).map_or(0, Stream::kept);
+            let kept = self.table.get(&victim).map_or(0, Stream::kept);
             kept > usize::from(victim == number)
         })
     }

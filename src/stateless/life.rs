@@ -16,7 +16,7 @@ impl Worker {
     pub(crate) fn lost(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         self.contact = cx.now;
         self.streams.give_up(number, cx);
-        let Some(ask) = self.asks.remove(number) else { return };
+        let Some(ask) = self.asks.remove(&number) else { return };
         cx.counts.call(Fault::Cancelled.outcome());
         if let Some(id) = ask.call {
             child.end_call(id, cx);
@@ -111,7 +111,7 @@ impl Worker {
             self.drop_park(id, cx);
         }
         let graceful = matches!(cause, Cause::Shutdown | Cause::Idle | Cause::Retired);
-        for number in self.asks.iter().map(|(number, _)| number).collect::<Vec<_>>() {
+        for number in self.asks.keys().copied().collect::<Vec<_>>() {
             if self.listens.has(number) {
                 self.end_listen(number, graceful, cx);
             } else {

@@ -22,20 +22,19 @@ pub(super) enum Cut {
 /// No wait of a case comes due more often.
 const TICKS: usize = 1000;
 
+/// Plays it, whatever is done; how many bytes `Debug` takes to show what the engine holds then.
+pub(super) fn held(case: &Case) -> Result<usize, String> {
+    let mut player = Player::new(case, Cut::AsWritten);
+    for step in &case.steps {
+        player.act(&step.act)?;
+        player.done.clear();
+    }
+    Ok(format!("{:?}", player.bridge).len())
+}
+
 /// Plays it; what differs from the transcript, if anything does.
 pub(super) fn play(case: &Case, cut: Cut) -> Result<(), String> {
-    let mut player = Player {
-        bridge: Bridge::new(case.config.clone()),
-        cut,
-        now: Duration::ZERO,
-        pipes: BTreeMap::new(),
-        gone: BTreeSet::new(),
-        exchanges: BTreeMap::new(),
-        unread: BTreeMap::new(),
-        slow: BTreeSet::new(),
-        slow_pipes: BTreeSet::new(),
-        done: Vec::new(),
-    };
+    let mut player = Player::new(case, cut);
     let steps: Vec<Step> = case.steps.iter().map(Step::copy).collect();
     for step in if cut == Cut::Merged { merged(steps) } else { steps } {
         let place = format!("line {}", step.line);
@@ -105,6 +104,21 @@ struct Player {
 }
 
 impl Player {
+    fn new(case: &Case, cut: Cut) -> Self {
+        Self {
+            bridge: Bridge::new(case.config.clone()),
+            cut,
+            now: Duration::ZERO,
+            pipes: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            exchanges: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            slow: BTreeSet::new(),
+            slow_pipes: BTreeSet::new(),
+            done: Vec::new(),
+        }
+    }
+
     fn act(&mut self, act: &Act) -> Result<(), String> {
         match act {
             Act::Request(request) => return self.request(request),
@@ -174,6 +188,7 @@ impl Player {
             "requests" => stats.requests,
             "dropped" => stats.dropped,
             "refused" => stats.refused,
+            "buffered" => self.bridge.buffered() as u64,
             _ => return Err(format!("no counter {name}")),
         })
     }
