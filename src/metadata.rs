@@ -227,6 +227,8 @@ mod tests {
             ("Zm8=", Some("fo")),
             ("Zm9v", Some("foo")),
             ("w6k=", Some("é")),
+            ("Zm9vYmFy", Some("foobar")),
+            ("Pj4+Pz8/", Some(">>>???")),
             ("Zg", None),
             ("Zg=", None),
             ("Zg===", None),

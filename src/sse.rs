@@ -331,6 +331,21 @@ mod tests {
     }
 
     #[test]
+    fn a_reconnection_time_is_digits_alone() {
+        let mut decoder = Decoder::new(1024);
+        for (line, retry) in [
+            ("retry\n", None),
+            ("retry: 10\n", Some(10)),
+            ("retry: +5\n", Some(10)),
+            ("retry: 5s\n", Some(10)),
+            ("retry:7\n", Some(7)),
+        ] {
+            decoder.feed(line.as_bytes(), &mut Vec::new()).unwrap();
+            assert_eq!(decoder.retry(), retry, "{line}");
+        }
+    }
+
+    #[test]
     fn an_event_over_the_limit_is_refused() {
         let mut decoder = Decoder::new(10);
         assert_eq!(decoder.feed(b"data: 123456789", &mut Vec::new()), Err(TooLong));

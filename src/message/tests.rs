@@ -71,6 +71,30 @@ fn what_is_no_message() {
 }
 
 #[test]
+fn what_is_wrong_is_said() {
+    for (text, wanted) in [
+        (r#"{"jsonrpc":"2.0","error":1}"#, "a response has an id"),
+        (r#"{"jsonrpc":"2.0","result":1}"#, "a response has an id"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":1}"#, "an error is an object"),
+        (r#"{"jsonrpc":"2.0","id":1}"#, "a message has a method, a result or an error"),
+    ] {
+        assert_eq!(reason(text).1, wanted, "{text}");
+        assert_eq!(format!("{}", Message::parse(text.as_bytes()).unwrap_err()), wanted);
+    }
+}
+
+#[test]
+fn a_message_has_so_many_members_and_so_long_an_id_and_no_more() {
+    let unknown = |count: usize| (0..count).map(|n| format!(r#","x{n}":0"#)).collect::<String>();
+    let members = |count| format!(r#"{{"jsonrpc":"2.0","method":"a"{}}}"#, unknown(count - 2));
+    assert_eq!(reason(&members(MEMBERS)).0, "ok");
+    assert_eq!(reason(&members(MEMBERS + 1)), ("invalid", "a message with too many members"));
+    let id = |length| format!(r#"{{"jsonrpc":"2.0","id":{},"method":"a"}}"#, "1".repeat(length));
+    assert_eq!(reason(&id(ID)).0, "ok");
+    assert_eq!(reason(&id(ID + 1)), ("invalid", "the id is too long"));
+}
+
+#[test]
 fn an_invalid_message_still_tells_its_id() {
     let text = br#"{"jsonrpc":"2.0","id":7,"method":1}"#;
     assert_eq!(
