@@ -79,7 +79,7 @@ impl Worker {
             refuse(id, -32601, "the client does not have this capability", child, cx);
         }
         // A wait whose call is over asks nothing more.
-        let waits = self.parks.keys().rfind(|call| child.calls.get(**call).is_some());
+        let waits = self.parks.keys().rfind(|call| child.calls.contains(*call));
         if let Some(call) = waits.copied() {
             if !lacks {
                 self.add_question(call, id, question, child, cx);
@@ -110,9 +110,9 @@ impl Worker {
 
     /// The call that a question belongs to: the only one that may ask.
     fn only_asking(&self, child: &Child) -> Option<u64> {
-        let may_ask = |stream| self.asks.get(stream).is_some_and(|ask| ask.may_ask);
-        let mut asking = child.calls.iter().filter(|(_, call)| may_ask(call.stream));
-        let only = asking.next().map(|(id, _)| id);
+        let may_ask = |stream: &u64| self.asks.get(stream).is_some_and(|ask| ask.may_ask);
+        let mut asking = child.calls.iter().filter(|(_, call)| may_ask(&call.stream));
+        let only = asking.next().map(|(id, _)| *id);
         only.filter(|_| asking.next().is_none())
     }
 
@@ -132,7 +132,7 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let Some(call) = child.calls.get_mut(id) else { return };
+        let Some(call) = child.calls.get_mut(&id) else { return };
         let number = core::mem::replace(&mut call.stream, STANDING);
         self.park_stream(id, number, questions, false, cx);
     }
@@ -157,7 +157,7 @@ impl Worker {
         resend: bool,
         cx: &mut Context,
     ) {
-        let Some(ask) = self.asks.get_mut(number) else { return };
+        let Some(ask) = self.asks.get_mut(&number) else { return };
         let mut park = Park {
             secret: ask.secret,
             text: core::mem::take(&mut ask.text),
@@ -238,7 +238,7 @@ impl Worker {
         let number = self.open(request, cx);
         park.secret = request.secret;
         if let Some((status, member, text)) = park.early.take() {
-            if let Some(ask) = self.asks.remove(number) {
+            if let Some(ask) = self.asks.remove(&number) {
                 let data = translate::response(&ask.id, member, &text);
                 self.streams.answer(number, data, status, None, cx);
             }
@@ -258,7 +258,7 @@ impl Worker {
             self.ask_client(id, number, park, cx);
             return Ok(());
         }
-        if let Some(call) = child.calls.get_mut(id) {
+        if let Some(call) = child.calls.get_mut(&id) {
             let fresh = Call::of(request.message, number);
             call.stream = number;
             call.id = fresh.id;
