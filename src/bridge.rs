@@ -145,7 +145,7 @@ impl Bridge {
             Input::Stdout { pipe, bytes } => self.stdout(pipe, bytes),
             Input::StdinTaken { pipe, bytes } => {
                 if let Some(child) = self.children.get_mut(&pipe) {
-                    child.taken(bytes);
+                    child.taken(bytes, self.cx.now);
                 }
             }
             Input::StdoutClosed { pipe } => {

@@ -88,8 +88,10 @@ pub(crate) struct Child {
     pub(crate) lines: Lines,
     pub(crate) calls: Table<u64, Call>,
     own: Table<u64, Own>,
-    /// Bytes that its standard input has not taken.
+    /// Bytes that its standard input has not taken, and when it last took some, or was first given
+    /// some to take.
     queued: usize,
+    moved: Instant,
     /// Lines that wait for its start.
     waiting: Vec<u8>,
     last_id: u64,
@@ -123,6 +125,7 @@ impl Child {
             calls: Table::default(),
             own: Table::default(),
             queued: 0,
+            moved: Instant::default(),
             waiting: Vec::new(),
             last_id: 0,
             task_tokens: Vec::new(),
@@ -148,6 +151,9 @@ impl Child {
 
     /// Writes whole lines.
     pub(crate) fn write(&mut self, bytes: Vec<u8>, cx: &mut Context) {
+        if self.queued == 0 {
+            self.moved = cx.now;
+        }
         self.queued += bytes.len();
         match self.stage {
             Stage::Queued => self.waiting.extend_from_slice(&bytes),
@@ -155,8 +161,14 @@ impl Child {
         }
     }
 
-    pub(crate) fn taken(&mut self, bytes: usize) {
+    pub(crate) fn taken(&mut self, bytes: usize, now: Instant) {
         self.queued = self.queued.saturating_sub(bytes);
+        self.moved = now;
+    }
+
+    /// Whether it has taken nothing for so long that it is taken for one that reads no more.
+    pub(crate) fn is_stalled(&self, cx: &Context) -> bool {
+        self.queued > 0 && cx.now.since(self.moved) >= cx.config.stall
     }
 
     pub(crate) fn buffered(&self) -> usize {

@@ -54,6 +54,17 @@ pub(crate) struct Request<'a> {
     pub(crate) secret: u128,
 }
 
+/// Where there is room for one more request.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// At this child.
+    Here,
+    /// At no child now, so that none is started for it.
+    Later(Fault),
+    /// At another child.
+    Elsewhere(Fault),
+}
+
 /// A request that its client waits for, by the number of its stream.
 #[derive(Debug)]
 struct Ask {
@@ -180,6 +191,27 @@ impl Worker {
         self.streams.buffered() + asks + parks
     }
 
+    /// Where there is room for a request that fits.
+    pub(crate) fn room(&self, message: &Message<'_>, child: &Child, cx: &Context) -> Room {
+        // A call that waits for input keeps its place, so that its client can come back.
+        if self.asks.len() + self.parks.len() >= cx.config.calls {
+            return Room::Elsewhere(Fault::Calls(cx.config.calls));
+        }
+        let waiting: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
+        // What waits for the child's era is not in its input yet, where our own question may be.
+        let fits = match self.is_ready() {
+            true => child.accepts(message.size(), cx.config.stdin),
+            false => waiting == 0 || waiting + message.size() <= cx.config.stdin,
+        };
+        match fits {
+            true if message.calls("subscriptions/listen") => self.room_to_listen(message, cx),
+            true => Room::Here,
+            // A child that only reads slowly gets no other beside it.
+            false if self.is_ready() && child.is_stalled(cx) => Room::Elsewhere(Fault::Stdin),
+            false => Room::Later(Fault::Stdin),
+        }
+    }
+
     /// Takes a request of a client.
     pub(crate) fn request(
         &mut self,
@@ -188,17 +220,8 @@ impl Worker {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let message = request.message;
-        if self.asks.len() >= cx.config.calls {
-            return Err(Fault::Calls(cx.config.calls));
-        }
-        let waiting: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
-        // What waits for the child's era is not in its input yet, where our own question may be.
-        let fits = match self.is_ready() {
-            true => child.accepts(message.size(), cx.config.stdin),
-            false => waiting == 0 || waiting + message.size() <= cx.config.stdin,
-        };
-        if !fits {
-            return Err(Fault::Stdin);
+        if let Room::Later(fault) | Room::Elsewhere(fault) = self.room(message, child, cx) {
+            return Err(fault);
         }
         if self.client.is_none() {
             let client = message.meta(CLIENT);

@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::fault::Fault;
 use crate::io::{Pipe, Server};
 use crate::notice::{Cause, Notice};
-use crate::stateless::Worker;
 
 impl Bridge {
     /// Whether [`Output::Open`](crate::Output::Open) may still name this server. If not, a driver
@@ -149,17 +148,6 @@ impl Bridge {
             let endpoint = self.cx.servers.path(server).into();
             self.cx.notice(Notice::BreakerOpen { endpoint, wait });
         }
-    }
-
-    /// The worker that takes such a request of a client, if there is one.
-    pub(super) fn find_worker(
-        &self,
-        server: Server,
-        is_fit: impl Fn(&Worker) -> bool,
-    ) -> Option<Pipe> {
-        let of = |worker: &Worker| self.server_of(worker.pipe) == Some(server);
-        let mut fit = self.workers.values().filter(|worker| is_fit(worker) && of(worker));
-        fit.next().map(|worker| worker.pipe)
     }
 
     /// Whether so many children are there, those on their way out included, that no more may be.

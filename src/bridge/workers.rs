@@ -3,7 +3,11 @@
 //! A modern child serves everybody. A session-era child knows its client's capabilities from its
 //! handshake on, so only requests that declare the same ones share it; and where they let it ask
 //! its client, a call that may be asked has it to itself, so that what is asked is known to belong
-//! to it.
+//! to it. Where one client fills a child, the next request goes to another.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::Bridge;
 use crate::child::{Child, Stage};
@@ -15,8 +19,7 @@ use crate::metadata::{self, Metadata};
 use crate::notice::Cause;
 use crate::object;
 use crate::session_id;
-use crate::stateless::{Request, Worker};
-use alloc::boxed::Box;
+use crate::stateless::{Request, Room, Worker};
 
 impl Bridge {
     /// A message of the stateless era.
@@ -59,7 +62,10 @@ impl Bridge {
             {
                 return Err(Fault::RequestState);
             }
-            None => (self.worker_for(server.ok_or(Fault::NotFound)?, &metadata, head)?, None),
+            None => {
+                let server = server.ok_or(Fault::NotFound)?;
+                (self.worker_for(server, message, &metadata, head)?, None)
+            }
         };
         let (Some(worker), Some(child)) =
             (self.workers.get_mut(&pipe), self.children.get_mut(&pipe))
@@ -85,20 +91,45 @@ impl Bridge {
         Some((pipe, call))
     }
 
-    /// The worker for a request: one that fits, or a new one.
+    /// The worker for a request: one that fits and has room, or a new one. Where none can be, one
+    /// that fits: it says why it does not take the request.
     fn worker_for(
         &mut self,
         server: Server,
+        message: &Message<'_>,
         metadata: &Metadata<'_>,
         head: &Admitted<'_>,
     ) -> Result<Pipe, Fault> {
         let env = head::env(head.fields, &self.cx.config);
         let key = metadata::fingerprint(metadata.capabilities);
         let exclusive = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
-        let is_fit = |worker: &Worker| worker.env() == env && worker.fits(&key, exclusive);
-        if let Some(pipe) = self.find_worker(server, is_fit) {
+        let (mut later, mut full) = (None, None);
+        for worker in self.workers.values() {
+            let child = self.children.get(&worker.pipe).filter(|child| child.server == server);
+            let Some(child) = child else { continue };
+            if worker.env() != env || !worker.fits(&key, exclusive) {
+                continue;
+            }
+            match worker.room(message, child, &self.cx) {
+                Room::Here => return Ok(worker.pipe),
+                Room::Later(_) => later = Some(worker.pipe),
+                Room::Elsewhere(_) => full = Some(worker.pipe),
+            }
+        }
+        if let Some(pipe) = later {
             return Ok(pipe);
         }
+        self.new_worker(server, metadata, key, env).or_else(|fault| full.ok_or(fault))
+    }
+
+    /// Starts a worker like those that are at a limit, or the first of its kind.
+    fn new_worker(
+        &mut self,
+        server: Server,
+        metadata: &Metadata<'_>,
+        key: Vec<u8>,
+        env: Vec<(String, String)>,
+    ) -> Result<Pipe, Fault> {
         self.may_start(server)?;
         let limit = self.cx.config.pool;
         if self.workers.len() >= limit {

@@ -5,7 +5,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Mode, Worker};
+use super::{Mode, Room, Worker};
 use crate::child::{Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -58,6 +58,43 @@ impl Listens {
 }
 
 impl Worker {
+    /// The resources that a filter names, if the child takes subscriptions to any.
+    fn named(&self, filter: &Object<'_>) -> Vec<String> {
+        let named =
+            filter.get("resourceSubscriptions").filter(|_| self.offers("resources", "subscribe"));
+        let mut uris: Vec<String> = named.and_then(object::decode).unwrap_or_default();
+        uris.sort_unstable();
+        uris.dedup();
+        uris
+    }
+
+    /// Whether the child, of the session era, offers a feature of a capability.
+    fn offers(&self, capability: &str, feature: &str) -> bool {
+        let Mode::Session(initialized) = &self.mode else { return false };
+        let known = Object::read(initialized).unwrap_or_default();
+        let offered = known.object("capabilities").unwrap_or_default();
+        let offer = offered.object(capability);
+        offer.is_some_and(|offer| offer.get(feature) == Some(b"true"))
+    }
+
+    /// How many are subscribed to if these are as well.
+    fn with_these(&self, uris: &[String]) -> usize {
+        let fresh = uris.iter().filter(|uri| !self.listens.uris.contains(*uri)).count();
+        self.listens.uris.len() + fresh
+    }
+
+    /// Where there is room for a subscription.
+    pub(super) fn room_to_listen(&self, message: &Message<'_>, cx: &Context) -> Room {
+        let limit = cx.config.subscriptions;
+        let filter = message.param("notifications").and_then(Object::read).unwrap_or_default();
+        let uris = self.named(&filter);
+        match self.with_these(&uris) {
+            count if count <= limit => Room::Here,
+            _ if uris.len() <= limit => Room::Elsewhere(Fault::Subscriptions(limit)),
+            _ => Room::Later(Fault::Subscriptions(limit)),
+        }
+    }
+
     /// Opens a subscription before a session-era child.
     pub(super) fn listen(
         &mut self,
@@ -66,36 +103,22 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let Mode::Session(initialized) = &self.mode else { return };
         let Some(filter) = message.param("notifications").and_then(Object::read) else {
             return self.fail(number, &Fault::MetadataMissing("notifications"), cx);
-        };
-        let known = Object::read(initialized).unwrap_or_default();
-        let offered = known.object("capabilities").unwrap_or_default();
-        let offers = |capability: &str, feature: &str| {
-            let offer = offered.object(capability);
-            offer.is_some_and(|offer| offer.get(feature) == Some(b"true"))
         };
         let mut listen = Listen {
             resources: filter.get("resourceSubscriptions").is_some(),
             ..Listen::default()
         };
         for (wanted, (name, capability, _)) in listen.lists.iter_mut().zip(LISTS) {
-            *wanted = filter.get(name) == Some(b"true") && offers(capability, "listChanged");
+            *wanted = filter.get(name) == Some(b"true") && self.offers(capability, "listChanged");
         }
-        let mut uris: Vec<String> = Vec::new();
-        if offers("resources", "subscribe") {
-            let named = filter.get("resourceSubscriptions").unwrap_or(b"[]");
-            uris = object::decode(named).unwrap_or_default();
-            uris.sort_unstable();
-            uris.dedup();
-            if uris.iter().any(|uri| uri.len() > translate::URI) {
-                let fault = Fault::Params("a resource's URI is too long to subscribe to");
-                return self.fail(number, &fault, cx);
-            }
+        let uris = self.named(&filter);
+        if uris.iter().any(|uri| uri.len() > translate::URI) {
+            let fault = Fault::Params("a resource's URI is too long to subscribe to");
+            return self.fail(number, &fault, cx);
         }
-        let fresh = uris.iter().filter(|uri| !self.listens.uris.contains(*uri)).count();
-        if self.listens.uris.len() + fresh > cx.config.subscriptions {
+        if self.with_these(&uris) > cx.config.subscriptions {
             return self.fail(number, &Fault::Subscriptions(cx.config.subscriptions), cx);
         }
         self.subscribe(&mut listen, uris, child, cx);

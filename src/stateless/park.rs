@@ -228,9 +228,6 @@ impl Worker {
             return Err(Fault::InputResponses);
         }
         // At a limit the wait goes on, so that the client may come back again.
-        if self.asks.len() >= cx.config.calls {
-            return Err(Fault::Calls(cx.config.calls));
-        }
         if park.resend && !child.accepts(request.message.size(), cx.config.stdin) {
             return Err(Fault::Stdin);
         }
