@@ -142,9 +142,11 @@ impl Bridge {
         self.cx.stats.failed_starts += 1;
         let known = self.cx.servers.of(server);
         known.failed = known.failed.saturating_add(1);
-        if known.failed >= self.cx.config.breaker_starts {
-            let wait = self.cx.config.breaker_wait;
-            known.closed_until = self.cx.now.after(wait);
+        let wait = self.cx.config.breaker_wait;
+        let until = self.cx.now.after(wait);
+        // Of several that fail at once, one is told.
+        if known.failed >= self.cx.config.breaker_starts && known.closed_until != until {
+            known.closed_until = until;
             let endpoint = self.cx.servers.path(server).into();
             self.cx.notice(Notice::BreakerOpen { endpoint, wait });
         }

@@ -66,17 +66,10 @@ impl Item {
 }
 
 /// Whether all that was wanted was done, and nothing else. Notices count only where they are
-/// named; how many pieces bytes come in does not count.
+/// named, and then no further time; how many pieces bytes come in does not count.
 pub(super) fn same(wanted: &[Item], done: &[Item]) -> bool {
-    let mut told = Vec::new();
-    let mut named = wanted.iter().filter(|item| matches!(item, Item::Notice(_))).peekable();
-    for item in done {
-        match item {
-            Item::Notice(_) if named.peek() != Some(&item) => {}
-            Item::Notice(_) => told.extend(named.next().cloned()),
-            _ => told.push(item.clone()),
-        }
-    }
+    let counts = |item: &&Item| !matches!(item, Item::Notice(_)) || wanted.contains(item);
+    let told: Vec<Item> = done.iter().filter(counts).cloned().collect();
     joined(wanted) == joined(&told)
 }
 

@@ -245,6 +245,7 @@ impl Case {
             "queue" => config.queue = number?,
             "stdin" => config.stdin = number?,
             "idle" => config.idle = if value == "none" { None } else { Some(duration(value)?) },
+            "breaker-starts" => config.breaker_starts = value.parse().ok()?,
             "request" => config.request = Some(duration(value)?),
             _ => return None,
         }
