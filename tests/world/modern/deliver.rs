@@ -283,7 +283,8 @@ impl World<'_> {
             self.modern.turns[turn].failed = true;
             return Ok(());
         }
-        if status == Some(503) {
+        // After a shutdown nobody comes back.
+        if status == Some(503) && self.shutdowns == 0 {
             self.give_state_back(turn);
         }
         self.require_modern_cause(number, turn, status)?;

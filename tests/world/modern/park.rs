@@ -148,7 +148,8 @@ impl World<'_> {
         // What came after the question, at once, ended the call.
         resend |= known.sent_away;
         let lacks = known.sent_away && !can.contains(&"elicitation");
-        let (used, over) = (false, false);
+        // What nobody could read, at once with the question, ended it.
+        let (used, over) = (false, known.garbled);
         let park = Park { turn, child, state, keys, since, used, resend, lacks, early, over };
         self.modern.parks.push(park);
         self.modern.turns[turn].moved = true;

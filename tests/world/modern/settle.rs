@@ -190,7 +190,9 @@ impl World<'_> {
             let late = known.asked.after(self.config.promote) <= self.seen;
             require!(SignOfLife, !late, "{number} waits since {} without a head", known.asked);
         }
-        let overdue = self.is_overdue(turn) && known.in_flight();
+        // What the engine was told of the time, not what it may be.
+        let limit = self.config.request.filter(|_| known.in_flight());
+        let overdue = limit.is_some_and(|limit| known.sent.after(limit) <= self.seen);
         require!(EveryRequestEnds, !overdue, "{number} runs since {}", known.sent);
         if known.child.is_none() {
             let limit = 2 * self.config.start + self.config.probe;
