@@ -23,8 +23,9 @@ use crate::translate;
 /// "Tasks, Task Progress Notifications").
 const TASK_TOKENS: usize = 64;
 
-/// Requests of our own at once that a child may leave unanswered. Far above what subscriptions
-/// and log levels bring; the answer to an older one is an answer to nothing.
+/// Requests of our own that nobody waits for and that a child may leave unanswered, at once. Far
+/// above what log levels and ended subscriptions bring; the answer to an older one is an answer to
+/// nothing.
 const OWN: usize = 1024;
 
 /// How much of a line that is no message an operator gets to see, in bytes.
@@ -45,6 +46,13 @@ pub(crate) enum Own {
     Unsubscribe,
     /// `subscriptions/listen`.
     Listen,
+}
+
+impl Own {
+    /// Whether a client waits for what becomes of it, but for a start, which has a wait of its own.
+    const fn is_awaited(&self) -> bool {
+        matches!(self, Self::Subscribe(_) | Self::Listen)
+    }
 }
 
 /// A client's request that the child has not answered.
@@ -87,7 +95,7 @@ pub(crate) struct Child {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) lines: Lines,
     pub(crate) calls: Table<u64, Call>,
-    own: Table<u64, Own>,
+    own: Table<u64, (Own, Deadline)>,
     /// Bytes that its standard input has not taken, and when it last took some, or was first given
     /// some to take.
     queued: usize,
@@ -199,26 +207,48 @@ impl Child {
         let id = decimal(self.last_id, &mut digits);
         self.say(translate::request(Some(id), method, params), cx);
         if self.own.len() >= OWN {
-            self.own.pop_first();
+            let spare = self.own.iter().find(|(_, (own, _))| !own.is_awaited()).map(|(id, _)| *id);
+            spare.and_then(|id| self.own.remove(&id));
         }
-        self.own.insert(self.last_id, own);
+        let due =
+            if own.is_awaited() { self.due_call(self.last_id, cx) } else { Deadline::default() };
+        self.own.insert(self.last_id, (own, due));
         self.last_id
+    }
+
+    /// The wait for the answer to a request, as far as that is limited.
+    fn due_call(&self, id: u64, cx: &mut Context) -> Deadline {
+        let mut due = Deadline::default();
+        if let Some(limit) = cx.config.request {
+            cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.pipe, id));
+        }
+        due
+    }
+
+    /// A subscription is acknowledged: from now on it may last.
+    pub(crate) fn lasts(&mut self, id: u64, cx: &mut Context) {
+        let own = self.own.get_mut(&id).map(|(_, due)| due);
+        if let Some(due) = own.or_else(|| self.calls.get_mut(&id).map(|call| &mut call.due)) {
+            cx.timers.clear(due, Wait::Call(self.pipe, id));
+        }
     }
 
     /// Gives up a request of our own.
     pub(crate) fn withdraw(&mut self, id: u64, reason: &str, cx: &mut Context) {
-        self.own.remove(&id);
+        self.end_own(id, cx);
         self.say_cancelled(id, reason, cx);
     }
 
-    /// Takes a request of our own off the table: it is answered.
-    pub(crate) fn end_own(&mut self, id: u64) -> Option<Own> {
-        self.own.remove(&id)
+    /// Takes a request of our own off the table: it is answered, or nobody waits for the answer.
+    pub(crate) fn end_own(&mut self, id: u64, cx: &mut Context) -> Option<Own> {
+        let (own, mut due) = self.own.remove(&id)?;
+        cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
+        Some(own)
     }
 
     /// Whether a request of our own is in flight.
     pub(crate) fn is_asked(&self, own: &Own) -> bool {
-        self.own.iter().any(|(_, asked)| asked == own)
+        self.own.iter().any(|(_, (asked, _))| asked == own)
     }
 
     /// Tells the child that a call is no longer wanted.
@@ -246,10 +276,7 @@ impl Child {
     pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
-        let mut call = call;
-        if let Some(limit) = cx.config.request {
-            cx.timers.set(&mut call.due, cx.now.after(limit), Wait::Call(self.pipe, id));
-        }
+        let call = Call { due: self.due_call(id, cx), ..call };
         cx.stats.requests += 1;
         cx.stats.calls += 1;
         self.calls.insert(id, call);
@@ -324,6 +351,9 @@ impl Child {
 
     /// Steps onto the ladder. False if the process was never asked for: then it is gone already.
     pub(crate) fn end(&mut self, cx: &mut Context) -> bool {
+        for (id, (_, mut due)) in self.own.take() {
+            cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
+        }
         match self.stage {
             Stage::Queued => return false,
             Stage::Running => {

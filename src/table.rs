@@ -89,13 +89,6 @@ impl<K: Ord, T> Table<K, T> {
         self.entries.retain(|(key, value)| keep(key, value));
     }
 
-    /// Drops the entry with the lowest key.
-    pub(crate) fn pop_first(&mut self) {
-        if !self.entries.is_empty() {
-            self.entries.remove(0);
-        }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -64,7 +64,7 @@ impl Session {
         cx: &mut Context,
     ) -> Option<Cause> {
         let id = message.id().and_then(child::own_id);
-        if let Some((id, own)) = id.and_then(|id| Some((id, child.end_own(id)?))) {
+        if let Some((id, own)) = id.and_then(|id| Some((id, child.end_own(id, cx)?))) {
             return self.own_response(id, &own, message, child, cx);
         }
         if let Some(id) = id.filter(|_| self.crossing.is_some()) {

@@ -168,6 +168,9 @@ impl Session {
     fn settle(&mut self, honoured: Option<&[u8]>, child: &mut Child, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         let fresh = crossing.opening.take();
+        if let Some(fresh) = fresh {
+            child.lasts(fresh, cx);
+        }
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
             child.withdraw(old, "superseded", cx);
         }
@@ -191,10 +194,29 @@ impl Session {
         }
     }
 
-    /// The session ends: what waits for the child to honour it never will be.
+    /// The child did not say in time what it honours: the client's requests that wait for it are
+    /// told, and what was asked for before them is asked for again.
+    pub(super) fn listen_overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        // Where nobody waits, it may come late.
+        if crossing.opening != Some(id) || crossing.pending.is_empty() {
+            return;
+        }
+        crossing.opening = None;
+        child.withdraw(id, "timed out", cx);
+        let listens = crossing.listening.is_some();
+        self.fail_pending(&Fault::TimedOut, cx);
+        if !listens {
+            self.relisten(child, cx);
+        }
+    }
+
+    /// What waits for the child to honour it never will be.
     pub(super) fn fail_pending(&mut self, fault: &Fault, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
-        for pending in core::mem::take(&mut crossing.pending) {
+        let failed = core::mem::take(&mut crossing.pending);
+        crossing.uris.retain(|uri| failed.iter().all(|pending| pending.uri.as_ref() != Some(uri)));
+        for pending in failed {
             self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
         }
     }

@@ -23,11 +23,14 @@ impl Session {
         self.streams.whole(call.stream, response, cx);
     }
 
-    /// A call was not answered in time. `initialize` is not one: it has a wait of its own, and may
-    /// not be cancelled (MCP "Cancellation").
+    /// A call was not answered, or a subscription not acknowledged, in time. `initialize` is none
+    /// of them: it has a wait of its own, and may not be cancelled (MCP "Cancellation").
     pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        if !self.is_open() || child.calls.get(&id).is_none() {
+        if !self.is_open() {
             return;
+        }
+        if child.calls.get(&id).is_none() {
+            return self.listen_overdue(id, child, cx);
         }
         child.say_cancelled(id, "timed out", cx);
         self.fail(id, &Fault::TimedOut, child, cx);

@@ -44,6 +44,7 @@ impl Worker {
         if let Some(call) = child.end_call(id, cx) {
             // Who comes back to it learns that it is over.
             self.drop_park(id, cx);
+            self.unlisten(call.stream, child, cx);
             self.fail(call.stream, &Fault::Garbled(malformed.reason()), cx);
         }
     }
@@ -71,8 +72,8 @@ impl Worker {
         cx: &mut Context,
     ) -> Option<Cause> {
         let id = message.id().and_then(child::own_id);
-        if let Some((id, own)) = id.and_then(|id| Some((id, child.end_own(id)?))) {
-            return self.own_response(id, own, message, child, cx);
+        if let Some(own) = id.and_then(|id| child.end_own(id, cx)) {
+            return self.own_response(own, message, child, cx);
         }
         match id.and_then(|id| Some((id, child.end_call(id, cx)?))) {
             Some((id, call)) => self.answered(id, &call, message, child, cx),
@@ -84,7 +85,6 @@ impl Worker {
     /// The answer to a request of our own.
     fn own_response(
         &mut self,
-        id: u64,
         own: Own,
         message: &Message<'_>,
         child: &mut Child,
@@ -123,8 +123,8 @@ impl Worker {
                 None if child.is_asked(&Own::Discover) => None,
                 None => Some(Cause::Declined),
             },
-            Own::Subscribe(_) => {
-                self.subscribed(id, result.is_some(), cx);
+            Own::Subscribe(uri) => {
+                self.subscribed(&uri, result.is_some(), cx);
                 None
             }
             Own::LogLevel | Own::Unsubscribe | Own::Listen => None,
@@ -241,6 +241,11 @@ impl Worker {
         let call = subscription.and_then(|id| child.calls.get(&id));
         match call.map(|call| (call.stream, downward::tag(message, &call.id))) {
             Some((number, data)) if self.streams.carries(number) => {
+                let acknowledges = message.calls("notifications/subscriptions/acknowledged");
+                if let Some(id) = subscription.filter(|_| acknowledges && self.listens.has(number))
+                {
+                    child.lasts(id, cx);
+                }
                 self.streams.put(number, &data, cx);
             }
             _ => self.streams.dropped(cx),

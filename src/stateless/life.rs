@@ -32,13 +32,16 @@ impl Worker {
         }
     }
 
-    /// A call was not answered in time.
+    /// A call was not answered, or a subscription not acknowledged, in time.
     pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        let Some(call) = child.end_call(id, cx) else { return };
+        let Some(call) = child.end_call(id, cx) else {
+            return self.subscribe_overdue(id, child, cx);
+        };
         child.say_cancelled(id, "timed out", cx);
         if call.stream == STANDING {
             self.drop_park(id, cx);
         }
+        self.unlisten(call.stream, child, cx);
         self.fail(call.stream, &Fault::TimedOut, cx);
     }
 

@@ -30,9 +30,16 @@ struct Listen {
     uris: Vec<String>,
     /// Whether its filter names resources.
     resources: bool,
-    /// Subscriptions at the child that are not answered, by our ids.
-    pending: Vec<u64>,
     acknowledged: bool,
+}
+
+/// A resource that is subscribed to at the child.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// How many want it.
+    count: usize,
+    /// Our request, while it is not answered.
+    asked: Option<u64>,
 }
 
 /// All subscriptions of one child.
@@ -40,10 +47,7 @@ struct Listen {
 pub(crate) struct Listens {
     /// By the number of the stream.
     open: Table<u64, Listen>,
-    /// How many want each URI.
-    uris: Table<String, usize>,
-    /// The URI of each subscription at the child that is not answered.
-    asked: Table<u64, String>,
+    uris: Table<String, Wanted>,
 }
 
 impl Listens {
@@ -135,43 +139,51 @@ impl Worker {
         cx: &mut Context,
     ) {
         for uri in uris {
-            let count = self.listens.uris.or_default(uri.clone());
-            *count += 1;
-            if *count == 1 {
-                let id =
-                    child.ask(Own::Subscribe(uri.clone()), "resources/subscribe", &about(&uri), cx);
-                self.listens.asked.insert(id, uri.clone());
+            let wanted = self.listens.uris.or_default(uri.clone());
+            wanted.count += 1;
+            if wanted.count == 1 {
+                let own = Own::Subscribe(uri.clone());
+                wanted.asked = Some(child.ask(own, "resources/subscribe", &about(&uri), cx));
             }
-            let asked = self.listens.asked.iter().find(|(_, asked)| **asked == uri);
-            listen.pending.extend(asked.map(|(id, _)| *id));
             listen.uris.push(uri);
         }
     }
 
     /// The child answered a subscription of ours.
-    pub(super) fn subscribed(&mut self, id: u64, accepted: bool, cx: &mut Context) {
-        let Some(uri) = self.listens.asked.remove(&id) else { return };
+    pub(super) fn subscribed(&mut self, uri: &str, accepted: bool, cx: &mut Context) {
+        if let Some(wanted) = self.listens.uris.get_mut(uri) {
+            wanted.asked = None;
+        }
         if !accepted {
-            self.listens.uris.remove(&uri);
-        }
-        let mut complete = Vec::new();
-        for (number, listen) in self.listens.open.iter_mut() {
-            if !accepted {
-                listen.uris.retain(|wanted| *wanted != uri);
+            self.listens.uris.remove(uri);
+            for listen in self.listens.open.values_mut() {
+                listen.uris.retain(|wanted| wanted != uri);
             }
-            listen.pending.retain(|pending| *pending != id);
-            complete.push(*number);
         }
-        for number in complete {
+        for number in self.listens.open.keys().copied().collect::<Vec<_>>() {
             self.acknowledge(number, cx);
+        }
+    }
+
+    /// The child did not answer a subscription of ours in time: who waits for it is told.
+    pub(super) fn subscribe_overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let asked = self.listens.uris.iter().find(|(_, wanted)| wanted.asked == Some(id));
+        let Some(uri) = asked.map(|(uri, _)| uri.clone()) else { return };
+        child.withdraw(id, "timed out", cx);
+        let waiting = self.listens.open.iter().filter(|(_, listen)| listen.uris.contains(&uri));
+        for number in waiting.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.unlisten(number, child, cx);
+            self.fail(number, &Fault::TimedOut, cx);
         }
     }
 
     /// Sends the first message of a subscription, once all that it needs is known.
     fn acknowledge(&mut self, number: u64, cx: &mut Context) {
         let Some(ask) = self.asks.get(&number) else { return };
-        let Some(listen) = self.listens.open.get_mut(&number) else { return };
-        if listen.acknowledged || !listen.pending.is_empty() {
+        let Listens { open, uris } = &mut self.listens;
+        let Some(listen) = open.get_mut(&number) else { return };
+        let waits = |uri| uris.get(uri).is_some_and(|wanted: &Wanted| wanted.asked.is_some());
+        if listen.acknowledged || listen.uris.iter().any(waits) {
             return;
         }
         listen.acknowledged = true;
@@ -217,12 +229,16 @@ impl Worker {
     pub(super) fn unlisten(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         let Some(listen) = self.listens.open.remove(&number) else { return };
         for uri in listen.uris {
-            let Some(count) = self.listens.uris.get_mut(&uri) else { continue };
-            *count -= 1;
-            if *count == 0 {
-                self.listens.uris.remove(&uri);
-                child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
+            let Some(wanted) = self.listens.uris.get_mut(&uri) else { continue };
+            wanted.count -= 1;
+            if wanted.count > 0 {
+                continue;
             }
+            if let Some(asked) = wanted.asked {
+                child.end_own(asked, cx);
+            }
+            self.listens.uris.remove(&uri);
+            child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
         }
     }
 
