@@ -64,8 +64,8 @@ pub struct Config {
     /// Children that start at once. 8, because a start is the costly moment of a child (`npx` loads
     /// hundreds of files); further sessions wait for their turn within `start`.
     pub starting: usize,
-    /// Calls in flight in one session. 256 is far above what clients run in parallel and bounds
-    /// the tables.
+    /// Calls in flight in one session, and at one shared child: the next goes to another of `pool`.
+    /// 256 is far above what clients run in parallel and bounds the tables.
     pub calls: usize,
     /// Children that are started before anybody asks, and not yet spoken to. 0; a server that takes
     /// long to start is worth one or two. None where `header_env` makes children differ.
@@ -75,7 +75,7 @@ pub struct Config {
     pub pool: usize,
     /// Calls at once that wait for their client's input. 64.
     pub parked: usize,
-    /// Resources at once that are subscribed to at one shared child. 256.
+    /// Resources at once that are subscribed to at one shared child; more go to another. 256.
     pub subscriptions: usize,
     /// One message, either way, and so a request's body and a child's line. As much again holds the
     /// answers to a batch until all are there, and, in one session, calls that may have to be made
@@ -108,7 +108,8 @@ pub struct Config {
     /// How long a session lives without a call that somebody waits for, a stream that somebody
     /// reads, or a request. 300 s; `None` is for ever.
     pub idle: Option<Duration>,
-    /// How long a call may run. `None`, because agents run for hours.
+    /// How long a call may run, and how long a subscription may take to begin. `None`, because
+    /// agents run for hours.
     pub request: Option<Duration>,
     /// How long a fresh child may take to answer `server/discover` before it is taken for one of
     /// the session era. 5 s; a child that starts more slowly may still answer later.
@@ -116,7 +117,8 @@ pub struct Config {
     /// How long a call waits for the input that its client was asked for (MCP 2026-07-28 "Multi
     /// Round-Trip Requests"). 5 minutes: a person reads and types.
     pub park: Duration,
-    /// How long a peer with bytes waiting may take none before it loses its exchange. 30 s.
+    /// How long a peer with bytes waiting may take none before it loses its exchange, and a shared
+    /// child before another takes the requests that it has no room for. 30 s.
     pub stall: Duration,
     /// How long events of an ended stream are kept for a resume. 60 s.
     pub keep_ended: Duration,
