@@ -150,9 +150,9 @@ impl Bridge {
             }
             Input::StdoutClosed { pipe } => {
                 if let Some(session) = self.sessions.get_mut(&pipe) {
-                    session.stdout_closed(&mut self.cx);
+                    session.life.stdout_closed(&mut self.cx);
                 } else if let Some(worker) = self.workers.get_mut(&pipe) {
-                    worker.stdout_closed(&mut self.cx);
+                    worker.life.stdout_closed(&mut self.cx);
                 } else {
                     self.end_spare(pipe, Cause::StdoutClosed);
                 }
@@ -390,8 +390,8 @@ impl Bridge {
             Wait::Start(pipe) => self.start_due(pipe),
             Wait::Exit(pipe) => self.end(pipe, Cause::StdoutClosed, None),
             Wait::Idle(pipe) => {
-                let session = self.sessions.get_mut(&pipe).map(|s| s.idle(&mut self.cx));
-                let worker = self.workers.get_mut(&pipe).map(|w| w.idle(&mut self.cx));
+                let session = self.sessions.get_mut(&pipe).map(|s| s.idle_due(&mut self.cx));
+                let worker = self.workers.get_mut(&pipe).map(|w| w.idle_due(&mut self.cx));
                 if session.or(worker) == Some(true) {
                     self.end(pipe, Cause::Idle, None);
                 }

@@ -173,6 +173,7 @@
 //! | `translate` | the crossings between the eras |
 //! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
 //! | `child` | one process: calls in flight, the ladder by which it ends |
+//! | `life` | how long what stands in front of a process lives |
 //! | `servers` | the commands that children are started by, their paths, what is known of each |
 //! | `fault` | what went wrong → status and JSON-RPC code |
 //! | `context`, `table` | what all share |
@@ -191,6 +192,7 @@ mod head;
 mod header_params;
 mod io;
 mod json;
+mod life;
 pub mod lines;
 pub mod message;
 mod metadata;

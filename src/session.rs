@@ -17,12 +17,13 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::{self, Admitted};
 use crate::io::{Exchange, Pipe};
+use crate::life::Life;
 use crate::message::{Kind, Message, Splice};
 use crate::reply::Reply;
 use crate::sse::EventId;
 use crate::stream::{STANDING, Style};
 use crate::streams::Streams;
-use crate::time::{Deadline, Instant, Wait};
+use crate::time::Instant;
 use crate::translate::upward;
 use crate::version::Version;
 use crossing::Crossing;
@@ -35,9 +36,7 @@ pub(crate) struct Session {
     chosen: String,
     version: &'static Version,
     pub(crate) streams: Streams,
-    began: Instant,
-    /// When the client was last heard of.
-    contact: Instant,
+    pub(crate) life: Life,
     calls: u64,
     /// The values that its client's header fields gave to the child's environment.
     env: Vec<(String, String)>,
@@ -47,9 +46,6 @@ pub(crate) struct Session {
     declined: Option<Vec<u8>>,
     /// What is remembered for a child that speaks only the stateless era.
     crossing: Option<Box<Crossing>>,
-    start: Deadline,
-    idle: Deadline,
-    exit: Deadline,
 }
 
 impl Session {
@@ -62,16 +58,12 @@ impl Session {
             chosen: String::new(),
             streams: Streams::new(pipe, Style { ids: false, primed: false }),
             version,
-            began: now,
-            contact: now,
+            life: Life::new(pipe, now),
             calls: 0,
             env: Vec::new(),
             hello: Vec::new(),
             declined: None,
             crossing: None,
-            start: Deadline::default(),
-            idle: Deadline::default(),
-            exit: Deadline::default(),
         }
     }
 
@@ -110,7 +102,7 @@ impl Session {
             child.call(request, number, &mut line, cx);
             child.write(line, cx);
         }
-        cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
+        self.life.wait_start(cx.config.start, cx);
     }
 
     /// What every request of the session must satisfy.
@@ -119,7 +111,7 @@ impl Session {
             // It is another client's, so to this one it does not exist.
             return Err(Fault::SessionUnknown);
         }
-        self.contact = cx.now;
+        self.life.touch(cx);
         match head.version {
             Some(version) if version != self.chosen && Version::named(version).is_none() => {
                 Err(Fault::ProtocolVersion(version.chars().take(40).collect()))
@@ -247,7 +239,7 @@ impl Session {
 
     /// The exchange that carried a stream is gone.
     pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
-        self.contact = cx.now;
+        self.life.touch(cx);
         self.streams.lost(number, cx);
     }
 }

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::Admitted;
 use crate::io::{Exchange, Pipe};
+use crate::life::Life;
 use crate::message::Message;
 use crate::metadata::{CLIENT, LogLevel, Metadata};
 use crate::object;
@@ -27,7 +28,7 @@ use crate::stateless::park::Park;
 use crate::stream::Style;
 use crate::streams::Streams;
 use crate::table::Table;
-use crate::time::{Deadline, Instant, Wait};
+use crate::time::Instant;
 use crate::translate::{self, downward, upward};
 
 /// How far a worker's child is, and which era it speaks.
@@ -97,12 +98,8 @@ pub(crate) struct Worker {
     listens: Listens,
     log_level: Option<LogLevel>,
     reopened: bool,
-    began: Instant,
-    contact: Instant,
+    pub(crate) life: Life,
     served: u64,
-    start: Deadline,
-    idle: Deadline,
-    exit: Deadline,
 }
 
 impl Worker {
@@ -126,12 +123,8 @@ impl Worker {
             listens: Listens::default(),
             log_level: None,
             reopened: false,
-            began: now,
-            contact: now,
+            life: Life::new(pipe, now),
             served: 0,
-            start: Deadline::default(),
-            idle: Deadline::default(),
-            exit: Deadline::default(),
         }
     }
 
@@ -144,14 +137,14 @@ impl Worker {
         self.mode = Mode::Probing;
         child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         let wait = if known == Some(true) { cx.config.start } else { cx.config.probe };
-        cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+        self.life.wait_start(wait, cx);
     }
 
     fn initialize(&mut self, child: &mut Child, cx: &mut Context) {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
         child.ask(Own::Initialize, "initialize", &params, cx);
-        cx.timers.set(&mut self.start, cx.now.after(cx.config.start), Wait::Start(self.pipe));
+        self.life.wait_start(cx.config.start, cx);
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {
@@ -238,7 +231,7 @@ impl Worker {
     /// Notes a request and the stream for its answer.
     fn open(&mut self, request: &Request<'_>, cx: &mut Context) -> u64 {
         let Request { message, metadata, exchange, head, secret } = *request;
-        self.contact = cx.now;
+        self.life.touch(cx);
         self.served += 1;
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
         let number = self.streams.open(reply, 1, false, cx);
@@ -262,8 +255,7 @@ impl Worker {
 
     /// Sends what waited for the child.
     fn ready(&mut self, child: &mut Child, cx: &mut Context) {
-        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
-        self.wait_idle(cx);
+        self.life.started(cx);
         let waiting: Vec<u64> = self.asks.keys().copied().collect();
         for number in waiting {
             let keep = matches!(self.mode, Mode::Session(_));
@@ -368,7 +360,7 @@ impl Worker {
         let Some(ask) = self.asks.remove(&number) else { return };
         let data = translate::response(&ask.id, "result", result);
         self.streams.answer(number, data, 200, None, cx);
-        self.contact = cx.now;
+        self.life.touch(cx);
     }
 
     /// Answers a request with an error of our own.
@@ -381,6 +373,6 @@ impl Worker {
             _ => fault.response(Some(&ask.id)),
         };
         self.streams.fail(number, response, cx);
-        self.contact = cx.now;
+        self.life.touch(cx);
     }
 }

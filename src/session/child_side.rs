@@ -13,7 +13,6 @@ use crate::message::{Kind, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
 use crate::servers::Eras;
 use crate::stream::STANDING;
-use crate::time::Wait;
 use crate::translate::{self, upward};
 use crate::version::Version;
 
@@ -92,7 +91,6 @@ impl Session {
             return None;
         }
         let Some(result) = message.payload().filter(|_| message.kind() == Kind::Result) else {
-            cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
             self.answer(call.stream, data, cx);
             return Some(Cause::Declined);
         };
@@ -116,7 +114,7 @@ impl Session {
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
         self.declined = Some(declined);
         child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
-        cx.timers.set(&mut self.start, cx.now.after(cx.config.probe), Wait::Start(self.pipe));
+        self.life.wait_start(cx.config.probe, cx);
         None
     }
 
@@ -170,7 +168,6 @@ impl Session {
         child: &Child,
         cx: &mut Context,
     ) {
-        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
         self.hello = Vec::new();
         self.declined = None;
         self.version = Version::chosen(&chosen);
@@ -181,21 +178,21 @@ impl Session {
             self.chosen.push('?');
         }
         self.streams.answer(number, data, 200, Some(self.id), cx);
-        self.contact = cx.now;
-        self.wait_idle(cx);
+        self.life.touch(cx);
+        self.life.started(cx);
         cx.stats.opened += 1;
-        cx.counts.start(cx.now.since(self.began));
+        cx.counts.start(self.life.age(cx));
         cx.notice(Notice::SessionOpened {
             pipe: self.pipe,
             pid: child.pid,
             version: self.chosen.clone(),
-            start: cx.now.since(self.began),
+            start: self.life.age(cx),
         });
     }
 
     pub(super) fn answer(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
         self.streams.answer(number, data, 200, None, cx);
-        self.contact = cx.now;
+        self.life.touch(cx);
     }
 
     /// Progress goes onto the stream of its call, with the token that its caller chose.

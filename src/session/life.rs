@@ -1,13 +1,10 @@
 //! How a session, its calls and its streams end, and what they wait for until then.
 
-use core::time::Duration;
-
 use super::Session;
 use crate::child::Child;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::notice::{Cause, Notice};
-use crate::time::Wait;
 
 impl Session {
     /// Answers a call with an error of our own.
@@ -46,19 +43,13 @@ impl Session {
         }
         self.fail_pending(fault, cx);
         self.streams.close(cx);
-        for (deadline, wait) in [
-            (&mut self.start, Wait::Start(self.pipe)),
-            (&mut self.idle, Wait::Idle(self.pipe)),
-            (&mut self.exit, Wait::Exit(self.pipe)),
-        ] {
-            cx.timers.clear(deadline, wait);
-        }
+        self.life.end(cx);
         cx.counts.end(cause.label());
         cx.notice(Notice::SessionEnded {
             pipe: self.pipe,
             pid: child.pid,
             cause,
-            lived: cx.now.since(self.began),
+            lived: self.life.age(cx),
             calls: self.calls,
             dropped: self.streams.drops(),
         });
@@ -69,39 +60,15 @@ impl Session {
         if self.declined.is_some() { self.decline(child, cx) } else { Cause::StartTimeout }
     }
 
-    /// The child closed its standard output: it ends, and how is known in a moment.
-    pub(crate) fn stdout_closed(&mut self, cx: &mut Context) {
-        let when = cx.now.after(cx.config.exit_grace);
-        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
-    }
-
-    pub(super) fn wait_idle(&mut self, cx: &mut Context) {
-        if let Some(idle) = cx.config.idle {
-            let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
-            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
-        }
-    }
-
     /// The idle wait is due. True if the session was idle all the while.
-    pub(crate) fn idle(&mut self, cx: &mut Context) -> bool {
-        self.idle.spend();
-        let Some(idle) = cx.config.idle else {
-            return false;
-        };
-        if self.streams.is_alive() {
-            self.contact = cx.now;
-        }
-        if cx.now.since(self.contact) >= idle {
-            return true;
-        }
-        self.wait_idle(cx);
-        false
+    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
+        self.life.idle_due(self.streams.is_alive(), cx)
     }
 
     /// A stream's wait is due.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
-            self.contact = cx.now;
+            self.life.touch(cx);
         }
     }
 }

@@ -133,12 +133,12 @@ impl Worker {
 
     fn opened(&mut self, mode: Mode, version: &str, child: &mut Child, cx: &mut Context) {
         self.mode = mode;
-        cx.counts.start(cx.now.since(self.began));
+        cx.counts.start(self.life.age(cx));
         cx.notice(Notice::WorkerOpened {
             pipe: self.pipe,
             pid: child.pid,
             version: version.chars().take(40).collect(),
-            start: cx.now.since(self.began),
+            start: self.life.age(cx),
         });
         self.ready(child, cx);
     }
@@ -167,7 +167,7 @@ impl Worker {
             self.asks.remove(&call.stream);
             self.unlisten(call.stream, child, cx);
             self.streams.answer(call.stream, data, status, None, cx);
-            self.contact = cx.now;
+            self.life.touch(cx);
             return;
         }
         if let Some(questions) = downward::url_needed(message) {
@@ -184,7 +184,7 @@ impl Worker {
         let data = translate::response(&call.id, member, &text);
         self.asks.remove(&call.stream);
         self.streams.answer(call.stream, data, status_of(message), None, cx);
-        self.contact = cx.now;
+        self.life.touch(cx);
     }
 
     /// A session-era child's result or error, translated.

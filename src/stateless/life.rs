@@ -1,7 +1,6 @@
 //! How a shared child, its requests and its streams end, and what they wait for until then.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::{Mode, Worker};
 use crate::child::{Child, Own};
@@ -9,12 +8,11 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::notice::{Cause, Notice};
 use crate::stream::STANDING;
-use crate::time::Wait;
 
 impl Worker {
     /// An exchange is lost, so nobody waits for the answer any more: its request is cancelled.
     pub(crate) fn lost(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
-        self.contact = cx.now;
+        self.life.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
         cx.counts.call(Fault::Cancelled.outcome());
@@ -48,15 +46,15 @@ impl Worker {
     /// The wait for the first answer is due: after a probe comes the handshake. The cause, if
     /// there is nothing more to try.
     pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        self.start.spend();
-        let patience = self.began.after(cx.config.start);
+        self.life.start_due();
+        let left = cx.config.start.saturating_sub(self.life.age(cx));
         let known = cx.servers.eras(child.server).stateless == Some(true);
-        if !matches!(self.mode, Mode::Probing) || known && patience <= cx.now {
+        if !matches!(self.mode, Mode::Probing) || known && left.is_zero() {
             return Some(Cause::StartTimeout);
         }
         if known {
             // Another child told the era meanwhile: this one only starts slowly.
-            cx.timers.set(&mut self.start, patience, Wait::Start(self.pipe));
+            self.life.wait_start(left, cx);
             return None;
         }
         // The probe may still be answered, by a child that only starts slowly.
@@ -72,37 +70,15 @@ impl Worker {
             return false;
         }
         self.reopened = true;
-        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        self.life.reopened(cx);
         child.reopen(cx);
         self.initialize(child, cx);
         true
     }
 
-    /// The child closed its standard output.
-    pub(crate) fn stdout_closed(&mut self, cx: &mut Context) {
-        let when = cx.now.after(cx.config.exit_grace);
-        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
-    }
-
-    pub(super) fn wait_idle(&mut self, cx: &mut Context) {
-        if let Some(idle) = cx.config.idle {
-            let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
-            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
-        }
-    }
-
     /// The idle wait is due. True if the worker was idle all the while.
-    pub(crate) fn idle(&mut self, cx: &mut Context) -> bool {
-        self.idle.spend();
-        let Some(idle) = cx.config.idle else { return false };
-        if !self.is_free() {
-            self.contact = cx.now;
-        }
-        if cx.now.since(self.contact) >= idle {
-            return true;
-        }
-        self.wait_idle(cx);
-        false
+    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
+        self.life.idle_due(!self.is_free(), cx)
     }
 
     /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
@@ -122,15 +98,13 @@ impl Worker {
             }
         }
         self.streams.close(cx);
-        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
-        cx.timers.clear(&mut self.idle, Wait::Idle(self.pipe));
-        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        self.life.end(cx);
         cx.counts.end(cause.label());
         cx.notice(Notice::WorkerEnded {
             pipe: self.pipe,
             pid: child.pid,
             cause,
-            lived: cx.now.since(self.began),
+            lived: self.life.age(cx),
             calls: self.served,
             dropped: self.streams.drops(),
         });

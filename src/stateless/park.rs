@@ -341,7 +341,7 @@ impl Worker {
         if child.end_call(id, cx).is_some() {
             child.say_cancelled(id, "the client did not answer", cx);
         }
-        self.contact = cx.now;
+        self.life.touch(cx);
     }
 }
 

@@ -1,0 +1,101 @@
+//! How long what stands in front of a child lives, be it a session or a shared child's: until the
+//! child was too slow to start, nobody was heard of for too long, or the child's output ended.
+
+use core::time::Duration;
+
+use crate::context::Context;
+use crate::io::Pipe;
+use crate::time::{Deadline, Instant, Wait};
+
+#[derive(Debug)]
+pub(crate) struct Life {
+    pipe: Pipe,
+    began: Instant,
+    /// When somebody was last heard of.
+    contact: Instant,
+    start: Deadline,
+    idle: Deadline,
+    exit: Deadline,
+}
+
+impl Life {
+    pub(crate) fn new(pipe: Pipe, now: Instant) -> Self {
+        Self {
+            pipe,
+            began: now,
+            contact: now,
+            start: Deadline::default(),
+            idle: Deadline::default(),
+            exit: Deadline::default(),
+        }
+    }
+
+    /// How long it has lived.
+    pub(crate) fn age(&self, cx: &Context) -> Duration {
+        cx.now.since(self.began)
+    }
+
+    /// Somebody was heard of.
+    pub(crate) fn touch(&mut self, cx: &Context) {
+        self.contact = cx.now;
+    }
+
+    /// The child is to answer within that time.
+    pub(crate) fn wait_start(&mut self, wait: Duration, cx: &mut Context) {
+        cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+    }
+
+    /// The wait for the child's answer is due.
+    pub(crate) const fn start_due(&mut self) {
+        self.start.spend();
+    }
+
+    /// The child answered.
+    pub(crate) fn started(&mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        self.wait_idle(cx);
+    }
+
+    /// The child closed its standard output: it ends, and how is known in a moment.
+    pub(crate) fn stdout_closed(&mut self, cx: &mut Context) {
+        let when = cx.now.after(cx.config.exit_grace);
+        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
+    }
+
+    /// Another process takes the place of the one that ended.
+    pub(crate) fn reopened(&mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+    }
+
+    fn wait_idle(&mut self, cx: &mut Context) {
+        if let Some(idle) = cx.config.idle {
+            let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
+            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
+        }
+    }
+
+    /// The idle wait is due, and it is busy or not. True if it was idle all the while.
+    pub(crate) fn idle_due(&mut self, busy: bool, cx: &mut Context) -> bool {
+        self.idle.spend();
+        let Some(idle) = cx.config.idle else { return false };
+        if busy {
+            self.contact = cx.now;
+        }
+        if cx.now.since(self.contact) >= idle {
+            return true;
+        }
+        self.wait_idle(cx);
+        false
+    }
+
+    /// It ends: drops what it waited for.
+    pub(crate) fn end(&mut self, cx: &mut Context) {
+        for (deadline, wait) in [
+            (&mut self.start, Wait::Start(self.pipe)),
+            (&mut self.idle, Wait::Idle(self.pipe)),
+            (&mut self.exit, Wait::Exit(self.pipe)),
+        ] {
+            cx.timers.clear(deadline, wait);
+        }
+    }
+}
