@@ -463,3 +463,25 @@ pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn of_requests_that_nobody_waits_for_the_latest_are_remembered() {
+        let mut cx = Context::new(Config::default());
+        let mut child = Child::new(Pipe(1), Server::default(), 1024);
+        let awaited = Own::Subscribe(String::from("a:1"));
+        let awaited_id = child.ask(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
+        let mut ask = |own: Own| child.ask(own, "x", b"{}", &mut cx);
+        let (first, second) = (ask(Own::LogLevel), ask(Own::Unsubscribe));
+        let last = (2..OWN).map(|_| ask(Own::Unsubscribe)).last().unwrap_or_default();
+        assert_eq!(child.own.len(), OWN);
+        assert_eq!(child.end_own(first, &mut cx), None);
+        assert_eq!(child.end_own(second, &mut cx), Some(Own::Unsubscribe));
+        assert_eq!(child.end_own(last, &mut cx), Some(Own::Unsubscribe));
+        assert_eq!(child.end_own(awaited_id, &mut cx), Some(awaited));
+    }
+}
