@@ -9,5 +9,7 @@ mod item;
 #[path = "../../tests/it/transcripts/text.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod text;
+#[path = "../../tests/it/transcripts/words.rs"]
+mod words;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

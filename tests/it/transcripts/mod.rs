@@ -5,6 +5,7 @@ mod growth;
 mod item;
 mod play;
 pub(crate) mod text;
+mod words;
 
 use std::path::Path;
 use std::{fs, io};

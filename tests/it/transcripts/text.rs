@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper_mcp_proxy::{Config, Exit, Server};
 
 use super::item::{Content, Item};
+use super::words;
 
 /// One story, told to a fresh engine.
 pub(crate) struct Case {
@@ -87,19 +88,8 @@ const SESSION: &str = include_str!("../../transcripts/session.part");
 const STATELESS: &str = include_str!("../../transcripts/stateless.part");
 const TRANSLATED: &str = include_str!("../../transcripts/translated.part");
 
-/// What content may name by a word: the metadata of a 2026-07-28 request, of a client that can be
-/// asked nothing and of one that can be asked everything.
-const WORDS: [(&str, &str); 3] = [
-    (
-        "@meta",
-        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}"#,
-    ),
-    (
-        "@caps",
-        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{},"roots":{},"sampling":{}}"#,
-    ),
-    ("@server", r#""io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}"#),
-];
+/// What opens cases of a session before a child that speaks only the stateless era.
+const ACROSS: &str = include_str!("../../transcripts/across.part");
 
 /// Reads a file. Panics, with its number, at a line that it does not understand.
 pub(super) fn parse(file: &str, text: &str) -> Vec<Case> {
@@ -166,9 +156,7 @@ impl Case {
     }
 
     fn line(&mut self, line: &str, place: usize) -> Option<()> {
-        let spelled =
-            WORDS.iter().fold(line.to_string(), |line, (word, text)| line.replace(word, text));
-        let line = &*spelled;
+        let line = &*words::spelled(line);
         if let [">", exchange, "ASK", method, name @ ..] = &line.split(' ').collect::<Vec<_>>()[..]
         {
             return self.ask(exchange, method, name, place);
@@ -206,6 +194,7 @@ impl Case {
         let (name, value) = line.split_once(' ')?;
         match name {
             "session" => self.lines(&SESSION.replace("VERSION", value), place),
+            "across" => self.lines(&ACROSS.replace("VERSION", value), place),
             "child" if value == "stateless" => self.lines(STATELESS, place),
             "child" if value == "session-era" => self.lines(TRANSLATED, place),
             "config" => self.configure(value),
