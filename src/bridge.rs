@@ -207,7 +207,8 @@ impl Bridge {
     /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
     /// output left, the program can end.
     pub fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.workers.is_empty() && self.children.is_empty()
+        // No session or worker is without a child.
+        self.children.is_empty()
     }
 
     fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {

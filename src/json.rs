@@ -278,7 +278,7 @@ impl Nesting {
     fn pop(&mut self) {
         self.depth -= 1;
         self.top >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
+        if self.depth.is_multiple_of(64) {
             self.top = self.spilled.pop().unwrap_or_default();
         }
     }

@@ -97,7 +97,6 @@ pub(crate) struct Worker {
     parks: Table<u64, Park>,
     listens: Listens,
     log_level: Option<LogLevel>,
-    reopened: bool,
     pub(crate) life: Life,
     served: u64,
 }
@@ -122,7 +121,6 @@ impl Worker {
             parks: Table::default(),
             listens: Listens::default(),
             log_level: None,
-            reopened: false,
             life: Life::new(pipe, now),
             served: 0,
         }

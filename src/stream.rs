@@ -442,13 +442,12 @@ impl Stream {
             return false;
         }
         match reply.phase {
-            Phase::Undecided if reply.promote.is_some_and(|when| when <= cx.now) => {
-                self.open(at, held, cx);
-            }
+            // It is waited for that alone.
+            Phase::Undecided => self.open(at, held, cx),
             Phase::Open if reply.spoke.after(cx.config.keep_alive) <= cx.now => {
                 self.send(sse::COMMENT.to_vec(), at, held, cx);
             }
-            Phase::Undecided | Phase::Open | Phase::Over => {}
+            Phase::Open | Phase::Over => {}
         }
         self.rearm(at, cx);
         true

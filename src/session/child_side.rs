@@ -130,7 +130,7 @@ impl Session {
         if *own == Own::Listen {
             self.listen_ended(id, child, cx);
         }
-        if *own != Own::Discover || self.is_open() {
+        if *own != Own::Discover {
             return None;
         }
         let result = message.payload().filter(|_| message.kind() == Kind::Result);

@@ -66,10 +66,9 @@ impl Worker {
     /// its place.
     pub(crate) fn survives_exit(&mut self, child: &mut Child, cx: &mut Context) -> bool {
         let probed = !self.is_ready() && child.is_asked(&Own::Discover);
-        if !probed || self.reopened || cx.servers.eras(child.server).stateless == Some(true) {
+        if !probed || cx.servers.eras(child.server).stateless == Some(true) {
             return false;
         }
-        self.reopened = true;
         self.life.reopened(cx);
         child.reopen(cx);
         self.initialize(child, cx);
