@@ -3,6 +3,8 @@
 
 #[path = "../../tests/fuzz/story.rs"]
 mod body;
+#[path = "../../tests/it/transcripts/driver.rs"]
+mod driver;
 #[path = "../../tests/it/transcripts/item.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod item;

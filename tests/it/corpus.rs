@@ -19,7 +19,7 @@ mod story;
 #[path = "../fuzz/world.rs"]
 mod world;
 
-use crate::transcripts::text;
+use crate::transcripts::{driver, text};
 use crate::world::sim;
 
 /// Runs a body over each file of its corpus, and over no input at all.
