@@ -108,3 +108,40 @@ impl Context {
         self.outputs.iter().map(bytes).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn outputs_count_until_they_are_taken() {
+        let mut cx = Context::new(Config::default());
+        let (pipe, exchange) = (Pipe(1), Exchange(1));
+        cx.push(Output::Write { pipe, bytes: vec![0; 3] });
+        cx.push(Output::Send { exchange, bytes: vec![0; 40] });
+        cx.push(Output::Respond { exchange, response: head::json(200, vec![0; 500]) });
+        cx.push(Output::CloseStdin { pipe });
+        let mut counted = vec![cx.buffered()];
+        while cx.pop().is_some() {
+            counted.push(cx.buffered());
+        }
+        assert_eq!(counted, [543, 540, 500, 0, 0]);
+    }
+
+    #[test]
+    fn a_queue_that_was_long_once_is_given_back_when_it_is_empty() {
+        let mut cx = Context::new(Config::default());
+        for number in 0..100 {
+            cx.push(Output::Kill { pipe: Pipe(number) });
+        }
+        for left in (0..100).rev() {
+            assert!(cx.outputs.capacity() > 64);
+            assert!(cx.pop().is_some());
+            assert_eq!(cx.outputs.len(), left);
+        }
+        assert_eq!(cx.outputs.capacity(), 0);
+        cx.push(Output::Kill { pipe: Pipe(0) });
+        assert!(cx.pop().is_some() && cx.outputs.capacity() > 0);
+    }
+}

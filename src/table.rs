@@ -123,3 +123,58 @@ impl<K: Ord, T> Table<K, T> {
         core::mem::take(&mut self.entries)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    fn table(keys: impl IntoIterator<Item = u64>) -> Table<u64, u64> {
+        let mut table = Table::default();
+        for key in keys {
+            assert_eq!(table.insert(key, key * 10), None);
+        }
+        table
+    }
+
+    #[test]
+    fn entries_are_in_the_order_of_their_keys_wherever_they_came() {
+        let mut table = table([5, 1, 9, 3]);
+        assert_eq!(table.keys().copied().collect::<Vec<_>>(), [1, 3, 5, 9]);
+        assert_eq!((table.insert(3, 7), table.get(&3), table.len()), (Some(30), Some(&7), 4));
+        *table.or_default(4) += 1;
+        *table.or_default(4) += 1;
+        assert_eq!(
+            (table.get(&4), table.contains(&4), table.contains(&2)),
+            (Some(&2), true, false)
+        );
+        assert_eq!((table.remove(&9), table.remove(&9)), (Some(90), None));
+        table.retain(|key, _| *key > 3);
+        assert_eq!(table.values().copied().collect::<Vec<_>>(), [2, 50]);
+        assert_eq!(table.iter().next_back(), Some((&5, &50)));
+        assert_eq!((table.take().len(), table.is_empty()), (2, true));
+    }
+
+    #[test]
+    fn a_key_is_found_by_what_it_borrows_as() {
+        let mut table = Table::default();
+        table.insert(String::from("b"), 1);
+        assert_eq!((table.get("b"), table.get("a")), (Some(&1), None));
+        *table.get_mut("b").expect("it is there") = 2;
+        assert_eq!(table.remove("b"), Some(2));
+    }
+
+    #[test]
+    fn who_was_busy_once_does_not_keep_what_that_took() {
+        let mut table = table(0..100);
+        for key in 0..99 {
+            table.remove(&key);
+        }
+        assert!(table.entries.capacity() >= 100);
+        table.remove(&99);
+        assert_eq!(table.entries.capacity(), 0);
+        table.insert(1, 1);
+        table.remove(&1);
+        assert!(table.entries.capacity() > 0, "a few places are kept");
+    }
+}

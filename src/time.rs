@@ -152,9 +152,16 @@ mod tests {
         timers.no_later(&mut deadline, at(3), wait);
         assert_eq!((timers.due(at(2)), timers.due(at(3)), timers.next()), (None, Some(wait), None));
         deadline.spend();
-        timers.set(&mut deadline, at(7), wait);
+        timers.no_later(&mut deadline, at(7), wait);
+        assert_eq!(timers.next(), Some(at(7)));
         timers.clear(&mut deadline, wait);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn an_instant_is_shown_in_seconds() {
+        use alloc::string::ToString;
+        assert_eq!(Instant::new(Duration::from_millis(1_234)).to_string(), "1.234s");
     }
 
     #[test]
