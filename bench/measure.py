@@ -17,7 +17,6 @@ import time
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-MUSL = f"{os.uname().machine}-unknown-linux-musl"
 # The longest that one measurement may take; the slowest peers need a minute for some.
 PATIENCE = 300
 
@@ -41,25 +40,18 @@ def release_profile():
             for word in ("--config", f"profile.release.{name}={value.strip()}")]
 
 
-def build(musl=True):
-    """Builds the proxy and the programs of the benchmark; gives the musl binary if there is one."""
+def build():
+    """Builds the proxy and the programs of the benchmark; gives the static file if there is one."""
     env = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
     command("cargo", "build", "--release", "--locked", "--bin", "hyper-mcp-proxy", cwd=ROOT, env=env)
     own = env | {"CARGO_TARGET_DIR": str(TARGET / "bench")}
     command("cargo", "build", "--release", "--locked", "--bins", *release_profile(), cwd=BENCH, env=own)
-    if not musl or not prepare_musl():
-        return None
-    command("cargo", "build", "--release", "--locked", "--target", MUSL,
-            "--bin", "hyper-mcp-proxy", cwd=ROOT, env=env)
-    return TARGET / MUSL / "release" / "hyper-mcp-proxy"
-
-
-def prepare_musl():
     try:
-        command("rustup", "target", "add", MUSL, stderr=subprocess.DEVNULL, cwd=ROOT)
-    except (OSError, subprocess.SubprocessError):
-        return False
-    return installed("musl-gcc", "musl-tools")
+        printed = command(ROOT / "contrib" / "static" / "build", env=env)
+    except (OSError, subprocess.SubprocessError) as error:
+        say(f"no static file: {error}")
+        return None
+    return pathlib.Path(printed.split()[-1])
 
 
 def installed(program, package):
