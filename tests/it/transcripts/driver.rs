@@ -205,9 +205,7 @@ impl Driver {
 
     fn oblige(&mut self) -> Result<(), String> {
         loop {
-            while let Some(output) = self.bridge.poll_output() {
-                self.note(output)?;
-            }
+            self.take_outputs()?;
             let mut pipes = self.unread.iter();
             let reads = pipes.find(|(number, left)| **left > 0 && !self.deaf.contains(*number));
             if let Some(number) = reads.map(|(number, _)| *number) {
@@ -221,6 +219,16 @@ impl Driver {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// What is held falls by what is taken.
+    fn take_outputs(&mut self) -> Result<(), String> {
+        let mut held = self.bridge.buffered();
+        while let Some(output) = self.bridge.poll_output() {
+            held = held.checked_sub(size(&output)).ok_or("more is taken than was held")?;
+            self.note(output)?;
+        }
+        expect("bytes held when all is taken", held, self.bridge.buffered())
     }
 
     fn read(&mut self, number: u64, amount: Amount) -> Result<(), String> {
@@ -324,6 +332,14 @@ impl Driver {
         expect("waits at the end", None, self.bridge.poll_timeout())?;
         expect("bytes held at the end", 0, self.bridge.buffered())?;
         expect("calls at the end", 0, self.bridge.stats().calls)
+    }
+}
+
+fn size(output: &Output) -> usize {
+    match output {
+        Output::Write { bytes, .. } | Output::Send { bytes, .. } => bytes.len(),
+        Output::Respond { response: Response { body: Body::Whole(body), .. }, .. } => body.len(),
+        _ => 0,
     }
 }
 
