@@ -45,11 +45,6 @@ impl Life {
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
     }
 
-    /// The wait for the child's answer is due.
-    pub(crate) const fn start_due(&mut self) {
-        self.start.spend();
-    }
-
     /// The child answered.
     pub(crate) fn started(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));

@@ -46,7 +46,6 @@ impl Worker {
     /// The wait for the first answer is due: after a probe comes the handshake. The cause, if
     /// there is nothing more to try.
     pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        self.life.start_due();
         let left = cx.config.start.saturating_sub(self.life.age(cx));
         let known = cx.servers.eras(child.server).stateless == Some(true);
         if !matches!(self.mode, Mode::Probing) || known && left.is_zero() {
