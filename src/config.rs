@@ -118,7 +118,7 @@ pub struct Config {
     /// Round-Trip Requests"). 5 minutes: a person reads and types.
     pub park: Duration,
     /// How long a peer with bytes waiting may take none before it loses its exchange, and a shared
-    /// child before another takes the requests that it has no room for. 30 s.
+    /// child before another takes its requests. 30 s.
     pub stall: Duration,
     /// How long events of an ended stream are kept for a resume. 60 s.
     pub keep_ended: Duration,

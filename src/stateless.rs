@@ -188,7 +188,11 @@ impl Worker {
         if self.asks.len() + self.parks.len() >= cx.config.calls {
             return Room::Elsewhere(Fault::Calls(cx.config.calls));
         }
-        let waiting: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
+        // Beside a child that only reads slowly there is no other.
+        if self.is_ready() && child.is_stalled(cx) {
+            return Room::Elsewhere(Fault::Stdin);
+        }
+        let waiting: usize = self.asks.values().map(|ask| ask.text.len()).sum();
         // What waits for the child's era is not in its input yet, where our own question may be.
         let fits = match self.is_ready() {
             true => child.accepts(message.size(), cx.config.stdin),
@@ -197,8 +201,6 @@ impl Worker {
         match fits {
             true if message.calls("subscriptions/listen") => self.room_to_listen(message, cx),
             true => Room::Here,
-            // A child that only reads slowly gets no other beside it.
-            false if self.is_ready() && child.is_stalled(cx) => Room::Elsewhere(Fault::Stdin),
             false => Room::Later(Fault::Stdin),
         }
     }
