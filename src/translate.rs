@@ -6,6 +6,7 @@
 pub(crate) mod downward;
 pub(crate) mod upward;
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::json;
@@ -19,6 +20,35 @@ pub(crate) const URI: usize = 2048;
 /// What one call may ask its client at once. People are asked one thing at a time, programs a
 /// few.
 pub(crate) const QUESTIONS: usize = 64;
+
+/// Lists whose changes can be listened to: how a filter names them, the capability that promises
+/// them, and how the notifications are called.
+pub(crate) const LISTS: [(&str, &str, &str); 3] = [
+    ("toolsListChanged", "tools", "notifications/tools/list_changed"),
+    ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
+    ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
+];
+
+/// Whether a server, by what it told of itself, offers a feature of a capability.
+pub(crate) fn offers(told: &[u8], capability: &str, feature: &str) -> bool {
+    let told = Object::read(told).unwrap_or_default();
+    let offered = told.object("capabilities").unwrap_or_default();
+    let offer = offered.object(capability);
+    offer.is_some_and(|offer| offer.get(feature) == Some(b"true"))
+}
+
+/// A filter of `subscriptions/listen` for some of `LISTS` and some resources.
+pub(crate) fn filter(lists: [bool; 3], uris: &[String]) -> Object<'static> {
+    let mut filter = Object::default();
+    for ((name, ..), _) in LISTS.iter().zip(lists).filter(|(_, wanted)| *wanted) {
+        filter.set(name, &b"true"[..]);
+    }
+    if !uris.is_empty() {
+        let uris: Vec<Vec<u8>> = uris.iter().map(|uri| object::quoted(uri)).collect();
+        filter.set("resourceSubscriptions", object::array(&uris));
+    }
+    filter
+}
 
 /// A JSON-RPC message with an id as it is spelled, and one more member.
 pub(crate) fn response(id: &[u8], member: &str, value: &[u8]) -> Vec<u8> {

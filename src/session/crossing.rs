@@ -16,7 +16,7 @@ use crate::message::{Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
 use crate::table::Table;
-use crate::translate::{self, upward};
+use crate::translate::{self, LISTS, upward};
 
 /// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
 #[derive(Debug)]
@@ -311,23 +311,7 @@ impl Session {
 impl Crossing {
     /// The filter for all that the session wants and the child offers.
     fn filter(&self) -> Object<'static> {
-        let known = Object::read(&self.discovered).unwrap_or_default();
-        let offered = known.object("capabilities").unwrap_or_default();
-        let mut filter = Object::default();
-        for (capability, name) in [
-            ("tools", "toolsListChanged"),
-            ("prompts", "promptsListChanged"),
-            ("resources", "resourcesListChanged"),
-        ] {
-            let offer = offered.object(capability);
-            if offer.is_some_and(|offer| offer.get("listChanged") == Some(b"true")) {
-                filter.set(name, &b"true"[..]);
-            }
-        }
-        if !self.uris.is_empty() {
-            let uris: Vec<Vec<u8>> = self.uris.iter().map(|uri| object::quoted(uri)).collect();
-            filter.set("resourceSubscriptions", object::array(&uris));
-        }
-        filter
+        let offers = |capability| translate::offers(&self.discovered, capability, "listChanged");
+        translate::filter(LISTS.map(|(_, capability, _)| offers(capability)), &self.uris)
     }
 }

@@ -12,15 +12,7 @@ use crate::fault::Fault;
 use crate::message::Message;
 use crate::object::{self, Object};
 use crate::table::Table;
-use crate::translate::{self, downward};
-
-/// The notifications that a filter can name, the capability that promises them, and how they are
-/// called.
-const LISTS: [(&str, &str, &str); 3] = [
-    ("toolsListChanged", "tools", "notifications/tools/list_changed"),
-    ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
-    ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
-];
+use crate::translate::{self, LISTS, downward};
 
 /// One subscription of a client.
 #[derive(Debug, Default)]
@@ -28,8 +20,6 @@ struct Listen {
     /// Which of `LISTS` it gets.
     lists: [bool; 3],
     uris: Vec<String>,
-    /// Whether its filter names resources.
-    resources: bool,
     acknowledged: bool,
 }
 
@@ -75,10 +65,7 @@ impl Worker {
     /// Whether the child, of the session era, offers a feature of a capability.
     fn offers(&self, capability: &str, feature: &str) -> bool {
         let Mode::Session(initialized) = &self.mode else { return false };
-        let known = Object::read(initialized).unwrap_or_default();
-        let offered = known.object("capabilities").unwrap_or_default();
-        let offer = offered.object(capability);
-        offer.is_some_and(|offer| offer.get(feature) == Some(b"true"))
+        translate::offers(initialized, capability, feature)
     }
 
     /// How many are subscribed to if these are as well.
@@ -110,10 +97,7 @@ impl Worker {
         let Some(filter) = message.param("notifications").and_then(Object::read) else {
             return self.fail(number, &Fault::MetadataMissing("notifications"), cx);
         };
-        let mut listen = Listen {
-            resources: filter.get("resourceSubscriptions").is_some(),
-            ..Listen::default()
-        };
+        let mut listen = Listen::default();
         for (wanted, (name, capability, _)) in listen.lists.iter_mut().zip(LISTS) {
             *wanted = filter.get(name) == Some(b"true") && self.offers(capability, "listChanged");
         }
@@ -187,16 +171,7 @@ impl Worker {
             return;
         }
         listen.acknowledged = true;
-        let mut honoured = Object::default();
-        for (wanted, (name, _, _)) in listen.lists.iter().zip(LISTS) {
-            if *wanted {
-                honoured.set(name, &b"true"[..]);
-            }
-        }
-        if listen.resources && !listen.uris.is_empty() {
-            let uris: Vec<Vec<u8>> = listen.uris.iter().map(|uri| object::quoted(uri)).collect();
-            honoured.set("resourceSubscriptions", object::array(&uris));
-        }
+        let honoured = translate::filter(listen.lists, &listen.uris);
         let data = downward::acknowledged(&honoured.text(), &ask.id);
         self.streams.put(number, &data, cx);
     }
