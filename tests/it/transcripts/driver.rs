@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hyper_mcp_proxy::Response;
-use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe};
+use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Exit, Head, Input, Instant};
+use hyper_mcp_proxy::{Notice, Output, Pipe, Response};
 
 use super::text::{Act, Amount, Request};
 
@@ -38,6 +38,8 @@ pub(crate) struct Driver {
     exchanges: BTreeMap<u64, (Phase, usize)>,
     /// Of each child the bytes that it was given and has not read.
     unread: BTreeMap<u64, usize>,
+    /// Children of which it was told that nobody reads what they write.
+    drops: BTreeSet<u64>,
     slow: BTreeSet<u64>,
     deaf: BTreeSet<u64>,
 }
@@ -54,6 +56,7 @@ impl Driver {
             gone: BTreeSet::new(),
             exchanges: BTreeMap::new(),
             unread: BTreeMap::new(),
+            drops: BTreeSet::new(),
             slow: BTreeSet::new(),
             deaf: BTreeSet::new(),
         }
@@ -282,6 +285,9 @@ impl Driver {
                 Some(known) if known.0 != Phase::Over => *known = (Phase::Over, 0),
                 _ => return Err(format!("{exchange:?} has ended before")),
             },
+            Output::Notice(Notice::Dropping { pipe }) if !self.drops.insert(pipe.number()) => {
+                return Err(format!("told again: {output:?}"));
+            }
             Output::CloseStdin { .. }
             | Output::Terminate { .. }
             | Output::Kill { .. }
