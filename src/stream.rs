@@ -324,6 +324,8 @@ impl Stream {
         reply.phase = Phase::Over;
         if reply.waiting() == 0 {
             self.forget_reply(at, cx);
+        } else {
+            self.rearm(at, cx);
         }
     }
 
