@@ -196,7 +196,8 @@ impl Bridge {
         Stats { sessions, children, ..self.cx.stats }
     }
 
-    /// Bytes held now: of messages, events and outputs.
+    /// Bytes held now: of messages, events and outputs. Without the latter, at most
+    /// [`Config::memory`](crate::Config::memory).
     pub fn buffered(&self) -> usize {
         let sessions: usize = self.sessions.values().map(|session| session.buffered()).sum();
         let workers: usize = self.workers.values().map(|worker| worker.buffered()).sum();

@@ -26,7 +26,7 @@ const TASK_TOKENS: usize = 64;
 /// Requests of our own that nobody waits for and that a child may leave unanswered, at once. Far
 /// above what log levels and ended subscriptions bring; the answer to an older one is an answer to
 /// nothing.
-const OWN: usize = 1024;
+pub(crate) const OWN: usize = 1024;
 
 /// How much of a line that is no message an operator gets to see, in bytes.
 const NOISE_SHOWN: usize = 200;
@@ -180,7 +180,10 @@ impl Child {
     }
 
     pub(crate) fn buffered(&self) -> usize {
-        self.lines.buffered() + self.waiting.len()
+        let names =
+            |call: &Call| call.id.len() + call.token.as_ref().map_or(0, |token| token.len());
+        let names: usize = self.calls.values().map(names).sum();
+        self.lines.buffered() + self.waiting.len() + names
     }
 
     /// Writes a message on a line of its own.

@@ -7,6 +7,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::{child, header_params, message, translate};
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -136,6 +138,44 @@ pub struct Config {
     pub breaker_starts: u32,
     /// How long new sessions are refused after that. 10 s.
     pub breaker_wait: Duration,
+}
+
+impl Config {
+    /// The sum of all limits in bytes: the most that [`Bridge::buffered`](crate::Bridge::buffered)
+    /// can tell of an engine with that many servers, once its outputs are taken. It is what peers
+    /// could do at worst, all at once and in every session; nearly all of it is `message` times
+    /// `sessions` and `pool`, so these are the limits to lower on a small host.
+    ///
+    /// On top come the driver's buffers, some kilobytes for each table's entry, and what an
+    /// allocator rounds up: a buffer that grows may be twice as large as what it holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use hyper_mcp_proxy::Config;
+    ///
+    /// let small = Config { sessions: 4, pool: 4, message: 64 << 10, ..Config::default() };
+    /// assert!(small.memory(1) < 100 << 20 && small.memory(1) > 8 * small.message);
+    /// ```
+    pub fn memory(&self, servers: usize) -> usize {
+        // Of messages, each process has at most: a line that is not complete, an event that is the
+        // only one of its stream, the answers to a batch or a call that waits for input with what
+        // it asks (2), the request that opened the session, the answer to it, calls that may have
+        // to be made again.
+        let texts = self.message.saturating_mul(7);
+        // What waits for its start, and for its era.
+        let waiting = self.stdin.max(self.message).saturating_mul(2);
+        // Events, and the answer to a call that waits for input.
+        let events = self.replay.saturating_mul(2);
+        let calls = self.calls.saturating_mul(4 * message::ID);
+        let uris = self.subscriptions.saturating_mul(4 * translate::URI);
+        let own = translate::REMEMBERED * 4 + child::OWN * translate::URI;
+        let process = [texts, waiting, events, calls, uris, own];
+        let process = process.into_iter().fold(0, usize::saturating_add);
+        let spares = self.prewarm.saturating_mul(servers);
+        let processes = self.sessions.saturating_add(self.pool).saturating_add(spares);
+        process.saturating_mul(processes).saturating_add(header_params::BYTES * servers)
+    }
 }
 
 impl Default for Config {

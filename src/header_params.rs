@@ -19,7 +19,7 @@ use crate::table::Table;
 
 /// Bytes of annotations that are kept, with the names of their tools: hundreds of tools. What a
 /// server says beyond that is as if it had not annotated it.
-const BYTES: usize = 256 * 1024;
+pub(crate) const BYTES: usize = 256 * 1024;
 /// What an annotation and a tool count beside their text.
 const OVERHEAD: usize = 128;
 /// Annotations of one tool: far above what servers have.

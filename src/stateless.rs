@@ -179,7 +179,8 @@ impl Worker {
     pub(crate) fn buffered(&self) -> usize {
         let asks: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
         let parks: usize = self.parks.values().map(Park::size).sum();
-        self.streams.buffered() + asks + parks
+        let initialized = if let Mode::Session(text) = &self.mode { text.len() } else { 0 };
+        self.streams.buffered() + initialized + asks + parks
     }
 
     /// Where there is room for a request that fits.

@@ -32,7 +32,7 @@ struct Pending {
 pub(super) struct Crossing {
     pub(super) client: upward::Client,
     /// The child's answer to `server/discover`.
-    discovered: Vec<u8>,
+    pub(super) discovered: Vec<u8>,
     pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
     /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.

@@ -67,13 +67,17 @@ impl Round {
 
 impl Crossing {
     pub(super) fn buffered(&self) -> usize {
+        self.discovered.len() + self.kept()
+    }
+
+    fn kept(&self) -> usize {
         self.rounds.values().map(Round::size).sum()
     }
 
     /// Whether it can keep so much more of calls that may have to be made again: together they are
     /// as long as one message may be.
     pub(super) fn keeps(&self, more: usize, limit: usize) -> bool {
-        let held = self.buffered();
+        let held = self.kept();
         held == 0 || held + more <= limit
     }
 }

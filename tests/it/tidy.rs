@@ -2,6 +2,7 @@
 //! engine, flags, defaults, figures, dependencies.
 
 mod hazards;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

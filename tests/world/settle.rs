@@ -303,6 +303,7 @@ impl World<'_> {
             .map(|number| self.exchanges[*number].calls.len() + 2)
             .sum();
         let most = sessions + exchanges * (message + queue + SLACK);
+        let most = most.min(self.config.memory(1));
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
         Ok(())
     }

@@ -336,6 +336,8 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         allow_hosts: flags.allow_host,
         allow_origins: flags.allow_origin,
         sessions,
+        // The shared processes of 2026-07-28 are as many more.
+        pool: sessions,
         message,
         idle: flags.session_keep_alive.map_or(default.idle, none_if_zero),
         request: flags.request_timeout.map_or(default.request, none_if_zero),
