@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -129,6 +129,34 @@ fn a_socket_is_replaced_only_if_nobody_listens() {
     }
     refused(&busy, "another process listens");
     drop(second);
+}
+
+#[test]
+fn of_two_that_start_at_once_one_listens() {
+    let folder = Folder::new("turns");
+    let path = folder.file("mcp.sock");
+    // What a killed process leaves.
+    drop(UnixListener::bind(&path).unwrap());
+    let left = fs::symlink_metadata(&path).unwrap().ino();
+    let held = fs::File::open(&folder.0).unwrap();
+    held.lock().unwrap();
+    let mut started: Vec<_> = (0..2).map(|_| unix(&path).spawn().unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    // Neither does anything to the file while another process may be about to.
+    assert_eq!(fs::symlink_metadata(&path).unwrap().ino(), left);
+    held.unlock().unwrap();
+    let mut ended = Vec::new();
+    until("one has ended", PATIENCE, || {
+        ended = started.iter_mut().map(|one| one.try_wait().unwrap()).collect();
+        ended.iter().any(Option::is_some)
+    });
+    let one = |code| ended.iter().filter(|exit| exit.and_then(|e| e.code()) == code).count();
+    assert_eq!((one(Some(1)), one(None)), (1, 1), "{ended:?}");
+    assert!(ask(&path, "GET /healthz", "", "").starts_with("HTTP/1.1 200 "));
+    for mut process in started {
+        let _ = process.kill();
+        process.wait().unwrap();
+    }
 }
 
 #[test]

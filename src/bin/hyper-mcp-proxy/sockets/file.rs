@@ -1,9 +1,11 @@
 //! The file of a Unix socket: made for its user alone, in place of one on which nobody listens, and
 //! removed at the end.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
@@ -15,6 +17,10 @@ const BACKLOG: i32 = 4096;
 /// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
 /// the service manager, with the mode and the group that it needs.
 const MODE: u32 = 0o600;
+/// How often, and how long in between, a folder is tried that another process holds: 2 s in all, far
+/// longer than it takes to make a socket.
+const TURNS: u32 = 100;
+const TURN: Duration = Duration::from_millis(20);
 
 /// The file of a Unix socket that this process has made.
 #[derive(Debug)]
@@ -37,6 +43,7 @@ pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     // Absolute, so that it is the same file at the end.
     let path = std::path::absolute(path)?;
     let address = SocketAddrUnix::new(&path)?;
+    let _held = hold_folder(&path);
     make_way(&path, &address)?;
     let socket = unix_socket()?;
     rustix::net::bind(&socket, &address)?;
@@ -45,6 +52,20 @@ pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     rustix::net::listen(&socket, BACKLOG)?;
     let found = std::fs::symlink_metadata(&path)?;
     Ok((socket, SocketFile { path, made: (found.dev(), found.ino()) }))
+}
+
+/// Holds the socket's folder, so that of two processes that start at once the second sees the first
+/// one's socket listen. Some network file systems can't; there they are not kept apart.
+fn hold_folder(path: &Path) -> Option<File> {
+    let folder = File::open(path.parent()?).ok()?;
+    for _ in 0..TURNS {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(TURN),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 fn unix_socket() -> io::Result<OwnedFd> {
