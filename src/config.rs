@@ -221,3 +221,41 @@ impl Default for Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_of_all_limits_has_each_of_them() {
+        let one = Config { sessions: 1, pool: 0, prewarm: 0, calls: 0, subscriptions: 0, ..none() };
+        // What peers say of themselves once, and requests of our own.
+        let own = 4 * 64 * KIB + 1024 * 2048;
+        assert_eq!(one.memory(0), own);
+        assert_eq!(one.memory(3), own + 3 * 256 * KIB, "annotations of each server");
+        for (config, more) in [
+            (Config { calls: 5, ..one.clone() }, 5 * 4 * 4096),
+            (Config { subscriptions: 5, ..one.clone() }, 5 * 4 * 2048),
+            (Config { message: 5, ..one.clone() }, 5 * (7 + 2)),
+            (Config { stdin: 5, ..one.clone() }, 5 * 2),
+            (Config { replay: 5, ..one.clone() }, 5 * 2),
+            (Config { sessions: 3, ..one.clone() }, 2 * own),
+            (Config { pool: 2, ..one.clone() }, 2 * own),
+        ] {
+            assert_eq!(config.memory(0), own + more, "{config:?}");
+        }
+        let ahead = Config { prewarm: 2, ..one };
+        assert_eq!(ahead.memory(3), own * (1 + 2 * 3) + 3 * 256 * KIB);
+    }
+
+    fn none() -> Config {
+        Config { message: 0, stdin: 0, replay: 0, ..Config::default() }
+    }
+
+    #[test]
+    fn sizes_are_in_powers_of_two() {
+        let Config { message, replay, stdin, queue, head, .. } = Config::default();
+        assert_eq!((message, replay, stdin), (16 << 20, 1 << 20, 1 << 20));
+        assert_eq!((queue, head), (256 << 10, 16 << 10));
+    }
+}
