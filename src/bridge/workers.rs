@@ -132,13 +132,13 @@ impl Bridge {
     ) -> Result<Pipe, Fault> {
         self.may_start(server)?;
         let limit = self.cx.config.pool;
+        if self.is_crowded() {
+            return Err(Fault::Pool(limit));
+        }
         if self.workers.len() >= limit {
             let free = self.workers.values().find(|worker| worker.is_free());
             let Some(free) = free.map(|worker| worker.pipe) else { return Err(Fault::Pool(limit)) };
             self.end(free, Cause::Idle, None);
-        }
-        if self.is_crowded() {
-            return Err(Fault::Pool(limit));
         }
         let mut child = self.take_child(server);
         let pipe = child.pipe;
