@@ -123,7 +123,9 @@ impl Stream {
 
     /// Becomes a stream after `wait`, if nothing is decided then.
     pub(crate) fn promote_after(&mut self, wait: core::time::Duration, at: At, cx: &mut Context) {
-        if let Some(reply) = self.reply.as_mut().filter(|reply| reply.accept.sse) {
+        if let Some(reply) =
+            self.reply.as_mut().filter(|r| r.accept.sse && r.phase == Phase::Undecided)
+        {
             let when = cx.now.after(wait);
             reply.promote = Some(when);
             cx.timers.set(&mut self.due, when, Wait::Stream(at.pipe, at.number));

@@ -236,6 +236,7 @@ impl Case {
             "idle" => config.idle = if value == "none" { None } else { Some(duration(value)?) },
             "breaker-starts" => config.breaker_starts = value.parse().ok()?,
             "request" => config.request = Some(duration(value)?),
+            "stall" => config.stall = duration(value)?,
             _ => return None,
         }
         Some(())
