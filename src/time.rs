@@ -135,6 +135,10 @@ impl Deadline {
     pub(crate) const fn spend(&mut self) {
         self.0 = None;
     }
+
+    pub(crate) const fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 #[cfg(test)]

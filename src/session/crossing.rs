@@ -84,7 +84,9 @@ impl Session {
             (Kind::Notification, "notifications/initialized") => self.relisten(child, cx),
             (Kind::Notification, "notifications/cancelled") => {
                 let Some(call) = message.request_id().and_then(|id| child.find(id)) else { return };
-                child.say_cancelled(call, "cancelled by the client", cx);
+                if self.is_at_child(call) {
+                    child.say_cancelled(call, "cancelled by the client", cx);
+                }
                 self.fail(call, &Fault::Cancelled, child, cx);
             }
             // Gone from the stateless era, in which every request says all.

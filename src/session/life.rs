@@ -29,7 +29,9 @@ impl Session {
         if child.calls.get(&id).is_none() {
             return self.listen_overdue(id, child, cx);
         }
-        child.say_cancelled(id, "timed out", cx);
+        if self.is_at_child(id) {
+            child.say_cancelled(id, "timed out", cx);
+        }
         self.fail(id, &Fault::TimedOut, child, cx);
     }
 

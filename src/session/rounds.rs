@@ -184,7 +184,6 @@ impl Session {
             return self.streams.dropped(cx);
         }
         if round.rounds >= ROUNDS {
-            child.say_cancelled(id, "too many rounds", cx);
             return self.fail(id, &Fault::Rounds(ROUNDS), child, cx);
         }
         if !fits || wanted.questions.len() > translate::QUESTIONS {
@@ -210,6 +209,12 @@ impl Session {
             let number = if self.streams.carries(stream) { stream } else { STANDING };
             self.streams.put(number, &request, cx);
         }
+    }
+
+    /// Whether the child owes an answer to this call: not while it waits for the client's.
+    pub(super) fn is_at_child(&self, id: u64) -> bool {
+        let round = self.crossing.as_ref().and_then(|crossing| crossing.rounds.get(&id));
+        round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
     }
 
     /// A call is over: its rounds are. Gives its method.
