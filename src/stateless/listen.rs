@@ -47,7 +47,7 @@ impl Listens {
 
     /// Notes one that the child itself serves.
     pub(super) fn add(&mut self, number: u64) {
-        self.open.insert(number, Listen { acknowledged: true, ..Listen::default() });
+        self.open.insert(number, Listen::default());
     }
 }
 
