@@ -9,6 +9,7 @@ mod logging;
 mod manager;
 mod manual;
 mod outgoing;
+mod panics;
 mod random;
 mod reactor;
 mod share;
