@@ -180,7 +180,10 @@ impl World<'_> {
             call.session == session && call.child.is_some() && call.answer.is_none() && !call.failed
         });
         let backlog = self.children[child].backlog;
-        busy.count() + calls > self.config.calls
+        let keeps = self.goes_on(session)
+            || self.is_crossed(session) && self.kept(session) + length > self.config.message;
+        keeps
+            || busy.count() + calls > self.config.calls
             || backlog > 0 && backlog + length + EXTRA > self.config.stdin
     }
 

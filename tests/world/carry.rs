@@ -7,6 +7,7 @@ use super::World;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Child, SaidKind, ToldKind};
+use super::modern::REFUSED;
 use super::setup;
 use super::text::{Holes, nonce, same_name};
 
@@ -85,6 +86,9 @@ impl World<'_> {
         // What the engine says by itself is short, and no more than once for each call.
         let made = nonce(bytes, b'c').is_none() && nonce(bytes, b'm').is_none();
         let most = self.config.stdin + usize::from(self.modern.desks[number].shared) * OWN;
+        // Calls that go on were let in before.
+        let crossed = child.session.is_some_and(|s| self.upward.crossings.contains_key(&s));
+        let most = most + usize::from(crossed) * self.config.calls * self.config.message;
         let fits = child.backlog <= most || made && bytes.len() <= MADE;
         require!(Limits, fits, "{pipe} is behind by {} bytes", child.backlog);
         child.backlog += bytes.len();
@@ -101,6 +105,11 @@ impl World<'_> {
         require!(StdinLines, json::valid(line), "no JSON: {shown}");
         require!(StdinLines, json::members(line).is_some(), "no object: {shown}");
         require!(StdinLines, !line.contains(&b'\r'), "a carriage return: {shown}");
+        let refused = line.windows(REFUSED.len()).any(|window| window == REFUSED.as_bytes());
+        require!(Refusal, !refused, "a child gets what was refused: {shown}");
+        if let Some(session) = self.children[number].session.filter(|s| self.is_crossed(*s)) {
+            return self.read_upward(number, session, line);
+        }
         let Some(nonce) = nonce(line, b'c') else {
             if self.children[number].session.is_none() {
                 return self.read_shared(number, line);
@@ -121,7 +130,7 @@ impl World<'_> {
         self.in_turn(session, nonce)?;
         match kind {
             ToldKind::Call(call) => self.read_call(number, call, holes),
-            ToldKind::Notification => Ok(()),
+            ToldKind::Notification(_) => Ok(()),
             ToldKind::Cancel { target } => self.read_cancel(number, &holes, &target),
             ToldKind::Reply(said) => {
                 let same = holes.id.as_ref() == Some(&id);
@@ -154,7 +163,7 @@ impl World<'_> {
     }
 
     /// What a client said earlier was written earlier.
-    fn in_turn(&self, session: usize, nonce: usize) -> Judged {
+    pub(super) fn in_turn(&self, session: usize, nonce: usize) -> Judged {
         let later = self
             .told
             .iter()
@@ -165,7 +174,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn read_call(&mut self, number: usize, call: usize, holes: Holes) -> Judged {
+    pub(super) fn read_call(&mut self, number: usize, call: usize, holes: Holes) -> Judged {
         let pipe = self.children[number].pipe;
         let id = holes.id.clone().unwrap_or_default();
         let whole = !id.is_empty() && id.iter().all(u8::is_ascii_digit);
@@ -201,7 +210,8 @@ impl World<'_> {
         let same = same_name(call.holes.id.as_deref(), target);
         require!(Cancel, same, "{named} is another call than the one that was cancelled");
         require!(Cancel, !call.over && !call.is_initialize, "{named} is over");
-        call.cancelled |= call.answer.is_none();
+        // It was in flight, whatever the child has said since.
+        call.cancelled |= !call.delivered;
         self.counts.cancels += 1;
         self.mend_failed(found.unwrap_or_default());
         Ok(())

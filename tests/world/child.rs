@@ -6,6 +6,7 @@ use super::World;
 use super::client::notification;
 use super::law::Judged;
 use super::model::{Line, Route, Said, SaidKind, Version};
+use super::setup::Command;
 use super::text::{Holes, LINE_STYLES, Part, Style, Text, name, payload, plain};
 
 const LOGS: [&str; 4] =
@@ -61,8 +62,15 @@ impl World<'_> {
         }
         if let Some(id) = self.children[child].probe.take_if(|id| !id.is_empty()) {
             self.children[child].probe = Some(Vec::new());
-            self.decline_probe(child, &id);
+            let declines = self.children[child].temper.declines;
+            match self.swarm.command {
+                Command::Modern if !declines => self.tell_era(child, &id),
+                _ => self.decline_probe(child, &id),
+            }
             return self.maybe_read(child);
+        }
+        if let Some(session) = self.children[child].session.filter(|s| self.is_crossed(*s)) {
+            return self.upward_answer(child, session);
         }
         let count = self.children[child].todo.len();
         if count == 0 || self.children[child].temper.mute {
@@ -88,7 +96,8 @@ impl World<'_> {
         let (nonce, padding) = (self.said.len(), self.padding());
         let rest = payload(&mut self.dice, 's', nonce, padding);
         let opens = self.calls[call].is_initialize;
-        let declines = opens && self.children[child].temper.declines;
+        let other_era = self.swarm.command == Command::Modern;
+        let declines = opens && (self.children[child].temper.declines || other_era);
         let outcome = if declines || !opens && self.dice.one_in(5) {
             let code = self.dice.pick(&["-32602", "-32000", "7", "-32601"]);
             let error = format!("{{\"code\":{code},\"message\":\"no\\n\",\"data\":{rest}}}");
@@ -109,13 +118,26 @@ impl World<'_> {
     }
 
     /// Writes a message as one line.
-    fn say(&mut self, child: usize, kind: SaidKind, text: &Text, given: &Holes, asked: Holes) {
+    pub(super) fn say(
+        &mut self,
+        child: usize,
+        kind: SaidKind,
+        text: &Text,
+        given: &Holes,
+        asked: Holes,
+    ) {
         let said = self.write_down(child, kind, text, asked);
         let bytes = text.fill(given);
         self.write_line(child, bytes, vec![said], None);
     }
 
-    fn write_down(&mut self, child: usize, kind: SaidKind, text: &Text, asked: Holes) -> usize {
+    pub(super) fn write_down(
+        &mut self,
+        child: usize,
+        kind: SaidKind,
+        text: &Text,
+        asked: Holes,
+    ) -> usize {
         let session = self.children[child].session.unwrap_or(usize::MAX);
         self.said.push(Said {
             session,
@@ -157,6 +179,9 @@ impl World<'_> {
     }
 
     fn act_of(&mut self, child: usize) -> Judged {
+        if let Some(session) = self.children[child].session.filter(|s| self.is_crossed(*s)) {
+            return self.upward_act(child, session);
+        }
         let temper = self.children[child].temper;
         match self.dice.below(8) {
             0 | 1 if temper.chatty => self.say_free(child),
@@ -187,7 +212,7 @@ impl World<'_> {
         (SaidKind::Free { prefers_get }, text)
     }
 
-    fn say_free(&mut self, child: usize) {
+    pub(super) fn say_free(&mut self, child: usize) {
         let (kind, text) = self.free_text();
         self.say(child, kind, &text, &Holes::default(), Holes::default());
     }
@@ -221,7 +246,7 @@ impl World<'_> {
     }
 
     /// A request of its own, with an id that may be the same as one of the engine's.
-    fn say_ask(&mut self, child: usize) {
+    pub(super) fn say_ask(&mut self, child: usize) {
         let taken = self.children[child].ids.iter().next_back().cloned();
         let id = match taken {
             Some(id) if self.dice.one_in(3) => id,
@@ -242,7 +267,7 @@ impl World<'_> {
     }
 
     /// A response that answers nothing.
-    fn say_lie(&mut self, child: usize) {
+    pub(super) fn say_lie(&mut self, child: usize) {
         let session = self.children[child].session;
         let known = self.children[child].ids.iter().next_back().cloned().unwrap_or_default();
         let known = String::from_utf8_lossy(&known).into_owned();
@@ -294,7 +319,7 @@ impl World<'_> {
     }
 
     /// An answer that no JSON reader takes.
-    fn garble(&mut self, child: usize) {
+    pub(super) fn garble(&mut self, child: usize) {
         let Some(call) = self.children[child].todo.last().copied() else { return };
         if self.calls[call].is_initialize {
             return;

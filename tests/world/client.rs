@@ -7,9 +7,13 @@ use super::World;
 use super::law::Judged;
 use super::model::{Ask, Call, SaidKind, Session, ToldKind, Version};
 use super::text::{Holes, Part, Text, name, payload, plain, same_name};
+use super::upward;
 
-const METHODS: [&str; 10] = [
+const METHODS: [&str; 13] = [
     "tools/call",
+    "tools/call",
+    "resources/subscribe",
+    "resources/unsubscribe",
     "tools/list",
     "resources/read",
     "prompts/get",
@@ -33,26 +37,30 @@ impl World<'_> {
         let holes = self.names();
         let version = self.dice.pick(&Version::ALL);
         let info = payload(&mut self.dice, 'c', nonce, 0);
-        let version = version.name();
-        let opening = format!("{{\"protocolVersion\":\"{version}\",\"capabilities\":{{}},");
+        let capabilities = self.dice.below(upward::CAPABILITIES.len());
+        let (told, ..) = upward::CAPABILITIES[capabilities];
+        let name = version.name();
+        let opening = format!("{{\"protocolVersion\":\"{name}\",\"capabilities\":{told},");
         let params = plain(format!("{opening}\"clientInfo\":{info}"));
         let members = request("initialize", with_token(params, &holes));
         let text = Text::object(self.body_style(), members);
         let (session, call) = (self.sessions.len(), self.calls.len());
         let body = self.tells(session, ToldKind::Call(call), text, &holes);
-        self.calls.push(self.new_call(session, holes, true));
-        self.sessions.push(self.new_session(call));
+        self.calls.push(self.new_call(session, "initialize", holes));
+        self.sessions.push(self.new_session(call, version, capabilities));
         let heading = self.heading("POST", None);
         self.ask(Ask::Initialize, Some(session), vec![call], &heading, &body)
     }
 
-    fn new_session(&self, call: usize) -> Session {
+    fn new_session(&self, call: usize, version: Version, capabilities: usize) -> Session {
         Session {
             call,
             exchange: self.exchanges.len(),
             child: None,
             id: None,
             version: None,
+            asked_version: version,
+            capabilities,
             open: false,
             over: false,
             over_settled: false,
@@ -69,14 +77,24 @@ impl World<'_> {
         }
     }
 
-    fn new_call(&self, session: usize, holes: Holes, is_initialize: bool) -> Call {
+    fn new_call(&self, session: usize, method: &'static str, holes: Holes) -> Call {
         Call {
             session,
             exchange: self.exchanges.len(),
+            method,
             holes,
-            is_initialize,
+            is_initialize: method == "initialize",
             child: None,
             asked: self.clock(),
+            sent: self.clock(),
+            uri: None,
+            level: None,
+            size: 0,
+            rounds: 0,
+            progress: 0,
+            maybe: 0,
+            exhausted: false,
+            made: false,
             answer: None,
             delivered: false,
             failed: false,
@@ -105,16 +123,37 @@ impl World<'_> {
 
     /// A new call of this session and its bytes.
     fn new_request(&mut self, session: usize) -> (usize, Vec<u8>) {
-        let holes = self.names();
+        let mut holes = self.names();
+        let (exchange, number) = (self.exchanges.len(), self.calls.len());
+        let mut batch = self.calls.iter().rev().take_while(|call| call.exchange == exchange);
+        if self.is_crossed(session) && batch.any(|call| call.holes.id == holes.id) {
+            // What is answered in the child's place could not be told apart.
+            holes.id = Some(format!("{}", 100 + number).into_bytes());
+        }
         let method = self.dice.pick(&METHODS);
         let (nonce, padding) = (self.next_nonce(), self.padding());
         let arguments = payload(&mut self.dice, 'c', nonce, padding);
-        let params = plain(format!("{{\"name\":\"t\",\"arguments\":{arguments}"));
+        let (about, uri, level) = self.about(method);
+        let params = plain(format!("{{{about}\"arguments\":{arguments}"));
         let text = Text::object(self.body_style(), request(method, with_token(params, &holes)));
         let call = self.calls.len();
         let bytes = self.tells(session, ToldKind::Call(call), text, &holes);
-        self.calls.push(self.new_call(session, holes, false));
+        let made = self.new_call(session, method, holes);
+        self.calls.push(Call { uri, level, size: bytes.len(), ..made });
         (call, bytes)
+    }
+
+    /// What a request of this method is about: the first members of its params.
+    fn about(&mut self, method: &str) -> (String, Option<usize>, Option<&'static str>) {
+        if upward::is_subscription(method) {
+            let uri = self.dice.below(upward::URIS.len());
+            return (format!("\"uri\":\"{}\",", upward::URIS[uri]), Some(uri), None);
+        }
+        if method == "logging/setLevel" {
+            let level = self.dice.pick(&upward::LEVELS);
+            return (format!("\"level\":\"{level}\","), None, Some(level));
+        }
+        (String::from("\"name\":\"t\","), None, None)
     }
 
     pub(super) fn call(&mut self) -> Judged {
@@ -134,7 +173,7 @@ impl World<'_> {
         let rest = payload(&mut self.dice, 'c', nonce, padding);
         let params = plain(format!("{{\"progressToken\":1,\"progress\":1.10,\"x\":{rest}}}"));
         let text = Text::object(self.body_style(), notification(method, params));
-        self.tells(session, ToldKind::Notification, text, &Holes::default())
+        self.tells(session, ToldKind::Notification(method), text, &Holes::default())
     }
 
     pub(super) fn notify(&mut self) -> Judged {
@@ -180,16 +219,24 @@ impl World<'_> {
     fn new_reply(&mut self, session: usize) -> Vec<u8> {
         let asks: Vec<usize> = (0..self.said.len())
             .filter(|said| self.said[*said].session == session)
-            .filter(|said| self.said[*said].kind == SaidKind::Ask)
+            .filter(|said| matches!(self.said[*said].kind, SaidKind::Ask | SaidKind::Question(_)))
             .filter(|said| self.said[*said].seen.is_some())
             .filter(|said| !self.said[*said].replied || self.said.len() > 100)
             .collect();
         let known = !asks.is_empty() && !self.dice.one_in(8);
-        let said = if known { Some(asks[self.dice.below(asks.len())]) } else { None };
+        // A call waits for the answer to its latest question.
+        let last = asks.last().copied().filter(|_| self.dice.one_in(2));
+        let said = match last {
+            Some(last) => Some(last).filter(|_| known),
+            None if known => Some(asks[self.dice.below(asks.len())]),
+            None => None,
+        };
         let id = said.map_or_else(|| name(&mut self.dice), |said| self.said[said].id.clone());
         let (nonce, padding) = (self.next_nonce(), self.padding());
         let result = payload(&mut self.dice, 'c', nonce, padding);
-        let outcome = if self.dice.one_in(4) {
+        let declines = self.dice.one_in(4);
+        self.note_reply(said, Some(result.clone()).filter(|_| !declines));
+        let outcome = if declines {
             ("error", plain(format!("{{\"code\":-32000,\"message\":\"no\",\"data\":{result}}}")))
         } else {
             ("result", plain(result))
@@ -213,7 +260,7 @@ impl World<'_> {
         let heading = self.heading("POST", Some(session));
         if !self.sessions[session].version.is_some_and(Version::batches) {
             let body = b"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]";
-            let ask = Ask::Wrong { statuses: &[400], why: "a batch where none is known" };
+            let ask = Ask::Wrong { statuses: &[400], why: "a batch where none is known", code: "" };
             return self.ask(ask, Some(session), Vec::new(), &heading, body);
         }
         let mut calls = Vec::new();

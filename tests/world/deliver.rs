@@ -100,6 +100,7 @@ impl World<'_> {
             }
             Ask::Health => Ok(()),
             Ask::Modern(turn) => self.modern_whole(number, turn, response, body),
+            Ask::Listen(listening) => self.listen_whole(number, listening, status, body),
             Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd if status < 300 => {
                 require!(Status, false, "{number}: no stream for a GET");
                 Ok(())
@@ -112,13 +113,13 @@ impl World<'_> {
     fn judge_status(&self, number: usize, status: u16) -> Judged {
         let exchange = &self.exchanges[number];
         let draining = status == 503 && self.shutdowns > 0;
-        if let Ask::Wrong { statuses, why } = exchange.ask {
+        if let Ask::Wrong { statuses, why, .. } = exchange.ask {
             let gone = status == 404 && exchange.session.is_some() && !exchange.knew_alive;
             let right = statuses.contains(&status) || draining || gone;
             require!(Status, right, "{number}: {status} for {why}");
             return Ok(());
         }
-        if matches!(exchange.ask, Ask::Modern(_)) {
+        if matches!(exchange.ask, Ask::Modern(_) | Ask::Listen(_)) {
             return Ok(());
         }
         if exchange.ask == Ask::Health {
@@ -151,7 +152,7 @@ impl World<'_> {
             Ask::Get => matches!(status, 404 | 409 | 503),
             Ask::Resume { .. } | Ask::ResumeOdd => matches!(status, 400 | 404 | 409 | 503),
             Ask::Delete => matches!(status, 200 | 202 | 204 | 404 | 503),
-            Ask::Health | Ask::Modern(_) | Ask::Wrong { .. } => true,
+            Ask::Health | Ask::Modern(_) | Ask::Listen(_) | Ask::Wrong { .. } => true,
         };
         require!(Status, right, "{number}: {status} for {:?}", exchange.ask);
         self.judge_load(number, status)
@@ -200,6 +201,12 @@ impl World<'_> {
         let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
         let id = id.map(|(_, value)| value.to_string());
         let call = self.sessions[session].call;
+        if self.crossing_in(body).is_some() {
+            require!(Head, id.is_some(), "{number}: a session without an id");
+            self.sessions[session].id = id;
+            self.deliver(number, body, None)?;
+            return self.require_fresh_id(session);
+        }
         let Some(said) = self.calls[call].answer.filter(|_| nonce(body, b's').is_some()) else {
             require!(Head, id.is_none(), "{number}: a session id without an answer");
             self.sessions[session].over = true;
@@ -228,9 +235,13 @@ impl World<'_> {
 
     pub(super) fn open_session(&mut self, session: usize, id: String, said: usize) {
         let version = self.version_in(said);
+        self.sessions[session].id = Some(id);
+        self.set_open(session, version);
+    }
+
+    pub(super) fn set_open(&mut self, session: usize, version: Option<Version>) {
         let known = &mut self.sessions[session];
         known.version = version;
-        known.id = Some(id);
         known.open = true;
         known.touched = self.seen;
         self.failed_starts = 0;
@@ -278,6 +289,7 @@ impl World<'_> {
         if !(cancelled && body.is_empty()) {
             let id = self.judge_error(body)?;
             self.judge_error_id(number, &calls, id.as_deref())?;
+            self.judge_refusal(number, body, id.as_deref())?;
         }
         for call in calls {
             if self.calls[call].child.is_some() && !self.calls[call].cancelled {
@@ -328,7 +340,16 @@ impl World<'_> {
         data: &[u8],
         place: Option<(usize, usize)>,
     ) -> Judged {
-        let Some(said) = nonce(data, b's') else { return self.deliver_error(number, data) };
+        let Some(said) = nonce(data, b's') else {
+            if let Some(child) = self.crossing_in(data) {
+                return self.crossed(number, child, data);
+            }
+            let crossed = self.exchanges[number].session.is_some_and(|s| self.is_crossed(s));
+            if crossed && self.made_result(number, data)? {
+                return Ok(());
+            }
+            return self.deliver_error(number, data);
+        };
         let shown = String::from_utf8_lossy(data).into_owned();
         require!(BytesUnchanged, said < self.said.len(), "{number}: no child said {shown}");
         let message = &self.said[said];
@@ -347,7 +368,11 @@ impl World<'_> {
         let kind = message.kind;
         self.judge_route(number, said, place, &shown)?;
         let expected = &self.said[said].expected;
-        let same = expected == data;
+        let same = match kind {
+            SaidKind::Question(_) => true,
+            _ if self.is_crossed(self.said[said].session) => json::same_members(expected, data),
+            _ => expected == data,
+        };
         if !same && matches!(kind, SaidKind::Progress(_)) {
             require!(
                 Progress,
@@ -362,6 +387,9 @@ impl World<'_> {
             "{number}: {shown}, not {}",
             String::from_utf8_lossy(expected)
         );
+        if matches!(kind, SaidKind::Question(_)) {
+            self.asked_upward(number, said, data)?;
+        }
         self.said[said].seen = Some(place);
         if let SaidKind::Answer(call) = kind {
             self.calls[call].delivered = true;
@@ -421,15 +449,13 @@ impl World<'_> {
     /// An error that the engine made up: for a call of this exchange that is in flight.
     fn deliver_error(&mut self, number: usize, data: &[u8]) -> Judged {
         let id = self.judge_error(data)?.unwrap_or_default();
-        let first = self.exchanges[number]
-            .stream
-            .and_then(|stream| self.streams[stream].carriers.first().copied());
-        let mut calls = self.exchanges[number].calls.clone();
-        calls.extend(first.iter().flat_map(|first| self.exchanges[*first].calls.clone()));
+        let mut calls = self.calls_on(number);
         // Of two calls with one id, the error is for the one that has a reason to fail.
         calls.sort_by_key(|call| {
             let call = &self.calls[*call];
-            !(call.garbled || call.cancelled || call.dropped)
+            let made = self.is_made_here(call) && self.has_upward_cause(call);
+            let ended = call.garbled || call.cancelled || call.dropped;
+            (!made, !ended && !self.has_upward_cause(call))
         });
         let call = calls.into_iter().find(|call| {
             let call = &self.calls[*call];
@@ -448,8 +474,12 @@ impl World<'_> {
 
     fn require_cause(&self, call: usize) -> Judged {
         let call = &self.calls[call];
-        let late = self.config.request.is_some_and(|limit| call.asked.after(limit) <= self.seen);
-        let cause = late || call.unwanted || call.garbled || self.is_ending(call.session);
+        let late = self.config.request.is_some_and(|limit| call.sent.after(limit) <= self.seen);
+        let cause = late
+            || self.has_upward_cause(call)
+            || call.unwanted
+            || call.garbled
+            || self.is_ending(call.session);
         let refused = call.child.is_none() && self.exchanges[call.exchange].crowded;
         require!(Cause, cause || refused, "an error without a cause: {call:?}");
         Ok(())

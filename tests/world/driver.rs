@@ -12,6 +12,8 @@ use super::{DRAIN, World};
 
 /// Ticks of one long wait. Each tick must move the deadline on, so this is never met.
 const TICKS: usize = 20_000;
+/// Bytes of a case in which the program may end.
+const LATE: usize = 250;
 /// Rounds in which what is owed makes more be owed.
 const ROUNDS: usize = 100;
 
@@ -160,6 +162,7 @@ impl World<'_> {
         let mut bytes = Vec::new();
         let mut lines = Vec::new();
         let child = &mut self.children[number];
+        let mut endless = false;
         while bytes.len() < most {
             let Some(line) = child.out.front() else { break };
             let rest = &line.bytes[child.offset..];
@@ -167,6 +170,7 @@ impl World<'_> {
             bytes.extend_from_slice(piece);
             child.offset += piece.len();
             child.partial += piece.len();
+            endless |= child.partial > self.config.message;
             if child.offset == line.bytes.len() {
                 child.offset = 0;
                 let whole = line.bytes.last() == Some(&b'\n');
@@ -179,7 +183,6 @@ impl World<'_> {
         if bytes.is_empty() {
             return Ok(());
         }
-        let endless = child.partial > self.config.message;
         for line in lines {
             self.hear(number, &line);
         }
@@ -347,8 +350,8 @@ impl World<'_> {
 
     /// The operator wants the program to end.
     pub(super) fn shut_down(&mut self) -> Judged {
-        // Rare, or every long case would be about nothing else.
-        if self.dice.one_in(2) { self.end_program() } else { Ok(()) }
+        // Late, or every long case would be about nothing else.
+        if self.dice.rest() < LATE { self.end_program() } else { Ok(()) }
     }
 
     pub(super) fn end_program(&mut self) -> Judged {

@@ -222,3 +222,14 @@ pub(crate) fn unquote(raw: &[u8]) -> Option<String> {
     }
     Some(decoded)
 }
+
+/// Whether two messages have the same members, in whatever order and spacing.
+pub(crate) fn same_members(one: &[u8], other: &[u8]) -> bool {
+    let sorted = |text: &[u8]| {
+        let known = members(text).unwrap_or_default().into_iter();
+        let mut found: Vec<_> = known.map(|(name, raw)| (name, flat(raw))).collect();
+        found.sort();
+        found
+    };
+    sorted(one) == sorted(other)
+}

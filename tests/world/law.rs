@@ -54,6 +54,11 @@ pub(crate) enum Law {
     Translation,
     /// A state is good once, in its time, for the same call.
     State,
+    /// A client is asked what its call's child wants to know, and the call goes on with its answers
+    /// and the state as it was.
+    Rounds,
+    /// A subscription is acknowledged first, and brings what was asked for and nothing else.
+    Listening,
     /// Who shares a child has the same capabilities; who may be asked shares it with nobody.
     Sharing,
     /// A log message that can't be attributed is given to nobody.

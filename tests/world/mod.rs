@@ -12,11 +12,13 @@
 //! | `client`, `wrong`, `ask` | what clients send, and what they may expect |
 //! | `child` | what children say |
 //! | `driver` | tells the engine what happened, late or early, within the contract of `Input` |
+//! | `route` | where what a child says must come out |
 //! | `carry`, `deliver` | laws of single outputs: towards children, towards clients |
 //! | `settle`, `wait` | laws of the state after each step, and after each tick |
 //! | `wind` | the end: everybody leaves, and nothing may be left |
 //! | `subject` | the engine, with a place to plant faults |
 //! | `modern` | the same for clients of 2026-07-28 and the children that they share |
+//! | `upward` | sessions before children that speak only 2026-07-28 |
 
 mod ask;
 mod carry;
@@ -30,11 +32,13 @@ pub(crate) mod json;
 pub(crate) mod law;
 mod model;
 mod modern;
+mod route;
 mod settle;
 mod setup;
 mod stream;
 pub(crate) mod subject;
 mod text;
+mod upward;
 mod wait;
 mod wind;
 mod wrong;
@@ -49,6 +53,7 @@ use model::{Call, Child, Exchange, Said, Session, Stream, Told};
 use modern::Modern;
 use setup::{Event, Swarm};
 use subject::{Fault, Subject};
+use upward::Upward;
 
 /// Steps of one case. The bytes end it before that, unless each step needs only one.
 const STEPS: usize = 1000;
@@ -83,6 +88,7 @@ pub(crate) struct Counts {
     pub(crate) aborts: usize,
     pub(crate) refusals: usize,
     pub(crate) modern: ModernCounts,
+    pub(crate) upward: UpwardCounts,
 }
 
 /// What a case has seen of the stateless era.
@@ -95,6 +101,23 @@ pub(crate) struct ModernCounts {
     /// Calls that waited for their client, and answers that their children got.
     pub(crate) parks: usize,
     pub(crate) answered: usize,
+    /// Subscriptions that began and ended, and what was told by them.
+    pub(crate) listens: usize,
+    pub(crate) news: usize,
+    pub(crate) ends: usize,
+}
+
+/// What a case has seen of sessions before children of the other era.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UpwardCounts {
+    pub(crate) sessions: usize,
+    /// Calls that went on, what their clients were asked, and answers that their children got.
+    pub(crate) rounds: usize,
+    pub(crate) asked: usize,
+    pub(crate) answered: usize,
+    /// Answers of the bridge, and its subscriptions.
+    pub(crate) made: usize,
+    pub(crate) listens: usize,
 }
 
 impl Counts {
@@ -117,6 +140,15 @@ impl Counts {
             self.modern.errors,
             self.modern.parks,
             self.modern.answered,
+            self.modern.listens,
+            self.modern.news,
+            self.modern.ends,
+            self.upward.sessions,
+            self.upward.rounds,
+            self.upward.asked,
+            self.upward.answered,
+            self.upward.made,
+            self.upward.listens,
         ];
         kinds.into_iter().all(|count| count > 0)
     }
@@ -139,6 +171,15 @@ impl Counts {
         self.modern.errors += other.modern.errors;
         self.modern.parks += other.modern.parks;
         self.modern.answered += other.modern.answered;
+        self.modern.listens += other.modern.listens;
+        self.modern.news += other.modern.news;
+        self.modern.ends += other.modern.ends;
+        self.upward.sessions += other.upward.sessions;
+        self.upward.rounds += other.upward.rounds;
+        self.upward.asked += other.upward.asked;
+        self.upward.answered += other.upward.answered;
+        self.upward.made += other.upward.made;
+        self.upward.listens += other.upward.listens;
     }
 }
 
@@ -159,6 +200,7 @@ pub(crate) struct World<'a> {
     streams: Vec<Stream>,
     children: Vec<Child>,
     modern: Modern,
+    upward: Upward,
     pipes: BTreeMap<Pipe, usize>,
     /// Exchanges that may still change; the others are only history.
     open: Vec<usize>,
@@ -234,6 +276,7 @@ impl<'a> World<'a> {
             streams: Vec::new(),
             children: Vec::new(),
             modern: Modern::default(),
+            upward: Upward::default(),
             pipes: BTreeMap::new(),
             open: Vec::new(),
             fresh: Vec::new(),
@@ -286,6 +329,7 @@ impl<'a> World<'a> {
         match event {
             Event::Modern => self.modern_call(),
             Event::Retry => self.retry(),
+            Event::Listen => self.listen(),
             Event::Initialize => self.initialize(),
             Event::Call => self.call(),
             Event::Notify => self.notify(),
@@ -300,6 +344,7 @@ impl<'a> World<'a> {
             Event::WrongHead => self.wrong_head(),
             Event::WrongBody => self.wrong_body(),
             Event::WrongSession => self.wrong_session(),
+            Event::WrongModern => self.wrong_modern(),
             Event::Act => self.act(),
             Event::Answer => self.answer_one(),
             Event::Read => self.read_some(),

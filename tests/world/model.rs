@@ -8,6 +8,7 @@ use hyper_mcp_proxy::{Exit, Instant, Pipe};
 
 use super::events::Reader;
 use super::text::{Holes, Text};
+use super::upward::Round;
 
 /// The revisions of the session era, and what the judge knows of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,10 +69,14 @@ pub(crate) enum Ask {
     Health,
     /// A request of the stateless era.
     Modern(usize),
+    /// A subscription of the stateless era.
+    Listen(usize),
     /// Something that must be refused with one of these.
     Wrong {
         statuses: &'static [u16],
         why: &'static str,
+        /// The code that the refusal must have, if the judge knows it.
+        code: &'static str,
     },
 }
 
@@ -155,11 +160,28 @@ impl Exchange {
 pub(crate) struct Call {
     pub(crate) session: usize,
     pub(crate) exchange: usize,
+    pub(crate) method: &'static str,
     pub(crate) holes: Holes,
     pub(crate) is_initialize: bool,
     /// The id and the token that the child got.
     pub(crate) child: Option<Holes>,
     pub(crate) asked: Instant,
+    /// When it was asked, or went on last.
+    pub(crate) sent: Instant,
+    /// The resource that it is about, and the level that it sets.
+    pub(crate) uri: Option<usize>,
+    pub(crate) level: Option<&'static str>,
+    /// Bytes of its request.
+    pub(crate) size: usize,
+    /// How often it went on, and how far it came.
+    pub(crate) rounds: u32,
+    pub(crate) progress: u32,
+    /// The same, if a message came out that need not have.
+    pub(crate) maybe: u32,
+    /// The child asked once more than it may.
+    pub(crate) exhausted: bool,
+    /// The bridge answered it in the child's place.
+    pub(crate) made: bool,
     /// The child's message that answers it.
     pub(crate) answer: Option<usize>,
     pub(crate) delivered: bool,
@@ -182,8 +204,14 @@ impl Call {
         self.child.is_some() && !self.has_ended()
     }
 
+    /// The number under which the child knows it.
+    pub(crate) fn number(&self) -> usize {
+        let id = self.child.as_ref().and_then(|child| child.id.as_deref());
+        id.and_then(|id| core::str::from_utf8(id).ok()?.parse().ok()).unwrap_or_default()
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
-        self.answer.is_some() || self.failed || self.cancelled || self.dropped
+        self.answer.is_some() || self.failed || self.cancelled || self.dropped || self.made
     }
 
     /// The exchange that asked owes nothing for it any more.
@@ -195,7 +223,7 @@ impl Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ToldKind {
     Call(usize),
-    Notification,
+    Notification(&'static str),
     Cancel {
         target: Vec<u8>,
     },
@@ -239,6 +267,10 @@ pub(crate) enum SaidKind {
     Free {
         prefers_get: bool,
     },
+    /// Of a child of the other era: what it asks the client of a call, and what it tells by a
+    /// subscription of this id.
+    Question(usize),
+    Update(usize),
     Lie,
 }
 
@@ -301,6 +333,9 @@ pub(crate) struct Session {
     pub(crate) child: Option<usize>,
     pub(crate) id: Option<String>,
     pub(crate) version: Option<Version>,
+    /// What its client asked for, and said of itself.
+    pub(crate) asked_version: Version,
+    pub(crate) capabilities: usize,
     pub(crate) open: bool,
     /// Its child was told to go, or is gone: it is over for everybody.
     pub(crate) over: bool,
@@ -366,6 +401,11 @@ pub(crate) struct Line {
     pub(crate) declines: bool,
     pub(crate) asks: Vec<usize>,
     pub(crate) sends_away: Option<(usize, usize)>,
+    pub(crate) subscribed: Option<(String, usize, bool)>,
+    pub(crate) news: Vec<usize>,
+    /// Of a child of the other era: what it asks of a call, and what it honours of a subscription.
+    pub(crate) wants: Option<(usize, Round)>,
+    pub(crate) listens: Option<(usize, Option<Vec<String>>)>,
 }
 
 /// One child process as the driver sees it.

@@ -8,6 +8,7 @@ use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Call, Phase, Route, Said, SaidKind, ToldKind};
 use super::stream::EXTRA;
 use super::text::same_name;
+use super::upward::is_dropped;
 
 /// What a piece of the engine may hold beside what `Config` counts.
 const SLACK: usize = 8192;
@@ -28,6 +29,7 @@ impl World<'_> {
         self.judge_modern()?;
         self.judge_children()?;
         self.judge_sessions()?;
+        self.judge_upward()?;
         self.judge_buffered()?;
         if self.ticked {
             self.judge_waits()?;
@@ -98,7 +100,7 @@ impl World<'_> {
 
     fn judge_exchange(&self, number: usize) -> Judged {
         let exchange = &self.exchanges[number];
-        if exchange.lost || matches!(exchange.ask, Ask::Modern(_)) {
+        if exchange.lost || matches!(exchange.ask, Ask::Modern(_) | Ask::Listen(_)) {
             return Ok(());
         }
         let done = exchange.phase == Phase::Done;
@@ -131,24 +133,41 @@ impl World<'_> {
         if self.is_ending(session) {
             return Ok(());
         }
+        let crossed = self.is_crossed(session);
         for told in self.told.iter().filter(|told| told.exchange == number && !told.seen) {
             let owed = match &told.kind {
-                ToldKind::Call(_) | ToldKind::Notification => true,
+                ToldKind::Call(call) => !self.is_made_here(&self.calls[*call]),
+                ToldKind::Notification(method) => !(crossed && is_dropped(method)),
+                ToldKind::Reply(_) if crossed => false,
                 ToldKind::Reply(said) => said.is_some_and(|said| !self.said[said].replied),
                 ToldKind::Cancel { target } => {
-                    let meant = self.calls.iter().find(|call| {
-                        call.session == session
-                            && call.in_flight()
-                            && !call.garbled
-                            && same_name(call.holes.id.as_deref(), target)
-                            && call.exchange < number
-                    });
-                    require!(Cancel, meant.is_none(), "{number}: not cancelled: {meant:?}");
+                    self.judge_cancelled(number, session, target)?;
                     false
                 }
             };
             require!(StdinLines, !owed, "{number} was accepted, but not written: {told:?}");
         }
+        Ok(())
+    }
+
+    /// A call that its client does not want is not wanted of the child either.
+    fn judge_cancelled(&self, number: usize, session: usize, target: &[u8]) -> Judged {
+        let calls = self
+            .calls
+            .iter()
+            .filter(|call| call.session == session && same_name(call.holes.id.as_deref(), target));
+        let meant = calls
+            .clone()
+            .filter(|call| call.in_flight() && !call.garbled && call.exchange < number);
+        // Of several by one id, it is the latest.
+        let meant = meant.max_by_key(|call| call.number()).filter(|call| {
+            // It may have ended where nobody reads.
+            let unseen = !self.exchanges[call.exchange].is_live() && self.is_asking(call);
+            let done = calls.clone().any(|call| call.has_ended() && !call.over);
+            let ended = done || unseen || self.has_upward_cause(call);
+            !(self.is_crossed(session) && ended)
+        });
+        require!(Cancel, meant.is_none(), "{number}: not cancelled: {meant:?}");
         Ok(())
     }
 
@@ -267,7 +286,10 @@ impl World<'_> {
             let busy = self
                 .calls
                 .iter()
-                .filter(|call| call.session == number && call.in_flight() && !call.garbled);
+                .filter(|call| call.session == number && call.in_flight() && !call.garbled)
+                // It may have ended where nobody reads.
+                .filter(|call| !(call.unwanted && self.is_asking(call)))
+                .filter(|call| !self.has_upward_cause(call));
             let (busy, most) = (busy.count(), self.config.calls);
             require!(Limits, busy <= most, "session {number}: {busy} calls, {most} are allowed");
         }
@@ -302,7 +324,9 @@ impl World<'_> {
             .filter(|number| self.exchanges[**number].is_live())
             .map(|number| self.exchanges[*number].calls.len() + 2)
             .sum();
-        let most = sessions + exchanges * (message + queue + SLACK);
+        // Calls that may go on, together as long as one message, or one of them longer.
+        let crossed = self.upward.crossings.len() * 3 * message;
+        let most = sessions + crossed + exchanges * (message + queue + SLACK);
         let most = most.min(self.config.memory(1));
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
         Ok(())

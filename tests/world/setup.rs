@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Get,
     Resume,
     Delete,
+    /// A client of the stateless era listens.
+    Listen,
     /// A client goes away.
     Leave,
     /// A client reads.
@@ -30,6 +32,8 @@ pub(crate) enum Event {
     WrongHead,
     WrongBody,
     WrongSession,
+    /// What no request of the stateless era may be.
+    WrongModern,
     /// A child does something of its temper.
     Act,
     /// A child answers a call.
@@ -57,7 +61,7 @@ pub(crate) enum Event {
 }
 
 /// Each event with its weight. The first ones can't be switched off: without them nothing happens.
-const EVENTS: [(Event, usize); 29] = [
+const EVENTS: [(Event, usize); 31] = [
     (Event::Modern, 14),
     (Event::Retry, 14),
     (Event::Call, 24),
@@ -74,11 +78,13 @@ const EVENTS: [(Event, usize); 29] = [
     (Event::Get, 8),
     (Event::Resume, 10),
     (Event::Delete, 2),
+    (Event::Listen, 8),
     (Event::Leave, 6),
     (Event::Take, 8),
     (Event::WrongHead, 3),
     (Event::WrongBody, 3),
     (Event::WrongSession, 3),
+    (Event::WrongModern, 4),
     (Event::TakeStdin, 6),
     (Event::Break, 2),
     (Event::Stale, 2),
@@ -110,7 +116,7 @@ pub(crate) enum Command {
 impl Clients {
     fn send(self, event: Event) -> bool {
         match event {
-            Event::Modern | Event::Retry => self != Self::Session,
+            Event::Modern | Event::Retry | Event::Listen => self != Self::Session,
             Event::Initialize | Event::Call => self != Self::Modern,
             _ => true,
         }
@@ -161,8 +167,8 @@ impl Swarm {
         }
         let clients = dice.pick(&[Clients::Session, Clients::Modern, Clients::Both]);
         let command = match clients {
-            Clients::Session => Command::Session,
-            Clients::Both => dice.pick(&[Command::Session, Command::Dual]),
+            Clients::Session => dice.pick(&[Command::Session, Command::Modern]),
+            Clients::Both => dice.pick(&[Command::Session, Command::Dual, Command::Modern]),
             Clients::Modern => dice.pick(&[Command::Session, Command::Modern, Command::Dual]),
         };
         let capabilities = (dice.below(6), dice.below(6));
@@ -174,7 +180,11 @@ impl Swarm {
             .iter()
             .enumerate()
             .filter(|(number, _)| kept(*number))
-            .map(|(_, event)| *event)
+            .map(|(_, (event, weight))| {
+                // Such children ask much.
+                let asked = command == Command::Modern && *event == Event::Reply;
+                (*event, if asked { 3 * weight } else { *weight })
+            })
             .collect();
         let total = events.iter().map(|(_, weight)| weight).sum();
         Self {
@@ -215,6 +225,7 @@ pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
     config.pool = dice.pick(&[4, 2, 8, 1]);
     config.parked = dice.pick(&[4, 1, 2]);
     config.park = dice.pick(&[seconds(300), seconds(20)]);
+    config.subscriptions = dice.pick(&[8, 1, 2]);
     config.starting = dice.pick(&[4, 1, 2]);
     config.calls = dice.pick(&[8, 2, 4, 32]);
     config.message = dice.pick(&[4096, 1024, 16384]);

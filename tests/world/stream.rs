@@ -7,126 +7,16 @@ use super::World;
 use super::events::Block;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
-use super::model::{Ask, Entry, Exchange, Line, Phase, Route, SaidKind, Stream, Version};
+use super::model::{Ask, Entry, Exchange, Phase, Route, SaidKind, Stream, Version};
+use super::setup::Command;
 
 /// What the engine may add to a message when it counts what it holds.
 pub(crate) const EXTRA: usize = 256;
 
 impl World<'_> {
-    /// A child's line is whole: what it says is said now.
-    pub(super) fn hear(&mut self, child: usize, line: &Line) {
-        self.heard += 1;
-        if self.modern.desks[child].shared {
-            return self.modern_hear(child, line);
-        }
-        let Some(session) = self.children[child].session else { return };
-        if let Some(call) = line.garbles {
-            self.calls[call].garbled = true;
-        }
-        let too_long = line.bytes.len() > self.config.message;
-        if too_long {
-            self.sessions[session].doomed = true;
-            return;
-        }
-        let known = &self.sessions[session];
-        let array =
-            line.bytes.first() == Some(&b'[') && !known.version.is_some_and(Version::batches);
-        for said in &line.said {
-            let known = &self.sessions[session];
-            let loose = array || known.blurred || self.pending > 0;
-            let ended = known.over || known.doomed;
-            let route =
-                if ended { self.after_the_end(*said) } else { self.route_of(session, *said) };
-            self.said[*said].route = match route {
-                Route::Exchange(_) | Route::Queue if loose => Route::Any,
-                route => route,
-            };
-            if self.said[*said].route == Route::Queue {
-                self.sessions[session].queued.push(*said);
-            }
-            self.heard += 1;
-            self.said[*said].heard = Some(self.heard);
-            self.sessions[session].event_bytes += self.said[*said].expected.len() + EXTRA;
-            self.fresh.push(*said);
-        }
-    }
-
-    /// The engine may have closed the session before it heard this, or not.
-    fn after_the_end(&mut self, said: usize) -> Route {
-        match self.said[said].kind {
-            SaidKind::Answer(call) if self.calls[call].in_flight() => {
-                self.calls[call].answer = Some(said);
-                Route::Call(call)
-            }
-            SaidKind::Answer(_) | SaidKind::Lie => Route::Never,
-            SaidKind::Progress(call) => Route::Call(call),
-            SaidKind::Ask | SaidKind::Free { .. } => Route::Any,
-        }
-    }
-
-    fn route_of(&mut self, session: usize, said: usize) -> Route {
-        match self.said[said].kind {
-            SaidKind::Lie => Route::Never,
-            SaidKind::Answer(call) => {
-                if !self.calls[call].in_flight() {
-                    return Route::Never;
-                }
-                self.calls[call].answer = Some(said);
-                Route::Call(call)
-            }
-            SaidKind::Progress(call) if self.calls[call].in_flight() => Route::Call(call),
-            SaidKind::Progress(_) => Route::Never,
-            SaidKind::Ask => self.free_route(session, false),
-            SaidKind::Free { prefers_get } => self.free_route(session, prefers_get),
-        }
-    }
-
-    /// Where a message goes that names no call (design, "Where a child's message goes").
-    fn free_route(&self, session: usize, prefers_get: bool) -> Route {
-        let known = &self.sessions[session];
-        if !known.open || self.is_unclear(session) {
-            return Route::Any;
-        }
-        let running: Vec<usize> = (0..self.calls.len())
-            .filter(|call| self.calls[*call].session == session && self.calls[*call].in_flight())
-            .collect();
-        let takes = |call: usize| {
-            let exchange = &self.exchanges[self.calls[call].exchange];
-            exchange.is_live() && exchange.sse
-        };
-        let left = |call: usize| !self.exchanges[self.calls[call].exchange].is_live();
-        if running.iter().any(|call| left(*call) || self.calls[*call].garbled) {
-            // Its stream may be resumed, or waits to be.
-            return Route::Any;
-        }
-        let get = known.get.map(Route::Exchange);
-        let of = |call: usize| Route::Exchange(self.calls[call].exchange);
-        match (&*running, get) {
-            (_, Some(get)) if prefers_get => get,
-            ([only], _) if takes(*only) => of(*only),
-            (_, Some(get)) => get,
-            ([], None) => Route::Queue,
-            ([.., latest], None) if takes(*latest) => of(*latest),
-            ([..], None) if running.iter().any(|call| takes(*call)) => Route::Any,
-            _ => Route::Queue,
-        }
-    }
-
-    /// Somebody in this session is behind, or has asked for odd things, so that the engine may
-    /// hold back what it was told.
-    fn is_unclear(&self, session: usize) -> bool {
-        self.sessions[session].blurred
-            || self.open.iter().any(|number| {
-                let exchange = &self.exchanges[*number];
-                let odd = matches!(exchange.ask, Ask::ResumeOdd | Ask::Resume { .. });
-                exchange.session == Some(session)
-                    && (exchange.lingers() || odd && exchange.is_live())
-            })
-    }
-
     /// A head that promises a stream.
     pub(super) fn open_stream(&mut self, number: usize, response: &Response) -> Judged {
-        if matches!(self.exchanges[number].ask, Ask::Modern(_)) {
+        if matches!(self.exchanges[number].ask, Ask::Modern(_) | Ask::Listen(_)) {
             return self.modern_stream(number, response.status);
         }
         let exchange = &mut self.exchanges[number];
@@ -161,7 +51,8 @@ impl World<'_> {
     fn open_early(&mut self, number: usize, session: usize, response: &Response) -> Judged {
         let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
         let declined = self.is_declined(self.sessions[session].call);
-        let fits = id.is_some() != declined;
+        let crosses = self.swarm.command == Command::Modern;
+        let fits = id.is_some() != declined || crosses;
         require!(Head, fits, "{number}: a stream for initialize without a session id");
         self.sessions[session].id = id.map(|(_, value)| value.to_string());
         self.require_fresh_id(session)
@@ -245,6 +136,9 @@ impl World<'_> {
         if let Some(turn) = self.turn_of(number) {
             return self.modern_event(number, turn, &block);
         }
+        if let Some(listening) = self.listening_of(number) {
+            return self.listen_event(number, listening, &block);
+        }
         let exchange = &mut self.exchanges[number];
         let first = exchange.blocks == 0;
         exchange.blocks += 1;
@@ -254,6 +148,11 @@ impl World<'_> {
         let by_post = matches!(exchange.ask, Ask::Calls { .. });
         let version = self.version_of(session);
         let primes = block.data.as_deref().is_none_or(<[u8]>::is_empty);
+        // Who answers decides which revision it is, and nobody has.
+        let unknown = version.is_none() && self.swarm.command == Command::Modern;
+        if unknown {
+            return self.new_event(number, session, stream, block);
+        }
         if by_post && first && version.is_some_and(Version::primes) {
             require!(Priming, primes && block.id.is_some(), "{number} is not primed: {block:?}");
         }
@@ -432,6 +331,11 @@ impl World<'_> {
         if let Some(turn) = self.turn_of(number) {
             self.modern.turns[turn].aborted = true;
         }
+        let mut cause = cause;
+        if let Some(listening) = self.listening_of(number) {
+            self.modern.listenings[listening].aborted = true;
+            cause |= self.is_deserted(listening);
+        }
         require!(Stall, cause, "{number} is broken off without a cause");
         self.counts.aborts += 1;
         self.exchanges[number].untaken = 0;
@@ -451,6 +355,10 @@ impl World<'_> {
     /// A stream ends when all that it is for is done, or its session is over.
     fn require_end(&self, number: usize) -> Judged {
         let exchange = &self.exchanges[number];
+        if let Some(listening) = self.listening_of(number) {
+            let over = self.modern.listenings[listening].over;
+            require!(Listening, over, "{number} ends without its result");
+        }
         let session = exchange.session.unwrap_or_default();
         let Some(stream) = exchange.stream.map(|stream| &self.streams[stream]) else {
             return Ok(());

@@ -60,7 +60,7 @@ impl World<'_> {
         let Some(limit) = self.config.request else { return Ok(()) };
         for call in &exchange.calls {
             let call = &self.calls[*call];
-            let late = call.asked.after(limit) <= seen && !call.has_ended() && !call.is_initialize;
+            let late = call.sent.after(limit) <= seen && !call.has_ended() && !call.is_initialize;
             require!(EveryRequestEnds, !late, "{number} runs since {}", call.asked);
         }
         Ok(())

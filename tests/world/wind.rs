@@ -56,7 +56,8 @@ impl World<'_> {
     /// What is no session's can't be deleted: its clients leave.
     fn lose_modern(&mut self) -> Judged {
         for number in self.open.clone() {
-            if self.turn_of(number).is_some() && self.exchanges[number].is_live() {
+            let modern = self.turn_of(number).is_some() || self.listening_of(number).is_some();
+            if modern && self.exchanges[number].is_live() {
                 self.lose(number)?;
             }
         }

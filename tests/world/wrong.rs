@@ -1,7 +1,8 @@
 //! What clients do wrong, one fault at a time, so that the status is known.
 
 use super::World;
-use super::law::Judged;
+use super::json;
+use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Version};
 
 const GOOD: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}";
@@ -50,7 +51,7 @@ impl World<'_> {
         let body = self.dice.pick(&BODIES);
         let session = self.a_session();
         let heading = self.heading("POST", session);
-        let ask = Ask::Wrong { statuses: &[400], why: "a body that is no message" };
+        let ask = Ask::Wrong { statuses: &[400], why: "a body that is no message", code: "" };
         self.ask(ask, session, Vec::new(), &heading, body)
     }
 
@@ -113,7 +114,7 @@ impl World<'_> {
             }
             _ => return self.wrong_version(),
         };
-        self.ask(Ask::Wrong { statuses, why }, session, Vec::new(), &heading, body)
+        self.ask(Ask::Wrong { statuses, why, code: "" }, session, Vec::new(), &heading, body)
     }
 
     fn wrong_version(&mut self) -> Judged {
@@ -124,7 +125,7 @@ impl World<'_> {
         let mut heading = self.heading("POST", Some(session));
         let versions = ["1999-01-01", "2025-06-18 x", "", "latest"];
         heading.set("MCP-Protocol-Version", Some(self.dice.pick(&versions)));
-        let ask = Ask::Wrong { statuses: &[400], why: "an unknown protocol version" };
+        let ask = Ask::Wrong { statuses: &[400], why: "an unknown protocol version", code: "" };
         self.ask(ask, Some(session), Vec::new(), &heading, GOOD)
     }
 
@@ -143,7 +144,7 @@ impl World<'_> {
         let mut heading = self.heading(method, None);
         heading.set("Accept", Some("application/json, text/event-stream"));
         if method == "POST" && self.dice.one_in(3) {
-            let ask = Ask::Wrong { statuses: &[400], why: "no session id" };
+            let ask = Ask::Wrong { statuses: &[400], why: "no session id", code: "" };
             return self.ask(ask, None, Vec::new(), &heading, body);
         }
         let over: Vec<usize> = (0..self.sessions.len())
@@ -159,7 +160,22 @@ impl World<'_> {
         };
         heading.set("Mcp-Session-Id", Some(&id));
         let statuses: &'static [u16] = if id.is_empty() { &[400, 404] } else { &[404] };
-        let ask = Ask::Wrong { statuses, why: "a session that is none" };
+        let ask = Ask::Wrong { statuses, why: "a session that is none", code: "" };
         self.ask(ask, None, Vec::new(), &heading, body)
+    }
+
+    /// A refusal whose code is known names the request.
+    pub(super) fn judge_refusal(&self, number: usize, body: &[u8], id: Option<&[u8]>) -> Judged {
+        let Ask::Wrong { code, why, .. } = self.exchanges[number].ask else { return Ok(()) };
+        if code.is_empty() || self.exchanges[number].status == 503 {
+            return Ok(());
+        }
+        let shown = String::from_utf8_lossy(body);
+        let error = json::member(body, "error").unwrap_or_default();
+        let told = json::member(error, "code").unwrap_or_default();
+        require!(Refusal, told == code.as_bytes(), "{number}: not {code} for {why}: {shown}");
+        let named = id == Some(super::modern::WRONG_ID.as_bytes());
+        require!(Refusal, named, "{number}: whose refusal is {shown}");
+        Ok(())
     }
 }

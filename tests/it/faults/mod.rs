@@ -5,6 +5,7 @@ mod children;
 mod map;
 mod modern;
 mod streams;
+mod upward;
 
 use std::collections::{BTreeMap, VecDeque};
 

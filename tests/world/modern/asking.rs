@@ -4,6 +4,7 @@ use super::super::World;
 use super::super::model::Version;
 use super::super::text::{Style, Text, payload, plain};
 use super::client::CAPABILITIES;
+use super::listen::OFFERS;
 use super::{Question, To};
 
 /// What a child may ask, and which capability that needs.
@@ -31,8 +32,11 @@ impl World<'_> {
             return self.decline_hello(child, id.as_bytes());
         }
         let logs = !self.dice.one_in(3);
+        let offers = self.dice.pick(&OFFERS);
         let version = self.dice.pick(&Version::ALL).name();
-        let capabilities = if logs { "{\"logging\":{},\"tasks\":{}}" } else { "{\"tools\":{}}" };
+        let (offered, lists) = offers;
+        let logging = if logs { "\"logging\":{},\"tasks\":{}," } else { "" };
+        let capabilities = format!("{{{logging}{offered}}}");
         let result = format!(
             "{{\"protocolVersion\":\"{version}\",\"capabilities\":{capabilities},\
              \"serverInfo\":{}}}",
@@ -41,6 +45,7 @@ impl World<'_> {
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
         self.write_line(child, line.into_bytes(), Vec::new(), None);
         self.modern.desks[child].logs = logs;
+        self.modern.desks[child].lists = lists;
         if let Some(line) = self.children[child].out.back_mut() {
             line.opens = true;
             line.greets = true;
@@ -167,7 +172,13 @@ impl World<'_> {
 
     /// An answer while its call waits: for whoever comes back.
     pub(super) fn answer_while_parked(&mut self, turn: usize, word: usize) -> Option<To> {
-        if let Some(turn) = self.bearer(turn).filter(|turn| self.modern.turns[*turn].parking) {
+        // Its client may have left by now, but is asked to come back.
+        let asks = |other: &usize| {
+            let (other, known) = (&self.modern.turns[*other], &self.modern.turns[turn]);
+            let same = other.child == known.child && other.given.id == known.given.id;
+            same && other.parking && other.in_flight()
+        };
+        if let Some(turn) = (turn..self.modern.turns.len()).find(asks) {
             self.modern.turns[turn].early.get_or_insert(word);
             return Some(To::Maybe(turn));
         }
@@ -188,6 +199,6 @@ impl World<'_> {
 }
 
 /// How a child names itself.
-pub(super) fn server(child: usize) -> String {
+pub(in super::super) fn server(child: usize) -> String {
     format!("{{\"name\":\"@h{child}@\",\"version\":\"1.10\"}}")
 }

@@ -27,8 +27,13 @@ impl World<'_> {
         if let Some(turn) = nonce(line, b't') {
             return self.read_turn(child, turn, line);
         }
+        if let Some(listening) = nonce(line, b'l') {
+            return self.read_listening(child, listening, line);
+        }
         let method = json::member(line, "method").and_then(json::unquote);
         match method.as_deref() {
+            Some("resources/subscribe") => self.read_subscription(child, line, true),
+            Some("resources/unsubscribe") => self.read_subscription(child, line, false),
             Some("notifications/cancelled") => self.read_shared_cancel(child, line),
             Some("server/discover") => self.read_discover(child, line),
             Some("initialize") => self.read_hello(child, line),
@@ -131,7 +136,7 @@ impl World<'_> {
     }
 
     /// Each request that a child gets has an integer id of its own.
-    fn new_id(&mut self, child: usize, id: Vec<u8>) -> Judged {
+    pub(super) fn new_id(&mut self, child: usize, id: Vec<u8>) -> Judged {
         let pipe = self.children[child].pipe;
         let shown = String::from_utf8_lossy(&id).into_owned();
         let whole = !id.is_empty() && id.iter().all(u8::is_ascii_digit);
@@ -179,6 +184,9 @@ impl World<'_> {
         let shown = String::from_utf8_lossy(line);
         let params = json::member(line, "params").unwrap_or_default();
         let target = json::member(params, "requestId").map(<[u8]>::to_vec);
+        if self.read_unlisten(child, target.as_ref())? {
+            return Ok(());
+        }
         let found = (0..self.modern.turns.len()).rev().find(|turn| {
             let turn = &self.modern.turns[*turn];
             turn.child == Some(child) && turn.given.id == target
@@ -206,7 +214,10 @@ impl World<'_> {
 }
 
 /// The members of an object but those of these names, in one spelling.
-pub(super) fn without(object: &[u8], meant: impl Fn(&str) -> bool) -> Vec<(String, Vec<u8>)> {
+pub(in super::super) fn without(
+    object: &[u8],
+    meant: impl Fn(&str) -> bool,
+) -> Vec<(String, Vec<u8>)> {
     let members = json::members(object).unwrap_or_default().into_iter();
     let members = members.filter(|(name, _)| !meant(name));
     members.map(|(name, value)| (name, json::flat(value))).collect()

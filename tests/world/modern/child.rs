@@ -34,6 +34,9 @@ impl World<'_> {
             self.write_line(child, line.into_bytes(), Vec::new(), None);
             return self.maybe_read(child);
         }
+        if !mute && self.dice.one_in(3) && self.say_news(child) {
+            return self.maybe_read(child);
+        }
         let count = self.modern.desks[child].todo.len();
         if count == 0 || mute {
             return self.modern_act(child);
@@ -70,10 +73,9 @@ impl World<'_> {
     }
 
     /// The answer to the engine's question for the era.
-    fn tell_era(&mut self, child: usize, id: &[u8]) {
+    pub(in super::super) fn tell_era(&mut self, child: usize, id: &[u8]) {
         let id = String::from_utf8_lossy(id);
-        let result = "{\"resultType\":\"complete\",\"supportedVersions\":[\"2026-07-28\"],\
-                      \"capabilities\":{},\"ttlMs\":0,\"cacheScope\":\"public\"}";
+        let result = self.discovery(child);
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}");
         self.write_line(child, line.into_bytes(), Vec::new(), None);
         if let Some(line) = self.children[child].out.back_mut() {
@@ -136,8 +138,12 @@ impl World<'_> {
 
     /// What a shared child does of itself.
     pub(in super::super) fn modern_act(&mut self, child: usize) -> Judged {
+        if self.may_be_a_sessions(child) {
+            return Ok(());
+        }
         let temper = self.children[child].temper;
         match self.dice.below(8) {
+            0 | 1 if temper.chatty && self.say_news(child) => {}
             0 | 1 if temper.chatty => self.say_log(child),
             2 if temper.noisy => self.say_noise(child),
             3 if temper.lies => self.say_modern_lie(child),
@@ -253,6 +259,7 @@ impl World<'_> {
                 self.end_parked(turn, Some(question));
             }
         }
+        self.hear_news(child, line);
         for question in line.asks.iter().copied() {
             self.hear_question(child, question);
         }
@@ -303,7 +310,11 @@ impl World<'_> {
         let news = self.pending > 0 || !self.modern.desks[child].was_ready;
         let asks = |turn: &Turn| turn.child == Some(child) && turn.parking;
         let unseen = news && self.modern.turns.iter().any(|turn| self.waits(turn));
-        if unseen || self.modern.turns.iter().any(asks) {
+        let late = (0..self.modern.turns.len()).any(|turn| {
+            let here = self.modern.turns[turn].child == Some(child);
+            here && self.is_overdue(turn) && self.is_awaited(turn)
+        });
+        if late || unseen || self.modern.turns.iter().any(asks) {
             return To::Any;
         }
         let waits =

@@ -186,7 +186,7 @@ impl World<'_> {
     }
 
     /// Whether a limit could be met by this request.
-    fn is_turn_crowded(&self, length: usize) -> bool {
+    pub(super) fn is_turn_crowded(&self, length: usize) -> bool {
         let unsure = self.pending > 0 || self.shutdowns > 0 || self.seen < self.breaker;
         let waits = self.modern.turns.iter().filter(|turn| self.waits(turn)).count();
         let mut workers = 0;
@@ -206,6 +206,14 @@ impl World<'_> {
             full |= desk.doomed || backlog || running(number) >= self.config.calls;
         }
         let most = 2 * (self.config.sessions + self.config.pool);
+        let listens = self.modern.listenings.len();
+        let listens = || (0..listens).filter(|listening| self.listens(*listening));
+        let fresh = |number: &usize| self.modern.listenings[*number].honoured.is_none();
+        let waits = waits + listens().filter(fresh).count();
+        let listens = listens().count();
+        full |= listens + self.modern.turns.iter().filter(|turn| turn.in_flight()).count()
+            >= self.config.calls
+            && listens > 0;
         unsure || full || waits > 0 || workers >= self.config.pool || alive >= most
     }
 

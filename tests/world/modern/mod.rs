@@ -9,15 +9,19 @@
 //! | `@t7@` | a client, in its request 7 |
 //! | `@m7@` | a client, in each request of the call that its request 7 made |
 //! | `@a7@` | a client, in its answer 7 to a question |
-//! | `@z@` | a client, in what must be refused |
+//! | `@z@` | a client, in answers to what it was not asked |
+//! | `@y@` | a client, in what must be refused |
 //! | `@w7@` | a child, in its message 7 |
 //! | `@q7@` | a child, in its question 7 |
+//! | `@l7@` | a client, in its subscription 7 |
+//! | `@n7@` | a child, in its news 7 for those who listen |
 //! | `@h7@` | child 7, in its name |
 //!
 //! | file | its part |
 //! |---|---|
 //! | `client`, `wrong` | what clients send |
 //! | `child` | what children say |
+//! | `listen`, `hear` | clients that listen, and laws of what they hear |
 //! | `asking`, `park` | children of the session era that ask, and clients that answer |
 //! | `carry` | laws of the lines that children get |
 //! | `deliver` | laws of what clients get |
@@ -28,10 +32,18 @@ mod carry;
 mod child;
 mod client;
 mod deliver;
+mod hear;
+mod listen;
 mod park;
 mod settle;
+mod wrong;
 
 use hyper_mcp_proxy::Instant;
+
+pub(super) use asking::server;
+pub(super) use carry::without;
+pub(crate) use listen::{Kept, Listening, News};
+pub(super) use wrong::{ID as WRONG_ID, REFUSED};
 
 use super::text::{Holes, Text};
 
@@ -196,6 +208,15 @@ pub(crate) struct Desk {
     pub(crate) session_era: bool,
     /// Which capabilities it was told that its clients have.
     pub(crate) class: Option<usize>,
+    /// What it said that it offers.
+    pub(crate) offers: usize,
+    /// Which of the lists it tells changes of, if it is of the session era.
+    pub(crate) lists: [bool; 3],
+    /// Its subscriptions that it has not answered, and what it keeps of each resource.
+    pub(crate) asked: Vec<(String, Option<String>)>,
+    /// By its id, when it was asked to tell of which resource.
+    pub(crate) subscribed: std::collections::BTreeMap<Vec<u8>, (String, Instant)>,
+    pub(crate) kept: std::collections::BTreeMap<String, Kept>,
     /// It offers log messages.
     pub(crate) logs: bool,
     /// Its answer to `initialize` was followed up.
@@ -234,6 +255,10 @@ pub(crate) struct Modern {
     pub(crate) answers: Vec<(usize, usize)>,
     /// Messages of children that were told since the last drain.
     pub(crate) fresh: Vec<usize>,
+    /// Who listens, and what children tell them.
+    pub(crate) listenings: Vec<Listening>,
+    pub(crate) news: Vec<News>,
+    pub(crate) fresh_news: Vec<usize>,
     /// When the last child ended that had not told its era.
     pub(crate) failed_at: Option<Instant>,
 }

@@ -17,7 +17,7 @@ impl World<'_> {
     pub(in super::super) fn retry(&mut self) -> Judged {
         let count = self.modern.parks.len();
         if count == 0 {
-            return self.modern_call();
+            return self.answer_one();
         }
         let back = self.dice.below(count.min(4)) + 1;
         let number = count - back;

@@ -3,6 +3,7 @@
 use super::super::World;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
+use super::super::setup::{Clients, Command};
 use super::To;
 use super::asking::may_ask;
 use super::client::CAPABILITIES;
@@ -18,6 +19,7 @@ impl World<'_> {
             }
         }
         self.judge_parks()?;
+        self.judge_listenings()?;
         self.judge_sharing()?;
         self.judge_pool()
     }
@@ -95,6 +97,7 @@ impl World<'_> {
                 .iter()
                 // What nobody can read may end a call in the moment in which it asks.
                 .filter(|park| !self.modern.turns[park.turn].garbled)
+                .filter(|park| park.since.after(self.config.park) > self.seen)
                 .filter(|park| !park.over && park.early.is_none() && park.child == child);
             let engaged = running.count() + parks.count();
             let pipe = self.children[child].pipe;
@@ -136,6 +139,8 @@ impl World<'_> {
             .iter()
             .zip(&self.modern.desks)
             .filter(|(child, desk)| desk.shared && !child.gone && !child.is_leaving());
+        // Before a child of the stateless era a session starts in the same way.
+        let shared = shared.filter(|(child, _)| !self.may_be_a_sessions(self.pipes[&child.pipe]));
         let (shared, most) = (shared.count(), self.config.pool);
         require!(Limits, shared <= most, "{shared} shared children, {most} are allowed");
         for (number, child) in self.children.iter().enumerate().filter(|(_, child)| !child.gone) {
@@ -150,11 +155,19 @@ impl World<'_> {
         Ok(())
     }
 
+    /// This child was asked for its era, and nothing shows for whom.
+    pub(in super::super) fn may_be_a_sessions(&self, child: usize) -> bool {
+        self.swarm.command == Command::Modern
+            && self.swarm.clients != Clients::Modern
+            && !self.modern.turns.iter().any(|turn| turn.child == Some(child))
+    }
+
     /// Some reader of this child's answers is behind.
     pub(in super::super) fn is_shared_clogged(&self, child: usize) -> bool {
         self.open.iter().any(|number| {
             let turn = self.turn_of(*number).map(|turn| &self.modern.turns[turn]);
-            let own = turn.is_some_and(|turn| turn.child.is_none_or(|own| own == child));
+            let own = turn.is_some_and(|turn| turn.child.is_none_or(|own| own == child))
+                || self.listening_of(*number).is_some();
             own && self.exchanges[*number].lingers()
         })
     }
@@ -162,6 +175,7 @@ impl World<'_> {
     /// From here on, what happened has happened.
     pub(in super::super) fn note_modern(&mut self) {
         self.modern.fresh.clear();
+        self.note_listenings();
         self.note_parks();
         for turn in &mut self.modern.turns {
             if core::mem::take(&mut turn.parking) && !turn.moved {
