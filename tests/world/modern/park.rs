@@ -6,7 +6,7 @@ use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::text::{Holes, nonce, payload};
 use super::client::{CAPABILITIES, Plan};
-use super::{Park, Retry, To, Turn};
+use super::{Park, Retry, To, Turn, WordKind};
 
 /// The shortest state that can't be guessed: 128 bits in the densest spelling.
 const STATE: usize = 22;
@@ -139,7 +139,13 @@ impl World<'_> {
             self.modern.questions[*question].park = Some(self.modern.parks.len());
         }
         let since = self.seen;
-        let early = self.modern.turns[turn].early;
+        // An answer that came at once with a retry that is asked for more waits for the next one.
+        let mut fresh = self.modern.fresh.iter().copied();
+        let at_once = fresh.find(|word| {
+            let word = &self.modern.words[*word];
+            matches!(word.kind, WordKind::Answer(_)) && word.to == To::Maybe(turn) && !word.seen
+        });
+        let early = self.modern.turns[turn].early.or(at_once);
         if let Some(word) = early {
             self.modern.words[word].to = To::Park(self.modern.parks.len());
         }
