@@ -228,11 +228,10 @@ impl Child {
         due
     }
 
-    /// A subscription is acknowledged: from now on it may last.
+    /// A client's subscription is acknowledged: from now on it may last.
     pub(crate) fn lasts(&mut self, id: u64, cx: &mut Context) {
-        let own = self.own.get_mut(&id).map(|(_, due)| due);
-        if let Some(due) = own.or_else(|| self.calls.get_mut(&id).map(|call| &mut call.due)) {
-            cx.timers.clear(due, Wait::Call(self.pipe, id));
+        if let Some(call) = self.calls.get_mut(&id) {
+            cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
         }
     }
 

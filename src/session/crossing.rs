@@ -170,9 +170,6 @@ impl Session {
     fn settle(&mut self, honoured: Option<&[u8]>, child: &mut Child, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         let fresh = crossing.opening.take();
-        if let Some(fresh) = fresh {
-            child.lasts(fresh, cx);
-        }
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
             child.withdraw(old, "superseded", cx);
         }
