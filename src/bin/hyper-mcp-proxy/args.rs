@@ -285,11 +285,26 @@ fn variable(pair: &str) -> Result<(OsString, OsString), Exit> {
     }
 }
 
+/// Header fields that are about the connection and not about who asks.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// A header field, and the variable that gets its value.
 fn header_variable(pair: &str) -> Result<(String, String), Exit> {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     match pair.split_once('=') {
+        Some((header, _)) if FRAMING.iter().any(|field| header.eq_ignore_ascii_case(field)) => {
+            Err(Exit::usage(format!("--header-env can't take {header}, a field of the connection")))
+        }
         Some((header, variable))
             if !header.is_empty()
                 && header.bytes().all(token)

@@ -38,6 +38,8 @@ pub(crate) struct Hub {
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) scratch: RefCell<Vec<u8>>,
     pub(crate) head_limit: usize,
+    /// Names of header fields whose values go to children.
+    pub(crate) listed_fields: Rc<[String]>,
     /// Response heads.
     pub(crate) heads: RefCell<Heads>,
     /// Memory for contents that are being read, in all connections.
@@ -80,6 +82,7 @@ impl Hub {
             deadlines: Rc::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
             head_limit: config.head,
+            listed_fields: config.header_env.iter().map(|(header, _)| header.clone()).collect(),
             heads: RefCell::default(),
             contents: Pool::new(config.message.saturating_mul(CONTENTS)),
             connections: Cell::new(0),

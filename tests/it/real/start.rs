@@ -52,6 +52,7 @@ fn flags_that_are_wrong() {
         (&["--env", "novalue"], "env"),
         (&["--endpoint", "mcp"], "endpoint"),
         (&["--max-sessions", "0"], "max-sessions"),
+        (&["--header-env", "Content-Length=SIZE"], "a field of the connection"),
         (&["--log-format", "xml"], "log-format"),
     ] {
         let all = [&["--host", "127.0.0.1"], flags, &["--", CHILD]].concat();

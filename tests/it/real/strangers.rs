@@ -315,3 +315,41 @@ fn it_listens_on_loopback_and_says_when_it_does_not() {
         listening(open.pid()).iter().all(|at| at.starts_with("00000000:"))
     });
 }
+
+#[test]
+fn a_listed_header_reaches_its_clients_process_and_binds_the_session() {
+    let flags = ["--header-env", "X-User=WHO", "--header-env", "authorization=TOKEN"];
+    let proxy = Proxy::start(&flags, &[CHILD]);
+    let open = |fields: &[(&str, &str)]| {
+        let fields: Vec<_> = [BOTH, JSON].iter().chain(fields).copied().collect();
+        let reply = proxy.exchange("POST /mcp", &fields, &initialize(QUIET));
+        assert_eq!(reply.status(), 200, "{reply:?}");
+        reply.head.field("mcp-session-id").unwrap().to_owned()
+    };
+    let env = |session: &str, fields: &[(&str, &str)]| {
+        let own = [BOTH, JSON, ("Mcp-Session-Id", session)];
+        let fields: Vec<_> = own.iter().chain(fields).copied().collect();
+        proxy.exchange("POST /mcp", &fields, &call("2", "", "env", &json!({})))
+    };
+    let bob = [("X-User", "bob"), ("Authorization", "Bearer secret"), ("X-Other", "unlisted")];
+    let session = open(&bob);
+    let told = env(&session, &bob);
+    assert_eq!(told.status(), 200);
+    for (variable, value) in [("WHO", "bob"), ("TOKEN", "Bearer secret")] {
+        assert!(told.body.contains(variable) && told.body.contains(value), "{}", told.body);
+    }
+    assert!(!told.body.contains("unlisted"), "{}", told.body);
+    // To anybody else the session does not exist.
+    for other in [&[("X-User", "alice"), bob[1]][..], &[bob[0]], &[]] {
+        is_error(&env(&session, other), 404);
+    }
+    assert_eq!(env(&session, &[bob[1], bob[0]]).status(), 200);
+    let alone = open(&[]);
+    assert!(!env(&alone, &[]).body.contains("WHO"));
+    // What could be read in two ways is refused.
+    let twice = [BOTH, JSON, ("X-User", "bob"), ("x-user", "alice")];
+    is_error(&proxy.exchange("POST /mcp", &twice, &initialize(QUIET)), 400);
+    assert_eq!(proxy.children().len(), 2);
+    let log = proxy.log();
+    assert!(!log.contains("secret") && !log.contains("bob"), "{log}");
+}

@@ -81,7 +81,7 @@ struct Connection {
 /// Serves a connection until it ends.
 pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
     let mut connection = Connection {
-        gate: Gate::new(hub.head_limit),
+        gate: Gate::new(hub.head_limit).keeping(&hub.listed_fields),
         deadline: Deadline::new(&hub.deadlines),
         share: Share::new(&hub.contents),
         mailbox: Rc::default(),

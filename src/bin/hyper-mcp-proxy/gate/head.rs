@@ -5,6 +5,8 @@
 //! visible ASCII, and single unless they are lists; foreign fields may be anything that RFC 9110
 //! lets a field be.
 
+use std::rc::Rc;
+
 use super::{FIELDS, Refusal, chunked::is_token};
 
 pub(super) const TARGET_TOO_LONG: Refusal = Refusal::new(414, "the request target is too long");
@@ -15,7 +17,7 @@ pub(super) const TOO_LARGE: Refusal = Refusal::new(431, "the request's head is t
 const METHODS: [&[u8]; 9] =
     [b"POST", b"GET", b"DELETE", b"OPTIONS", b"HEAD", b"PUT", b"PATCH", b"TRACE", b"CONNECT"];
 
-/// The fields that are kept, beside those that begin with `mcp-`.
+/// The fields that are kept, beside those that begin with `mcp-` and those that the gate was given.
 const KEPT: [&[u8]; 8] = [
     b"host",
     b"accept",
@@ -56,6 +58,8 @@ pub(super) struct Parsed {
     pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
     pub(super) old: bool,
+    /// Names of further fields that are kept.
+    pub(super) also: Rc<[String]>,
 }
 
 /// What is gathered on the way through the fields.
@@ -186,13 +190,21 @@ impl Parsed {
                 return Err(Refusal::new(417, "the expectation can't be met"));
             }
             self.expects_continue = !self.old;
-        } else if is_kept(name) {
+        } else if self.keeps(name) {
             if name.eq_ignore_ascii_case(b"host") {
                 seen.host = Some(value);
             }
             self.keep(head, name, value)?;
         }
         Ok(())
+    }
+
+    /// Whether the program has a use for fields of this name.
+    fn keeps(&self, name: &[u8]) -> bool {
+        let is_mcp = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-"));
+        is_mcp
+            || KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept))
+            || self.also.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()))
     }
 
     fn keep(&mut self, head: &[u8], name: &[u8], value: &[u8]) -> Result<(), Refusal> {
@@ -258,11 +270,6 @@ impl Parsed {
 fn place(whole: &[u8], part: &[u8]) -> Span {
     let from = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize);
     (from, from + part.len())
-}
-
-fn is_kept(name: &[u8]) -> bool {
-    let is_mcp = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-"));
-    is_mcp || KEPT.iter().any(|kept| name.eq_ignore_ascii_case(kept))
 }
 
 fn read_length(value: &[u8]) -> Result<u64, Refusal> {

@@ -13,6 +13,8 @@
 mod chunked;
 mod head;
 
+use std::rc::Rc;
+
 use chunked::Chunked;
 use head::Parsed;
 
@@ -124,6 +126,13 @@ impl Gate {
             rest: 0,
             continue_due: false,
         }
+    }
+
+    /// The same gate, which also keeps fields of these names. Each has to be single then, and visible
+    /// ASCII, because something depends on it.
+    pub(crate) fn keeping(mut self, names: &Rc<[String]>) -> Self {
+        self.parsed.also = Rc::clone(names);
+        self
     }
 
     /// Takes bytes from the peer.
