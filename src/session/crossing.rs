@@ -299,7 +299,8 @@ impl Session {
     pub(super) fn listen_ended(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         if crossing.opening == Some(id) {
-            crossing.opening = None;
+            // What the child granted before stands.
+            crossing.opening = crossing.listening.take();
             self.settle(None, child, cx);
         } else if crossing.listening == Some(id) {
             crossing.listening = None;
