@@ -187,7 +187,10 @@ impl World<'_> {
 
     /// Whether a limit could be met by this request.
     pub(super) fn is_turn_crowded(&self, length: usize) -> bool {
-        let unsure = self.pending > 0 || self.shutdowns > 0 || self.seen < self.breaker;
+        let unsure = self.is_start_queued()
+            || self.pending > 0
+            || self.shutdowns > 0
+            || self.seen < self.breaker;
         let waits = self.modern.turns.iter().filter(|turn| self.waits(turn)).count();
         let mut workers = 0;
         let mut full = false;

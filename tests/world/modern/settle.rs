@@ -108,18 +108,24 @@ impl World<'_> {
 
     /// Whether some shared child may still become ready, or waits for its turn to start.
     fn has_start(&self) -> bool {
-        let turns = self.config.starting;
+        let mut children = self.children.iter().zip(&self.modern.desks);
+        let starts = children.any(|(child, desk)| {
+            let live = !child.gone && !child.is_leaving();
+            live && desk.shared && !desk.ready
+        });
+        starts || self.is_start_queued()
+    }
+
+    /// As many children start as may, so that others may wait for their turn.
+    pub(super) fn is_start_queued(&self) -> bool {
         let mut starting = 0;
         for (child, desk) in self.children.iter().zip(&self.modern.desks) {
             let live = !child.gone && !child.is_leaving();
-            if live && desk.shared && !desk.ready {
-                return true;
-            }
             let session = child.session.map(|session| &self.sessions[session]);
             let opens = session.is_none_or(|session| !session.open) && !desk.ready;
             starting += usize::from(live && opens);
         }
-        starting >= turns
+        starting >= self.config.starting
     }
 
     /// A shared child that has not told its era may be given up now.
