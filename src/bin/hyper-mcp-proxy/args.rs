@@ -317,6 +317,27 @@ fn header_variable(pair: &str) -> Result<(String, String), Exit> {
     }
 }
 
+/// A value that can match: what can't would refuse everybody in silence.
+fn all(values: Vec<String>, good: fn(&str) -> bool, what: &str) -> Result<Vec<String>, Exit> {
+    match values.iter().find(|value| *value != "*" && !good(value)) {
+        Some(bad) => Err(Exit::usage(format!("{what}, not {bad:?}"))),
+        None => Ok(values),
+    }
+}
+
+fn is_host(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b"/@?#".contains(&b))
+}
+
+fn is_origin(value: &str) -> bool {
+    value == "null"
+        || value.split_once("://").is_some_and(|(scheme, host)| {
+            !scheme.is_empty()
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+                && is_host(host)
+        })
+}
+
 fn config(flags: Flags) -> Result<Config, Exit> {
     check_path("--endpoint", &flags.endpoint)?;
     let health = Some(flags.health).filter(|path| !path.is_empty() && path != "off");
@@ -348,8 +369,16 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         header_env,
         node: flags.node.map(node).transpose()?,
         prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
-        allow_hosts: flags.allow_host,
-        allow_origins: flags.allow_origin,
+        allow_hosts: all(
+            flags.allow_host,
+            is_host,
+            "--allow-host takes a host, with or without a port",
+        )?,
+        allow_origins: all(
+            flags.allow_origin,
+            is_origin,
+            "--allow-origin takes what a browser sends, as https://app.example, without a path",
+        )?,
         sessions,
         // The shared processes of 2026-07-28 are as many more.
         pool: sessions,

@@ -22,13 +22,16 @@ const CONNECTIONS: usize = 1024;
 const RESERVED: usize = 32;
 /// Descriptors of a child.
 const PER_SESSION: usize = 3;
+/// Connections that one client has at once: a stream, a call, and one to spare.
+const PER_CLIENT: usize = 3;
 /// The pause after the system has nothing left to accept with.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections taken in one turn.
 const ACCEPTS: usize = 16;
 
-/// How many connections there is room for beside so many sessions; at least a quarter of all that
-/// can be open.
+/// How many connections are taken beside so many sessions: [`CONNECTIONS`], or as many for each
+/// session as a client opens if that is more, as far as there is room; at least a quarter of all
+/// that can be open.
 pub(crate) fn capacity(sessions: usize) -> usize {
     let limit = sys::open_files();
     let room = limit.saturating_sub(RESERVED + sessions.saturating_mul(PER_SESSION));
@@ -38,7 +41,7 @@ pub(crate) fn capacity(sessions: usize) -> usize {
             "the limit of open files, {limit}, is low for {sessions} sessions"
         );
     }
-    room.max(limit / 4).clamp(1, CONNECTIONS)
+    room.max(limit / 4).clamp(1, CONNECTIONS.max(sessions.saturating_mul(PER_CLIENT)))
 }
 
 /// Takes connections for ever.

@@ -54,6 +54,9 @@ fn flags_that_are_wrong() {
         (&["--max-sessions", "0"], "max-sessions"),
         (&["--header-env", "Content-Length=SIZE"], "a field of the connection"),
         (&["--log-format", "xml"], "log-format"),
+        (&["--allow-origin", "app.example"], "https://app.example"),
+        (&["--allow-origin", "https://app.example/"], "without a path"),
+        (&["--allow-host", "https://app.example"], "a host"),
     ] {
         let all = [&["--host", "127.0.0.1"], flags, &["--", CHILD]].concat();
         let output = output(&all);

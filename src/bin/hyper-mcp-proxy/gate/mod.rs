@@ -128,8 +128,8 @@ impl Gate {
         }
     }
 
-    /// The same gate, which also keeps fields of these names. Each has to be single then, and visible
-    /// ASCII, because something depends on it.
+    /// The same gate, which also keeps fields of these names. Each has to be single then, and
+    /// visible ASCII, because something depends on it.
     pub(crate) fn keeping(mut self, names: &Rc<[String]>) -> Self {
         self.parsed.also = Rc::clone(names);
         self

@@ -17,8 +17,8 @@ const BACKLOG: i32 = 4096;
 /// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
 /// the service manager, with the mode and the group that it needs.
 const MODE: u32 = 0o600;
-/// How often, and how long in between, a folder is tried that another process holds: 2 s in all, far
-/// longer than it takes to make a socket.
+/// How often, and how long in between, a folder is tried that another process holds: 2 s in all,
+/// far longer than it takes to make a socket.
 const TURNS: u32 = 100;
 const TURN: Duration = Duration::from_millis(20);
 
