@@ -480,8 +480,14 @@ impl World<'_> {
             || call.unwanted
             || call.garbled
             || self.is_ending(call.session);
-        let refused = call.child.is_none() && self.exchanges[call.exchange].crowded;
-        require!(Cause, cause || refused, "an error without a cause: {call:?}");
+        let exchange = &self.exchanges[call.exchange];
+        let refused = call.child.is_none() && exchange.crowded;
+        // Answers to a batch are held for who takes only JSON, as long as one message may be.
+        let held = exchange.calls.iter().filter_map(|call| self.calls[*call].answer);
+        let held: usize = held.map(|said| self.said[said].expected.len()).sum();
+        let batch = exchange.ask == (Ask::Calls { batch: true }) && !exchange.sse;
+        let outgrown = batch && call.answer.is_some() && held > self.config.message;
+        require!(Cause, cause || refused || outgrown, "an error without a cause: {call:?}");
         Ok(())
     }
 }
