@@ -292,6 +292,9 @@ impl World<'_> {
             self.calls[*call].failed = true;
         }
         let exchange = self.exchanges.len();
+        for replies in self.upward.replies.values_mut() {
+            replies.retain(|reply| reply.exchange != exchange);
+        }
         for told in self.told.iter_mut().filter(|told| told.exchange == exchange) {
             told.exchange = usize::MAX;
         }
