@@ -217,7 +217,10 @@ impl World<'_> {
         full |= listens + self.modern.turns.iter().filter(|turn| turn.in_flight()).count()
             >= self.config.calls
             && listens > 0;
-        unsure || full || waits > 0 || workers >= self.config.pool || alive >= most
+        // A session's child that waits for its turn to start was not seen yet.
+        let starts = self.open.iter().map(|number| &self.exchanges[*number]);
+        let starts = starts.filter(|start| start.ask == Ask::Initialize && start.is_live()).count();
+        unsure || full || waits > 0 || workers >= self.config.pool || alive + starts >= most
     }
 
     /// Whether a request waits for a child.
