@@ -228,7 +228,8 @@ impl Worker {
             return Err(Fault::InputResponses);
         }
         // At a limit the wait goes on, so that the client may come back again.
-        if park.resend && !child.accepts(request.message.size(), cx.config.stdin) {
+        let writes = park.early.is_none() && !park.unseen;
+        if writes && !child.accepts(request.message.size(), cx.config.stdin) {
             return Err(Fault::Stdin);
         }
         let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
