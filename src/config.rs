@@ -161,8 +161,8 @@ impl Config {
         // Of messages, each process has at most: a line that is not complete, an event that is the
         // only one of its stream, the answers to a batch or a call that waits for input with what
         // it asks (2), the request that opened the session, the answer to it, calls that may have
-        // to be made again.
-        let texts = self.message.saturating_mul(7);
+        // to be made again, what their clients answered.
+        let texts = self.message.saturating_mul(8);
         // What waits for its start, and for its era.
         let waiting = self.stdin.max(self.message).saturating_mul(2);
         // Events, and the answer to a call that waits for input.
@@ -236,7 +236,7 @@ mod tests {
         for (config, more) in [
             (Config { calls: 5, ..one.clone() }, 5 * 4 * 4096),
             (Config { subscriptions: 5, ..one.clone() }, 5 * 4 * 2048),
-            (Config { message: 5, ..one.clone() }, 5 * (7 + 2)),
+            (Config { message: 5, ..one.clone() }, 5 * (8 + 2)),
             (Config { stdin: 5, ..one.clone() }, 5 * 2),
             (Config { replay: 5, ..one.clone() }, 5 * 2),
             (Config { sessions: 3, ..one.clone() }, 2 * own),

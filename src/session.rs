@@ -178,7 +178,9 @@ impl Session {
         }
         if let Some(crossing) = &self.crossing {
             let kept = messages.iter().filter(|m| m.kind() != Kind::Notification);
-            if !crossing.keeps(kept.map(Message::size).sum(), cx.config.message) {
+            // Answers have as much room again, so that a call that waits for one can go on.
+            let room = cx.config.message.saturating_mul(if requests > 0 { 1 } else { 2 });
+            if !crossing.keeps(kept.map(Message::size).sum(), room) {
                 return Err(Fault::Kept(cx.config.message));
             }
         }
