@@ -155,7 +155,7 @@ impl Config {
     /// use hyper_mcp_proxy::Config;
     ///
     /// let small = Config { sessions: 4, pool: 4, message: 64 << 10, ..Config::default() };
-    /// assert!(small.memory(1) < 100 << 20 && small.memory(1) > 8 * small.message);
+    /// assert!(small.memory(1) < 128 << 20 && small.memory(1) > 8 * small.message);
     /// ```
     pub fn memory(&self, servers: usize) -> usize {
         // Of messages, each process has at most: a line that is not complete, an event that is the
