@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cmp::Ordering;
 
 #[derive(Debug)]
 pub(crate) struct Table<K, T> {
@@ -22,9 +23,15 @@ impl<K: Ord, T> Table<K, T> {
     where
         K: Borrow<Q>,
     {
-        match self.entries.last() {
-            Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
-            _ => self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key)),
+        // The last is the latest, and the latest is asked for most.
+        let place = self.entries.len().wrapping_sub(1);
+        match self.entries.last().map(|(last, _)| last.borrow().cmp(key)) {
+            None => Err(0),
+            Some(Ordering::Less) => Err(place + 1),
+            Some(Ordering::Equal) => Ok(place),
+            Some(Ordering::Greater) => {
+                self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key))
+            }
         }
     }
 
