@@ -121,8 +121,8 @@ impl<'a> Scanner<'a> {
         Ok(decoded(raw).map_or(Cow::Borrowed(raw), |name| Cow::Owned(name.into_owned().into())))
     }
 
-    /// Where the next member's name stands, with its quotes, and whether it has escapes. Inlined like
-    /// the rest of what each string takes: the calls alone would be a tenth of a message's cost.
+    /// Where the next member's name stands, with its quotes, and whether it has escapes. Inlined
+    /// like the rest of what each string takes: the calls alone were a tenth of a message's cost.
     #[inline(always)]
     fn quoted_name(&mut self) -> Result<(Span, bool), NotJson> {
         if self.peek() != Some(b'"') {
