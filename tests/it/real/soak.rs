@@ -106,10 +106,15 @@ fn run(proxy: &Proxy, time: Duration, seed: u64) -> (usize, usize, usize) {
 fn everything_at_once_for_a_while() {
     let flags = ["--session-keep-alive", "1", "--max-sessions", "16"];
     let proxy = Proxy::start(&flags, &[CHILD]);
-    let half = Duration::from_secs(seconds()) / 2;
-    let (before, after) = (run(&proxy, half, 1), run(&proxy, half, 2));
-    println!("descriptors, threads, KiB: {before:?}, then {after:?}");
-    assert_eq!((after.0, after.1), (before.0, before.1), "descriptors, threads");
-    assert!(after.2 <= before.2 + 1024, "{before:?} {after:?}");
+    let third = Duration::from_secs(seconds()) / 3;
+    let used = [1, 2, 3].map(|seed| run(&proxy, third, seed));
+    println!("descriptors, threads, KiB: {used:?}");
+    for later in &used[1..] {
+        assert_eq!((later.0, later.1), (used[0].0, used[0].1), "descriptors, threads");
+    }
+    // What leaks grows each time. What a large message leaves in the allocator comes by chance.
+    let growth = used.windows(2).map(|pair| pair[1].2.saturating_sub(pair[0].2)).min();
+    assert!(growth.is_some_and(|growth| growth <= 512), "{used:?}");
+    assert!(used[2].2 <= used[0].2 + 4 * 1024, "{used:?}");
     drop(Session::open(&proxy));
 }
