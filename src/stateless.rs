@@ -193,11 +193,13 @@ impl Worker {
         if self.is_ready() && child.is_stalled(cx) {
             return Room::Elsewhere(Fault::Stdin);
         }
-        let waiting: usize = self.asks.values().map(|ask| ask.text.len()).sum();
-        // What waits for the child's era is not in its input yet, where our own question may be.
-        let fits = match self.is_ready() {
-            true => child.accepts(message.size(), cx.config.stdin),
-            false => waiting == 0 || waiting + message.size() <= cx.config.stdin,
+        let fits = if self.is_ready() {
+            child.accepts(message.size(), cx.config.stdin)
+        } else {
+            // What waits for the child's era is not in its input yet, where our own question may
+            // be.
+            let waiting: usize = self.asks.values().map(|ask| ask.text.len()).sum();
+            waiting == 0 || waiting + message.size() <= cx.config.stdin
         };
         match fits {
             true if message.calls("subscriptions/listen") => self.room_to_listen(message, cx),
