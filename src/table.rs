@@ -24,12 +24,12 @@ impl<K: Ord, T> Table<K, T> {
         K: Borrow<Q>,
     {
         // The last is the latest, and the latest is asked for most.
-        let place = self.entries.len().wrapping_sub(1);
-        match self.entries.last().map(|(last, _)| last.borrow().cmp(key)) {
-            None => Err(0),
-            Some(Ordering::Less) => Err(place + 1),
-            Some(Ordering::Equal) => Ok(place),
-            Some(Ordering::Greater) => {
+        let Some((last, _)) = self.entries.last() else { return Err(0) };
+        let end = self.entries.len();
+        match last.borrow().cmp(key) {
+            Ordering::Less => Err(end),
+            Ordering::Equal => Ok(end - 1),
+            Ordering::Greater => {
                 self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key))
             }
         }
