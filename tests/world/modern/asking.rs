@@ -131,8 +131,8 @@ impl World<'_> {
 
     /// A question may have been for what a client lacks, but the judge can't know whose.
     pub(super) fn may_lack(&self, child: usize) -> bool {
-        let mut questions = self.modern.questions.iter().rev().take(8);
-        questions.any(|question| question.child == child && question.heard && question.unsure)
+        let asked = self.modern.questions.iter().rev().filter(|question| question.child == child);
+        asked.take(8).any(|question| question.heard && question.unsure)
     }
 
     /// The only call at this child that may ask its client, running or waiting.
