@@ -53,9 +53,11 @@ const line = (row) =>
   `${String(row.passed).padStart(3)} passed ${String(row.failures.length).padStart(3)} failed ` +
   `${(row.ms / 1000).toFixed(1).padStart(6)} s`;
 
-// The message whole, and where it was thrown.
+// The message whole, where it was thrown, and its cause: of `fetch` it says all.
 const describe = (error) => {
   const lines = String(error?.stack ?? error).split('\n');
   const where = lines.findIndex((one) => /^\s+at /.test(one));
-  return (where < 0 ? lines : lines.slice(0, where + 1)).join('\n        ');
+  const told = where < 0 ? lines : lines.slice(0, where + 1);
+  if (error?.cause) told.push(`caused by ${error.cause}`);
+  return told.join('\n        ');
 };

@@ -35,11 +35,17 @@ const enter = async (url) => {
 // The nodes that know a session, asked directly.
 async function homes(session, proxies) {
   const known = await Promise.all(
-    proxies.map(async ({ url, process }) => {
+    proxies.map(async ({ url, process, ended }) => {
       if (process.exitCode !== null || process.signalCode !== null) return false;
       const headers = { 'content-type': 'application/json', 'mcp-session-id': session };
       const body = '{"jsonrpc":"2.0","id":"where","method":"ping"}';
-      return (await fetch(url, { method: 'POST', headers, body })).status === 200;
+      try {
+        return (await fetch(url, { method: 'POST', headers, body })).status === 200;
+      } catch (error) {
+        // It may end between the two; a node that lives has to answer.
+        await withTimeout(ended, 2000, `the end of a node that does not answer (${error.cause})`);
+        return false;
+      }
     }),
   );
   return proxies.filter((_, i) => known[i]);
