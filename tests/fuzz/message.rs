@@ -51,8 +51,15 @@ fn naive(data: &[u8]) -> Option<Kind> {
     let get = |name: &str| members.iter().find(|(other, _)| other == name).map(|(_, raw)| *raw);
     let twice = (0..members.len()).any(|at| members[..at].iter().any(|m| m.0 == members[at].0));
     let known = ["jsonrpc", "id", "method", "params", "result", "error"];
+    // What a lenient reader takes for one of JSON-RPC's members.
+    let folded = |name: &str| {
+        let text: String = name.chars().filter(|c| !c.is_control()).collect();
+        text.replace('\u{17f}', "s").replace('\u{212a}', "k").to_ascii_lowercase()
+    };
+    let almost = |name: &str| !known.contains(&name) && known.contains(&&*folded(name));
+    let odd = members.iter().any(|(name, _)| almost(name));
     let beyond = members.iter().skip(MEMBERS).any(|(name, _)| !known.contains(&&**name));
-    if twice || beyond || json::unquote(get("jsonrpc")?)? != "2.0" {
+    if twice || odd || beyond || json::unquote(get("jsonrpc")?)? != "2.0" {
         return None;
     }
     let first = |name: &str| get(name).map(|raw| raw[0]);
@@ -121,8 +128,11 @@ fn splices(data: &[u8], message: &Message<'_>) {
     assert_eq!(again.id(), message.id().and(new.id));
     assert_eq!(again.token(), message.token().and(new.token));
     assert_eq!(again.request_id(), message.request_id().and(new.request_id));
-    // With the old spellings back in their places, it is the old text.
-    let old = Splice { id: message.id(), token: message.token(), request_id: message.request_id() };
+    // With the old spellings back in their places, it is the old text. What is no string or number
+    // may be spelled on several lines, which a splice does not take.
+    let (id, token, request) = (message.id(), message.token(), message.request_id());
+    let [id, token, request] = [id, token, request].map(|raw| raw.map(one_line));
+    let old = Splice { id: id.as_deref(), token: token.as_deref(), request_id: request.as_deref() };
     let mut back = Vec::new();
     again.splice(&old, &mut back);
     assert_eq!(back, one_line(data), "there and back");
