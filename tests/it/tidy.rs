@@ -1,6 +1,7 @@
 //! The code keeps its own rules, and README says what the code does: lengths, no `std` in the
 //! engine, flags, defaults, figures, dependencies.
 
+mod dependencies;
 mod hazards;
 mod memory;
 
