@@ -98,6 +98,7 @@ impl World<'_> {
                 // What nobody can read may end a call in the moment in which it asks.
                 .filter(|park| !self.modern.turns[park.turn].garbled)
                 .filter(|park| park.since.after(self.config.park) > self.seen)
+                .filter(|park| !self.is_overdue(park.turn))
                 .filter(|park| !park.over && park.early.is_none() && park.child == child);
             let engaged = running.count() + parks.count();
             let pipe = self.children[child].pipe;
