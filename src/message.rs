@@ -2,21 +2,21 @@
 //! routing needs; and the splice that changes those and nothing else.
 //!
 //! The text is judged whole before anything is believed: UTF-8, JSON, no member of the message
-//! named twice, an id that is a string or a number. What a message says beyond its envelope is
-//! neither read nor changed.
+//! named twice or almost like another, an id that is a string or a number. What a message says
+//! beyond its envelope is neither read nor changed.
 //!
 //! Parts come *as they are spelled*: a slice of the text, quotes and escapes included, so that what
 //! goes out is byte for byte what came in. Depth costs a bit a level and no recursion.
+
+mod members;
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::json::{self, NotJson, Scanner, Span};
+use crate::json::{self, Scanner, Span};
+use members::Members;
 
-/// Members of one message, the unknown ones included. JSON-RPC defines six; the limit keeps the
-/// look for doubled names short.
-const MEMBERS: usize = 64;
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.
 pub(crate) const ID: usize = 4096;
@@ -86,6 +86,7 @@ pub struct Message<'a> {
     token: Option<Span>,
     request_id: Option<Span>,
     task: bool,
+    doubtful: bool,
 }
 
 /// Why a text is no message.
@@ -126,27 +127,6 @@ impl fmt::Display for Malformed<'_> {
 
 impl core::error::Error for Malformed<'_> {}
 
-/// The members of the message's object, as they were met.
-#[derive(Default)]
-struct Members<'a> {
-    jsonrpc: Option<Span>,
-    id: Option<Span>,
-    method: Option<Span>,
-    params: Option<Span>,
-    result: Option<Span>,
-    error: Option<Span>,
-    /// `params._meta`.
-    meta: Option<Span>,
-    /// `params._meta.progressToken`, a request's.
-    wanted: Option<Span>,
-    /// `params.progressToken`, a progress notification's.
-    told: Option<Span>,
-    request_id: Option<Span>,
-    /// Whether there is a `params.task`.
-    task: bool,
-    unknown: Vec<Cow<'a, [u8]>>,
-}
-
 impl<'a> Message<'a> {
     /// Reads one message, of any length: its limit is the caller's. White space around it is not
     /// part of it, and a batch is none: see [`batch`].
@@ -155,9 +135,9 @@ impl<'a> Message<'a> {
     ///
     /// [`Malformed::Parse`] if the text is not one JSON value (RFC 8259) in UTF-8 without a byte
     /// order mark. [`Malformed::Invalid`] if it is not an object with `"jsonrpc": "2.0"`; if it
-    /// names a member twice or has more than 64; if it has not exactly one of `method`, `result`
-    /// and `error`, or an `id` that is neither a string nor a number (MCP "Requests": it is not
-    /// null).
+    /// names a member twice, or one almost like one of JSON-RPC's (`"ID"`), or has more than 64;
+    /// if it has not exactly one of `method`, `result` and `error`, or an `id` that is neither a
+    /// string nor a number (MCP "Requests": it is not null).
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
         if core::str::from_utf8(text).is_err() {
             return Err(Malformed::Parse("the message is not UTF-8"));
@@ -188,6 +168,7 @@ impl<'a> Message<'a> {
             token: if kind == Kind::Request { members.wanted } else { members.told },
             request_id: members.request_id,
             task: members.task,
+            doubtful: members.doubtful,
         })
     }
 
@@ -247,6 +228,12 @@ impl<'a> Message<'a> {
     /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").
     pub(crate) const fn asks_for_a_task(&self) -> bool {
         self.task
+    }
+
+    /// Whether two readers may understand its params differently: what the bridge acts on is named
+    /// twice, or there is a name that some take for it.
+    pub(crate) const fn is_doubtful(&self) -> bool {
+        self.doubtful
     }
 
     /// Bytes of its text, white space around it included.
@@ -378,113 +365,6 @@ pub fn same_id(one: &[u8], other: &[u8]) -> bool {
 
 fn names_a_call(id: &[u8]) -> bool {
     matches!(id.first(), Some(b'"' | b'-' | b'0'..=b'9'))
-}
-
-impl<'a> Members<'a> {
-    /// Reads the whole text; the second value says what is doubled.
-    fn read(
-        scanner: &mut Scanner<'a>,
-        text: &'a [u8],
-    ) -> Result<(Self, Option<&'static str>), NotJson> {
-        let mut members = Self::default();
-        let mut wrong = None;
-        let mut count = 0;
-        scanner.enter(b'{')?;
-        while scanner.next(b'}', count == 0)? {
-            count += 1;
-            let name = scanner.name()?;
-            let value = match &*name {
-                b"params" => members.params(scanner, text)?,
-                _ => scanner.value()?,
-            };
-            let doubled = match members.slot(&name) {
-                Some(slot) => slot.replace(value).is_some(),
-                None if count > MEMBERS => {
-                    wrong = Some("a message with too many members");
-                    false
-                }
-                None => members.doubles(name),
-            };
-            if doubled {
-                wrong = Some("a member of the message is named twice");
-            }
-        }
-        scanner.end()?;
-        Ok((members, wrong))
-    }
-
-    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<Span>> {
-        Some(match name {
-            b"jsonrpc" => &mut self.jsonrpc,
-            b"id" => &mut self.id,
-            b"method" => &mut self.method,
-            b"params" => &mut self.params,
-            b"result" => &mut self.result,
-            b"error" => &mut self.error,
-            _ => return None,
-        })
-    }
-
-    /// Whether an unknown member was met before, whatever its spelling.
-    fn doubles(&mut self, name: Cow<'a, [u8]>) -> bool {
-        let doubled = self.unknown.contains(&name);
-        self.unknown.push(name);
-        doubled
-    }
-
-    /// Steps over the params and notes what routing needs of them.
-    fn params(&mut self, scanner: &mut Scanner<'a>, text: &[u8]) -> Result<Span, NotJson> {
-        if scanner.peek() != Some(b'{') {
-            return scanner.value();
-        }
-        let start = scanner.position();
-        let mut first = true;
-        scanner.enter(b'{')?;
-        while scanner.next(b'}', first)? {
-            first = false;
-            let name = scanner.name()?;
-            let value = scanner.value()?;
-            match &*name {
-                b"_meta" => {
-                    self.wanted = json::member(text, &value, "progressToken");
-                    self.meta = Some(value);
-                }
-                b"progressToken" => self.told = Some(value),
-                b"requestId" => self.request_id = Some(value),
-                b"task" => self.task = true,
-                _ => {}
-            }
-        }
-        Ok(start..scanner.position())
-    }
-
-    fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
-        let starts = |span: &Option<Span>| span.as_ref().and_then(|s| text.get(s.start)).copied();
-        let version = self.jsonrpc.clone().map(|span| &text[span]);
-        if !version.is_some_and(|version| json::spells(version, "2.0") && version[0] == b'"') {
-            return Err("the member jsonrpc is not \"2.0\"");
-        }
-        if self.id.clone().is_some_and(|id| !names_a_call(&text[id])) {
-            return Err("an id is a string or a number");
-        }
-        if self.id.as_ref().is_some_and(|id| id.len() > ID) {
-            return Err("the id is too long");
-        }
-        match (starts(&self.method), starts(&self.result), starts(&self.error)) {
-            (Some(b'"'), None, None) => match starts(&self.params) {
-                None | Some(b'{' | b'[') if self.id.is_some() => Ok(Kind::Request),
-                None | Some(b'{' | b'[') => Ok(Kind::Notification),
-                Some(_) => Err("params are an object or an array"),
-            },
-            (Some(_), None, None) => Err("a method is a string"),
-            (None, Some(_), None) if self.id.is_some() => Ok(Kind::Result),
-            (None, None, Some(b'{')) if self.id.is_some() => Ok(Kind::Error),
-            (None, None, Some(_)) if self.id.is_some() => Err("an error is an object"),
-            (None, None, None) => Err("a message has a method, a result or an error"),
-            (None, ..) if self.id.is_none() => Err("a response has an id"),
-            _ => Err("a message has one of method, result and error"),
-        }
-    }
 }
 
 #[cfg(test)]

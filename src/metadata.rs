@@ -97,6 +97,9 @@ impl<'a> Metadata<'a> {
         if head.method != Some(&*method) {
             return Err(mismatch("Mcp-Method", head.method, &method));
         }
+        if message.is_doubtful() {
+            return Err(Fault::NotAMessage("a param is named twice, or almost as another"));
+        }
         name_agrees(message, &method, head)?;
         let capabilities = message.meta(CAPABILITIES);
         let capabilities = capabilities

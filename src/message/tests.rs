@@ -1,5 +1,6 @@
 //! What is a message and what is none; what a splice changes.
 
+use super::members::MEMBERS;
 use super::*;
 use alloc::format;
 use alloc::string::String;

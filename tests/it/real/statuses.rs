@@ -76,6 +76,11 @@ fn only_messages_are_passed_on() {
         r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"bad"}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"bad","method":"bad"}"#,
         r#"{"jsonrpc":"2.0","id":1,"method":"bad","\u006dethod":"bad"}"#,
+        // What some servers read as the same name.
+        r#"{"jsonrpc":"2.0","id":1,"ID":2,"method":"bad"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"bad","Method":"bad"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"bad","method\u0000":"bad"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"bad","param\u017f":{}}"#,
         r#"{"jsonrpc":"2.0","id":null,"method":"bad"}"#,
         r#"{"jsonrpc":"2.0","id":true,"method":"bad"}"#,
         r#"{"jsonrpc":"2.0","id":[],"method":"bad"}"#,
