@@ -2,6 +2,7 @@
 //!
 //! Only CR, LF and CRLF end a line; nothing in `data` can start a field of its own.
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -53,6 +54,26 @@ pub fn encode(id: Option<EventId>, data: &[u8], out: &mut Vec<u8>) {
         out.push(b'\n');
     }
     out.push(b'\n');
+}
+
+/// The event that [`encode`] appends. Data that is given away becomes a part of it where it is, so
+/// that a long message is not there twice.
+pub(crate) fn event(id: Option<EventId>, data: Cow<'_, [u8]>) -> Vec<u8> {
+    let mut event = Vec::new();
+    match data {
+        Cow::Owned(mut data) if !data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) => {
+            encode(id, b"", &mut event);
+            let (before, after) = event.split_at(event.len() - b"\n\n".len());
+            data.reserve_exact(event.len());
+            data.splice(..0, before.iter().copied());
+            data.extend_from_slice(after);
+            data
+        }
+        data => {
+            encode(id, &data, &mut event);
+            event
+        }
+    }
 }
 
 /// Appends an event with an id, no data and a reconnection time in milliseconds, from which a
@@ -283,6 +304,19 @@ mod tests {
             assert_eq!(events.len(), 1, "{data:?}");
             assert_eq!(events[0].data, data.replace("\r\n", "\n"));
             assert_eq!((&*events[0].event, &*events[0].id), ("message", "3-17"));
+        }
+    }
+
+    #[test]
+    fn an_event_made_in_place_is_the_same() {
+        for id in [None, Some(EventId { stream: 2, place: 17 })] {
+            for data in ["", "{}", "a\nb", "\r\n"] {
+                let mut event = Vec::new();
+                encode(id, data.as_bytes(), &mut event);
+                let data = data.as_bytes();
+                assert_eq!(super::event(id, data.into()), event);
+                assert_eq!(super::event(id, data.to_vec().into()), event);
+            }
         }
     }
 

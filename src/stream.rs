@@ -51,6 +51,13 @@ pub(crate) struct At {
     pub(crate) tells: Option<u128>,
 }
 
+impl At {
+    /// The id of an event, if they have some.
+    fn id(self, place: u64) -> Option<EventId> {
+        self.style.ids.then_some(EventId { stream: self.number, place })
+    }
+}
+
 /// What a session's streams hold together.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
@@ -137,7 +144,7 @@ impl Stream {
         self.open_head(at, cx);
         self.prime(at, held, cx);
         for answer in self.held.take().into_iter().flatten() {
-            self.event(&answer, at, held, cx);
+            self.event(answer.into(), at, held, cx);
         }
         self.rearm(at, cx);
     }
@@ -179,8 +186,9 @@ impl Stream {
         cx.push(Output::Send { exchange: reply.exchange, bytes });
     }
 
-    /// Puts a message onto the stream, opening it if it was undecided.
-    pub(crate) fn event(&mut self, data: &[u8], at: At, held: &mut Held, cx: &mut Context) {
+    /// Puts a message onto the stream, opening it if it was undecided. One that is given away is
+    /// not copied if it need not be there twice.
+    pub(crate) fn event(&mut self, data: Cow<'_, [u8]>, at: At, held: &mut Held, cx: &mut Context) {
         if self.undecided() {
             self.open(at, held, cx);
         }
@@ -188,13 +196,19 @@ impl Stream {
         let place = self.places;
         self.resumable |= at.style.ids;
         let sent = self.events.back().is_none_or(|last| last.sent) && self.takes(at, cx);
-        if !sent || at.style.ids && data.len() <= cx.config.replay {
-            held.kept += data.len();
-            self.events.push_back(Event { place, data: data.to_vec(), sent, told: sent });
-        }
         if sent {
-            self.send_event(place, data, at, held, cx);
+            if at.style.ids && data.len() <= cx.config.replay {
+                self.keep(Event { place, data: data.to_vec(), sent, told: sent }, held);
+            }
+            self.send(sse::event(at.id(place), data), at, held, cx);
+        } else {
+            self.keep(Event { place, data: data.into_owned(), sent, told: sent }, held);
         }
+    }
+
+    fn keep(&mut self, event: Event, held: &mut Held) {
+        held.kept += event.data.len();
+        self.events.push_back(event);
     }
 
     /// Whether the exchange takes a further event now.
@@ -205,13 +219,6 @@ impl Stream {
         })
     }
 
-    fn send_event(&mut self, place: u64, data: &[u8], at: At, held: &mut Held, cx: &mut Context) {
-        let id = EventId { stream: at.number, place };
-        let mut bytes = Vec::new();
-        sse::encode(at.style.ids.then_some(id), data, &mut bytes);
-        self.send(bytes, at, held, cx);
-    }
-
     /// Hands over what waits, as far as the exchange takes it.
     pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         let mut from = self.events.partition_point(|event| event.sent);
@@ -219,8 +226,8 @@ impl Stream {
             let event = &mut self.events[from];
             event.sent = true;
             event.told = true;
-            let (place, data) = (event.place, event.data.clone());
-            self.send_event(place, &data, at, held, cx);
+            let bytes = sse::event(at.id(event.place), Cow::Borrowed(&event.data));
+            self.send(bytes, at, held, cx);
             from += 1;
         }
     }
@@ -272,7 +279,7 @@ impl Stream {
             cx.stats.dropped += 1;
             return;
         }
-        self.event(&data, at, held, cx);
+        self.event(data.into(), at, held, cx);
         if self.pending == 0 {
             self.finish(at, cx);
         }

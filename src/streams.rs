@@ -95,14 +95,14 @@ impl Streams {
         }
         let Some(standing) = self.table.get_mut(&STANDING) else { return };
         for data in standing.take_unsent(&mut self.held).collect::<Vec<_>>() {
-            self.with(number, cx, |stream, at, held, cx| stream.event(&data, at, held, cx));
+            self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
         }
     }
 
     /// Puts a message onto a stream.
     pub(crate) fn put(&mut self, number: u64, data: &[u8], cx: &mut Context) {
         self.flush(number, cx);
-        self.with(number, cx, |stream, at, held, cx| stream.event(data, at, held, cx));
+        self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
     }
 
     /// Delivers the answer to a call; `tells` is the session id that goes with it, if any.

@@ -193,6 +193,11 @@ fn a_message_of_16_mib_passes_each_way() {
     let answer = session.script("1", json!([{"write": head}, {"fill": fill}, {"write": tail}]));
     let length = answer.last()["result"]["x"].as_str().unwrap().len();
     assert_eq!(length, fill);
+    // The same as an event, which is how most clients get an answer that takes its time.
+    let session = Session::open_at(&proxy, PRIMED);
+    let steps = json!([{"sleep": 200}, {"write": head}, {"fill": fill}, {"write": tail}]);
+    let answer = session.script("1", steps);
+    assert!(answer.head.is_stream() && answer.last()["id"] == 1, "{:?}", answer.head);
     let peak = process::memory(proxy.pid(), "VmHWM:") - before;
     assert!(peak <= (2 * 16 + 4) * 1024, "a peak of {peak} KiB");
 }
