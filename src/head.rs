@@ -84,6 +84,9 @@ pub(crate) struct Admitted<'a> {
 /// The fields that the rules know.
 #[derive(Default)]
 struct Fields<'a> {
+    /// The last of the `Accept` fields, and how many there are.
+    accept: Option<&'a str>,
+    accepts: usize,
     host: Option<&'a str>,
     origin: Option<&'a str>,
     content_type: Option<&'a str>,
@@ -102,18 +105,25 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         for &(name, value) in head.fields {
             let known = match name.len() {
-                4 => ("host", "Host", &mut fields.host),
-                6 => ("origin", "Origin", &mut fields.origin),
-                8 => ("mcp-name", "Mcp-Name", &mut fields.name),
-                10 => ("mcp-method", "Mcp-Method", &mut fields.method),
-                12 => ("content-type", "Content-Type", &mut fields.content_type),
-                13 => ("last-event-id", "Last-Event-ID", &mut fields.last_event_id),
-                14 => ("mcp-session-id", "Mcp-Session-Id", &mut fields.session),
-                20 => ("mcp-protocol-version", "MCP-Protocol-Version", &mut fields.version),
+                4 if is(name, "host") => ("Host", &mut fields.host),
+                6 if is(name, "origin") => ("Origin", &mut fields.origin),
+                6 if is(name, "accept") => {
+                    fields.accepts += 1;
+                    fields.accept = Some(value);
+                    continue;
+                }
+                8 if is(name, "mcp-name") => ("Mcp-Name", &mut fields.name),
+                10 if is(name, "mcp-method") => ("Mcp-Method", &mut fields.method),
+                12 if is(name, "content-type") => ("Content-Type", &mut fields.content_type),
+                13 if is(name, "last-event-id") => ("Last-Event-ID", &mut fields.last_event_id),
+                14 if is(name, "mcp-session-id") => ("Mcp-Session-Id", &mut fields.session),
+                20 if is(name, "mcp-protocol-version") => {
+                    ("MCP-Protocol-Version", &mut fields.version)
+                }
                 _ => continue,
             };
-            if is(name, known.0) && known.2.replace(value).is_some() {
-                return Err(Fault::Repeated(known.1));
+            if known.1.replace(value).is_some() {
+                return Err(Fault::Repeated(known.0));
             }
         }
         Ok(fields)
@@ -128,7 +138,11 @@ pub(crate) fn admit<'a>(
 ) -> Result<Admitted<'a>, Fault> {
     let fields = Fields::read(head)?;
     let health = config.health.as_deref() == Some(head.path);
-    let accept = Accept::of(head.fields);
+    let accept = match (fields.accepts, fields.accept) {
+        // What the SDKs send.
+        (1, Some("application/json, text/event-stream")) => Accept { json: true, sse: true },
+        _ => Accept::of(head.fields),
+    };
     let asks = if health {
         match head.method {
             "GET" | "HEAD" => Asks::Health,
@@ -175,8 +189,14 @@ fn asks(method: &str, content_type: Option<&str>, accept: Accept) -> Result<Asks
 }
 
 /// Whether two names are the same; most are spelled as ours.
+#[inline(always)]
 fn is(name: &str, ours: &str) -> bool {
-    name == ours || name.eq_ignore_ascii_case(ours)
+    name == ours || is_in_other_letters(name, ours)
+}
+
+#[cold]
+fn is_in_other_letters(name: &str, ours: &str) -> bool {
+    name.eq_ignore_ascii_case(ours)
 }
 
 fn is_json(content_type: Option<&str>) -> bool {
@@ -212,10 +232,8 @@ fn origin_allowed(origin: Option<&str>, config: &Config) -> Result<(), Fault> {
 
 /// `host[:port]` without its port; unchanged if what follows the last colon is no port.
 fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    }
+    let name = host.trim_end_matches(|c: char| c.is_ascii_digit());
+    name.strip_suffix(':').unwrap_or(host)
 }
 
 /// The names and literals that a browser resolves to this host and nowhere else.
@@ -231,16 +249,10 @@ impl Accept {
     /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
     /// form decides, a weight of zero excludes it; no field at all allows every form.
     fn of(fields: &[(&str, &str)]) -> Self {
-        let mut ranges = fields.iter().filter(|(name, _)| is(name, "accept")).peekable();
-        match (ranges.next(), ranges.peek()) {
-            (None, _) => return Self { json: true, sse: true },
-            // What the SDKs send.
-            (Some((_, "application/json, text/event-stream")), None) => {
-                return Self { json: true, sse: true };
-            }
-            (Some(_), _) => {}
-        }
         let ranges = fields.iter().filter(|(name, _)| is(name, "accept"));
+        if ranges.clone().next().is_none() {
+            return Self { json: true, sse: true };
+        }
         let mut json = (0, false);
         let mut sse = (0, false);
         for range in ranges.flat_map(|(_, value)| value.split(',')) {
