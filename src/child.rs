@@ -412,10 +412,13 @@ impl Child {
 
 /// The number that a message of the child names, if it is one that we could have given.
 pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
-    if raw.first() == Some(&b'0') {
+    if raw.first() == Some(&b'0') || raw.is_empty() {
         return None;
     }
-    core::str::from_utf8(raw).ok().filter(|text| text.as_bytes()[0].is_ascii_digit())?.parse().ok()
+    raw.iter().try_fold(0, |sum: u64, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// Takes what one line of a child holds: a message, or a batch of them. The cause, if one of them
