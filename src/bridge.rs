@@ -240,11 +240,13 @@ impl Bridge {
 
     fn stdout(&mut self, pipe: Pipe, bytes: &[u8]) {
         let Some(child) = self.children.get_mut(&pipe) else { return };
-        let mut front = match (self.sessions.get_mut(&pipe), self.workers.get_mut(&pipe)) {
-            (Some(session), _) => Front::Session(session),
-            (None, Some(worker)) => Front::Worker(worker),
+        let mut front = if let Some(session) = self.sessions.get_mut(&pipe) {
+            Front::Session(session)
+        } else if let Some(worker) = self.workers.get_mut(&pipe) {
+            Front::Worker(worker)
+        } else {
             // It ends: what it says is not heard any more.
-            (None, None) => return,
+            return;
         };
         let open = front.is_open();
         let limit = self.cx.config.message;

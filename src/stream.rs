@@ -472,8 +472,9 @@ impl Stream {
             Phase::Open => Some(reply.spoke.after(cx.config.keep_alive)),
             Phase::Over => None,
         };
+        // An earlier wait, for what is decided by now, looks again when it is due.
         if let Some(next) = stall.into_iter().chain(speak).min() {
-            cx.timers.set(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+            cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
         }
     }
 

@@ -55,10 +55,12 @@ impl Streams {
         let at = self.at(number);
         let stream = self.table.get_mut(&number)?;
         let result = work(stream, at, &mut self.held, cx);
-        if number != STANDING && stream.is_spent() {
+        let ended = number != STANDING && stream.is_ended();
+        let spent = ended && stream.is_spent();
+        if spent {
             self.table.remove(&number);
         }
-        self.tidy(number, cx);
+        self.tidy(number, ended && !spent, cx);
         Some(result)
     }
 
@@ -251,8 +253,9 @@ impl Streams {
         }
     }
 
-    /// Keeps within `Config::replay`, and within `Config::calls` ended streams.
-    fn tidy(&mut self, number: u64, cx: &mut Context) {
+    /// Keeps within `Config::replay`, and within `Config::calls` ended streams, to which that one
+    /// may have come.
+    fn tidy(&mut self, number: u64, ended: bool, cx: &mut Context) {
         while self.held.kept > cx.config.replay {
             let Some(victim) = self.victim(number) else { break };
             let Some(stream) = self.table.get_mut(&victim) else { break };
@@ -264,8 +267,10 @@ impl Streams {
         if self.held.dropped > 0 && !core::mem::replace(&mut self.told_drops, true) {
             cx.notice(Notice::Dropping { pipe: self.pipe });
         }
-        let ended = self.table.get_mut(&number).filter(|stream| stream.is_ended());
-        let Some(stream) = ended.filter(|_| number != STANDING) else { return };
+        if !ended {
+            return;
+        }
+        let Some(stream) = self.table.get_mut(&number) else { return };
         let when = stream.ended.get_or_insert(cx.now).after(cx.config.keep_ended);
         cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.pipe));
         let surplus = self.ended().count() > cx.config.calls;
