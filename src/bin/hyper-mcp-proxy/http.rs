@@ -50,7 +50,7 @@ impl Decoder {
     /// Decodes the head that waits at the gate. False would be a fault of ours: the gate lets
     /// nothing through that the decoder refuses.
     pub(crate) fn decode(&mut self, gate: &Gate) -> bool {
-        if self.request.is_none() || !self.is_of(gate) {
+        if self.request.is_none() || !(gate.repeats() || self.is_of(gate)) {
             self.text.clear();
             self.text.extend(canonical(gate).flat_map(str::bytes));
             self.request = decode(&self.text);

@@ -122,3 +122,63 @@ fn heads_are_bounded() {
     gate.feed(&vec![b'x'; HEAD_LIMIT]);
     assert_eq!(gate.poll().map_err(|refusal| refusal.status), Err(431));
 }
+
+/// A head that is the last one again, or nearly, is judged as if it were the first.
+#[test]
+fn a_head_that_comes_again_is_judged_like_any_other() {
+    let sized = |length: &str, content: &str| {
+        format!(
+            "POST /m HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\nAccept: a\r\n\r\n{content}"
+        )
+    };
+    let first = sized("10", "0123456789");
+    let plain = String::from("GET / HTTP/1.1\r\nHost: h\r\nAccept: a\r\n\r\n");
+    let many = "x".repeat(100);
+    let requests = [
+        first.clone(),
+        sized("9", "012345678"),
+        sized("0", ""),
+        sized("100", &many),
+        sized("000000000000000000000100", &many),
+        sized("0010", "0123456789"),
+        sized("1001", ""),
+        sized("99999999999999999999", ""),
+        sized("", ""),
+        sized("+1", "x"),
+        sized("1x", "x"),
+        sized("1 ", "x"),
+        sized("1, 1", "x"),
+        format!("12{first}"),
+        format!("\r\n{first}"),
+        first.replace("Accept: a", "Accept: b"),
+        first.replace("POST /m", "POST /n"),
+        first.replace("Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"),
+        first.replace("1.1", "1.0"),
+        plain.clone(),
+        format!("1{plain}"),
+        chunked("3\r\nabc\r\n0\r\n\r\n"),
+    ];
+    let begun = ["[0123456789]; end", "[]; end"];
+    for (before, begun) in [&first, &plain].into_iter().zip(begun) {
+        let alone = outcome(before.as_bytes());
+        assert!(alone.ends_with(begun), "{alone}");
+        for request in &requests {
+            let then = outcome(request.as_bytes());
+            let both = format!("{}; {then}", alone.trim_end_matches("; end"));
+            let pair = [&**before, request, request].concat();
+            check([&**before, request].concat(), &both);
+            if then.ends_with("; end") {
+                check(pair, &format!("{}; {then}", both.trim_end_matches("; end")));
+            }
+        }
+    }
+    let mut gate = Gate::new(HEAD_LIMIT);
+    for (request, again) in [(0, false), (1, true), (3, true), (19, false), (0, false), (5, true)] {
+        gate.feed(requests[request].as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        assert_eq!(gate.repeats(), again, "request {request}");
+        gate.admit(CONTENT_LIMIT).unwrap();
+        assert_eq!(gate.poll(), Ok(Step::Whole));
+        gate.release();
+    }
+}

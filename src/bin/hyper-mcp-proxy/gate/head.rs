@@ -14,8 +14,8 @@ pub(super) const TOO_LARGE: Refusal = Refusal::new(431, "the request's head is t
 
 /// The methods that HTTP knows (RFC 9110 and 5789). What may be done with them is decided behind
 /// the gate.
-const METHODS: [&[u8]; 9] =
-    [b"POST", b"GET", b"DELETE", b"OPTIONS", b"HEAD", b"PUT", b"PATCH", b"TRACE", b"CONNECT"];
+const METHODS: [&str; 9] =
+    ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH", "TRACE", "CONNECT"];
 
 /// The fields that are kept, beside those that begin with `mcp-` and those that the gate was given.
 const KEPT: [&[u8]; 8] = [
@@ -51,10 +51,12 @@ pub(super) enum Length {
 /// What a head says. Spans count from the head's first byte.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
-    pub(super) method: Span,
+    pub(super) method: &'static str,
     pub(super) path: Span,
     pub(super) fields: Vec<(Span, Span)>,
     pub(super) length: Length,
+    /// Where the digits of `Content-Length` are.
+    pub(super) digits: Option<Span>,
     pub(super) keep_alive: bool,
     pub(super) expects_continue: bool,
     pub(super) old: bool,
@@ -76,6 +78,7 @@ impl Parsed {
     pub(super) fn read(&mut self, head: &[u8], target_limit: usize) -> Result<(), Refusal> {
         self.fields.clear();
         self.length = Length::None;
+        self.digits = None;
         self.expects_continue = false;
         // To the LF, which is known to follow a CR: a CR elsewhere is part of the line, and wrong.
         let line_end = head.iter().position(|&b| b == b'\n').unwrap_or(0);
@@ -98,6 +101,26 @@ impl Parsed {
         self.judge_length(&seen)?;
         self.keep_alive = !self.old && !seen.close;
         Ok(())
+    }
+
+    /// The same head has come again, with these digits as its length, or none if it has none. False
+    /// if they are no length, and the head has to be read.
+    pub(super) fn repeat(&mut self, digits: &[u8]) -> bool {
+        let Some((from, to)) = self.digits else { return true };
+        let Ok(length) = read_length(digits) else { return false };
+        self.length = Length::Known(length);
+        let end = from + digits.len();
+        self.digits = Some((from, end));
+        for place in self
+            .fields
+            .iter_mut()
+            .flat_map(|(name, value)| [&mut name.0, &mut name.1, &mut value.0, &mut value.1])
+        {
+            if *place >= to {
+                *place = *place - to + end;
+            }
+        }
+        true
     }
 
     /// Reads the request line; the authority of an absolute target comes back.
@@ -126,10 +149,10 @@ impl Parsed {
         if method.is_empty() || !method.iter().all(|&b| is_token(b)) {
             return Err(MALFORMED);
         }
-        if !METHODS.contains(&method) {
+        let Some(known) = METHODS.iter().find(|known| known.as_bytes() == method) else {
             return Err(Refusal::new(501, "the method is unknown"));
-        }
-        self.method = (0, method.len());
+        };
+        self.method = known;
         if target.len() > target_limit {
             return Err(TARGET_TOO_LONG);
         }
@@ -178,6 +201,7 @@ impl Parsed {
             if seen.length.replace(length).is_some() {
                 return Err(Refusal::bad("more than one Content-Length"));
             }
+            self.digits = Some(place(head, value));
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if seen.coding.replace(value).is_some() {
                 return Err(Refusal::bad("more than one Transfer-Encoding"));

@@ -12,11 +12,13 @@
 
 mod chunked;
 mod head;
+mod last;
 
 use std::rc::Rc;
 
 use chunked::Chunked;
 use head::Parsed;
+use last::Last;
 
 /// The longest request target. Ours is a short path; 2 KiB leaves room for a query.
 const TARGET: usize = 2048;
@@ -103,6 +105,9 @@ pub(crate) struct Gate {
     skipped: bool,
     state: State,
     parsed: Parsed,
+    last: Last,
+    /// Whether this head is the last one again.
+    again: bool,
     /// The content, decoded.
     content: (usize, usize),
     /// Where the bytes after this request begin.
@@ -122,6 +127,8 @@ impl Gate {
             skipped: false,
             state: State::Head,
             parsed: Parsed::default(),
+            last: Last::default(),
+            again: false,
             content: (0, 0),
             rest: 0,
             continue_due: false,
@@ -234,6 +241,11 @@ impl Gate {
         self.parsed.keep_alive && matches!(self.state, State::Whole)
     }
 
+    /// Whether the head is that of the request before it, but for the length of the content.
+    pub(crate) fn repeats(&self) -> bool {
+        self.again
+    }
+
     /// Whether the client speaks HTTP/1.0, which knows no chunked coding.
     pub(crate) fn is_old(&self) -> bool {
         self.parsed.old
@@ -254,8 +266,8 @@ impl Gate {
     }
 
     /// The method.
-    pub(crate) fn method(&self) -> &str {
-        self.text(self.parsed.method)
+    pub(crate) fn method(&self) -> &'static str {
+        self.parsed.method
     }
 
     /// The path of the target, without its query, as it stands on the wire.
@@ -283,14 +295,39 @@ impl Gate {
     }
 
     fn poll_head(&mut self) -> Result<Step, Refusal> {
+        let repeated = self.find_last();
+        self.again = repeated.is_some();
+        if let Some(end) = repeated {
+            self.rest = end;
+            self.state = State::Judge;
+            return Ok(Step::Head);
+        }
         let Some(end) = self.find_end()? else {
             let phase = if self.held() == 0 { Phase::Idle } else { Phase::Head };
             return Ok(Step::More(phase));
         };
-        self.parsed.read(&self.buffer[self.start..end], TARGET)?;
+        let head = &self.buffer[self.start..end];
+        self.parsed.read(head, TARGET)?;
+        self.last.keep(head, self.parsed.digits);
         self.rest = end;
         self.state = State::Judge;
         Ok(Step::Head)
+    }
+
+    /// The end of a head that is the last one again, if that can be seen at once.
+    fn find_last(&mut self) -> Option<usize> {
+        if self.scanned > self.start {
+            return None;
+        }
+        let bytes = &self.buffer[self.start..];
+        let digits = self.last.find(bytes)?;
+        let end = self.last.length() + digits.len();
+        if end > self.head_limit || !self.parsed.repeat(digits) {
+            return None;
+        }
+        self.scanned = self.start + end;
+        self.line = self.scanned;
+        Some(self.scanned)
     }
 
     /// Looks for the empty line that ends a head; on the way, refuses what no head can be.

@@ -1,0 +1,48 @@
+//! The last head of a connection. The next one is hardly ever another, but for the length of the
+//! content: so it is kept, and a head that is the same is compared once instead of read anew.
+
+use super::head::Span;
+
+/// The longest head that is kept. Those of MCP clients have half of it, and an idle connection pays
+/// for what is kept.
+const KEEP: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    /// The head without the digits of its length. Empty if there is none.
+    text: Vec<u8>,
+    /// Where those digits belong, if it has any.
+    at: Option<usize>,
+}
+
+impl Last {
+    /// Keeps a head that was read, unless it is too large.
+    pub(super) fn keep(&mut self, head: &[u8], digits: Option<Span>) {
+        self.text.clear();
+        if head.len() <= KEEP {
+            let (from, to) = digits.unwrap_or_default();
+            self.at = digits.map(|_| from);
+            self.text.reserve_exact(head.len() - (to - from));
+            self.text.extend_from_slice(&head[..from]);
+            self.text.extend_from_slice(&head[to..]);
+        }
+    }
+
+    /// How long the head is without those digits.
+    pub(super) fn length(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether `bytes` begin with the same head: then the digits of its length, none if it tells
+    /// no length.
+    pub(super) fn find<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        if self.text.is_empty() {
+            return None;
+        }
+        let (before, after) = self.text.split_at(self.at.unwrap_or(0));
+        let rest = bytes.strip_prefix(before)?;
+        let is_digit = |byte: &&u8| self.at.is_some() && byte.is_ascii_digit();
+        let (digits, rest) = rest.split_at(rest.iter().take_while(is_digit).count());
+        rest.starts_with(after).then_some(digits)
+    }
+}
