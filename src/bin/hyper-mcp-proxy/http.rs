@@ -6,6 +6,7 @@
 //! and contents and chunks are ours.
 
 use std::borrow::Cow;
+use std::io::Write;
 use std::iter::once;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -18,14 +19,18 @@ use http_types::{Body as HttpBody, Method, Request, Response as HttpResponse, St
 use hyper_mcp_proxy::{Body, Head, Response};
 
 use crate::gate::{Gate, Refusal};
+use crate::outgoing::JOINED;
 
-/// As many fields as the gate lets through.
-const FIELDS: usize = 64;
+/// Fields that are shown to the engine without memory of their own: more than MCP clients send of
+/// those that matter.
+const FIELDS: usize = 16;
 /// The longest decoded head that is kept for the next request, as text. Those of MCP clients have
 /// half of it, and an idle connection pays for what is kept.
 const KEEP: usize = 1024;
 /// Response heads that are kept: of JSON, of a stream, of an accepted notification, and one other.
 const TEMPLATES: usize = 4;
+/// The digits of a length.
+const DIGITS: usize = 20;
 
 /// How the end of a response's content is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,17 +105,25 @@ fn decode(text: &[u8]) -> Option<Box<Request>> {
 /// Method, path and Host come from the gate, as they were sent: the decoder's types would change
 /// them.
 fn with_head<R>(request: &Request, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> R {
-    let mut fields = [("", ""); FIELDS];
-    let mut count = 0;
     let hosts = gate.fields().filter(|(name, _)| is_host(name)).take(1);
     let others = request.iter().filter(|(name, _)| name.as_str() != "host");
     let others =
         others.flat_map(|(name, values)| values.iter().map(|v| (name.as_str(), v.as_str())));
-    for (slot, field) in fields.iter_mut().zip(hosts.chain(others)) {
+    let mut all = hosts.chain(others);
+    let mut first = [("", ""); FIELDS];
+    let mut count = 0;
+    for (slot, field) in first.iter_mut().zip(&mut all) {
         *slot = field;
         count += 1;
     }
-    f(&Head { method: gate.method(), path: gate.path(), fields: &fields[..count] })
+    let mut fields = &first[..count];
+    let more: Vec<_> = all.collect();
+    let joined;
+    if !more.is_empty() {
+        joined = [fields, &more].concat();
+        fields = &joined;
+    }
+    f(&Head { method: gate.method(), path: gate.path(), fields })
 }
 
 fn is_host(name: &str) -> bool {
@@ -137,7 +150,7 @@ struct Template {
 }
 
 impl Heads {
-    /// The same as [`encode`].
+    /// The same as [`encode`], with room for content that will be joined to it.
     pub(crate) fn encode(
         &mut self,
         response: &Response,
@@ -157,8 +170,13 @@ impl Heads {
                 && template.fields == response.fields
         });
         if let Some(Template { parts: (before, after), .. }) = known {
-            let length = length.to_string();
-            return [before, length.as_bytes(), after].concat();
+            let room = if length <= JOINED { length } else { 0 };
+            let mut head = Vec::with_capacity(before.len() + DIGITS + after.len() + room);
+            head.extend_from_slice(before);
+            // A vector takes all.
+            let _ = write!(head, "{length}");
+            head.extend_from_slice(after);
+            return head;
         }
         let head = encode(response, framing, keep_alive);
         if let Some(parts) = around_length(&head) {

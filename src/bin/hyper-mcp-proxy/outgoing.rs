@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 
 /// Up to here pieces are copied together; from here on the copy costs more than a further slice.
-const SMALL: usize = 8 * 1024;
+pub(crate) const JOINED: usize = 8 * 1024;
+/// Room for so many pieces is kept when all are sent: an answer has one or two.
+const FEW: usize = 4;
 /// Pieces that one system call sends.
 const SLICES: usize = 16;
 
@@ -20,13 +22,21 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Adds bytes that are no payload: heads and framing.
+    /// Adds a head; what has room behind it is joined to it without a copy of the head.
+    pub(crate) fn head(&mut self, head: Vec<u8>) {
+        if self.payload == 0 {
+            self.lead += head.len();
+        }
+        self.parts.push_back(head);
+    }
+
+    /// Adds bytes that are no payload.
     pub(crate) fn frame(&mut self, bytes: &[u8]) {
         if self.payload == 0 {
             self.lead += bytes.len();
         }
         match self.parts.back_mut() {
-            Some(last) if last.len() + bytes.len() <= SMALL => last.extend_from_slice(bytes),
+            Some(last) if last.len() + bytes.len() <= JOINED => last.extend_from_slice(bytes),
             _ => self.parts.push_back(bytes.to_vec()),
         }
     }
@@ -35,7 +45,7 @@ impl Outgoing {
     pub(crate) fn payload(&mut self, bytes: Vec<u8>) {
         self.payload += bytes.len();
         match self.parts.back_mut() {
-            Some(last) if last.len() + bytes.len() <= SMALL => last.extend_from_slice(&bytes),
+            Some(last) if last.len() + bytes.len() <= JOINED => last.extend_from_slice(&bytes),
             _ => self.parts.push_back(bytes),
         }
     }
@@ -69,7 +79,9 @@ impl Outgoing {
             self.parts.pop_front();
         }
         if self.parts.is_empty() {
-            self.parts = VecDeque::new();
+            if self.parts.capacity() > FEW {
+                self.parts = VecDeque::new();
+            }
             self.lead = 0;
             return std::mem::take(&mut self.payload);
         }

@@ -137,7 +137,7 @@ impl Connection {
     /// Puts the head of a response on its way.
     fn head(&mut self, response: &Response, framing: Framing, keep_alive: bool) {
         let head = self.hub.heads.borrow_mut().encode(response, framing, keep_alive);
-        self.out.frame(&head);
+        self.out.head(head);
     }
 
     pub(super) async fn send_whole(
