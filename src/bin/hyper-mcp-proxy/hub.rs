@@ -68,6 +68,8 @@ pub(crate) struct Hub {
     /// The file of the Unix socket that it listens on.
     file: Option<SocketFile>,
     origin: std::time::Instant,
+    /// What [`now`](Self::now) tells.
+    now: Cell<Instant>,
     draining: Cell<bool>,
     /// Woken when draining and idle.
     drained: WakerSlot,
@@ -100,13 +102,19 @@ impl Hub {
             next_server: Cell::new(0),
             file,
             origin: std::time::Instant::now(),
+            now: Cell::default(),
             draining: Cell::new(false),
             drained: WakerSlot::default(),
         })
     }
 
+    /// The time at the last wake, or since a child was started, which takes long.
     pub(crate) fn now(&self) -> Instant {
-        Instant::new(self.origin.elapsed())
+        self.now.get()
+    }
+
+    fn look_at_the_clock(&self) {
+        self.now.set(Instant::new(self.origin.elapsed()));
     }
 
     /// These are the servers from now on: how many of them were not there before. One that is the
@@ -236,7 +244,9 @@ impl Hub {
         if let Some(name) = &server.name {
             log::info!(target: "session", "server {pipe} starts: {name}");
         }
-        let told = match server.launch.start(&self.reactor, env) {
+        let started = server.launch.start(&self.reactor, env);
+        self.look_at_the_clock();
+        let told = match started {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
                 let child = Rc::new(Child::new(pipe, pid, server.name.clone()));
@@ -341,6 +351,7 @@ impl Clock for Hub {
     }
 
     fn fire(&self) {
+        self.look_at_the_clock();
         let now = self.now();
         let due = self.bridge.borrow().poll_timeout().is_some_and(|at| at <= now);
         if due {
