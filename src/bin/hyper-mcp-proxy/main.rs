@@ -36,6 +36,7 @@ mod tests;
 
 use std::future::poll_fn;
 use std::io::{self, Write};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::task::Poll;
@@ -45,11 +46,14 @@ use args::{Exit, Options};
 use deadlines::Deadline;
 use hub::Hub;
 use reactor::{Reactor, Source, Use};
+use smol::LocalExecutor;
 use sockets::{Address, Place, Sockets};
 use sys::OwnedFd;
 
 /// How long the last answers may take to be sent when all else is done.
 const FLUSH: Duration = Duration::from_secs(1);
+/// Tasks that run before anybody looks at the descriptors again.
+const RUNS: usize = 200;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
@@ -104,17 +108,40 @@ fn serve(options: Options) -> Result<(), Exit> {
     executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
     let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
     manager::tell("READY=1");
-    reactor.run(
-        &*hub,
-        executor.run(async {
-            hub.drained().await;
-            drop(accepting);
-            hub.clean_up();
-            flush(&hub).await;
-        }),
-    );
+    let end = async {
+        hub.drained().await;
+        drop(accepting);
+        hub.clean_up();
+        flush(&hub).await;
+    };
+    reactor.run(&*hub, run_tasks(&executor, end));
     log::info!(target: "proxy", "ended");
     Ok(())
+}
+
+/// Runs the tasks that are awake until `end` comes. The executor can do that itself, with one
+/// queue more for threads that share it: here is one thread.
+async fn run_tasks(executor: &LocalExecutor<'_>, end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    let mut next = pin!(executor.tick());
+    poll_fn(|cx| {
+        if end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        for _ in 0..RUNS {
+            if executor.try_tick() {
+                continue;
+            }
+            // There is none: be woken when there is one.
+            if next.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            next.set(executor.tick());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The sockets to listen on: those that were passed on, or else those at the place that was named.
