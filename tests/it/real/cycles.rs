@@ -60,7 +60,8 @@ fn sessions_leave_nothing_behind() {
     proxy.childless(PATIENCE);
     let (fds, threads, memory) = before.unwrap();
     let after = process::usage(proxy.pid());
-    assert_eq!((after.0, after.1), (fds, threads), "descriptors, threads");
+    // A connection of the warm-up may still have been open.
+    assert!(after.0 <= fds && after.1 <= threads, "{after:?}, before {fds} and {threads}");
     assert!(after.2 <= memory + 1024, "from {memory} KiB to {} KiB", after.2);
     assert!(!proxy.log().contains("fault:"), "{}", proxy.log());
 }
