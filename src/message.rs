@@ -14,7 +14,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::json::{self, Scanner, Span};
+use crate::json::{self, NotJson, Scanner, Span};
 use members::Members;
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
@@ -76,6 +76,8 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     text: &'a [u8],
+    /// The text without the white space around it.
+    whole: Span,
     kind: Kind,
     multiline: bool,
     id: Option<Span>,
@@ -139,18 +141,13 @@ impl<'a> Message<'a> {
     /// if it has not exactly one of `method`, `result` and `error`, or an `id` that is neither a
     /// string nor a number (MCP "Requests": it is not null).
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
-        if core::str::from_utf8(text).is_err() {
+        let mut scanner = Scanner::new(text);
+        let mut members = Members::default();
+        let read = members.read(&mut scanner, text);
+        if (read.is_err() || !scanner.ascii) && core::str::from_utf8(text).is_err() {
             return Err(Malformed::Parse("the message is not UTF-8"));
         }
-        if text.starts_with("\u{feff}".as_bytes()) {
-            return Err(Malformed::Parse("the message starts with a byte order mark"));
-        }
-        let mut scanner = Scanner::new(text);
-        if scanner.peek() != Some(b'{') {
-            scanner.value().and_then(|_| scanner.end()).map_err(Malformed::Parse)?;
-            return Err(Malformed::Invalid("a message is a JSON object", None));
-        }
-        let (members, doubled) = Members::read(&mut scanner, text).map_err(Malformed::Parse)?;
+        let doubled = read.map_err(|reason| no_object(text, reason))?;
         let id = members.id.clone().map(|span| &text[span]).filter(|id| names_a_call(id));
         if let Some(reason) = doubled {
             return Err(Malformed::Invalid(reason, None));
@@ -158,6 +155,7 @@ impl<'a> Message<'a> {
         let kind = members.kind(text).map_err(|reason| Malformed::Invalid(reason, id))?;
         Ok(Self {
             text,
+            whole: members.whole,
             kind,
             multiline: scanner.multiline,
             id: members.id,
@@ -262,25 +260,30 @@ impl<'a> Message<'a> {
     /// ```
     pub fn splice(&self, change: &Splice<'_>, out: &mut Vec<u8>) {
         let start = out.len();
-        let mut edits = [
+        let edits = [
             (self.id.as_ref(), change.id),
             (self.token.as_ref(), change.token),
             (self.request_id.as_ref(), change.request_id),
         ];
-        edits.sort_unstable_by_key(|(span, _)| span.map(|span| span.start));
-        let text = self.text.trim_ascii();
-        let shift = self.text.len() - self.text.trim_ascii_start().len();
-        out.reserve(text.len() + change.growth());
-        let mut at = 0;
-        for (span, new) in edits {
-            let (Some(span), Some(new)) = (span, new) else {
-                continue;
-            };
-            out.extend_from_slice(&text[at..span.start - shift]);
-            out.extend_from_slice(new);
-            at = span.end - shift;
+        let length = self.whole.len() + change.growth();
+        if out.capacity() == 0 {
+            *out = Vec::with_capacity(length); // the short way
+        } else {
+            out.reserve(length);
         }
-        out.extend_from_slice(&text[at..]);
+        let mut at = self.whole.start;
+        // What is changed stands in any order.
+        while let Some((span, new)) = edits
+            .iter()
+            .filter_map(|(span, new)| span.zip(*new))
+            .filter(|(span, _)| span.start >= at)
+            .min_by_key(|(span, _)| span.start)
+        {
+            out.extend_from_slice(&self.text[at..span.start]);
+            out.extend_from_slice(new);
+            at = span.end;
+        }
+        out.extend_from_slice(&self.text[at..self.whole.end]);
         if self.multiline {
             // In a JSON text a raw line break is white space, nothing else.
             for byte in out[start..].iter_mut().filter(|b| matches!(b, b'\n' | b'\r')) {
@@ -361,6 +364,22 @@ pub fn same_id(one: &[u8], other: &[u8]) -> bool {
         || (one.first() == Some(&b'"')
             && other.first() == Some(&b'"')
             && json::decoded(one).is_some_and(|one| json::decoded(other) == Some(one)))
+}
+
+/// Why a text is no message that is no JSON, or no object.
+#[cold]
+fn no_object(text: &[u8], reason: NotJson) -> Malformed<'_> {
+    if text.starts_with("\u{feff}".as_bytes()) {
+        return Malformed::Parse("the message starts with a byte order mark");
+    }
+    let mut scanner = Scanner::new(text);
+    if scanner.peek() == b'{' {
+        return Malformed::Parse(reason);
+    }
+    match scanner.value().and_then(|_| scanner.end()) {
+        Ok(()) => Malformed::Invalid("a message is a JSON object", None),
+        Err(reason) => Malformed::Parse(reason),
+    }
 }
 
 fn names_a_call(id: &[u8]) -> bool {

@@ -22,6 +22,8 @@ const TELLING: [&str; 7] =
 /// The members of the message's object, as they were met.
 #[derive(Default)]
 pub(super) struct Members<'a> {
+    /// The object itself.
+    pub(super) whole: Span,
     jsonrpc: Option<Span>,
     pub(super) id: Option<Span>,
     pub(super) method: Option<Span>,
@@ -60,35 +62,35 @@ fn resembles(name: &[u8], known: &str) -> bool {
 
 /// Whether a name is one of these for the second time, or is almost one of them. Each has a bit.
 fn is_met_again(name: &[u8], known: &[&str], met: &mut u8) -> bool {
-    known.iter().enumerate().any(|(place, known)| {
-        if name == known.as_bytes() {
-            let bit = 1 << place;
-            let again = *met & bit != 0;
-            *met |= bit;
-            return again;
-        }
-        resembles(name, known)
-    })
+    let Some(place) = known.iter().position(|known| name == known.as_bytes()) else {
+        return known.iter().any(|known| resembles(name, known));
+    };
+    let bit = 1 << place;
+    let again = *met & bit != 0;
+    *met |= bit;
+    again
 }
 
 impl<'a> Members<'a> {
-    /// Reads the whole text; the second value says what is doubled.
+    /// Reads the whole text; gives what is wrong with it as a message.
     pub(super) fn read(
+        &mut self,
         scanner: &mut Scanner<'a>,
         text: &'a [u8],
-    ) -> Result<(Self, Option<&'static str>), NotJson> {
-        let mut members = Self::default();
+    ) -> Result<Option<&'static str>, NotJson> {
         let mut wrong = None;
         let mut count = 0;
+        scanner.peek();
+        self.whole.start = scanner.position();
         scanner.enter(b'{')?;
         while scanner.next(b'}', count == 0)? {
             count += 1;
             let name = scanner.name()?;
             let value = match &*name {
-                b"params" => members.params(scanner, text)?,
+                b"params" => self.params(scanner, text)?,
                 _ => scanner.value()?,
             };
-            let doubled = match members.slot(&name) {
+            let doubled = match self.slot(&name) {
                 Some(slot) => slot.replace(value).is_some(),
                 None if count > MEMBERS => {
                     wrong = Some("a message with too many members");
@@ -98,14 +100,15 @@ impl<'a> Members<'a> {
                     wrong = Some("a member of the message has almost the name of another");
                     false
                 }
-                None => members.doubles(name),
+                None => self.doubles(name),
             };
             if doubled {
                 wrong = Some("a member of the message is named twice");
             }
         }
+        self.whole.end = scanner.position();
         scanner.end()?;
-        Ok((members, wrong))
+        Ok(wrong)
     }
 
     fn slot(&mut self, name: &[u8]) -> Option<&mut Option<Span>> {
@@ -129,7 +132,7 @@ impl<'a> Members<'a> {
 
     /// Steps over the params and notes what routing needs of them.
     fn params(&mut self, scanner: &mut Scanner<'a>, text: &[u8]) -> Result<Span, NotJson> {
-        if scanner.peek() != Some(b'{') {
+        if scanner.peek() != b'{' {
             return scanner.value();
         }
         let start = scanner.position();
@@ -174,7 +177,8 @@ impl<'a> Members<'a> {
     pub(super) fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
         let starts = |span: &Option<Span>| span.as_ref().and_then(|s| text.get(s.start)).copied();
         let version = self.jsonrpc.clone().map(|span| &text[span]);
-        if !version.is_some_and(|version| json::spells(version, "2.0") && version[0] == b'"') {
+        let says = |version: &[u8]| version[0] == b'"' && json::spells(version, "2.0");
+        if !version.is_some_and(|version| version == b"\"2.0\"" || says(version)) {
             return Err("the member jsonrpc is not \"2.0\"");
         }
         if self.id.clone().is_some_and(|id| !names_a_call(&text[id])) {
