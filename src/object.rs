@@ -129,6 +129,19 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
     serde_json::from_slice(text).ok()
 }
 
+/// A text between two others; what is given away is made longer and not copied.
+pub(crate) fn around(before: &[u8], middle: Cow<'_, [u8]>, after: &[u8]) -> Vec<u8> {
+    match middle {
+        Cow::Borrowed(middle) => [before, middle, after].concat(),
+        Cow::Owned(mut text) => {
+            text.reserve_exact(before.len() + after.len());
+            text.splice(..0, before.iter().copied());
+            text.extend_from_slice(after);
+            text
+        }
+    }
+}
+
 /// An array of the given texts.
 pub(crate) fn array(texts: &[Vec<u8>]) -> Vec<u8> {
     [b"[", &texts.join(&b',')[..], b"]"].concat()
@@ -137,6 +150,14 @@ pub(crate) fn array(texts: &[Vec<u8>]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_between_two_others() {
+        for middle in [Cow::Borrowed(&b"b"[..]), Cow::Owned(b"b".to_vec())] {
+            assert_eq!(around(b"aa", middle, b"c"), b"aabc");
+        }
+        assert_eq!(around(b"", Cow::Owned(Vec::new()), b""), b"");
+    }
 
     #[test]
     fn what_is_not_touched_keeps_its_spelling() {

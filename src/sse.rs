@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::fmt::Write;
 
 use crate::lines::TooLong;
+use crate::object;
 
 /// A comment that keeps a silent stream alive (WHATWG HTML, "Server-sent events, Authoring notes").
 ///
@@ -61,13 +62,10 @@ pub fn encode(id: Option<EventId>, data: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn event(id: Option<EventId>, data: Cow<'_, [u8]>) -> Vec<u8> {
     let mut event = Vec::new();
     match data {
-        Cow::Owned(mut data) if !data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) => {
+        Cow::Owned(data) if !data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) => {
             encode(id, b"", &mut event);
             let (before, after) = event.split_at(event.len() - b"\n\n".len());
-            data.reserve_exact(event.len());
-            data.splice(..0, before.iter().copied());
-            data.extend_from_slice(after);
-            data
+            object::around(before, data.into(), after)
         }
         data => {
             encode(id, &data, &mut event);

@@ -6,6 +6,7 @@
 pub(crate) mod downward;
 pub(crate) mod upward;
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -51,12 +52,17 @@ pub(crate) fn filter(lists: [bool; 3], uris: &[String]) -> Object<'static> {
 }
 
 /// A JSON-RPC message with an id as it is spelled, and one more member.
-pub(crate) fn response(id: &[u8], member: &str, value: &[u8]) -> Vec<u8> {
-    [br#"{"jsonrpc":"2.0","id":"#, id, b",\"", member.as_bytes(), b"\":", value, b"}"].concat()
+pub(crate) fn response<'a>(id: &[u8], member: &str, value: impl Into<Cow<'a, [u8]>>) -> Vec<u8> {
+    let head = [br#"{"jsonrpc":"2.0","id":"#, id, b",\"", member.as_bytes(), b"\":"].concat();
+    object::around(&head, value.into(), b"}")
 }
 
 /// A JSON-RPC request, or without an id a notification.
-pub(crate) fn request(id: Option<&[u8]>, method: &str, params: &[u8]) -> Vec<u8> {
+pub(crate) fn request<'a>(
+    id: Option<&[u8]>,
+    method: &str,
+    params: impl Into<Cow<'a, [u8]>>,
+) -> Vec<u8> {
     let mut text = br#"{"jsonrpc":"2.0","#.to_vec();
     if let Some(id) = id {
         text.extend_from_slice(b"\"id\":");
@@ -66,9 +72,7 @@ pub(crate) fn request(id: Option<&[u8]>, method: &str, params: &[u8]) -> Vec<u8>
     text.extend_from_slice(b"\"method\":");
     text.extend_from_slice(&object::quoted(method));
     text.extend_from_slice(b",\"params\":");
-    text.extend_from_slice(params);
-    text.push(b'}');
-    text
+    object::around(&text, params.into(), b"}")
 }
 
 /// Changes each tool in a result of `tools/list`.

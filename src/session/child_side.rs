@@ -140,7 +140,7 @@ impl Session {
         cx.servers.of(child.server).eras = Eras { session: Some(false), stateless: Some(true) };
         let (version, result) = self.cross(result);
         let call = child.call_ids().first().and_then(|id| child.end_call(*id, cx))?;
-        let data = translate::response(&call.id, "result", &result);
+        let data = translate::response(&call.id, "result", result);
         self.opened(version, call.stream, data, child, cx);
         None
     }

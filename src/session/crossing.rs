@@ -242,7 +242,7 @@ impl Session {
         let data = match message.kind() {
             Kind::Result => {
                 let result = upward::result(&method.unwrap_or_default(), payload);
-                translate::response(&call.id, "result", &result)
+                translate::response(&call.id, "result", result)
             }
             _ => translate::response(&call.id, "error", payload),
         };

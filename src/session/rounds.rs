@@ -196,7 +196,7 @@ impl Session {
             let asked = format!("{ASKED}{last}");
             let params = upward::question(&method, &params, &asked);
             let asked = object::quoted(&asked);
-            requests.push(translate::request(Some(&asked), &method, &params));
+            requests.push(translate::request(Some(&asked), &method, params));
             round.open.push(Question { key, asked: *last, method, answer: None });
         }
         if requests.is_empty() {

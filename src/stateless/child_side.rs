@@ -181,7 +181,7 @@ impl Worker {
         }
         let text = self.downward_answer(&ask.method.clone(), message);
         let member = if message.kind() == Kind::Result { "result" } else { "error" };
-        let data = translate::response(&call.id, member, &text);
+        let data = translate::response(&call.id, member, text);
         self.asks.remove(&call.stream);
         self.streams.answer(call.stream, data, status_of(message), None, cx);
         self.life.touch(cx);
@@ -208,7 +208,7 @@ impl Worker {
             _ => None,
         };
         if let Some(result) = changed {
-            return translate::response(&call.id, "result", &result);
+            return translate::response(&call.id, "result", result);
         }
         let mut data = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);

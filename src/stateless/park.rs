@@ -237,7 +237,7 @@ impl Worker {
         park.secret = request.secret;
         if let Some((status, member, text)) = park.early.take() {
             if let Some(ask) = self.asks.remove(&number) {
-                let data = translate::response(&ask.id, member, &text);
+                let data = translate::response(&ask.id, member, text);
                 self.streams.answer(number, data, status, None, cx);
             }
             return Ok(());

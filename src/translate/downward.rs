@@ -53,7 +53,7 @@ pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
         Some((false, meta)) => params.set("_meta", meta),
         _ => params.remove("_meta"),
     }
-    super::request(Some(id), &message.method().unwrap_or_default(), &params.text())
+    super::request(Some(id), &message.method().unwrap_or_default(), params.text())
 }
 
 /// The child's `serverInfo`, out of its answer to `initialize`.
@@ -204,7 +204,7 @@ pub(crate) fn tag(message: &Message<'_>, subscription: &[u8]) -> Vec<u8> {
     meta.set(SUBSCRIPTION, subscription);
     let meta = meta.text();
     params.set("_meta", meta);
-    super::request(None, &message.method().unwrap_or_default(), &params.text())
+    super::request(None, &message.method().unwrap_or_default(), params.text())
 }
 
 /// The first message of a subscription: what of the filter is honoured.

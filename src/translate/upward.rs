@@ -92,7 +92,7 @@ impl Client {
         if let Some(state) = &round.state {
             params.set("requestState", &state[..]);
         }
-        super::request(Some(id), method, &params.text())
+        super::request(Some(id), method, params.text())
     }
 }
 
@@ -253,5 +253,5 @@ pub(crate) fn untag(message: &Message<'_>) -> Vec<u8> {
         Some((false, meta)) => params.set("_meta", meta),
         _ => params.remove("_meta"),
     }
-    super::request(None, &message.method().unwrap_or_default(), &params.text())
+    super::request(None, &message.method().unwrap_or_default(), params.text())
 }
