@@ -11,7 +11,7 @@ use alloc::{format, vec};
 use crate::io::{Body, Response};
 use crate::message::Malformed;
 use crate::metadata::SUPPORTED;
-use crate::notice::Cause;
+use crate::notice::{Cause, Count};
 use crate::object::quoted;
 
 /// Something that keeps a request from its answer.
@@ -206,7 +206,7 @@ impl Fault {
                 )
             }
             Self::BatchTooLong(limit) => {
-                format!("a batch has at most {limit} messages; post more of them")
+                format!("a batch has at most {}; post more of them", Count(*limit, "message"))
             }
             Self::AnswersTooLong(limit) => format!(
                 "the answers to this batch are longer than {limit} bytes; accept text/event-stream"
@@ -219,19 +219,24 @@ impl Fault {
             Self::Capability(name) => {
                 format!("the server needs the client capability {name:?}; declare it in _meta")
             }
-            Self::Rounds(limit) => format!("the server asked for input {limit} times, the limit"),
-            Self::Pool(limit) => format!("all {limit} shared servers are in use; retry"),
+            Self::Rounds(limit) => {
+                format!("the server asked for input {}, the limit", Count(*limit, "time"))
+            }
+            Self::Pool(limit) => {
+                format!("the limit of shared servers, {limit}, is reached; retry")
+            }
             Self::Parked(limit) => {
-                format!("{limit} calls wait for their client's input, the limit")
+                format!("at most {} may wait for a client's input", Count(*limit, "call"))
             }
             Self::Subscriptions(limit) => {
-                format!("{limit} resources are subscribed to, the limit; give one up first")
+                format!("{} subscribed to, the limit; give one up first", are(*limit, "resource"))
             }
             Self::Sessions(limit) => {
-                format!("all {limit} sessions are in use; see --max-sessions")
+                format!("{} in use, the limit; see --max-sessions", are(*limit, "session"))
             }
             Self::Calls(limit) => {
-                format!("{limit} calls are in flight, the limit of one server process; retry")
+                let calls = are(*limit, "call");
+                format!("{calls} in flight, the limit of one server process; retry")
             }
             Self::Kept(limit) => {
                 format!("calls in flight hold {limit} bytes, the limit of one session; retry")
@@ -316,7 +321,7 @@ impl Fault {
 
     /// The JSON-RPC error response for the request of that id, as it was spelled.
     pub(crate) fn message(&self, id: Option<&[u8]>) -> Vec<u8> {
-        crate::translate::response(id.unwrap_or(b"null"), "error", &self.error())
+        crate::translate::response(id.unwrap_or(b"null"), "error", self.error())
     }
 
     /// The JSON-RPC error object.
@@ -381,4 +386,9 @@ impl From<&Malformed<'_>> for Fault {
             Malformed::Invalid(reason, _) => Self::NotAMessage(reason),
         }
     }
+}
+
+/// That so many of something are, as a sentence goes on from it.
+fn are(number: usize, noun: &'static str) -> String {
+    format!("{} {}", Count(number, noun), if number == 1 { "is" } else { "are" })
 }

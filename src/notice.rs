@@ -114,7 +114,7 @@ impl fmt::Display for Cause {
 /// use hyper_mcp_proxy::Notice;
 ///
 /// let notice = Notice::Draining { sessions: 3, calls: 1 };
-/// assert_eq!(notice.to_string(), "draining: 3 sessions, 1 calls in flight");
+/// assert_eq!(notice.to_string(), "draining: 3 sessions, 1 call in flight");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -198,9 +198,10 @@ pub enum Notice {
         /// What it gets now.
         signal: &'static str,
     },
-    /// The first of a session's messages that nobody read was dropped; the count comes at its end.
+    /// The first of a child's messages that nobody read was dropped; the count comes with the end
+    /// of its session, or its own if it is shared.
     Dropping {
-        /// Its child.
+        /// Which child.
         pipe: Pipe,
     },
     /// A child wrote a line that is no JSON-RPC message. Told once for each session.
@@ -260,6 +261,16 @@ impl Notice {
     }
 }
 
+/// So many of something, in words.
+pub(crate) struct Count<N>(pub(crate) N, pub(crate) &'static str);
+
+impl<N: fmt::Display + PartialEq + From<bool>> fmt::Display for Count<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, noun) = self;
+        write!(f, "{number} {noun}{}", if *number == N::from(true) { "" } else { "s" })
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -268,14 +279,16 @@ impl fmt::Display for Notice {
             }
             Self::SessionEnded { pipe, pid, cause, lived, calls, dropped } => write!(
                 f,
-                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {calls} calls, {dropped} dropped"
+                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
+                Count(*calls, "call")
             ),
             Self::WorkerOpened { pipe, pid, version, start } => {
                 write!(f, "server {pipe} ready: pid {pid}, protocol {version}, start {start:.1?}")
             }
             Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped } => write!(
                 f,
-                "server {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {calls} requests, {dropped} dropped"
+                "server {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
+                Count(*calls, "request")
             ),
             Self::ChildExited { pipe, pid, exit, stderr } => {
                 write!(f, "server {pipe} gone: pid {pid}, {exit}")?;
@@ -291,13 +304,13 @@ impl fmt::Display for Notice {
                 write!(f, "server {pipe} (pid {pid}) did not leave, sending {signal}")
             }
             Self::Dropping { pipe } => {
-                write!(f, "session {pipe}: nobody reads, dropping the oldest messages")
+                write!(f, "server {pipe}: nobody reads what it says, dropping the oldest messages")
             }
             Self::Noise { pipe, reason, line } => {
                 write!(f, "server {pipe} wrote no MCP message ({reason}): {line}")
             }
             Self::Stalled { pipe } => {
-                write!(f, "session {pipe}: a reader took nothing for too long and was dropped")
+                write!(f, "server {pipe}: a reader of it took nothing for too long and was dropped")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { endpoint, wait } => write!(
@@ -305,7 +318,8 @@ impl fmt::Display for Notice {
                 "the server at {endpoint} fails at every start, refusing new sessions for {wait:.0?}"
             ),
             Self::Draining { sessions, calls } => {
-                write!(f, "draining: {sessions} sessions, {calls} calls in flight")
+                let (sessions, calls) = (Count(*sessions, "session"), Count(*calls, "call"));
+                write!(f, "draining: {sessions}, {calls} in flight")
             }
         }
     }

@@ -143,10 +143,13 @@ impl Bridge {
         let known = self.cx.servers.of(server);
         known.failed = known.failed.saturating_add(1);
         let wait = self.cx.config.breaker_wait;
-        let until = self.cx.now.after(wait);
-        // Of several that fail at once, one is told.
-        if known.failed >= self.cx.config.breaker_starts && known.closed_until != until {
-            known.closed_until = until;
+        if known.failed < self.cx.config.breaker_starts {
+            return;
+        }
+        let is_told = known.closed_until > self.cx.now;
+        known.closed_until = self.cx.now.after(wait);
+        // Of several that fail together, one is told.
+        if !is_told {
             let endpoint = self.cx.servers.path(server).into();
             self.cx.notice(Notice::BreakerOpen { endpoint, wait });
         }

@@ -9,7 +9,7 @@ use argh::FromArgs;
 use hyper_mcp_proxy::Config;
 
 use crate::logging::Format;
-use crate::servers::{Common, ConfigFile, Server};
+use crate::servers::{Common, ConfigFile, Found, Server};
 use crate::sockets::Place;
 
 /// The hidden first argument with which the program starts itself as the demonstration server.
@@ -41,6 +41,12 @@ const LONG: [&str; 20] = [
 /// Bytes of a node's name: with the 33 that follow it, an id has no more than the 64 that fronts'
 /// tables are made for.
 const NODE: usize = 31;
+/// The most processes that can be asked for: more than a system has.
+const PROCESSES: usize = 1_000_000;
+/// The longest wait in seconds, some thirty years.
+const SECONDS: f64 = 1e9;
+/// The longest message in GiB, far below where sums of sizes overflow.
+const GIBIBYTES: usize = if usize::BITS < 64 { 1 } else { 1024 };
 const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 
 /// Puts an MCP server that speaks stdio on the network: clients speak Streamable HTTP to the proxy,
@@ -53,7 +59,7 @@ struct Flags {
     #[argh(option, short = 'H', arg_name = "host")]
     host: Option<String>,
     /// port to listen on; 0 picks a free one (8080)
-    #[argh(option, short = 'p', arg_name = "port")]
+    #[argh(option, short = 'p', from_str_fn(port), arg_name = "port")]
     port: Option<u16>,
     /// path of a Unix socket to listen on instead, open to the same user only
     #[argh(option, arg_name = "socket")]
@@ -65,7 +71,7 @@ struct Flags {
     #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
     session_keep_alive: Option<Duration>,
     /// most sessions at once, each of which is a process (64)
-    #[argh(option, arg_name = "n")]
+    #[argh(option, from_str_fn(some), arg_name = "n")]
     max_sessions: Option<usize>,
     /// longest message, either way, in bytes or with K, M, G (16M)
     #[argh(option, from_str_fn(size), arg_name = "bytes")]
@@ -105,7 +111,7 @@ struct Flags {
     #[argh(option, arg_name = "name")]
     node: Option<String>,
     /// servers to start before anybody asks, when starting takes long (0)
-    #[argh(option, arg_name = "n")]
+    #[argh(option, from_str_fn(count), arg_name = "n")]
     prewarm: Option<usize>,
     /// header field whose value the server of that client gets as a variable (repeatable)
     #[argh(option, arg_name = "header=variable")]
@@ -140,7 +146,7 @@ pub(crate) struct Options {
     pub(crate) log_format: Format,
     /// All but whether the listener is bound to loopback only.
     pub(crate) config: Config,
-    pub(crate) servers: Vec<Server>,
+    pub(crate) servers: Found,
     /// The file to read them from again.
     pub(crate) file: Option<ConfigFile>,
 }
@@ -238,10 +244,7 @@ fn place(flags: &Flags) -> Result<Place, Exit> {
 }
 
 /// The servers, and the file to read them from again, if there is one.
-fn servers(
-    flags: &Flags,
-    command: Vec<OsString>,
-) -> Result<(Vec<Server>, Option<ConfigFile>), Exit> {
+fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<ConfigFile>), Exit> {
     let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
     let common = Common { cwd: flags.cwd.clone(), env, clear_env: flags.clear_env };
     let endpoint = flags.endpoint.clone();
@@ -256,7 +259,8 @@ fn servers(
     }
     let (name, args) = command_of(flags.demo, command)?;
     let launch = common.launch(name, args)?;
-    Ok((vec![Server { name: None, path: endpoint, launch, unknown: Vec::new() }], None))
+    let server = Server { name: None, path: endpoint, launch, unknown: Vec::new() };
+    Ok((Found { servers: vec![server], remote: Vec::new() }, None))
 }
 
 fn command_of(demo: bool, command: Vec<OsString>) -> Result<(OsString, Vec<OsString>), Exit> {
@@ -359,9 +363,6 @@ fn config(flags: Flags) -> Result<Config, Exit> {
     let none_if_zero = |wait: Duration| Some(wait).filter(|wait| !wait.is_zero());
     let sessions = flags.max_sessions.unwrap_or(default.sessions);
     let message = flags.max_message.unwrap_or(default.message);
-    if sessions == 0 || message == 0 {
-        return Err(Exit::usage("--max-sessions and --max-message must be at least 1"));
-    }
     Ok(Config {
         endpoint: flags.endpoint,
         health,
@@ -409,9 +410,24 @@ fn check_path(flag: &str, path: &str) -> Result<(), Exit> {
     }
 }
 
+fn port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| String::from("it takes a number from 0 to 65535"))
+}
+
+fn count(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| *count <= PROCESSES);
+    count.ok_or_else(|| format!("it takes a number from 0 to {PROCESSES}"))
+}
+
+fn some(text: &str) -> Result<usize, String> {
+    let some = count(text).ok().filter(|count| *count > 0);
+    some.ok_or_else(|| format!("it takes a number from 1 to {PROCESSES}"))
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().filter(|s| (0.0..=1e9).contains(s));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| format!("{text:?} is no number of seconds"))
+    let seconds = text.parse::<f64>().ok().filter(|s| (0.0..=SECONDS).contains(s));
+    let seconds = seconds.map(Duration::from_secs_f64);
+    seconds.ok_or_else(|| format!("it takes seconds from 0 to {SECONDS}, such as 1.5"))
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -424,5 +440,6 @@ fn size(text: &str) -> Result<usize, String> {
         _ => None,
     };
     let size = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    size.ok_or_else(|| format!("{text:?} is no size such as 16M"))
+    let size = size.filter(|size| (1..=GIBIBYTES << 30).contains(size));
+    size.ok_or_else(|| format!("it takes bytes from 1 to {GIBIBYTES}G, such as 16M"))
 }

@@ -20,8 +20,8 @@ use crate::sys::{self, OwnedFd};
 const CONNECTIONS: usize = 1024;
 /// Descriptors that are not for connections or children: the listeners, logs, the reactor.
 const RESERVED: usize = 32;
-/// Descriptors of a child.
-const PER_SESSION: usize = 3;
+/// Descriptors of a child: its pipes, and one for its end.
+const PER_SESSION: usize = 4;
 /// Connections that one client has at once: a stream, a call, and one to spare.
 const PER_CLIENT: usize = 3;
 /// The pause after the system has nothing left to accept with.
@@ -34,11 +34,11 @@ const ACCEPTS: usize = 16;
 /// that can be open.
 pub(crate) fn capacity(sessions: usize) -> usize {
     let limit = sys::open_files();
-    let room = limit.saturating_sub(RESERVED + sessions.saturating_mul(PER_SESSION));
-    if room < 2 * sessions {
+    let room = limit.saturating_sub(RESERVED.saturating_add(sessions.saturating_mul(PER_SESSION)));
+    if room < sessions.saturating_mul(2) {
         log::warn!(
             target: "proxy",
-            "the limit of open files, {limit}, is low for {sessions} sessions"
+            "the limit of open files, {limit}, is low for --max-sessions {sessions}"
         );
     }
     room.max(limit / 4).clamp(1, CONNECTIONS.max(sessions.saturating_mul(PER_CLIENT)))

@@ -50,6 +50,8 @@ use smol::LocalExecutor;
 use sockets::{Address, Place, Sockets};
 use sys::OwnedFd;
 
+/// Files that the program opens for itself: what it is built on panics without them.
+const FILES: usize = 16;
 /// How long the last answers may take to be sent when all else is done.
 const FLUSH: Duration = Duration::from_secs(1);
 /// Tasks that run before anybody looks at the descriptors again.
@@ -69,7 +71,8 @@ fn main() -> ExitCode {
             Err(_) => ExitCode::FAILURE,
         },
         Err(Exit::Fail { code, reason }) => {
-            eprintln!("hyper-mcp-proxy: {reason}");
+            // If nobody can read it, the status still tells.
+            let _ = writeln!(io::stderr(), "hyper-mcp-proxy: {reason}");
             ExitCode::from(code)
         }
     }
@@ -84,6 +87,11 @@ fn serve(options: Options) -> Result<(), Exit> {
     let Options { place, is_placed, log_format, mut config, servers, file } = options;
     logging::start(log_format);
     log_panics();
+    let files = sys::open_files();
+    if files < FILES {
+        let reason = format!("the limit of open files is {files}, below the {FILES} of its own");
+        return Err(failure(1, reason));
+    }
     let broken =
         |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
     let passed =

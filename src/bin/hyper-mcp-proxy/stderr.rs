@@ -87,7 +87,7 @@ impl Stderr {
     fn tell_suppressed(&mut self, log: &mut impl FnMut(&str)) {
         let count = std::mem::take(&mut self.suppressed);
         if count > 0 {
-            log(&format!("({count} lines more were not logged: too many at once)"));
+            log(&format!("(too many lines at once: {count} not logged)"));
         }
     }
 

@@ -51,7 +51,14 @@ fn flags_that_are_wrong() {
         (&["--no-such-flag"], "no-such-flag"),
         (&["--env", "novalue"], "env"),
         (&["--endpoint", "mcp"], "endpoint"),
+        (&["--port", "70000"], "from 0 to 65535"),
         (&["--max-sessions", "0"], "max-sessions"),
+        (&["--max-sessions", "0"], "from 1 to 1000000"),
+        (&["--max-sessions", "18446744073709551615"], "from 1 to 1000000"),
+        (&["--prewarm", "-1"], "from 0 to 1000000"),
+        (&["--max-message", "0"], "from 1 to 1024G, such as 16M"),
+        (&["--max-message", "9999999G"], "max-message"),
+        (&["--drain-timeout", "nan"], "seconds from 0 to 1000000000"),
         (&["--header-env", "Content-Length=SIZE"], "a field of the connection"),
         (&["--log-format", "xml"], "log-format"),
         (&["--allow-origin", "app.example"], "https://app.example"),
@@ -66,6 +73,26 @@ fn flags_that_are_wrong() {
         assert!(!text.contains("panicked"), "{flags:?}: {text}");
     }
     fails(&["--port", "0"], "command");
+}
+
+#[test]
+fn a_fault_is_told_by_the_status_if_nobody_reads_the_words() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = program(&["--no-such-flag"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}
+
+#[test]
+fn too_few_open_files_are_told() {
+    for files in [7, 8, 9, 12, 14] {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+        shell.arg(program(&[]).get_program()).args(["--port", "0", "--", CHILD]);
+        let output = shell.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{files}: {text}");
+        assert!(text.contains("open files") && text.lines().count() == 1, "{files}: {text}");
+    }
 }
 
 #[test]
