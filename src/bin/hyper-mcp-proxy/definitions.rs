@@ -1,5 +1,6 @@
 //! The file of `--config`: servers by their names, in JSON. The shape that clients use, with the
-//! map under `mcpServers`, is taken as well, and what clients alone know is passed over and told.
+//! map under `mcpServers`, is taken as well, and what clients alone know is passed over and told:
+//! members of a server, and servers that are called and not started.
 //!
 //! An error tells the place and the member, and never a value: variables may be secrets.
 
@@ -15,6 +16,18 @@ const NAME: usize = 64;
 /// The member under which clients have their servers.
 const WRAPPER: &str = "mcpServers";
 
+/// Members by which clients know a server that they call over HTTP.
+const ADDRESSES: [&str; 3] = ["url", "serverUrl", "httpUrl"];
+
+/// What a file defines.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Definitions {
+    /// The servers, in the file's order.
+    pub(crate) servers: Vec<Definition>,
+    /// Names of those that have an address and no command.
+    pub(crate) remote: Vec<String>,
+}
+
 /// One server as the file defines it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Definition {
@@ -27,16 +40,20 @@ pub(crate) struct Definition {
     pub(crate) unknown: Vec<String>,
 }
 
-/// Reads a file's text: the servers in its order, or what is wrong with it.
-pub(crate) fn parse(text: &[u8]) -> Result<Vec<Definition>, String> {
+/// Reads a file's text, or says what is wrong with it.
+pub(crate) fn parse(text: &[u8]) -> Result<Definitions, String> {
     let mut file = serde_json::Deserializer::from_slice(text);
     let wrapped = file.deserialize_map(HasWrapper).map_err(|error| reason(&error))?;
     file.end().map_err(|error| reason(&error))?;
     let mut file = serde_json::Deserializer::from_slice(text);
-    let servers =
+    let found =
         if wrapped { file.deserialize_map(Wrapped) } else { AllServers.deserialize(&mut file) };
-    let servers = servers.map_err(|error| reason(&error))?;
-    if servers.is_empty() { Err(String::from("it names no server")) } else { Ok(servers) }
+    let found = found.map_err(|error| reason(&error))?;
+    match (found.servers.is_empty(), found.remote.is_empty()) {
+        (false, _) => Ok(found),
+        (true, true) => Err(String::from("it names no server")),
+        (true, false) => Err(String::from("it names no server with a \"command\"")),
+    }
 }
 
 /// What an error says, without the value that it is about.
@@ -72,22 +89,22 @@ impl<'de> Visitor<'de> for HasWrapper {
 struct Wrapped;
 
 impl<'de> Visitor<'de> for Wrapped {
-    type Value = Vec<Definition>;
+    type Value = Definitions;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         HasWrapper.expecting(f)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut servers = Vec::new();
+        let mut found = Definitions::default();
         while let Some(key) = map.next_key::<String>()? {
             if key == WRAPPER {
-                servers = map.next_value_seed(AllServers)?;
+                found = map.next_value_seed(AllServers)?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(servers)
+        Ok(found)
     }
 }
 
@@ -95,7 +112,7 @@ impl<'de> Visitor<'de> for Wrapped {
 struct AllServers;
 
 impl<'de> DeserializeSeed<'de> for AllServers {
-    type Value = Vec<Definition>;
+    type Value = Definitions;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_map(self)
@@ -103,14 +120,14 @@ impl<'de> DeserializeSeed<'de> for AllServers {
 }
 
 impl<'de> Visitor<'de> for AllServers {
-    type Value = Vec<Definition>;
+    type Value = Definitions;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         HasWrapper.expecting(f)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut servers = Vec::new();
+        let mut found = Definitions::default();
         let mut names = BTreeSet::new();
         while let Some(name) = map.next_key::<String>()? {
             check_name(&name).map_err(A::Error::custom)?;
@@ -120,9 +137,13 @@ impl<'de> Visitor<'de> for AllServers {
             if names.len() > SERVERS {
                 return Err(A::Error::custom(format!("there are more than {SERVERS} servers")));
             }
-            servers.extend(map.next_value_seed(OneServer(name))?);
+            match map.next_value_seed(OneServer(&name))? {
+                One::Started(server) => found.servers.push(server),
+                One::Called => found.remote.push(name),
+                One::Disabled => {}
+            }
         }
-        Ok(servers)
+        Ok(found)
     }
 }
 
@@ -138,19 +159,28 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// One server; none if it is disabled.
-struct OneServer(String);
+/// What a server turned out to be.
+enum One {
+    /// It is ours to start.
+    Started(Definition),
+    /// It is started elsewhere, and called.
+    Called,
+    Disabled,
+}
 
-impl<'de> DeserializeSeed<'de> for OneServer {
-    type Value = Option<Definition>;
+/// One server of this name.
+struct OneServer<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for OneServer<'_> {
+    type Value = One;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Self::Value, D::Error> {
         json.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for OneServer {
-    type Value = Option<Definition>;
+impl<'de> Visitor<'de> for OneServer<'_> {
+    type Value = One;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server {:?} to be an object with a \"command\"", self.0)
@@ -158,11 +188,11 @@ impl<'de> Visitor<'de> for OneServer {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let name = self.0;
-        let mut server = Definition { name: name.clone(), ..Definition::default() };
+        let mut server = Definition { name: name.to_owned(), ..Definition::default() };
         let mut seen = BTreeSet::new();
         let mut disabled = false;
         while let Some(member) = map.next_key::<String>()? {
-            let value = Member { server: &name, member: &member };
+            let value = Member { server: name, member: &member };
             match &*member {
                 "command" => server.command = map.next_value_seed(Text(value))?,
                 "args" => server.args = map.next_value_seed(Texts(value))?,
@@ -180,13 +210,16 @@ impl<'de> Visitor<'de> for OneServer {
             }
         }
         if disabled {
-            return Ok(None);
+            return Ok(One::Disabled);
+        }
+        if !seen.contains("command") && ADDRESSES.iter().any(|member| seen.contains(*member)) {
+            return Ok(One::Called);
         }
         if server.command.is_empty() {
-            let member = Member { server: &name, member: "command" };
+            let member = Member { server: name, member: "command" };
             return Err(A::Error::custom(format!("{member} is missing: what is to be started?")));
         }
-        Ok(Some(server))
+        Ok(One::Started(server))
     }
 }
 

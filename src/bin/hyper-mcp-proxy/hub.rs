@@ -119,11 +119,12 @@ impl Hub {
 
     /// These are the servers from now on: how many of them were not there before. One that is the
     /// same as before keeps its number, and with it what runs and what is known.
-    pub(crate) fn serve(&self, servers: Vec<servers::Server>) -> usize {
+    pub(crate) fn serve(&self, found: servers::Found) -> usize {
+        found.tell();
         let mut known = self.servers.borrow_mut();
         let mut fresh = 0;
         let mut numbered = Vec::new();
-        for server in servers {
+        for server in found.servers {
             let same = known.iter().find(|(_, other)| ***other == server);
             let number = same.map(|(number, _)| *number).unwrap_or_else(|| {
                 fresh += 1;

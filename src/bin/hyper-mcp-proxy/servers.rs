@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::args::Exit;
-use crate::definitions::{self, Definition};
+use crate::definitions::{self, Definition, Definitions};
 use crate::spawn::{Launch, find_program};
 
 /// The longest file. With the most servers that there may be, it leaves 4 KiB for each.
@@ -32,6 +32,26 @@ impl Server {
         log::info!(target: "proxy", "serving {name} at {}", self.path);
         for member in &self.unknown {
             log::warn!(target: "proxy", "the member {member:?} of the server {name:?} is not used");
+        }
+    }
+}
+
+/// Servers, and names of others that can't be served.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) servers: Vec<Server>,
+    /// Those that have an address and no command.
+    pub(crate) remote: Vec<String>,
+}
+
+impl Found {
+    /// Tells the operator of those that are passed over.
+    pub(crate) fn tell(&self) {
+        for name in &self.remote {
+            log::warn!(
+                target: "proxy",
+                "the server {name:?} is passed over: it has an address and no command"
+            );
         }
     }
 }
@@ -86,27 +106,27 @@ pub(crate) struct ConfigFile {
 
 impl ConfigFile {
     /// Reads it: all of its servers, or why none of them counts.
-    pub(crate) fn read(&self) -> Result<Vec<Server>, Exit> {
+    pub(crate) fn read(&self) -> Result<Found, Exit> {
         let within = |reason| format!("{}: {reason}", self.file.display());
         let text = self.text().map_err(|error| Exit::usage(within(error.to_string())))?;
         let found = definitions::parse(&text).map_err(|reason| Exit::usage(within(reason)))?;
-        let servers = found.into_iter().map(|server| {
+        let Definitions { servers, remote } = found;
+        let servers = servers.into_iter().map(|server| {
             self.server(server).map_err(|exit| match exit {
                 Exit::Fail { code, reason } => Exit::Fail { code, reason: within(reason) },
                 exit @ Exit::Print(_) => exit,
             })
         });
-        servers.collect()
+        Ok(Found { servers: servers.collect::<Result<_, _>>()?, remote })
     }
 
     fn text(&self) -> io::Result<Vec<u8>> {
-        let file = File::open(&self.file)?;
-        // Anything else may keep us waiting.
-        if !file.metadata()?.is_file() {
+        // Anything else may keep us waiting; a pipe does so as soon as it is opened.
+        if !std::fs::metadata(&self.file)?.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
         let mut text = Vec::new();
-        file.take(FILE + 1).read_to_end(&mut text)?;
+        File::open(&self.file)?.take(FILE + 1).read_to_end(&mut text)?;
         if text.len() as u64 > FILE {
             return Err(io::Error::other(format!("it has more than {FILE} bytes")));
         }

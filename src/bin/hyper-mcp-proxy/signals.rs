@@ -50,12 +50,12 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
     }
     manager::tell_of_reload();
     match file.read() {
-        Ok(servers) => {
-            let all = servers.len();
-            let fresh = hub.serve(servers);
+        Ok(found) => {
+            let all = found.servers.len();
+            let fresh = hub.serve(found);
             log::info!(
                 target: "proxy",
-                "SIGHUP received: {all} servers, {fresh} of them new or changed"
+                "SIGHUP received: servers: {all}, new or changed: {fresh}"
             );
         }
         Err(Exit::Fail { reason, .. } | Exit::Print(reason)) => {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -118,7 +118,7 @@ fn hanging_up_reads_the_file_again_and_ends_nothing() {
     let old = paths.map(|path| open(&proxy, path));
     // The first is the same, the second another, the third is no more, the fourth is new.
     config.write(&json!({"a": server("1"), "b": server("2"), "d": server("2")}).to_string());
-    hang_up(&proxy, &["3 servers", "2 of them new"]);
+    hang_up(&proxy, &["servers: 3, new or changed: 2"]);
     for (path, session) in paths.iter().zip(&old) {
         assert_eq!(who(&proxy, path, session), "1", "{path}");
     }
@@ -130,7 +130,7 @@ fn hanging_up_reads_the_file_again_and_ends_nothing() {
     assert_eq!(proxy.exchange("DELETE /c/mcp", &fields, "").status(), 200);
     // What was gone may come back.
     config.write(&json!({"c": server("3")}).to_string());
-    hang_up(&proxy, &["1 servers, 1 of them new"]);
+    hang_up(&proxy, &["servers: 1, new or changed: 1"]);
     assert_eq!(who(&proxy, "/c/mcp", &open(&proxy, "/c/mcp")), "3");
     assert_eq!(who(&proxy, "/a/mcp", &old[0]), "1");
 }
@@ -188,8 +188,32 @@ fn flags_hold_for_all_servers_and_a_servers_own_come_on_top() {
     // One waits for each server; those of a server that is no more go.
     assert_eq!(proxy.children().len(), 4);
     config.write(&json!({"b": server("own")}).to_string());
-    hang_up(&proxy, &["1 servers, 0 of them new"]);
+    hang_up(&proxy, &["servers: 1, new or changed: 0"]);
     crate::support::process::until("three are left", PATIENCE, || proxy.children().len() == 3);
+}
+
+#[test]
+fn a_server_that_is_called_and_not_started_is_passed_over_and_told() {
+    let remote = json!({"type": "http", "url": "https://secret.test/mcp"});
+    let config = Config::new("remote", &json!({"mcpServers": {"a": server("1"), "far": remote}}));
+    let proxy = config.start(&[]);
+    proxy.logged(&["WARN", "the server \"far\" is passed over", "no command"]);
+    assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
+    assert_eq!(post(&proxy, "/far/mcp", None, &initialize(QUIET)).status(), 404);
+    hang_up(&proxy, &["servers: 1, new or changed: 0"]);
+    assert_eq!(proxy.log().matches("passed over").count(), 2);
+    assert!(!proxy.log().contains("secret"), "{}", proxy.log());
+}
+
+#[test]
+fn a_file_that_became_a_pipe_keeps_nobody_waiting() {
+    let config = Config::new("pipe", &json!({"a": server("1")}));
+    let proxy = config.start(&[]);
+    let session = open(&proxy, "/a/mcp");
+    fs::remove_file(&config.0).unwrap();
+    assert!(Command::new("mkfifo").arg(&config.0).status().unwrap().success());
+    hang_up(&proxy, &["nothing is changed", "no regular file"]);
+    assert_eq!(who(&proxy, "/a/mcp", &session), "1");
 }
 
 #[test]

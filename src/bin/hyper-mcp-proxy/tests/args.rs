@@ -55,7 +55,7 @@ fn a_value_may_follow_in_three_ways() {
     // What a value holds is its own affair.
     let options = good(&["--env=A=b=c", "--env", "D=", "--allow-origin=http://x", "--", "cat"]);
     assert_eq!(
-        options.servers[0].launch.env,
+        options.servers.servers[0].launch.env,
         [("A".into(), "b=c".into()), ("D".into(), "".into())]
     );
     assert_eq!(options.config.allow_origins, ["http://x"]);
@@ -67,7 +67,7 @@ fn a_value_may_follow_in_three_ways() {
 fn the_command_is_left_alone() {
     for start in [&["--"][..], &[], &["-p1"], &["-p", "1", "--"]] {
         let command = ["cat", "-p", "2", "--help", "--", "--env=x"];
-        let launch = good(&[start, &command].concat()).servers.remove(0).launch;
+        let launch = good(&[start, &command].concat()).servers.servers.remove(0).launch;
         assert_eq!(launch.name, "cat");
         assert_eq!(launch.args, command[1..].iter().map(OsString::from).collect::<Vec<_>>());
         assert!(launch.program.is_absolute(), "{:?}", launch.program);
@@ -77,7 +77,7 @@ fn the_command_is_left_alone() {
         use std::os::unix::ffi::OsStringExt;
         let raw = OsString::from_vec(vec![b'a', 0xff]);
         let args = vec!["--".into(), "cat".into(), raw.clone()];
-        assert_eq!(parse(args).unwrap().servers[0].launch.args, std::slice::from_ref(&raw));
+        assert_eq!(parse(args).unwrap().servers.servers[0].launch.args, std::slice::from_ref(&raw));
         assert!(matches!(parse(vec![raw, "cat".into()]), Err(Exit::Fail { code: 127, .. })));
     }
 }
@@ -98,7 +98,7 @@ fn values_mean_what_they_say() {
     assert_eq!(config(&["--health", ""]).health, None);
     assert_eq!(config(&["--health", "/up"]).health.as_deref(), Some("/up"));
     assert_eq!(good(&["--log-format", "json", "--", "cat"]).log_format, Format::Json);
-    assert!(good(&["--clear-env", "--", "cat"]).servers[0].launch.clear_env);
+    assert!(good(&["--clear-env", "--", "cat"]).servers.servers[0].launch.clear_env);
 }
 
 #[test]

@@ -1,10 +1,18 @@
 //! What the file of servers may say, and what is said of one that is wrong.
 
-use crate::definitions::{Definition, parse};
+use crate::definitions::{Definition, Definitions, parse};
 
 #[track_caller]
-fn good(text: &str) -> Vec<Definition> {
+fn all(text: &str) -> Definitions {
     parse(text.as_bytes()).unwrap_or_else(|reason| panic!("{text}: {reason}"))
+}
+
+/// The servers of a file that has no others.
+#[track_caller]
+fn good(text: &str) -> Vec<Definition> {
+    let all = all(text);
+    assert!(all.remote.is_empty(), "{text}: {all:?}");
+    all.servers
 }
 
 #[track_caller]
@@ -51,6 +59,19 @@ fn what_only_clients_know_is_passed_over_and_told() {
 }
 
 #[test]
+fn servers_that_are_called_are_passed_over_and_told() {
+    let told = all(r#"{"far": {"type": "http", "url": "http://x", "headers": {}},
+            "near": {"command": "y"}, "other": {"serverUrl": "http://x"},
+            "off": {"url": "http://x", "disabled": true}, "third": {"httpUrl": "http://x"}}"#);
+    assert_eq!((told.servers.len(), &*told.servers[0].name), (1, "near"));
+    assert_eq!(told.remote, ["far", "other", "third"]);
+    // With a command it is started, and the rest is what only clients know.
+    let told = good(r#"{"both": {"command": "x", "url": "http://x"}}"#);
+    assert_eq!(told[0].unknown, ["url"]);
+    bad(r#"{"a": {"command": "", "url": "http://secret"}}"#, &["\"command\"", "missing"]);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place_and_its_member() {
     for (text, words) in [
         ("", &["line 1 column 0"][..]),
@@ -60,7 +81,8 @@ fn what_is_wrong_is_told_with_its_place_and_its_member() {
         ("{\n \"a\": {\"command\": \"x\",}\n}", &["line 2 column "]),
         ("{\"a\": {\"command\": \"x\"}} x", &["trailing", "line 1"]),
         ("{\"a\":\n{\"args\": []}}", &["\"command\" of the server \"a\"", "missing", "line 2"]),
-        (r#"{"a": {"url": "http://secret"}}"#, &["\"command\" of the server \"a\"", "missing"]),
+        (r#"{"a": {"url": "http://secret"}}"#, &["no server with a \"command\""]),
+        (r#"{"a": {"type": "http"}}"#, &["\"command\" of the server \"a\"", "missing"]),
         (r#"{"a": "secret"}"#, &["the server \"a\" to be an object", "line 1"]),
         (r#"{"a": {"command": 5}}"#, &["\"command\" of the server \"a\" to be a string", "line 1"]),
         (r#"{"a": {"command": "x", "args": "secret"}}"#, &["\"args\"", "a list of strings"]),
