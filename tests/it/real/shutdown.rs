@@ -99,7 +99,7 @@ fn a_second_signal_ends_it_at_once_and_leaves_nothing() {
     std::thread::sleep(Duration::from_millis(200));
     assert!(runs(pid));
     proxy.signal(Signal::INT);
-    proxy.ended(Duration::from_secs(1));
+    assert_eq!(proxy.ended(Duration::from_secs(1)).code(), Some(128 + 2));
     until("the end of the child", Duration::from_secs(1), || !runs(pid));
 }
 

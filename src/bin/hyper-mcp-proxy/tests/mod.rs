@@ -13,4 +13,5 @@ mod panics;
 mod random;
 mod reactor;
 mod share;
+mod sockets;
 mod stderr;

@@ -1,0 +1,26 @@
+//! What connections get from the socket that they are taken from.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::net::{accept, sockopt};
+
+use crate::sockets::{Address, Place, Sockets};
+
+/// No answer waits for an acknowledgement, and a peer that is cut off is noticed within a minute.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_has_the_options_of_its_listener() {
+    let place = Place::Tcp { host: "127.0.0.1".into(), port: 0 };
+    let sockets = Sockets::bind(&place).unwrap();
+    let [Address::Inet(address)] = sockets.addresses()[..] else { panic!("{sockets:?}") };
+    let _peer = TcpStream::connect(address).unwrap();
+    let taken = accept(&sockets.listeners[0]).unwrap();
+    assert!(sockopt::tcp_nodelay(&taken).unwrap());
+    assert!(sockopt::socket_keepalive(&taken).unwrap());
+    let silent = sockopt::tcp_keepidle(&taken).unwrap()
+        + sockopt::tcp_keepintvl(&taken).unwrap() * sockopt::tcp_keepcnt(&taken).unwrap();
+    assert!(silent <= Duration::from_secs(60), "{silent:?}");
+    let unread = Duration::from_millis(sockopt::tcp_user_timeout(&taken).unwrap().into());
+    assert!((Duration::from_secs(1)..=Duration::from_secs(45)).contains(&unread), "{unread:?}");
+}
