@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_h1::server::{Encoder, decode as decode_head};
 use futures_lite::AsyncRead;
 use futures_lite::io::{Cursor, empty};
-use http_types::{Body as HttpBody, Method, Request, Response as HttpResponse, StatusCode};
+use http_types::{Body as HttpBody, Method, Response as HttpResponse, StatusCode};
 use hyper_mcp_proxy::{Body, Head, Response};
 
 use crate::gate::{Gate, Refusal};
@@ -48,19 +48,22 @@ pub(crate) enum Framing {
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     text: Vec<u8>,
-    request: Option<Box<Request>>,
+    fields: Option<Fields>,
 }
+
+/// The fields that the decoder read, their names in lower case.
+type Fields = Box<[(Box<str>, Box<str>)]>;
 
 impl Decoder {
     /// Decodes the head that waits at the gate. False would be a fault of ours: the gate lets
     /// nothing through that the decoder refuses.
     pub(crate) fn decode(&mut self, gate: &Gate) -> bool {
-        if self.request.is_none() || !(gate.repeats() || self.is_of(gate)) {
+        if self.fields.is_none() || !(gate.repeats() || self.is_of(gate)) {
             self.text.clear();
             self.text.extend(canonical(gate).flat_map(str::bytes));
-            self.request = decode(&self.text);
+            self.fields = decode(&self.text);
         }
-        self.request.is_some()
+        self.fields.is_some()
     }
 
     /// Whether what was decoded is what would be decoded now.
@@ -74,7 +77,7 @@ impl Decoder {
 
     /// Shows the decoded head to the engine.
     pub(crate) fn with_head<R>(&self, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
-        self.request.as_ref().map(|request| with_head(request, gate, f))
+        self.fields.as_ref().map(|fields| with_head(fields, gate, f))
     }
 
     /// The request is done with: forgets a head that is too large to be kept.
@@ -94,36 +97,35 @@ fn canonical(gate: &Gate) -> impl Iterator<Item = &str> {
         .chain(once("\r\n"))
 }
 
-fn decode(text: &[u8]) -> Option<Box<Request>> {
+fn decode(text: &[u8]) -> Option<Fields> {
     let decoding = pin!(decode_head(Cursor::new(text.to_vec())));
-    match decoding.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(Some((request, _)))) => Some(Box::new(request)),
-        _ => None,
-    }
+    let decoded = decoding.poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Ok(Some((request, _)))) = decoded else { return None };
+    let fields = request.iter().filter(|(name, _)| name.as_str() != "host");
+    let fields = fields.flat_map(|(name, values)| values.iter().map(move |v| (name, v)));
+    Some(fields.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect())
 }
 
 /// Method, path and Host come from the gate, as they were sent: the decoder's types would change
 /// them.
-fn with_head<R>(request: &Request, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> R {
+fn with_head<R>(decoded: &Fields, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> R {
+    let mut few = [("", ""); FIELDS];
+    let mut many = Vec::new();
+    let slots = match few.get_mut(..=decoded.len()) {
+        Some(slots) => slots,
+        None => {
+            many.resize(decoded.len() + 1, ("", ""));
+            &mut many[..]
+        }
+    };
     let hosts = gate.fields().filter(|(name, _)| is_host(name)).take(1);
-    let others = request.iter().filter(|(name, _)| name.as_str() != "host");
-    let others =
-        others.flat_map(|(name, values)| values.iter().map(|v| (name.as_str(), v.as_str())));
-    let mut all = hosts.chain(others);
-    let mut first = [("", ""); FIELDS];
+    let others = decoded.iter().map(|(name, value)| (&**name, &**value));
     let mut count = 0;
-    for (slot, field) in first.iter_mut().zip(&mut all) {
+    for (slot, field) in slots.iter_mut().zip(hosts.chain(others)) {
         *slot = field;
         count += 1;
     }
-    let mut fields = &first[..count];
-    let more: Vec<_> = all.collect();
-    let joined;
-    if !more.is_empty() {
-        joined = [fields, &more].concat();
-        fields = &joined;
-    }
-    f(&Head { method: gate.method(), path: gate.path(), fields })
+    f(&Head { method: gate.method(), path: gate.path(), fields: &slots[..count] })
 }
 
 fn is_host(name: &str) -> bool {
