@@ -110,13 +110,12 @@ impl Parsed {
         let Ok(length) = read_length(digits) else { return false };
         self.length = Length::Known(length);
         let end = from + digits.len();
+        if end == to {
+            return true;
+        }
         self.digits = Some((from, end));
-        for place in self
-            .fields
-            .iter_mut()
-            .flat_map(|(name, value)| [&mut name.0, &mut name.1, &mut value.0, &mut value.1])
-        {
-            if *place >= to {
+        for (name, value) in self.fields.iter_mut().filter(|(name, _)| name.0 > to) {
+            for place in [&mut name.0, &mut name.1, &mut value.0, &mut value.1] {
                 *place = *place - to + end;
             }
         }

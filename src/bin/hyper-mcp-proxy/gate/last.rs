@@ -40,9 +40,21 @@ impl Last {
             return None;
         }
         let (before, after) = self.text.split_at(self.at.unwrap_or(0));
-        let rest = bytes.strip_prefix(before)?;
+        let (start, rest) = bytes.split_at_checked(before.len())?;
+        if !same(start, before) {
+            return None;
+        }
         let is_digit = |byte: &&u8| self.at.is_some() && byte.is_ascii_digit();
         let (digits, rest) = rest.split_at(rest.iter().take_while(is_digit).count());
-        rest.starts_with(after).then_some(digits)
+        same(rest.get(..after.len())?, after).then_some(digits)
     }
+}
+
+/// Whether both are the same; they are as long as each other. Eight bytes in a step: musl's own
+/// comparison takes one, and was a tenth of a call.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let ((one, one_rest), (other, other_rest)) = (one.as_chunks(), other.as_chunks());
+    let mut pairs = one.iter().zip(other);
+    pairs.all(|(one, other)| u64::from_ne_bytes(*one) == u64::from_ne_bytes(*other))
+        && one_rest == other_rest
 }
