@@ -97,9 +97,9 @@ fn echo(given: &Value) -> String {
 fn add(given: &Value) -> String {
     let (a, b) = (&given["a"], &given["b"]);
     let whole = a.as_i64().zip(b.as_i64()).and_then(|(a, b)| a.checked_add(b));
-    let sum = whole.map(|sum| sum.to_string());
-    let float = || a.as_f64().zip(b.as_f64()).map(|(a, b)| (a + b).to_string());
-    match sum.or_else(float) {
+    // As JSON writes it: the standard library's way with fractions is 10 KB of program.
+    let float = || a.as_f64().zip(b.as_f64()).map(|(a, b)| Value::from(a + b));
+    match whole.map(Value::from).or_else(float) {
         Some(sum) => text(&format!("{a} + {b} = {sum}")),
         None => wrong("`a` and `b` must be numbers."),
     }
@@ -145,7 +145,7 @@ fn progress(call: &Call, given: &Value) -> String {
 fn sleep(call: &Call, given: &Value) -> String {
     let seconds = given["seconds"].as_f64().unwrap_or(1.0).clamp(0.0, 3600.0);
     call.pause(Duration::from_secs_f64(seconds));
-    text(&format!("Slept for {seconds} s."))
+    text(&format!("Slept for {} s.", Value::from(seconds)))
 }
 
 fn ask(call: &Call, given: &Value) -> String {
