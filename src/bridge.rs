@@ -253,7 +253,7 @@ impl Bridge {
         let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));
         let mut feed = lines.feed(bytes);
         let mut cause = None;
-        while let Some(line) = feed.next() {
+        while let Some(line) = feed.take() {
             cause = match line {
                 Ok(line) => front.line(line, child, &mut self.cx),
                 Err(_) => Some(Cause::LineTooLong),
@@ -463,10 +463,10 @@ impl Front<'_> {
         }
     }
 
-    fn line(&mut self, line: &[u8], child: &mut Child, cx: &mut Context) -> Option<Cause> {
+    fn line(&mut self, line: Cow<'_, [u8]>, child: &mut Child, cx: &mut Context) -> Option<Cause> {
         match self {
             Self::Session(session) => session.line(line, child, cx),
-            Self::Worker(worker) => worker.line(line, child, cx),
+            Self::Worker(worker) => worker.line(&line, child, cx),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A line that lies whole in the bytes given is handed out where it lies; only what is cut is
 //! copied, once, and looked through once. Nothing longer than the limit is ever held.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -104,7 +105,7 @@ pub struct Feed<'a> {
     rest: &'a [u8],
 }
 
-impl Feed<'_> {
+impl<'a> Feed<'a> {
     /// The next line without its LF and a CR before it, lent until the next call. Empty lines are
     /// passed over.
     ///
@@ -113,6 +114,25 @@ impl Feed<'_> {
     /// [`TooLong`], once for each line that is; the next call goes on after it.
     #[expect(clippy::should_implement_trait, reason = "it lends, which Iterator cannot")]
     pub fn next(&mut self) -> Option<Result<&[u8], TooLong>> {
+        let line = self.step()?;
+        Some(line.map(|line| line.unwrap_or(&self.lines.buffer)))
+    }
+
+    /// The same; but a buffer that would not be kept is given away with its line.
+    pub(crate) fn take(&mut self) -> Option<Result<Cow<'_, [u8]>, TooLong>> {
+        let line = self.step()?;
+        Some(line.map(|line| match line {
+            Some(line) => Cow::Borrowed(line),
+            None if self.lines.buffer.capacity() > KEPT => {
+                Cow::Owned(core::mem::take(&mut self.lines.buffer))
+            }
+            None => Cow::Borrowed(&*self.lines.buffer),
+        }))
+    }
+
+    /// Steps to the next line: it lies whole in the bytes given, or else it is what is in the
+    /// buffer.
+    fn step(&mut self) -> Option<Result<Option<&'a [u8]>, TooLong>> {
         loop {
             self.lines.recycle();
             let Some(end) = newline(self.rest) else {
@@ -133,7 +153,7 @@ impl Feed<'_> {
                 match trimmed(piece) {
                     [] => continue,
                     line if line.len() > self.lines.limit => return Some(Err(TooLong)),
-                    line => return Some(Ok(line)),
+                    line => return Some(Ok(Some(line))),
                 }
             }
             self.lines.buffer.extend_from_slice(piece);
@@ -143,7 +163,8 @@ impl Feed<'_> {
                 return Some(Err(TooLong));
             }
             if length > 0 {
-                return Some(Ok(&self.lines.buffer[..length]));
+                self.lines.buffer.truncate(length);
+                return Some(Ok(None));
             }
         }
     }
@@ -246,6 +267,23 @@ mod tests {
         assert!(lines.feed(&big).next().is_none());
         assert!(lines.feed(b"\n").next().is_some());
         assert!(lines.feed(b"").next().is_none());
+        assert!(lines.buffer.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn a_large_buffer_is_given_away_with_its_line_and_no_other() {
+        let mut lines = Lines::new(1 << 20);
+        let big = alloc::vec![b'x'; 1 << 19];
+        for (start, rest, owned) in [(&big[..], &b"y\r\nz\n"[..], true), (b"x", b"y\n", false)] {
+            assert!(lines.feed(start).take().is_none());
+            let mut feed = lines.feed(rest);
+            let line = feed.take().and_then(Result::ok).expect("it is complete");
+            assert_eq!((line.len(), matches!(line, Cow::Owned(_))), (start.len() + 1, owned));
+            assert!(line.ends_with(b"xy"));
+            while let Some(line) = feed.take() {
+                assert_eq!(line, Ok(Cow::Borrowed(&b"z"[..])));
+            }
+        }
         assert!(lines.buffer.capacity() <= KEPT);
     }
 

@@ -11,6 +11,7 @@
 mod members;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -284,11 +285,51 @@ impl<'a> Message<'a> {
             at = span.end;
         }
         out.extend_from_slice(&self.text[at..self.whole.end]);
-        if self.multiline {
-            // In a JSON text a raw line break is white space, nothing else.
-            for byte in out[start..].iter_mut().filter(|b| matches!(b, b'\n' | b'\r')) {
-                *byte = b' ';
-            }
+        on_one_line(&mut out[start..], self.multiline);
+    }
+}
+
+/// A new id for a message whose text is given away once nobody reads it any more: then the id is
+/// put in its place there, and a long text is not copied.
+#[derive(Debug)]
+pub(crate) struct Renamed {
+    whole: Span,
+    multiline: bool,
+    id: Span,
+    new: Box<[u8]>,
+}
+
+impl Message<'_> {
+    /// The message under another id; `None` if it has none.
+    pub(crate) fn renamed(&self, new: &[u8]) -> Option<Renamed> {
+        let (whole, multiline) = (self.whole.clone(), self.multiline);
+        Some(Renamed { whole, multiline, id: self.id.clone()?, new: new.into() })
+    }
+}
+
+impl Renamed {
+    /// What [`Message::splice`] would have made of this text, the message's own.
+    pub(crate) fn apply(self, mut text: Vec<u8>) -> Vec<u8> {
+        let (old, new) = (self.id, &*self.new);
+        let (rest, end) = (old.start + new.len(), self.whole.end);
+        let length = rest + end - old.end;
+        text.reserve_exact(new.len());
+        text.resize(length.max(end), 0);
+        text.copy_within(old.end..end, rest);
+        text.truncate(length);
+        text[old.start..rest].copy_from_slice(new);
+        text.drain(..self.whole.start);
+        text.shrink_to_fit();
+        on_one_line(&mut text, self.multiline);
+        text
+    }
+}
+
+/// Takes the line breaks out of a message. In a JSON text a raw one is white space, nothing else.
+fn on_one_line(text: &mut [u8], multiline: bool) {
+    if multiline {
+        for byte in text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
         }
     }
 }

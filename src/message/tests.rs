@@ -142,3 +142,22 @@ fn batches() {
     assert!(matches!(batch(b"[1"), Some(Err(Malformed::Parse(_)))));
     assert_eq!(batch(b" [ {} , [1] ] ").unwrap().unwrap(), [&b"{}"[..], b"[1]"]);
 }
+
+#[test]
+fn a_text_that_is_given_away_becomes_what_a_splice_makes() {
+    for text in [
+        r#"{"jsonrpc":"2.0","id":12,"result":{"a":[1,2]}}"#,
+        "  {\"id\" : 12 ,\r\"jsonrpc\":\"2.0\",\"result\":\"\\r\"} \r ",
+        r#"{"jsonrpc":"2.0","error":{"code":1,"message":"x"},"id":12}"#,
+    ] {
+        let message = Message::parse(text.as_bytes()).expect("it is a message");
+        for id in [&b"1"[..], b"12", b"\"a longer one\""] {
+            let mut wanted = Vec::new();
+            message.splice(&Splice { id: Some(id), ..Splice::default() }, &mut wanted);
+            let renamed = message.renamed(id).expect("it has an id");
+            assert_eq!(renamed.apply(text.into()), wanted);
+        }
+    }
+    let notification = Message::parse(br#"{"jsonrpc":"2.0","method":"x"}"#).expect("it is one");
+    assert!(notification.renamed(b"1").is_none());
+}

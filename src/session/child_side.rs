@@ -1,6 +1,7 @@
 //! What the child writes: answers to their calls, progress to its call, everything else to
 //! exactly one stream.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -9,35 +10,48 @@ use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json;
-use crate::message::{Kind, Malformed, Message, Splice};
+use crate::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::notice::{Cause, Notice};
 use crate::servers::Eras;
 use crate::stream::STANDING;
 use crate::translate::{self, upward};
 use crate::version::Version;
 
+/// An answer and its stream, put off until nobody reads the line any more: then it is made of that.
+type Later = Option<(u64, Renamed)>;
+
 impl Session {
     /// One line of the child. The cause, if the session ends by it.
     pub(crate) fn line(
         &mut self,
-        line: &[u8],
+        line: Cow<'_, [u8]>,
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        child::each_message(line, |text, message| match message {
-            Ok(message) => self.message(&message, child, cx),
+        let owned = matches!(line, Cow::Owned(_));
+        let mut later = None;
+        let cause = child::each_message(&line, |text, message| match message {
+            Ok(message) => {
+                let alone = owned && text.len() == line.len();
+                self.message(&message, alone.then_some(&mut later), child, cx)
+            }
             Err(malformed) => self.noise(text, &malformed, child, cx),
-        })
+        });
+        if let Some((stream, answer)) = later {
+            self.answer(stream, answer.apply(line.into_owned()), cx);
+        }
+        cause
     }
 
     fn message(
         &mut self,
         message: &Message<'_>,
+        later: Option<&mut Later>,
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
         match message.kind() {
-            Kind::Result | Kind::Error => return self.response(message, child, cx),
+            Kind::Result | Kind::Error => return self.response(message, later, child, cx),
             Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
             Kind::Notification if self.crossing.is_some() => {
                 self.notified_across(message, child, cx);
@@ -59,6 +73,7 @@ impl Session {
     fn response(
         &mut self,
         message: &Message<'_>,
+        later: Option<&mut Later>,
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
@@ -83,10 +98,16 @@ impl Session {
             self.streams.dropped(cx);
             return None;
         };
+        if self.is_open() {
+            cx.counts.answer(message.kind());
+        }
+        if let Some(later) = later.filter(|_| self.is_open()) {
+            *later = message.renamed(&call.id).map(|answer| (call.stream, answer));
+            return None;
+        }
         let mut data = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
         if self.is_open() {
-            cx.counts.answer(message.kind());
             self.answer(call.stream, data, cx);
             return None;
         }
