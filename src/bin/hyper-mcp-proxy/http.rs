@@ -48,21 +48,28 @@ pub(crate) enum Framing {
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     text: Vec<u8>,
-    fields: Option<Fields>,
+    fields: Option<Box<[Field]>>,
+    /// As the client sent it: the decoder gets another.
+    host: Option<Field>,
 }
 
-/// The fields that the decoder read, their names in lower case.
-type Fields = Box<[(Box<str>, Box<str>)]>;
+/// Name and value; the decoder's names are in lower case.
+type Field = (Box<str>, Box<str>);
 
 impl Decoder {
     /// Decodes the head that waits at the gate. False would be a fault of ours: the gate lets
     /// nothing through that the decoder refuses.
     pub(crate) fn decode(&mut self, gate: &Gate) -> bool {
-        if self.fields.is_none() || !(gate.repeats() || self.is_of(gate)) {
+        if self.fields.is_some() && gate.repeats() {
+            return true;
+        }
+        if self.fields.is_none() || !self.is_of(gate) {
             self.text.clear();
             self.text.extend(canonical(gate).flat_map(str::bytes));
             self.fields = decode(&self.text);
         }
+        let host = gate.fields().find(|(name, _)| is_host(name));
+        self.host = host.map(|(name, value)| (name.into(), value.into()));
         self.fields.is_some()
     }
 
@@ -75,9 +82,26 @@ impl Decoder {
         rest.is_some_and(<[u8]>::is_empty)
     }
 
-    /// Shows the decoded head to the engine.
+    /// Shows the decoded head to the engine. Method, path and Host are as they were sent: the
+    /// decoder's types would change them.
     pub(crate) fn with_head<R>(&self, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
-        self.fields.as_ref().map(|fields| with_head(fields, gate, f))
+        let decoded = self.fields.as_deref()?;
+        let mut few = [("", ""); FIELDS];
+        let mut many = Vec::new();
+        let slots = match few.get_mut(..=decoded.len()) {
+            Some(slots) => slots,
+            None => {
+                many.resize(decoded.len() + 1, ("", ""));
+                &mut many[..]
+            }
+        };
+        let all = self.host.iter().chain(decoded);
+        let mut count = 0;
+        for (slot, (name, value)) in slots.iter_mut().zip(all) {
+            *slot = (name, value);
+            count += 1;
+        }
+        Some(f(&Head { method: gate.method(), path: gate.path(), fields: &slots[..count] }))
     }
 
     /// The request is done with: forgets a head that is too large to be kept.
@@ -97,35 +121,13 @@ fn canonical(gate: &Gate) -> impl Iterator<Item = &str> {
         .chain(once("\r\n"))
 }
 
-fn decode(text: &[u8]) -> Option<Fields> {
+fn decode(text: &[u8]) -> Option<Box<[Field]>> {
     let decoding = pin!(decode_head(Cursor::new(text.to_vec())));
     let decoded = decoding.poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready(Ok(Some((request, _)))) = decoded else { return None };
     let fields = request.iter().filter(|(name, _)| name.as_str() != "host");
     let fields = fields.flat_map(|(name, values)| values.iter().map(move |v| (name, v)));
     Some(fields.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect())
-}
-
-/// Method, path and Host come from the gate, as they were sent: the decoder's types would change
-/// them.
-fn with_head<R>(decoded: &Fields, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> R {
-    let mut few = [("", ""); FIELDS];
-    let mut many = Vec::new();
-    let slots = match few.get_mut(..=decoded.len()) {
-        Some(slots) => slots,
-        None => {
-            many.resize(decoded.len() + 1, ("", ""));
-            &mut many[..]
-        }
-    };
-    let hosts = gate.fields().filter(|(name, _)| is_host(name)).take(1);
-    let others = decoded.iter().map(|(name, value)| (&**name, &**value));
-    let mut count = 0;
-    for (slot, field) in slots.iter_mut().zip(hosts.chain(others)) {
-        *slot = field;
-        count += 1;
-    }
-    f(&Head { method: gate.method(), path: gate.path(), fields: &slots[..count] })
 }
 
 fn is_host(name: &str) -> bool {
