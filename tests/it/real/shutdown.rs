@@ -92,15 +92,18 @@ fn a_second_signal_ends_it_at_once_and_leaves_nothing() {
     let mut proxy = Proxy::start(&[], &["sh", "-c", &command]);
     let pid = {
         let session = Session::open(&proxy);
-        let _call = session.post(&script("1", "", &json!([{"sleep": 60_000}])));
+        // The system ends the child with its parent, but not the child's helper.
+        session.script("1", json!([{"spawn": "trap '' TERM; sleep 63 & wait"}, {"answer": ""}]));
+        let _call = session.post(&script("2", "", &json!([{"sleep": 60_000}])));
         session.pid()
     };
+    until("the helper", PATIENCE, || group(pid).len() >= 3);
     proxy.signal(Signal::TERM);
     std::thread::sleep(Duration::from_millis(200));
     assert!(runs(pid));
     proxy.signal(Signal::INT);
     assert_eq!(proxy.ended(Duration::from_secs(1)).code(), Some(128 + 2));
-    until("the end of the child", Duration::from_secs(1), || !runs(pid));
+    until("the end of its group", Duration::from_secs(1), || group(pid).is_empty());
 }
 
 #[test]
