@@ -143,13 +143,10 @@ impl Bridge {
         let known = self.cx.servers.of(server);
         known.failed = known.failed.saturating_add(1);
         let wait = self.cx.config.breaker_wait;
-        if known.failed < self.cx.config.breaker_starts {
-            return;
-        }
-        let is_told = known.closed_until > self.cx.now;
-        known.closed_until = self.cx.now.after(wait);
-        // Of several that fail together, one is told.
-        if !is_told {
+        // Of several that fail together, one counts and is told.
+        let admits = known.closed_until <= self.cx.now;
+        if known.failed >= self.cx.config.breaker_starts && admits {
+            known.closed_until = self.cx.now.after(wait);
             let endpoint = self.cx.servers.path(server).into();
             self.cx.notice(Notice::BreakerOpen { endpoint, wait });
         }
