@@ -20,7 +20,7 @@ use crate::head::Admitted;
 use crate::io::{Exchange, Pipe};
 use crate::life::Life;
 use crate::message::Message;
-use crate::metadata::{CLIENT, LogLevel, Metadata};
+use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked};
 use crate::object;
 use crate::reply::Reply;
 use crate::stateless::listen::Listens;
@@ -231,6 +231,11 @@ impl Worker {
         Ok(())
     }
 
+    /// Whether a call may have to be sent again: once its client, if it can be, was asked for more.
+    fn may_send_again(&self) -> bool {
+        matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities)
+    }
+
     /// Notes a request and the stream for its answer.
     fn open(&mut self, request: &Request<'_>, cx: &mut Context) -> u64 {
         let Request { message, metadata, exchange, head, secret } = *request;
@@ -240,7 +245,7 @@ impl Worker {
         let number = self.streams.open(reply, 1, false, cx);
         self.streams.promote_after(number, cx.config.promote, cx);
         let mut text = Vec::new();
-        if !self.is_ready() || metadata.may_ask() && matches!(self.mode, Mode::Session(_)) {
+        if !self.is_ready() || metadata.may_ask() && self.may_send_again() {
             message.splice(&crate::message::Splice::default(), &mut text);
         }
         let ask = Ask {
@@ -261,7 +266,7 @@ impl Worker {
         self.life.started(cx);
         let waiting: Vec<u64> = self.asks.keys().copied().collect();
         for number in waiting {
-            let keep = matches!(self.mode, Mode::Session(_));
+            let keep = self.may_send_again();
             let Some(ask) = self.asks.get_mut(&number) else { continue };
             let text = core::mem::take(&mut ask.text);
             if let Ok(message) = Message::parse(&text) {
