@@ -43,8 +43,8 @@ const LONG: [&str; 20] = [
 const NODE: usize = 31;
 /// The most processes that can be asked for: more than a system has.
 const PROCESSES: usize = 1_000_000;
-/// The longest wait in seconds, some thirty years. Whole, because it is shown: the standard library's
-/// way with fractions is 10 KB of program.
+/// The longest wait in seconds, some thirty years. Whole, because it is shown: the standard
+/// library's way with fractions is 10 KB of program.
 const SECONDS: u32 = 1_000_000_000;
 /// The longest message in GiB, far below where sums of sizes overflow.
 const GIBIBYTES: usize = if usize::BITS < 64 { 1 } else { 1024 };
