@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::http::{Events, PATIENCE};
-use crate::support::mcp::{Answer, PRIMED, QUIET, Session, call, notification, report, script};
+use crate::support::mcp::{
+    Answer, BOTH, JSON, PRIMED, QUIET, Session, call, notification, report, script,
+};
 use crate::support::process::{self, until};
 use crate::support::proxy::{CHILD, Proxy};
 
@@ -198,6 +200,31 @@ fn a_message_of_16_mib_passes_each_way() {
     let steps = json!([{"sleep": 200}, {"write": head}, {"fill": fill}, {"write": tail}]);
     let answer = session.script("1", steps);
     assert!(answer.head.is_stream() && answer.last()["id"] == 1, "{:?}", answer.head);
+    let peak = process::memory(proxy.pid(), "VmHWM:") - before;
+    assert!(peak <= (2 * 16 + 4) * 1024, "a peak of {peak} KiB");
+}
+
+#[test]
+fn a_message_of_16_mib_crosses_the_eras_each_way() {
+    let proxy = Proxy::child(&[]);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let ask = |name: &str, arguments: &str| {
+        let params = format!(r#"{{"name":"{name}","arguments":{arguments},"_meta":{meta}}}"#);
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+        let own = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call")];
+        let fields = [&[BOTH, JSON, ("Mcp-Name", name)][..], &own].concat();
+        let reply = proxy.exchange("POST /mcp", &fields, &body);
+        assert_eq!(reply.status(), 200, "{:?}", reply.head);
+        reply.body.len()
+    };
+    ask("pid", "{}");
+    let before = process::memory(proxy.pid(), "VmRSS:");
+    let size = 16 * MIB - 1000;
+    ask("pid", &format!(r#"{{"x":"{}"}}"#, "x".repeat(size)));
+    let (head, tail) = (r#"{"jsonrpc":"2.0","id":$ID,"result":{"x":""#, "\"}}\n");
+    let steps = json!({"steps": [{"write": head}, {"fill": size}, {"write": tail}]});
+    assert!(ask("script", &steps.to_string()) > size);
     let peak = process::memory(proxy.pid(), "VmHWM:") - before;
     assert!(peak <= (2 * 16 + 4) * 1024, "a peak of {peak} KiB");
 }

@@ -131,6 +131,15 @@ fn a_command_that_dies_at_each_start_is_not_started_again_and_again() {
     assert_eq!(started(), 5);
 }
 
+#[test]
+fn starts_that_fail_together_are_told_once() {
+    let proxy = Proxy::start(&["--prewarm", "4"], &[CHILD, "--start", r#"[{"exit": 1}]"#]);
+    proxy.logged(&["fails at every start"]);
+    proxy.childless(PATIENCE);
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(proxy.log().matches("fails at every start").count(), 1);
+}
+
 /// Opens a session whose child has helpers in its group; the child's pid.
 fn with_helpers<'a>(proxy: &'a Proxy) -> (Session<'a>, u32) {
     let session = Session::open(proxy);
