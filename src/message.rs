@@ -293,17 +293,17 @@ impl<'a> Message<'a> {
 /// put in its place there, and a long text is not copied.
 #[derive(Debug)]
 pub(crate) struct Renamed {
-    whole: Span,
+    end: usize,
     multiline: bool,
     id: Span,
     new: Box<[u8]>,
 }
 
 impl Message<'_> {
-    /// The message under another id; `None` if it has none.
+    /// The message under another id; `None` if it has none, or white space before it.
     pub(crate) fn renamed(&self, new: &[u8]) -> Option<Renamed> {
-        let (whole, multiline) = (self.whole.clone(), self.multiline);
-        Some(Renamed { whole, multiline, id: self.id.clone()?, new: new.into() })
+        let id = self.id.clone().filter(|_| self.whole.start == 0)?;
+        Some(Renamed { end: self.whole.end, multiline: self.multiline, id, new: new.into() })
     }
 }
 
@@ -311,14 +311,13 @@ impl Renamed {
     /// What [`Message::splice`] would have made of this text, the message's own.
     pub(crate) fn apply(self, mut text: Vec<u8>) -> Vec<u8> {
         let (old, new) = (self.id, &*self.new);
-        let (rest, end) = (old.start + new.len(), self.whole.end);
-        let length = rest + end - old.end;
-        text.reserve_exact(new.len());
-        text.resize(length.max(end), 0);
+        let (rest, end) = (old.start + new.len(), self.end);
+        // What is appended only makes room.
+        text.truncate(end);
+        text.extend_from_slice(new);
         text.copy_within(old.end..end, rest);
-        text.truncate(length);
         text[old.start..rest].copy_from_slice(new);
-        text.drain(..self.whole.start);
+        text.truncate(rest + end - old.end);
         text.shrink_to_fit();
         on_one_line(&mut text, self.multiline);
         text

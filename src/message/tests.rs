@@ -147,7 +147,7 @@ fn batches() {
 fn a_text_that_is_given_away_becomes_what_a_splice_makes() {
     for text in [
         r#"{"jsonrpc":"2.0","id":12,"result":{"a":[1,2]}}"#,
-        "  {\"id\" : 12 ,\r\"jsonrpc\":\"2.0\",\"result\":\"\\r\"} \r ",
+        "{\"id\" : 12 ,\r\"jsonrpc\":\"2.0\",\"result\":\"\\r\"} \r ",
         r#"{"jsonrpc":"2.0","error":{"code":1,"message":"x"},"id":12}"#,
     ] {
         let message = Message::parse(text.as_bytes()).expect("it is a message");
@@ -158,6 +158,8 @@ fn a_text_that_is_given_away_becomes_what_a_splice_makes() {
             assert_eq!(renamed.apply(text.into()), wanted);
         }
     }
-    let notification = Message::parse(br#"{"jsonrpc":"2.0","method":"x"}"#).expect("it is one");
-    assert!(notification.renamed(b"1").is_none());
+    for text in [r#"{"jsonrpc":"2.0","method":"x"}"#, r#" {"jsonrpc":"2.0","id":1,"result":1}"#] {
+        let message = Message::parse(text.as_bytes()).expect("it is a message");
+        assert!(message.renamed(b"1").is_none());
+    }
 }

@@ -101,8 +101,9 @@ impl Session {
         if self.is_open() {
             cx.counts.answer(message.kind());
         }
-        if let Some(later) = later.filter(|_| self.is_open()) {
-            *later = message.renamed(&call.id).map(|answer| (call.stream, answer));
+        let later = later.filter(|_| self.is_open());
+        if let Some((later, answer)) = later.zip(message.renamed(&call.id)) {
+            *later = Some((call.stream, answer));
             return None;
         }
         let mut data = Vec::new();
