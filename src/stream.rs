@@ -232,6 +232,11 @@ impl Stream {
         }
     }
 
+    /// Bytes that its reader has not taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.reply.as_ref().map_or(0, Reply::waiting)
+    }
+
     /// Whether something waits for an exchange.
     pub(crate) fn has_unsent(&self) -> bool {
         self.events.back().is_some_and(|event| !event.sent)
@@ -338,7 +343,8 @@ impl Stream {
         }
     }
 
-    fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
+    /// Lets go of the exchange and drops the wait.
+    pub(crate) fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
         cx.timers.clear(&mut self.due, Wait::Stream(at.pipe, at.number));
         let reply = self.reply.take()?;
         cx.exchanges.remove(&reply.exchange);
@@ -476,11 +482,6 @@ impl Stream {
         if let Some(next) = stall.into_iter().chain(speak).min() {
             cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
         }
-    }
-
-    /// Drops the wait, because the stream goes.
-    pub(crate) fn retire(&mut self, at: At, cx: &mut Context) {
-        self.forget_reply(at, cx);
     }
 }
 

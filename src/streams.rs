@@ -212,7 +212,7 @@ impl Streams {
         for (number, mut stream) in self.table.take() {
             let at = At { number, ..at };
             stream.finish(at, cx);
-            stream.retire(at, cx);
+            stream.forget_reply(at, cx);
         }
         cx.timers.clear(&mut self.forget, Wait::Forget(self.pipe));
     }
@@ -220,6 +220,15 @@ impl Streams {
     /// Whether a message that is no answer can go onto that stream now.
     pub(crate) fn carries(&self, number: u64) -> bool {
         self.table.get(&number).is_some_and(Stream::carries)
+    }
+
+    /// Whether the reader of a stream is behind those of `among` streams: half of what may wait for
+    /// all does, and more than an equal share of it on this one.
+    pub(crate) fn lags(&self, number: u64, among: usize, queue: usize) -> bool {
+        let half = queue / 2;
+        let share = half / among.max(1);
+        let waiting = self.table.get(&number).map_or(0, Stream::waiting);
+        self.held.unread >= half && waiting > share
     }
 
     /// Whether somebody waits for any of them.

@@ -258,12 +258,20 @@ impl Worker {
         let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {
             return self.streams.dropped(cx);
         };
-        if !self.streams.carries(call.stream) {
+        if !self.takes_news(call.stream, cx) {
             return self.streams.dropped(cx);
         }
         let mut data = Vec::new();
         message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
         self.streams.put(call.stream, &data, cx);
+    }
+
+    /// Whether progress or a log message may go there. A reader that is behind gets none while
+    /// others use the child: what waits for it would keep the child from being read.
+    fn takes_news(&self, number: u64, cx: &Context) -> bool {
+        let among = self.asks.len();
+        let lags = || self.streams.lags(number, among, cx.config.queue);
+        self.streams.carries(number) && (among == 1 || !lags())
     }
 
     /// A log message names no request, so it can only be given to the only one that there is, and
@@ -273,7 +281,7 @@ impl Worker {
         let only = calls.next().filter(|_| calls.next().is_none()).map(|(_, call)| call.stream);
         let wanted = only.and_then(|number| self.asks.get(&number)?.log_level);
         let level = message.param("level").and_then(LogLevel::read);
-        match only.filter(|number| self.streams.carries(*number)) {
+        match only.filter(|number| self.takes_news(*number, cx)) {
             Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);

@@ -4,9 +4,9 @@ use super::super::World;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
 use super::super::setup::{Clients, Command};
-use super::To;
 use super::asking::may_ask;
 use super::client::CAPABILITIES;
+use super::{To, WordKind};
 
 impl World<'_> {
     /// Looks at all that clients of the stateless era wait for.
@@ -39,10 +39,18 @@ impl World<'_> {
             let To::Turn(turn) = word.to else { continue };
             let turn = &self.modern.turns[turn];
             let excused = self.pending > 1 || turn.aborted || self.is_over(word.child);
+            let news = !matches!(word.kind, WordKind::Answer(_));
+            let excused = excused || news && self.is_behind(turn.exchange);
             let shown = String::from_utf8_lossy(&word.text.fill(&turn.holes)).into_owned();
             require!(Prompt, word.seen || excused, "not delivered: {shown}");
         }
         Ok(())
+    }
+
+    /// A reader that is behind gets no more news, or what waits for it would hold up the others.
+    fn is_behind(&self, exchange: usize) -> bool {
+        let waiting = self.exchanges.iter().map(|exchange| exchange.untaken).sum::<usize>();
+        self.exchanges[exchange].untaken > 0 && waiting >= self.config.queue / 2
     }
 
     fn judge_turn(&self, number: usize, turn: usize) -> Judged {
