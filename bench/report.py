@@ -102,7 +102,7 @@ def tables(results):
     lines += ["", wrapped("System calls per call: " + "; ".join(
         f"{peer}: " + ", ".join(f"{name} {count:.1f}" for name, count in row["which"].items()
                                 if count >= 0.05)
-        for peer, row in results["counts"].items() if "which" in row) + "."), ""]
+        for peer, row in results["counts"].items() if row.get("which")) + "."), ""]
     return "\n".join(lines) + "\n"
 
 
