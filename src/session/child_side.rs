@@ -102,7 +102,9 @@ impl Session {
             cx.counts.answer(message.kind());
         }
         let later = later.filter(|_| self.is_open());
-        if let Some((later, answer)) = later.zip(message.renamed(&call.id)) {
+        if let Some(later) = later
+            && let Some(answer) = message.renamed(&call.id)
+        {
             *later = Some((call.stream, answer));
             return None;
         }
