@@ -59,9 +59,11 @@ fn sessions_leave_nothing_behind() {
     }
     proxy.childless(PATIENCE);
     let (fds, threads, memory) = before.unwrap();
+    // The last connections may still be closing; so may those of the warm-up have been.
+    let few = || process::usage(proxy.pid()).0 <= fds;
+    process::until("no more descriptors than before", PATIENCE, few);
     let after = process::usage(proxy.pid());
-    // A connection of the warm-up may still have been open.
-    assert!(after.0 <= fds && after.1 <= threads, "{after:?}, before {fds} and {threads}");
+    assert!(after.1 <= threads, "{after:?}, before {fds} and {threads}");
     assert!(after.2 <= memory + 1024, "from {memory} KiB to {} KiB", after.2);
     assert!(!proxy.log().contains("fault:"), "{}", proxy.log());
 }
