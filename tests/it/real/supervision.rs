@@ -358,6 +358,8 @@ fn a_stop_during_a_start_and_a_start_during_a_stop_leave_nothing() {
         }
         assert_eq!(proxy.ended(Duration::from_secs(8)).code(), Some(0));
         until("no child", PATIENCE, || children.iter().all(|pid| !runs(*pid)));
+        // Its last line: what it wrote may be read after it has ended.
+        proxy.logged(&["proxy: ended"]);
         let log = proxy.log();
         let (opened, gone) = (log.matches("opened").count(), log.matches("gone: pid").count());
         assert!(opened <= gone, "{log}");
