@@ -122,7 +122,13 @@ impl Proxy {
         process::signal(self.pid(), signal);
     }
 
-    /// Waits for its end.
+    /// Waits until all that it wrote before it ended is in the log: then the reader lets go of it.
+    #[track_caller]
+    fn read_out(&self) {
+        process::until("the end of the log", PATIENCE, || Arc::strong_count(&self.log) == 1);
+    }
+
+    /// Waits for its end; the log is whole then.
     #[track_caller]
     pub(crate) fn ended(&mut self, most: Duration) -> ExitStatus {
         let mut status = None;
@@ -130,6 +136,7 @@ impl Proxy {
             status = self.process.try_wait().unwrap();
             status.is_some()
         });
+        self.read_out();
         status.unwrap()
     }
 }
@@ -142,6 +149,7 @@ impl Drop for Proxy {
             eprintln!("--- log of the program\n{}\n---", self.log());
         } else {
             // A panic ends one task only, so it has to be looked for.
+            self.read_out();
             assert!(!self.log().contains("fault: "), "{}", self.log());
         }
     }
