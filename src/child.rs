@@ -412,9 +412,6 @@ impl Child {
 
 /// The number that a message of the child names, if it is one that we could have given.
 pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
-    if raw.first() == Some(&b'0') || raw.is_empty() {
-        return None;
-    }
     raw.iter().try_fold(0, |sum: u64, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)

@@ -440,6 +440,24 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_told_by_its_name_and_not_by_the_length_of_that() {
+        let config = Config::default();
+        let head = |fields: &[(&str, &str)]| {
+            let head = Head { method: "GET", path: "/mcp", fields };
+            admit(&head, true, &config).map(|admitted| (admitted.accept.json, admitted.accept.sse))
+        };
+        let good = [("host", "localhost"), ("accept", "text/event-stream")];
+        for length in 1..24 {
+            let stranger = "x".repeat(length);
+            let field = (&*stranger, "application/json, text/event-stream");
+            for count in 1..=2 {
+                let fields = [&good[..], &[field; 2][..count]].concat();
+                assert!(matches!(head(&fields), Ok((false, true))), "{stranger}");
+            }
+        }
+    }
+
+    #[test]
     fn hosts_are_free_elsewhere_unless_listed() {
         let mut config = Config { loopback: false, ..Config::default() };
         assert!(host(&config, "any.test") && host_allowed(None, &config).is_ok());

@@ -103,7 +103,7 @@ impl<'a> Scanner<'a> {
             self.at += 1;
             return Ok(false);
         }
-        if first && self.at < self.text.len() {
+        if first {
             return Ok(true);
         }
         if byte != b',' {

@@ -16,7 +16,7 @@ pub(super) const MEMBERS: usize = 64;
 /// Those six.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 /// Params that the head of a 2026-07-28 request repeats or that the bridge acts on.
-const TELLING: [&str; 7] =
+pub(super) const TELLING: [&str; 7] =
     ["name", "arguments", "_meta", "uri", "taskId", "requestState", "inputResponses"];
 
 /// The members of the message's object, as they were met.

@@ -1,6 +1,6 @@
 //! What is a message and what is none; what a splice changes.
 
-use super::members::MEMBERS;
+use super::members::{MEMBERS, TELLING};
 use super::*;
 use alloc::format;
 use alloc::string::String;
@@ -104,9 +104,25 @@ fn an_invalid_message_still_tells_its_id() {
     );
 }
 
+#[test]
+fn each_name_that_the_bridge_acts_on_stands_once() {
+    let doubtful = |params: &str| {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{{{params}}}}}"#);
+        Message::parse(text.as_bytes()).unwrap().is_doubtful()
+    };
+    let all = TELLING.map(|name| format!(r#""{name}":{{}}"#));
+    assert!(!doubtful(&all.join(",")));
+    for again in &all {
+        assert!(doubtful(&format!("{},{again}", all.join(","))), "{again}");
+    }
+    assert!(!doubtful(r#""x":1,"x":2"#));
+}
+
 fn spliced(text: &str, change: Splice<'_>) -> String {
     let mut out = Vec::new();
     Message::parse(text.as_bytes()).unwrap().splice(&change, &mut out);
+    // No more is taken than may be needed: a message may be long.
+    assert!(out.capacity() <= text.len() + change.growth());
     String::from_utf8(out).unwrap()
 }
 
