@@ -9,7 +9,7 @@
 mod epoll;
 #[cfg(any(test, not(target_os = "linux")))]
 #[cfg_attr(target_os = "linux", allow(dead_code, reason = "compiled here only to be checked"))]
-mod portable;
+pub(crate) mod portable;
 
 use std::cell::RefCell;
 use std::task::{Context, Waker};
@@ -24,7 +24,8 @@ pub(crate) use portable::{Reactor, Source};
 pub(crate) trait Clock {
     /// When to call [`fire`](Self::fire) at the latest.
     fn next(&self) -> Option<Instant>;
-    /// Does what is due, if anything is.
+    /// Looks at the time, and does what is due, if anything is. Called after each sleep, before
+    /// anything that was woken runs.
     fn fire(&self);
 }
 

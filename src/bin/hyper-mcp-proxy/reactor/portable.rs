@@ -33,6 +33,7 @@ impl Reactor {
         let mut set: Option<Instant> = None;
         async_io::block_on(poll_fn(|cx| {
             loop {
+                clock.fire();
                 if let Poll::Ready(value) = future.as_mut().poll(cx) {
                     return Poll::Ready(value);
                 }
@@ -45,7 +46,6 @@ impl Reactor {
                     return Poll::Pending;
                 }
                 set = None;
-                clock.fire();
             }
         }))
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{ioctl_fionbio, read, write};
 
-use crate::reactor::{Clock, Reactor, Source, Use};
+use crate::reactor::{Clock, Reactor, Source, Use, portable};
 
 /// A clock that is due once, and then never.
 #[derive(Default)]
@@ -28,6 +28,20 @@ impl Clock for Alarm {
             self.at.set(None);
             self.fired.set(Some(Instant::now()));
         }
+    }
+}
+
+/// A clock at which nothing is ever due, and how often it was looked at.
+#[derive(Default)]
+struct Looks(Cell<u32>);
+
+impl Clock for Looks {
+    fn next(&self) -> Option<Instant> {
+        None
+    }
+
+    fn fire(&self) {
+        self.0.set(self.0.get() + 1);
     }
 }
 
@@ -146,6 +160,24 @@ fn it_sleeps_until_the_clock_is_due() {
     );
     assert!(alarm.fired.get().unwrap() >= start + Duration::from_millis(30));
     assert!(polls.get() <= 3, "{} polls: it does not sleep", polls.get());
+}
+
+/// What runs after a wake reckons with the time of that wake, whatever woke it.
+#[test]
+fn the_clock_is_looked_at_after_each_wake() {
+    fn woken_thrice(looks: &Looks) -> impl Future<Output = ()> {
+        let mut wakes = 0;
+        poll_fn(move |cx| {
+            assert!(looks.0.get() >= wakes, "{} looks, {wakes} wakes", looks.0.get());
+            wakes += 1;
+            cx.waker().wake_by_ref();
+            if wakes > 3 { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+    let looks = Looks::default();
+    Reactor::new().unwrap().run(&looks, woken_thrice(&looks));
+    let looks = Looks::default();
+    portable::Reactor::new().unwrap().run(&looks, woken_thrice(&looks));
 }
 
 #[test]
