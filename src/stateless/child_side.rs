@@ -170,7 +170,7 @@ impl Worker {
             self.life.touch(cx);
             return;
         }
-        if let Some(questions) = downward::url_needed(message) {
+        if let Some(questions) = downward::url_needed(message).filter(|_| ask.may_ask) {
             if self.lacks("elicitation") {
                 return self.fail(call.stream, &Fault::Capability("elicitation"), cx);
             }

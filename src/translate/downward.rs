@@ -13,6 +13,9 @@ use crate::object::{self, Object};
 const CACHED: [&str; 5] =
     ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
 
+/// "URL elicitation required" (MCP 2025-11-25 "Elicitation"), which the stateless era has not.
+const URL_NEEDED: i64 = -32042;
+
 /// Of an error object, its code.
 pub(crate) fn error_code(error: &[u8]) -> Option<i64> {
     let span = json::member(error, &(0..error.len()), "code")?;
@@ -107,16 +110,17 @@ pub(crate) fn result(method: &str, result: &[u8], initialized: &[u8]) -> Vec<u8>
     object.text()
 }
 
-/// An error as a 2026-07-28 client may get it: −32002 became −32602 (MCP 2026-07-28 "Error
-/// Codes").
+/// An error as a 2026-07-28 client may get it: −32002 became −32602, and −32042, where nobody can be
+/// asked, is only what failed (MCP 2026-07-28 "Error Codes").
 pub(crate) fn error(error: &[u8]) -> Cow<'_, [u8]> {
-    match (error_code(error), Object::read(error)) {
-        (Some(-32002), Some(mut object)) => {
-            object.set("code", &b"-32602"[..]);
-            Cow::Owned(object.text())
-        }
-        _ => Cow::Borrowed(error),
-    }
+    let code: &[u8] = match error_code(error) {
+        Some(-32002) => b"-32602",
+        Some(URL_NEEDED) => b"-32603",
+        _ => return Cow::Borrowed(error),
+    };
+    let mut object = Object::read(error).unwrap_or_default();
+    object.set("code", code);
+    Cow::Owned(object.text())
 }
 
 /// One thing that a child asks of the client.
@@ -155,7 +159,7 @@ pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)
 /// What an answer asks the client to visit before the call is made again, if it is such an error.
 pub(crate) fn url_needed(answer: &Message<'_>) -> Option<Vec<Question>> {
     let error = answer.payload().filter(|_| answer.kind() == Kind::Error)?;
-    if error_code(error) == Some(-32042) { url_questions(error) } else { None }
+    if error_code(error) == Some(URL_NEEDED) { url_questions(error) } else { None }
 }
 
 /// The questions of an error −32042, "URL elicitation required" (MCP 2025-11-25 "Elicitation").
