@@ -57,9 +57,9 @@ impl Worker {
     ) -> Option<Cause> {
         match (message.kind(), &self.mode) {
             (Kind::Result | Kind::Error, _) => return self.response(message, child, cx),
-            (Kind::Request, Mode::Session(_) | Mode::Opening) => self.asked(message, child, cx),
             // A child of the stateless era makes no requests.
-            (Kind::Request, _) => self.streams.dropped(cx),
+            (Kind::Request, Mode::Stateless) => self.streams.dropped(cx),
+            (Kind::Request, _) => self.asked(message, child, cx),
             (Kind::Notification, _) => self.notified(message, child, cx),
         }
         None
