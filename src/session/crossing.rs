@@ -12,7 +12,7 @@ use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json;
-use crate::message::{Kind, Message, Splice};
+use crate::message::{self, Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
 use crate::table::Table;
@@ -83,7 +83,8 @@ impl Session {
             (Kind::Request, _) => self.call_across(number, message, child, cx),
             (Kind::Notification, "notifications/initialized") => self.relisten(child, cx),
             (Kind::Notification, "notifications/cancelled") => {
-                let Some(call) = message.request_id().and_then(|id| child.find(id)) else { return };
+                let Some(id) = message.request_id() else { return };
+                let Some(call) = child.find(id) else { return self.cancel_pending(id, child, cx) };
                 if self.is_at_child(call) {
                     child.say_cancelled(call, "cancelled by the client", cx);
                 }
@@ -148,6 +149,18 @@ impl Session {
         }
         let id = message.id().unwrap_or_default().into();
         crossing.pending.push(Pending { stream: number, id, uri: adds.then_some(uri) });
+        self.relisten(child, cx);
+    }
+
+    /// The client no longer waits for what it subscribed to, if it is that which it cancels.
+    fn cancel_pending(&mut self, id: &[u8], child: &mut Child, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let pending = &mut crossing.pending;
+        let place = pending.iter().rposition(|pending| message::same_id(&pending.id, id));
+        let Some(cancelled) = place.map(|place| pending.remove(place)) else { return };
+        crossing.uris.retain(|uri| Some(uri) != cancelled.uri.as_ref());
+        let answer = Fault::Cancelled.message(Some(&cancelled.id));
+        self.answer(cancelled.stream, answer, cx);
         self.relisten(child, cx);
     }
 
