@@ -247,6 +247,7 @@ impl World<'_> {
         let ended = self.sessions[session].over || self.sessions[session].doomed;
         if let Some((call, round)) = &line.wants
             && self.calls[*call].in_flight()
+            && !self.calls[*call].garbled
             && !ended
         {
             if self.calls[*call].rounds >= ROUNDS {
