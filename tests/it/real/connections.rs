@@ -98,9 +98,27 @@ fn head_gives_no_body() {
     assert!(head.field("content-length").is_some_and(|length| length != "0"), "{head:?}");
     conn.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(conn.reply().status(), 200);
-    // Nor does its refusal, after which the connection ends.
-    conn.send(b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\n");
-    assert_eq!(conn.head().status, 413);
+    // Nor does its refusal, after which the connection ends, wherever the fault is.
+    for (rest, status) in [
+        ("Content-Length: 1\r\n\r\n", 413),
+        ("Host: localhost\r\n\r\n", 400),
+        ("Content-Length: x\r\n\r\n", 400),
+        ("Transfer-Encoding: chunked\r\n\r\nx", 400),
+        ("X: y\n", 400),
+        ("X: y", 400),
+    ] {
+        let mut conn = proxy.connect();
+        conn.send(format!("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n{rest}").as_bytes());
+        conn.half_close();
+        let head = conn.head();
+        assert_eq!(head.status, status, "{rest:?}");
+        assert!(head.field("content-length").is_some_and(|length| length != "0"), "{head:?}");
+        assert!(conn.is_closed(), "{rest:?}");
+    }
+    // One before it makes no difference to another method.
+    conn.send(b"HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nx\n");
+    assert_eq!(conn.head().status, 200);
+    is_error(&conn.reply(), 400);
     assert!(conn.is_closed());
 }
 

@@ -188,10 +188,11 @@ impl Conn {
 
     /// Whether the peer closed the connection, with nothing left to read.
     pub(crate) fn is_closed(&mut self) -> bool {
-        match self.more() {
-            Ok(more) => !more,
-            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
-        }
+        self.unread.is_empty()
+            && match self.more() {
+                Ok(more) => !more,
+                Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+            }
     }
 
     /// Sends something if it still can.

@@ -119,7 +119,7 @@ impl Connection {
         self.read_request().await?;
         self.idle = Idle::Used;
         self.deadline.clear();
-        let is_head = self.gate.method() == "HEAD";
+        let is_head = self.gate.is_for_head();
         let is_old = self.gate.is_old();
         let keep_alive = self.gate.keeps_alive() && !self.hub.is_draining();
         if let Some(response) = self.refused.take() {
@@ -153,6 +153,7 @@ impl Connection {
     }
 
     async fn stop(&mut self, stop: Stop) {
+        let is_head = self.gate.is_for_head();
         // What came is of no more use, and others may need the memory.
         self.gate = Gate::new(0);
         self.share.give_back();
@@ -161,7 +162,7 @@ impl Connection {
             Stop::Linger => {}
             Stop::Refuse(refusal) => {
                 log::debug!(target: "http", "refused {}: {}", refusal.status, refusal.reason);
-                if self.send_whole(http::refused(refusal), false, false).await.is_err() {
+                if self.send_whole(http::refused(refusal), is_head, false).await.is_err() {
                     return;
                 }
             }

@@ -9,7 +9,6 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{Connection, INTERIM, READS, Stop};
 use crate::gate::{Phase, Refusal, Step};
-use crate::http;
 use crate::hub::SCRATCH;
 use crate::sys::OwnedFd;
 
@@ -69,18 +68,11 @@ impl Connection {
         }
         let verdict = self.decoder.with_head(&self.gate, |head| self.hub.admit(head));
         match verdict.ok_or(malformed)? {
-            Ok(limit) => match self.gate.admit(limit) {
-                // The one method whose refusal has no content (RFC 9110, "HEAD").
-                Err(refusal) if self.gate.method() == "HEAD" => {
-                    self.send_whole(http::refused(refusal), true, false).await?;
-                    return Err(Stop::Linger);
-                }
-                admitted => admitted?,
-            },
+            Ok(limit) => self.gate.admit(limit)?,
             Err(response) => {
                 let length = self.gate.declared().filter(|_| !self.gate.expects_continue());
                 if length.is_none_or(|length| length > DISCARD as u64) && length != Some(0) {
-                    let is_head = self.gate.method() == "HEAD";
+                    let is_head = self.gate.is_for_head();
                     self.send_whole(response, is_head, false).await?;
                     return Err(Stop::Linger);
                 }

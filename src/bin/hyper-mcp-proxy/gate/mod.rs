@@ -270,6 +270,11 @@ impl Gate {
         self.parsed.method
     }
 
+    /// Whether the request asks for a head alone, as far as it came and whether or not it is good.
+    pub(crate) fn is_for_head(&self) -> bool {
+        self.buffer.get(self.start..).is_some_and(|request| request.starts_with(b"HEAD "))
+    }
+
     /// The path of the target, without its query, as it stands on the wire.
     pub(crate) fn path(&self) -> &str {
         match self.text(self.parsed.path) {
