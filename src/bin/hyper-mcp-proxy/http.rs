@@ -282,8 +282,11 @@ pub(crate) fn refused(refusal: Refusal) -> Response {
         refusal.reason
     );
     let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];
-    if refusal.status == 503 {
-        fields.push(("retry-after", Cow::Borrowed("1")));
+    match refusal.status {
+        // Of what may be wrong with the type of content, the gate knows its coding.
+        415 => fields.push(("accept-encoding", Cow::Borrowed("identity"))),
+        503 => fields.push(("retry-after", Cow::Borrowed("1"))),
+        _ => {}
     }
     Response { status: refusal.status, fields, body: Body::Whole(body.into_bytes()) }
 }

@@ -179,6 +179,10 @@ fn fields(table: &mut Table) {
         ("Expect: 100-Continue\r\n", "POST / Host=h []; end"),
         ("Expect: 200-ok\r\n", "417"),
         ("Expect: 100-continue, x\r\n", "417"),
+        ("Content-Encoding: gzip\r\n", "415"),
+        ("CONTENT-ENCODING: identity, br\r\n", "415"),
+        ("Content-Encoding: identity\r\nContent-Encoding: \u{e9}\r\n", "415"),
+        ("Content-Encoding: Identity\r\nContent-Encoding: \r\n", "POST / Host=h []; end"),
     ] {
         table.expect(post(lines, ""), expected);
     }

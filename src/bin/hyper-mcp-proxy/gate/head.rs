@@ -18,13 +18,12 @@ const METHODS: [&str; 9] =
     ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH", "TRACE", "CONNECT"];
 
 /// The fields that are kept, beside those that begin with `mcp-` and those that the gate was given.
-const KEPT: [&[u8]; 8] = [
+const KEPT: [&[u8]; 7] = [
     b"host",
     b"accept",
     b"content-type",
     b"origin",
     b"last-event-id",
-    b"content-encoding",
     b"access-control-request-method",
     b"access-control-request-headers",
 ];
@@ -213,6 +212,12 @@ impl Parsed {
                 return Err(Refusal::new(417, "the expectation can't be met"));
             }
             self.expects_continue = !self.old;
+        } else if name.eq_ignore_ascii_case(b"content-encoding") {
+            // RFC 9110, "Content-Encoding": what is coded can't be read here.
+            let mut codings = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
+            if !codings.all(|c| c.is_empty() || c.eq_ignore_ascii_case(b"identity")) {
+                return Err(Refusal::new(415, "the content may have no Content-Encoding"));
+            }
         } else if self.keeps(name) {
             if name.eq_ignore_ascii_case(b"host") {
                 seen.host = Some(value);

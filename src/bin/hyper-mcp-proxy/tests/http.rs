@@ -96,7 +96,10 @@ fn refusals_are_json() {
     assert_eq!(body["jsonrpc"], "2.0");
     assert!(body["error"]["code"].is_i64());
     assert!(body["error"]["message"].as_str().unwrap().contains("--max-message"));
-    assert!(refused(Refusal::new(503, "x")).fields.iter().any(|(name, _)| *name == "retry-after"));
+    for (status, field) in [(503, ("retry-after", "1")), (415, ("accept-encoding", "identity"))] {
+        let fields = refused(Refusal::new(status, "x")).fields;
+        assert!(fields.iter().any(|(name, value)| (*name, &**value) == field), "{fields:?}");
+    }
 }
 
 /// What the gate lets through, the decoder takes, and the engine sees as it was sent.
