@@ -44,7 +44,8 @@ impl World<'_> {
                 Ok(())
             }
             Some("logging/setLevel") => self.read_level(child, line),
-            None if self.modern.desks[child].greeted => self.read_reply(child, line),
+            // Until its era is known, any child may ask.
+            None => self.read_reply(child, line),
             _ => {
                 require!(StdinLines, false, "{pipe}: nobody said {shown}");
                 Ok(())
@@ -174,7 +175,6 @@ impl World<'_> {
         self.new_id(child, id.clone())?;
         let desk = &mut self.modern.desks[child];
         desk.hello = Some(id);
-        desk.greeted = true;
         desk.class = class.map(|(_, class, _)| *class);
         Ok(())
     }

@@ -229,8 +229,6 @@ pub(crate) struct Desk {
     pub(crate) discover: Option<Vec<u8>>,
     /// The engine's own `initialize`, while it is not answered.
     pub(crate) hello: Option<Vec<u8>>,
-    /// It was greeted in the session era.
-    pub(crate) greeted: bool,
     /// It told its era, and the engine heard it.
     pub(crate) ready: bool,
     /// The same at the last look.

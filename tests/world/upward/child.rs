@@ -247,7 +247,6 @@ impl World<'_> {
         let ended = self.sessions[session].over || self.sessions[session].doomed;
         if let Some((call, round)) = &line.wants
             && self.calls[*call].in_flight()
-            && !self.calls[*call].garbled
             && !ended
         {
             if self.calls[*call].rounds >= ROUNDS {
@@ -277,9 +276,12 @@ impl World<'_> {
                 let open = round.is_some_and(|r| r.questions.iter().any(|(_, of)| *of == said));
                 let exchange = self.calls[call].exchange;
                 let known = &self.exchanges[exchange];
+                // What nobody could read may have ended the call; and at the limit of what is kept of
+                // a session's calls a question may be too much.
+                let sure = !self.calls[call].garbled && self.kept(session) <= self.config.message;
                 Some(match open {
                     false => Route::Never,
-                    true if known.is_live() && known.sse => Route::Exchange(exchange),
+                    true if known.is_live() && known.sse && sure => Route::Exchange(exchange),
                     true => Route::Any,
                 })
             }
