@@ -161,8 +161,9 @@ impl World<'_> {
             .filter(|call| call.in_flight() && !call.garbled && call.exchange < number);
         // Of several by one id, it is the latest.
         let meant = meant.max_by_key(|call| call.number()).filter(|call| {
-            // It may have ended where nobody reads.
-            let unseen = !self.exchanges[call.exchange].is_live() && self.is_asking(call);
+            // It may have ended where nobody reads, or where an answer waits for others.
+            let asked = &self.exchanges[call.exchange];
+            let unseen = (!asked.is_live() || asked.calls.len() > 1) && self.is_asking(call);
             let done = calls.clone().any(|call| call.has_ended() && !call.over);
             let ended = done || unseen || self.has_upward_cause(call);
             !(self.is_crossed(session) && ended)
