@@ -185,9 +185,9 @@ impl Bridge {
     /// is behind. It can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
-        let session = self.sessions.get(&pipe).map(|session| &session.streams);
-        let worker = || self.workers.get(&pipe).map(|worker| &worker.streams);
-        session.or_else(worker).is_none_or(|streams| streams.wants(queue))
+        let session = self.sessions.get(&pipe).map(|session| session.streams.wants(queue));
+        let worker = || self.workers.get(&pipe).map(|worker| worker.wants(queue));
+        session.or_else(worker).unwrap_or(true)
     }
 
     /// Counters for operators.

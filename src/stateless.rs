@@ -166,6 +166,11 @@ impl Worker {
         !self.parks.is_empty() || self.asks.iter().any(|(_, ask)| ask.may_ask)
     }
 
+    /// Whether its child may be read. Beside readers that are behind there is room for the others.
+    pub(crate) const fn wants(&self, queue: usize) -> bool {
+        self.streams.wants(queue.saturating_mul(2))
+    }
+
     /// Whether nothing is asked of it.
     pub(crate) fn is_free(&self) -> bool {
         self.asks.is_empty() && self.parks.is_empty()

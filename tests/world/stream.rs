@@ -108,6 +108,8 @@ impl World<'_> {
         let exchange = &self.exchanges[number];
         require!(NothingAfterLoss, !exchange.lost_settled, "bytes for {number}, which is lost");
         let session = exchange.session;
+        // A shared child is read up to twice `queue`.
+        let limit = limit + if session.is_none() { self.config.queue } else { 0 };
         let over = session.is_some_and(|session| self.is_ending(session));
         let behind = exchange.untaken;
         // Comments and errors of the engine's own are short and few.

@@ -50,7 +50,8 @@ impl World<'_> {
     /// A reader that is behind gets no more news, or what waits for it would hold up the others.
     fn is_behind(&self, exchange: usize) -> bool {
         let waiting = self.exchanges.iter().map(|exchange| exchange.untaken).sum::<usize>();
-        self.exchanges[exchange].untaken > 0 && waiting >= self.config.queue / 2
+        let much = self.config.queue + self.config.queue / 2;
+        self.exchanges[exchange].untaken > 0 && waiting >= much
     }
 
     fn judge_turn(&self, number: usize, turn: usize) -> Judged {
