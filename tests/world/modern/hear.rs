@@ -327,7 +327,8 @@ impl World<'_> {
                     Some(Kept::Refused) => !told,
                     // Somebody may have asked again for what was refused.
                     Some(Kept::Asked(_)) => !told,
-                    None => false,
+                    // So may somebody who has left since.
+                    None => !told && known.refused.contains(uri),
                 };
                 let unsure = self.pending > 1;
                 require!(Listening, right || unsure, "{number}: {uri} is {kept:?}: {shown}");

@@ -21,6 +21,10 @@ impl World<'_> {
         }
         let back = self.dice.below(count.min(4)) + 1;
         let number = count - back;
+        if self.modern.parks[number].used && self.pending > 0 {
+            // Whether a limit sends back who came back before is not known yet.
+            return self.answer_one();
+        }
         let turn = &self.modern.turns[self.modern.parks[number].turn];
         let (method, shown, mut call) = (turn.method, turn.shown, turn.call.clone());
         let (mut root, capabilities) = (turn.root, turn.capabilities);
