@@ -89,8 +89,8 @@ pub struct Config {
     pub replay: usize,
     /// Bytes of one session's answers and streams that their peers have not taken, above which its
     /// child is not read. What a piece of the child's output, or a resume, brings at once comes on
-    /// top. 256 KiB keeps a fast peer busy. A shared child is read up to twice that, so that readers
-    /// who are behind leave room for the others.
+    /// top. 256 KiB keeps a fast peer busy. A shared child is read up to twice that, so that
+    /// readers who are behind leave room for the others.
     pub queue: usize,
     /// Bytes that one child's standard input has not taken, above which a POST is answered 503.
     /// A message is accepted into an empty queue whatever its size. 1 MiB.

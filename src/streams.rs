@@ -222,9 +222,9 @@ impl Streams {
         self.table.get(&number).is_some_and(Stream::carries)
     }
 
-    /// Whether the reader of a stream is behind: one and a half `queue` waits for all, and more than
-    /// an equal share of that, among so many streams, for this one. A turn of the child brings no
-    /// more than `queue`, so that nobody is behind who only had no turn yet.
+    /// Whether the reader of a stream is behind: one and a half `queue` waits for all, and more
+    /// than an equal share of that, among so many streams, for this one. A turn of the child
+    /// brings no more than `queue`, so that nobody is behind who only had no turn yet.
     pub(crate) fn lags(&self, number: u64, among: usize, queue: usize) -> bool {
         let much = queue.saturating_add(queue / 2);
         let waiting = self.table.get(&number).map_or(0, Stream::waiting);

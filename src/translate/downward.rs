@@ -110,8 +110,8 @@ pub(crate) fn result(method: &str, result: &[u8], initialized: &[u8]) -> Vec<u8>
     object.text()
 }
 
-/// An error as a 2026-07-28 client may get it: −32002 became −32602, and −32042, where nobody can be
-/// asked, is only what failed (MCP 2026-07-28 "Error Codes").
+/// An error as a 2026-07-28 client may get it: −32002 became −32602, and −32042, where nobody
+/// can be asked, is only what failed (MCP 2026-07-28 "Error Codes").
 pub(crate) fn error(error: &[u8]) -> Cow<'_, [u8]> {
     let code: &[u8] = match error_code(error) {
         Some(-32002) => b"-32602",
