@@ -1,5 +1,9 @@
 //! The protocol revisions, and what each changes for a bridge, as a table.
 
+use alloc::string::String;
+
+use crate::json;
+use crate::object;
 use crate::stream::Style;
 
 /// A revision of MCP and its rules.
@@ -39,4 +43,10 @@ impl Version {
     pub(crate) fn chosen(name: &str) -> &'static Self {
         Self::named(name).unwrap_or(&TABLE[TABLE.len() - 1])
     }
+}
+
+/// The version that a result of `initialize` tells; empty if it tells none.
+pub(crate) fn told(result: &[u8]) -> String {
+    let span = json::member(result, &(0..result.len()), "protocolVersion");
+    span.and_then(|span| object::string(&result[span])).unwrap_or_default().into_owned()
 }

@@ -2,20 +2,19 @@
 //! exactly one stream.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Session;
 use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::json;
 use crate::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::notice::{Cause, Notice};
 use crate::servers::Eras;
 use crate::stream::STANDING;
 use crate::translate::{self, upward};
-use crate::version::Version;
+use crate::version::{self, Version};
 
 /// An answer and its stream, put off until nobody reads the line any more: then it is made of that.
 type Later = Option<(u64, Renamed)>;
@@ -119,9 +118,7 @@ impl Session {
             return Some(Cause::Declined);
         };
         cx.servers.of(child.server).eras.session = Some(true);
-        let version = json::member(result, &(0..result.len()), "protocolVersion")
-            .and_then(|span| json::decoded(&result[span]).map(|version| version.to_string()));
-        self.opened(version.unwrap_or_default(), call.stream, data, child, cx);
+        self.opened(version::told(result), call.stream, data, child, cx);
         None
     }
 

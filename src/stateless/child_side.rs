@@ -1,19 +1,18 @@
 //! What a shared child writes: each message goes to the request or the subscription that it
 //! names; what names none is given to nobody, unless there is only one it can be for.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Mode, Worker};
 use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::json;
 use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION, SUPPORTED};
 use crate::notice::{Cause, Notice};
 use crate::object::Object;
 use crate::translate::{self, downward, upward};
+use crate::version;
 
 impl Worker {
     /// One line of the child. The cause, if the worker ends by it.
@@ -113,9 +112,7 @@ impl Worker {
                     eras.stateless.get_or_insert(false);
                     let initialized = translate::request(None, "notifications/initialized", b"{}");
                     child.say(initialized, cx);
-                    let version = json::member(result, &(0..result.len()), "protocolVersion");
-                    let version = version.and_then(|span| json::decoded(&result[span]));
-                    let version = String::from(&*version.unwrap_or_default());
+                    let version = version::told(result);
                     self.opened(Mode::Session(result.to_vec()), &version, child, cx);
                     None
                 }
