@@ -305,6 +305,7 @@ impl Bridge {
         if let Some(child) = self.children.remove(&pipe) {
             child.gone(&mut self.cx);
         }
+        self.forget_retired();
     }
 
     /// Ends a session or a worker, whatever the cause, and sends its child down the ladder.

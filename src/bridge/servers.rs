@@ -31,6 +31,7 @@ impl Bridge {
         for spare in self.cx.servers.retired_spares() {
             self.end_spare(spare, Cause::Retired);
         }
+        self.forget_retired();
     }
 
     /// Ends what was of use only to new requests of servers that get none any more.
@@ -45,6 +46,11 @@ impl Bridge {
                 self.end(pipe, Cause::Retired, None);
             }
         }
+    }
+
+    /// Forgets servers that get no new requests and have no child left. It looks at every child, so
+    /// it is for the moments at which there may be such a server.
+    pub(super) fn forget_retired(&mut self) {
         let children = &self.children;
         self.cx.servers.forget(|server| children.values().any(|child| child.server == server));
     }
