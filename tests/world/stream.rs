@@ -370,7 +370,7 @@ impl World<'_> {
         let forgets = self.may_have_forgotten(stream) && stream.carriers.len() > 1;
         let open = self.exchanges[first].calls.iter().find(|call| {
             let call = &self.calls[**call];
-            !call.is_settled() && !(forgets && call.answer.is_some())
+            !(call.is_settled() || forgets && call.answer.is_some())
         });
         if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd) {
             let cause = exchange.rivalled || self.is_ending(session) || self.is_idle_due(session);

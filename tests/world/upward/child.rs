@@ -276,8 +276,8 @@ impl World<'_> {
                 let open = round.is_some_and(|r| r.questions.iter().any(|(_, of)| *of == said));
                 let exchange = self.calls[call].exchange;
                 let known = &self.exchanges[exchange];
-                // What nobody could read may have ended the call; and at the limit of what is kept of
-                // a session's calls a question may be too much.
+                // What nobody could read may have ended the call; and at the limit of what is kept
+                // of a session's calls a question may be too much.
                 let sure = !self.calls[call].garbled && self.kept(session) <= self.config.message;
                 Some(match open {
                     false => Route::Never,
