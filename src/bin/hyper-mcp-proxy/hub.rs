@@ -161,9 +161,11 @@ impl Hub {
         exchange
     }
 
-    /// The peer of an exchange is gone.
-    pub(crate) fn lose(&self, exchange: Exchange) {
-        if self.exchanges.borrow_mut().remove(&exchange.0).is_some() {
+    /// The peer of an exchange is gone, or is done with it. If it took all up to the last output,
+    /// the engine knows; otherwise it reckons with what was not taken until it is told.
+    pub(crate) fn lose(&self, exchange: Exchange, took_all: bool) {
+        let goes_on = self.exchanges.borrow_mut().remove(&exchange.0).is_some();
+        if goes_on || !took_all {
             self.feed(Input::Lost { exchange });
         }
     }

@@ -269,6 +269,21 @@ fn a_client_that_leaves_during_a_call_does_not_cancel_it() {
     assert_eq!(session.script("1", json!([{"answer": "y"}])).text(), "y");
 }
 
+/// What it left unread holds nobody up, whether its answer was whole or the end of a stream.
+#[test]
+fn a_client_that_leaves_amid_its_answer_holds_nobody_up() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    // More than the system takes for a client that reads nothing.
+    let large = json!({"answer": "x".repeat(12 << 20)});
+    for steps in [json!([large]), json!([notify("n", &json!({})), large])] {
+        let mut conn = session.post(&script("1", "1", &steps));
+        assert_eq!(conn.head().status, 200);
+        drop(conn);
+        assert_eq!(session.script("2", json!([{"answer": "y"}])).text(), "y");
+    }
+}
+
 #[test]
 fn sessions_do_not_see_each_other() {
     let proxy = Proxy::child(&[]);

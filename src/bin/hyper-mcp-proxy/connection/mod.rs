@@ -107,7 +107,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.lose();
+        self.lose(false);
         self.hub.connections.set(self.hub.connections.get() - 1);
         self.hub.closed.wake();
     }
@@ -132,7 +132,7 @@ impl Connection {
         });
         self.release();
         let answered = self.answer(is_head, is_old, keep_alive).await;
-        self.lose();
+        self.lose(answered.is_ok());
         self.mailbox.reset();
         answered?;
         keep_or_stop(keep_alive && !(self.half_closed && self.gate.held() == 0))
@@ -146,9 +146,9 @@ impl Connection {
     }
 
     /// The exchange is over for this side, whatever the engine thinks.
-    fn lose(&mut self) {
+    fn lose(&mut self, took_all: bool) {
         if let Some(exchange) = self.exchange.take() {
-            self.hub.lose(exchange);
+            self.hub.lose(exchange, took_all);
         }
     }
 
