@@ -11,7 +11,6 @@ use alloc::vec::Vec;
 
 use crate::context::Context;
 use crate::io::{Output, Pipe, Server};
-use crate::json;
 use crate::lines::Lines;
 use crate::message::{self, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
@@ -438,14 +437,10 @@ pub(crate) fn each_message(
     cause
 }
 
-/// The id of the call that a text answers although it is no message; the number of a call of ours.
+/// The number of the call that a text answers although it is no message.
 fn answered_by(text: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(text);
-    let (text, whole) = (text.as_bytes(), 0..text.len());
-    if json::member(text, &whole, "method").is_some() {
-        return None;
-    }
-    json::member(text, &whole, "id").and_then(|id| own_id(&text[id]))
+    message::answered(text.as_bytes()).and_then(own_id)
 }
 
 /// A progress token is a string or a number (MCP "Progress").

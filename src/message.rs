@@ -17,6 +17,7 @@ use core::fmt;
 
 use crate::json::{self, NotJson, Scanner, Span};
 use members::Members;
+pub(crate) use members::answered;
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.
