@@ -50,7 +50,7 @@ fn act(proxy: &Proxy, vectors: &[vectors::Vector], dice: &mut Dice) {
             conn.trickle(&vector.bytes);
             if dice.roll(2) == 0 {
                 conn.half_close();
-                while !conn.is_closed() {}
+                conn.until_closed();
             }
         }
         1 => {

@@ -186,6 +186,14 @@ impl Conn {
         Reply { head, body }
     }
 
+    /// Drops all that still comes until the peer closes.
+    pub(crate) fn until_closed(&mut self) {
+        while !self.is_closed() {
+            assert!(!self.unread.is_empty(), "it is neither closed nor is there more");
+            self.unread.clear();
+        }
+    }
+
     /// Whether the peer closed the connection, with nothing left to read.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.unread.is_empty()
