@@ -137,6 +137,22 @@ impl<'a> Scanner<'a> {
         Ok(decoded(raw).map_or(Cow::Borrowed(raw), |name| Cow::Owned(name.into_owned().into())))
     }
 
+    /// Steps over an object. What is given each member's name steps over its value.
+    #[inline(always)]
+    pub(crate) fn members(
+        &mut self,
+        mut take: impl FnMut(&mut Self, Cow<'a, [u8]>) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        self.enter(b'{')?;
+        let mut first = true;
+        while self.next(b'}', first)? {
+            first = false;
+            let name = self.name()?;
+            take(self, name)?;
+        }
+        Ok(())
+    }
+
     /// Steps over one value of any kind.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Result<Span, NotJson> {
@@ -390,18 +406,15 @@ fn unquoted(raw: &[u8]) -> &[u8] {
 /// counts, as with nearly every parser.
 pub(crate) fn member(text: &[u8], span: &Span, name: &str) -> Option<Span> {
     let mut scanner = Scanner::within(text, span);
-    scanner.enter(b'{').ok()?;
     let mut found = None;
-    let mut first = true;
-    while scanner.next(b'}', first).ok()? {
-        first = false;
-        let key = scanner.name().ok()?;
-        let value = scanner.value().ok()?;
+    let read = scanner.members(|scanner, key| {
+        let value = scanner.value()?;
         if *key == *name.as_bytes() {
             found = Some(value);
         }
-    }
-    found
+        Ok(())
+    });
+    read.ok().and(found)
 }
 
 /// The elements of the array that is the whole text.

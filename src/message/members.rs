@@ -82,10 +82,8 @@ impl<'a> Members<'a> {
         let mut count = 0;
         scanner.peek();
         self.whole.start = scanner.position();
-        scanner.enter(b'{')?;
-        while scanner.next(b'}', count == 0)? {
+        scanner.members(|scanner, name| {
             count += 1;
-            let name = scanner.name()?;
             let value = match &*name {
                 b"params" => self.params(scanner, text)?,
                 _ => scanner.value()?,
@@ -105,7 +103,8 @@ impl<'a> Members<'a> {
             if doubled {
                 wrong = Some("a member of the message is named twice");
             }
-        }
+            Ok(())
+        })?;
         self.whole.end = scanner.position();
         scanner.end()?;
         Ok(wrong)
@@ -136,12 +135,8 @@ impl<'a> Members<'a> {
             return scanner.value();
         }
         let start = scanner.position();
-        let mut first = true;
         let mut met = 0;
-        scanner.enter(b'{')?;
-        while scanner.next(b'}', first)? {
-            first = false;
-            let name = scanner.name()?;
+        scanner.members(|scanner, name| {
             let value = scanner.value()?;
             self.doubtful |= is_met_again(&name, &TELLING, &mut met);
             match &*name {
@@ -154,7 +149,8 @@ impl<'a> Members<'a> {
                 b"task" => self.task = true,
                 _ => {}
             }
-        }
+            Ok(())
+        })?;
         Ok(start..scanner.position())
     }
 
@@ -162,16 +158,16 @@ impl<'a> Members<'a> {
     fn meta(&mut self, text: &[u8], meta: &Span) {
         self.wanted = None;
         let mut scanner = Scanner::within(text, meta);
-        let (mut first, mut met) = (true, 0);
-        let Ok(()) = scanner.enter(b'{') else { return };
-        while let Ok(true) = scanner.next(b'}', first) {
-            first = false;
-            let (Ok(name), Ok(value)) = (scanner.name(), scanner.value()) else { return };
+        let mut met = 0;
+        // Of one that is no object nothing is noted.
+        let _ = scanner.members(|scanner, name| {
+            let value = scanner.value()?;
             self.doubtful |= is_met_again(&name, &["progressToken"], &mut met);
             if *name == *b"progressToken" {
                 self.wanted = Some(value);
             }
-        }
+            Ok(())
+        });
     }
 
     pub(super) fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
@@ -209,23 +205,16 @@ impl<'a> Members<'a> {
 pub(crate) fn answered(text: &[u8]) -> Option<&[u8]> {
     let (mut id, mut asks, mut answers) = (None, false, false);
     let mut scanner = Scanner::new(text);
-    let mut read = || {
-        let mut first = true;
-        scanner.enter(b'{')?;
-        while scanner.next(b'}', first)? {
-            first = false;
-            let name = scanner.name()?;
-            asks |= *name == *b"method";
-            answers |= matches!(&*name, b"result" | b"error");
-            let value = scanner.value()?;
-            if *name == *b"id" {
-                id = text.get(value);
-            }
+    let read = scanner.members(|scanner, name| {
+        asks |= *name == *b"method";
+        answers |= matches!(&*name, b"result" | b"error");
+        let value = scanner.value()?;
+        if *name == *b"id" {
+            id = text.get(value);
         }
-        Ok::<(), NotJson>(())
-    };
-    let whole = read().is_ok();
-    id.filter(|_| !asks && (whole || answers))
+        Ok(())
+    });
+    id.filter(|_| !asks && (read.is_ok() || answers))
 }
 
 #[cfg(test)]
