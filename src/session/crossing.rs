@@ -5,6 +5,7 @@
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::RangeBounds;
 
 use super::Session;
 use super::rounds::Round;
@@ -155,12 +156,10 @@ impl Session {
     /// The client no longer waits for what it subscribed to, if it is that which it cancels.
     fn cancel_pending(&mut self, id: &[u8], child: &mut Child, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
-        let pending = &mut crossing.pending;
-        let place = pending.iter().rposition(|pending| message::same_id(&pending.id, id));
-        let Some(cancelled) = place.map(|place| pending.remove(place)) else { return };
-        crossing.uris.retain(|uri| Some(uri) != cancelled.uri.as_ref());
-        let answer = Fault::Cancelled.message(Some(&cancelled.id));
-        self.answer(cancelled.stream, answer, cx);
+        let mut pending = crossing.pending.iter();
+        let place = pending.rposition(|pending| message::same_id(&pending.id, id));
+        let Some(place) = place else { return };
+        self.fail_pending(place..=place, &Fault::Cancelled, cx);
         self.relisten(child, cx);
     }
 
@@ -217,16 +216,21 @@ impl Session {
         crossing.opening = None;
         child.withdraw(id, "timed out", cx);
         let listens = crossing.listening.is_some();
-        self.fail_pending(&Fault::TimedOut, cx);
+        self.fail_pending(.., &Fault::TimedOut, cx);
         if !listens {
             self.relisten(child, cx);
         }
     }
 
-    /// What waits for the child to honour it never will be.
-    pub(super) fn fail_pending(&mut self, fault: &Fault, cx: &mut Context) {
+    /// Of what waits for the child to honour it, these never will be.
+    pub(super) fn fail_pending(
+        &mut self,
+        which: impl RangeBounds<usize>,
+        fault: &Fault,
+        cx: &mut Context,
+    ) {
         let Some(crossing) = &mut self.crossing else { return };
-        let failed = core::mem::take(&mut crossing.pending);
+        let failed: Vec<_> = crossing.pending.drain(which).collect();
         crossing.uris.retain(|uri| failed.iter().all(|pending| pending.uri.as_ref() != Some(uri)));
         for pending in failed {
             self.answer(pending.stream, fault.message(Some(&pending.id)), cx);

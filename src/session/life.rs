@@ -43,7 +43,7 @@ impl Session {
         for id in child.call_ids() {
             self.fail(id, fault, child, cx);
         }
-        self.fail_pending(fault, cx);
+        self.fail_pending(.., fault, cx);
         self.streams.close(cx);
         self.life.end(cx);
         cx.counts.end(cause.label());
