@@ -44,13 +44,18 @@ impl World<'_> {
                 Ok(())
             }
             Some("logging/setLevel") => self.read_level(child, line),
-            // Until its era is known, any child may ask.
-            None => self.read_reply(child, line),
+            None if self.may_question(child) => self.read_reply(child, line),
             _ => {
                 require!(StdinLines, false, "{pipe}: nobody said {shown}");
                 Ok(())
             }
         }
+    }
+
+    /// Until its era is known, any child may make requests; then only one of the session era.
+    fn may_question(&self, child: usize) -> bool {
+        let desk = &self.modern.desks[child];
+        desk.session_era || !desk.was_ready
     }
 
     /// The engine has a child of the session era log as some client wishes.

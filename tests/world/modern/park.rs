@@ -21,8 +21,10 @@ impl World<'_> {
         }
         let back = self.dice.below(count.min(4)) + 1;
         let number = count - back;
-        if self.modern.parks[number].used && self.pending > 0 {
-            // Whether a limit sends back who came back before is not known yet.
+        // Whether a limit sends back who came back before is not known yet.
+        let park = &self.modern.parks[number];
+        let full = self.pending > 1 || self.pending > 0 && self.children[park.child].backlog > 0;
+        if park.used && full {
             return self.answer_one();
         }
         let turn = &self.modern.turns[self.modern.parks[number].turn];
