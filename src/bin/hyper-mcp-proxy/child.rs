@@ -5,9 +5,7 @@
 //! group is killed at once, what is left in its pipes is read, and then the engine is told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::io::IoSlice;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -18,18 +16,16 @@ use crate::group::{self, Group};
 use crate::hub::{Hub, SCRATCH};
 use crate::reactor::{Source, WakerSlot};
 use crate::stderr::Stderr;
-use crate::sys::{self, OwnedFd, read, writev};
+use crate::stdin::Stdin;
+use crate::sys::{self, OwnedFd, read};
 
 /// Reads of a pipe in one turn, each of at most [`SCRATCH`] bytes.
 const READS: usize = 4;
 /// Reads of a pipe after the child's end. A pipe holds 64 KiB, or up to 1 MiB if the child made it
 /// larger; what descendants outside the group add later is theirs to lose.
 const LAST_READS: usize = 16;
-/// Lines that one system call writes.
-const SLICES: usize = 16;
 
 /// What the engine and the tasks know of a child.
-#[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pipe: Pipe,
     pid: u32,
@@ -40,13 +36,13 @@ pub(crate) struct Child {
     /// Whether it waits in the hub until its output is wanted again.
     pub(crate) paused: Cell<bool>,
     exit: Cell<Option<Exit>>,
-    stdin: RefCell<VecDeque<Vec<u8>>>,
+    stdin: RefCell<Stdin>,
     closing: Cell<bool>,
     waker: WakerSlot,
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, pid: u32, name: Option<String>) -> Self {
+    pub(crate) fn new(pipe: Pipe, pid: u32, name: Option<String>, stdin: Stdin) -> Self {
         Self {
             pipe,
             pid,
@@ -54,17 +50,20 @@ impl Child {
             group: Group::of(pid),
             paused: Cell::new(false),
             exit: Cell::new(None),
-            stdin: RefCell::default(),
+            stdin: RefCell::new(stdin),
             closing: Cell::new(false),
             waker: WakerSlot::default(),
         }
     }
 
-    pub(crate) fn write(&self, bytes: Vec<u8>) {
-        if !bytes.is_empty() {
-            self.stdin.borrow_mut().push_back(bytes);
+    /// Takes whole lines: how many bytes are done with.
+    pub(crate) fn write(&self, bytes: Vec<u8>) -> usize {
+        let mut stdin = self.stdin.borrow_mut();
+        let done = stdin.write(bytes);
+        if stdin.waits() {
             self.waker.wake();
         }
+        done
     }
 
     pub(crate) fn close_stdin(&self) {
@@ -117,25 +116,20 @@ pub(crate) async fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) 
 struct Pipes {
     hub: Rc<Hub>,
     child: Rc<Child>,
-    stdin: Option<Source<OwnedFd>>,
-    /// How much of the first piece of the queue is written.
-    written: usize,
     stdout: Option<Source<OwnedFd>>,
     stderr: Option<Source<OwnedFd>>,
     complaints: Stderr,
 }
 
-/// Our ends of a child's pipes: its standard input, output and error.
-pub(crate) type Ends = [Source<OwnedFd>; 3];
+/// Our ends of the pipes that a child writes: its standard output and error.
+pub(crate) type Ends = [Source<OwnedFd>; 2];
 
 /// Carries bytes until the child has ended.
 pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, ends: Ends) {
-    let [stdin, stdout, stderr] = ends;
+    let [stdout, stderr] = ends;
     let mut pipes = Pipes {
         hub,
         child,
-        stdin: Some(stdin),
-        written: 0,
         stdout: Some(stdout),
         stderr: Some(stderr),
         complaints: Stderr::default(),
@@ -148,68 +142,23 @@ impl Pipes {
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Exit> {
         self.child.waker.register(cx);
         if let Some(exit) = self.child.exit.get() {
-            self.stdin = None;
+            self.child.stdin.borrow_mut().close();
             self.read_last(cx);
             return Poll::Ready(exit);
         }
         self.poll_stdin(cx);
         self.poll_stdout(cx, READS, true);
         self.poll_stderr(cx, READS);
-        // Reading may have made lines for the child; the next turn writes them.
         Poll::Pending
     }
 
-    fn poll_stdin(&mut self, cx: &Context<'_>) {
-        while let Some(stdin) = &self.stdin {
-            if self.child.stdin.borrow().is_empty() {
-                break;
-            }
-            let wrote = stdin.poll_write(cx, |fd| {
-                let queue = self.child.stdin.borrow();
-                let mut slices = [IoSlice::new(&[]); SLICES];
-                let mut skip = self.written;
-                for (slice, piece) in slices.iter_mut().zip(queue.iter()) {
-                    *slice = IoSlice::new(&piece[std::mem::take(&mut skip)..]);
-                }
-                writev(fd, &slices[..queue.len().min(SLICES)])
-            });
-            match wrote {
-                Poll::Ready(Ok(count)) => self.took(count),
-                // The child closed its input. What is said to it from now on is lost, and its
-                // end, which is near, tells everybody.
-                Poll::Ready(Err(_)) => self.stdin = None,
-                Poll::Pending => break,
-            }
-        }
+    fn poll_stdin(&self, cx: &Context<'_>) {
+        let mut stdin = self.child.stdin.borrow_mut();
+        let mut bytes = stdin.poll(cx);
         if self.child.closing.get() {
-            self.stdin = None;
+            bytes += stdin.close();
         }
-        if self.stdin.is_none() {
-            self.discard();
-        }
-    }
-
-    /// So many bytes of the queue are written.
-    fn took(&mut self, count: usize) {
-        let mut left = count;
-        let mut queue = self.child.stdin.borrow_mut();
-        while let Some(first) = queue.front() {
-            let rest = first.len() - self.written;
-            if left < rest {
-                self.written += left;
-                break;
-            }
-            left -= rest;
-            self.written = 0;
-            queue.pop_front();
-        }
-        drop(queue);
-        self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes: count });
-    }
-
-    fn discard(&mut self) {
-        let pieces = std::mem::take(&mut *self.child.stdin.borrow_mut());
-        let bytes = pieces.iter().map(Vec::len).sum::<usize>() - std::mem::take(&mut self.written);
+        drop(stdin);
         if bytes > 0 {
             self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes });
         }

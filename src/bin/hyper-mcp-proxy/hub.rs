@@ -1,8 +1,9 @@
 //! The one owner of the engine: feeds it what happened, and at once carries out what it wants.
 //!
 //! Nothing waits for a peer in here. What an output concerns is put where its task finds it, and
-//! the task is woken; starting a child is done on the spot, because it must happen on the main
-//! thread, and its outcome is told to the engine after all other outputs.
+//! the task is woken. A line for a child is written on the spot if its pipe has room. Starting a
+//! child is done on the spot, because it must happen on the main thread, and its outcome is told to
+//! the engine after all other outputs.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, VecDeque};
@@ -25,6 +26,7 @@ use crate::servers;
 use crate::share::Pool;
 use crate::sockets::SocketFile;
 use crate::spawn::Started;
+use crate::stdin::Stdin;
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
@@ -200,7 +202,7 @@ impl Hub {
         while let Some(output) = self.next_output() {
             match output {
                 Output::Open { server, pipe, env } => self.open(server, pipe, env),
-                Output::Write { pipe, bytes } => self.with_child(pipe, |c| c.write(bytes)),
+                Output::Write { pipe, bytes } => self.write(pipe, bytes),
                 Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
                 Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
                 Output::Kill { pipe } => self.with_child(pipe, Child::kill),
@@ -214,6 +216,15 @@ impl Hub {
                 Output::Abort { exchange } => self.end(exchange, Mailbox::abort),
                 Output::Notice(notice) => tell(&notice),
             }
+        }
+    }
+
+    fn write(&self, pipe: Pipe, bytes: Vec<u8>) {
+        let mut done = 0;
+        self.with_child(pipe, |child| done = child.write(bytes));
+        if done > 0 {
+            let taken = Input::StdinTaken { pipe, bytes: done };
+            self.bridge.borrow_mut().handle(taken, self.now());
         }
     }
 
@@ -252,10 +263,10 @@ impl Hub {
         let told = match started {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
-                let child = Rc::new(Child::new(pipe, pid, server.name.clone()));
+                let child = Child::new(pipe, pid, server.name.clone(), Stdin::new(stdin));
+                let child = Rc::new(child);
                 self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
-                let ends = [stdin, stdout, stderr];
-                let carried = child::run(Rc::clone(&hub), Rc::clone(&child), ends);
+                let carried = child::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
                 self.executor.spawn(carried).detach();
                 self.executor.spawn(child::watch(hub, child, process)).detach();
                 Ok(pid)

@@ -29,6 +29,7 @@ mod signals;
 mod sockets;
 mod spawn;
 mod stderr;
+mod stdin;
 #[cfg_attr(windows, path = "windows/sys.rs")]
 mod sys;
 #[cfg(test)]

@@ -271,6 +271,15 @@ impl<T: AsFd> Source<T> {
         done
     }
 
+    /// Does `op` at once; `None` if the descriptor has no room now. Who then has more to write
+    /// waits for that with [`poll_write`](Self::poll_write).
+    pub(crate) fn try_write<R>(
+        &self,
+        op: impl FnMut(&T) -> rustix::io::Result<R>,
+    ) -> Option<rustix::io::Result<R>> {
+        self.attempt(&self.slot.writable, op)
+    }
+
     /// The last read got less than it had room for: there is nothing more before the next edge.
     pub(crate) fn drained(&self) {
         self.slot.readable.set(self.slot.ended.get());
@@ -295,17 +304,30 @@ impl<T: AsFd> Source<T> {
         cx: &Context<'_>,
         ready: &Cell<bool>,
         waiting: &WakerSlot,
-        mut op: impl FnMut(&T) -> rustix::io::Result<R>,
+        op: impl FnMut(&T) -> rustix::io::Result<R>,
     ) -> Poll<rustix::io::Result<R>> {
+        match self.attempt(ready, op) {
+            Some(result) => Poll::Ready(result),
+            None => {
+                waiting.register(cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn attempt<R>(
+        &self,
+        ready: &Cell<bool>,
+        mut op: impl FnMut(&T) -> rustix::io::Result<R>,
+    ) -> Option<rustix::io::Result<R>> {
         while ready.get() {
             match op(&self.io) {
                 Err(Errno::AGAIN) => ready.set(false),
                 Err(Errno::INTR) => {}
-                result => return Poll::Ready(result),
+                result => return Some(result),
             }
         }
-        waiting.register(cx);
-        Poll::Pending
+        None
     }
 }
 

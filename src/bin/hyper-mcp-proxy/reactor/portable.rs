@@ -83,6 +83,17 @@ impl<T: AsFd> Source<T> {
         self.poll(op, || self.0.poll_writable(&mut again(cx)))
     }
 
+    /// Does `op` at once; `None` if the descriptor has no room now.
+    pub(crate) fn try_write<R>(
+        &self,
+        op: impl FnMut(&T) -> rustix::io::Result<R>,
+    ) -> Option<rustix::io::Result<R>> {
+        match self.poll(op, || Poll::Pending) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        }
+    }
+
     fn poll<R>(
         &self,
         mut op: impl FnMut(&T) -> rustix::io::Result<R>,

@@ -15,3 +15,4 @@ mod reactor;
 mod share;
 mod sockets;
 mod stderr;
+mod stdin;
