@@ -4,7 +4,6 @@
 //! is closed; if it is still there after a grace, its group gets `SIGTERM`; after another,
 //! `SIGKILL`. Only its exit, or its failure to start, takes it off the books.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,6 +13,7 @@ use crate::io::{Output, Pipe, Server};
 use crate::lines::Lines;
 use crate::message::{self, Malformed, Message, Splice};
 use crate::notice::{Cause, Notice};
+use crate::spelling::Spelling;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
 use crate::translate;
@@ -60,9 +60,9 @@ pub(crate) struct Call {
     /// The stream on which the answer goes out.
     pub(crate) stream: u64,
     /// The id as its client spelled it.
-    pub(crate) id: Box<[u8]>,
+    pub(crate) id: Spelling,
     /// The progress token as its client spelled it.
-    pub(crate) token: Option<Box<[u8]>>,
+    pub(crate) token: Option<Spelling>,
     /// Whether the request asked for a task.
     pub(crate) task: bool,
     due: Deadline,
@@ -102,7 +102,7 @@ pub(crate) struct Child {
     /// Lines that wait for its start.
     waiting: Vec<u8>,
     last_id: u64,
-    task_tokens: Vec<(u64, Box<[u8]>)>,
+    task_tokens: Vec<(u64, Spelling)>,
     told_noise: bool,
     due: Deadline,
 }

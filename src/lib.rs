@@ -203,6 +203,7 @@ mod reply;
 mod servers;
 mod session;
 mod session_id;
+mod spelling;
 pub mod sse;
 mod stateless;
 mod stats;

@@ -9,7 +9,6 @@ mod life;
 mod listen;
 mod park;
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -23,6 +22,7 @@ use crate::message::Message;
 use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked};
 use crate::object;
 use crate::reply::Reply;
+use crate::spelling::Spelling;
 use crate::stateless::listen::Listens;
 use crate::stateless::park::Park;
 use crate::stream::Style;
@@ -69,7 +69,7 @@ pub(crate) enum Room {
 /// A request that its client waits for, by the number of its stream.
 #[derive(Debug)]
 struct Ask {
-    id: Box<[u8]>,
+    id: Spelling,
     method: String,
     /// The request, kept while it waits for the child, and while it may have to be sent again.
     text: Vec<u8>,

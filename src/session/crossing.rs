@@ -16,6 +16,7 @@ use crate::json;
 use crate::message::{self, Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
+use crate::spelling::Spelling;
 use crate::table::Table;
 use crate::translate::{self, LISTS, upward};
 
@@ -23,7 +24,7 @@ use crate::translate::{self, LISTS, upward};
 #[derive(Debug)]
 struct Pending {
     stream: u64,
-    id: Box<[u8]>,
+    id: Spelling,
     /// The URI that must be honoured, if one was added.
     uri: Option<String>,
 }
