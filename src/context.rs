@@ -73,7 +73,7 @@ impl Context {
         origin: Option<&str>,
         mut response: Response,
     ) {
-        head::expose(origin, &mut response.fields);
+        head::expose(origin, &mut response);
         self.push(Output::Respond { exchange, response });
     }
 

@@ -4,11 +4,12 @@
 //! for is −32600 if the client can mend it and −32603 if it can't.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use alloc::{format, vec};
 
-use crate::io::{Body, Response};
+use crate::head;
+use crate::io::Response;
 use crate::message::Malformed;
 use crate::metadata::SUPPORTED;
 use crate::notice::{Cause, Count};
@@ -368,14 +369,14 @@ impl Fault {
     }
 
     fn response_as(&self, status: u16, id: Option<&[u8]>) -> Response {
-        let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];
+        let mut response = head::json(status, self.message(id));
         if let Self::Method(allow) = self {
-            fields.push(("allow", Cow::Borrowed(allow)));
+            response.fields.to_mut().push(("allow", Cow::Borrowed(allow)));
         }
         if let Some(seconds) = self.retry_after() {
-            fields.push(("retry-after", Cow::Owned(seconds.to_string())));
+            response.fields.to_mut().push(("retry-after", Cow::Owned(seconds.to_string())));
         }
-        Response { status, fields, body: Body::Whole(self.message(id)) }
+        response
     }
 }
 

@@ -5,7 +5,6 @@
 
 use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::config::Config;
@@ -97,6 +96,13 @@ struct Fields<'a> {
     name: Option<&'a str>,
 }
 
+const JSON: &[(&str, Cow<'_, str>)] = &[("content-type", Cow::Borrowed("application/json"))];
+const STREAM: &[(&str, Cow<'_, str>)] = &[
+    ("content-type", Cow::Borrowed("text/event-stream")),
+    ("cache-control", Cow::Borrowed("no-cache, no-transform")),
+    ("x-accel-buffering", Cow::Borrowed("no")),
+];
+const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
 const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
 
@@ -308,27 +314,30 @@ pub(crate) fn env(fields: &[(&str, &str)], config: &Config) -> Vec<(String, Stri
 }
 
 /// Lets a page of an allowed origin read a response (WHATWG Fetch, "CORS protocol").
-pub(crate) fn expose(origin: Option<&str>, fields: &mut Vec<(&'static str, Cow<'static, str>)>) {
+pub(crate) fn expose(origin: Option<&str>, response: &mut Response) {
     // A value from the network goes into a head only if it can't end the line.
     let Some(origin) = origin.filter(|o| o.bytes().all(|b| b.is_ascii_graphic())) else {
         return;
     };
-    fields.push(("access-control-allow-origin", Cow::Owned(origin.to_string())));
-    fields.push(("access-control-expose-headers", Cow::Borrowed("mcp-session-id")));
-    fields.push(("vary", Cow::Borrowed("origin")));
+    response.fields.to_mut().extend([
+        ("access-control-allow-origin", Cow::Owned(origin.to_string())),
+        ("access-control-expose-headers", Cow::Borrowed("mcp-session-id")),
+        ("vary", Cow::Borrowed("origin")),
+    ]);
 }
 
 /// The answer to OPTIONS: what is allowed, and to a preflight what a page may send.
 pub(crate) fn options(head: &Admitted<'_>) -> Response {
-    let origin = head.origin;
-    let mut fields = vec![("allow", Cow::Borrowed(METHODS))];
-    expose(origin, &mut fields);
-    if origin.is_some() {
-        fields.push(("access-control-allow-methods", Cow::Borrowed(METHODS)));
-        fields.push(("access-control-allow-headers", allowed_headers(head.fields)));
-        fields.push(("access-control-max-age", Cow::Borrowed("7200")));
+    let mut response = Response { fields: Cow::Borrowed(ALLOW), ..empty(204) };
+    expose(head.origin, &mut response);
+    if head.origin.is_some() {
+        response.fields.to_mut().extend([
+            ("access-control-allow-methods", Cow::Borrowed(METHODS)),
+            ("access-control-allow-headers", allowed_headers(head.fields)),
+            ("access-control-max-age", Cow::Borrowed("7200")),
+        ]);
     }
-    Response { status: 204, fields, body: Body::Whole(Vec::new()) }
+    response
 }
 
 /// What a page may send: the fields that are known, and those asked for that repeat a tool's
@@ -351,28 +360,23 @@ fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
 
 /// A response of one JSON text.
 pub(crate) fn json(status: u16, body: Vec<u8>) -> Response {
-    let fields = vec![("content-type", Cow::Borrowed("application/json"))];
-    Response { status, fields, body: Body::Whole(body) }
+    Response { status, fields: Cow::Borrowed(JSON), body: Body::Whole(body) }
 }
 
 /// A response with no content.
 pub(crate) const fn empty(status: u16) -> Response {
-    Response { status, fields: Vec::new(), body: Body::Whole(Vec::new()) }
+    Response { status, fields: Cow::Borrowed(&[]), body: Body::Whole(Vec::new()) }
 }
 
 /// The head of an event stream, which no cache may keep and no proxy may hold back.
-pub(crate) fn stream() -> Response {
-    let fields = vec![
-        ("content-type", Cow::Borrowed("text/event-stream")),
-        ("cache-control", Cow::Borrowed("no-cache, no-transform")),
-        ("x-accel-buffering", Cow::Borrowed("no")),
-    ];
-    Response { status: 200, fields, body: Body::Stream }
+pub(crate) const fn stream() -> Response {
+    Response { status: 200, fields: Cow::Borrowed(STREAM), body: Body::Stream }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     fn accept(values: &[&str]) -> (bool, bool) {
         let fields: Vec<(&str, &str)> = values.iter().map(|v| ("ACCEPT", *v)).collect();

@@ -329,8 +329,9 @@ pub struct Response {
     /// The status code (RFC 9110, "Status Codes").
     pub status: u16,
     /// Field names, in lower case, and values, each of visible ASCII and spaces. `content-length`,
-    /// `transfer-encoding`, `connection` and `date` are the driver's.
-    pub fields: Vec<(&'static str, Cow<'static, str>)>,
+    /// `transfer-encoding`, `connection` and `date` are the driver's. Those of an answer that is
+    /// like all others are borrowed.
+    pub fields: Cow<'static, [(&'static str, Cow<'static, str>)]>,
     /// The content.
     pub body: Body,
 }

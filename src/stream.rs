@@ -494,6 +494,6 @@ fn too_long(answer: &[u8], limit: usize) -> Vec<u8> {
 fn tell(response: &mut Response, session: Option<u128>, cx: &Context) {
     if let Some(id) = session {
         let id = session_id::text(id, &cx.config);
-        response.fields.push(("mcp-session-id", Cow::Owned(id)));
+        response.fields.to_mut().push(("mcp-session-id", Cow::Owned(id)));
     }
 }

@@ -210,7 +210,7 @@ fn length(fields: &[(&str, &str)]) -> Option<usize> {
 /// A response's head. Of the fields that are the driver's, it leaves `date` away.
 fn head_of(response: &Response) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} \r\nconnection: close\r\n", response.status);
-    for (name, value) in &response.fields {
+    for (name, value) in response.fields.iter() {
         head += &format!("{name}: {value}\r\n");
     }
     head += &match &response.body {

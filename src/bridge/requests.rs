@@ -38,7 +38,7 @@ impl Bridge {
             Asks::Metrics => {
                 let text = self.cx.counts.text(&self.stats(), self.buffered());
                 let kind = Cow::Borrowed("text/plain; version=0.0.4");
-                let fields = vec![("content-type", kind)];
+                let fields = Cow::Owned(vec![("content-type", kind)]);
                 let body = Body::Whole(text.into_bytes());
                 self.cx.respond(exchange, admitted.origin, Response { status: 200, fields, body });
                 Ok(())
@@ -220,11 +220,9 @@ impl Bridge {
         };
         let sessions = self.sessions.len();
         let body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}}}\n");
-        let fields = vec![
-            ("content-type", Cow::Borrowed("application/json")),
-            ("cache-control", Cow::Borrowed("no-store")),
-        ];
-        Response { status, fields, body: Body::Whole(body.into_bytes()) }
+        let mut response = head::json(status, body.into_bytes());
+        response.fields.to_mut().push(("cache-control", Cow::Borrowed("no-store")));
+        response
     }
 
     pub(super) fn lost(&mut self, exchange: Exchange) {

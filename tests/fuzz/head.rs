@@ -60,7 +60,7 @@ fn outputs(bridge: &mut Bridge, input: Input<'_>) -> Vec<Output> {
     let mut all = Vec::new();
     while let Some(output) = bridge.poll_output() {
         if let Output::Respond { response, .. } = &output {
-            for (name, value) in &response.fields {
+            for (name, value) in response.fields.iter() {
                 assert!(value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{name}: {value}");
             }
         }

@@ -50,7 +50,7 @@ impl World<'_> {
         let get = |name: &str| {
             response.fields.iter().find(|(other, _)| *other == name).map(|(_, value)| &**value)
         };
-        for (name, value) in &response.fields {
+        for (name, value) in response.fields.iter() {
             let token =
                 |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             require!(Head, !name.is_empty() && name.bytes().all(token), "field {name:?}");

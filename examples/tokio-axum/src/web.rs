@@ -86,13 +86,13 @@ async fn respond(mut answer: Answer) -> Response {
     }
 }
 
-type Fields = Vec<(&'static str, Cow<'static, str>)>;
+type Fields = Cow<'static, [(&'static str, Cow<'static, str>)]>;
 
 fn with_head(status: u16, fields: Fields, body: Body) -> Response {
     let start = response::Builder::new().status(status);
     let add =
-        |head: response::Builder, (name, value): (&str, Cow<'_, str>)| head.header(name, &*value);
-    let response = fields.into_iter().fold(start, add).body(body);
+        |head: response::Builder, (name, value): &(_, Cow<'_, str>)| head.header(*name, &**value);
+    let response = fields.iter().fold(start, add).body(body);
     response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

@@ -6,7 +6,6 @@
 //! and contents and chunks are ours.
 
 use std::borrow::Cow;
-use std::io::Write;
 use std::iter::once;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -146,7 +145,7 @@ pub(crate) struct Heads {
 #[derive(Debug)]
 struct Template {
     status: u16,
-    fields: Vec<(&'static str, Cow<'static, str>)>,
+    fields: Cow<'static, [(&'static str, Cow<'static, str>)]>,
     keep_alive: bool,
     second: u64,
     /// What stands around the length.
@@ -177,8 +176,7 @@ impl Heads {
             let room = if length <= JOINED { length } else { 0 };
             let mut head = Vec::with_capacity(before.len() + DIGITS + after.len() + room);
             head.extend_from_slice(before);
-            // A vector takes all.
-            let _ = write!(head, "{length}");
+            push_decimal(length, &mut head);
             head.extend_from_slice(after);
             return head;
         }
@@ -199,6 +197,19 @@ impl Heads {
             self.oldest = (self.oldest + 1) % TEMPLATES;
         }
     }
+}
+
+/// Appends a number; each response has one.
+fn push_decimal(mut number: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
 }
 
 /// What stands before and after the digits of the length, if there are any.
@@ -288,7 +299,8 @@ pub(crate) fn refused(refusal: Refusal) -> Response {
         503 => fields.push(("retry-after", Cow::Borrowed("1"))),
         _ => {}
     }
-    Response { status: refusal.status, fields, body: Body::Whole(body.into_bytes()) }
+    let body = Body::Whole(body.into_bytes());
+    Response { status: refusal.status, fields: Cow::Owned(fields), body }
 }
 
 fn is_name(name: &str) -> bool {

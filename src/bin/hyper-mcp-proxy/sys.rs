@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, IoSlice, PipeReader, PipeWriter};
 pub(crate) use std::os::fd::{AsFd, OwnedFd};
 use std::os::fd::{BorrowedFd, FromRawFd};
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
-pub(crate) use rustix::io::{read, write, writev};
+pub(crate) use rustix::io::{read, write};
 use rustix::process::{Resource, getrlimit};
 
 /// What stands between two directories of a path, for a command that is named with one.
@@ -33,6 +33,15 @@ pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
     let (ours, theirs) = io::pipe()?;
     ioctl_fionbio(&ours, true)?;
     Ok((theirs, ours.into()))
+}
+
+/// Writes pieces in one call.
+pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    match pieces {
+        // The plain call is the cheaper one, and one piece is the rule.
+        [piece] => write(fd, piece),
+        pieces => rustix::io::writev(fd, pieces),
+    }
 }
 
 /// What a child wrote before its end can be read at once.

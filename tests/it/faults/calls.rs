@@ -87,7 +87,7 @@ fn a_field_that_is_not_ascii_is_noticed() {
     noticed(Law::Head, || {
         change(|output| {
             if let Output::Respond { response, .. } = output {
-                response.fields.push(("x-name", Cow::Borrowed("é")));
+                response.fields.to_mut().push(("x-name", Cow::Borrowed("é")));
             }
         })
     });

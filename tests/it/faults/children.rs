@@ -138,7 +138,7 @@ fn a_run_that_differs_is_noticed() {
         let case = dice::case(seed, LENGTH);
         let mut fault = change(|output| {
             if let Output::Respond { response, .. } = output {
-                for (name, value) in &mut response.fields {
+                for (name, value) in response.fields.to_mut() {
                     if *name == "retry-after" {
                         *value = Cow::Borrowed("77");
                     }

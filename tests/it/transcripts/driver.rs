@@ -298,7 +298,7 @@ impl Driver {
     }
 
     fn responds(&mut self, exchange: Exchange, response: &Response) -> Result<(), String> {
-        for (name, value) in &response.fields {
+        for (name, value) in response.fields.iter() {
             if !value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
                 return Err(format!("no field value: {name}: {value}"));
             }

@@ -37,7 +37,8 @@ impl From<Output> for Item {
             Output::Kill { pipe } => Self::Kill(pipe.number()),
             Output::Respond { exchange, response } => {
                 let named = |(name, value): (&str, _)| (name.to_string(), String::from(value));
-                let mut fields: Vec<_> = response.fields.into_iter().map(named).collect();
+                let mut fields: Vec<_> =
+                    response.fields.into_owned().into_iter().map(named).collect();
                 fields.sort();
                 let body = match response.body {
                     Body::Whole(body) => Some(body),

@@ -188,7 +188,7 @@ fn heads_from_memory_are_the_same() {
     let stream = response(200, &[("content-type", "text/event-stream")]);
     let refusal = response(404, &[("content-type", "application/json")]);
     let mut told = response(200, &[]);
-    told.fields.push(("mcp-session-id", Cow::Owned(String::from("a"))));
+    told.fields.to_mut().push(("mcp-session-id", Cow::Owned(String::from("a"))));
     for response in [&json, &text, &refusal, &told, &response(204, &[]), &response(202, &[]), &json]
     {
         for (keep_alive, length) in [(true, 0), (true, 9), (true, 12345), (false, 7), (false, 77)] {
@@ -201,7 +201,7 @@ fn heads_from_memory_are_the_same() {
         let one = lines(&heads.encode(&stream, framing, true));
         assert_eq!(one, lines(&encode(&stream, framing, true)));
     }
-    told.fields[0].1 = Cow::Owned(String::from("b"));
+    told.fields.to_mut()[0].1 = Cow::Owned(String::from("b"));
     let (_, fields) = lines(&heads.encode(&told, Framing::Length(0), true));
     assert!(fields.contains(&String::from("mcp-session-id: b")));
 }
