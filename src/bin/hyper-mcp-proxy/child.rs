@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use async_process::Child as Process;
-use hyper_mcp_proxy::{Exit, Input, Pipe};
+use hyper_mcp_proxy::{Exit, Input, Instant, Pipe};
 
 use crate::group::{self, Group};
 use crate::hub::{Hub, SCRATCH};
@@ -56,10 +56,10 @@ impl Child {
         }
     }
 
-    /// Takes whole lines: how many bytes are done with.
-    pub(crate) fn write(&self, bytes: Vec<u8>) -> usize {
+    /// Takes whole lines, at the time of the last wake: how many bytes are done with.
+    pub(crate) fn write(&self, bytes: Vec<u8>, now: Instant) -> usize {
         let mut stdin = self.stdin.borrow_mut();
-        let done = stdin.write(bytes);
+        let done = stdin.write(bytes, now);
         if stdin.waits() {
             self.waker.wake();
         }

@@ -1,7 +1,7 @@
 //! The one owner of the engine: feeds it what happened, and at once carries out what it wants.
 //!
 //! Nothing waits for a peer in here. What an output concerns is put where its task finds it, and
-//! the task is woken. A line for a child is written on the spot if its pipe has room. Starting a
+//! the task is woken. A line for a child is written on the spot if it can be. Starting a
 //! child is done on the spot, because it must happen on the main thread, and its outcome is told to
 //! the engine after all other outputs.
 
@@ -221,7 +221,7 @@ impl Hub {
 
     fn write(&self, pipe: Pipe, bytes: Vec<u8>) {
         let mut done = 0;
-        self.with_child(pipe, |child| done = child.write(bytes));
+        self.with_child(pipe, |child| done = child.write(bytes, self.now()));
         if done > 0 {
             let taken = Input::StdinTaken { pipe, bytes: done };
             self.bridge.borrow_mut().handle(taken, self.now());

@@ -1,9 +1,12 @@
-//! What a child is to read, in order. Lines are written on the spot while the pipe has room, so
-//! that the child runs while others are served; what has no room waits for the child's task.
+//! What a child is to read, in order. A line is written on the spot, so that the child runs while
+//! others are served. What has no room in the pipe, and what comes at the same time for a child
+//! that several clients share, waits for the child's task, which writes all of it in one call.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::task::{Context, Poll};
+
+use hyper_mcp_proxy::Instant;
 
 use crate::reactor::Source;
 use crate::sys::{OwnedFd, write, writev};
@@ -17,17 +20,20 @@ pub(crate) struct Stdin {
     queue: VecDeque<Vec<u8>>,
     /// How much of the first piece of the queue is written.
     written: usize,
+    /// When something was last written on the spot.
+    spot: Option<Instant>,
 }
 
 impl Stdin {
     pub(crate) fn new(end: Source<OwnedFd>) -> Self {
-        Self { end: Some(end), queue: VecDeque::new(), written: 0 }
+        Self { end: Some(end), queue: VecDeque::new(), written: 0, spot: None }
     }
 
-    /// Takes whole lines: how many bytes are done with. The child's task sees to the others.
-    pub(crate) fn write(&mut self, bytes: Vec<u8>) -> usize {
+    /// Takes whole lines, at the time of the last wake: how many bytes are done with. The child's
+    /// task sees to the others.
+    pub(crate) fn write(&mut self, bytes: Vec<u8>, now: Instant) -> usize {
         let Some(end) = &self.end else { return bytes.len() };
-        if self.waits() {
+        if self.spot.replace(now) == Some(now) || self.waits() {
             self.queue.push_back(bytes);
             return 0;
         }

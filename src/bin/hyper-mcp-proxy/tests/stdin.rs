@@ -4,7 +4,9 @@ use std::future::poll_fn;
 use std::io::{PipeReader, Read};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::Duration;
+
+use hyper_mcp_proxy::Instant;
 
 use crate::reactor::{Clock, Reactor, Source, Use};
 use crate::stdin::Stdin;
@@ -14,11 +16,16 @@ use crate::sys;
 struct Never;
 
 impl Clock for Never {
-    fn next(&self) -> Option<Instant> {
+    fn next(&self) -> Option<std::time::Instant> {
         None
     }
 
     fn fire(&self) {}
+}
+
+/// The time of a wake.
+fn wake(number: u64) -> Instant {
+    Instant::new(Duration::from_millis(number))
 }
 
 /// More than a pipe holds.
@@ -33,12 +40,26 @@ fn stdin(reactor: &Rc<Reactor>) -> (Stdin, PipeReader) {
 fn a_line_that_has_room_is_written_on_the_spot() {
     let reactor = Reactor::new().unwrap();
     let (mut stdin, mut theirs) = stdin(&reactor);
-    assert_eq!(stdin.write(b"one\n".to_vec()), 4);
-    assert_eq!(stdin.write(b"two\n".to_vec()), 4);
+    assert_eq!(stdin.write(b"one\n".to_vec(), wake(1)), 4);
+    assert_eq!(stdin.write(b"two\n".to_vec(), wake(2)), 4);
     assert!(!stdin.waits());
     let mut read = [0; 8];
     theirs.read_exact(&mut read).unwrap();
     assert_eq!(&read, b"one\ntwo\n");
+}
+
+#[test]
+fn what_comes_together_is_written_together() {
+    let reactor = Reactor::new().unwrap();
+    let (mut stdin, mut theirs) = stdin(&reactor);
+    assert_eq!(stdin.write(b"one\n".to_vec(), wake(1)), 4);
+    assert_eq!(stdin.write(b"two\n".to_vec(), wake(1)), 0);
+    assert_eq!(stdin.write(b"three\n".to_vec(), wake(2)), 0, "nothing is overtaken");
+    assert_eq!(stdin.poll(&Context::from_waker(Waker::noop())), 10);
+    assert_eq!(stdin.write(b"four\n".to_vec(), wake(3)), 5);
+    let mut read = [0; 19];
+    theirs.read_exact(&mut read).unwrap();
+    assert_eq!(&read, b"one\ntwo\nthree\nfour\n");
 }
 
 #[test]
@@ -50,7 +71,7 @@ fn what_has_no_room_waits_and_nothing_is_lost_or_swapped() {
     for byte in 0..30 {
         let line = vec![byte; MUCH / 30];
         sent.extend_from_slice(&line);
-        done += stdin.write(line);
+        done += stdin.write(line, wake(u64::from(byte)));
     }
     assert!(stdin.waits() && done > 0 && done < MUCH, "{done}");
     let reader = std::thread::spawn(move || {
@@ -73,8 +94,8 @@ fn what_has_no_room_waits_and_nothing_is_lost_or_swapped() {
 fn what_nobody_reads_is_told_as_done_with() {
     let reactor = Reactor::new().unwrap();
     let (mut stdin, theirs) = stdin(&reactor);
-    let done = stdin.write(vec![1; MUCH]);
-    assert_eq!(stdin.write(vec![2; 10]), 0, "it waits behind the first");
+    let done = stdin.write(vec![1; MUCH], wake(1));
+    assert_eq!(stdin.write(vec![2; 10], wake(2)), 0, "it waits behind the first");
     drop(theirs);
     let cx = Context::from_waker(Waker::noop());
     // One more try finds out, as soon as the reactor knows that there is something to find out.
@@ -83,14 +104,14 @@ fn what_nobody_reads_is_told_as_done_with() {
         count => Poll::Ready(count),
     });
     assert_eq!(done + reactor.run(&Never, later), MUCH + 10);
-    assert_eq!((stdin.poll(&cx), stdin.write(vec![3; 5]), stdin.waits()), (0, 5, false));
+    assert_eq!((stdin.poll(&cx), stdin.write(vec![3; 5], wake(3)), stdin.waits()), (0, 5, false));
 }
 
 #[test]
 fn what_is_thrown_away_is_counted() {
     let reactor = Reactor::new().unwrap();
     let (mut stdin, mut theirs) = stdin(&reactor);
-    let done = stdin.write(vec![1; MUCH]);
+    let done = stdin.write(vec![1; MUCH], wake(1));
     assert_eq!(done + stdin.close(), MUCH);
     let mut read = Vec::new();
     theirs.read_to_end(&mut read).unwrap();
@@ -102,5 +123,5 @@ fn a_child_that_closed_its_input_is_found_out_at_once() {
     let reactor = Reactor::new().unwrap();
     let (mut stdin, theirs) = stdin(&reactor);
     drop(theirs);
-    assert_eq!((stdin.write(vec![1; 7]), stdin.waits()), (7, false));
+    assert_eq!((stdin.write(vec![1; 7], wake(1)), stdin.waits()), (7, false));
 }
