@@ -73,8 +73,9 @@
 //!             Output::Terminate { .. } | Output::Kill { .. } => unreachable!("it left by itself"),
 //!             Output::Respond { response, .. } => {
 //!                 status = response.status;
-//!                 let mut fields = response.fields.into_iter();
-//!                 session = fields.find(|(name, _)| *name == "mcp-session-id");
+//!                 let mut fields = response.fields.iter();
+//!                 let id = fields.find(|(name, _)| *name == "mcp-session-id");
+//!                 session = id.map(|(_, id)| id.to_string());
 //!                 if let Body::Whole(bytes) = response.body {
 //!                     bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
 //!                     content = bytes;
@@ -88,7 +89,6 @@
 //!             Output::Notice(notice) => println!("{notice}"),
 //!         }
 //!     }
-//!     let session = session.map(|(_, id)| id.into_owned());
 //!     (status, session, String::from_utf8_lossy(&content).into_owned())
 //! }
 //!
