@@ -254,8 +254,8 @@ impl Session {
         {
             return self.ask_client(id, wanted, child, cx);
         }
-        let method = self.forget_rounds(id, cx);
         let Some(call) = child.end_call(id, cx) else { return self.streams.dropped(cx) };
+        let method = self.end_rounds(id, call.stream, cx);
         cx.counts.answer(message.kind());
         let data = match message.kind() {
             Kind::Result => {

@@ -9,8 +9,8 @@ use crate::notice::{Cause, Notice};
 impl Session {
     /// Answers a call with an error of our own.
     pub(crate) fn fail(&mut self, id: u64, fault: &Fault, child: &mut Child, cx: &mut Context) {
-        self.forget_rounds(id, cx);
         let Some(call) = child.end_call(id, cx) else { return };
+        self.end_rounds(id, call.stream, cx);
         cx.counts.call(fault.outcome());
         if self.is_open() {
             self.answer(call.stream, fault.message(Some(&call.id)), cx);

@@ -125,10 +125,12 @@ impl Session {
         let Some(entry) = round.open.iter_mut().find(|question| question.asked == asked) else {
             return;
         };
-        let Some(answer) = upward::answer(&entry.method, message) else {
+        let answer = upward::answer(&entry.method, message);
+        let declined = answer.is_none();
+        entry.answer = Some(answer.unwrap_or_default().into_owned());
+        if declined {
             return self.fail(call, &Fault::Declined, child, cx);
-        };
-        entry.answer = Some(answer.into_owned());
+        }
         if round.open.iter().all(|question| question.answer.is_some()) {
             self.next_round(call, child, cx);
         }
@@ -206,8 +208,7 @@ impl Session {
             return;
         }
         for request in requests {
-            let number = if self.streams.carries(stream) { stream } else { STANDING };
-            self.streams.put(number, &request, cx);
+            self.tell(stream, &request, cx);
         }
     }
 
@@ -217,11 +218,26 @@ impl Session {
         round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
     }
 
-    /// A call is over: its rounds are. Gives its method.
-    pub(super) fn forget_rounds(&mut self, id: u64, cx: &mut Context) -> Option<String> {
+    /// A call on this stream is over: its rounds are, and what its client is still asked is asked
+    /// no more (MCP "Cancellation"). Gives the call's method.
+    pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
         let mut round = self.crossing.as_mut()?.rounds.remove(&id)?;
         cx.timers.clear(&mut round.due, Wait::Park(self.pipe, id));
+        for question in round.open.iter().filter(|question| question.answer.is_none()) {
+            let params = format!(
+                r#"{{"requestId":"{ASKED}{}","reason":"the call is over"}}"#,
+                question.asked
+            );
+            let data = translate::request(None, "notifications/cancelled", params.as_bytes());
+            self.tell(stream, &data, cx);
+        }
         Some(round.method)
+    }
+
+    /// Puts what belongs to a call onto its stream, or onto the standing one if that takes no more.
+    fn tell(&mut self, stream: u64, data: &[u8], cx: &mut Context) {
+        let number = if self.streams.carries(stream) { stream } else { STANDING };
+        self.streams.put(number, data, cx);
     }
 }
 

@@ -345,7 +345,7 @@ impl World<'_> {
                 return self.crossed(number, child, data);
             }
             let crossed = self.exchanges[number].session.is_some_and(|s| self.is_crossed(s));
-            if crossed && self.made_result(number, data)? {
+            if crossed && (self.withdrawn(number, data)? || self.made_result(number, data)?) {
                 return Ok(());
             }
             return self.deliver_error(number, data);

@@ -115,6 +115,8 @@ pub(crate) struct UpwardCounts {
     pub(crate) rounds: usize,
     pub(crate) asked: usize,
     pub(crate) answered: usize,
+    /// Questions that no answer is wanted to any more.
+    pub(crate) withdrawn: usize,
     /// Answers of the bridge, and its subscriptions.
     pub(crate) made: usize,
     pub(crate) listens: usize,
@@ -147,6 +149,7 @@ impl Counts {
             self.upward.rounds,
             self.upward.asked,
             self.upward.answered,
+            self.upward.withdrawn,
             self.upward.made,
             self.upward.listens,
         ];
@@ -178,6 +181,7 @@ impl Counts {
         self.upward.rounds += other.upward.rounds;
         self.upward.asked += other.upward.asked;
         self.upward.answered += other.upward.answered;
+        self.upward.withdrawn += other.upward.withdrawn;
         self.upward.made += other.upward.made;
         self.upward.listens += other.upward.listens;
     }

@@ -136,7 +136,10 @@ impl World<'_> {
         let asked: Vec<&String> = round.questions.iter().map(|(key, _)| key).collect();
         let told: Vec<&String> = answers.iter().map(|(key, _)| key).collect();
         require!(Rounds, asked == told, "{pipe} asked for {asked:?}: {shown}");
+        let withdrawn = &self.upward.crossings[&self.calls[call].session].withdrawn;
         for ((_, question), (key, answer)) in round.questions.iter().zip(&answers) {
+            let over = withdrawn.contains(&self.said[*question].id);
+            require!(Rounds, !over, "{pipe}: {key} was withdrawn: {shown}");
             let replies = self.upward.replies.get(question).cloned().unwrap_or_default();
             let given = |result: &Option<String>| match result {
                 Some(result) => json::flat(result.as_bytes()) == json::flat(answer),

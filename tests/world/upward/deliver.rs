@@ -152,6 +152,33 @@ impl World<'_> {
         Ok(())
     }
 
+    /// The client is not to answer what it was asked: true if this message says so.
+    pub(in super::super) fn withdrawn(
+        &mut self,
+        number: usize,
+        data: &[u8],
+    ) -> Result<bool, Broken> {
+        if json::member(data, "method") != Some(b"\"notifications/cancelled\"") {
+            return Ok(false);
+        }
+        let shown = String::from_utf8_lossy(data);
+        let session = self.exchanges[number].session.unwrap_or_default();
+        let id = json::member(data, "params").and_then(|params| json::member(params, "requestId"));
+        let id = id.map(<[u8]>::to_vec).unwrap_or_default();
+        let crossing = self.upward.crossings.entry(session).or_default();
+        let asked = crossing.asked.contains(&id);
+        let fresh = crossing.withdrawn.insert(id);
+        require!(Rounds, fresh, "{number}: withdrawn before: {shown}");
+        // What is kept for a client is bounded: a question may be dropped and its end not.
+        let lost = self.said.iter().any(|said| {
+            let question = matches!(said.kind, SaidKind::Question(_));
+            question && said.session == session && said.heard.is_some() && said.seen.is_none()
+        });
+        require!(Rounds, asked || lost, "{number}: nobody asked: {shown}");
+        self.counts.upward.withdrawn += 1;
+        Ok(true)
+    }
+
     /// The client answers what it was asked.
     pub(in super::super) fn note_reply(&mut self, said: Option<usize>, result: Option<String>) {
         let Some(said) = said else { return };

@@ -16,7 +16,7 @@ mod carry;
 mod child;
 mod deliver;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyper_mcp_proxy::Instant;
 
@@ -120,8 +120,9 @@ pub(crate) struct Crossing {
     pub(crate) level: Option<&'static str>,
     pub(crate) level_unsure: bool,
     pub(crate) listens: Vec<Listen>,
-    /// The ids of what its client was asked.
-    pub(crate) asked: std::collections::BTreeSet<Vec<u8>>,
+    /// The ids of what its client was asked, and is not to answer any more.
+    pub(crate) asked: BTreeSet<Vec<u8>>,
+    pub(crate) withdrawn: BTreeSet<Vec<u8>>,
 }
 
 /// What the judge knows of such sessions.
