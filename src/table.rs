@@ -19,6 +19,7 @@ impl<K, T> Default for Table<K, T> {
 
 impl<K: Ord, T> Table<K, T> {
     /// Where a key is, or else where it belongs.
+    #[inline(always)]
     fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
     where
         K: Borrow<Q>,
@@ -29,10 +30,16 @@ impl<K: Ord, T> Table<K, T> {
         match last.borrow().cmp(key) {
             Ordering::Less => Err(end),
             Ordering::Equal => Ok(end - 1),
-            Ordering::Greater => {
-                self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key))
-            }
+            Ordering::Greater => self.search(key),
         }
+    }
+
+    #[inline(never)]
+    fn search<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.binary_search_by(|(known, _)| known.borrow().cmp(key))
     }
 
     /// Sets the value of a key. Gives the one that it had.
