@@ -108,8 +108,11 @@ impl World<'_> {
         let exchange = &self.exchanges[number];
         require!(NothingAfterLoss, !exchange.lost_settled, "bytes for {number}, which is lost");
         let session = exchange.session;
-        // A shared child is read up to twice `queue`.
+        // A shared child is read up to twice `queue`. The answers to a batch are held until all are
+        // there, or until something must go before them: then they come at once.
         let limit = limit + if session.is_none() { self.config.queue } else { 0 };
+        let is_batch = exchange.ask == (Ask::Calls { batch: true });
+        let limit = limit + if is_batch { self.config.message } else { 0 };
         let over = session.is_some_and(|session| self.is_ending(session));
         let behind = exchange.untaken;
         // Comments and errors of the engine's own are short and few.
