@@ -51,6 +51,11 @@ impl Session {
     ) -> Option<Cause> {
         match message.kind() {
             Kind::Result | Kind::Error => return self.response(message, later, child, cx),
+            // It may not be ready before it is answered, and the client can't answer yet.
+            Kind::Request if !self.is_open() && message.calls("ping") => {
+                let id = message.id().unwrap_or_default();
+                child.reply(translate::response(id, "result", b"{}"), cx);
+            }
             Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
             Kind::Notification if self.crossing.is_some() => {
                 self.notified_across(message, child, cx);

@@ -6,7 +6,7 @@ use hyper_mcp_proxy::{Cause, Exit, Notice, Output, Pipe};
 use super::World;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
-use super::model::{Child, SaidKind, ToldKind};
+use super::model::{Child, Route, Said, SaidKind, ToldKind};
 use super::modern::REFUSED;
 use super::setup;
 use super::text::{Holes, nonce, same_name};
@@ -249,17 +249,34 @@ impl World<'_> {
             known.into_iter().for_each(|call| call.dropped = true);
             return Ok(());
         }
-        let session = self.children[number].session;
         if method.as_deref() == Some("server/discover") {
             return self.read_probe(number, line);
         }
         require!(StdinLines, method.is_none(), "{NO_REQUEST}: {shown}");
+        self.read_reply_made(number, line)
+    }
+
+    /// The engine answers what the child asked: with an error, or a ping that the client can't
+    /// answer yet, and which it then never sees.
+    fn read_reply_made(&mut self, number: usize, line: &[u8]) -> Judged {
+        let shown = String::from_utf8_lossy(line);
+        let session = self.children[number].session;
         let id = json::member(line, "id").unwrap_or_default();
-        let asked = self.said.iter().any(|said| {
-            Some(said.session) == session && said.kind == SaidKind::Ask && said.id == id
-        });
         let declines = json::member(line, "error").is_some();
-        require!(StdinLines, asked && declines, "a response of the engine's own: {shown}");
+        let pongs = json::member(line, "result") == Some(b"{}");
+        let answers = |said: &&mut Said| {
+            let asked =
+                Some(said.session) == session && said.kind == SaidKind::Ask && said.id == id;
+            let pings = json::member(&said.expected, "method") == Some(b"\"ping\"");
+            let waits = pings && said.seen.is_none() && said.route != Route::Never;
+            asked && (declines || pongs && waits)
+        };
+        let said = self.said.iter_mut().find(answers);
+        require!(StdinLines, said.is_some(), "a response of the engine's own: {shown}");
+        if let Some(said) = said.filter(|_| pongs) {
+            said.route = Route::Never;
+            self.counts.pongs += 1;
+        }
         Ok(())
     }
 

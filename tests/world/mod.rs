@@ -87,6 +87,8 @@ pub(crate) struct Counts {
     pub(crate) kills: usize,
     pub(crate) aborts: usize,
     pub(crate) refusals: usize,
+    /// Pings that the bridge answered.
+    pub(crate) pongs: usize,
     pub(crate) modern: ModernCounts,
     pub(crate) upward: UpwardCounts,
 }
@@ -145,6 +147,7 @@ impl Counts {
             self.modern.listens,
             self.modern.news,
             self.modern.ends,
+            self.pongs,
             self.upward.sessions,
             self.upward.rounds,
             self.upward.asked,
@@ -168,6 +171,7 @@ impl Counts {
         self.kills += other.kills;
         self.aborts += other.aborts;
         self.refusals += other.refusals;
+        self.pongs += other.pongs;
         self.modern.answers += other.modern.answers;
         self.modern.progress += other.modern.progress;
         self.modern.logs += other.modern.logs;
