@@ -25,8 +25,9 @@ use crate::translate::{self, LISTS, upward};
 struct Pending {
     stream: u64,
     id: Spelling,
-    /// The URI that must be honoured, if one was added.
+    /// The URI that must be honoured, if one was added; and whether nothing before this had.
     uri: Option<String>,
+    fresh: bool,
 }
 
 /// What a session remembers for a child that doesn't.
@@ -141,6 +142,7 @@ impl Session {
             return self.answer(number, fault.message(message.id()), cx);
         }
         let adds = message.calls("resources/subscribe");
+        let fresh = !crossing.uris.contains(&uri);
         crossing.uris.retain(|known| *known != uri);
         if adds && crossing.uris.len() >= cx.config.subscriptions {
             let fault = Fault::Subscriptions(cx.config.subscriptions);
@@ -150,7 +152,7 @@ impl Session {
             crossing.uris.push(uri.clone());
         }
         let id = message.id().unwrap_or_default().into();
-        crossing.pending.push(Pending { stream: number, id, uri: adds.then_some(uri) });
+        crossing.pending.push(Pending { stream: number, id, uri: adds.then_some(uri), fresh });
         self.relisten(child, cx);
     }
 
@@ -232,7 +234,13 @@ impl Session {
     ) {
         let Some(crossing) = &mut self.crossing else { return };
         let failed: Vec<_> = crossing.pending.drain(which).collect();
-        crossing.uris.retain(|uri| failed.iter().all(|pending| pending.uri.as_ref() != Some(uri)));
+        for pending in failed.iter().filter(|pending| pending.fresh && pending.uri.is_some()) {
+            // Another may still want it.
+            match crossing.pending.iter_mut().find(|other| other.uri == pending.uri) {
+                Some(heir) => heir.fresh = true,
+                None => crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref()),
+            }
+        }
         for pending in failed {
             self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
         }
