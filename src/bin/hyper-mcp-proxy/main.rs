@@ -99,10 +99,10 @@ fn serve(options: Options) -> Result<(), Exit> {
         manager::sockets().map_err(broken("the service manager's sockets can't be used"))?;
     sys::seal_descriptors();
     sys::give_memory_back();
-    // Whoever comes from now on waits, and is served the sooner for it.
+    // Before there is a socket: whoever finds that may send one.
+    let signals = signals::take().map_err(broken("signals can't be watched"))?;
     let sockets = listen_on(passed, &place, is_placed)?;
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
-    let signals = signals::take().map_err(broken("signals can't be watched"))?;
     let endpoint = if file.is_some() { "/" } else { &config.endpoint };
     config.loopback = announce(&sockets.addresses(), endpoint);
     let capacity = listen::capacity(config.sessions);

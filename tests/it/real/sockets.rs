@@ -10,14 +10,14 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::support::http::PATIENCE;
 use crate::support::mcp::{PRIMED, Session, call, initialize, script};
-use crate::support::process::until;
+use crate::support::process::{signal, until};
 use crate::support::proxy::{CHILD, Proxy, program};
 
 /// A folder of its own, gone at the end.
@@ -204,6 +204,23 @@ fn a_second_signal_removes_the_socket_too() {
     proxy.signal(Signal::TERM);
     assert_eq!(proxy.ended(PATIENCE).code(), Some(143));
     assert!(!Path::new(&path).exists());
+}
+
+#[test]
+fn a_signal_is_heeded_as_soon_as_there_is_a_socket() {
+    let folder = Folder::new("prompt");
+    let path = folder.file("mcp.sock");
+    for _ in 0..20 {
+        let mut process = unix(&path).stderr(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        while UnixStream::connect(&path).is_err() {
+            assert!(start.elapsed() < PATIENCE, "nobody listens");
+            std::thread::yield_now();
+        }
+        signal(process.id(), Signal::TERM);
+        assert_eq!(process.wait().unwrap().code(), Some(0));
+        assert!(!Path::new(&path).exists());
+    }
 }
 
 /// The program as a service manager starts it: with sockets from descriptor 3 on.
