@@ -1,6 +1,7 @@
 //! The file of a Unix socket: made for its user alone, in place of one on which nobody listens, and
 //! removed at the end.
 
+use std::cell::Cell;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -26,16 +27,25 @@ const TURN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    made: (u64, u64),
+    /// Which file it is; none once it is removed, because another may be given its number.
+    made: Cell<Option<(u64, u64)>>,
 }
 
 impl SocketFile {
     /// Removes it, unless another file has taken its place.
     pub(crate) fn remove(&self) {
+        let Some(made) = self.made.take() else { return };
         let found = std::fs::symlink_metadata(&self.path);
-        if found.is_ok_and(|found| (found.dev(), found.ino()) == self.made) {
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == made) {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+/// A start that fails leaves none either.
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -47,11 +57,12 @@ pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     make_way(&path, &address)?;
     let socket = unix_socket()?;
     rustix::net::bind(&socket, &address)?;
-    // Before it listens, nobody can connect.
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(MODE))?;
-    rustix::net::listen(&socket, BACKLOG)?;
     let found = std::fs::symlink_metadata(&path)?;
-    Ok((socket, SocketFile { path, made: (found.dev(), found.ino()) }))
+    let file = SocketFile { path, made: Cell::new(Some((found.dev(), found.ino()))) };
+    // Before it listens, nobody can connect.
+    std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(MODE))?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok((socket, file))
 }
 
 /// Holds the socket's folder, so that of two processes that start at once the second sees the first

@@ -24,3 +24,21 @@ fn a_connection_has_the_options_of_its_listener() {
     let unread = Duration::from_millis(sockopt::tcp_user_timeout(&taken).unwrap().into());
     assert!((Duration::from_secs(1)..=Duration::from_secs(45)).contains(&unread), "{unread:?}");
 }
+
+/// As when the start fails after it was made; and it is not removed twice, when it may be another's.
+#[test]
+#[cfg(unix)]
+fn the_file_of_a_socket_goes_with_it_once() {
+    let path = std::env::temp_dir().join(format!("hmp-{}-once.sock", std::process::id()));
+    let place = Place::Unix(path.clone());
+    drop(Sockets::bind(&place).unwrap());
+    assert!(!path.exists());
+    let Sockets { file, .. } = Sockets::bind(&place).unwrap();
+    let file = file.unwrap();
+    file.remove();
+    assert!(!path.exists());
+    let others = Sockets::bind(&place).unwrap();
+    drop(file);
+    assert!(path.exists());
+    drop(others);
+}
