@@ -25,7 +25,7 @@ fn a_connection_has_the_options_of_its_listener() {
     assert!((Duration::from_secs(1)..=Duration::from_secs(45)).contains(&unread), "{unread:?}");
 }
 
-/// As when the start fails after it was made; and it is not removed twice, when it may be another's.
+/// As when the start fails after it was made. It is not removed twice: then it may be another's.
 #[test]
 #[cfg(unix)]
 fn the_file_of_a_socket_goes_with_it_once() {
