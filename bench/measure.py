@@ -4,6 +4,7 @@ Everything is on loopback, bounded in time, and ends what it started by process 
 """
 
 import configparser
+import contextlib
 import json
 import os
 import pathlib
@@ -115,6 +116,28 @@ def load(mode, peer, prefix=(), **options):
     if done.returncode != 0:
         return {"error": done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "failed"}
     return json.loads(done.stdout.splitlines()[-1])
+
+
+# Runs only where nothing else wants to.
+LOOP = """
+import os
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while True:
+    pass
+"""
+
+
+@contextlib.contextmanager
+def awake():
+    """Keeps the processors from falling asleep: to wake one, and a virtual one above all, can take
+    longer than a call."""
+    loops = [subprocess.Popen([sys.executable, "-c", LOOP]) for _ in range(os.cpu_count())]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
 
 
 ALLOCATES = {"malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc"}

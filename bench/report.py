@@ -15,6 +15,8 @@ ROWS = [
     ("— p99 µs", "one", "p99_us", "{:,.0f}"),
     ("— without quick ACKs, p50 µs", "one, delayed", "p50_us", "{:,.0f}"),
     ("— CPU per call, µs", "one", "cpu_us", "{:.1f}"),
+    ("— while no processor sleeps, p50 µs", "one, awake", "p50_us", "{:.0f}"),
+    ("— while no processor sleeps, CPU per call, µs", "one, awake", "cpu_us", "{:.1f}"),
     ("calls/s, 8 sessions × 1", "8 x 1", "calls_per_s", "{:,.0f}"),
     ("— CPU per call, µs", "8 x 1", "cpu_us", "{:.1f}"),
     ("calls/s, 64 sessions × 1", "64 x 1", "calls_per_s", "{:,.0f}"),
@@ -81,7 +83,7 @@ def tables(results):
         wrapped("Written by `bench/run`; what each row is, `bench/src/bin/load.rs` says. Medians of "
                 f"{results['rounds']} rounds in turns, with their spread. "
                 "\"floor\" answers the same bytes from one epoll thread with no child; \"pipe\" is "
-                "the child alone."),
+                "the child alone. No processor sleeps while each has a loop of idle priority."),
         "",
         wrapped(f"{machine['date']}, commit {machine['commit']}, {machine['cpu']}, Linux "
                 f"{machine['kernel']}, rustc {machine['rustc']}, load average at the start "
@@ -205,11 +207,14 @@ def bars(results):
     bar.ratio("CPU per call at 8 × 1", "8 x 1", "cpu_us", 0.2)
     bar.most("CPU per call, one at a time, µs", bar.ours("one", "cpu_us"), 30)
     bar.ratio("CPU per call, one at a time", "one", "cpu_us", 0.2)
+    bar.most("the same while no processor sleeps, µs", bar.ours("one, awake", "cpu_us"), 30)
+    bar.ratio("the same while no processor sleeps", "one, awake", "cpu_us", 0.2)
     bar.most("user instructions per call", mine.get("instructions"), 70_000, "{:,.0f}")
     count_ratio("user instructions per call", "instructions", 0.2)
     bar.most("system calls per call", mine.get("system calls"), 10)
     bar.most("the engine's own instructions per call", results["engine"][0], 3000, "{:,.0f}")
     bar.ratio("one call at a time, p50", "one", "p50_us", 0.4)
+    bar.ratio("the same while no processor sleeps", "one, awake", "p50_us", 0.4)
     quick, delayed = bar.ours("one", "p50_us"), bar.ours("one, delayed", "p50_us")
     if quick and delayed:
         bar.most("the same without quick ACKs, × with", delayed / quick, 1.5, "{:.2f}")
