@@ -21,6 +21,7 @@ mod mailbox;
 #[cfg_attr(windows, path = "windows/manager.rs")]
 mod manager;
 mod outgoing;
+mod pieces;
 mod random;
 mod reactor;
 mod servers;

@@ -1,20 +1,15 @@
 //! Bytes on their way to a peer: small pieces joined, large ones as they are, many in one call.
 
-use std::collections::VecDeque;
 use std::io::IoSlice;
+
+use crate::pieces::Pieces;
 
 /// Up to here pieces are copied together; from here on the copy costs more than a further slice.
 pub(crate) const JOINED: usize = 8 * 1024;
-/// Room for so many pieces is kept when all are sent: an answer has one or two.
-const FEW: usize = 4;
-/// Pieces that one system call sends.
-const SLICES: usize = 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    parts: VecDeque<Vec<u8>>,
-    /// How much of the first part is sent.
-    sent: usize,
+    pieces: Pieces,
     /// Bytes that must be sent before the payload begins.
     lead: usize,
     /// What is left of the payload: what the engine wants to be told of.
@@ -27,7 +22,7 @@ impl Outgoing {
         if self.payload == 0 {
             self.lead += head.len();
         }
-        self.parts.push_back(head);
+        self.pieces.push(head);
     }
 
     /// Adds bytes that are no payload.
@@ -35,53 +30,35 @@ impl Outgoing {
         if self.payload == 0 {
             self.lead += bytes.len();
         }
-        match self.parts.back_mut() {
+        match self.pieces.last_mut() {
             Some(last) if last.len() + bytes.len() <= JOINED => last.extend_from_slice(bytes),
-            _ => self.parts.push_back(bytes.to_vec()),
+            _ => self.pieces.push(bytes.to_vec()),
         }
     }
 
     /// Adds bytes of the content.
     pub(crate) fn payload(&mut self, bytes: Vec<u8>) {
         self.payload += bytes.len();
-        match self.parts.back_mut() {
+        match self.pieces.last_mut() {
             Some(last) if last.len() + bytes.len() <= JOINED => last.extend_from_slice(&bytes),
-            _ => self.parts.push_back(bytes),
+            _ => self.pieces.push(bytes),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.pieces.is_empty()
     }
 
     /// What to send next, in one call of `send`.
     pub(crate) fn with_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let mut skip = self.sent;
-        for (slice, part) in slices.iter_mut().zip(&self.parts) {
-            *slice = IoSlice::new(&part[std::mem::take(&mut skip)..]);
-        }
-        send(&slices[..self.parts.len().min(SLICES)])
+        self.pieces.with_slices(send)
     }
 
     /// So many bytes were sent: how many of them were payload. Framing between or after pieces of
     /// payload counts as payload that is still to come until all of that is told; the sum is exact.
     pub(crate) fn advance(&mut self, count: usize) -> usize {
-        let mut left = count;
-        while let Some(first) = self.parts.front() {
-            let rest = first.len() - self.sent;
-            if left < rest {
-                self.sent += left;
-                break;
-            }
-            left -= rest;
-            self.sent = 0;
-            self.parts.pop_front();
-        }
-        if self.parts.is_empty() {
-            if self.parts.capacity() > FEW {
-                self.parts = VecDeque::new();
-            }
+        self.pieces.advance(count);
+        if self.pieces.is_empty() {
             self.lead = 0;
             return std::mem::take(&mut self.payload);
         }
