@@ -151,11 +151,11 @@
 //! use hyper_mcp_proxy::sse::{Decoder, EventId, encode};
 //!
 //! let mut stream = Vec::new();
-//! encode(Some(EventId { stream: 2, place: 1 }), b"{}", &mut stream);
-//! assert_eq!(stream, b"id: 2-1\ndata: {}\n\n");
+//! encode(Some(EventId { session: 10, stream: 2, place: 1 }), b"{}", &mut stream);
+//! assert_eq!(stream, b"event: message\nid: a-2-1\ndata: {}\n\n");
 //! let mut events = Vec::new();
 //! Decoder::new(1024).feed(&stream, &mut events)?;
-//! assert_eq!((&*events[0].id, &*events[0].data), ("2-1", "{}"));
+//! assert_eq!((&*events[0].id, &*events[0].data), ("a-2-1", "{}"));
 //! # Ok::<(), hyper_mcp_proxy::lines::TooLong>(())
 //! ```
 //!

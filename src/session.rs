@@ -20,6 +20,7 @@ use crate::io::{Exchange, Pipe};
 use crate::life::Life;
 use crate::message::{Kind, Message, Splice};
 use crate::reply::Reply;
+use crate::session_id;
 use crate::sse::EventId;
 use crate::stream::{STANDING, Style};
 use crate::streams::Streams;
@@ -56,7 +57,7 @@ impl Session {
             pipe,
             id,
             chosen: String::new(),
-            streams: Streams::new(pipe, Style { ids: false, primed: false }),
+            streams: Streams::new(pipe, session_id::short(id), Style { ids: false, primed: false }),
             version,
             life: Life::new(pipe, now),
             calls: 0,

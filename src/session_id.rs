@@ -29,6 +29,12 @@ pub(crate) fn parse(text: &str, config: &Config) -> Option<u128> {
     Some(u128::from(half(a, b)?) << 64 | u128::from(half(c, d)?))
 }
 
+/// A short number that tells a session from others and does not give its id away: a quarter of its
+/// bits, each the parity of four of them.
+pub(crate) fn short(id: u128) -> u32 {
+    (id ^ id >> 32 ^ id >> 64 ^ id >> 96) as u32
+}
+
 /// Eight digits at once: a call should not cost a loop over thirty-two.
 fn eight(digits: [u8; 8]) -> Option<u32> {
     const ONES: u64 = u64::MAX / 255;

@@ -24,7 +24,8 @@ use crate::object;
 /// ```
 pub const COMMENT: &[u8] = b":\n\n";
 
-/// Appends one event of the default type to `out` (WHATWG HTML, "Interpreting an event stream").
+/// Appends one event of the type `message` to `out` (WHATWG HTML, "Interpreting an event stream").
+/// That is the default type; it is named because some clients pass unnamed events over.
 /// Each line of `data` becomes a field; so a reader gets it with LF for CR and CRLF, and none of
 /// it can be taken for another field.
 ///
@@ -34,12 +35,16 @@ pub const COMMENT: &[u8] = b":\n\n";
 /// use hyper_mcp_proxy::sse::{EventId, encode};
 ///
 /// let mut stream = Vec::new();
-/// encode(Some(EventId { stream: 2, place: 1 }), b"{}", &mut stream);
+/// encode(Some(EventId { session: 10, stream: 2, place: 1 }), b"{}", &mut stream);
 /// encode(None, b"a\nid: b", &mut stream);
-/// assert_eq!(stream, b"id: 2-1\ndata: {}\n\ndata: a\ndata: id: b\n\n");
+/// assert_eq!(
+///     stream,
+///     b"event: message\nid: a-2-1\ndata: {}\n\nevent: message\ndata: a\ndata: id: b\n\n"
+/// );
 /// ```
 pub fn encode(id: Option<EventId>, data: &[u8], out: &mut Vec<u8>) {
-    out.reserve(data.len() + 32);
+    out.reserve(data.len() + 64);
+    out.extend_from_slice(b"event: message\n");
     if let Some(id) = id {
         id.encode(out);
     }
@@ -84,27 +89,32 @@ pub(crate) fn event(id: Option<EventId>, data: Cow<'_, [u8]>) -> Vec<u8> {
 /// use hyper_mcp_proxy::sse::{EventId, prime};
 ///
 /// let mut stream = Vec::new();
-/// prime(EventId { stream: 2, place: 1 }, 1000, &mut stream);
-/// assert_eq!(stream, b"id: 2-1\nretry: 1000\ndata: \n\n");
+/// prime(EventId { session: 10, stream: 2, place: 1 }, 1000, &mut stream);
+/// assert_eq!(stream, b"id: a-2-1\nretry: 1000\ndata: \n\n");
 /// ```
 pub fn prime(id: EventId, retry_millis: u128, out: &mut Vec<u8>) {
     id.encode(out);
     append(out, format_args!("retry: {retry_millis}\ndata: \n\n"));
 }
 
-/// The id of an event: its stream, and its place in it, from 1. On the wire it is the two numbers
-/// with a hyphen between them (MCP 2025-11-25 "Resumability and Redelivery").
+/// The id of an event: its session, its stream, and its place in the stream, from 1. On the wire it
+/// is the three numbers, the first in hexadecimal, with hyphens between them (MCP 2025-11-25
+/// "Resumability and Redelivery"). The session is part of it because clients that open a new
+/// session have been seen to resume the streams of the one before.
 ///
 /// # Examples
 ///
 /// ```
 /// use hyper_mcp_proxy::sse::EventId;
 ///
-/// assert_eq!(EventId::parse("2-17"), Some(EventId { stream: 2, place: 17 }));
-/// assert_eq!(EventId::parse("02-17"), None);
+/// let id = EventId { session: 10, stream: 2, place: 17 };
+/// assert_eq!(EventId::parse("a-2-17"), Some(id));
+/// assert_eq!(EventId::parse("0a-2-17"), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId {
+    /// A number that tells the session from others.
+    pub session: u32,
     /// The stream's number in its session.
     pub stream: u64,
     /// The event's place in the stream.
@@ -115,16 +125,20 @@ impl EventId {
     /// Reads an id as [`encode`] writes it, such as a `Last-Event-ID`. No other spelling of the
     /// numbers is taken.
     pub fn parse(text: &str) -> Option<Self> {
-        let (stream, place) = text.split_once('-')?;
-        let number = |digits: &str| {
-            let plain = digits == "0" || digits.starts_with(|c: char| ('1'..='9').contains(&c));
-            if plain { digits.parse().ok() } else { None }
-        };
-        Some(Self { stream: number(stream)?, place: number(place)? })
+        let (session, rest) = text.split_once('-')?;
+        let (stream, place) = rest.split_once('-')?;
+        let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        let plain =
+            |digits: &str| digits.chars().all(digit) && (digits == "0" || !digits.starts_with('0'));
+        if !(plain(session) && plain(stream) && plain(place)) {
+            return None;
+        }
+        let session = u32::from_str_radix(session, 16).ok()?;
+        Some(Self { session, stream: stream.parse().ok()?, place: place.parse().ok()? })
     }
 
     fn encode(self, out: &mut Vec<u8>) {
-        append(out, format_args!("id: {}-{}\n", self.stream, self.place));
+        append(out, format_args!("id: {:x}-{}-{}\n", self.session, self.stream, self.place));
     }
 }
 
@@ -294,20 +308,20 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let id = EventId { stream: 3, place: 17 };
+        let id = EventId { session: 0xa0, stream: 3, place: 17 };
         for data in ["{}", "", "a\nb", "\n", "\r\n\r\nevent: evil\n\ndata: x", "\u{2028}é"] {
             let mut out = Vec::new();
             encode(Some(id), data.as_bytes(), &mut out);
             let events = decode(&out);
             assert_eq!(events.len(), 1, "{data:?}");
             assert_eq!(events[0].data, data.replace("\r\n", "\n"));
-            assert_eq!((&*events[0].event, &*events[0].id), ("message", "3-17"));
+            assert_eq!((&*events[0].event, &*events[0].id), ("message", "a0-3-17"));
         }
     }
 
     #[test]
     fn an_event_made_in_place_is_the_same() {
-        for id in [None, Some(EventId { stream: 2, place: 17 })] {
+        for id in [None, Some(EventId { session: 1, stream: 2, place: 17 })] {
             for data in ["", "{}", "a\nb", "\r\n"] {
                 let mut event = Vec::new();
                 encode(id, data.as_bytes(), &mut event);
@@ -321,27 +335,34 @@ mod tests {
     #[test]
     fn a_priming_event_has_an_id_and_empty_data() {
         let mut out = Vec::new();
-        prime(EventId { stream: 0, place: 1 }, 1000, &mut out);
-        assert_eq!(out, b"id: 0-1\nretry: 1000\ndata: \n\n");
+        prime(EventId { session: 1, stream: 0, place: 1 }, 1000, &mut out);
+        assert_eq!(out, b"id: 1-0-1\nretry: 1000\ndata: \n\n");
         assert_eq!(decode(&out)[0].data, "");
         assert!(decode(COMMENT).is_empty());
     }
 
     #[test]
     fn event_ids_have_one_spelling() {
-        let id = |stream, place| Some(EventId { stream, place });
+        let id = |stream, place| Some(EventId { session: 1, stream, place });
         for (text, read) in [
-            ("0-0", id(0, 0)),
-            ("3-17", id(3, 17)),
-            ("18446744073709551615-1", id(u64::MAX, 1)),
-            ("03-1", None),
-            ("+3-1", None),
-            ("3-1 ", None),
+            ("1-0-0", id(0, 0)),
+            ("1-3-17", id(3, 17)),
+            ("1-18446744073709551615-1", id(u64::MAX, 1)),
+            ("ffffffff-3-17", Some(EventId { session: u32::MAX, stream: 3, place: 17 })),
+            ("01-3-1", None),
+            ("A-3-1", None),
+            ("+1-3-1", None),
+            ("100000000-3-1", None),
+            ("1-03-1", None),
+            ("1-+3-1", None),
+            ("1-a-1", None),
+            ("1-3-1 ", None),
             ("3", None),
-            ("3-", None),
-            ("-1", None),
-            ("3-1-1", None),
-            ("18446744073709551616-1", None),
+            ("3-1", None),
+            ("1-3-", None),
+            ("-3-1", None),
+            ("1-3-1-1", None),
+            ("1-18446744073709551616-1", None),
             ("", None),
         ] {
             assert_eq!(EventId::parse(text), read, "{text:?}");

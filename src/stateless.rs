@@ -116,7 +116,7 @@ impl Worker {
             capabilities: metadata.capabilities.to_vec(),
             client: None,
             mode: Mode::Probing,
-            streams: Streams::new(pipe, Style { ids: false, primed: false }),
+            streams: Streams::new(pipe, 0, Style { ids: false, primed: false }),
             asks: Table::default(),
             parks: Table::default(),
             listens: Listens::default(),

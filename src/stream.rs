@@ -4,6 +4,8 @@
 //! A stream outlives its exchange. An event goes to one exchange once; only a client that names
 //! an event it has seen gets those after it again.
 
+mod at;
+
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -11,12 +13,14 @@ use alloc::vec::Vec;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head;
-use crate::io::{Body, Output, Pipe, Response};
+use crate::io::{Body, Output, Response};
 use crate::message::Message;
 use crate::reply::{Phase, Reply};
 use crate::session_id;
-use crate::sse::{self, EventId};
+use crate::sse;
 use crate::time::{Deadline, Instant, Wait};
+
+pub(crate) use at::{At, Held, Style};
 
 /// The number of the stream that GET opens: the session's own, for what belongs to no call.
 pub(crate) const STANDING: u64 = 0;
@@ -30,43 +34,6 @@ struct Event {
     sent: bool,
     /// Whether it ever was.
     told: bool,
-}
-
-/// What a protocol revision asks of its streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Style {
-    /// Events have ids and are kept to be resumed.
-    pub(crate) ids: bool,
-    /// Streams begin with a priming event.
-    pub(crate) primed: bool,
-}
-
-/// Where a stream stands, so that its methods can speak for it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
-    pub(crate) pipe: Pipe,
-    pub(crate) number: u64,
-    pub(crate) style: Style,
-    /// The session's id, which the response to `initialize` tells.
-    pub(crate) tells: Option<u128>,
-}
-
-impl At {
-    /// The id of an event, if they have some.
-    fn id(self, place: u64) -> Option<EventId> {
-        self.style.ids.then_some(EventId { stream: self.number, place })
-    }
-}
-
-/// What a session's streams hold together.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    /// Bytes of events that are kept.
-    pub(crate) kept: usize,
-    /// Bytes that POST exchanges have not taken: they stop the child.
-    pub(crate) unread: usize,
-    /// Messages that were dropped.
-    pub(crate) dropped: u64,
 }
 
 #[derive(Debug, Default)]
@@ -166,7 +133,7 @@ impl Stream {
     fn prime(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         if at.style.primed {
             self.places += 1;
-            let id = EventId { stream: at.number, place: self.places };
+            let id = at.event_id(self.places);
             let mut first = Vec::new();
             sse::prime(id, cx.config.retry.as_millis(), &mut first);
             self.resumable = true;

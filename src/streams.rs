@@ -17,6 +17,8 @@ use crate::time::{Deadline, Instant, Wait};
 #[derive(Debug)]
 pub(crate) struct Streams {
     pipe: Pipe,
+    /// What tells the session from others in its event ids.
+    session: u32,
     pub(crate) style: Style,
     table: Table<u64, Stream>,
     last: u64,
@@ -26,12 +28,13 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// No stream but the standing one.
-    pub(crate) fn new(pipe: Pipe, style: Style) -> Self {
+    /// No stream but the standing one. `session` is what its event ids begin with.
+    pub(crate) fn new(pipe: Pipe, session: u32, style: Style) -> Self {
         let mut table = Table::default();
         table.insert(STANDING, Stream::default());
         Self {
             pipe,
+            session,
             style,
             table,
             last: STANDING,
@@ -42,7 +45,7 @@ impl Streams {
     }
 
     fn at(&self, number: u64) -> At {
-        At { pipe: self.pipe, number, style: self.style, tells: None }
+        At { pipe: self.pipe, number, session: self.session, style: self.style, tells: None }
     }
 
     /// Does something with a stream and what is held together, and keeps the bounds after it.
@@ -146,9 +149,10 @@ impl Streams {
 
     /// Whether a client can have seen that event, and so can ask for what came after it.
     pub(crate) fn resumes(&self, id: EventId) -> bool {
-        self.table.get(&id.stream).is_some_and(|stream| {
-            stream.knows(id.place) && (id.stream == STANDING || stream.resumable)
-        })
+        id.session == self.session
+            && self.table.get(&id.stream).is_some_and(|stream| {
+                stream.knows(id.place) && (id.stream == STANDING || stream.resumable)
+            })
     }
 
     /// The exchange that carried a stream is gone.

@@ -62,7 +62,7 @@ fn naive(stream: &[u8]) -> Vec<Event> {
 
 fn round_trip(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
-    let id = EventId { stream: data.len() as u64, place: u64::MAX };
+    let id = EventId { session: u32::MAX, stream: data.len() as u64, place: u64::MAX };
     let mut bytes = Vec::new();
     sse::encode(None, data, &mut bytes);
     sse::prime(id, 1000, &mut bytes);
@@ -70,7 +70,7 @@ fn round_trip(data: &[u8]) {
     sse::encode(Some(id), data, &mut bytes);
     let event = |data: String, id: &str| Event { event: "message".into(), data, id: id.into() };
     let read = text.replace("\r\n", "\n").replace('\r', "\n");
-    let name = format!("{}-{}", id.stream, id.place);
+    let name = format!("{:x}-{}-{}", id.session, id.stream, id.place);
     let expected = [event(read.clone(), ""), event(String::new(), &name), event(read, &name)];
     assert_eq!(decode(LARGE, &bytes, 7), (expected.into(), true));
     assert_eq!(EventId::parse(&name), Some(id));
@@ -79,5 +79,5 @@ fn round_trip(data: &[u8]) {
 /// An event id has one spelling.
 fn spelling(data: &[u8]) {
     let Some(id) = core::str::from_utf8(data).ok().and_then(EventId::parse) else { return };
-    assert_eq!(format!("{}-{}", id.stream, id.place).as_bytes(), data);
+    assert_eq!(format!("{:x}-{}-{}", id.session, id.stream, id.place).as_bytes(), data);
 }

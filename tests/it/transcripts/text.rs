@@ -320,7 +320,7 @@ impl Case {
                 (Item::Send(exchange.parse().ok()?, b":\n\n".to_vec()), Ends::Nothing)
             }
             ["event", exchange, id] => {
-                let start = format!("id: {id}\ndata: ").into_bytes();
+                let start = format!("event: message\nid: {id}\ndata: ").into_bytes();
                 (Item::Send(exchange.parse().ok()?, start), Ends::Event)
             }
             ["prime", exchange, id] => {

@@ -1,0 +1,48 @@
+//! Which stream of which session a method works on, how its revision writes events, and what all
+//! streams of the session hold together.
+
+use crate::io::Pipe;
+use crate::sse::EventId;
+
+/// What a protocol revision asks of its streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    /// Events have ids and are kept to be resumed.
+    pub(crate) ids: bool,
+    /// Streams begin with a priming event.
+    pub(crate) primed: bool,
+}
+
+/// Where a stream stands, so that its methods can speak for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    pub(crate) pipe: Pipe,
+    pub(crate) number: u64,
+    /// What tells the session from others in its event ids.
+    pub(crate) session: u32,
+    pub(crate) style: Style,
+    /// The session's id, which the response to `initialize` tells.
+    pub(crate) tells: Option<u128>,
+}
+
+impl At {
+    pub(super) const fn event_id(self, place: u64) -> EventId {
+        EventId { session: self.session, stream: self.number, place }
+    }
+
+    /// The id of an event, if they have some.
+    pub(super) fn id(self, place: u64) -> Option<EventId> {
+        self.style.ids.then(|| self.event_id(place))
+    }
+}
+
+/// What a session's streams hold together.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// Bytes of events that are kept.
+    pub(crate) kept: usize,
+    /// Bytes that POST exchanges have not taken: they stop the child.
+    pub(crate) unread: usize,
+    /// Messages that were dropped.
+    pub(crate) dropped: u64,
+}
