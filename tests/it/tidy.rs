@@ -357,6 +357,10 @@ fn readme_has_the_drivers_figures() {
         ("const CONTENTS: usize = 4;", "4 of the largest messages"),
         ("const LINE: usize = 8 * 1024;", "8 KiB of a line on a server's standard error"),
         ("const WINDOW_LINES: usize = 100;", "100 such lines a second"),
+        ("const WINDOW_BYTES: usize = 64 * 1024;", "or 64 KiB, for each server process"),
+        ("const TOTAL_LINES: usize = 400;", "400 lines"),
+        ("const TOTAL_BYTES: usize = 256 * 1024;", "256 KiB for all together"),
+        ("const QUEUE: usize = 384 * 1024;", "384 KiB of log"),
     ] {
         assert!(sources.iter().any(|(_, text)| text.contains(constant)), "{constant}");
         assert!(readme.contains(told), "{told}");

@@ -205,7 +205,7 @@ impl Pipes {
                         stderr.drained();
                     }
                     let mut log = log_line(&self.child);
-                    self.complaints.feed(&scratch[..count], self.hub.now(), &mut log);
+                    self.complaints.feed(&scratch[..count], self.hub.log_terms(), &mut log);
                 }
                 Poll::Ready(_) => self.stderr = None,
                 Poll::Pending => return,
@@ -225,7 +225,7 @@ impl Pipes {
     }
 
     fn finish(mut self, exit: Exit) {
-        self.complaints.end(self.hub.now(), &mut log_line(&self.child));
+        self.complaints.end(self.hub.log_terms(), &mut log_line(&self.child));
         self.hub.forget(&self.child, exit, self.complaints.tail());
     }
 }

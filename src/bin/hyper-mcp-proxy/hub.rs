@@ -26,6 +26,7 @@ use crate::servers;
 use crate::share::Pool;
 use crate::sockets::SocketFile;
 use crate::spawn::Started;
+use crate::stderr;
 use crate::stdin::Stdin;
 
 /// The size of the one buffer that all reads go through.
@@ -46,6 +47,8 @@ pub(crate) struct Hub {
     pub(crate) heads: RefCell<Heads>,
     /// Memory for contents that are being read, in all connections.
     pub(crate) contents: Rc<Pool>,
+    /// What was logged of all children's standard errors.
+    complaints: stderr::Total,
     /// Open connections.
     pub(crate) connections: Cell<usize>,
     /// Woken when a connection closes.
@@ -89,6 +92,7 @@ impl Hub {
             listed_fields: config.header_env.iter().map(|(header, _)| header.clone()).collect(),
             heads: RefCell::default(),
             contents: Pool::new(config.message.saturating_mul(CONTENTS)),
+            complaints: stderr::Total::default(),
             connections: Cell::new(0),
             closed: WakerSlot::default(),
             crowded: Cell::new(false),
@@ -113,6 +117,11 @@ impl Hub {
     /// The time at the last wake, or since a child was started, which takes long.
     pub(crate) fn now(&self) -> Instant {
         self.now.get()
+    }
+
+    /// The terms under which a child's standard error is logged now.
+    pub(crate) fn log_terms(&self) -> stderr::Terms<'_> {
+        stderr::Terms { now: self.now(), total: &self.complaints }
     }
 
     fn look_at_the_clock(&self) {

@@ -1,18 +1,26 @@
 //! The log: to standard error, one physical line for each record, whatever a peer made of it.
 //!
-//! Control characters are escaped, so that nothing from outside can forge a record or talk to a
-//! terminal, and records have a limit.
+//! What a reader could take for more than text is escaped, so that nothing from outside can forge
+//! a record, hide in one or talk to a terminal. Records have a limit, and so has what waits to be
+//! written: nobody waits for the log.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
+pub(crate) mod queue;
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use log::{LevelFilter, Record};
+use env_logger::Target;
+use log::{Level, LevelFilter, Record};
+use queue::Queue;
 
 /// The longest message that is logged whole: a line of a child's standard error and what is said
 /// about it.
 const MESSAGE: usize = 9 * 1024;
+
+/// The most bytes that an escaped character has: a surrogate pair in JSON.
+const SPECIAL: usize = 12;
 
 /// How records are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +41,52 @@ impl FromStr for Format {
     }
 }
 
+/// What waits to be written to standard error.
+static QUEUE: Queue = Queue::new();
+
+/// Gives each record, which is written in one piece, to the queue.
+struct Sink;
+
+impl Write for Sink {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        QUEUE.write(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes what is left of the log when the program ends, even by a panic.
+pub(crate) struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Waits until the log is written, but not long.
+pub(crate) fn flush() {
+    QUEUE.flush();
+}
+
+/// Writes a line that is no record, after all that was logged.
+pub(crate) fn say(line: &str) {
+    QUEUE.write(format!("{line}\n").as_bytes());
+}
+
 /// Starts the log. `RUST_LOG` filters it; without that, it is `info` and above.
 pub(crate) fn start(format: Format) {
+    QUEUE.set_format(format);
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Info).parse_default_env();
     builder.format(move |out, record| {
         let line = line(format, SystemTime::now(), record);
         out.write_all(line.as_bytes())
     });
+    builder.target(Target::Pipe(Box::new(Sink)));
     // It fails only if there is a log already.
     let _ = builder.try_init();
 }
@@ -72,6 +118,16 @@ pub(crate) fn line(format: Format, time: SystemTime, record: &Record<'_>) -> Str
     line
 }
 
+/// The record that stands for so many that were dropped.
+fn dropped(format: Format, count: u64) -> String {
+    let record = |args: fmt::Arguments<'_>| {
+        let record = Record::builder().level(Level::Warn).target("proxy").args(args).build();
+        line(format, SystemTime::now(), &record)
+    };
+    let lines = if count == 1 { "line was" } else { "lines were" };
+    record(format_args!("{count} log {lines} dropped: standard error was not read in time"))
+}
+
 fn cap(message: &mut String) {
     if message.len() > MESSAGE {
         let cut = message.len();
@@ -80,10 +136,31 @@ fn cap(message: &mut String) {
     }
 }
 
-/// What a terminal or a reader of lines could take for more than text: control characters of all
-/// kinds, the two Unicode line breaks, and marks that turn the direction of writing.
+/// What a terminal or a reader could take for more than text, or not see at all: control
+/// characters of all kinds, the two Unicode line breaks, format characters (general category Cf:
+/// marks of direction, tags, byte order marks), and what is drawn as nothing
+/// (Default_Ignorable_Code_Point: variation selectors, fillers). By Unicode 17.
 fn is_special(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+            | '\u{890}'..='\u{891}' | '\u{8e2}' | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The most bytes that a text has in a record.
+pub(crate) fn width(text: &str) -> usize {
+    let width = |c: char| match c {
+        '"' | '\\' => 2,
+        c if is_special(c) => SPECIAL,
+        c => c.len_utf8(),
+    };
+    text.chars().map(width).sum()
 }
 
 fn escape_text(text: &str, out: &mut String) {
@@ -105,9 +182,10 @@ fn escape_json(text: &str, out: &mut String) {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            // All special characters are in the first plane.
             c if is_special(c) => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
             }
             c => out.push(c),
         }

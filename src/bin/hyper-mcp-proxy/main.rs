@@ -60,6 +60,7 @@ const FLUSH: Duration = Duration::from_secs(1);
 const RUNS: usize = 200;
 
 fn main() -> ExitCode {
+    let _flush = logging::FlushAtEnd;
     let args: Vec<_> = std::env::args_os().skip(1).collect();
     let done = if args.first().is_some_and(|first| first == args::DEMO_SERVER) {
         demo::run().map_err(|error| failure(1, format!("demo: {error}")))
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
         },
         Err(Exit::Fail { code, reason }) => {
             // If nobody can read it, the status still tells.
-            let _ = writeln!(io::stderr(), "hyper-mcp-proxy: {reason}");
+            logging::say(&format!("hyper-mcp-proxy: {reason}"));
             ExitCode::from(code)
         }
     }

@@ -7,6 +7,7 @@ use futures_lite::StreamExt;
 
 use crate::args::Exit;
 use crate::hub::Hub;
+use crate::logging;
 use crate::manager;
 use crate::servers::ConfigFile;
 
@@ -71,6 +72,7 @@ fn end_now(hub: &Hub, signal: Signal) -> ! {
     hub.feed(hyper_mcp_proxy::Input::Shutdown);
     hub.kill_all();
     hub.clean_up();
+    logging::flush();
     std::process::exit(128 + signal as i32)
 }
 

@@ -11,7 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 pub(crate) use rustix::io::{read, write};
 use rustix::process::{Resource, getrlimit};
@@ -42,6 +44,15 @@ pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result
         [piece] => write(fd, piece),
         pieces => rustix::io::writev(fd, pieces),
     }
+}
+
+/// Waits until standard error takes something, at most that long: whether it does now.
+pub(crate) fn stderr_takes(most: Duration) -> bool {
+    let stderr = io::stderr();
+    let mut waits = [PollFd::new(&stderr, PollFlags::OUT)];
+    let most = Timespec::try_from(most).unwrap_or_default();
+    // What is wrong with it, a write will tell.
+    poll(&mut waits, Some(&most)).map_or(true, |ready| ready > 0)
 }
 
 /// What a child wrote before its end can be read at once.

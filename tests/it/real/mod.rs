@@ -20,4 +20,5 @@ mod statuses;
 mod strangers;
 mod streams;
 mod supervision;
+mod unread;
 mod vectors;

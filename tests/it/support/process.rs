@@ -41,10 +41,13 @@ pub(crate) fn group(leader: u32) -> Vec<u32> {
     members.map(|(pid, _)| pid).collect()
 }
 
-/// Open descriptors, threads, and resident memory in KiB.
+/// Open descriptors, threads, and resident memory in KiB. The thread that writes the log comes and
+/// goes, and is not counted.
 pub(crate) fn usage(pid: u32) -> (usize, usize, usize) {
-    let count = |folder: &str| fs::read_dir(format!("/proc/{pid}/{folder}")).unwrap().count();
-    (count("fd"), count("task"), memory(pid, "VmRSS:"))
+    let list = |folder: &str| fs::read_dir(format!("/proc/{pid}/{folder}")).unwrap().flatten();
+    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
+    let threads = list("task").filter_map(name).filter(|name| name != "log\n");
+    (list("fd").count(), threads.count(), memory(pid, "VmRSS:"))
 }
 
 /// A line of `/proc/PID/status` in KiB.

@@ -1,8 +1,9 @@
 //! The program under test: started on a free port, its log kept, ended by its pid.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,8 @@ pub(crate) struct Proxy {
     process: Child,
     pub(crate) addr: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    /// Whether nobody reads its standard error.
+    unread: Arc<AtomicBool>,
 }
 
 /// The program, not yet started.
@@ -47,17 +50,25 @@ impl Proxy {
     }
 
     /// Starts it and waits for the line that says where it listens.
-    pub(crate) fn run(mut program: Command) -> Self {
-        let mut process = program.stderr(Stdio::piped()).spawn().unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (lines, kept) = (BufReader::new(process.stderr.take().unwrap()), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in lines.split(b'\n').map_while(Result::ok) {
-                kept.lock().unwrap().push(String::from_utf8_lossy(&line).into_owned());
-            }
-        });
+    pub(crate) fn run(program: Command) -> Self {
+        let (log, stderr) = std::io::pipe().unwrap();
+        Self::run_with(program, stderr.into(), log)
+    }
+
+    /// The same with this standard error, which is read from `log`.
+    pub(crate) fn run_with(
+        mut program: Command,
+        stderr: Stdio,
+        from: impl Read + Send + 'static,
+    ) -> Self {
+        let process = program.stderr(stderr).spawn().unwrap();
+        // It holds the writing end as well.
+        drop(program);
+        let (log, unread) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let (kept, pauses) = (Arc::clone(&log), Arc::clone(&unread));
+        std::thread::spawn(move || read(from, &kept, &pauses));
         // From here on a panic ends the process too.
-        let mut proxy = Self { process, addr: ([127, 0, 0, 1], 0).into(), log };
+        let mut proxy = Self { process, addr: ([127, 0, 0, 1], 0).into(), log, unread };
         process::until("the ready line", PATIENCE, || {
             let log = proxy.log();
             let ready = log.lines().find(|line| line.contains("listening on "));
@@ -76,6 +87,11 @@ impl Proxy {
     /// All that it has logged.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().join("\n")
+    }
+
+    /// Whether its standard error is read from now on.
+    pub(crate) fn read_log(&self, reads: bool) {
+        self.unread.store(!reads, Ordering::Relaxed);
     }
 
     /// Waits for a line of the log that has all of these; returns it.
@@ -125,6 +141,7 @@ impl Proxy {
     /// Waits until all that it wrote before it ended is in the log: then the reader lets go of it.
     #[track_caller]
     fn read_out(&self) {
+        self.read_log(true);
         process::until("the end of the log", PATIENCE, || Arc::strong_count(&self.log) == 1);
     }
 
@@ -151,6 +168,16 @@ impl Drop for Proxy {
             // A panic ends one task only, so it has to be looked for.
             self.read_out();
             assert!(!self.log().contains("fault: "), "{}", self.log());
+        }
+    }
+}
+
+/// Keeps the lines of a log, as long as it shall be read.
+fn read(from: impl Read, log: &Mutex<Vec<String>>, pauses: &AtomicBool) {
+    for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+        log.lock().unwrap().push(String::from_utf8_lossy(line.trim_ascii_end()).into_owned());
+        while pauses.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }

@@ -4,7 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use log::{Level, Record};
 
-use crate::logging::{Format, line};
+use crate::logging::queue::{QUEUE, State};
+use crate::logging::{Format, line, width};
 
 fn write(format: Format, seconds: u64, message: &str) -> String {
     let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(7_999);
@@ -46,6 +47,67 @@ fn a_record_is_one_line_of_harmless_text() {
     assert_eq!(value["target"], "child");
     assert_eq!(value["level"], "info");
     assert_eq!(value["time"], "1970-01-01T00:00:00.007Z");
+}
+
+#[test]
+fn what_is_not_seen_or_turns_text_around_is_escaped() {
+    let hidden = "\u{ad}\u{34f}\u{61c}\u{70f}\u{115f}\u{17b4}\u{180b}\u{180e}\u{200b}\u{200d}\u{200e}\
+                  \u{200f}\u{2028}\u{202a}\u{202e}\u{2060}\u{2066}\u{206f}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\
+                  \u{fff9}\u{fffb}\u{110bd}\u{1343f}\u{1bca0}\u{1d173}\u{e0001}\u{e0041}\u{e007f}\u{e0100}";
+    for format in [Format::Text, Format::Json] {
+        let line = write(format, 0, hidden);
+        let raw: Vec<_> = hidden.chars().filter(|c| line.contains(*c)).collect();
+        assert_eq!(raw, [], "{format:?}");
+        assert!(line.trim_end().is_ascii(), "{line}");
+        assert!(line.len() <= width(hidden) + 100, "{line}");
+    }
+    let json = write(Format::Json, 0, hidden);
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(value["message"], hidden);
+    assert!(
+        write(Format::Text, 0, "Zo\u{eb} \u{4f60}\u{597d} \u{1f600}").contains("Zo\u{eb} \u{4f60}")
+    );
+}
+
+/// The lines of a queue, as they would be written.
+fn drain(state: &mut State) -> Vec<String> {
+    let lines = std::iter::from_fn(|| {
+        let (line, done) = state.pop()?;
+        assert_eq!(done, 0);
+        state.written(line.len());
+        Some(String::from_utf8(line).expect("text"))
+    });
+    lines.collect()
+}
+
+#[test]
+fn what_finds_no_room_is_counted_and_told_in_its_place() {
+    let mut state = State::new();
+    let line = |n: usize| format!("{n:>99}\n");
+    let room = QUEUE / 100;
+    for n in 0..room + 7 {
+        state.push(line(n).as_bytes());
+    }
+    let (first, _) = state.pop().expect("a line");
+    state.written(first.len());
+    // There is room for one, but the gap is not over before half of the queue is free.
+    state.push(line(0).as_bytes());
+    let lines = drain(&mut state);
+    assert_eq!(first, line(0).as_bytes());
+    assert_eq!(lines[..room - 1], (1..room).map(line).collect::<Vec<_>>());
+    assert!(lines[room - 1].contains("WARN  proxy: 8 log lines were dropped"), "{lines:?}");
+    assert_eq!(lines.len(), room);
+    // The same where lines go on after it.
+    (0..room + 1).for_each(|n| state.push(line(n).as_bytes()));
+    for _ in 0..room / 2 + 1 {
+        let (line, _) = state.pop().expect("a line");
+        state.written(line.len());
+    }
+    state.push(b"later\n");
+    let lines = drain(&mut state);
+    let [.., told, later] = &lines[..] else { panic!("{lines:?}") };
+    assert!(told.contains(" 1 log line was dropped"), "{told}");
+    assert_eq!(later, "later\n");
 }
 
 #[test]

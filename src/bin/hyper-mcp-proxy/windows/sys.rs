@@ -39,6 +39,11 @@ pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result
     pieces.iter().find(|piece| !piece.is_empty()).map_or(Ok(0), |piece| write(fd, piece))
 }
 
+/// Whether standard error takes something: that can't be known here before it is tried.
+pub(crate) fn stderr_takes(_: Duration) -> bool {
+    true
+}
+
 /// No descriptor reaches a child unless it is given.
 pub(crate) fn close_on_exec(_: &OwnedFd) -> rustix::io::Result<()> {
     Ok(())
