@@ -113,7 +113,7 @@ impl Call {
         Self {
             stream,
             id: request.id().unwrap_or_default().into(),
-            token: request.token().filter(|token| is_token(token)).map(Into::into),
+            token: request.token().map(Into::into),
             task: request.asks_for_a_task(),
             due: Deadline::default(),
         }
@@ -441,11 +441,6 @@ pub(crate) fn each_message(
 fn answered_by(text: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(text);
     message::answered(text.as_bytes()).and_then(own_id)
-}
-
-/// A progress token is a string or a number (MCP "Progress").
-fn is_token(raw: &[u8]) -> bool {
-    matches!(raw.first(), Some(b'"' | b'-' | b'0'..=b'9')) && raw.len() <= message::ID
 }
 
 /// A number in decimal digits.

@@ -91,6 +91,7 @@ pub struct Message<'a> {
     request_id: Option<Span>,
     task: bool,
     doubtful: bool,
+    doubtful_token: bool,
 }
 
 /// Why a text is no message.
@@ -165,10 +166,16 @@ impl<'a> Message<'a> {
             params: members.params,
             payload: members.result.or(members.error),
             meta: members.meta,
-            token: if kind == Kind::Request { members.wanted } else { members.told },
+            token: if kind == Kind::Request {
+                // One that is null is none.
+                members.wanted.filter(|span| &text[span.clone()] != b"null")
+            } else {
+                members.told
+            },
             request_id: members.request_id,
             task: members.task,
             doubtful: members.doubtful,
+            doubtful_token: members.doubtful_token,
         })
     }
 
@@ -202,8 +209,8 @@ impl<'a> Message<'a> {
         self.get(self.payload.as_ref())
     }
 
-    /// The progress token as it is spelled: of a request `params._meta.progressToken`, of a
-    /// notification `params.progressToken` (MCP "Progress").
+    /// The progress token as it is spelled: of a request `params._meta.progressToken` unless it is
+    /// null, of a notification `params.progressToken` (MCP "Progress").
     pub fn token(&self) -> Option<&'a [u8]> {
         self.get(self.token.as_ref())
     }
@@ -223,6 +230,20 @@ impl<'a> Message<'a> {
     /// `params.requestId` as it is spelled (MCP "Cancellation").
     pub fn request_id(&self) -> Option<&'a [u8]> {
         self.get(self.request_id.as_ref())
+    }
+
+    /// Why a request can't be passed on for its progress token, if so. The child must see no token
+    /// but ours: of another it may report progress that names a call of somebody else.
+    pub(crate) fn token_fault(&self) -> Option<&'static str> {
+        if self.kind != Kind::Request {
+            return None;
+        }
+        match self.token() {
+            _ if self.doubtful_token => Some("a param is named twice, or almost as another"),
+            Some(token) if !names_a_call(token) => Some("a progress token is a string or a number"),
+            Some(token) if token.len() > ID => Some("the progress token is too long"),
+            _ => None,
+        }
     }
 
     /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").

@@ -75,7 +75,7 @@ impl Bridge {
         text: &'a [u8],
         random: [u8; 16],
     ) -> (Result<(), Fault>, Option<&'a [u8]>) {
-        let one = match Message::parse(text) {
+        let one = match read(text) {
             Ok(one) => one,
             Err(malformed) => {
                 let id = match malformed {
@@ -104,7 +104,7 @@ impl Bridge {
         if texts.len() > self.cx.config.calls {
             return Err(Fault::BatchTooLong(self.cx.config.calls));
         }
-        let messages = texts.into_iter().map(Message::parse).collect::<Result<Vec<_>, _>>();
+        let messages = texts.into_iter().map(read).collect::<Result<Vec<_>, _>>();
         let messages = messages.map_err(|malformed| Fault::from(&malformed))?;
         self.deliver(exchange, head, &messages, true, random)
     }
@@ -238,5 +238,14 @@ impl Bridge {
         {
             worker.lost(number, child, &mut self.cx);
         }
+    }
+}
+
+/// A client's message, if a child can get it.
+fn read(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
+    let message = Message::parse(text)?;
+    match message.token_fault() {
+        None => Ok(message),
+        Some(reason) => Err(Malformed::Invalid(reason, message.id())),
     }
 }

@@ -39,8 +39,10 @@ pub(super) struct Members<'a> {
     pub(super) request_id: Option<Span>,
     /// Whether there is a `params.task`.
     pub(super) task: bool,
-    /// Whether one of [`TELLING`], or the progress token, can be read in two ways.
+    /// Whether one of [`TELLING`] can be read in two ways.
     pub(super) doubtful: bool,
+    /// Whether readers may find different progress tokens.
+    pub(super) doubtful_token: bool,
     unknown: Vec<Cow<'a, [u8]>>,
 }
 
@@ -138,7 +140,10 @@ impl<'a> Members<'a> {
         let mut met = 0;
         scanner.members(|scanner, name| {
             let value = scanner.value()?;
-            self.doubtful |= is_met_again(&name, &TELLING, &mut met);
+            if is_met_again(&name, &TELLING, &mut met) {
+                self.doubtful = true;
+                self.doubtful_token |= *name == *b"_meta" || resembles(&name, "_meta");
+            }
             match &*name {
                 b"_meta" => {
                     self.meta(text, &value);
@@ -162,7 +167,7 @@ impl<'a> Members<'a> {
         // Of one that is no object nothing is noted.
         let _ = scanner.members(|scanner, name| {
             let value = scanner.value()?;
-            self.doubtful |= is_met_again(&name, &["progressToken"], &mut met);
+            self.doubtful_token |= is_met_again(&name, &["progressToken"], &mut met);
             if *name == *b"progressToken" {
                 self.wanted = Some(value);
             }

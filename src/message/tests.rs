@@ -179,3 +179,44 @@ fn a_text_that_is_given_away_becomes_what_a_splice_makes() {
         assert!(message.renamed(b"1").is_none());
     }
 }
+
+#[test]
+fn a_request_has_one_progress_token_that_can_be_replaced() {
+    let fault = |meta: &str| {
+        let head = r#"{"jsonrpc":"2.0","id":1,"method":"m","params":"#;
+        let text = format!("{head}{{{meta}}}}}");
+        Message::parse(text.as_bytes()).unwrap().token_fault()
+    };
+    let of = |token: &str| fault(&format!("\"_meta\":{{\"progressToken\":{token}}}"));
+    let digits = |length: usize| format!("3.{}", "0".repeat(length - 2));
+    let string = |length: usize| format!("\"{}\"", "3".repeat(length - 2));
+    for token in ["1", "-0", "1e400", "\"\"", "\"\\ud800\"", "null", &digits(ID), &string(ID)] {
+        assert_eq!(of(token), None, "{token}");
+    }
+    for token in ["true", "false", "[3]", "{\"a\":3}", "[]", "{}"] {
+        assert_eq!(of(token), Some("a progress token is a string or a number"), "{token}");
+    }
+    for token in [digits(ID + 1), string(ID + 1), digits(3 * ID)] {
+        assert_eq!(of(&token), Some("the progress token is too long"));
+    }
+    for meta in [
+        r#""_meta":{"progressToken":3,"progressToken":"x"}"#,
+        r#""_meta":{"progressToken":3,"progress\u0054oken":"x"}"#,
+        r#""_meta":{"progresstoken":3}"#,
+        r#""_meta":{"progressToken\u0000":3}"#,
+        r#""_meta":{"progressToken":3},"_meta":{}"#,
+        r#""_meta":{},"\u005fmeta":{"progressToken":3}"#,
+        r#""_META":{"progressToken":3}"#,
+    ] {
+        assert_eq!(fault(meta), Some("a param is named twice, or almost as another"), "{meta}");
+    }
+    // What is nested deeper, or stands elsewhere, is no token.
+    for meta in [
+        r#""_meta":{"x":{"progressToken":[3]}}"#,
+        r#""arguments":{"_meta":{"progressToken":[3]}}"#,
+        r#""progressToken":[3]"#,
+        r#""_meta":[{"progressToken":[3]}]"#,
+    ] {
+        assert_eq!(fault(meta), None, "{meta}");
+    }
+}

@@ -47,7 +47,7 @@ pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
     params.remove("requestState");
     let meta = params.object("_meta").map(|mut meta| {
         meta.retain(|name| !name.starts_with("io.modelcontextprotocol/"));
-        if meta.get("progressToken").is_some() {
+        if message.token().is_some() {
             meta.set("progressToken", id);
         }
         (meta.is_empty(), meta.text())

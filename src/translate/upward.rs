@@ -80,7 +80,7 @@ impl Client {
         // A task of 2025-11-25 was never advertised; its augmentation is ignored.
         params.remove("task");
         let mut meta = params.object("_meta").unwrap_or_default();
-        if meta.get("progressToken").is_some() {
+        if meta.get("progressToken").is_some_and(|token| token != b"null") {
             meta.set("progressToken", id);
         }
         self.metadata(&mut meta, level);

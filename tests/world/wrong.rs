@@ -9,7 +9,7 @@ const GOOD: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}";
 const OPEN: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{}}";
 
 /// Bodies that are no message. Each is refused with 400 and reaches no child.
-const BODIES: [&[u8]; 34] = [
+const BODIES: [&[u8]; 38] = [
     b"",
     b" ",
     b"{",
@@ -44,6 +44,12 @@ const BODIES: [&[u8]; 34] = [
     b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"p\n\"}",
     b"{\"jsonrpc\":\"2.0\",\"id\":01,\"method\":\"ping\"}",
     b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{\"_meta\":{\"progressToken\":[3]}}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{\"_meta\":{\"progressToken\":true}}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{\"_meta\":{\"progressToken\":3},\
+      \"_meta\":{}}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\",\"params\":{\"_meta\":{\"progressToken\":3,\
+      \"progressToken\":\"a\"}}}",
 ];
 
 impl World<'_> {

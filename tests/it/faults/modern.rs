@@ -114,6 +114,15 @@ fn writes(mut with: impl FnMut(&mut Vec<u8>)) -> impl Fault {
 }
 
 #[test]
+fn a_progress_token_of_another_call_is_noticed() {
+    let token = |token: &'static str| {
+        move || writes(move |bytes| replace(bytes, "\"progressToken\":4", token))
+    };
+    noticed(Law::StdinIds, token("\"progressToken\":3"));
+    noticed(Law::StdinIds, token("\"progressToken\":4.0"));
+}
+
+#[test]
 fn a_result_of_another_era_is_noticed() {
     noticed(Law::Translation, || {
         change(|output| {

@@ -123,11 +123,16 @@ fn long_ids_and_tokens_are_not_kept() {
     let long = format!("\"{}\"", "i".repeat(1 << 20));
     let steps = json!({"steps": [{"sleep": 60_000}]});
     is_error(&session.post(&call(&long, "", "script", &steps)).reply(), 400);
-    let calls: Vec<Conn> =
-        (0..30).map(|n| session.post(&call(&n.to_string(), &long, "script", &steps))).collect();
+    let kept = format!("\"{}\"", "t".repeat(4094));
+    let calls: Vec<Conn> = (0..30)
+        .map(|n| {
+            is_error(&session.post(&call(&n.to_string(), &long, "script", &steps)).reply(), 400);
+            session.post(&call(&n.to_string(), &kept, "script", &steps))
+        })
+        .collect();
     assert_eq!(session.script("\"a\"", json!([{"answer": "b"}])).text(), "b");
-    // What is on its way to the child goes, but for what the allocator keeps for the next; what
-    // the calls keep would stay, all 30 MiB of it.
+    // What was refused goes, but for what the allocator keeps for the next; what the calls keep
+    // would stay.
     until("little is kept of the calls", PATIENCE, || {
         memory(proxy.pid(), "VmRSS:").saturating_sub(before) <= 20 * 1024
     });

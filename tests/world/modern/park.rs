@@ -109,10 +109,17 @@ impl World<'_> {
     pub(super) fn give_state_back(&mut self, turn: usize) {
         let known = &mut self.modern.turns[turn];
         let Some(Retry { park: Some(park), good: true, .. }) = known.retries else { return };
-        if known.sent_away || known.parking || known.lacks {
-            // It came back, and the call asked for more.
+        if known.sent_away {
+            // It came back, and the call was made again.
             return;
         }
+        // What the child asked at once with the refusal is asked of the wait.
+        (known.parking, known.lacks) = (false, false);
+        let questions = self.modern.questions.iter_mut();
+        for question in questions.filter(|question| question.of == Some(turn)) {
+            question.unsure = true;
+        }
+        let known = &mut self.modern.turns[turn];
         known.child = None;
         known.given = Holes::default();
         let known = &mut self.modern.parks[park];

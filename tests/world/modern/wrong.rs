@@ -30,9 +30,10 @@ const REMOVED: [&str; 5] =
 impl World<'_> {
     /// A request that must be refused, or a message that is none of this era's.
     pub(in super::super) fn wrong_modern(&mut self) -> Judged {
-        match self.dice.below(8) {
+        match self.dice.below(9) {
             0..=2 => self.wrong_fields(),
             3 | 4 => self.wrong_metadata(),
+            8 => self.wrong_token(),
             5 => self.wrong_version_of_both(),
             6 => self.wrong_kind(),
             _ => self.wrong_era(),
@@ -77,6 +78,24 @@ impl World<'_> {
         ];
         let number = self.dice.below(metas.len());
         self.refuse(&heading, &body("tools/call", &metas[number]), 400, "-32602")
+    }
+
+    /// A progress token that can't be replaced: a child could take it for another request's.
+    fn wrong_token(&mut self) -> Judged {
+        let heading = self.good_heading();
+        let long = format!("\"progressToken\":3.{},", "0".repeat(4095));
+        let tokens = [
+            "\"progressToken\":[3],",
+            "\"progressToken\":true,",
+            "\"progressToken\":{\"x\":3},",
+            "\"progressToken\":3,\"progressToken\":\"a\",",
+            "\"progresstoken\":3,",
+            &long,
+        ];
+        // A longer body than may be is refused for its length.
+        let long = self.config.message > 2 * long.len();
+        let token = self.dice.below(if long { tokens.len() } else { tokens.len() - 1 });
+        self.refuse(&heading, &body("tools/call", &meta(VERSION, tokens[token])), 400, "-32600")
     }
 
     /// A version that nobody speaks, in the head as in the body.
