@@ -38,7 +38,6 @@ pub(crate) enum Fault {
     SessionUnknown,
     Initialized,
     EventId,
-    Cancelled,
     HeaderMismatch(String),
     MetadataMissing(&'static str),
     UnsupportedVersion(String),
@@ -118,8 +117,7 @@ impl Fault {
             Self::MetadataMissing(_) => (400, INVALID_PARAMS),
             Self::MethodNotFound(_) => (404, METHOD_NOT_FOUND),
             Self::RequestState | Self::InputResponses | Self::Params(_) => (200, INVALID_PARAMS),
-            Self::Cancelled
-            | Self::Declined
+            Self::Declined
             | Self::AnswersTooLong(_)
             | Self::Rounds(_)
             | Self::Questions
@@ -143,7 +141,6 @@ impl Fault {
     /// How a call ended that ended in this, as a label.
     pub(crate) const fn outcome(&self) -> &'static str {
         match self {
-            Self::Cancelled => "cancelled",
             Self::TimedOut => "timed_out",
             _ => "failed",
         }
@@ -181,8 +178,7 @@ impl Fault {
             Self::Parked(_) => "parked",
             Self::Subscriptions(_) => "subscriptions",
             Self::NotStarted(_) | Self::StartTimeout => "start",
-            Self::Cancelled
-            | Self::Declined
+            Self::Declined
             | Self::AnswersTooLong(_)
             | Self::Rounds(_)
             | Self::Questions
@@ -272,7 +268,7 @@ impl Fault {
                 "the Mcp-Session-Id header is missing; initialize first, then send what it gave"
             }
             Self::SessionUnknown => {
-                "this session is unknown or has ended; initialize again without it"
+                "the session is unknown or has ended; send initialize without Mcp-Session-Id"
             }
             Self::Initialized => {
                 "this session is initialized; leave Mcp-Session-Id out to open another"
@@ -288,7 +284,6 @@ impl Fault {
                 "this requestState is unknown, used or expired; call again without"
             }
             Self::InputResponses => "inputResponses is an object of results by the keys asked for",
-            Self::Cancelled => "cancelled by the client",
             Self::Questions => "the server asks for more input at once than a call may",
             Self::Declined => "the client answered the server's question with an error",
             Self::Stdin => "the server is not reading its input; retry",
@@ -320,14 +315,19 @@ impl Fault {
         }
     }
 
-    /// The JSON-RPC error response for the request of that id, as it was spelled.
+    /// The JSON-RPC error response for the request of that id, as it was spelled. An error that
+    /// answers no request has no `id` member (MCP 2025-11-25 "Schema Reference",
+    /// `JSONRPCErrorResponse`).
     pub(crate) fn message(&self, id: Option<&[u8]>) -> Vec<u8> {
-        crate::translate::response(id.unwrap_or(b"null"), "error", self.error())
+        match id {
+            Some(id) => crate::translate::response(id, "error", self.error()),
+            None => [br#"{"jsonrpc":"2.0","error":"#, &self.error()[..], b"}"].concat(),
+        }
     }
 
     /// The JSON-RPC error object.
     pub(crate) fn error(&self) -> Vec<u8> {
-        let (code, reason) = (self.codes().1, self.reason());
+        let (code, reason) = (self.codes().1, self.title());
         let mut text = Vec::with_capacity(reason.len() + 40);
         text.extend_from_slice(format!(r#"{{"code":{code},"message":"#).as_bytes());
         text.extend_from_slice(&quoted(&reason));
@@ -339,13 +339,24 @@ impl Fault {
         text
     }
 
-    /// The error's data, where the specification defines some.
+    /// The error's message. Clients wait for the exact words of a lost session, so its reason goes
+    /// into `data`.
+    fn title(&self) -> Cow<'static, str> {
+        match self {
+            Self::SessionUnknown => Cow::Borrowed("Session terminated"),
+            _ => self.reason(),
+        }
+    }
+
+    /// The error's data: what the specification defines, or the reason of an error whose message
+    /// is fixed.
     fn data(&self) -> Option<String> {
         match self {
             Self::UnsupportedVersion(requested) => {
                 let requested = String::from_utf8(quoted(requested)).unwrap_or_default();
                 Some(format!(r#"{{"supported":{SUPPORTED},"requested":{requested}}}"#))
             }
+            Self::SessionUnknown => String::from_utf8(quoted(&self.reason())).ok(),
             Self::Capability(name) => {
                 Some(format!(r#"{{"requiredCapabilities":{{"{name}":{{}}}}}}"#))
             }

@@ -10,6 +10,9 @@ use crate::message::Kind;
 use crate::stats::Stats;
 use crate::table::Table;
 
+/// How a call ended that its client gave up.
+pub(crate) const CANCELLED: &str = "cancelled";
+
 /// Counters by label. Each has few labels, all of them ours.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {

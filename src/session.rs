@@ -23,7 +23,7 @@ use crate::reply::Reply;
 use crate::session_id;
 use crate::sse::EventId;
 use crate::stream::{STANDING, Style};
-use crate::streams::Streams;
+use crate::streams::{Rest, Streams};
 use crate::time::Instant;
 use crate::translate::upward;
 use crate::version::Version;
@@ -209,7 +209,7 @@ impl Session {
                 // A call that is not in flight was answered already: nothing to cancel.
                 let id = message.request_id().and_then(|id| child.find(id));
                 let Some(call) = id else { return };
-                self.fail(call, &Fault::Cancelled, child, cx);
+                self.cancel(call, child, cx);
                 change.request_id = Some(child::decimal(call, &mut digits));
             }
             Kind::Notification | Kind::Result | Kind::Error => {}
@@ -229,10 +229,14 @@ impl Session {
             None => (STANDING, None),
             Some(text) => {
                 let id = EventId::parse(text).ok_or(Fault::EventId)?;
-                if !self.streams.resumes(id) {
-                    return Err(Fault::EventId);
+                match self.streams.rest(id) {
+                    Rest::Unknown => return Err(Fault::EventId),
+                    Rest::Nothing => {
+                        cx.respond(exchange, head.origin, head::empty(204));
+                        return Ok(());
+                    }
+                    Rest::Stream => (id.stream, Some(id.place)),
                 }
-                (id.stream, Some(id.place))
             }
         };
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);

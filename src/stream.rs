@@ -16,8 +16,8 @@ use crate::head;
 use crate::io::{Body, Output, Response};
 use crate::message::Message;
 use crate::reply::{Phase, Reply};
-use crate::session_id;
 use crate::sse;
+use crate::streams::Rest;
 use crate::time::{Deadline, Instant, Wait};
 
 pub(crate) use at::{At, Held, Style};
@@ -83,7 +83,7 @@ impl Stream {
 
     /// Whether nothing of it is left to send, to keep or to wait for.
     pub(crate) fn is_spent(&self) -> bool {
-        self.reply.is_none() && self.pending == 0 && self.events.is_empty()
+        self.is_ended() && self.events.is_empty() && !self.resumable
     }
 
     /// Whether it only waits to be resumed or forgotten.
@@ -123,7 +123,7 @@ impl Stream {
         reply.phase = Phase::Open;
         reply.spoke = cx.now;
         let mut response = head::stream();
-        tell(&mut response, at.tells, cx);
+        at.tell_session(&mut response, cx);
         let exchange = reply.exchange;
         let origin = reply.origin.take();
         cx.respond(exchange, origin.as_deref(), response);
@@ -237,9 +237,8 @@ impl Stream {
                 Some(answers) => {
                     answers.push(if outgrown { too_long(&data, limit) } else { data });
                     if self.pending == 0 {
-                        let all = answers.join(&b',');
-                        let body = [b"[", &all[..], b"]"].concat();
-                        self.whole(head::json(200, body), at, held, cx);
+                        let answers = core::mem::take(answers);
+                        self.batch(&answers, at, held, cx);
                     }
                 }
             }
@@ -271,6 +270,32 @@ impl Stream {
         }
     }
 
+    /// One answer less is to come. An exchange that waits for none ends, without a message if it
+    /// has carried none: as an event stream if its client takes one.
+    pub(crate) fn cancel(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        self.pending = self.pending.saturating_sub(1);
+        if self.pending > 0 {
+            return;
+        }
+        let answers = self.held.take_if(|answers| !answers.is_empty());
+        match answers {
+            Some(answers) if self.undecided() => self.batch(&answers, at, held, cx),
+            _ if self.undecided() && !self.accepts().1 => {
+                self.whole(head::empty(202), at, held, cx);
+            }
+            _ => {
+                self.open_head(at, cx);
+                self.finish(at, cx);
+            }
+        }
+    }
+
+    /// Answers a batch with all its answers.
+    fn batch(&mut self, answers: &[Vec<u8>], at: At, held: &mut Held, cx: &mut Context) {
+        let body = [b"[", &answers.join(&b',')[..], b"]"].concat();
+        self.whole(head::json(200, body), at, held, cx);
+    }
+
     /// Answers with one whole response.
     pub(crate) fn whole(
         &mut self,
@@ -280,7 +305,7 @@ impl Stream {
         cx: &mut Context,
     ) {
         let Some(reply) = &mut self.reply else { return };
-        tell(&mut response, at.tells, cx);
+        at.tell_session(&mut response, cx);
         if let Body::Whole(body) = &response.body {
             reply.give(body.len(), cx.now);
             held.unread += body.len();
@@ -391,6 +416,17 @@ impl Stream {
         }
     }
 
+    /// What is left of a stream of calls after the event of that place.
+    pub(crate) fn rest(&self, place: u64) -> Rest {
+        match self.events.back() {
+            _ if !self.resumable || !self.knows(place) => Rest::Unknown,
+            _ if self.pending > 0 => Rest::Stream,
+            Some(last) if last.place > place => Rest::Stream,
+            _ if place == self.places => Rest::Nothing,
+            _ => Rest::Unknown,
+        }
+    }
+
     /// Whether a client can have seen the event of that place.
     pub(crate) const fn knows(&self, place: u64) -> bool {
         place <= self.places
@@ -456,11 +492,4 @@ impl Stream {
 fn too_long(answer: &[u8], limit: usize) -> Vec<u8> {
     let message = Message::parse(answer);
     Fault::AnswersTooLong(limit).message(message.as_ref().ok().and_then(Message::id))
-}
-
-fn tell(response: &mut Response, session: Option<u128>, cx: &Context) {
-    if let Some(id) = session {
-        let id = session_id::text(id, &cx.config);
-        response.fields.to_mut().push(("mcp-session-id", Cow::Owned(id)));
-    }
 }

@@ -14,6 +14,17 @@ use crate::stream::{At, Held, STANDING, Stream, Style};
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
 
+/// What is left of a stream for a client that names an event of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// The event is not one of its own, or what came after it is not kept.
+    Unknown,
+    /// The stream has ended, and that event was the last.
+    Nothing,
+    /// Events, or the wait for some.
+    Stream,
+}
+
 #[derive(Debug)]
 pub(crate) struct Streams {
     pipe: Pipe,
@@ -147,12 +158,14 @@ impl Streams {
         self.flush(number, cx);
     }
 
-    /// Whether a client can have seen that event, and so can ask for what came after it.
-    pub(crate) fn resumes(&self, id: EventId) -> bool {
-        id.session == self.session
-            && self.table.get(&id.stream).is_some_and(|stream| {
-                stream.knows(id.place) && (id.stream == STANDING || stream.resumable)
-            })
+    /// What a client that has seen that event can still get of its stream.
+    pub(crate) fn rest(&self, id: EventId) -> Rest {
+        let stream = self.table.get(&id.stream).filter(|_| id.session == self.session);
+        match stream {
+            Some(stream) if id.stream != STANDING => stream.rest(id.place),
+            Some(stream) if stream.knows(id.place) => Rest::Stream,
+            _ => Rest::Unknown,
+        }
     }
 
     /// The exchange that carried a stream is gone.
@@ -166,6 +179,11 @@ impl Streams {
             stream.pending = 0;
             stream.detach(at, held, cx);
         });
+    }
+
+    /// A call of this stream was cancelled: no answer to it comes.
+    pub(crate) fn cancel(&mut self, number: u64, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.cancel(at, held, cx));
     }
 
     /// Breaks a stream off.

@@ -91,7 +91,7 @@ impl Session {
                 if self.is_at_child(call) {
                     child.say_cancelled(call, "cancelled by the client", cx);
                 }
-                self.fail(call, &Fault::Cancelled, child, cx);
+                self.cancel(call, child, cx);
             }
             // Gone from the stateless era, in which every request says all.
             (Kind::Notification, "notifications/roots/list_changed" | "notifications/progress") => {
@@ -162,7 +162,9 @@ impl Session {
         let mut pending = crossing.pending.iter();
         let place = pending.rposition(|pending| message::same_id(&pending.id, id));
         let Some(place) = place else { return };
-        self.fail_pending(place..=place, &Fault::Cancelled, cx);
+        for pending in self.drop_pending(place..=place) {
+            self.streams.cancel(pending.stream, cx);
+        }
         self.relisten(child, cx);
     }
 
@@ -232,7 +234,14 @@ impl Session {
         fault: &Fault,
         cx: &mut Context,
     ) {
-        let Some(crossing) = &mut self.crossing else { return };
+        for pending in self.drop_pending(which) {
+            self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
+        }
+    }
+
+    /// Takes subscriptions that wait off the table, and out of what is listened to.
+    fn drop_pending(&mut self, which: impl RangeBounds<usize>) -> Vec<Pending> {
+        let Some(crossing) = &mut self.crossing else { return Vec::new() };
         let failed: Vec<_> = crossing.pending.drain(which).collect();
         for pending in failed.iter().filter(|pending| pending.fresh && pending.uri.is_some()) {
             // Another may still want it.
@@ -241,9 +250,7 @@ impl Session {
                 None => crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref()),
             }
         }
-        for pending in failed {
-            self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
-        }
+        failed
     }
 
     // ---- from the child

@@ -4,6 +4,7 @@ use super::Session;
 use crate::child::Child;
 use crate::context::Context;
 use crate::fault::Fault;
+use crate::metrics::CANCELLED;
 use crate::notice::{Cause, Notice};
 
 impl Session {
@@ -18,6 +19,14 @@ impl Session {
         }
         let response = fault.failed_start(Some(&call.id));
         self.streams.whole(call.stream, response, cx);
+    }
+
+    /// The client has cancelled a call: it gets no response (MCP 2025-11-25 "Cancellation").
+    pub(super) fn cancel(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        let Some(call) = child.end_call(id, cx) else { return };
+        self.end_rounds(id, call.stream, cx);
+        cx.counts.call(CANCELLED);
+        self.streams.cancel(call.stream, cx);
     }
 
     /// A call was not answered, or a subscription not acknowledged, in time. `initialize` is none

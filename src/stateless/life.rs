@@ -6,6 +6,7 @@ use super::{Mode, Worker};
 use crate::child::{Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
+use crate::metrics::CANCELLED;
 use crate::notice::{Cause, Notice};
 use crate::stream::STANDING;
 
@@ -15,7 +16,7 @@ impl Worker {
         self.life.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
-        cx.counts.call(Fault::Cancelled.outcome());
+        cx.counts.call(CANCELLED);
         if let Some(id) = ask.call {
             child.end_call(id, cx);
             child.say_cancelled(id, "the client is gone", cx);

@@ -1,7 +1,11 @@
 //! Which stream of which session a method works on, how its revision writes events, and what all
 //! streams of the session hold together.
 
-use crate::io::Pipe;
+use alloc::borrow::Cow;
+
+use crate::context::Context;
+use crate::io::{Pipe, Response};
+use crate::session_id;
 use crate::sse::EventId;
 
 /// What a protocol revision asks of its streams.
@@ -26,6 +30,14 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// Names the session in the response to `initialize`.
+    pub(super) fn tell_session(self, response: &mut Response, cx: &Context) {
+        if let Some(id) = self.tells {
+            let id = session_id::text(id, &cx.config);
+            response.fields.to_mut().push(("mcp-session-id", Cow::Owned(id)));
+        }
+    }
+
     pub(super) const fn event_id(self, place: u64) -> EventId {
         EventId { session: self.session, stream: self.number, place }
     }

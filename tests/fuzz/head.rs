@@ -95,17 +95,17 @@ fn judge(config: &Config, head: &Head<'_>, content: &[u8]) {
         if let (400.., Body::Whole(body)) = (response.status, &response.body) {
             // The health and the metrics say what they say; all else is a JSON-RPC error.
             let said = head.path != "/mcp" && response.status == 503;
-            assert!(said || Message::parse(body).is_ok() || is_null_error(body));
+            assert!(said || Message::parse(body).is_ok() || is_error(body));
         }
     }
     let posts = head.method == "POST" && head.path == config.endpoint;
     assert!(posts || !opened, "{head:?} starts something");
 }
 
-/// An error for a request whose id can't be told.
-fn is_null_error(body: &[u8]) -> bool {
+/// An error that answers no request: it has no id.
+fn is_error(body: &[u8]) -> bool {
     json::members(body).is_some_and(|members| {
-        members.iter().any(|(name, raw)| name == "id" && *raw == b"null")
+        members.iter().all(|(name, _)| name != "id")
             && members.iter().any(|(name, _)| name == "error")
     })
 }

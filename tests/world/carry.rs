@@ -213,22 +213,7 @@ impl World<'_> {
         // It was in flight, whatever the child has said since.
         call.cancelled |= !call.delivered;
         self.counts.cancels += 1;
-        self.mend_failed(found.unwrap_or_default());
         Ok(())
-    }
-
-    /// The error for a cancelled call may come before the cancellation: if the judge took it for
-    /// another call of the batch with the same id, it was wrong.
-    fn mend_failed(&mut self, named: usize) {
-        let (exchange, id) = (self.calls[named].exchange, self.calls[named].holes.id.clone());
-        let mistaken = self.calls.iter_mut().find(|call| {
-            let same = call.exchange == exchange && call.holes.id == id;
-            same && call.failed && call.unwanted && !call.cancelled && !call.over
-        });
-        if let Some(other) = mistaken {
-            other.failed = false;
-            self.calls[named].failed = true;
-        }
     }
 
     /// A line that no client said: only what ends a request may come from the engine itself.

@@ -101,6 +101,11 @@ impl World<'_> {
             Ask::Health => Ok(()),
             Ask::Modern(turn) => self.modern_whole(number, turn, response, body),
             Ask::Listen(listening) => self.listen_whole(number, listening, status, body),
+            Ask::Resume { .. } if status == 204 => {
+                let right = body.is_empty() && self.nothing_is_left(number, Call::may_be_settled);
+                require!(Resume, right, "{number}: {status}, but something is left");
+                Ok(())
+            }
             Ask::Get | Ask::Resume { .. } | Ask::ResumeOdd if status < 300 => {
                 require!(Status, false, "{number}: no stream for a GET");
                 Ok(())
@@ -142,7 +147,9 @@ impl World<'_> {
                 status == 200 || status >= 500 || call.is_some_and(|call| self.is_declined(call))
             }
             Ask::Calls { .. } => {
-                matches!(status, 200 | 404 | 500..=504) || too_many || self.is_cancelled(number)
+                matches!(status, 200 | 404 | 500..=504)
+                    || too_many
+                    || status == 202 && self.is_cancelled(number)
             }
             Ask::Tell => {
                 matches!(status, 202 | 404 | 503)
@@ -150,7 +157,8 @@ impl World<'_> {
                     || status == 400 && self.is_odd(number)
             }
             Ask::Get => matches!(status, 404 | 409 | 503),
-            Ask::Resume { .. } | Ask::ResumeOdd => matches!(status, 400 | 404 | 409 | 503),
+            Ask::Resume { .. } => matches!(status, 204 | 400 | 404 | 409 | 503),
+            Ask::ResumeOdd => matches!(status, 400 | 404 | 409 | 503),
             Ask::Delete => matches!(status, 200 | 202 | 204 | 404 | 503),
             Ask::Health | Ask::Modern(_) | Ask::Listen(_) | Ask::Wrong { .. } => true,
         };
@@ -271,7 +279,7 @@ impl World<'_> {
             self.deliver(number, body, None)?;
         }
         for call in calls {
-            let settled = self.calls[call].is_settled();
+            let settled = self.calls[call].may_be_settled();
             require!(
                 EveryRequestEnds,
                 settled,
@@ -286,13 +294,15 @@ impl World<'_> {
         let calls = self.exchanges[number].calls.clone();
         self.counts.refusals += 1;
         let cancelled = calls.iter().all(|call| self.calls[*call].unwanted) && !calls.is_empty();
-        if !(cancelled && body.is_empty()) {
+        // A cancelled call ends without a response.
+        let silent = cancelled && body.is_empty();
+        if !silent {
             let id = self.judge_error(body)?;
             self.judge_error_id(number, &calls, id.as_deref())?;
             self.judge_refusal(number, body, id.as_deref())?;
         }
         for call in calls {
-            if self.calls[call].child.is_some() && !self.calls[call].cancelled {
+            if self.calls[call].child.is_some() && !silent {
                 self.require_cause(call)?;
             }
             self.calls[call].failed = true;
@@ -475,11 +485,8 @@ impl World<'_> {
     fn require_cause(&self, call: usize) -> Judged {
         let call = &self.calls[call];
         let late = self.config.request.is_some_and(|limit| call.sent.after(limit) <= self.seen);
-        let cause = late
-            || self.has_upward_cause(call)
-            || call.unwanted
-            || call.garbled
-            || self.is_ending(call.session);
+        let cause =
+            late || self.has_upward_cause(call) || call.garbled || self.is_ending(call.session);
         let exchange = &self.exchanges[call.exchange];
         let refused = call.child.is_none() && exchange.crowded;
         // Answers to a batch are held for who takes only JSON, as long as one message may be.

@@ -218,6 +218,11 @@ impl Call {
     pub(crate) fn is_settled(&self) -> bool {
         self.delivered || self.failed || self.cancelled
     }
+
+    /// The same, or perhaps: of several calls with one id the client may have cancelled another.
+    pub(crate) fn may_be_settled(&self) -> bool {
+        self.is_settled() || self.unwanted
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

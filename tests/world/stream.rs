@@ -7,7 +7,7 @@ use super::World;
 use super::events::Block;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
-use super::model::{Ask, Entry, Exchange, Phase, Route, SaidKind, Stream, Version};
+use super::model::{Ask, Call, Entry, Exchange, Phase, Route, SaidKind, Stream, Version};
 use super::setup::Command;
 
 /// What the engine may add to a message when it counts what it holds.
@@ -19,6 +19,8 @@ impl World<'_> {
         if matches!(self.exchanges[number].ask, Ask::Modern(_) | Ask::Listen(_)) {
             return self.modern_stream(number, response.status);
         }
+        let nothing = self.nothing_is_left(number, Call::is_settled);
+        require!(Resume, !nothing, "{number}: a stream on which nothing can come");
         let exchange = &mut self.exchanges[number];
         require!(Status, response.status == 200, "{number}: a stream with {}", response.status);
         require!(Accept, exchange.sse, "{number}: a stream, which the client does not accept");
@@ -56,6 +58,17 @@ impl World<'_> {
         require!(Head, fits, "{number}: a stream for initialize without a session id");
         self.sessions[session].id = id.map(|(_, value)| value.to_string());
         self.require_fresh_id(session)
+    }
+
+    /// Whether an exchange resumes a stream after its last event, and the calls of it are settled.
+    pub(super) fn nothing_is_left(&self, number: usize, settled: fn(&Call) -> bool) -> bool {
+        let Ask::Resume { stream, entry } = self.exchanges[number].ask else { return false };
+        let stream = &self.streams[stream];
+        let first = stream.carriers.first().map(|first| &self.exchanges[*first]);
+        let over = |calls: &Vec<usize>| calls.iter().all(|call| settled(&self.calls[*call]));
+        !stream.is_get
+            && entry + 1 == stream.log.len()
+            && first.is_some_and(|first| over(&first.calls))
     }
 
     /// Which log this exchange carries on, and from where.
@@ -373,7 +386,7 @@ impl World<'_> {
         let forgets = self.may_have_forgotten(stream) && stream.carriers.len() > 1;
         let open = self.exchanges[first].calls.iter().find(|call| {
             let call = &self.calls[**call];
-            !(call.is_settled() || forgets && call.answer.is_some())
+            !(call.may_be_settled() || forgets && call.answer.is_some())
         });
         if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd) {
             let cause = exchange.rivalled || self.is_ending(session) || self.is_idle_due(session);

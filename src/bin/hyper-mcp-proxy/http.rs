@@ -289,7 +289,7 @@ pub(crate) fn chunk_size(size: usize) -> String {
 pub(crate) fn refused(refusal: Refusal) -> Response {
     // The reasons are literals of ours without a character that JSON escapes.
     let body = format!(
-        r#"{{"jsonrpc":"2.0","id":null,"error":{{"code":-32600,"message":"Invalid request: {}"}}}}"#,
+        r#"{{"jsonrpc":"2.0","error":{{"code":-32600,"message":"Invalid request: {}"}}}}"#,
         refusal.reason
     );
     let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];
