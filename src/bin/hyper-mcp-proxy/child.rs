@@ -1,6 +1,6 @@
 //! One child: one task that carries bytes between its pipes and the engine.
 //!
-//! It reads no more than the engine wants, and in each turn no more than a budget, so that a child
+//! It reads no more than the engine wants, and goes on only while it has a turn, so that a child
 //! that floods takes neither memory nor the thread. When the child has ended, what is left of its
 //! group is killed at once, what is left in its pipes is read, and then the engine is told.
 
@@ -13,17 +13,17 @@ use async_process::Child as Process;
 use hyper_mcp_proxy::{Exit, Input, Instant, Pipe};
 
 use crate::group::{self, Group};
-use crate::hub::{Hub, SCRATCH};
+use crate::hub::Hub;
+use crate::line_reader::LineReader;
 use crate::reactor::{Source, WakerSlot};
 use crate::stderr::Stderr;
 use crate::stdin::Stdin;
-use crate::sys::{self, OwnedFd, read};
+use crate::sys::{self, OwnedFd};
+use crate::turns::{self, Turn};
 
-/// Reads of a pipe in one turn, each of at most [`SCRATCH`] bytes.
-const READS: usize = 4;
-/// Reads of a pipe after the child's end. A pipe holds 64 KiB, or up to 1 MiB if the child made it
-/// larger; what descendants outside the group add later is theirs to lose.
-const LAST_READS: usize = 16;
+/// What is read of a pipe after the child's end. A pipe holds 64 KiB, or up to 1 MiB if the child
+/// made it larger; what descendants outside the group add later is theirs to lose.
+const LAST: usize = 1024 * 1024;
 
 /// What the engine and the tasks know of a child.
 pub(crate) struct Child {
@@ -112,13 +112,16 @@ pub(crate) async fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) 
     hub.reap_orphans(child.group.clone());
 }
 
-/// Our side of the pipes; each is dropped, and so closed, when it has no more use.
+/// Our side of the pipes.
 struct Pipes {
     hub: Rc<Hub>,
     child: Rc<Child>,
-    stdout: Option<Source<OwnedFd>>,
-    stderr: Option<Source<OwnedFd>>,
+    turn: Turn,
+    stdout: LineReader,
+    stderr: LineReader,
     complaints: Stderr,
+    /// Bytes that may still be read of each pipe, once the child has ended.
+    left: Option<[usize; 2]>,
 }
 
 /// Our ends of the pipes that a child writes: its standard output and error.
@@ -126,14 +129,10 @@ pub(crate) type Ends = [Source<OwnedFd>; 2];
 
 /// Carries bytes until the child has ended.
 pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, ends: Ends) {
-    let [stdout, stderr] = ends;
-    let mut pipes = Pipes {
-        hub,
-        child,
-        stdout: Some(stdout),
-        stderr: Some(stderr),
-        complaints: Stderr::default(),
-    };
+    let [stdout, stderr] = ends.map(LineReader::new);
+    let turn = Turn::new(&hub.reactor.turns);
+    let complaints = Stderr::default();
+    let mut pipes = Pipes { hub, child, turn, stdout, stderr, complaints, left: None };
     let exit = poll_fn(|cx| pipes.poll(cx)).await;
     pipes.finish(exit);
 }
@@ -141,92 +140,80 @@ pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, ends: Ends) {
 impl Pipes {
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Exit> {
         self.child.waker.register(cx);
-        if let Some(exit) = self.child.exit.get() {
+        let exit = self.child.exit.get();
+        if exit.is_some() && self.left.is_none() {
             self.child.stdin.borrow_mut().close();
-            self.read_last(cx);
-            return Poll::Ready(exit);
+            // The reactor may not have told yet of what the child left in its pipes.
+            self.stdout.retry();
+            self.stderr.retry();
+            self.left = Some([LAST; 2]);
         }
-        self.poll_stdin(cx);
-        self.poll_stdout(cx, READS, true);
-        self.poll_stderr(cx, READS);
+        while self.turn.poll(cx).is_ready() {
+            let units = self.poll_stdin(cx) + self.poll_stdout(cx) + self.poll_stderr(cx);
+            if units == 0 {
+                self.turn.rest();
+                return exit.map_or(Poll::Pending, Poll::Ready);
+            }
+            self.turn.spend(units);
+        }
         Poll::Pending
     }
 
-    fn poll_stdin(&self, cx: &Context<'_>) {
+    fn poll_stdin(&self, cx: &Context<'_>) -> usize {
         let mut stdin = self.child.stdin.borrow_mut();
         let mut bytes = stdin.poll(cx);
         if self.child.closing.get() {
             bytes += stdin.close();
         }
         drop(stdin);
-        if bytes > 0 {
-            self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes });
+        if bytes == 0 {
+            return 0;
         }
+        self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes });
+        turns::units(bytes)
     }
 
-    /// Reads what the child says: whether there may be more at once.
-    fn poll_stdout(&mut self, cx: &Context<'_>, reads: usize, gently: bool) {
-        for _ in 0..reads {
-            let Some(stdout) = &self.stdout else { return };
-            if gently && !self.hub.wants(&self.child) {
-                return;
-            }
-            let mut scratch = self.hub.scratch.borrow_mut();
-            match stdout.poll_read(cx, |fd| read(fd, &mut scratch[..])) {
-                Poll::Ready(Ok(count @ 1..)) => {
-                    if count < SCRATCH {
-                        stdout.drained();
-                    }
-                    drop(scratch);
-                    let scratch = self.hub.scratch();
-                    let bytes = &scratch[..count];
-                    self.hub.feed(Input::Stdout { pipe: self.child.pipe, bytes });
-                }
-                Poll::Ready(_) => {
-                    drop(scratch);
-                    self.stdout = None;
-                    if gently {
-                        self.hub.feed(Input::StdoutClosed { pipe: self.child.pipe });
-                    }
-                }
-                Poll::Pending => return,
-            }
+    fn poll_stdout(&mut self, cx: &Context<'_>) -> usize {
+        let Self { hub, child, left, .. } = self;
+        let may = match left {
+            Some([left, _]) => *left > 0,
+            None => hub.wants(child),
+        };
+        if !may {
+            return 0;
         }
-        self.hub.reactor.give_way(cx);
+        let pipe = child.pipe;
+        self.stdout.poll(cx, &hub.scratch, |bytes| match (bytes, left) {
+            ([], None) => hub.feed(Input::StdoutClosed { pipe }),
+            ([], Some(_)) => {}
+            (_, left) => {
+                count(left, 0, bytes);
+                hub.feed(Input::Stdout { pipe, bytes });
+            }
+        })
     }
 
-    fn poll_stderr(&mut self, cx: &Context<'_>, reads: usize) {
-        for _ in 0..reads {
-            let Some(stderr) = &self.stderr else { return };
-            let mut scratch = self.hub.scratch.borrow_mut();
-            match stderr.poll_read(cx, |fd| read(fd, &mut scratch[..])) {
-                Poll::Ready(Ok(count @ 1..)) => {
-                    if count < SCRATCH {
-                        stderr.drained();
-                    }
-                    let mut log = log_line(&self.child);
-                    self.complaints.feed(&scratch[..count], self.hub.log_terms(), &mut log);
-                }
-                Poll::Ready(_) => self.stderr = None,
-                Poll::Pending => return,
-            }
+    fn poll_stderr(&mut self, cx: &Context<'_>) -> usize {
+        let Self { hub, child, left, complaints, .. } = self;
+        if left.is_some_and(|[_, left]| left == 0) {
+            return 0;
         }
-        self.hub.reactor.give_way(cx);
-    }
-
-    /// The child has ended: reads what it left in its pipes, of which the reactor may not have
-    /// told yet.
-    fn read_last(&mut self, cx: &Context<'_>) {
-        self.stdout.iter().chain(&self.stderr).for_each(Source::retry);
-        self.poll_stdout(cx, LAST_READS, false);
-        self.poll_stderr(cx, LAST_READS);
-        self.stdout = None;
-        self.stderr = None;
+        self.stderr.poll(cx, &hub.scratch, |bytes| {
+            count(left, 1, bytes);
+            complaints.feed(bytes, hub.log_terms(), &mut log_line(child));
+        })
     }
 
     fn finish(mut self, exit: Exit) {
         self.complaints.end(self.hub.log_terms(), &mut log_line(&self.child));
         self.hub.forget(&self.child, exit, self.complaints.tail());
+    }
+}
+
+/// Takes a piece of a pipe off what may still be read of it.
+fn count(left: &mut Option<[usize; 2]>, pipe: usize, bytes: &[u8]) {
+    if let Some(left) = left {
+        left[pipe] = left[pipe].saturating_sub(bytes.len());
     }
 }
 

@@ -5,7 +5,7 @@
 //! child is done on the spot, because it must happen on the main thread, and its outcome is told to
 //! the engine after all other outputs.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
@@ -354,11 +354,6 @@ impl Hub {
             }
         })
         .await;
-    }
-
-    /// Reads into the common buffer and shows what came, none at the end of the stream.
-    pub(crate) fn scratch(&self) -> Ref<'_, Vec<u8>> {
-        self.scratch.borrow()
     }
 }
 

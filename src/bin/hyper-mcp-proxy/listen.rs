@@ -4,7 +4,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_lite::future::yield_now;
@@ -14,6 +14,7 @@ use crate::deadlines::Deadline;
 use crate::hub::Hub;
 use crate::reactor::{Source, Use};
 use crate::sys::{self, OwnedFd};
+use crate::turns::Turn;
 
 /// The most connections at once. Each session has two or three; 1,024 is room for the default 64
 /// sessions and a crowd of idle ones, at some 6 KiB each.
@@ -26,8 +27,8 @@ const PER_SESSION: usize = 4;
 const PER_CLIENT: usize = 3;
 /// The pause after the system has nothing left to accept with.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Connections taken in one turn.
-const ACCEPTS: usize = 16;
+/// Units of work of taking a connection: a short turn takes 16.
+const ACCEPT: usize = 4;
 
 /// How many connections are taken beside so many sessions: [`CONNECTIONS`], or as many for each
 /// session as a client opens if that is more, as far as there is room; at least a quarter of all
@@ -47,16 +48,23 @@ pub(crate) fn capacity(sessions: usize) -> usize {
 /// Takes connections for ever.
 pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capacity: usize) {
     let pause = Deadline::new(&hub.deadlines);
+    let mut turn = Turn::new(&hub.reactor.turns);
     loop {
         make_room(&hub, capacity).await;
-        let accepted = poll_fn(|cx| poll_accept(&listeners, cx)).await;
+        let accepted = poll_fn(|cx| {
+            ready!(turn.poll(cx));
+            let accepted = poll_accept(&listeners, cx);
+            match accepted.is_ready() {
+                true => turn.spend(ACCEPT),
+                false => turn.rest(),
+            }
+            accepted
+        });
+        let accepted = accepted.await;
         match accepted.and_then(|socket| Source::new(&hub.reactor, socket, Use::Socket)) {
             Ok(socket) => {
                 hub.connections.set(hub.connections.get() + 1);
                 hub.executor.spawn(connection::serve(Rc::clone(&hub), socket)).detach();
-                if hub.connections.get().is_multiple_of(ACCEPTS) {
-                    yield_now().await;
-                }
             }
             Err(error) if is_peers_fault(&error) => {}
             Err(error) => {

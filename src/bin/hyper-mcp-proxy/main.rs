@@ -15,6 +15,7 @@ mod gate;
 mod group;
 mod http;
 mod hub;
+mod line_reader;
 mod listen;
 mod logging;
 mod mailbox;
@@ -35,6 +36,7 @@ mod stdin;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::future::poll_fn;
 use std::io::{self, Write};

@@ -47,22 +47,20 @@ impl Stdin {
         !self.queue.is_empty()
     }
 
-    /// Writes what waits: how many bytes are done with.
+    /// Writes some of what waits: how many bytes are done with. If there are any, there may be room
+    /// for more.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> usize {
-        let mut done = 0;
-        while let Some(end) = self.end.as_ref().filter(|_| self.waits()) {
-            match end.poll_write(cx, |fd| self.queue.with_slices(|slices| writev(fd, slices))) {
-                Poll::Ready(Ok(count)) => {
-                    done += count;
-                    self.queue.advance(count);
-                }
-                // The child closed its input. What is said to it from now on is lost, and its
-                // end, which is near, tells everybody.
-                Poll::Ready(Err(_)) => return done + self.close(),
-                Poll::Pending => break,
+        let Some(end) = self.end.as_ref().filter(|_| self.waits()) else { return 0 };
+        match end.poll_write(cx, |fd| self.queue.with_slices(|slices| writev(fd, slices))) {
+            Poll::Ready(Ok(count)) => {
+                self.queue.advance(count);
+                count
             }
+            // The child closed its input. What is said to it from now on is lost, and its end,
+            // which is near, tells everybody.
+            Poll::Ready(Err(_)) => self.close(),
+            Poll::Pending => 0,
         }
-        done
     }
 
     /// Closes the pipe: how many bytes are thrown away.

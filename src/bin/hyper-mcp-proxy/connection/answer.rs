@@ -1,7 +1,7 @@
 //! Answering a request: what the engine says, as it says it, while the client is there.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper_mcp_proxy::{Body, Input, Response};
@@ -10,6 +10,7 @@ use super::{Connection, INTERIM, Stop};
 use crate::http::{self, Framing};
 use crate::mailbox::End;
 use crate::sys::{OwnedFd, write, writev};
+use crate::turns;
 
 /// Without progress while sending.
 const STALL: Duration = Duration::from_secs(30);
@@ -97,7 +98,11 @@ impl Connection {
                 return Poll::Ready(Ok(Said::More));
             }
             self.mailbox.waker.register(cx);
-            self.poll_loss(cx).map(|()| Err(Stop::Close))
+            let lost = self.poll_loss(cx);
+            if lost.is_pending() {
+                self.turn.rest();
+            }
+            lost.map(|()| Err(Stop::Close))
         })
         .await
     }
@@ -109,6 +114,7 @@ impl Connection {
     /// to HTTP/1.0, it counts as the client's leave.
     fn poll_loss(&mut self, cx: &Context<'_>) -> Poll<()> {
         while !self.half_closed && self.gate.held() < AHEAD {
+            ready!(self.turn.poll(cx));
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) if self.may_probe => {
                     self.half_closed = true;
@@ -164,9 +170,11 @@ impl Connection {
         let mut waits = false;
         poll_fn(|cx| {
             while !self.out.is_empty() {
+                ready!(self.turn.poll(cx));
                 let op = |fd: &OwnedFd| self.out.with_slices(|slices| writev(fd, slices));
                 match self.socket.poll_write(cx, op) {
                     Poll::Ready(Ok(count)) => {
+                        self.turn.spend(turns::units(count));
                         let bytes = self.out.advance(count);
                         if bytes > 0
                             && let Some(exchange) = self.exchange
@@ -177,6 +185,7 @@ impl Connection {
                     }
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Stop::Close)),
                     Poll::Pending => {
+                        self.turn.rest();
                         if !std::mem::replace(&mut waits, true) {
                             self.deadline.set(self.hub.now().after(STALL));
                         }

@@ -25,6 +25,7 @@ use crate::outgoing::Outgoing;
 use crate::reactor::Source;
 use crate::share::Share;
 use crate::sys::OwnedFd;
+use crate::turns::{self, Turn};
 
 /// After a refusal, for the client to read it: closing at once, with bytes of the client unread,
 /// would make its system throw the answer away.
@@ -32,8 +33,6 @@ const LINGER: Duration = Duration::from_millis(500);
 /// What is read and dropped meanwhile: twice the default limit of a message, because many clients
 /// read nothing before they have sent all.
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
-/// Reads in a row before others have their turn.
-const READS: usize = 16;
 /// An interim response says nothing to a client that still reads, and breaks the connection of one
 /// that doesn't.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -73,7 +72,7 @@ struct Connection {
     half_closed: bool,
     /// Whether an interim response may be sent to learn if it does.
     may_probe: bool,
-    reads: usize,
+    turn: Turn,
     /// What it holds of the memory for contents.
     share: Share,
 }
@@ -84,6 +83,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
         gate: Gate::new(hub.head_limit).keeping(&hub.listed_fields),
         deadline: Deadline::new(&hub.deadlines),
         share: Share::new(&hub.contents),
+        turn: Turn::new(&hub.reactor.turns),
         mailbox: Rc::default(),
         hub,
         socket,
@@ -95,10 +95,9 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
         exchange: None,
         half_closed: false,
         may_probe: false,
-        reads: 0,
     };
     let stop = loop {
-        if let Err(stop) = connection.turn().await {
+        if let Err(stop) = connection.serve_one().await {
             break stop;
         }
     };
@@ -115,8 +114,11 @@ impl Drop for Connection {
 
 impl Connection {
     /// One request and its answer.
-    async fn turn(&mut self) -> Result<(), Stop> {
+    async fn serve_one(&mut self) -> Result<(), Stop> {
+        // Of requests that came together the first few are served at once.
+        poll_fn(|cx| self.turn.poll(cx)).await;
         self.read_request().await?;
+        self.turn.spend(turns::REQUEST);
         self.idle = Idle::Used;
         self.deadline.clear();
         let is_head = self.gate.is_for_head();
@@ -171,23 +173,28 @@ impl Connection {
     }
 
     /// Reads and drops what the client still sends, for a while.
-    async fn linger(&self) {
+    async fn linger(&mut self) {
         if self.half_closed || shutdown(self.socket.get(), Shutdown::Write).is_err() {
             return;
         }
         self.deadline.set(self.hub.now().after(LINGER));
         let mut left = LINGER_BYTES;
         poll_fn(|cx| {
-            let mut scratch = self.hub.scratch.borrow_mut();
-            for _ in 0..READS {
+            while self.turn.poll(cx).is_ready() {
+                let mut scratch = self.hub.scratch.borrow_mut();
                 let op = |fd: &OwnedFd| recv(fd, &mut scratch[..], RecvFlags::empty());
                 match self.socket.poll_read(cx, op) {
-                    Poll::Ready(Ok((count @ 1.., _))) if count < left => left -= count,
+                    Poll::Ready(Ok((count @ 1.., _))) if count < left => {
+                        left -= count;
+                        self.turn.spend(turns::units(count));
+                    }
                     Poll::Ready(_) => return Poll::Ready(()),
-                    Poll::Pending => return self.deadline.poll(cx),
+                    Poll::Pending => {
+                        self.turn.rest();
+                        break;
+                    }
                 }
             }
-            self.hub.reactor.give_way(cx);
             self.deadline.poll(cx)
         })
         .await;

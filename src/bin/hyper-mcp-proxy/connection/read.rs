@@ -1,16 +1,17 @@
 //! Reading a request: through the gate, judged by the engine before its content is taken.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
-use super::{Connection, INTERIM, READS, Stop};
+use super::{Connection, INTERIM, Stop};
 use crate::gate::{Phase, Refusal, Step};
 use crate::hub::SCRATCH;
 use crate::sys::OwnedFd;
+use crate::turns;
 
 /// Between requests. Longer than the pauses of a chatting client, shorter than for ever.
 const IDLE: Duration = Duration::from_secs(60);
@@ -85,13 +86,8 @@ impl Connection {
 
     /// Waits for bytes and takes them.
     async fn read_some(&mut self) -> Result<(), Stop> {
-        let mut has_given_way = false;
         poll_fn(|cx| {
-            self.reads += 1;
-            if self.reads.is_multiple_of(READS) && !std::mem::replace(&mut has_given_way, true) {
-                self.hub.reactor.give_way(cx);
-                return Poll::Pending;
-            }
+            ready!(self.turn.poll(cx));
             self.poll_some(cx)
         })
         .await
@@ -105,7 +101,10 @@ impl Connection {
             }),
             Poll::Ready(Ok(_)) => Poll::Ready(self.account()),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Stop::Close)),
-            Poll::Pending => self.deadline.poll(cx).map(|()| Err(self.too_slow())),
+            Poll::Pending => {
+                self.turn.rest();
+                self.deadline.poll(cx).map(|()| Err(self.too_slow()))
+            }
         }
     }
 
@@ -127,6 +126,13 @@ impl Connection {
 
     /// Reads once: how many bytes came.
     pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
+        self.read(cx).map_ok(|count| {
+            self.turn.spend(turns::units(count));
+            count
+        })
+    }
+
+    fn read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
         if let Some((buffer, missing)) = self.gate.content_room()
             && missing >= DIRECT
         {

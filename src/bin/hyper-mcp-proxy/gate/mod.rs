@@ -423,7 +423,7 @@ impl Gate {
 
 /// Where the first LF is. The standard library searches for a byte with the system's fast search
 /// in this way only.
-fn find_line_feed(mut bytes: &[u8]) -> Option<usize> {
+pub(crate) fn find_line_feed(mut bytes: &[u8]) -> Option<usize> {
     use std::io::BufRead;
     let length = bytes.len();
     let whole = bytes;

@@ -24,6 +24,7 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use super::{Clock, Use, WakerSlot};
+use crate::turns::Turns;
 
 /// The most events that one wait brings. More wait in the kernel for the next.
 const EVENTS: usize = 128;
@@ -36,8 +37,8 @@ pub(crate) struct Reactor {
     slots: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
     events: RefCell<Vec<epoll::Event>>,
-    /// Tasks that gave way.
-    later: RefCell<Vec<Waker>>,
+    /// Of tasks that have more to do, one after each look at the descriptors.
+    pub(crate) turns: Rc<Turns>,
 }
 
 /// One place of the table of descriptors. The generation tells a late event of a closed
@@ -98,15 +99,8 @@ impl Reactor {
             slots: RefCell::default(),
             free: RefCell::default(),
             events: RefCell::new(Vec::with_capacity(EVENTS)),
-            later: RefCell::default(),
+            turns: Rc::default(),
         }))
-    }
-
-    /// Wakes the current task after the next look at what is ready. A task that has more to do
-    /// than its share goes on this way: to wake it at once would let it run many times before
-    /// anybody looks at the descriptors of others.
-    pub(crate) fn give_way(&self, cx: &Context<'_>) {
-        self.later.borrow_mut().push(cx.waker().clone());
     }
 
     /// Runs `future` to its end, sleeping while it has nothing to do.
@@ -129,8 +123,7 @@ impl Reactor {
     fn turn(&self, until: Option<Instant>) {
         self.notify.asleep.store(true, Ordering::SeqCst);
         let is_due = self.notify.due.load(Ordering::SeqCst);
-        let later = std::mem::take(&mut *self.later.borrow_mut());
-        let timeout = match (is_due || !later.is_empty(), until) {
+        let timeout = match (is_due || !self.turns.is_empty(), until) {
             (true, _) => Some(Timespec::default()),
             (false, None) => None,
             (false, Some(until)) => Some(until_then(until)),
@@ -147,7 +140,7 @@ impl Reactor {
         for event in &*events {
             self.tell(event.data.u64(), event.flags);
         }
-        later.into_iter().for_each(Waker::wake);
+        self.turns.next();
     }
 
     fn tell(&self, data: u64, flags: EventFlags) {

@@ -12,18 +12,17 @@ use rustix::io::Errno;
 
 use super::{Clock, Use};
 use crate::sys::AsFd;
+use crate::turns::Turns;
 
 #[derive(Debug)]
-pub(crate) struct Reactor;
+pub(crate) struct Reactor {
+    /// Of tasks that have more to do, one after each look at the descriptors.
+    pub(crate) turns: Rc<Turns>,
+}
 
 impl Reactor {
     pub(crate) fn new() -> io::Result<Rc<Self>> {
-        Ok(Rc::new(Self))
-    }
-
-    /// Wakes the current task after others had their turn.
-    pub(crate) fn give_way(&self, cx: &Context<'_>) {
-        cx.waker().wake_by_ref();
+        Ok(Rc::new(Self { turns: Rc::default() }))
     }
 
     /// Runs `future` to its end, sleeping while it has nothing to do.
@@ -36,6 +35,11 @@ impl Reactor {
                 clock.fire();
                 if let Poll::Ready(value) = future.as_mut().poll(cx) {
                     return Poll::Ready(value);
+                }
+                if !self.turns.is_empty() {
+                    // Woken again, it looks at the descriptors first.
+                    self.turns.next();
+                    cx.waker().wake_by_ref();
                 }
                 let next = clock.next();
                 if next != set {

@@ -16,3 +16,4 @@ mod share;
 mod sockets;
 mod stderr;
 mod stdin;
+mod turns;
