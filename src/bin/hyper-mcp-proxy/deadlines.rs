@@ -1,9 +1,9 @@
 //! The deadlines of all connections in one table, looked through when the nearest may be due.
 //!
 //! To set or move one costs a store and no timer. The table is looked through at most twenty times
-//! a second, so a deadline may be late by a twentieth of one. A deadline of an idle connection can
-//! be called in early, to make room for a new one: of those that never made a request first, so
-//! that a crowd of them does not push out who works.
+//! a second, so a deadline may be late by a twentieth of one. The table also knows what progress
+//! each connection makes while it waits for its peer. The one that makes the least is closed when
+//! another needs its place or its memory.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,6 +13,7 @@ use std::time::Duration;
 use hyper_mcp_proxy::Instant;
 
 use crate::reactor::WakerSlot;
+use crate::share::{Holding, SMALL, Share};
 
 /// How often the table is looked through at most.
 const GRAIN: Duration = Duration::from_millis(50);
@@ -26,20 +27,62 @@ pub(crate) struct Deadlines {
     looked: Cell<Instant>,
 }
 
-/// A connection between requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Idle {
-    /// It has made no request yet.
-    New,
-    /// It has made one.
-    Used,
+/// What a connection waits for, while it may be closed for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Its first request.
+    First,
+    /// Another request.
+    Next,
+    /// The rest of a request, or that its peer reads on.
+    Rest,
+}
+
+impl Wait {
+    /// Bytes that count as if they had come when the wait began. Whoever just came has time to
+    /// send something; a connection that has made a request is worth a thousand that have not.
+    const fn credit(self) -> usize {
+        match self {
+            Self::Next => 1024 * 1024,
+            Self::First | Self::Rest => 1024,
+        }
+    }
+}
+
+/// How far the peer has come.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    since: Instant,
+    bytes: usize,
+    wait: Wait,
+}
+
+impl Progress {
+    /// Bytes a second.
+    fn rate(self, now: Instant) -> u64 {
+        let millis = u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX);
+        (self.bytes as u64).saturating_mul(1000) / millis.saturating_add(1)
+    }
+}
+
+/// Why a connection has to make way for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evicted {
+    /// All connections are in use.
+    Place,
+    /// The memory for contents is in use.
+    Memory,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     at: Cell<Option<Instant>>,
-    idle: Cell<Option<Idle>>,
+    progress: Cell<Option<Progress>>,
     expired: Cell<bool>,
+    /// Until it is told, nothing takes it back.
+    evicted: Cell<Option<Evicted>>,
+    /// Its share in the memory for contents.
+    share: RefCell<Option<Rc<Holding>>>,
     waker: WakerSlot,
 }
 
@@ -67,23 +110,43 @@ impl Deadlines {
         self.nearest.set(nearest);
     }
 
-    /// Lets the connection expire that has been idle longest: whether there is one.
-    pub(crate) fn evict(&self) -> bool {
+    /// Evicts the connection that makes the least progress: whether there is one.
+    pub(crate) fn evict(&self, now: Instant) -> bool {
         let slots = self.slots.borrow();
-        let is_idle = |slot: &&Rc<Slot>| slot.idle.get().is_some() && !slot.expired.get();
-        let idle = slots.iter().flatten().filter(is_idle);
-        let oldest = idle.min_by_key(|slot| (slot.idle.get(), slot.at.get()));
-        let Some(oldest) = oldest else { return false };
-        oldest.expire();
+        let waiting = slots.iter().flatten().filter_map(|slot| Some((slot, slot.waits()?)));
+        let slowest = waiting.min_by_key(|(_, progress)| (progress.rate(now), progress.since));
+        let Some((slot, _)) = slowest else { return false };
+        slot.evict(Evicted::Place);
         true
     }
 
-    /// Lets all idle connections expire.
-    pub(crate) fn evict_all(&self) {
+    /// Evicts the connection that makes the least progress with its upload, if that is less than
+    /// this one makes, and takes back the memory that it holds: whether there is one. A large
+    /// upload takes nothing from small ones.
+    pub(crate) fn evict_upload(&self, than: &Deadline, size: usize, now: Instant) -> bool {
+        let Some(own) = than.slot.progress.get() else { return false };
         let slots = self.slots.borrow();
-        for slot in slots.iter().flatten().filter(|slot| slot.idle.get().is_some()) {
-            slot.expire();
-        }
+        let uploads = slots.iter().flatten().filter_map(|slot| {
+            let share = slot.share.borrow().clone()?;
+            let is_small = share.size() <= SMALL;
+            let may = share.size() > 0 && (size <= SMALL || !is_small);
+            Some((slot, slot.waits().filter(|_| may)?.rate(now), share))
+        });
+        let slowest = uploads.min_by_key(|(_, rate, _)| *rate);
+        let Some((slot, _, share)) = slowest.filter(|(_, rate, _)| *rate < own.rate(now)) else {
+            return false;
+        };
+        slot.evict(Evicted::Memory);
+        share.give_back();
+        true
+    }
+
+    /// Lets all connections expire that are between two requests.
+    pub(crate) fn evict_idle(&self) {
+        let slots = self.slots.borrow();
+        let is_idle =
+            |slot: &&Rc<Slot>| slot.waits().is_some_and(|progress| progress.wait != Wait::Rest);
+        slots.iter().flatten().filter(is_idle).for_each(|slot| slot.expire());
     }
 }
 
@@ -92,6 +155,16 @@ impl Slot {
         self.at.set(None);
         self.expired.set(true);
         self.waker.wake();
+    }
+
+    fn evict(&self, why: Evicted) {
+        self.evicted.set(Some(why));
+        self.expire();
+    }
+
+    /// The progress of its peer, if it may be evicted.
+    fn waits(&self) -> Option<Progress> {
+        self.progress.get().filter(|_| self.evicted.get().is_none())
     }
 }
 
@@ -121,9 +194,30 @@ impl Deadline {
         self.put(Some(at), None);
     }
 
-    /// Sets it for a connection that is idle, and may be closed early.
-    pub(crate) fn set_idle(&self, at: Instant, idle: Idle) {
-        self.put(Some(at), Some(idle));
+    /// Sets it for a connection that has waited for its peer since then, and may be evicted. Of
+    /// what it waits for, `bytes` are done.
+    pub(crate) fn set_wait(&self, at: Instant, wait: Wait, since: Instant, bytes: usize) {
+        let bytes = wait.credit() + bytes;
+        self.put(Some(at), Some(Progress { since, bytes, wait }));
+    }
+
+    /// This is the connection's share in the memory for contents.
+    pub(crate) fn shares(self, share: &Share) -> Self {
+        self.slot.share.replace(Some(share.holding()));
+        self
+    }
+
+    /// The peer went on by so many bytes.
+    pub(crate) fn moved(&self, bytes: usize) {
+        if let Some(mut progress) = self.slot.progress.get() {
+            progress.bytes += bytes;
+            self.slot.progress.set(Some(progress));
+        }
+    }
+
+    /// Whether the connection has to make way, and why. Told once.
+    pub(crate) fn take_evicted(&self) -> Option<Evicted> {
+        self.slot.evicted.take()
     }
 
     /// Takes it back.
@@ -131,9 +225,9 @@ impl Deadline {
         self.put(None, None);
     }
 
-    fn put(&self, at: Option<Instant>, idle: Option<Idle>) {
+    fn put(&self, at: Option<Instant>, progress: Option<Progress>) {
         self.slot.at.set(at);
-        self.slot.idle.set(idle);
+        self.slot.progress.set(progress);
         self.slot.expired.set(false);
         let nearest = self.table.nearest.get();
         if at.is_some_and(|at| nearest.is_none_or(|nearest| at < nearest)) {
@@ -143,7 +237,7 @@ impl Deadline {
 
     /// Waits for it.
     pub(crate) fn poll(&self, cx: &Context<'_>) -> Poll<()> {
-        if self.slot.expired.get() {
+        if self.slot.expired.get() || self.slot.evicted.get().is_some() {
             return Poll::Ready(());
         }
         self.slot.waker.register(cx);

@@ -1,5 +1,5 @@
-//! Taking connections, as many as there is room for. When there is none, the connection that has
-//! been idle longest makes way.
+//! Taking connections, as many as there is room for. When there is none, the connection that makes
+//! the least progress makes way.
 
 use std::future::poll_fn;
 use std::io;
@@ -69,7 +69,7 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capaci
             Err(error) if is_peers_fault(&error) => {}
             Err(error) => {
                 log::warn!(target: "proxy", "can't take a connection: {error}");
-                hub.deadlines.evict();
+                hub.deadlines.evict(hub.now());
                 pause.set(hub.now().after(PAUSE));
                 poll_fn(|cx| pause.poll(cx)).await;
             }
@@ -77,8 +77,8 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capaci
     }
 }
 
-/// Waits until there are fewer connections than there may be. If none is idle, the next that
-/// becomes so will leave.
+/// Waits until there are fewer connections than there may be. If all have a request in flight, the
+/// first that is done with it will leave.
 async fn make_room(hub: &Hub, capacity: usize) {
     if hub.connections.get() >= capacity {
         // Those that were just taken become idle first.
@@ -92,7 +92,7 @@ async fn make_room(hub: &Hub, capacity: usize) {
         }
         hub.closed.register(cx);
         if !std::mem::replace(&mut asked, true) {
-            hub.crowded.set(!hub.deadlines.evict());
+            hub.crowded.set(!hub.deadlines.evict(hub.now()));
         }
         Poll::Pending
     })

@@ -202,7 +202,7 @@ fn announce(addresses: &[Address], endpoint: &str) -> bool {
 
 /// Lets connections send what they have, for a while.
 async fn flush(hub: &Rc<Hub>) {
-    hub.deadlines.evict_all();
+    hub.deadlines.evict_idle();
     let deadline = Deadline::new(&hub.deadlines);
     deadline.set(hub.now().after(FLUSH));
     poll_fn(|cx| {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::io::{Errno, ioctl_fionbio};
-use rustix::net::{SocketType, getsockname, sockopt};
+use rustix::net::{SocketType, getsockname, listen, sockopt};
 
 use crate::sys::{AsFd, OwnedFd};
 pub(crate) use file::SocketFile;
@@ -24,6 +24,15 @@ const PROBE: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: u32 = 40_000;
+/// Bytes of an answer that the system holds beyond those on their way to the peer. A fast network
+/// takes them in a tenth of a millisecond, and a peer that reads 8 KiB a second makes room for more
+/// before it is taken for one that has stopped.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
+
+/// Connections that may wait to be taken; the system may have a lower limit. The standard library
+/// asks for 128, and in a burst of more a client is not heard and tries again after a second.
+const BACKLOG: i32 = 4096;
 
 /// Where the operator wants it to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,13 +70,17 @@ pub(crate) struct Sockets {
 impl Sockets {
     /// Opens them.
     pub(crate) fn bind(place: &Place) -> io::Result<Self> {
-        match place {
-            Place::Tcp { host, port } => Ok(Self { listeners: bind_tcp(host, *port)?, file: None }),
+        let sockets = match place {
+            Place::Tcp { host, port } => Self { listeners: bind_tcp(host, *port)?, file: None },
             Place::Unix(path) => {
                 let (listener, file) = file::bind(path)?;
-                Ok(Self { listeners: vec![listener], file: Some(file) })
+                Self { listeners: vec![listener], file: Some(file) }
             }
+        };
+        for listener in &sockets.listeners {
+            listen(listener, BACKLOG)?;
         }
+        Ok(sockets)
     }
 
     /// Takes those that somebody else has opened, and who removes them too.
@@ -191,6 +204,9 @@ pub(crate) fn set_options(socket: impl AsFd) -> io::Result<()> {
         }
     }
     #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
+    {
+        sockopt::set_tcp_user_timeout(&socket, UNACKNOWLEDGED)?;
+        crate::sys::limit_unsent(&socket, UNSENT)?;
+    }
     Ok(())
 }

@@ -135,6 +135,26 @@ pub(crate) fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Limits what a TCP socket takes beyond what is on its way to the peer, for it and, of a listener,
+/// for the connections that are taken from it. Then the socket is writable again as the peer reads.
+/// Without a limit it takes megabytes, and is writable again when a slow peer has read a third.
+#[cfg(target_os = "linux")]
+pub(crate) fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    // From the kernel's tcp.h.
+    const IPPROTO_TCP: i32 = 6;
+    const TCP_NOTSENT_LOWAT: i32 = 25;
+    unsafe extern "C" {
+        fn setsockopt(socket: i32, level: i32, name: i32, value: *const u32, length: u32) -> i32;
+    }
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the declaration is that of setsockopt(2); the descriptor is borrowed for the call,
+    // and the value is a number of four bytes that lives as long.
+    let done = unsafe { setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &raw const bytes, 4) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Lets large pieces of memory go back to the system when they are freed. glibc otherwise learns
 /// from the first large message to keep as much, for ever.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

@@ -8,6 +8,7 @@ mod connections;
 mod cycles;
 mod demo;
 mod endings;
+mod fairness;
 mod logs;
 mod misdeeds;
 mod nodes;

@@ -203,6 +203,23 @@ impl Conn {
             }
     }
 
+    /// Reads at most so many bytes, which stay unread here.
+    pub(crate) fn sip(&mut self, most: usize) {
+        let mut block = vec![0; most];
+        let read = self.stream.read(&mut block).unwrap();
+        assert!(read > 0, "the peer has closed");
+        self.unread.extend_from_slice(&block[..read]);
+    }
+
+    /// Sends as much of this as there is room for, drops what has come, and waits for neither.
+    pub(crate) fn exchange_at_once(&self, bytes: &[u8]) {
+        let mut stream = &self.stream;
+        stream.set_nonblocking(true).unwrap();
+        let _ = stream.write(bytes);
+        let _ = stream.read(&mut [0; 65536]);
+        stream.set_nonblocking(false).unwrap();
+    }
+
     /// Sends something if it still can.
     pub(crate) fn trickle(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper_mcp_proxy::{Body, Input, Response};
 
 use super::{Connection, INTERIM, Stop};
+use crate::deadlines::Wait;
 use crate::http::{self, Framing};
 use crate::mailbox::End;
 use crate::sys::{OwnedFd, write, writev};
@@ -167,14 +168,15 @@ impl Connection {
 
     /// Sends all that is to be sent, and tells the engine what was taken.
     pub(super) async fn send(&mut self) -> Result<(), Stop> {
-        let mut waits = false;
-        poll_fn(|cx| {
+        let (since, mut sent, mut waits, mut waited) = (self.hub.now(), 0, false, false);
+        let all = poll_fn(|cx| {
             while !self.out.is_empty() {
                 ready!(self.turn.poll(cx));
                 let op = |fd: &OwnedFd| self.out.with_slices(|slices| writev(fd, slices));
                 match self.socket.poll_write(cx, op) {
                     Poll::Ready(Ok(count)) => {
                         self.turn.spend(turns::units(count));
+                        sent += count;
                         let bytes = self.out.advance(count);
                         if bytes > 0
                             && let Some(exchange) = self.exchange
@@ -187,7 +189,9 @@ impl Connection {
                     Poll::Pending => {
                         self.turn.rest();
                         if !std::mem::replace(&mut waits, true) {
-                            self.deadline.set(self.hub.now().after(STALL));
+                            let stall = self.hub.now().after(STALL);
+                            self.deadline.set_wait(stall, Wait::Rest, since, sent);
+                            waited = true;
                         }
                         if self.mailbox.is_aborted() {
                             return Poll::Ready(Err(Stop::Close));
@@ -198,7 +202,11 @@ impl Connection {
                 }
             }
             Poll::Ready(Ok(()))
-        })
-        .await
+        });
+        let all = all.await;
+        if waited {
+            self.deadline.clear();
+        }
+        all
     }
 }

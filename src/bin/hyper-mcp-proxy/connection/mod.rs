@@ -16,7 +16,7 @@ use std::time::Duration;
 use hyper_mcp_proxy::{Exchange, Response};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
-use crate::deadlines::{Deadline, Idle};
+use crate::deadlines::{Deadline, Evicted, Wait};
 use crate::gate::{Gate, Phase, Refusal};
 use crate::http::{self, Decoder};
 use crate::hub::Hub;
@@ -33,6 +33,8 @@ const LINGER: Duration = Duration::from_millis(500);
 /// What is read and dropped meanwhile: twice the default limit of a message, because many clients
 /// read nothing before they have sent all.
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
+/// There is no memory for the content, or another request that goes on faster needs it.
+const NO_MEMORY: Refusal = Refusal::new(503, "too many large requests at once, try again");
 /// An interim response says nothing to a client that still reads, and breaks the connection of one
 /// that doesn't.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -54,6 +56,18 @@ impl From<Refusal> for Stop {
     }
 }
 
+impl From<Evicted> for Stop {
+    fn from(why: Evicted) -> Self {
+        match why {
+            Evicted::Place => {
+                log::debug!(target: "http", "a connection is closed for another: all are in use");
+                Self::Close
+            }
+            Evicted::Memory => Self::Refuse(NO_MEMORY),
+        }
+    }
+}
+
 struct Connection {
     hub: Rc<Hub>,
     socket: Source<OwnedFd>,
@@ -62,7 +76,8 @@ struct Connection {
     mailbox: Rc<Mailbox>,
     out: Outgoing,
     phase: Option<Phase>,
-    idle: Idle,
+    /// What it waits for between two requests.
+    idle: Wait,
     /// Of the head of the request whose content is being read.
     decoder: Decoder,
     /// What it will be answered without the engine.
@@ -79,17 +94,18 @@ struct Connection {
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
+    let share = Share::new(&hub.contents);
     let mut connection = Connection {
         gate: Gate::new(hub.head_limit).keeping(&hub.listed_fields),
-        deadline: Deadline::new(&hub.deadlines),
-        share: Share::new(&hub.contents),
+        deadline: Deadline::new(&hub.deadlines).shares(&share),
+        share,
         turn: Turn::new(&hub.reactor.turns),
         mailbox: Rc::default(),
         hub,
         socket,
         out: Outgoing::default(),
         phase: None,
-        idle: Idle::New,
+        idle: Wait::First,
         decoder: Decoder::default(),
         refused: None,
         exchange: None,
@@ -119,7 +135,7 @@ impl Connection {
         poll_fn(|cx| self.turn.poll(cx)).await;
         self.read_request().await?;
         self.turn.spend(turns::REQUEST);
-        self.idle = Idle::Used;
+        self.idle = Wait::Next;
         self.deadline.clear();
         let is_head = self.gate.is_for_head();
         let is_old = self.gate.is_old();
@@ -177,7 +193,8 @@ impl Connection {
         if self.half_closed || shutdown(self.socket.get(), Shutdown::Write).is_err() {
             return;
         }
-        self.deadline.set(self.hub.now().after(LINGER));
+        let now = self.hub.now();
+        self.deadline.set_wait(now.after(LINGER), Wait::Rest, now, 0);
         let mut left = LINGER_BYTES;
         poll_fn(|cx| {
             while self.turn.poll(cx).is_ready() {

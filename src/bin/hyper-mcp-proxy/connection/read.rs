@@ -7,7 +7,8 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
-use super::{Connection, INTERIM, Stop};
+use super::{Connection, INTERIM, NO_MEMORY, Stop};
+use crate::deadlines::Wait;
 use crate::gate::{Phase, Refusal, Step};
 use crate::hub::SCRATCH;
 use crate::sys::OwnedFd;
@@ -52,13 +53,14 @@ impl Connection {
             return;
         }
         let now = self.hub.now();
-        match phase {
+        let (wait, limit) = match phase {
             // Somebody waits for the place.
-            Phase::Idle if self.hub.crowded.get() => self.deadline.set_idle(now, self.idle),
-            Phase::Idle => self.deadline.set_idle(now.after(IDLE), self.idle),
-            Phase::Head => self.deadline.set(now.after(HEAD)),
-            Phase::Content => self.deadline.set(now.after(CONTENT)),
-        }
+            Phase::Idle if self.hub.crowded.get() => (self.idle, Duration::ZERO),
+            Phase::Idle => (self.idle, IDLE),
+            Phase::Head => (Wait::Rest, HEAD),
+            Phase::Content => (Wait::Rest, CONTENT),
+        };
+        self.deadline.set_wait(now.after(limit), wait, now, self.gate.held());
     }
 
     /// Shows the head to the engine, and decides what becomes of the content.
@@ -87,6 +89,9 @@ impl Connection {
     /// Waits for bytes and takes them.
     async fn read_some(&mut self) -> Result<(), Stop> {
         poll_fn(|cx| {
+            if let Some(why) = self.deadline.take_evicted() {
+                return Poll::Ready(Err(why.into()));
+            }
             ready!(self.turn.poll(cx));
             self.poll_some(cx)
         })
@@ -108,12 +113,16 @@ impl Connection {
         }
     }
 
-    /// Counts what is held; there may be too much of it in all connections together.
+    /// Counts what is held; there may be too much of it in all connections together. Then the
+    /// slowest upload makes way, which may be this one.
     fn account(&mut self) -> Result<(), Stop> {
-        match self.share.hold(self.gate.held().saturating_sub(FREE)) {
-            true => Ok(()),
-            false => Err(Refusal::new(503, "too many large requests at once, try again").into()),
+        let size = self.gate.held().saturating_sub(FREE);
+        while !self.share.hold(size) {
+            if !self.hub.deadlines.evict_upload(&self.deadline, size, self.hub.now()) {
+                return Err(NO_MEMORY.into());
+            }
         }
+        Ok(())
     }
 
     fn too_slow(&self) -> Stop {
@@ -128,6 +137,7 @@ impl Connection {
     pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
         self.read(cx).map_ok(|count| {
             self.turn.spend(turns::units(count));
+            self.deadline.moved(count);
             count
         })
     }

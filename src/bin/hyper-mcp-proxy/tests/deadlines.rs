@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use hyper_mcp_proxy::Instant;
 
-use crate::deadlines::{Deadline, Deadlines, Idle};
+use crate::deadlines::{Deadline, Deadlines, Evicted, Wait};
+use crate::share::{Pool, SMALL, Share};
 
 fn at(millis: u64) -> Instant {
     Instant::new(Duration::from_millis(millis))
@@ -68,21 +69,70 @@ fn the_table_is_not_looked_through_all_the_time() {
     assert!(fired <= 4, "{fired}");
 }
 
-#[test]
-fn the_new_and_idle_make_room_first() {
-    let table: Rc<Deadlines> = Rc::default();
-    let all: Vec<_> = (0..5).map(|_| Deadline::new(&table)).collect();
-    all[0].set(at(1));
-    all[1].set_idle(at(10), Idle::Used);
-    all[2].set_idle(at(30), Idle::New);
-    all[3].set_idle(at(20), Idle::New);
-    for expected in [3, 2, 1] {
-        assert!(table.evict());
-        let over: Vec<_> = (0..5).filter(|&n| is_over(&all[n])).collect();
-        assert!(over.contains(&expected), "{over:?} without {expected}");
-        assert_eq!(over.len(), 4 - expected, "{over:?}");
+/// The order in which these are evicted at that time.
+fn order(table: &Rc<Deadlines>, all: &[Deadline], now: Instant) -> Vec<usize> {
+    let mut order = Vec::new();
+    while table.evict(now) {
+        order.extend((0..all.len()).filter(|n| all[*n].take_evicted() == Some(Evicted::Place)));
+        all[*order.last().unwrap()].clear();
+        assert!(order.len() <= all.len(), "{order:?}");
     }
-    assert!(!table.evict(), "who works stays");
+    order
+}
+
+#[test]
+fn the_connection_that_makes_the_least_progress_makes_room() {
+    let table: Rc<Deadlines> = Rc::default();
+    let all: Vec<_> = (0..8).map(|_| Deadline::new(&table)).collect();
+    let (end, began) = (at(100_000), at(10_000));
+    // In flight.
+    all[0].set(end);
+    // Between two requests, for long and for a while.
+    all[1].set_wait(end, Wait::Next, at(0), 0);
+    all[2].set_wait(end, Wait::Next, began, 0);
+    // Half a head, a byte each second; half a content that does not go on; one that does.
+    all[3].set_wait(end, Wait::Rest, began, 1);
+    (0..10).for_each(|_| all[3].moved(1));
+    all[4].set_wait(end, Wait::Rest, began, 10_000);
+    all[5].set_wait(end, Wait::Rest, began, 100);
+    all[5].moved(1 << 20);
+    // Nothing at all, and one that just came.
+    all[6].set_wait(end, Wait::First, began, 0);
+    all[7].set_wait(end, Wait::First, at(19_995), 0);
+    assert_eq!(order(&table, &all, at(20_000)), [6, 3, 4, 1, 2, 5, 7]);
+    assert!(!is_over(&all[0]), "who works stays");
+}
+
+#[test]
+fn an_evicted_connection_goes_whatever_comes_meanwhile() {
+    let table: Rc<Deadlines> = Rc::default();
+    let one = Deadline::new(&table);
+    one.set_wait(at(1000), Wait::First, at(0), 0);
+    assert!(table.evict(at(1)));
+    one.moved(100);
+    one.set_wait(at(1000), Wait::Rest, at(1), 100);
+    assert!(is_over(&one) && !table.evict(at(2)));
+    assert_eq!(one.take_evicted(), Some(Evicted::Place));
+}
+
+#[test]
+fn the_slowest_upload_gives_its_memory_back() {
+    let table: Rc<Deadlines> = Rc::default();
+    let pool = Pool::new(20 * SMALL);
+    let mut shares: Vec<_> = (0..4).map(|_| Share::new(&pool)).collect();
+    let all: Vec<_> = shares.iter().map(|s| Deadline::new(&table).shares(s)).collect();
+    for (deadline, bytes) in all.iter().zip([8 * SMALL, 4 * SMALL, SMALL, SMALL / 2]) {
+        deadline.set_wait(at(100_000), Wait::Rest, at(0), bytes);
+    }
+    assert!(shares[0].hold(8 * SMALL) && shares[1].hold(4 * SMALL) && shares[2].hold(SMALL));
+    // Nobody is slower than the slowest, and a large upload takes nothing from a small one.
+    assert!(!table.evict_upload(&all[3], SMALL / 2, at(1000)));
+    all[3].moved(100 * SMALL);
+    assert!(table.evict_upload(&all[3], 2 * SMALL, at(1000)));
+    assert_eq!(all[1].take_evicted(), Some(Evicted::Memory));
+    assert!(!shares[0].hold(16 * SMALL) && shares[0].hold(14 * SMALL));
+    assert!(table.evict_upload(&all[3], SMALL, at(1000)));
+    assert_eq!(all[2].take_evicted(), Some(Evicted::Memory));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The memory that contents on their way in have together.
 
-use crate::share::{Pool, Share};
+use crate::share::{Pool, SMALL, Share};
 
 #[test]
 fn no_more_is_held_than_there_is() {
@@ -15,4 +15,12 @@ fn no_more_is_held_than_there_is() {
     assert!(one.hold(100));
     drop(one);
     assert!(two.hold(100));
+}
+
+#[test]
+fn large_shares_leave_a_quarter_to_small_ones() {
+    let pool = Pool::new(8 * SMALL);
+    let (mut large, mut small) = (Share::new(&pool), Share::new(&pool));
+    assert!(!large.hold(7 * SMALL) && large.hold(6 * SMALL));
+    assert!(small.hold(SMALL) && !small.hold(SMALL + 1));
 }

@@ -1,5 +1,6 @@
 //! What connections get from the socket that they are taken from.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -23,6 +24,34 @@ fn a_connection_has_the_options_of_its_listener() {
     assert!(silent <= Duration::from_secs(60), "{silent:?}");
     let unread = Duration::from_millis(sockopt::tcp_user_timeout(&taken).unwrap().into());
     assert!((Duration::from_secs(1)..=Duration::from_secs(45)).contains(&unread), "{unread:?}");
+}
+
+/// A peer that reads slowly is seen to read: it need not take megabytes before there is room.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_has_room_again_when_its_peer_has_read_some() {
+    let place = Place::Tcp { host: "127.0.0.1".into(), port: 0 };
+    let sockets = Sockets::bind(&place).unwrap();
+    let [Address::Inet(address)] = sockets.addresses()[..] else { panic!("{sockets:?}") };
+    let mut peer = TcpStream::connect(address).unwrap();
+    let mut taken = TcpStream::from(accept(&sockets.listeners[0]).unwrap());
+    taken.set_nonblocking(true).unwrap();
+    let piece = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    // It may take a while until all that has room at the peer is there.
+    for _ in 0..20 {
+        while let Ok(count) = taken.write(&piece) {
+            sent += count;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut read = 0;
+    while taken.write(&piece).is_err() {
+        assert!(read < 512 * 1024, "{read} bytes of {sent} were read, and there is no room");
+        peer.read_exact(&mut [0; 16 * 1024]).unwrap();
+        read += 16 * 1024;
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// As when the start fails after it was made. It is not removed twice: then it may be another's.
