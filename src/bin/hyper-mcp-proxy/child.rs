@@ -2,23 +2,24 @@
 //!
 //! It reads no more than the engine wants, and goes on only while it has a turn, so that a child
 //! that floods takes neither memory nor the thread. When the child has ended, what is left of its
-//! group is killed at once, what is left in its pipes is read, and then the engine is told.
+//! group is killed at once, what is left in its pipes is read, and then the engine is told. What it
+//! left elsewhere is [`rest`](crate::rest)'s.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use async_process::Child as Process;
 use hyper_mcp_proxy::{Exit, Input, Instant, Pipe};
 
-use crate::group::{self, Group};
+use crate::group::Group;
 use crate::hub::Hub;
 use crate::line_reader::LineReader;
 use crate::reactor::{Source, WakerSlot};
 use crate::stderr::Stderr;
 use crate::stdin::Stdin;
-use crate::sys::{self, OwnedFd};
+use crate::sys::OwnedFd;
+use crate::tree::Tree;
 use crate::turns::{self, Turn};
 
 /// What is read of a pipe after the child's end. A pipe holds 64 KiB, or up to 1 MiB if the child
@@ -33,6 +34,7 @@ pub(crate) struct Child {
     name: Option<String>,
     /// The group that it leads.
     group: Option<Group>,
+    pub(crate) tree: Rc<Tree>,
     /// Whether it waits in the hub until its output is wanted again.
     pub(crate) paused: Cell<bool>,
     exit: Cell<Option<Exit>>,
@@ -42,12 +44,14 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, pid: u32, name: Option<String>, stdin: Stdin) -> Self {
+    pub(crate) fn new(pipe: Pipe, tree: Tree, name: Option<String>, stdin: Stdin) -> Self {
+        let pid = tree.child();
         Self {
             pipe,
             pid,
             name,
             group: Group::of(pid),
+            tree: Rc::new(tree),
             paused: Cell::new(false),
             exit: Cell::new(None),
             stdin: RefCell::new(stdin),
@@ -66,17 +70,27 @@ impl Child {
         done
     }
 
+    pub(crate) const fn pid(&self) -> u32 {
+        self.pid
+    }
+
     pub(crate) fn close_stdin(&self) {
+        // As long as it runs, what it has started is found below it.
+        self.tree.look();
         self.closing.set(true);
         self.waker.wake();
     }
 
     pub(crate) fn terminate(&self) {
+        self.tree.look();
         self.end(Group::terminate);
+        self.tree.terminate();
     }
 
     pub(crate) fn kill(&self) {
+        self.tree.look();
         self.end(Group::kill);
+        self.tree.kill();
     }
 
     pub(crate) fn wake(&self) {
@@ -90,7 +104,7 @@ impl Child {
     /// It ended and was reaped just now. Its number can't have been given away yet: as long as the
     /// group has members it is in use, and if it has none the signal finds nobody.
     pub(crate) fn has_ended(&self, exit: Exit) {
-        self.end(Group::kill);
+        self.end(Group::kill_group);
         self.exit.set(Some(exit));
         self.waker.wake();
     }
@@ -102,14 +116,6 @@ impl Child {
             log::warn!(target: "proxy", "server {}: it can't be ended: {error}", self.pipe);
         }
     }
-}
-
-/// Waits for the end of a child and reaps it.
-pub(crate) async fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) {
-    let exit = process.status().await.map_or(Exit::Unknown, group::exit);
-    sys::settle().await;
-    child.has_ended(exit);
-    hub.reap_orphans(child.group.clone());
 }
 
 /// Our side of the pipes.

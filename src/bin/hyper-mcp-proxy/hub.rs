@@ -17,20 +17,25 @@ use smol::LocalExecutor;
 
 use crate::child::{self, Child};
 use crate::deadlines::Deadlines;
-use crate::group::Group;
+use crate::group;
 use crate::http::Heads;
 use crate::mailbox::Mailbox;
 use crate::random::Random;
 use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::rest;
 use crate::servers;
 use crate::share::Pool;
 use crate::sockets::SocketFile;
 use crate::spawn::Started;
 use crate::stderr;
 use crate::stdin::Stdin;
+use crate::tree::{Census, Household, Tree};
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
+
+/// Processes that are reaped in one turn.
+const REAPED: usize = 1024;
 
 /// How many of the largest messages may be on their way in at once.
 const CONTENTS: usize = 4;
@@ -59,8 +64,9 @@ pub(crate) struct Hub {
     bridge: RefCell<Bridge>,
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
     children: RefCell<BTreeMap<u64, Rc<Child>>>,
-    /// Groups of children that were reaped, of which members are still to end and ours to reap.
-    orphans: RefCell<Vec<Group>>,
+    household: Household,
+    /// Trees of children that have ended, of which there may be something left.
+    rests: RefCell<Vec<Rc<Tree>>>,
     /// Children whose output the engine does not want now.
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
@@ -99,7 +105,8 @@ impl Hub {
             bridge: RefCell::new(Bridge::new(config)),
             exchanges: RefCell::default(),
             children: RefCell::default(),
-            orphans: RefCell::default(),
+            household: Household::new(),
+            rests: RefCell::default(),
             paused: RefCell::default(),
             started: RefCell::default(),
             next_exchange: Cell::new(1),
@@ -194,9 +201,14 @@ impl Hub {
             self.carry_out();
         }
         self.resume();
-        if self.draining.get() && self.bridge.borrow().is_idle() {
+        if self.is_drained() {
             self.drained.wake();
         }
+    }
+
+    /// Whether it is to end and nothing is open any more.
+    fn is_drained(&self) -> bool {
+        self.draining.get() && self.rests.borrow().is_empty() && self.bridge.borrow().is_idle()
     }
 
     fn next_started(&self) -> Option<(Pipe, Result<u32, String>)> {
@@ -267,17 +279,19 @@ impl Hub {
         if let Some(name) = &server.name {
             log::info!(target: "session", "server {pipe} starts: {name}");
         }
-        let started = server.launch.start(&self.reactor, env);
+        let mark = self.household.mark();
+        let started = server.launch.start(&self.reactor, env, mark);
         self.look_at_the_clock();
         let told = match started {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
-                let child = Child::new(pipe, pid, server.name.clone(), Stdin::new(stdin));
+                let tree = Tree::new(pid, mark, &self.household);
+                let child = Child::new(pipe, tree, server.name.clone(), Stdin::new(stdin));
                 let child = Rc::new(child);
                 self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
                 let carried = child::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
                 self.executor.spawn(carried).detach();
-                self.executor.spawn(child::watch(hub, child, process)).detach();
+                group::watch(hub, child, process);
                 Ok(pid)
             }
             Err(error) => Err(server.launch.explain(&error)),
@@ -291,16 +305,51 @@ impl Hub {
         self.feed(Input::Exited { pipe: child.pipe, exit, stderr });
     }
 
-    /// Reaps what children left behind that has ended by now, where that is ours to do.
-    pub(crate) fn reap_orphans(&self, group: Option<Group>) {
-        let mut orphans = self.orphans.borrow_mut();
-        orphans.extend(group);
-        orphans.retain(Group::reap);
+    /// Reaps what has ended, up to a bound: whether there may be more.
+    pub(crate) fn reap(&self) -> bool {
+        for _ in 0..REAPED {
+            let Some((pid, exit)) = group::ended() else { return false };
+            let children = self.children.borrow();
+            let child = children.values().find(|child| child.pid() == pid && !child.is_gone());
+            let child = child.cloned();
+            drop(children);
+            if let Some(child) = child {
+                self.has_ended(&child, exit);
+            }
+        }
+        true
     }
 
-    /// Ends all groups of children at once.
+    /// A child has ended and is reaped.
+    pub(crate) fn has_ended(&self, child: &Child, exit: Exit) {
+        child.has_ended(exit);
+        let Some(hub) = self.me.upgrade() else { return };
+        let (pipe, tree) = (child.pipe, Rc::clone(&child.tree));
+        self.rests.borrow_mut().push(Rc::clone(&tree));
+        let end = async move {
+            rest::end(&hub, pipe, &tree).await;
+            hub.rests.borrow_mut().retain(|other| !Rc::ptr_eq(other, &tree));
+            if hub.is_drained() {
+                hub.drained.wake();
+            }
+        };
+        self.executor.spawn(end).detach();
+    }
+
+    /// The processes of this program as they are now.
+    pub(crate) fn census(&self) -> Census<'_> {
+        let children = self.children.borrow();
+        let running = children.values().filter(|child| !child.is_gone());
+        Census { household: &self.household, children: running.map(|child| child.pid()).collect() }
+    }
+
+    /// Ends all children at once, and all that they have started.
     pub(crate) fn kill_all(&self) {
-        self.children.borrow().values().for_each(|child| child.kill());
+        let children: Vec<_> = self.children.borrow().values().cloned().collect();
+        children.iter().for_each(|child| child.kill());
+        let mut trees = self.rests.borrow().clone();
+        trees.extend(children.iter().map(|child| Rc::clone(&child.tree)));
+        rest::kill_all(self, &trees);
     }
 
     /// Leaves nothing behind in the file system.
@@ -348,7 +397,7 @@ impl Hub {
     pub(crate) async fn drained(&self) {
         std::future::poll_fn(|cx| {
             self.drained.register(cx);
-            match self.draining.get() && self.bridge.borrow().is_idle() {
+            match self.is_drained() {
                 true => std::task::Poll::Ready(()),
                 false => std::task::Poll::Pending,
             }

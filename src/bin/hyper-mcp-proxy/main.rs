@@ -23,8 +23,11 @@ mod mailbox;
 mod manager;
 mod outgoing;
 mod pieces;
+#[cfg(target_os = "linux")]
+mod processes;
 mod random;
 mod reactor;
+mod rest;
 mod servers;
 mod share;
 mod signals;
@@ -36,6 +39,8 @@ mod stdin;
 mod sys;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(target_os = "linux"), path = "elsewhere/tree.rs")]
+mod tree;
 mod turns;
 
 use std::future::poll_fn;
@@ -103,8 +108,9 @@ fn serve(options: Options) -> Result<(), Exit> {
         manager::sockets().map_err(broken("the service manager's sockets can't be used"))?;
     sys::seal_descriptors();
     sys::give_memory_back();
+    sys::adopt_orphans();
     // Before there is a socket: whoever finds that may send one.
-    let signals = signals::take().map_err(broken("signals can't be watched"))?;
+    let signals = signals::take(file.is_some()).map_err(broken("signals can't be watched"))?;
     let sockets = listen_on(passed, &place, is_placed)?;
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
     let endpoint = if file.is_some() { "/" } else { &config.endpoint };
@@ -117,7 +123,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     let hub = Hub::new(config, sockets.file, Rc::clone(&reactor));
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
-    // Polled here, it needs no thread of its own.
+    #[cfg(windows)] // Polled here, it needs no thread of its own.
     executor.spawn(async_process::driver()).detach();
     executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
     let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));

@@ -40,6 +40,11 @@ pub(crate) fn count(pid: Option<String>, fds: Option<String>, own: u32) -> Resul
     count.ok_or_else(|| format!("LISTEN_FDS is no number up to {SOCKETS}: {fds:?}"))
 }
 
+/// Whether a service manager has started this program.
+pub(crate) fn is_there() -> bool {
+    env::var_os("NOTIFY_SOCKET").is_some_and(|name| !name.is_empty())
+}
+
 /// Tells the manager of a state (sd_notify(3)), such as `READY=1`.
 pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };

@@ -2,13 +2,13 @@
 //! read again whenever the operator asks. Every command is looked up before it counts.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::args::Exit;
 use crate::definitions::{self, Definition, Definitions};
 use crate::spawn::{Launch, find_program};
+use crate::sys;
 
 /// The longest file. With the most servers that there may be, it leaves 4 KiB for each.
 const FILE: u64 = 1024 * 1024;
@@ -121,12 +121,13 @@ impl ConfigFile {
     }
 
     fn text(&self) -> io::Result<Vec<u8>> {
-        // Anything else may keep us waiting; a pipe does so as soon as it is opened.
-        if !std::fs::metadata(&self.file)?.is_file() {
+        let file = sys::open_file(&self.file)?;
+        // Anything else may keep us waiting.
+        if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
         let mut text = Vec::new();
-        File::open(&self.file)?.take(FILE + 1).read_to_end(&mut text)?;
+        file.take(FILE + 1).read_to_end(&mut text)?;
         if text.len() as u64 > FILE {
             return Err(io::Error::other(format!("it has more than {FILE} bytes")));
         }

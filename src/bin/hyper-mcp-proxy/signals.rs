@@ -1,4 +1,4 @@
-//! Signals: orphans that ended, and an operator who wants the program to end.
+//! Signals: processes that ended, and an operator who wants the program to end.
 
 use std::rc::Rc;
 
@@ -10,10 +10,13 @@ use crate::hub::Hub;
 use crate::logging;
 use crate::manager;
 use crate::servers::ConfigFile;
+use crate::sys;
 
-/// Takes the signals over from their defaults. Where there is nothing to read again, SIGHUP, which
-/// a terminal sends when it is gone, is one more that ends the program.
-pub(crate) fn take() -> std::io::Result<Signals> {
+/// Takes the signals over from their defaults. SIGHUP stays ignored if that is how the program was
+/// started, as by nohup(1), and it has no file to read again.
+pub(crate) fn take(has_file: bool) -> std::io::Result<Signals> {
+    let keeps_hup = !has_file && sys::ignores_hang_up();
+    sys::unblock_signals();
     // Windows has the one.
     let all = [
         Signal::Int,
@@ -24,15 +27,34 @@ pub(crate) fn take() -> std::io::Result<Signals> {
         #[cfg(unix)]
         Signal::Child,
     ];
-    Signals::new(all)
+    Signals::new(all.into_iter().filter(|signal| !(keeps_hup && is_hang_up(*signal))))
+}
+
+#[cfg(unix)]
+fn is_hang_up(signal: Signal) -> bool {
+    signal == Signal::Hup
+}
+
+#[cfg(windows)]
+fn is_hang_up(_: Signal) -> bool {
+    false
 }
 
 /// Acts on signals for ever.
 pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<ConfigFile>) {
     while let Some(signal) = signals.next().await {
         match signal {
-            Ok(Signal::Child) => hub.reap_orphans(None),
+            Ok(Signal::Child) => {
+                while hub.reap() {
+                    futures_lite::future::yield_now().await;
+                }
+            }
             Ok(Signal::Hup) if let Some(file) = &file => read_again(&hub, file),
+            // It is meant to have something read again, of which there is nothing.
+            Ok(Signal::Hup) if manager::is_there() => log::warn!(
+                target: "proxy",
+                "SIGHUP received, and nothing is changed: there is no --config to read again"
+            ),
             Ok(signal) if hub.is_draining() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining", name(signal));

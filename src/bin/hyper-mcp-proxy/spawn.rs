@@ -1,4 +1,4 @@
-//! Starting the child: the command as the operator gave it, in a process group of its own, with
+//! Starting the child: the command as the operator gave it, in a session of its own, with
 //! three pipes and no other descriptor. Nothing of a request reaches it.
 
 use std::ffi::OsString;
@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 
-use async_process::Child as Process;
-
+use crate::group::{self, Process};
 use crate::manager;
 use crate::reactor::{Reactor, Source, Use};
 use crate::sys::{self, OwnedFd};
@@ -35,11 +34,12 @@ pub(crate) struct Started {
 }
 
 impl Launch {
-    /// Starts a child. On the main thread only: see [`sys::die_with_parent`].
+    /// Starts a child, with this mark. On the main thread only: see [`sys::prepare`].
     pub(crate) fn start(
         &self,
         reactor: &Rc<Reactor>,
         env: Vec<(String, String)>,
+        mark: u64,
     ) -> io::Result<Started> {
         let (stdin_theirs, stdin) = sys::pipe_to_child()?;
         let (stdout_theirs, stdout) = sys::pipe_from_child()?;
@@ -50,7 +50,6 @@ impl Launch {
         let stderr = Source::new(reactor, stderr, Use::PipeIn)?;
         let mut command = Command::new(&self.program);
         command.args(&self.args);
-        sys::prepare(&mut command, &self.name);
         if let Some(cwd) = &self.cwd {
             command.current_dir(cwd);
         }
@@ -63,14 +62,11 @@ impl Launch {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.envs(env);
-        sys::die_with_parent(&mut command);
-        let mut command = async_process::Command::from(command);
+        sys::prepare(&mut command, &self.name, mark);
         command.stdin(Stdio::from(stdin_theirs));
         command.stdout(Stdio::from(stdout_theirs));
         command.stderr(Stdio::from(stderr_theirs));
-        // After the fork it opens one more descriptor, for the end of the process. That there is
-        // room for it is sure: starting a process takes two for a moment.
-        let process = command.spawn()?;
+        let process = group::start(command)?;
         Ok(Started { process, stdin, stdout, stderr })
     }
 

@@ -3,20 +3,23 @@
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
 use std::ffi::OsStr;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, IoSlice, PipeReader, PipeWriter};
 pub(crate) use std::os::fd::{AsFd, OwnedFd};
 use std::os::fd::{BorrowedFd, FromRawFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 pub(crate) use rustix::io::{read, write};
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Pid, Resource, Signal, getpid, getrlimit, setsid};
+#[cfg(target_os = "linux")]
+use rustix::process::{Rlimit, getppid, set_parent_process_death_signal, setrlimit};
 
 /// What stands between two directories of a path, for a command that is named with one.
 pub(crate) const SEPARATORS: &[u8] = b"/";
@@ -55,12 +58,112 @@ pub(crate) fn stderr_takes(most: Duration) -> bool {
     poll(&mut waits, Some(&most)).map_or(true, |ready| ready > 0)
 }
 
-/// What a child wrote before its end can be read at once.
-pub(crate) async fn settle() {}
+/// Gives a child the name of its first argument, and a session of its own: with it a process group
+/// of its own, and no terminal, where to read would stop it and nobody would know. What it starts
+/// has its mark: see [`tree`](crate::tree).
+///
+/// Where the system can do that, it ends the child with `SIGKILL` when the thread that starts it
+/// ends. Call it, and start the child, on the main thread: that lives as long as the process.
+pub(crate) fn prepare(command: &mut Command, name: &OsStr, mark: u64) {
+    command.arg0(name);
+    let parent = getpid();
+    let hook = move || {
+        setsid()?;
+        set_mark(mark);
+        die_with(parent)
+    };
+    // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes plain
+    // system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}
 
-/// The name of its first argument, and a process group of its own.
-pub(crate) fn prepare(command: &mut Command, name: &OsStr) {
-    command.arg0(name).process_group(0);
+/// Gives this process, and all that it starts, a mark.
+#[cfg(target_os = "linux")]
+fn set_mark(mark: u64) {
+    let limit = Rlimit { current: Some(mark), maximum: Some(mark) };
+    // Without one it is still known by its session.
+    let _ = setrlimit(Resource::Locks, limit);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_mark(_: u64) {}
+
+/// Makes the kernel end this process when its parent's thread ends.
+#[cfg(target_os = "linux")]
+fn die_with(parent: Pid) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == Some(parent) {
+        return Ok(());
+    }
+    // The parent died before the signal was asked for.
+    Err(io::Error::from(rustix::io::Errno::SRCH))
+}
+
+/// There is no such thing here; a child that reads its input still ends when the proxy does.
+#[cfg(not(target_os = "linux"))]
+fn die_with(_: Pid) -> io::Result<()> {
+    Ok(())
+}
+
+/// Has the kernel hand over to this process what its children leave behind when they end.
+#[cfg(target_os = "linux")]
+pub(crate) fn adopt_orphans() {
+    if let Err(error) = rustix::process::set_child_subreaper(Some(getpid())) {
+        log::warn!(target: "proxy", "what servers leave behind can't be ended: {error}");
+    }
+}
+
+/// The kernel gives them to the first process.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn adopt_orphans() {}
+
+/// Whether SIGHUP was ignored when this program was started. To be called before anybody asks for
+/// the signal.
+pub(crate) fn ignores_hang_up() -> bool {
+    const IGNORE: usize = 1;
+    unsafe extern "C" {
+        fn signal(number: i32, handler: usize) -> usize;
+    }
+    // SAFETY: the declaration is that of signal(2), with a handler as a plain number: `SIG_IGN` is
+    // 1 on all systems, and what it gives back is what was there.
+    unsafe {
+        let before = signal(Signal::HUP.as_raw(), IGNORE);
+        if before != IGNORE {
+            signal(Signal::HUP.as_raw(), before);
+        }
+        before == IGNORE
+    }
+}
+
+/// Lets all signals in: whoever started this program may have left some blocked.
+pub(crate) fn unblock_signals() {
+    /// As large as the set of any system: 128 bytes on Linux.
+    #[repr(C, align(16))]
+    struct Set([u64; 16]);
+    unsafe extern "C" {
+        fn sigemptyset(set: *mut Set) -> i32;
+        fn sigprocmask(how: i32, set: *const Set, old: *mut Set) -> i32;
+    }
+    let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
+    let is_mips = cfg!(any(target_arch = "mips", target_arch = "mips64"));
+    let set_mask = if is_linux && !is_mips { 2 } else { 3 };
+    let mut set = Set([0; 16]);
+    // SAFETY: the declarations are those of sigemptyset(3) and sigprocmask(2), the set is at least
+    // as large as the system's, and the old one may be null. There is one thread yet.
+    unsafe {
+        sigemptyset(&raw mut set);
+        sigprocmask(set_mask, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Opens a file for reading, without waiting for anybody: a pipe has nobody at its other end, and a
+/// device may have nothing to say.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// Keeps a descriptor from children.
@@ -84,32 +187,6 @@ pub(crate) fn spellings(file: &Path) -> Vec<PathBuf> {
 pub(crate) fn is_runnable(file: &Metadata) -> bool {
     file.permissions().mode() & 0o111 != 0
 }
-
-/// Makes the kernel end the child with `SIGKILL` when the thread that starts it ends. Call it, and
-/// start the child, on the main thread: that lives as long as the process.
-#[cfg(target_os = "linux")]
-pub(crate) fn die_with_parent(command: &mut Command) {
-    use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
-
-    let parent = getpid();
-    let hook = move || {
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        if getppid() == Some(parent) {
-            return Ok(());
-        }
-        // The parent died before the signal was asked for.
-        Err(io::Error::from(rustix::io::Errno::SRCH))
-    };
-    // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes two
-    // plain system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
-    unsafe {
-        command.pre_exec(hook);
-    }
-}
-
-/// There is no such thing here; a child that reads its input still ends when the proxy does.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn die_with_parent(_: &mut Command) {}
 
 /// Keeps descriptors that this process inherited from reaching its children.
 pub(crate) fn seal_descriptors() {

@@ -21,5 +21,6 @@ mod statuses;
 mod strangers;
 mod streams;
 mod supervision;
+mod trees;
 mod unread;
 mod vectors;

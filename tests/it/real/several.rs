@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::http::{PATIENCE, Reply};
 use crate::support::mcp::{BOTH, JSON, QUIET, call, initialize};
+use crate::support::process::until;
 use crate::support::proxy::{CHILD, Proxy, program};
 
 /// A file of servers, gone at the end.
@@ -189,7 +190,7 @@ fn flags_hold_for_all_servers_and_a_servers_own_come_on_top() {
     assert_eq!(proxy.children().len(), 4);
     config.write(&json!({"b": server("own")}).to_string());
     hang_up(&proxy, &["servers: 1, new or changed: 0"]);
-    crate::support::process::until("three are left", PATIENCE, || proxy.children().len() == 3);
+    until("three are left", PATIENCE, || proxy.children().len() == 3);
 }
 
 #[test]
@@ -222,6 +223,43 @@ fn without_a_file_hanging_up_drains() {
     proxy.signal(Signal::HUP);
     proxy.logged(&["SIGHUP", "draining"]);
     assert_eq!(proxy.ended(PATIENCE).code(), Some(0));
+}
+
+/// As nohup(1) starts a program.
+#[test]
+fn a_hang_up_that_was_ignored_at_the_start_stays_ignored() {
+    let own = program(&[]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(own.get_program());
+    command.args(["--port", "0", "--", CHILD]).env_remove("RUST_LOG");
+    let mut proxy = Proxy::run(command);
+    proxy.signal(Signal::HUP);
+    assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
+    assert!(!proxy.log().contains("SIGHUP"), "{}", proxy.log());
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.ended(PATIENCE).code(), Some(0));
+}
+
+/// A service is hung up to make it read something again. It has nothing to read, and goes on.
+#[test]
+fn a_service_without_a_file_outlives_hanging_up() {
+    let mut command = program(&["--port", "0", "--", CHILD]);
+    command.env("NOTIFY_SOCKET", "/nowhere");
+    let mut proxy = Proxy::run(command);
+    proxy.signal(Signal::HUP);
+    proxy.logged(&["SIGHUP", "no --config"]);
+    assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
+    proxy.signal(Signal::TERM);
+    assert_eq!(proxy.ended(PATIENCE).code(), Some(0));
+}
+
+/// It is a regular file, and to read it waits for what the kernel has to say.
+#[test]
+fn a_file_that_has_nothing_to_say_keeps_nobody_waiting() {
+    let mut own = program(&["--port", "0", "--config", "/proc/kmsg"]);
+    let mut process = own.stderr(Stdio::null()).spawn().unwrap();
+    until("the end", PATIENCE, || process.try_wait().unwrap().is_some());
+    assert_eq!(process.wait().unwrap().code(), Some(2));
 }
 
 #[test]

@@ -4,12 +4,14 @@
 use std::cell::Cell;
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::Mode;
 use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::process::umask;
 
 use crate::sys::OwnedFd;
 
@@ -17,7 +19,7 @@ use crate::sys::OwnedFd;
 const BACKLOG: i32 = 4096;
 /// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
 /// the service manager, with the mode and the group that it needs.
-const MODE: u32 = 0o600;
+const MODE: rustix::fs::RawMode = 0o600;
 /// How often, and how long in between, a folder is tried that another process holds: 2 s in all,
 /// far longer than it takes to make a socket.
 const TURNS: u32 = 100;
@@ -56,11 +58,14 @@ pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     let _held = hold_folder(&path);
     make_way(&path, &address)?;
     let socket = unix_socket()?;
-    rustix::net::bind(&socket, &address)?;
+    // The file is made with its mode. To change it later could hit what somebody has put in its
+    // place; and this is before there is another thread, which would make files under the mask too.
+    let mask = umask(Mode::from_raw_mode(!MODE & 0o777));
+    let bound = rustix::net::bind(&socket, &address);
+    umask(mask);
+    bound?;
     let found = std::fs::symlink_metadata(&path)?;
     let file = SocketFile { path, made: Cell::new(Some((found.dev(), found.ino()))) };
-    // Before it listens, nobody can connect.
-    std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(MODE))?;
     rustix::net::listen(&socket, BACKLOG)?;
     Ok((socket, file))
 }

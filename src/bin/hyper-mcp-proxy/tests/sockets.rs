@@ -71,3 +71,40 @@ fn the_file_of_a_socket_goes_with_it_once() {
     assert!(path.exists());
     drop(others);
 }
+
+/// Somebody who may write in the folder puts a link in the socket's place again and again: what it
+/// points to is not touched.
+#[test]
+#[cfg(unix)]
+fn the_mode_of_another_file_is_never_changed() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let folder = std::env::temp_dir().join(format!("hmp-{}-swap", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (path, victim) = (folder.join("socket"), folder.join("victim"));
+    std::fs::write(&victim, "").unwrap();
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let link = folder.join("link");
+            while !done.load(Ordering::Relaxed) {
+                let _ = symlink(&victim, &link);
+                if path.symlink_metadata().is_ok_and(|found| found.mode() & 0o170_000 == 0o140_000)
+                {
+                    let _ = std::fs::rename(&link, &path);
+                }
+            }
+        });
+        for _ in 0..300 {
+            let _ = Sockets::bind(&Place::Unix(path.clone()));
+            let _ = std::fs::remove_file(&path);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(victim.metadata().unwrap().mode() & 0o777, 0o644);
+    let _made = Sockets::bind(&Place::Unix(path.clone())).unwrap();
+    assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

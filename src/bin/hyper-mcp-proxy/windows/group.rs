@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::ptr::null;
 use std::rc::Rc;
 
@@ -18,6 +18,34 @@ use windows_sys::Win32::System::JobObjects::{
     SetInformationJobObject, TerminateJobObject,
 };
 use windows_sys::Win32::System::Threading::{OpenProcess, PROCESS_SET_QUOTA, PROCESS_TERMINATE};
+
+use crate::child::Child;
+use crate::hub::Hub;
+use crate::sys;
+
+/// A child that was started.
+pub(crate) type Process = async_process::Child;
+
+/// Starts a child.
+pub(crate) fn start(command: Command) -> io::Result<Process> {
+    async_process::Command::from(command).spawn()
+}
+
+/// Waits for the end of a child.
+pub(crate) fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) {
+    let executor = Rc::clone(&hub.executor);
+    let watch = async move {
+        let exit = process.status().await.map_or(Exit::Unknown, exit);
+        sys::settle().await;
+        hub.has_ended(&child, exit);
+    };
+    executor.spawn(watch).detach();
+}
+
+/// Each child is waited for by itself.
+pub(crate) fn ended() -> Option<(u32, Exit)> {
+    None
+}
 
 /// The exit status of what a job's end ends.
 const ENDED: u32 = 1;
@@ -46,9 +74,9 @@ impl Group {
         done(unsafe { TerminateJobObject(self.0.as_raw_handle(), ENDED) })
     }
 
-    /// Nothing is left to reap.
-    pub(crate) fn reap(&self) -> bool {
-        false
+    /// Ends what is left of it.
+    pub(crate) fn kill_group(&self) -> io::Result<()> {
+        self.kill()
     }
 }
 
@@ -87,6 +115,6 @@ fn job(pid: u32) -> io::Result<Group> {
 }
 
 /// How a child ended.
-pub(crate) fn exit(status: ExitStatus) -> Exit {
+fn exit(status: ExitStatus) -> Exit {
     status.code().map_or(Exit::Unknown, Exit::Code)
 }

@@ -98,10 +98,23 @@ pub(crate) async fn settle() {
 }
 
 /// What a child's command has on Unix alone.
-pub(crate) fn prepare(_: &mut Command, _: &std::ffi::OsStr) {}
+pub(crate) fn prepare(_: &mut Command, _: &std::ffi::OsStr, _: u64) {}
 
-/// The job object does it.
-pub(crate) fn die_with_parent(_: &mut Command) {}
+/// There are no orphans to hand over: the job object holds them.
+pub(crate) fn adopt_orphans() {}
+
+/// There is no such signal.
+pub(crate) fn ignores_hang_up() -> bool {
+    false
+}
+
+/// No signal is blocked.
+pub(crate) fn unblock_signals() {}
+
+/// Opens a file for reading.
+pub(crate) fn open_file(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::File::open(path)
+}
 
 /// Handles are not passed on unless they are marked so.
 pub(crate) fn seal_descriptors() {}
