@@ -11,8 +11,10 @@ use alloc::vec::Vec;
 use crate::context::Context;
 use crate::io::{Output, Pipe, Server};
 use crate::lines::Lines;
-use crate::message::{self, Malformed, Message, Splice};
-use crate::notice::{Cause, Notice};
+use crate::message::{self, Message, Splice};
+use crate::notice::Notice;
+use crate::number;
+use crate::odd::Noises;
 use crate::spelling::Spelling;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
@@ -26,9 +28,6 @@ const TASK_TOKENS: usize = 64;
 /// above what log levels and ended subscriptions bring; the answer to an older one is an answer to
 /// nothing.
 pub(crate) const OWN: usize = 1024;
-
-/// How much of a line that is no message an operator gets to see, in bytes.
-const NOISE_SHOWN: usize = 200;
 
 /// A request that the bridge itself made of the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,7 +102,7 @@ pub(crate) struct Child {
     waiting: Vec<u8>,
     last_id: u64,
     task_tokens: Vec<(u64, Spelling)>,
-    told_noise: bool,
+    pub(crate) noises: Noises,
     due: Deadline,
 }
 
@@ -136,7 +135,7 @@ impl Child {
             waiting: Vec::new(),
             last_id: 0,
             task_tokens: Vec::new(),
-            told_noise: false,
+            noises: Noises::default(),
             due: Deadline::default(),
         }
     }
@@ -302,9 +301,13 @@ impl Child {
     }
 
     /// The number of the call that its client knows by this id; the latest, if there are several.
+    /// One that is spelled so goes before one that is spelled otherwise.
     pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
         let mut calls = self.calls.iter().rev();
-        calls.find(|(_, call)| message::same_id(&call.id, id)).map(|(number, _)| *number)
+        let spelled = calls.find(|(_, call)| *call.id == *id);
+        let mut calls = self.calls.iter().rev();
+        let call = spelled.or_else(|| calls.find(|(_, call)| message::same_id(&call.id, id)));
+        call.map(|(number, _)| *number)
     }
 
     /// Takes a call off the table: it is answered, or given up.
@@ -326,23 +329,15 @@ impl Child {
         self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
     }
 
-    /// It wrote what is no message, which is told once. Gives the call that this was to answer, if
-    /// that can be seen.
-    pub(crate) fn noise(
-        &mut self,
-        text: &[u8],
-        malformed: &Malformed<'_>,
-        cx: &mut Context,
-    ) -> Option<u64> {
-        if !core::mem::replace(&mut self.told_noise, true) {
-            let shown = &text[..text.len().min(NOISE_SHOWN)];
-            cx.notice(Notice::Noise {
-                pipe: self.pipe,
-                reason: malformed.reason(),
-                line: String::from_utf8_lossy(shown).into_owned(),
-            });
-        }
-        answered_by(text).filter(|id| self.calls.contains(id))
+    /// Whether this is a request that it has not answered, be it a client's or our own.
+    pub(crate) fn is_in_flight(&self, id: u64) -> bool {
+        self.calls.contains(&id) || self.own.contains(&id)
+    }
+
+    /// The only request that it has to answer, of those for which this is so.
+    pub(crate) fn only(&self, waits: impl Fn(u64) -> bool) -> Option<u64> {
+        let mut waiting = self.calls.keys().chain(self.own.keys()).filter(|id| waits(**id));
+        waiting.next().copied().filter(|_| waiting.next().is_none())
     }
 
     /// The ids of all calls in flight, oldest first.
@@ -409,38 +404,13 @@ impl Child {
     }
 }
 
-/// The number that a message of the child names, if it is one that we could have given.
+/// The number that a message of the child names, in whatever spelling.
 pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
-    raw.iter().try_fold(0, |sum: u64, byte| {
+    let digits = raw.iter().try_fold(0, |sum: u64, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         sum.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-/// Takes what one line of a child holds: a message, or a batch of them. The cause, if one of them
-/// ends what the child serves.
-pub(crate) fn each_message(
-    line: &[u8],
-    mut take: impl FnMut(&[u8], Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,
-) -> Option<Cause> {
-    let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-    let texts = match message::batch(text) {
-        None => return take(text, Message::parse(text)),
-        Some(Err(malformed)) => return take(text, Err(malformed)),
-        Some(Ok(texts)) => texts,
-    };
-    let mut cause = None;
-    for text in texts {
-        let ended = take(text, Message::parse(text));
-        cause = cause.or(ended);
-    }
-    cause
-}
-
-/// The number of the call that a text answers although it is no message.
-fn answered_by(text: &[u8]) -> Option<u64> {
-    let text = String::from_utf8_lossy(text);
-    message::answered(text.as_bytes()).and_then(own_id)
+    });
+    digits.or_else(|| number::counted(raw))
 }
 
 /// A number in decimal digits.

@@ -173,6 +173,7 @@
 //! | `translate` | the crossings between the eras |
 //! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
 //! | `child` | one process: calls in flight, the ladder by which it ends |
+//! | `odd`, `number` | what a line of a child is that is no message, and ids in another spelling |
 //! | `life` | how long what stands in front of a process lives |
 //! | `servers` | the commands that children are started by, their paths, what is known of each |
 //! | `fault` | what went wrong → status and JSON-RPC code |
@@ -198,7 +199,9 @@ pub mod message;
 mod metadata;
 mod metrics;
 mod notice;
+mod number;
 mod object;
+mod odd;
 mod reply;
 mod servers;
 mod session;

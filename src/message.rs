@@ -16,8 +16,9 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::json::{self, NotJson, Scanner, Span};
+use crate::number;
+pub(crate) use members::MEMBERS;
 use members::Members;
-pub(crate) use members::answered;
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.
@@ -411,7 +412,7 @@ pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
 }
 
 /// Whether two ids, as they are spelled, are the same id: the same characters in a string, the
-/// same digits in a number. A string is never a number.
+/// same value of a number. A string is never a number.
 ///
 /// # Examples
 ///
@@ -419,13 +420,14 @@ pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
 /// use hyper_mcp_proxy::message::same_id;
 ///
 /// assert!(same_id(br#""ab""#, br#""a\u0062""#));
-/// assert!(!same_id(b"1", br#""1""#) && !same_id(b"1", b"1.0"));
+/// assert!(same_id(b"1", b"1.0") && !same_id(b"1", br#""1""#) && !same_id(b"1", b"1.5"));
 /// ```
 pub fn same_id(one: &[u8], other: &[u8]) -> bool {
     one == other
         || (one.first() == Some(&b'"')
             && other.first() == Some(&b'"')
             && json::decoded(one).is_some_and(|one| json::decoded(other) == Some(one)))
+        || number::same(one, other)
 }
 
 /// Why a text is no message that is no JSON, or no object.

@@ -12,7 +12,7 @@ use crate::json::{self, NotJson, Scanner, Span};
 
 /// Members of one message, the unknown ones included. JSON-RPC defines six; the limit keeps the
 /// look for doubled names short.
-pub(super) const MEMBERS: usize = 64;
+pub(crate) const MEMBERS: usize = 64;
 /// Those six.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 /// Params that the head of a 2026-07-28 request repeats or that the bridge acts on.
@@ -205,23 +205,6 @@ impl<'a> Members<'a> {
     }
 }
 
-/// The id of what a text answers although it is no message. Of what is no JSON, such as a `NaN`
-/// in a result, the part before that is believed.
-pub(crate) fn answered(text: &[u8]) -> Option<&[u8]> {
-    let (mut id, mut asks, mut answers) = (None, false, false);
-    let mut scanner = Scanner::new(text);
-    let read = scanner.members(|scanner, name| {
-        asks |= *name == *b"method";
-        answers |= matches!(&*name, b"result" | b"error");
-        let value = scanner.value()?;
-        if *name == *b"id" {
-            id = text.get(value);
-        }
-        Ok(())
-    });
-    id.filter(|_| !asks && (read.is_ok() || answers))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,22 +221,5 @@ mod tests {
         assert!(resembles("progressTo\u{212a}en".as_bytes(), "progressToken"));
         assert!(resembles(b"progresstoken", "progressToken"));
         assert!(!resembles(b"\xff", "id"));
-    }
-
-    #[test]
-    fn what_is_no_message_may_still_answer_a_call() {
-        for (text, wanted) in [
-            (&br#"{"jsonrpc":"2.0","id":3,"result":{"x":NaN}}"#[..], Some(&b"3"[..])),
-            (br#"{"id":3,"error":"#, Some(b"3")),
-            (br#"{"id":3}x"#, Some(b"3")),
-            (br#"{"id":3,"id":4,"result":1}"#, Some(b"4")),
-            (br#"{"id":3,"x":NaN,"result":1}"#, None),
-            (br#"{"result":NaN,"id":3}"#, None),
-            (br#"{"id":3,"method":NaN"#, None),
-            (br#"{"id":3,"result":1,"method":"m"}"#, None),
-            (br#"["id",3]"#, None),
-        ] {
-            assert_eq!(answered(text), wanted, "{:?}", core::str::from_utf8(text));
-        }
     }
 }

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::notice::{Cause, Notice};
+use crate::odd::{self, Meant, Wrote};
 use crate::servers::Eras;
 use crate::stream::STANDING;
 use crate::translate::{self, upward};
@@ -29,7 +30,7 @@ impl Session {
     ) -> Option<Cause> {
         let owned = matches!(line, Cow::Owned(_));
         let mut later = None;
-        let cause = child::each_message(&line, |text, message| match message {
+        let cause = odd::each_message(&line, |text, message| match message {
             Ok(message) => {
                 let alone = owned && text.len() == line.len();
                 self.message(&message, alone.then_some(&mut later), child, cx)
@@ -55,6 +56,9 @@ impl Session {
             Kind::Request if !self.is_open() && message.calls("ping") => {
                 let id = message.id().unwrap_or_default();
                 child.reply(translate::response(id, "result", b"{}"), cx);
+            }
+            Kind::Request if let Some(id) = child.echoed(message, cx) => {
+                return self.spoilt(id, Wrote::Echo.reason(), child, cx);
             }
             Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
             Kind::Notification if self.crossing.is_some() => {
@@ -269,8 +273,45 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let id = child.noise(text, malformed, cx)?;
-        self.fail(id, &Fault::Garbled(malformed.reason()), child, cx);
+        let only = |child: &Child| child.only(|id| self.is_awaited(id, child));
+        match child.meant(text, malformed, only, cx) {
+            Meant::Nothing => None,
+            Meant::Message(line) => {
+                let message = odd::parse(&line).ok()?;
+                self.message(&message, None, child, cx)
+            }
+            Meant::Spoilt(ids, reason) => {
+                ids.into_iter().filter_map(|id| self.spoilt(id, reason, child, cx)).last()
+            }
+        }
+    }
+
+    /// Whether the child owes an answer to this request, which may be our own.
+    fn is_awaited(&self, id: u64, child: &Child) -> bool {
+        let listening = self.crossing.as_ref().and_then(|crossing| crossing.listening);
+        let answered = self.declined.is_some() && child.calls.contains(&id);
+        !answered && self.is_at_child(id) && listening != Some(id)
+    }
+
+    /// A request whose answer can't be passed on ends in an error that says why.
+    pub(super) fn spoilt(
+        &mut self,
+        id: u64,
+        reason: &'static str,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let fault = Fault::Garbled(reason);
+        if let Some(own) = child.end_own(id, cx) {
+            let line = translate::response(b"0", "error", fault.error());
+            let message = Message::parse(&line).ok()?;
+            return self.own_response(id, &own, &message, child, cx);
+        }
+        if !self.is_awaited(id, child) {
+            self.streams.dropped(cx);
+            return None;
+        }
+        self.fail(id, &fault, child, cx);
         if self.is_open() { None } else { Some(Cause::Declined) }
     }
 }

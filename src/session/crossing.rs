@@ -39,7 +39,7 @@ pub(super) struct Crossing {
     pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
     /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.
-    listening: Option<u64>,
+    pub(super) listening: Option<u64>,
     opening: Option<u64>,
     pending: Vec<Pending>,
     pub(super) rounds: Table<u64, Round>,

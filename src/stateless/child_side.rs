@@ -11,6 +11,7 @@ use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION, SUPPORTED};
 use crate::notice::{Cause, Notice};
 use crate::object::Object;
+use crate::odd::{self, Meant, Wrote};
 use crate::translate::{self, downward, upward};
 use crate::version;
 
@@ -22,30 +23,57 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) -> Option<Cause> {
-        child::each_message(line, |text, message| match message {
+        odd::each_message(line, |text, message| match message {
             Ok(message) => self.message(&message, child, cx),
-            Err(malformed) => {
-                self.noise(text, &malformed, child, cx);
-                None
-            }
+            Err(malformed) => self.noise(text, &malformed, child, cx),
         })
     }
 
-    /// What is no message, unless it can be seen which call it was to answer.
+    /// What is no message, unless it can be seen which request it was to answer.
     fn noise(
         &mut self,
         text: &[u8],
         malformed: &Malformed<'_>,
         child: &mut Child,
         cx: &mut Context,
-    ) {
-        let Some(id) = child.noise(text, malformed, cx) else { return };
+    ) -> Option<Cause> {
+        let listens = |child: &Child, id| {
+            child.calls.get(&id).is_some_and(|call| self.listens.has(call.stream))
+        };
+        let only = |child: &Child| child.only(|id| !listens(child, id));
+        match child.meant(text, malformed, only, cx) {
+            Meant::Nothing => None,
+            Meant::Message(line) => {
+                let message = odd::parse(&line).ok()?;
+                self.message(&message, child, cx)
+            }
+            Meant::Spoilt(ids, reason) => {
+                ids.into_iter().filter_map(|id| self.spoilt(id, reason, child, cx)).last()
+            }
+        }
+    }
+
+    /// A request whose answer can't be passed on ends in an error that says why.
+    fn spoilt(
+        &mut self,
+        id: u64,
+        reason: &'static str,
+        child: &mut Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let fault = Fault::Garbled(reason);
+        if let Some(own) = child.end_own(id, cx) {
+            let line = translate::response(b"0", "error", fault.error());
+            let message = Message::parse(&line).ok()?;
+            return self.own_response(own, &message, child, cx);
+        }
         if let Some(call) = child.end_call(id, cx) {
             // Who comes back to it learns that it is over.
             self.drop_park(id, cx);
             self.unlisten(call.stream, child, cx);
-            self.fail(call.stream, &Fault::Garbled(malformed.reason()), cx);
+            self.fail(call.stream, &fault, cx);
         }
+        None
     }
 
     fn message(
@@ -56,6 +84,9 @@ impl Worker {
     ) -> Option<Cause> {
         match (message.kind(), &self.mode) {
             (Kind::Result | Kind::Error, _) => return self.response(message, child, cx),
+            (Kind::Request, _) if let Some(id) = child.echoed(message, cx) => {
+                return self.spoilt(id, Wrote::Echo.reason(), child, cx);
+            }
             // A child of the stateless era makes no requests.
             (Kind::Request, Mode::Stateless) => self.streams.dropped(cx),
             (Kind::Request, _) => self.asked(message, child, cx),

@@ -48,7 +48,20 @@ pub(crate) const DURING: &[(&str, &str, Then)] = &[
     ("answers with a negative id", r#"{"reply": "-1"}"#, Answered),
     ("answers with a fraction", r#"{"reply": "1.5"}"#, Answered),
     ("answers with a number beyond 64 bits", r#"{"reply": "123456789012345678901"}"#, Answered),
-    ("answers with its id as a string", r#"{"reply": "\"$ID\""}"#, Answered),
+    ("answers with its id as another number", r#"{"reply": "\"$ID.5\""}"#, Answered),
+    (
+        "logs JSON with the id of the call",
+        r#"{"write": "{\"level\":30,\"id\":$ID,\"error\":null,\"msg\":\"handled\"}\n"}"#,
+        Answered,
+    ),
+    (
+        "answers with its id as a string",
+        concat!(
+            r#"{"write": "{\"jsonrpc\":\"2.0\",\"id\":\"$ID\",\"result\":"#,
+            r#"{\"content\":[{\"type\":\"text\",\"text\":\"right\"}]}}\n"}"#
+        ),
+        Answered,
+    ),
     ("answers with null for an id", r#"{"reply": "null"}"#, Answered),
     ("answers with a boolean for an id", r#"{"reply": "true"}"#, Answered),
     ("answers with an array for an id", r#"{"reply": "[$ID]"}"#, Answered),
@@ -91,6 +104,24 @@ pub(crate) const DURING: &[(&str, &str, Then)] = &[
     (
         "answers with a result and an error",
         r#"{"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":1,\"error\":{}}\n"}"#,
+        Refused,
+    ),
+    (
+        "answers with an error that has no code",
+        r#"{"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"error\":{\"message\":\"no\"}}\n"}"#,
+        Refused,
+    ),
+    (
+        "answers with an error that has no id",
+        concat!(
+            r#"{"write": "{\"jsonrpc\":\"2.0\",\"id\":null,"#,
+            r#"\"error\":{\"code\":-32700,\"message\":\"no\"}}\n"}"#
+        ),
+        Refused,
+    ),
+    (
+        "answers on several lines",
+        r#"{"write": "{\n \"jsonrpc\": \"2.0\",\n \"id\": $ID,\n \"result\": {}\n}\n"}"#,
         Refused,
     ),
     // Silence.

@@ -4,10 +4,11 @@ use hyper_mcp_proxy::Exit;
 
 use super::World;
 use super::client::notification;
+use super::json;
 use super::law::Judged;
 use super::model::{Line, Route, Said, SaidKind, Version};
 use super::setup::Command;
-use super::text::{Holes, LINE_STYLES, Part, Style, Text, name, payload, plain};
+use super::text::{Holes, LINE_STYLES, Part, Style, Text, name, payload, plain, spelled};
 
 const LOGS: [&str; 4] =
     ["notifications/message", "notifications/x", "notifications/tasks/status", "x"];
@@ -35,6 +36,16 @@ const NOISE: [&[u8]; 14] = [
     b"{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"method\":\"y\"}",
     b"{\"jsonrpc\":\"2.0\",\"method\":\"x\",\"params\":{\"a\":\"\xc3\x28\"}}",
     b"{\"jsonrpc\":\"2.0\",\"method\":\"x\"",
+];
+
+/// Log records, in which an id of a call stands for `#`.
+const RECORDS: [&str; 6] = [
+    "{\"level\":30,\"time\":1,\"id\":#,\"msg\":\"handled\"}",
+    "{\"level\":50,\"id\":#,\"error\":\"timeout\",\"msg\":\"failed\"}",
+    "{\"event\":\"done\",\"id\":\"#\",\"result\":{},\"level\":\"info\"}",
+    "{\"level\":\"info\",\"id\":#,\"result\":NaN}",
+    "{\"level\":\"debug\",\"jsonrpc\":\"2.0\",\"id\":#,\"method\":7}",
+    "sent {\"jsonrpc\":\"2.0\",\"id\":#,\"result\":{}}",
 ];
 
 impl World<'_> {
@@ -159,6 +170,7 @@ impl World<'_> {
         said: Vec<usize>,
         garbles: Option<usize>,
     ) {
+        self.respell(&mut bytes);
         self.note(|| format!("   child {child} writes {}", String::from_utf8_lossy(&bytes)));
         let child = &mut self.children[child];
         if child.temper.bom && !child.wrote {
@@ -167,6 +179,32 @@ impl World<'_> {
         child.wrote = true;
         bytes.extend_from_slice(if child.temper.crlf { b"\r\n" } else { b"\n" });
         child.out.push_back(Line { bytes, said, garbles, ..Line::default() });
+    }
+
+    /// What a line says with other words: the number that it names is spelled otherwise, and a
+    /// response has every member, the absent one as null.
+    fn respell(&mut self, line: &mut Vec<u8>) {
+        let responds = json::member(line, "method").is_none();
+        let token = json::member(line, "params").and_then(|p| json::member(p, "progressToken"));
+        let number = if responds { json::member(line, "id") } else { token };
+        let number = number.filter(|number| number.iter().all(u8::is_ascii_digit));
+        if let Some(number) = number.filter(|_| self.dice.one_in(3)) {
+            let at = number.as_ptr() as usize - line.as_ptr() as usize;
+            let spelled = spelled(&mut self.dice, &String::from_utf8_lossy(number));
+            let end = at + number.len();
+            line.splice(at..end, spelled.bytes());
+        }
+        // The engine has to write such a response anew, without white space.
+        let compact = line.starts_with(b"{\"") && line.ends_with(b"}");
+        let absent = match ["result", "error"].map(|name| json::member(line, name).is_some()) {
+            [true, false] => ",\"error\":null}",
+            [false, true] => ",\"method\":null,\"result\":null}",
+            _ => return,
+        };
+        if responds && compact && self.dice.one_in(6) {
+            line.pop();
+            line.extend_from_slice(absent.as_bytes());
+        }
     }
 
     /// What a child does of itself.
@@ -198,7 +236,13 @@ impl World<'_> {
 
     /// A line that is no message.
     pub(super) fn say_noise(&mut self, child: usize) {
-        let noise = self.dice.pick(&NOISE).to_vec();
+        let mut noise = self.dice.pick(&NOISE).to_vec();
+        let known = self.children[child].ids.iter().next_back().cloned();
+        if let Some(id) = known.filter(|_| self.dice.one_in(2)) {
+            // A log record about a call.
+            let record = self.dice.pick(&RECORDS);
+            noise = record.replace('#', &String::from_utf8_lossy(&id)).into_bytes();
+        }
         self.write_line(child, noise, Vec::new(), None);
     }
 
@@ -280,7 +324,7 @@ impl World<'_> {
                 let (text, holes) = self.answer_text(child, call);
                 return self.say(child, SaidKind::Answer(call), &text, &holes.0, holes.1);
             }
-            (1, _) => Some(format!("\"{known}\"")),
+            (1, _) => Some(format!("\"{known}.5\"")),
             (2, _) => None,
             (3, _) => Some(String::from("null")),
             (4, _) => Some(String::from("\"x\"")),

@@ -98,7 +98,20 @@ pub(crate) fn name(dice: &mut Dice<'_>) -> Vec<u8> {
     NAMES[dice.below(most)].as_bytes().to_vec()
 }
 
-/// Whether two spellings name the same: strings by what they say, numbers by their digits.
+/// A number in another spelling, as languages write that have one kind of number, or none.
+pub(crate) fn spelled(dice: &mut Dice<'_>, digits: &str) -> String {
+    match dice.below(6) {
+        0 => format!("\"{digits}\""),
+        1 => format!("{digits}.0"),
+        2 => format!("\"{digits}.0\""),
+        3 => format!("{digits}e0"),
+        4 => format!("{digits}0E-1"),
+        _ => format!("0.{digits}e{}", digits.len()),
+    }
+}
+
+/// Whether two spellings name the same: strings by what they say, numbers by their value. Of those
+/// that clients choose, only one has another spelling.
 pub(crate) fn same_name(one: Option<&[u8]>, other: &[u8]) -> bool {
     one.is_some_and(|one| {
         let text = json::unquote(one);

@@ -82,7 +82,8 @@ fn answers_that_are_none_or_too_many_are_not_passed_on() {
         let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"{text}"}}"#);
         json!({"write": line + "\n"})
     };
-    for other in ["999999", "-1", "1.5", "\"$ID\"", "\"x\"", "null", "true", "[]", "{}", "1e300"] {
+    for other in ["999999", "-1", "1.5", "\"$ID.5\"", "\"x\"", "null", "true", "[]", "{}", "1e300"]
+    {
         let steps = json!([answer(other, "wrong"), answer("$ID", "right")]);
         let got = session.script("1", steps);
         assert_eq!((got.messages.len(), &got.last()["result"]), (1, &json!("right")), "{other}");

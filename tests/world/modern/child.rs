@@ -198,10 +198,10 @@ impl World<'_> {
         let rest = payload(&mut self.dice, 'w', number, 0);
         let id = match (self.dice.below(6), over) {
             (0, Some(turn)) => return self.answer_turn(child, turn),
-            (1, _) => "\"3\"",
+            (1, _) => "\"3x\"",
             (2, _) => "null",
             (3, _) => "987654321",
-            (4, _) => "3.0",
+            (4, _) => "3.5",
             _ => "0",
         };
         let asks = self.dice.one_in(3);

@@ -1,0 +1,328 @@
+//! Lines of a server that are no JSON-RPC messages: what each is all the same.
+//!
+//! Servers log to standard output, frame messages as another protocol does, write every member of
+//! an object, or write what no client can read. A call must not hang by that, and a log record must
+//! not end one.
+
+mod loose;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::child::{Child, decimal, own_id};
+use crate::context::Context;
+use crate::json::{self, Scanner};
+use crate::message::{self, Kind, MEMBERS, Malformed, Message};
+use crate::notice::{Cause, Notice};
+use crate::number::Number;
+use crate::object::Object;
+use crate::translate;
+use loose::{Fragments, answered};
+
+/// How much of a line that is no message an operator gets to see, in bytes.
+const SHOWN: usize = 200;
+
+/// What a server writes in the place of messages, as far as that has a name of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wrote {
+    /// Nothing that has a name: why it is no message.
+    Other(&'static str),
+    /// An object without `"jsonrpc"`.
+    Record,
+    /// A response that names no request.
+    Nameless,
+    /// A part of a message that is spread over several lines.
+    Fragment,
+    /// The headers of the Language Server Protocol.
+    ContentLength,
+    Http,
+    Utf16,
+    /// A request of ours.
+    Echo,
+}
+
+impl Wrote {
+    /// Why that is no message, for a person.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::Other(reason) => reason,
+            Self::Record => {
+                "a JSON object without \"jsonrpc\", such as a log record, which belongs on standard \
+                 error"
+            }
+            Self::Nameless => "a response without an id, which may be for any call in flight",
+            Self::Fragment => {
+                "the server spreads a message over several lines; MCP's stdio transport has one \
+                 message a line"
+            }
+            Self::ContentLength => {
+                "the server frames its messages with Content-Length headers; MCP's stdio transport \
+                 is newline-delimited"
+            }
+            Self::Http => {
+                "the server writes HTTP responses to standard output; start it in its stdio mode"
+            }
+            Self::Utf16 => "the server writes UTF-16; MCP's stdio transport is UTF-8",
+            Self::Echo => {
+                "the server sends back what it is sent, as cat does; check the server's command"
+            }
+        }
+    }
+
+    /// A bit for each kind, so that each is told once.
+    pub(crate) const fn bit(self) -> u16 {
+        match self {
+            Self::Other(_) => 1,
+            Self::Record => 1 << 1,
+            Self::Nameless => 1 << 2,
+            Self::Fragment => 1 << 3,
+            Self::ContentLength => 1 << 4,
+            Self::Http => 1 << 5,
+            Self::Utf16 => 1 << 6,
+            Self::Echo => 1 << 8,
+        }
+    }
+
+    /// Whether a server that writes so writes no messages at all.
+    pub(crate) const fn is_another_protocol(self) -> bool {
+        matches!(self, Self::ContentLength | Self::Http | Self::Utf16 | Self::Echo)
+    }
+}
+
+/// What a text that is no message is all the same.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Odd<'a> {
+    /// A message, once members that are null are left out.
+    Message(Vec<u8>),
+    /// The error of a response that names no request.
+    Nameless(Vec<u8>),
+    /// Answers that can't be passed on: the ids that they name, as they are spelled.
+    Answers(Vec<&'a [u8]>),
+    Noise(Wrote),
+}
+
+/// One message of a server, whose errors a client can read.
+pub(crate) fn parse(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
+    let message = Message::parse(text)?;
+    match message.payload().filter(|_| message.kind() == Kind::Error).and_then(lack) {
+        None => Ok(message),
+        Some(reason) => Err(Malformed::Invalid(reason, message.id())),
+    }
+}
+
+/// What an error lacks that clients insist on (JSON-RPC 2.0 "Error object").
+fn lack(error: &[u8]) -> Option<&'static str> {
+    let member = |name| json::member(error, &(0..error.len()), name).map(|span| &error[span]);
+    let code = member("code").and_then(Number::read);
+    if !code.is_some_and(|code| code.is_integer()) {
+        return Some("its error has no code that is an integer");
+    }
+    let message = member("message").is_some_and(|message| message.first() == Some(&b'"'));
+    if message { None } else { Some("its error has no message") }
+}
+
+/// Reads a text that is no message.
+#[cold]
+pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
+    if matches!(malformed, Malformed::Invalid(..))
+        && let Some(odd) = mended(text)
+    {
+        return odd;
+    }
+    let broken = matches!(malformed, Malformed::Parse(_));
+    let ids = answered(text, broken);
+    if ids.is_empty() { Odd::Noise(wrote(text, malformed)) } else { Odd::Answers(ids) }
+}
+
+/// A message whose sender writes every member, also those that it has not: null stands for none.
+/// The result of a response may be null.
+fn mended<'a>(text: &[u8]) -> Option<Odd<'a>> {
+    let mut object = Some(text).filter(|text| is_small(text)).and_then(Object::read)?;
+    let count = |name: &str| object.iter().filter(|(key, _)| key == name).count();
+    let known = ["jsonrpc", "id", "method", "params", "result", "error"];
+    if known.into_iter().any(|name| count(name) > 1) || object.string("jsonrpc")? != "2.0" {
+        return None;
+    }
+    let is_null = |object: &Object<'_>, name| object.get(name) == Some(b"null");
+    for name in ["method", "params", "error"] {
+        if is_null(&object, name) {
+            object.remove(name);
+        }
+    }
+    let notifies = |object: &Object<'_>| {
+        object.string("method").is_some_and(|method| method.starts_with("notifications/"))
+    };
+    if is_null(&object, "result")
+        && ["error", "method"].iter().any(|name| object.get(name).is_some())
+    {
+        object.remove("result");
+    }
+    if is_null(&object, "id") && notifies(&object) {
+        object.remove("id");
+    }
+    let id = object.get("id").filter(|id| *id != b"null");
+    let alone = ["method", "result"].iter().all(|name| object.get(name).is_none());
+    if let Some(error) = object.get("error").filter(|error| error.first() == Some(&b'{'))
+        && id.is_none()
+        && alone
+    {
+        return Some(Odd::Nameless(error.to_vec()));
+    }
+    let text = object.text();
+    parse(&text).is_ok().then_some(Odd::Message(text))
+}
+
+/// Whether an object has no more members than a message may have.
+fn is_small(text: &[u8]) -> bool {
+    let mut count = 0;
+    let read = Scanner::new(text).members(|scanner, _| {
+        count += 1;
+        scanner.value().map(drop)
+    });
+    read.is_ok() && count <= MEMBERS
+}
+
+/// What noise is.
+fn wrote(text: &[u8], malformed: &Malformed<'_>) -> Wrote {
+    let begins = |start: &str| {
+        text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    if is_utf16(text) {
+        Wrote::Utf16
+    } else if begins("content-length:") || begins("content-type:") {
+        Wrote::ContentLength
+    } else if begins("http/1.") || begins("http/2") {
+        Wrote::Http
+    } else if let Malformed::Invalid(..) = malformed
+        && text.trim_ascii_start().first() == Some(&b'{')
+        && json::member(text, &(0..text.len()), "jsonrpc").is_none()
+    {
+        Wrote::Record
+    } else if let Malformed::Invalid("a response has an id", _) = malformed {
+        Wrote::Nameless
+    } else {
+        Wrote::Other(malformed.reason())
+    }
+}
+
+/// UTF-16 has a mark at its start, or a NUL beside each of the characters that JSON begins with.
+fn is_utf16(text: &[u8]) -> bool {
+    match text {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => text.len() > 2,
+        [a, b, c, d, ..] => {
+            let pairs = [(*a == 0, *b == 0), (*c == 0, *d == 0)];
+            pairs == [(true, false); 2] || pairs == [(false, true); 2]
+        }
+        _ => false,
+    }
+}
+
+/// What a child wrote in the place of messages.
+#[derive(Debug, Default)]
+pub(crate) struct Noises {
+    told: u16,
+    /// The last that has a name.
+    last: Option<Wrote>,
+    fragments: Fragments,
+}
+
+/// What comes of a text that is no message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Meant {
+    Nothing,
+    /// It is this message.
+    Message(Vec<u8>),
+    /// These requests have an answer that can't be passed on, for this reason.
+    Spoilt(Vec<u64>, &'static str),
+}
+
+impl Child {
+    /// It wrote what is no message. `only` gives the only request that waits for it.
+    #[cold]
+    pub(crate) fn meant(
+        &mut self,
+        text: &[u8],
+        malformed: &Malformed<'_>,
+        only: impl FnOnce(&Self) -> Option<u64>,
+        cx: &mut Context,
+    ) -> Meant {
+        let (ids, mut wrote) = match read(text, malformed) {
+            Odd::Message(line) => return Meant::Message(line),
+            Odd::Nameless(error) => match (only(self), lack(&error)) {
+                (Some(id), None) => return Meant::Message(response(id, &error)),
+                (Some(id), Some(reason)) => (alloc::vec![id], Wrote::Other(reason)),
+                (None, _) => (Vec::new(), Wrote::Nameless),
+            },
+            Odd::Answers(ids) => {
+                let ids = ids.into_iter().filter_map(own_id).collect();
+                (ids, Wrote::Other(malformed.reason()))
+            }
+            Odd::Noise(wrote) => match self.noises.fragments.take(text, malformed) {
+                None => (Vec::new(), wrote),
+                Some(id) => (Vec::from_iter(id), Wrote::Fragment),
+            },
+        };
+        let ids: Vec<u64> = ids.into_iter().filter(|id| self.is_in_flight(*id)).collect();
+        if let (Wrote::Other(_), Some(last), false) = (wrote, self.noises.last, ids.is_empty())
+            && last.is_another_protocol()
+        {
+            wrote = last;
+        }
+        self.tell_noise(wrote, text, cx);
+        if ids.is_empty() { Meant::Nothing } else { Meant::Spoilt(ids, wrote.reason()) }
+    }
+
+    /// Notes what is no message; the first of each kind is told.
+    pub(crate) fn tell_noise(&mut self, wrote: Wrote, text: &[u8], cx: &mut Context) {
+        if !matches!(wrote, Wrote::Other(_)) {
+            self.noises.last = Some(wrote);
+        }
+        if self.noises.told & wrote.bit() == 0 {
+            self.noises.told |= wrote.bit();
+            let line = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned();
+            cx.notice(Notice::Noise { pipe: self.pipe, reason: wrote.reason(), line });
+        }
+    }
+
+    /// The request of ours that this one is, if it is what a child sends back as it got it: no
+    /// server asks such a thing.
+    pub(crate) fn echoed(&mut self, request: &Message<'_>, cx: &mut Context) -> Option<u64> {
+        let id = request.id().and_then(own_id).filter(|id| self.is_in_flight(*id))?;
+        let method = request.method()?;
+        let asked = ["initialize", "server/discover", "completion/complete", "logging/setLevel"];
+        let asks = ["tools/", "prompts/", "resources/", "subscriptions/"];
+        if !asked.contains(&&*method) && !asks.iter().any(|start| method.starts_with(start)) {
+            return None;
+        }
+        self.tell_noise(Wrote::Echo, b"", cx);
+        Some(id)
+    }
+}
+
+/// A response of the child's to the request of that number.
+fn response(id: u64, error: &[u8]) -> Vec<u8> {
+    translate::response(decimal(id, &mut [0; 20]), "error", error)
+}
+
+/// Takes what one line of a child holds: a message, or a batch of them. The cause, if one of them
+/// ends what the child serves.
+pub(crate) fn each_message(
+    line: &[u8],
+    mut take: impl FnMut(&[u8], Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,
+) -> Option<Cause> {
+    let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let texts = match message::batch(text) {
+        None => return take(text, parse(text)),
+        Some(Err(malformed)) => return take(text, Err(malformed)),
+        Some(Ok(texts)) => texts,
+    };
+    let mut cause = None;
+    for text in texts {
+        let ended = take(text, parse(text));
+        cause = cause.or(ended);
+    }
+    cause
+}
+
+#[cfg(test)]
+mod tests;
