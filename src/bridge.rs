@@ -263,6 +263,9 @@ impl Bridge {
             }
         }
         child.lines = lines;
+        if child.lines.buffered() > 0 {
+            child.wait_line(&mut self.cx);
+        }
         if !open && front.is_open() {
             if let Front::Session(session) = front {
                 self.ids.insert(session.id, pipe);
@@ -393,6 +396,12 @@ impl Bridge {
                 }
             }
             Wait::Start(pipe) => self.start_due(pipe),
+            Wait::Ping(pipe) => {
+                if let Some(child) = self.children.get_mut(&pipe) {
+                    child.pings_due(&mut self.cx);
+                }
+            }
+            Wait::Line(pipe) => self.line_due(pipe),
             Wait::Exit(pipe) => self.end(pipe, Cause::StdoutClosed, None),
             Wait::Idle(pipe) => {
                 let session = self.sessions.get_mut(&pipe).map(|s| s.idle_due(&mut self.cx));
@@ -433,6 +442,21 @@ impl Bridge {
             cause = match front {
                 Front::Session(session) => Some(session.start_due(child, cx)),
                 Front::Worker(worker) => worker.start_due(child, cx),
+            };
+        });
+        if let Some(cause) = cause {
+            self.end(pipe, cause, None);
+        }
+    }
+
+    fn line_due(&mut self, pipe: Pipe) {
+        let (reads, mut cause) = (self.wants(pipe), None);
+        self.with_front(pipe, |front, child, cx| {
+            cause = match front {
+                // It can't end a line that is not read.
+                _ if !reads => child.wait_line_anew(cx),
+                Front::Session(session) => session.unended(child, cx),
+                Front::Worker(worker) => worker.unended(child, cx),
             };
         });
         if let Some(cause) = cause {

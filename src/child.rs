@@ -15,6 +15,7 @@ use crate::message::{self, Message, Splice};
 use crate::notice::Notice;
 use crate::number;
 use crate::odd::Noises;
+use crate::pings::Pings;
 use crate::spelling::Spelling;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
@@ -103,6 +104,7 @@ pub(crate) struct Child {
     last_id: u64,
     task_tokens: Vec<(u64, Spelling)>,
     pub(crate) noises: Noises,
+    pub(crate) pings: Pings,
     due: Deadline,
 }
 
@@ -136,6 +138,7 @@ impl Child {
             last_id: 0,
             task_tokens: Vec::new(),
             noises: Noises::default(),
+            pings: Pings::default(),
             due: Deadline::default(),
         }
     }
@@ -181,7 +184,7 @@ impl Child {
         let names =
             |call: &Call| call.id.len() + call.token.as_ref().map_or(0, |token| token.len());
         let names: usize = self.calls.values().map(names).sum();
-        self.lines.buffered() + self.waiting.len() + names
+        self.lines.buffered() + self.waiting.len() + names + self.pings.buffered()
     }
 
     /// Writes a message on a line of its own.
@@ -262,6 +265,8 @@ impl Child {
         let (pipe, limit, last_id) = (self.pipe, cx.config.message, self.last_id);
         debug_assert!(self.calls.is_empty());
         cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
+        self.forget_pings(cx);
+        self.forget_line(cx);
         let env = core::mem::take(&mut self.env);
         *self = Self { last_id, env, ..Self::new(pipe, self.server, limit) };
         self.open(cx);
@@ -359,6 +364,8 @@ impl Child {
             }
             Stage::Closing | Stage::Terminating | Stage::Killed | Stage::Gone => {}
         }
+        self.forget_pings(cx);
+        self.forget_line(cx);
         // What it still writes is read and thrown away.
         self.lines = Lines::new(0);
         true
@@ -400,6 +407,8 @@ impl Child {
     /// It is gone: drops what it waited for.
     pub(crate) fn gone(mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+        self.forget_pings(cx);
+        self.forget_line(cx);
         debug_assert!(self.calls.is_empty());
     }
 }

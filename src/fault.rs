@@ -64,6 +64,7 @@ pub(crate) enum Fault {
     // The child is to blame.
     NotStarted(String),
     StartTimeout,
+    Unreadable(&'static str),
     Garbled(&'static str),
     Ended(Cause),
 }
@@ -86,6 +87,7 @@ impl Fault {
         match (cause, reason) {
             (Cause::NotStarted, Some(reason)) => Self::NotStarted(reason.to_string()),
             (Cause::StartTimeout, _) => Self::StartTimeout,
+            (Cause::Unreadable(reason), _) => Self::Unreadable(reason),
             (Cause::Shutdown, _) => Self::Draining,
             _ => Self::Ended(cause),
         }
@@ -133,7 +135,7 @@ impl Fault {
             | Self::Stdin
             | Self::Draining
             | Self::Breaker(_) => (503, INTERNAL_ERROR),
-            Self::NotStarted(_) => (502, INTERNAL_ERROR),
+            Self::NotStarted(_) | Self::Unreadable(_) => (502, INTERNAL_ERROR),
             Self::StartTimeout => (504, INTERNAL_ERROR),
         }
     }
@@ -177,7 +179,7 @@ impl Fault {
             Self::Pool(_) => "pool",
             Self::Parked(_) => "parked",
             Self::Subscriptions(_) => "subscriptions",
-            Self::NotStarted(_) | Self::StartTimeout => "start",
+            Self::NotStarted(_) | Self::StartTimeout | Self::Unreadable(_) => "start",
             Self::Declined
             | Self::AnswersTooLong(_)
             | Self::Rounds(_)
@@ -239,6 +241,9 @@ impl Fault {
                 format!("calls in flight hold {limit} bytes, the limit of one session; retry")
             }
             Self::NotStarted(reason) => format!("the server could not be started: {reason}"),
+            Self::Unreadable(reason) => {
+                format!("the server gave no answer to initialize that can be read: {reason}")
+            }
             Self::Garbled(reason) => format!("the server's answer can't be passed on: {reason}"),
             Self::Ended(cause) => format!("the session has ended: {cause}"),
             other => return Cow::Borrowed(other.fixed_reason()),

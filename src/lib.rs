@@ -174,6 +174,7 @@
 //! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
 //! | `child` | one process: calls in flight, the ladder by which it ends |
 //! | `odd`, `number` | what a line of a child is that is no message, and ids in another spelling |
+//! | `pings` | pings of a child that its client is told |
 //! | `life` | how long what stands in front of a process lives |
 //! | `servers` | the commands that children are started by, their paths, what is known of each |
 //! | `fault` | what went wrong → status and JSON-RPC code |
@@ -202,6 +203,7 @@ mod notice;
 mod number;
 mod object;
 mod odd;
+mod pings;
 mod reply;
 mod servers;
 mod session;

@@ -45,6 +45,11 @@ impl Life {
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
     }
 
+    /// The same, unless it has less time already.
+    pub(crate) fn wait_start_no_longer(&mut self, wait: Duration, cx: &mut Context) {
+        cx.timers.no_later(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+    }
+
     /// The child answered.
     pub(crate) fn started(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));

@@ -82,6 +82,11 @@ impl Lines {
         if self.state == State::Partial { self.buffer.len() } else { 0 }
     }
 
+    /// The start of a line that is not complete.
+    pub(crate) fn begun(&self) -> &[u8] {
+        if self.state == State::Partial { &self.buffer } else { &[] }
+    }
+
     /// Forgets the line that was handed out, and a large buffer with it.
     fn recycle(&mut self) {
         if self.state == State::Done {

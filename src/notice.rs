@@ -58,6 +58,8 @@ pub enum Cause {
     NotStarted,
     /// The child did not answer `initialize` within `Config::start`.
     StartTimeout,
+    /// The child gave no answer to `initialize` that can be read, for this reason.
+    Unreadable(&'static str),
     /// The child answered `initialize` with an error.
     Declined,
     /// The client left before its session was open.
@@ -79,6 +81,7 @@ impl Cause {
             Self::LineTooLong => "line_too_long",
             Self::NotStarted => "not_started",
             Self::StartTimeout => "start_timeout",
+            Self::Unreadable(_) => "unreadable",
             Self::Declined => "declined",
             Self::ClientLeft => "client_left",
             Self::Retired => "retired",
@@ -97,6 +100,9 @@ impl fmt::Display for Cause {
             Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
             Self::NotStarted => f.write_str("server could not be started"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
+            Self::Unreadable(reason) => {
+                write!(f, "server gave no answer to initialize that can be read: {reason}")
+            }
             Self::Declined => f.write_str("server declined initialize"),
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),

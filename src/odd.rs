@@ -8,16 +8,29 @@ mod loose;
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::child::{Child, decimal, own_id};
 use crate::context::Context;
 use crate::json::{self, Scanner};
+use crate::lines::Lines;
 use crate::message::{self, Kind, MEMBERS, Malformed, Message};
 use crate::notice::{Cause, Notice};
 use crate::number::Number;
 use crate::object::Object;
+use crate::time::{Deadline, Instant, Wait};
 use crate::translate;
 use loose::{Fragments, answered};
+
+/// How long a child that frames or encodes its messages in another way may yet take to answer
+/// `initialize`: what wrapped it may have written that, and not the child itself.
+pub(crate) const ALIEN: Duration = Duration::from_secs(5);
+
+/// For how long a child may leave a line without its end before that is told. Large messages come
+/// in pieces, but without a pause.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The same after a header of another framing, which needs no newline.
+const FRAMED: Duration = Duration::from_millis(100);
 
 /// How much of a line that is no message an operator gets to see, in bytes.
 const SHOWN: usize = 200;
@@ -31,12 +44,14 @@ pub(crate) enum Wrote {
     Record,
     /// A response that names no request.
     Nameless,
+    /// A line without a newline at its end.
+    Unended,
     /// A part of a message that is spread over several lines.
     Fragment,
-    /// The headers of the Language Server Protocol.
-    ContentLength,
     Http,
     Utf16,
+    /// The headers of the Language Server Protocol.
+    ContentLength,
     /// A request of ours.
     Echo,
 }
@@ -63,29 +78,33 @@ impl Wrote {
                 "the server writes HTTP responses to standard output; start it in its stdio mode"
             }
             Self::Utf16 => "the server writes UTF-16; MCP's stdio transport is UTF-8",
+            Self::Unended => {
+                "there is no newline at its end; MCP's stdio transport ends each message with one"
+            }
             Self::Echo => {
                 "the server sends back what it is sent, as cat does; check the server's command"
             }
         }
     }
 
-    /// A bit for each kind, so that each is told once.
+    /// A bit for each kind, so that each is told once; the higher tells more.
     pub(crate) const fn bit(self) -> u16 {
         match self {
             Self::Other(_) => 1,
             Self::Record => 1 << 1,
             Self::Nameless => 1 << 2,
-            Self::Fragment => 1 << 3,
-            Self::ContentLength => 1 << 4,
+            Self::Unended => 1 << 3,
+            Self::Fragment => 1 << 4,
             Self::Http => 1 << 5,
             Self::Utf16 => 1 << 6,
+            Self::ContentLength => 1 << 7,
             Self::Echo => 1 << 8,
         }
     }
 
-    /// Whether a server that writes so writes no messages at all.
-    pub(crate) const fn is_another_protocol(self) -> bool {
-        matches!(self, Self::ContentLength | Self::Http | Self::Utf16 | Self::Echo)
+    /// Whether a server that writes so writes no message at all.
+    const fn is_alien(self) -> bool {
+        matches!(self, Self::ContentLength | Self::Utf16)
     }
 }
 
@@ -221,9 +240,24 @@ fn is_utf16(text: &[u8]) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Noises {
     told: u16,
-    /// The last that has a name.
-    last: Option<Wrote>,
+    /// Of those that have a name, the one that tells most.
+    named: Option<Wrote>,
     fragments: Fragments,
+    /// When the line that is not ended grew last, and the wait for its end.
+    grew: Instant,
+    unended: Deadline,
+}
+
+impl Noises {
+    /// Whether what was written shows that the child speaks in another way.
+    pub(crate) fn is_alien(&self) -> bool {
+        self.named.is_some_and(Wrote::is_alien)
+    }
+
+    /// Why nothing that was written is an answer to `initialize`, if that has a name.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.named.map(|wrote| Cause::Unreadable(wrote.reason()))
+    }
 }
 
 /// What comes of a text that is no message.
@@ -263,10 +297,10 @@ impl Child {
             },
         };
         let ids: Vec<u64> = ids.into_iter().filter(|id| self.is_in_flight(*id)).collect();
-        if let (Wrote::Other(_), Some(last), false) = (wrote, self.noises.last, ids.is_empty())
-            && last.is_another_protocol()
+        if let (Wrote::Other(_), Some(named), false) = (wrote, self.noises.named, ids.is_empty())
+            && named.is_alien()
         {
-            wrote = last;
+            wrote = named;
         }
         self.tell_noise(wrote, text, cx);
         if ids.is_empty() { Meant::Nothing } else { Meant::Spoilt(ids, wrote.reason()) }
@@ -274,14 +308,61 @@ impl Child {
 
     /// Notes what is no message; the first of each kind is told.
     pub(crate) fn tell_noise(&mut self, wrote: Wrote, text: &[u8], cx: &mut Context) {
-        if !matches!(wrote, Wrote::Other(_)) {
-            self.noises.last = Some(wrote);
+        let known = self.noises.named.map_or(Wrote::Other("").bit(), Wrote::bit);
+        if wrote.bit() > known {
+            self.noises.named = Some(wrote);
         }
         if self.noises.told & wrote.bit() == 0 {
             self.noises.told |= wrote.bit();
             let line = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned();
             cx.notice(Notice::Noise { pipe: self.pipe, reason: wrote.reason(), line });
         }
+    }
+
+    /// It has begun a line.
+    pub(crate) fn wait_line(&mut self, cx: &mut Context) {
+        let wait = if self.noises.is_alien() { FRAMED } else { PAUSE };
+        self.noises.grew = cx.now;
+        let when = cx.now.after(wait);
+        cx.timers.no_later(&mut self.noises.unended, when, Wait::Line(self.pipe));
+    }
+
+    /// The wait for the end of a line is due, but the line is not read now.
+    pub(crate) fn wait_line_anew(&mut self, cx: &mut Context) -> Option<Cause> {
+        self.noises.unended.spend();
+        self.wait_line(cx);
+        None
+    }
+
+    /// It has no line to end any more.
+    pub(crate) fn forget_line(&mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.noises.unended, Wait::Line(self.pipe));
+    }
+
+    /// The wait for the end of a line is due. If it will not come, the requests that are answered
+    /// in what is there, and why that is no answer. Only what is whole is taken for one.
+    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<(Vec<u64>, &'static str)> {
+        self.noises.unended.spend();
+        let wait = if self.noises.is_alien() { FRAMED } else { PAUSE };
+        let when = self.noises.grew.after(wait);
+        if self.lines.buffered() == 0 {
+            return None;
+        }
+        if when > cx.now {
+            cx.timers.set(&mut self.noises.unended, when, Wait::Line(self.pipe));
+            return None;
+        }
+        let text = self.lines.begun();
+        let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).to_vec();
+        let ids = if is_whole(&text) { answered(&text, true) } else { Vec::new() };
+        let ids: Vec<u64> = ids.into_iter().filter_map(own_id).collect();
+        let wrote = self.noises.named.filter(|named| named.is_alien()).unwrap_or(Wrote::Unended);
+        self.tell_noise(wrote, &text, cx);
+        if ids.is_empty() {
+            return None;
+        }
+        self.lines = Lines::new(cx.config.message);
+        Some((ids.into_iter().filter(|id| self.is_in_flight(*id)).collect(), wrote.reason()))
     }
 
     /// The request of ours that this one is, if it is what a child sends back as it got it: no
@@ -297,6 +378,17 @@ impl Child {
         self.tell_noise(Wrote::Echo, b"", cx);
         Some(id)
     }
+}
+
+/// Whether a text is JSON values, one after the other, and the last one whole.
+fn is_whole(text: &[u8]) -> bool {
+    let mut scanner = Scanner::new(text);
+    while scanner.end().is_err() {
+        if scanner.value().is_err() {
+            return false;
+        }
+    }
+    true
 }
 
 /// A response of the child's to the request of that number.

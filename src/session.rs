@@ -212,7 +212,8 @@ impl Session {
                 self.cancel(call, child, cx);
                 change.request_id = Some(child::decimal(call, &mut digits));
             }
-            Kind::Notification | Kind::Result | Kind::Error => {}
+            Kind::Result | Kind::Error => child.ping_is_answered(message),
+            Kind::Notification => {}
         }
         message.splice(&change, lines);
         lines.push(b'\n');

@@ -67,6 +67,11 @@ impl Stream {
         }
     }
 
+    /// Whether a message that goes onto it now goes to a client that is there.
+    pub(crate) fn reaches(&self) -> bool {
+        self.reply.is_some() && self.carries()
+    }
+
     /// Whether somebody waits for it.
     pub(crate) fn is_alive(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.phase != Phase::Over)

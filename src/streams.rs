@@ -244,6 +244,11 @@ impl Streams {
         self.table.get(&number).is_some_and(Stream::carries)
     }
 
+    /// Whether that would go to a client that is there.
+    pub(crate) fn reaches(&self, number: u64) -> bool {
+        self.table.get(&number).is_some_and(Stream::reaches)
+    }
+
     /// Whether the reader of a stream is behind: one and a half `queue` waits for all, and more
     /// than an equal share of that, among so many streams, for this one. A turn of the child
     /// brings no more than `queue`, so that nobody is behind who only had no turn yet.

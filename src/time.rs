@@ -75,6 +75,10 @@ pub(crate) enum Wait {
     Forget(Pipe),
     /// The answer to a call, by the id that the child knows.
     Call(Pipe, u64),
+    /// The client's answer to a ping of a child.
+    Ping(Pipe),
+    /// The end of a line that a child has begun.
+    Line(Pipe),
     /// The input that a call needs, by the id that the child knows.
     Park(Pipe, u64),
     /// What a silent or stalled stream needs, by its number.

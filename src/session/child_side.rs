@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::notice::{Cause, Notice};
-use crate::odd::{self, Meant, Wrote};
+use crate::odd::{self, ALIEN, Meant, Wrote};
 use crate::servers::Eras;
 use crate::stream::STANDING;
 use crate::translate::{self, upward};
@@ -52,11 +52,7 @@ impl Session {
     ) -> Option<Cause> {
         match message.kind() {
             Kind::Result | Kind::Error => return self.response(message, later, child, cx),
-            // It may not be ready before it is answered, and the client can't answer yet.
-            Kind::Request if !self.is_open() && message.calls("ping") => {
-                let id = message.id().unwrap_or_default();
-                child.reply(translate::response(id, "result", b"{}"), cx);
-            }
+            Kind::Request if message.calls("ping") => self.pinged(message, child, cx),
             Kind::Request if let Some(id) = child.echoed(message, cx) => {
                 return self.spoilt(id, Wrote::Echo.reason(), child, cx);
             }
@@ -75,6 +71,19 @@ impl Session {
             }
         }
         None
+    }
+
+    /// A ping goes to a client that is there and may answer, which it may not before the session is
+    /// open (MCP "Lifecycle, Initialization"); else the child has its answer at once.
+    fn pinged(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
+        let number = self.route(message, child);
+        let there = self.is_open() && self.crossing.is_none() && self.streams.reaches(number);
+        if !there || !child.ping_is_told(message, cx) {
+            return child.pong(message.id().unwrap_or_default(), cx);
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice::default(), &mut data);
+        self.streams.put(number, &data, cx);
     }
 
     /// The answer to a call.
@@ -275,7 +284,12 @@ impl Session {
     ) -> Option<Cause> {
         let only = |child: &Child| child.only(|id| self.is_awaited(id, child));
         match child.meant(text, malformed, only, cx) {
-            Meant::Nothing => None,
+            Meant::Nothing => {
+                if !self.is_open() && child.noises.is_alien() {
+                    self.life.wait_start_no_longer(ALIEN, cx);
+                }
+                None
+            }
             Meant::Message(line) => {
                 let message = odd::parse(&line).ok()?;
                 self.message(&message, None, child, cx)
@@ -312,7 +326,13 @@ impl Session {
             return None;
         }
         self.fail(id, &fault, child, cx);
-        if self.is_open() { None } else { Some(Cause::Declined) }
+        if self.is_open() { None } else { Some(Cause::Unreadable(reason)) }
+    }
+
+    /// The child has begun a line and does not end it.
+    pub(crate) fn unended(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        let (ids, reason) = child.unended(cx)?;
+        ids.into_iter().filter_map(|id| self.spoilt(id, reason, child, cx)).last()
     }
 }
 

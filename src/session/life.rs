@@ -68,7 +68,10 @@ impl Session {
 
     /// The child did not answer in time, to `initialize` or after it to the question for its era.
     pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Cause {
-        if self.declined.is_some() { self.decline(child, cx) } else { Cause::StartTimeout }
+        if self.declined.is_some() {
+            return self.decline(child, cx);
+        }
+        child.noises.cause().unwrap_or(Cause::StartTimeout)
     }
 
     /// The idle wait is due. True if the session was idle all the while.

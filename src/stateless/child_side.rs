@@ -11,7 +11,7 @@ use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION, SUPPORTED};
 use crate::notice::{Cause, Notice};
 use crate::object::Object;
-use crate::odd::{self, Meant, Wrote};
+use crate::odd::{self, ALIEN, Meant, Wrote};
 use crate::translate::{self, downward, upward};
 use crate::version;
 
@@ -42,7 +42,12 @@ impl Worker {
         };
         let only = |child: &Child| child.only(|id| !listens(child, id));
         match child.meant(text, malformed, only, cx) {
-            Meant::Nothing => None,
+            Meant::Nothing => {
+                if !self.is_ready() && child.noises.is_alien() {
+                    self.life.wait_start_no_longer(ALIEN, cx);
+                }
+                None
+            }
             Meant::Message(line) => {
                 let message = odd::parse(&line).ok()?;
                 self.message(&message, child, cx)
@@ -65,7 +70,8 @@ impl Worker {
         if let Some(own) = child.end_own(id, cx) {
             let line = translate::response(b"0", "error", fault.error());
             let message = Message::parse(&line).ok()?;
-            return self.own_response(own, &message, child, cx);
+            let cause = self.own_response(own, &message, child, cx);
+            return cause.map(|_| Cause::Unreadable(reason));
         }
         if let Some(call) = child.end_call(id, cx) {
             // Who comes back to it learns that it is over.
@@ -74,6 +80,12 @@ impl Worker {
             self.fail(call.stream, &fault, cx);
         }
         None
+    }
+
+    /// The child has begun a line and does not end it.
+    pub(crate) fn unended(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
+        let (ids, reason) = child.unended(cx)?;
+        ids.into_iter().filter_map(|id| self.spoilt(id, reason, child, cx)).last()
     }
 
     fn message(
@@ -86,6 +98,9 @@ impl Worker {
             (Kind::Result | Kind::Error, _) => return self.response(message, child, cx),
             (Kind::Request, _) if let Some(id) = child.echoed(message, cx) => {
                 return self.spoilt(id, Wrote::Echo.reason(), child, cx);
+            }
+            (Kind::Request, Mode::Stateless) if message.calls("ping") => {
+                child.pong(message.id().unwrap_or_default(), cx);
             }
             // A child of the stateless era makes no requests.
             (Kind::Request, Mode::Stateless) => self.streams.dropped(cx),

@@ -49,8 +49,11 @@ impl Worker {
     pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
         let left = cx.config.start.saturating_sub(self.life.age(cx));
         let known = cx.servers.eras(child.server).stateless == Some(true);
+        if child.noises.is_alien() {
+            return child.noises.cause();
+        }
         if !matches!(self.mode, Mode::Probing) || known && left.is_zero() {
-            return Some(Cause::StartTimeout);
+            return child.noises.cause().or(Some(Cause::StartTimeout));
         }
         if known {
             // Another child told the era meanwhile: this one only starts slowly.

@@ -1,6 +1,8 @@
 //! What the engine wants of the driver, carried out and judged at once: the children's side here,
 //! the clients' side in `deliver`.
 
+use core::time::Duration;
+
 use hyper_mcp_proxy::{Cause, Exit, Notice, Output, Pipe};
 
 use super::World;
@@ -13,6 +15,8 @@ use super::text::{Holes, nonce, same_name};
 
 /// What the engine may write for one call by itself: a cancellation.
 const MADE: usize = 128;
+/// How long a client has to answer a ping of its child.
+const PONG: Duration = Duration::from_secs(5);
 /// What the engine asks a shared child by itself, before its clients' requests.
 const OWN: usize = 512;
 /// Why a line has no place here.
@@ -241,27 +245,31 @@ impl World<'_> {
         self.read_reply_made(number, line)
     }
 
-    /// The engine answers what the child asked: with an error, or a ping that the client can't
-    /// answer yet, and which it then never sees.
-    fn read_reply_made(&mut self, number: usize, line: &[u8]) -> Judged {
+    /// The engine answers what the child asked: with an error, or a ping. That is one which the
+    /// client can't be told now, and then never sees, or has not answered in time.
+    pub(super) fn read_reply_made(&mut self, number: usize, line: &[u8]) -> Judged {
         let shown = String::from_utf8_lossy(line);
         let session = self.children[number].session;
         let id = json::member(line, "id").unwrap_or_default();
         let declines = json::member(line, "error").is_some();
         let pongs = json::member(line, "result") == Some(b"{}");
-        let answers = |said: &&mut Said| {
+        let (seen, fresh) = (self.seen, &self.fresh);
+        let answers = |(number, said): &(usize, &mut Said)| {
             let asked =
                 Some(said.session) == session && said.kind == SaidKind::Ask && said.id == id;
-            let pings = json::member(&said.expected, "method") == Some(b"\"ping\"");
-            let waits = pings && said.seen.is_none() && said.route != Route::Never;
-            asked && (declines || pongs && waits)
+            let late = said.at.is_some_and(|at| at.after(PONG) <= seen);
+            let pongs = pongs && said.is_ping() && !said.replied;
+            asked && (declines || pongs && (late || fresh.contains(number)))
         };
-        let said = self.said.iter_mut().find(answers);
+        let said = self.said.iter_mut().enumerate().find(answers);
         require!(StdinLines, said.is_some(), "a response of the engine's own: {shown}");
-        if let Some(said) = said.filter(|_| pongs) {
-            said.route = Route::Never;
-            self.counts.pongs += 1;
-        }
+        let Some((number, said)) = said.filter(|_| pongs) else { return Ok(()) };
+        // Its client may have been told, or may yet be.
+        said.route = if fresh.contains(&number) { Route::Never } else { Route::Any };
+        said.replied = true;
+        self.counts.pongs += 1;
+        let session = self.sessions.get_mut(session.unwrap_or(usize::MAX));
+        session.into_iter().for_each(|session| session.queued.retain(|said| *said != number));
         Ok(())
     }
 
@@ -363,7 +371,9 @@ impl World<'_> {
             Cause::StdoutClosed => child.out_closed_told,
             Cause::LineTooLong => child.partial > self.config.message || session.doomed,
             Cause::NotStarted => child.gone && !child.opened,
-            Cause::StartTimeout => session.asked.after(self.config.start) <= self.seen,
+            Cause::StartTimeout | Cause::Unreadable(_) => {
+                session.asked.after(self.config.start) <= self.seen
+            }
             Cause::Declined => call.answer.is_some() && !session.open,
             Cause::ClientLeft => self.exchanges[session.exchange].lost && !session.open,
             Cause::Shutdown => self.shutdowns > 0,

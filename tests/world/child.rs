@@ -21,7 +21,11 @@ const CHANGES: [&str; 4] = [
 const ASKS: [&str; 5] =
     ["sampling/createMessage", "elicitation/create", "roots/list", "ping", "x/ask"];
 /// Lines that are no message. No client sees anything of them.
-const NOISE: [&[u8]; 14] = [
+const NOISE: [&[u8]; 18] = [
+    b"{",
+    b"  \"jsonrpc\": \"2.0\",",
+    b"  \"method\": \"x\"",
+    b"}",
     b"listening on stdin",
     b"",
     b"   ",
@@ -159,6 +163,7 @@ impl World<'_> {
             seen: None,
             id: asked.id.unwrap_or_default(),
             replied: false,
+            at: None,
         });
         self.said.len() - 1
     }

@@ -180,6 +180,16 @@ impl World<'_> {
                 }
             }
         }
+        // A message that is whole gets its newline without a pause: for want of that it would end.
+        if let Some(line) = child.out.front().filter(|_| child.offset > 0) {
+            let rest = &line.bytes[child.offset..];
+            if matches!(rest, b"\n" | b"\r\n") {
+                bytes.extend_from_slice(rest);
+                child.offset = 0;
+                child.partial = 0;
+                lines.extend(child.out.pop_front());
+            }
+        }
         if bytes.is_empty() {
             return Ok(());
         }

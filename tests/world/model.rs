@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use hyper_mcp_proxy::{Exit, Instant, Pipe};
 
 use super::events::Reader;
+use super::json;
 use super::text::{Holes, Text};
 use super::upward::Round;
 
@@ -293,8 +294,16 @@ pub(crate) struct Said {
     pub(crate) seen: Option<Option<(usize, usize)>>,
     /// The id of a request of the child.
     pub(crate) id: Vec<u8>,
-    /// A response of the client to it reached the child.
+    /// A response of the client to it, or of the engine, reached the child.
     pub(crate) replied: bool,
+    /// When the engine was told.
+    pub(crate) at: Option<Instant>,
+}
+
+impl Said {
+    pub(crate) fn is_ping(&self) -> bool {
+        self.kind == SaidKind::Ask && json::member(&self.expected, "method") == Some(b"\"ping\"")
+    }
 }
 
 /// What came out on one stream.

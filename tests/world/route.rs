@@ -40,6 +40,7 @@ impl World<'_> {
             }
             self.heard += 1;
             self.said[*said].heard = Some(self.heard);
+            self.said[*said].at = Some(self.clock());
             self.sessions[session].event_bytes += self.said[*said].expected.len() + EXTRA;
             self.fresh.push(*said);
         }

@@ -44,6 +44,10 @@ impl World<'_> {
         }
         for said in &self.fresh {
             let said = &self.said[*said];
+            // Nobody is there to answer it but the engine.
+            let waits = said.is_ping() && said.route == Route::Queue && !said.replied;
+            let ends = self.sessions.get(said.session).is_none_or(|s| s.over || s.doomed);
+            require!(Prompt, !waits || ends, "a ping without an answer");
             if said.seen.is_none() && !self.is_excused(said) {
                 let shown = String::from_utf8_lossy(&said.expected);
                 require!(Prompt, false, "not delivered ({:?}): {shown}", said.route);

@@ -31,6 +31,7 @@ impl World<'_> {
         match method.as_deref() {
             Some("subscriptions/listen") => return self.read_listen(child, session, line),
             Some("notifications/cancelled") => return self.read_upward_cancel(session, line),
+            None if nonce(line, b'c').is_none() => return self.read_reply_made(child, line),
             _ => {}
         }
         let said = nonce(line, b'c').filter(|said| *said < self.told.len());
