@@ -47,7 +47,9 @@ impl Context {
 
     /// Judges a head by the rules.
     pub(crate) fn admit<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
-        head::admit(head, self.servers.is_path(head.path), &self.config)
+        let path = self.servers.named(head.path);
+        let named = Head { path: path.unwrap_or(head.path), ..*head };
+        head::admit(&named, path.is_some(), &self.config)
     }
 
     pub(crate) fn push(&mut self, output: Output) {

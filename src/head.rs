@@ -102,6 +102,8 @@ const STREAM: &[(&str, Cow<'_, str>)] = &[
     ("cache-control", Cow::Borrowed("no-cache, no-transform")),
     ("x-accel-buffering", Cow::Borrowed("no")),
 ];
+/// The most names that a preflight is told back: no request has more fields.
+const ASKED: usize = 64;
 const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
 const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
@@ -173,7 +175,7 @@ pub(crate) fn admit<'a>(
         asks,
         accept,
         origin: if health { None } else { fields.origin },
-        session: fields.session,
+        session: fields.session.filter(|id| !id.is_empty()),
         version: fields.version,
         last_event_id: fields.last_event_id,
         method: fields.method,
@@ -340,22 +342,20 @@ pub(crate) fn options(head: &Admitted<'_>) -> Response {
     response
 }
 
-/// What a page may send: the fields that are known, and those asked for that repeat a tool's
-/// arguments (MCP 2026-07-28 "Custom Headers from Tool Parameters"), which the tools name.
+/// What a page may send: the fields that are known, and those that it asks for.
 fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
     const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
                          mcp-protocol-version, mcp-session-id";
     let asked = fields.iter().filter(|(name, _)| is(name, "access-control-request-headers"));
     let asked = asked.flat_map(|(_, value)| value.split(',')).map(str::trim);
-    let plain =
-        |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    asked.filter(|name| name.starts_with("mcp-param-")).filter(plain).fold(
-        Cow::Borrowed(KNOWN),
-        |mut all, name| {
-            all.to_mut().extend([", ", name]);
-            all
-        },
-    )
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let plain = |name: &&str| !name.is_empty() && name.bytes().all(good);
+    let known = |name: &str| KNOWN.split(", ").any(|known| is(name, known));
+    let asked = asked.filter(plain).filter(|name| !known(name)).take(ASKED);
+    asked.fold(Cow::Borrowed(KNOWN), |mut all, name| {
+        all.to_mut().extend([", ", name]);
+        all
+    })
 }
 
 /// A response of one JSON text.

@@ -67,9 +67,12 @@ impl Servers {
         here.map(|(server, _)| *server)
     }
 
-    /// Whether there may be somebody to speak to at this path.
-    pub(crate) fn is_path(&self, path: &str) -> bool {
-        self.0.values().any(|known| known.path == path)
+    /// The path of a server that a request's path names, if there may be one: clients put a slash
+    /// at its end.
+    pub(crate) fn named<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let is_path = |path: &&str| self.0.values().any(|known| known.path == *path);
+        let bare = || path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
+        Some(path).filter(is_path).or_else(|| bare().filter(is_path))
     }
 
     /// Whether this server is, or was, at this path.

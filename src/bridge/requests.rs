@@ -30,6 +30,8 @@ impl Bridge {
             Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
         };
         let result = match admitted.asks {
+            // Clients ask so whether there is a stream at all.
+            Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
             Asks::Health => {
                 let response = self.health();
                 self.cx.respond(exchange, None, response);

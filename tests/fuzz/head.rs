@@ -94,12 +94,18 @@ fn judge(config: &Config, head: &Head<'_>, content: &[u8]) {
     for response in responses {
         if let (400.., Body::Whole(body)) = (response.status, &response.body) {
             // The health and the metrics say what they say; all else is a JSON-RPC error.
-            let said = head.path != "/mcp" && response.status == 503;
+            let said = !is_endpoint(config, head.path) && response.status == 503;
             assert!(said || Message::parse(body).is_ok() || is_error(body));
         }
     }
-    let posts = head.method == "POST" && head.path == config.endpoint;
+    let posts = head.method == "POST" && is_endpoint(config, head.path);
     assert!(posts || !opened, "{head:?} starts something");
+}
+
+/// Whether this is the endpoint's path, be it with a slash at its end.
+fn is_endpoint(config: &Config, path: &str) -> bool {
+    let bare = path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
+    path == config.endpoint || bare == Some(&config.endpoint)
 }
 
 /// An error that answers no request: it has no id.
@@ -148,7 +154,7 @@ fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
     if Some(head.path) == config.metrics.as_deref() {
         return Some(if reads { Ok(0) } else { Err(405) });
     }
-    if head.path != config.endpoint {
+    if !is_endpoint(config, head.path) {
         return Some(Err(404));
     }
     let kind = one("content-type").unwrap_or_default().to_ascii_lowercase();

@@ -348,7 +348,8 @@ fn readme_has_the_drivers_figures() {
     let readme = read("README.md").replace('\n', " ");
     for (constant, told) in [
         ("const CONNECTIONS: usize = 1024;", "1,024 connections"),
-        ("const IDLE: Duration = Duration::from_secs(60);", "60 s between requests"),
+        ("const IDLE: Duration = Duration::from_secs(75);", "75 s between requests"),
+        ("const KEEP_ALIVE: &str = \"timeout=75\";", "75 s between requests"),
         ("const HEAD: Duration = Duration::from_secs(10);", "10 s for a head"),
         ("const CONTENT: Duration = Duration::from_secs(30);", "30 s for its content"),
         ("const STALL: Duration = Duration::from_secs(30);", "30 s without progress while sending"),

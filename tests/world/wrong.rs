@@ -104,7 +104,7 @@ impl World<'_> {
                 (&[406], "a stream as JSON")
             }
             8 => {
-                heading.path.push('/');
+                heading.path.push_str("//");
                 (&[404], "another path")
             }
             9 => {
@@ -165,7 +165,7 @@ impl World<'_> {
             self.sessions[session].id.clone().unwrap_or_default()
         };
         heading.set("Mcp-Session-Id", Some(&id));
-        let statuses: &'static [u16] = if id.is_empty() { &[400, 404] } else { &[404] };
+        let statuses: &'static [u16] = if id.is_empty() { &[400, 404, 405] } else { &[404] };
         let ask = Ask::Wrong { statuses, why: "a session that is none", code: "" };
         self.ask(ask, None, Vec::new(), &heading, body)
     }

@@ -330,6 +330,24 @@ fn all(values: Vec<String>, good: fn(&str) -> bool, what: &str) -> Result<Vec<St
     }
 }
 
+/// Whether a Host header can be this: a name or an address, with or without a port, or any.
+fn is_host_pattern(value: &str) -> bool {
+    let (host, port) = match value.rsplit_once(':') {
+        Some((host, port)) if !value.ends_with(']') => (host, Some(port)),
+        _ => (value, None),
+    };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let named = || {
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    };
+    let good = match address {
+        _ if value == "*" => return true,
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => named(),
+    };
+    good && port.is_none_or(|port| port.parse::<u16>().is_ok())
+}
+
 fn is_host(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b"/@?#".contains(&b))
 }
@@ -373,8 +391,9 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts: all(
             flags.allow_host,
-            is_host,
-            "--allow-host takes a host, with or without a port",
+            is_host_pattern,
+            "--allow-host takes a host name or an address, with or without a port, such as \
+             mcp.example.com or [::1]:8080, or * for any; there are no other wildcards",
         )?,
         allow_origins: all(
             flags.allow_origin,

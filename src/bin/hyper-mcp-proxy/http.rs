@@ -26,6 +26,8 @@ const FIELDS: usize = 16;
 /// The longest decoded head that is kept for the next request, as text. Those of MCP clients have
 /// half of it, and an idle connection pays for what is kept.
 const KEEP: usize = 1024;
+/// For how long a connection may be idle: as long as `connection::read` lets it.
+const KEEP_ALIVE: &str = "timeout=75";
 /// Response heads that are kept: of JSON, of a stream, of an accepted notification, and one other.
 const TEMPLATES: usize = 4;
 /// The digits of a length.
@@ -253,6 +255,8 @@ fn encode_good(
     }
     if !keep_alive {
         response.insert_header("connection", "close");
+    } else if framing != Framing::Close {
+        response.insert_header("keep-alive", KEEP_ALIVE);
     }
     // With the method HEAD the encoder stops after the head.
     let mut encoder = Encoder::new(response, Method::Head);

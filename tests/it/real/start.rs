@@ -64,6 +64,9 @@ fn flags_that_are_wrong() {
         (&["--allow-origin", "app.example"], "https://app.example"),
         (&["--allow-origin", "https://app.example/"], "without a path"),
         (&["--allow-host", "https://app.example"], "a host"),
+        (&["--allow-host", "*.example.com"], "no other wildcards"),
+        (&["--allow-host", "::1"], "[::1]"),
+        (&["--allow-host", "mcp.example.com:http"], "a port"),
     ] {
         let all = [&["--host", "127.0.0.1"], flags, &["--", CHILD]].concat();
         let output = output(&all);

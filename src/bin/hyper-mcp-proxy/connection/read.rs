@@ -14,8 +14,9 @@ use crate::hub::SCRATCH;
 use crate::sys::OwnedFd;
 use crate::turns;
 
-/// Between requests. Longer than the pauses of a chatting client, shorter than for ever.
-const IDLE: Duration = Duration::from_secs(60);
+/// Between requests. Longer than the minute after which balancers close idle connections, so that
+/// none of them sends a request on one that is being closed. `http` announces it.
+const IDLE: Duration = Duration::from_secs(75);
 /// From the first byte of a head to its last. A head is small; slower is an attack.
 const HEAD: Duration = Duration::from_secs(10);
 /// From the head to the last byte of the content.
