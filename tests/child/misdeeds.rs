@@ -164,6 +164,15 @@ pub(crate) const AT_START: &[(&str, &str, &str)] = &[
         r#"[{"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID}\n"}]"#,
     ),
     (
+        "frames its answer to initialize like a language server",
+        "--initialize",
+        concat!(
+            r#"[{"write": "Content-Length: 36\r\n\r\n"#,
+            r#"{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{}}"}, {"sleep": 60000}]"#
+        ),
+    ),
+    ("sends initialize back", "--start", r#"[{"exec": "exec cat"}]"#),
+    (
         "answers initialize with a result and an error",
         "--initialize",
         r#"[{"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{},\"error\":{}}\n"}]"#,

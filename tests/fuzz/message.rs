@@ -1,5 +1,5 @@
-//! `message`: a naive twin agrees on what is a message and on its parts, and a splice changes what
-//! it names and nothing else.
+//! `message`: a naive twin agrees on what is a message, on its parts and on which ids are the same,
+//! and a splice changes what it names and nothing else.
 
 use hyper_mcp_proxy::message::{self, Kind, Message, Splice};
 
@@ -28,6 +28,7 @@ pub(crate) fn run(data: &[u8]) {
         splices(data, &message);
         if plain {
             parts(data, &message);
+            spellings(&message);
         }
     }
     batches(data, plain);
@@ -103,6 +104,54 @@ fn parts(data: &[u8], message: &Message<'_>) {
     assert_eq!(message.token(), token);
     let request = params.and_then(|params| last(params, "requestId"));
     assert_eq!(message.request_id(), request);
+}
+
+/// Ids are the same by their value, however they are spelled.
+fn spellings(message: &Message<'_>) {
+    let names =
+        [message.id(), message.token(), message.request_id()].map(Option::unwrap_or_default);
+    for one in names {
+        for other in names {
+            if let Some(same) = naive_same(one, other) {
+                assert_eq!(message::same_id(one, other), same, "{one:?} {other:?}");
+            }
+        }
+        if let [b'1'..=b'9', rest @ ..] = one
+            && rest.iter().all(u8::is_ascii_digit)
+        {
+            for (end, same) in [(&b".0"[..], true), (b"e0", true), (b".5", false), (b"0", false)] {
+                assert_eq!(message::same_id(one, &[one, end].concat()), same, "{one:?} {end:?}");
+            }
+        }
+    }
+}
+
+/// None where the twin can't tell.
+fn naive_same(one: &[u8], other: &[u8]) -> Option<bool> {
+    let number = |raw: &[u8]| matches!(raw.first(), Some(b'-' | b'0'..=b'9'));
+    match (number(one), number(other)) {
+        (true, true) => Some(value(one)? == value(other)?),
+        (false, false) if one.first() == Some(&b'"') && other.first() == Some(&b'"') => {
+            Some(json::unquote(one)? == json::unquote(other)?)
+        }
+        (false, false) => None,
+        _ => Some(false),
+    }
+}
+
+/// A number's sign, its digits without the zeros at both ends, and where its point stands.
+fn value(raw: &[u8]) -> Option<(bool, String, i64)> {
+    let text = core::str::from_utf8(raw).ok()?.to_ascii_lowercase();
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent = exponent.parse::<i64>().ok().filter(|e| e.abs() < 5000)?;
+    let whole = mantissa.trim_start_matches('-').split('.').next()?.len();
+    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+    let kept = digits.trim_start_matches('0');
+    if kept.is_empty() {
+        return Some((false, String::new(), 0));
+    }
+    let point = whole as i64 - (digits.len() - kept.len()) as i64 + exponent;
+    Some((mantissa.starts_with('-'), kept.trim_end_matches('0').into(), point))
 }
 
 fn one_line(data: &[u8]) -> Vec<u8> {

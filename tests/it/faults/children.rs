@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use hyper_mcp_proxy::{Cause, Config, Instant, Notice, Output};
+use hyper_mcp_proxy::{Cause, Config, Input, Instant, Notice, Output};
 
 use super::{LENGTH, SEEDS, Spoil, change, noticed, replace, without};
 use crate::world::sim;
@@ -17,6 +17,27 @@ fn writes(mut with: impl FnMut(&mut Vec<u8>)) -> impl Fault {
             with(bytes);
         }
     })
+}
+
+#[test]
+fn a_ping_without_an_answer_is_noticed() {
+    let pong = |output: &Output| match output {
+        Output::Write { bytes, .. } => bytes.ends_with(b"\"result\":{}}\n"),
+        _ => false,
+    };
+    noticed(Law::Prompt, || without(pong));
+}
+
+#[test]
+fn an_answer_by_another_spelling_that_is_dropped_is_noticed() {
+    struct Strict;
+    impl Fault for Strict {
+        fn swallows(&mut self, input: &Input<'_>) -> bool {
+            let Input::Stdout { bytes, .. } = input else { return false };
+            String::from_utf8_lossy(bytes).contains(".0,\"result\":")
+        }
+    }
+    noticed(Law::Prompt, || Strict);
 }
 
 #[test]
