@@ -1,6 +1,7 @@
 //! [`Bridge`]: takes inputs, gives outputs; which session and which child is meant, and the
 //! limits that span sessions.
 
+mod ending;
 mod requests;
 mod servers;
 mod workers;
@@ -9,7 +10,6 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::vec::Vec;
 
 use crate::child::{Child, Stage};
 use crate::config::Config;
@@ -20,7 +20,7 @@ use crate::io::{Exchange, Exit, Input, Output, Pipe, Response};
 use crate::lines::Lines;
 use crate::notice::{Cause, Notice};
 use crate::session::Session;
-use crate::stateless::Worker;
+use crate::stateless::{AfterExit, Worker};
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
@@ -151,8 +151,8 @@ impl Bridge {
             Input::StdoutClosed { pipe } => {
                 if let Some(session) = self.sessions.get_mut(&pipe) {
                     session.life.stdout_closed(&mut self.cx);
-                } else if let Some(worker) = self.workers.get_mut(&pipe) {
-                    worker.life.stdout_closed(&mut self.cx);
+                } else if self.workers.contains(&pipe) {
+                    self.with_worker(pipe, Worker::stdout_closed);
                 } else {
                     self.end_spare(pipe, Cause::StdoutClosed);
                 }
@@ -234,6 +234,9 @@ impl Bridge {
             if let Some(child) = self.children.get_mut(&pipe) {
                 child.open(&mut self.cx);
                 self.starting += 1;
+                if let Some(worker) = self.workers.get_mut(&pipe) {
+                    worker.process_started(child, &mut self.cx);
+                }
             }
         }
     }
@@ -248,6 +251,10 @@ impl Bridge {
             // It ends: what it says is not heard any more.
             return;
         };
+        if child.stage != Stage::Running {
+            // Another takes its place.
+            return;
+        }
         let open = front.is_open();
         let limit = self.cx.config.message;
         let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));
@@ -291,12 +298,14 @@ impl Bridge {
         let unasked = child.stage == Stage::Running;
         let pid = child.pid;
         child.stage = Stage::Gone;
-        let probed = unasked
-            && self.workers.get_mut(&pipe).is_some_and(|w| w.survives_exit(child, &mut self.cx));
-        if probed {
-            return;
-        }
-        self.end(pipe, Cause::Exited(exit), None);
+        let worker = self.workers.get_mut(&pipe);
+        let after = worker.map(|worker| worker.exited(exit, unasked, child, &mut self.cx));
+        let cause = match after {
+            Some(AfterExit::Restarted) => return,
+            Some(AfterExit::Ends(cause)) => cause,
+            None => Cause::Exited(exit),
+        };
+        self.end(pipe, cause, None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
         let words = if unasked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
         let stderr = String::from(words.trim());
@@ -321,7 +330,7 @@ impl Bridge {
             session.end(cause, &fault, child, &mut self.cx);
             open
         } else if let Some(worker) = self.workers.remove(&pipe) {
-            let open = worker.is_ready();
+            let open = worker.has_started();
             worker.end(cause, &fault, child, &mut self.cx);
             open
         } else {
@@ -336,49 +345,6 @@ impl Bridge {
         if !open {
             self.starting -= 1;
             self.judge_start(server, cause);
-        }
-    }
-
-    fn shutdown(&mut self) {
-        if self.draining {
-            return self.end_at_once();
-        }
-        self.draining = true;
-        let (sessions, calls) = (self.sessions.len(), self.cx.stats.calls);
-        self.cx.notice(Notice::Draining { sessions, calls });
-        let when = self.cx.now.after(self.cx.config.drain);
-        self.cx.timers.set(&mut self.drain, when, Wait::Drain);
-    }
-
-    fn end_at_once(&mut self) {
-        self.end_all();
-        for child in self.children.values_mut() {
-            child.kill(&mut self.cx);
-        }
-    }
-
-    fn end_all(&mut self) {
-        for pipe in self.children.keys().copied().collect::<Vec<_>>() {
-            self.end(pipe, Cause::Shutdown, None);
-        }
-    }
-
-    /// While draining: ends what nobody waits for.
-    fn end_drained(&mut self) {
-        // What is not open yet will be of use to nobody.
-        let waited_for = |child: &Child| match self.workers.get(&child.pipe) {
-            Some(worker) => worker.is_ready() && worker.is_busy(),
-            None => {
-                let open = self.sessions.get(&child.pipe).is_some_and(|session| session.is_open());
-                open && !child.calls.is_empty()
-            }
-        };
-        let drained = self.children.values().filter(|child| !waited_for(child));
-        for pipe in drained.map(|child| child.pipe).collect::<Vec<_>>() {
-            self.end(pipe, Cause::Shutdown, None);
-        }
-        if self.sessions.is_empty() && self.workers.is_empty() {
-            self.cx.timers.clear(&mut self.drain, Wait::Drain);
         }
     }
 
@@ -402,6 +368,9 @@ impl Bridge {
                 }
             }
             Wait::Line(pipe) => self.line_due(pipe),
+            Wait::Exit(pipe) if self.workers.contains(&pipe) => {
+                self.with_worker(pipe, |worker, child, cx| worker.exit_due(child, cx));
+            }
             Wait::Exit(pipe) => self.end(pipe, Cause::StdoutClosed, None),
             Wait::Idle(pipe) => {
                 let session = self.sessions.get_mut(&pipe).map(|s| s.idle_due(&mut self.cx));
@@ -464,6 +433,19 @@ impl Bridge {
         }
     }
 
+    /// Lets a worker do something, and ends it if it says so.
+    fn with_worker(
+        &mut self,
+        pipe: Pipe,
+        work: impl FnOnce(&mut Worker, &mut Child, &mut Context) -> Option<Cause>,
+    ) {
+        let (worker, child) = (self.workers.get_mut(&pipe), self.children.get_mut(&pipe));
+        let cause = worker.zip(child).and_then(|(w, child)| work(w, child, &mut self.cx));
+        if let Some(cause) = cause {
+            self.end(pipe, cause, None);
+        }
+    }
+
     fn with_front(&mut self, pipe: Pipe, work: impl FnOnce(Front<'_>, &mut Child, &mut Context)) {
         let Some(child) = self.children.get_mut(&pipe) else { return };
         if let Some(session) = self.sessions.get_mut(&pipe) {
@@ -484,7 +466,7 @@ impl Front<'_> {
     fn is_open(&self) -> bool {
         match self {
             Self::Session(session) => session.is_open(),
-            Self::Worker(worker) => worker.is_ready(),
+            Self::Worker(worker) => worker.has_started(),
         }
     }
 

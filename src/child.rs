@@ -35,6 +35,8 @@ pub(crate) const OWN: usize = 1024;
 pub(crate) enum Own {
     /// `server/discover`.
     Discover,
+    /// `ping`.
+    Ping,
     /// `initialize`.
     Initialize,
     /// `logging/setLevel`.

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::eras::{self, Eras};
 use crate::{child, header_params, message, translate};
 
 const KIB: usize = 1024;
@@ -42,6 +43,9 @@ pub struct Config {
     pub health: Option<String>,
     /// The path of the metrics in Prometheus' text format, if any.
     pub metrics: Option<String>,
+    /// Which eras clients may use. Where there are several servers,
+    /// [`Input::Servers`](crate::Input::Servers) says it of each instead.
+    pub eras: Eras,
     /// The name of this node, with which session ids and request states begin, so that a front can
     /// tell by them which of its nodes is meant. Visible ASCII.
     pub node: Option<String>,
@@ -114,9 +118,13 @@ pub struct Config {
     /// How long a call may run, and how long a subscription may take to begin. `None`, because
     /// agents run for hours.
     pub request: Option<Duration>,
-    /// How long a fresh child may take to answer `server/discover` before it is taken for one of
-    /// the session era. 5 s; a child that starts more slowly may still answer later.
+    /// How long a child may leave `server/discover` unanswered. 5 s. Then it gets a `ping`: one
+    /// that answers that is given as long again and taken for one of the session era, one that
+    /// does not may only start slowly, and is waited for as long as `start` permits.
     pub probe: Duration,
+    /// How long a child that was asked for its era, and answered that it is of the session era,
+    /// waits for the `initialize` of the client that was refused. 10 s: SDKs send it at once.
+    pub fallback: Duration,
     /// How long a call waits for the input that its client was asked for (MCP 2026-07-28 "Multi
     /// Round-Trip Requests"). 5 minutes: a person reads and types.
     pub park: Duration,
@@ -175,7 +183,9 @@ impl Config {
         let process = process.into_iter().fold(0, usize::saturating_add);
         let spares = self.prewarm.saturating_mul(servers);
         let processes = self.sessions.saturating_add(self.pool).saturating_add(spares);
-        process.saturating_mul(processes).saturating_add(header_params::BYTES * servers)
+        process
+            .saturating_mul(processes)
+            .saturating_add((header_params::BYTES + eras::BYTES) * servers)
     }
 }
 
@@ -185,6 +195,7 @@ impl Default for Config {
             endpoint: String::from("/mcp"),
             health: Some(String::from("/healthz")),
             metrics: None,
+            eras: Eras::Auto,
             node: None,
             loopback: true,
             allow_hosts: Vec::new(),
@@ -210,6 +221,7 @@ impl Default for Config {
             idle: Some(Duration::from_secs(300)),
             request: None,
             probe: Duration::from_secs(5),
+            fallback: Duration::from_secs(10),
             park: Duration::from_secs(300),
             stall: Duration::from_secs(30),
             keep_ended: Duration::from_secs(60),
@@ -233,7 +245,8 @@ mod tests {
         // What peers say of themselves once, and requests of our own.
         let own = 4 * 64 * KIB + 1024 * 2048;
         assert_eq!(one.memory(0), own);
-        assert_eq!(one.memory(3), own + 3 * 256 * KIB, "annotations of each server");
+        let known = 256 * KIB + 64 * KIB;
+        assert_eq!(one.memory(3), own + 3 * known, "annotations and eras of each server");
         for (config, more) in [
             (Config { calls: 5, ..one.clone() }, 5 * 4 * 4096),
             (Config { subscriptions: 5, ..one.clone() }, 5 * 4 * 2048),
@@ -246,7 +259,7 @@ mod tests {
             assert_eq!(config.memory(0), own + more, "{config:?}");
         }
         let ahead = Config { prewarm: 2, ..one };
-        assert_eq!(ahead.memory(3), own * (1 + 2 * 3) + 3 * 256 * KIB);
+        assert_eq!(ahead.memory(3), own * (1 + 2 * 3) + 3 * known);
     }
 
     fn none() -> Config {

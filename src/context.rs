@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Head};
-use crate::io::{Body, Exchange, Output, Pipe, Response};
+use crate::io::{Body, Exchange, Output, Pipe, Response, Server};
 use crate::metrics::Counts;
 use crate::notice::Notice;
 use crate::servers::Servers;
@@ -33,7 +33,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(config: Config) -> Self {
         Self {
-            servers: Servers::one(&config.endpoint),
+            servers: Servers::one(&config.endpoint, config.eras),
             config,
             now: Instant::default(),
             timers: Timers::default(),
@@ -89,6 +89,14 @@ impl Context {
     ) {
         self.refused(fault);
         self.respond(exchange, origin, fault.response(id));
+    }
+
+    /// A client is kept off for its era, which the operator is told once.
+    pub(crate) fn era_refused(&mut self, server: Server) {
+        if self.servers.is_first_refusal(server) {
+            let (endpoint, eras) = (self.servers.path(server).into(), self.servers.eras(server));
+            self.notice(Notice::EraRefused { endpoint, eras });
+        }
     }
 
     /// Counts a refusal, and tells the operator.

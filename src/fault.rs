@@ -8,10 +8,10 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::eras::Eras;
 use crate::head;
 use crate::io::Response;
 use crate::message::Malformed;
-use crate::metadata::SUPPORTED;
 use crate::notice::{Cause, Count};
 use crate::object::quoted;
 
@@ -40,7 +40,12 @@ pub(crate) enum Fault {
     EventId,
     HeaderMismatch(String),
     MetadataMissing(&'static str),
-    UnsupportedVersion(String),
+    UnsupportedVersion(String, Eras),
+    /// Its era is not served here.
+    NoSessions,
+    NoModern,
+    SessionEra,
+    Undiscovered(String),
     MethodNotFound(String),
     RequestState,
     InputResponses,
@@ -107,6 +112,10 @@ impl Fault {
             | Self::SessionMissing
             | Self::Initialized
             | Self::EventId
+            | Self::NoSessions
+            | Self::NoModern
+            | Self::SessionEra
+            | Self::Undiscovered(_)
             | Self::StatelessResponse => (400, INVALID_REQUEST),
             Self::HostForbidden | Self::OriginForbidden => (403, INVALID_REQUEST),
             Self::NotFound | Self::SessionUnknown => (404, INVALID_REQUEST),
@@ -115,7 +124,7 @@ impl Fault {
             Self::ContentType => (415, INVALID_REQUEST),
             Self::HeaderMismatch(_) => (400, HEADER_MISMATCH),
             Self::Capability(_) => (400, MISSING_CAPABILITY),
-            Self::UnsupportedVersion(_) => (400, UNSUPPORTED_VERSION),
+            Self::UnsupportedVersion(..) => (400, UNSUPPORTED_VERSION),
             Self::MetadataMissing(_) => (400, INVALID_PARAMS),
             Self::MethodNotFound(_) => (404, METHOD_NOT_FOUND),
             Self::RequestState | Self::InputResponses | Self::Params(_) => (200, INVALID_PARAMS),
@@ -158,7 +167,12 @@ impl Fault {
             Self::ContentType => "content_type",
             Self::NotAcceptable => "accept",
             Self::Repeated(_) | Self::HeaderMismatch(_) => "header",
-            Self::ProtocolVersion(_) | Self::UnsupportedVersion(_) => "protocol_version",
+            Self::ProtocolVersion(_)
+            | Self::UnsupportedVersion(..)
+            | Self::NoSessions
+            | Self::NoModern
+            | Self::SessionEra
+            | Self::Undiscovered(_) => "protocol_version",
             Self::NotJson(_)
             | Self::NotAMessage(_)
             | Self::Batch
@@ -240,6 +254,10 @@ impl Fault {
             Self::Kept(limit) => {
                 format!("calls in flight hold {limit} bytes, the limit of one session; retry")
             }
+            Self::Undiscovered(what) => format!(
+                "the server {what} when it was asked for its revisions: open a session with \
+                 initialize; to serve 2026-07-28 all the same, start the proxy with --eras both"
+            ),
             Self::NotStarted(reason) => format!("the server could not be started: {reason}"),
             Self::Unreadable(reason) => {
                 format!("the server gave no answer to initialize that can be read: {reason}")
@@ -284,7 +302,19 @@ impl Fault {
             Self::StatelessResponse => {
                 "a 2026-07-28 client posts requests and notifications, no responses"
             }
-            Self::UnsupportedVersion(_) => "Unsupported protocol version",
+            Self::UnsupportedVersion(..) => "Unsupported protocol version",
+            Self::NoSessions => {
+                "only 2026-07-28 is served here, without sessions; to serve them, start the proxy \
+                 with --eras auto"
+            }
+            Self::NoModern => {
+                "2026-07-28 is not served here: open a session with initialize; to serve it, start \
+                 the proxy with --eras auto"
+            }
+            Self::SessionEra => {
+                "the server does not speak 2026-07-28: open a session with initialize; to serve \
+                 2026-07-28 all the same, start the proxy with --eras both"
+            }
             Self::RequestState => {
                 "this requestState is unknown, used or expired; call again without"
             }
@@ -357,9 +387,10 @@ impl Fault {
     /// is fixed.
     fn data(&self) -> Option<String> {
         match self {
-            Self::UnsupportedVersion(requested) => {
+            Self::UnsupportedVersion(requested, eras) => {
+                let supported = eras.supported();
                 let requested = String::from_utf8(quoted(requested)).unwrap_or_default();
-                Some(format!(r#"{{"supported":{SUPPORTED},"requested":{requested}}}"#))
+                Some(format!(r#"{{"supported":{supported},"requested":{requested}}}"#))
             }
             Self::SessionUnknown => String::from_utf8(quoted(&self.reason())).ok(),
             Self::Capability(name) => {

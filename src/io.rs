@@ -9,6 +9,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::eras::Eras;
 use crate::head::Head;
 use crate::notice::Notice;
 
@@ -72,10 +73,12 @@ impl fmt::Display for Pipe {
 /// # Examples
 ///
 /// ```
-/// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output, Server};
+/// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Exchange, Head, Input, Instant};
+/// use hyper_mcp_proxy::{Output, Server};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
-/// let servers = [("/files/mcp", Server(1)), ("/time/mcp", Server(2))];
+/// let at = |path, number| Endpoint { path, server: Server(number), eras: Eras::Auto };
+/// let servers = [at("/files/mcp", 1), at("/time/mcp", 2)];
 /// bridge.handle(Input::Servers { servers: &servers }, now);
 /// assert!(bridge.serves(Server(2)) && !bridge.serves(Server(0)));
 ///
@@ -88,6 +91,29 @@ impl fmt::Display for Pipe {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Server(pub u32);
+
+/// Where a server is found, and by whom.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
+///
+/// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+/// let files = Endpoint { path: "/files/mcp", server: Server(1), eras: Eras::Auto };
+/// bridge.handle(Input::Servers { servers: &[files] }, now);
+/// // The same processes, for others: nothing is started anew.
+/// bridge.handle(Input::Servers { servers: &[Endpoint { eras: Eras::Sessions, ..files }] }, now);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    /// The path, compared as it stands in the request's target.
+    pub path: &'a str,
+    /// The server's number. One that stays as it was keeps it.
+    pub server: Server,
+    /// Which eras its clients may use. It may change while the server stays.
+    pub eras: Eras,
+}
 
 /// How a child ended, as the system tells it (POSIX, `wait`).
 ///
@@ -214,8 +240,8 @@ pub enum Input<'a> {
     /// only new ones get the server that is at their path now, and where none is any more there is
     /// nothing but for the sessions that were opened there.
     Servers {
-        /// The path of each, and its number. A server that stays as it was keeps its number.
-        servers: &'a [(&'a str, Server)],
+        /// All of them. Of two at one path the later one counts.
+        servers: &'a [Endpoint<'a>],
     },
     /// The operator wants the program to end: drain. A second time: end at once.
     Shutdown,

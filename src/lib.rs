@@ -177,6 +177,7 @@
 //! | `pings` | pings of a child that its client is told |
 //! | `life` | how long what stands in front of a process lives |
 //! | `servers` | the commands that children are started by, their paths, what is known of each |
+//! | `eras` | which eras clients may use, and what is known of those that a command speaks |
 //! | `fault` | what went wrong → status and JSON-RPC code |
 //! | `context`, `table` | what all share |
 #![no_std]
@@ -189,6 +190,7 @@ mod bridge;
 mod child;
 mod config;
 mod context;
+mod eras;
 mod fault;
 mod head;
 mod header_params;
@@ -221,8 +223,9 @@ mod version;
 
 pub use bridge::Bridge;
 pub use config::Config;
+pub use eras::Eras;
 pub use head::Head;
-pub use io::{Body, Exchange, Exit, Input, Output, Pipe, Response, Server};
+pub use io::{Body, Endpoint, Exchange, Exit, Input, Output, Pipe, Response, Server};
 pub use notice::{Cause, Level, Notice};
 pub use stats::Stats;
 pub use time::Instant;

@@ -6,6 +6,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::head::Admitted;
 use crate::message::{Kind, Message};
@@ -22,10 +23,6 @@ pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 /// The stateless revision that the bridge speaks.
 pub(crate) const STATELESS: &str = "2026-07-28";
-
-/// All revisions that the bridge serves, newest first, as a JSON array.
-pub(crate) const SUPPORTED: &str =
-    r#"["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"]"#;
 
 /// Methods of the session era that 2026-07-28 removed.
 const REMOVED: [&str; 5] =
@@ -83,8 +80,12 @@ pub(crate) fn is_stateless_head(head: &Admitted<'_>) -> bool {
 }
 
 impl<'a> Metadata<'a> {
-    /// Judges a request of the stateless era.
-    pub(crate) fn read(message: &Message<'a>, head: &Admitted<'_>) -> Result<Self, Fault> {
+    /// Judges a request of the stateless era, at a server whose clients may use these eras.
+    pub(crate) fn read(
+        message: &Message<'a>,
+        head: &Admitted<'_>,
+        eras: Eras,
+    ) -> Result<Self, Fault> {
         let method = message.method().unwrap_or_default();
         let version = message.meta(VERSION).ok_or(Fault::MetadataMissing(VERSION))?;
         let version = object::string(version).ok_or(Fault::MetadataMissing(VERSION))?;
@@ -92,7 +93,7 @@ impl<'a> Metadata<'a> {
             return Err(mismatch("MCP-Protocol-Version", head.version, &version));
         }
         if version != STATELESS {
-            return Err(Fault::UnsupportedVersion(version.into_owned()));
+            return Err(Fault::UnsupportedVersion(version.into_owned(), eras));
         }
         if head.method != Some(&*method) {
             return Err(mismatch("Mcp-Method", head.method, &method));

@@ -7,6 +7,7 @@ use alloc::string::String;
 use core::fmt;
 use core::time::Duration;
 
+use crate::eras::Eras;
 use crate::io::{Exit, Pipe};
 
 /// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
@@ -62,6 +63,8 @@ pub enum Cause {
     Unreadable(&'static str),
     /// The child answered `initialize` with an error.
     Declined,
+    /// The child was asked for its revisions, did not tell them, and is of no use for a session.
+    Undiscovered,
     /// The client left before its session was open.
     ClientLeft,
     /// Its server has another command now, or is none any more.
@@ -83,6 +86,7 @@ impl Cause {
             Self::StartTimeout => "start_timeout",
             Self::Unreadable(_) => "unreadable",
             Self::Declined => "declined",
+            Self::Undiscovered => "undiscovered",
             Self::ClientLeft => "client_left",
             Self::Retired => "retired",
             Self::Shutdown => "shutdown",
@@ -104,6 +108,7 @@ impl fmt::Display for Cause {
                 write!(f, "server gave no answer to initialize that can be read: {reason}")
             }
             Self::Declined => f.write_str("server declined initialize"),
+            Self::Undiscovered => f.write_str("server did not answer server/discover"),
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),
             Self::Shutdown => f.write_str("shutdown"),
@@ -231,6 +236,13 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
+    /// A client was refused for the era that it speaks. Told once for each server.
+    EraRefused {
+        /// The path of the server.
+        endpoint: String,
+        /// Which eras its clients may use.
+        eras: Eras,
+    },
     /// Starts failed in a row; new sessions are refused for a while.
     BreakerOpen {
         /// The path of the server.
@@ -261,6 +273,7 @@ impl Notice {
             | Self::WorkerOpened { .. }
             | Self::WorkerEnded { .. }
             | Self::ChildExited { .. }
+            | Self::EraRefused { .. }
             | Self::Draining { .. } => Level::Info,
             Self::Refused { .. } => Level::Debug,
         }
@@ -319,6 +332,22 @@ impl fmt::Display for Notice {
                 write!(f, "server {pipe}: a reader of it took nothing for too long and was dropped")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
+            Self::EraRefused { endpoint, eras: Eras::Modern } => write!(
+                f,
+                "a client of {endpoint} was refused because it asked for a session: --eras modern \
+                 serves 2026-07-28 alone, --eras auto sessions as well"
+            ),
+            Self::EraRefused { endpoint, eras: Eras::Sessions } => write!(
+                f,
+                "a 2026-07-28 client of {endpoint} was refused: --eras sessions serves sessions \
+                 alone, --eras auto 2026-07-28 as well"
+            ),
+            Self::EraRefused { endpoint, .. } => write!(
+                f,
+                "a 2026-07-28 client of {endpoint} was refused, so that it opens a session: the \
+                 server did not tell that it speaks 2026-07-28; with --eras both such clients \
+                 share its processes"
+            ),
             Self::BreakerOpen { endpoint, wait } => write!(
                 f,
                 "the server at {endpoint} fails at every start, refusing new sessions for {wait:.0?}"

@@ -9,25 +9,23 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::eras::{Eras, Knowledge, Spoken};
 use crate::header_params::HeaderParams;
-use crate::io::{Pipe, Server};
+use crate::io::{Endpoint, Pipe, Server};
 use crate::table::Table;
 use crate::time::Instant;
-
-/// What the engine knows of the eras that the command speaks.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Eras {
-    pub(crate) session: Option<bool>,
-    pub(crate) stateless: Option<bool>,
-}
 
 /// What is known of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     path: String,
     current: bool,
+    /// The eras that its clients may use.
+    eras: Eras,
+    /// An operator was told that those kept a client off.
+    told_refusal: bool,
     /// The eras that its command speaks, and the header parameters of its tools.
-    pub(crate) eras: Eras,
+    pub(crate) knowledge: Knowledge,
     pub(crate) header_params: HeaderParams,
     /// Children that run and that nobody has spoken to.
     pub(crate) spares: VecDeque<Pipe>,
@@ -42,22 +40,24 @@ pub(crate) struct Servers(Table<Server, Known>);
 
 impl Servers {
     /// One server, at this path.
-    pub(crate) fn one(path: &str) -> Self {
+    pub(crate) fn one(path: &str, eras: Eras) -> Self {
         let mut servers = Self(Table::default());
-        servers.set(&[(path, Server::default())]);
+        servers.set(&[Endpoint { path, server: Server::default(), eras }]);
         servers
     }
 
     /// Makes these the current ones. Of two at one path the later one counts.
-    pub(crate) fn set(&mut self, servers: &[(&str, Server)]) {
+    pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
         self.0.values_mut().for_each(|known| known.current = false);
-        for (path, server) in servers {
+        for Endpoint { path, server, eras } in servers {
             if let Some(earlier) = self.at(path) {
                 self.of(earlier).current = false;
             }
             let known = self.of(*server);
             known.path = String::from(*path);
             known.current = true;
+            known.told_refusal &= known.eras == *eras;
+            known.eras = *eras;
         }
     }
 
@@ -88,8 +88,28 @@ impl Servers {
         self.0.get(&server)
     }
 
+    /// The eras that its clients may use.
     pub(crate) fn eras(&self, server: Server) -> Eras {
         self.get(server).map(|known| known.eras).unwrap_or_default()
+    }
+
+    /// What is known of its processes with these variables.
+    pub(crate) fn spoken(&self, server: Server, env: &[(String, String)]) -> Spoken {
+        self.get(server).map(|known| known.knowledge.of(env)).unwrap_or_default()
+    }
+
+    /// Whether some process of it has spoken 2026-07-28.
+    pub(crate) fn is_modern(&self, server: Server) -> bool {
+        self.get(server).is_some_and(|known| known.knowledge.is_modern())
+    }
+
+    pub(crate) fn learn(&mut self, server: Server) -> &mut Knowledge {
+        &mut self.of(server).knowledge
+    }
+
+    /// Whether this is the first of its clients that is kept off for its era.
+    pub(crate) fn is_first_refusal(&mut self, server: Server) -> bool {
+        !core::mem::replace(&mut self.of(server).told_refusal, true)
     }
 
     pub(crate) fn of(&mut self, server: Server) -> &mut Known {

@@ -92,10 +92,11 @@ impl Session {
         let number = self.streams.open(reply, 1, false, cx);
         self.env = head::env(head.fields, &cx.config);
         child.env = self.env.clone();
-        if cx.servers.eras(child.server).session != Some(true) {
+        let known = cx.servers.spoken(child.server, &self.env).session;
+        if known != Some(true) {
             self.hello = request.params().unwrap_or(b"{}").to_vec();
         }
-        if cx.servers.eras(child.server).session == Some(false) {
+        if known == Some(false) {
             child.enter(Call::of(request, number), cx);
             child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         } else {

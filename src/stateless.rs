@@ -8,6 +8,7 @@ mod child_side;
 mod life;
 mod listen;
 mod park;
+mod probe;
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,7 +17,7 @@ use crate::child::{Call, Child, Own, decimal};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::Admitted;
-use crate::io::{Exchange, Pipe};
+use crate::io::{Exchange, Pipe, Server};
 use crate::life::Life;
 use crate::message::Message;
 use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked};
@@ -25,17 +26,24 @@ use crate::reply::Reply;
 use crate::spelling::Spelling;
 use crate::stateless::listen::Listens;
 use crate::stateless::park::Park;
+pub(crate) use crate::stateless::probe::AfterExit;
 use crate::stream::Style;
 use crate::streams::Streams;
 use crate::table::Table;
 use crate::time::Instant;
-use crate::translate::{self, downward, upward};
+use crate::translate::{self, downward};
 
 /// How far a worker's child is, and which era it speaks.
 #[derive(Debug)]
 enum Mode {
     /// Our `server/discover` is in flight.
     Probing,
+    /// The same, and the child has answered our `ping` meanwhile.
+    Awake,
+    /// The process that did not answer is on its way out; another takes its place.
+    Leaving,
+    /// It is of the session era, and waits for a session.
+    Spare,
     /// Our `initialize` is in flight.
     Opening,
     /// It speaks the stateless era.
@@ -90,8 +98,12 @@ pub(crate) struct Worker {
     /// The values that its clients' header fields gave to the child's environment.
     env: Vec<(String, String)>,
     capabilities: Vec<u8>,
+    /// Whether its requests go on to a child of the session era.
+    crosses: bool,
     client: Option<Vec<u8>>,
     mode: Mode,
+    /// When its process was started and asked for its era.
+    asked: Instant,
     pub(crate) streams: Streams,
     asks: Table<u64, Ask>,
     parks: Table<u64, Park>,
@@ -104,45 +116,29 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(
         pipe: Pipe,
+        server: Server,
         metadata: &Metadata<'_>,
         key: Vec<u8>,
         env: Vec<(String, String)>,
-        now: Instant,
+        cx: &Context,
     ) -> Self {
         Self {
             pipe,
             key,
             env,
             capabilities: metadata.capabilities.to_vec(),
+            crosses: cx.servers.eras(server).shares(),
             client: None,
             mode: Mode::Probing,
+            asked: cx.now,
             streams: Streams::new(pipe, 0, Style { ids: false, primed: false }),
             asks: Table::default(),
             parks: Table::default(),
             listens: Listens::default(),
             log_level: None,
-            life: Life::new(pipe, now),
+            life: Life::new(pipe, cx.now),
             served: 0,
         }
-    }
-
-    /// Makes the first request of a fresh child: a probe, unless the era is known.
-    pub(crate) fn greet(&mut self, child: &mut Child, cx: &mut Context) {
-        let known = cx.servers.eras(child.server).stateless;
-        if known == Some(false) {
-            return self.initialize(child, cx);
-        }
-        self.mode = Mode::Probing;
-        child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
-        let wait = if known == Some(true) { cx.config.start } else { cx.config.probe };
-        self.life.wait_start(wait, cx);
-    }
-
-    fn initialize(&mut self, child: &mut Child, cx: &mut Context) {
-        self.mode = Mode::Opening;
-        let params = downward::initialize(&self.capabilities, self.client.as_deref());
-        child.ask(Own::Initialize, "initialize", &params, cx);
-        self.life.wait_start(cx.config.start, cx);
     }
 
     pub(crate) fn env(&self) -> &[(String, String)] {
@@ -153,10 +149,15 @@ impl Worker {
         matches!(self.mode, Mode::Stateless | Mode::Session(_))
     }
 
-    /// Whether it can take a request that a client with these capabilities makes.
-    pub(crate) fn fits(&self, key: &[u8], exclusive: bool) -> bool {
+    /// Whether it can take a request that a client with these capabilities makes; `crosses` if that
+    /// may go on to a child of the session era.
+    pub(crate) fn fits(&self, key: &[u8], exclusive: bool, crosses: bool) -> bool {
         match self.mode {
             Mode::Stateless => true,
+            Mode::Spare => false,
+            _ if self.crosses != crosses => false,
+            // Either it is of 2026-07-28 and serves all, or all are refused.
+            _ if !crosses => true,
             _ => self.key == key && !(exclusive && self.is_engaged()),
         }
     }
@@ -248,7 +249,9 @@ impl Worker {
         self.served += 1;
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
         let number = self.streams.open(reply, 1, false, cx);
-        self.streams.promote_after(number, cx.config.promote, cx);
+        if self.may_promote() {
+            self.streams.promote_after(number, cx.config.promote, cx);
+        }
         let mut text = Vec::new();
         if !self.is_ready() || metadata.may_ask() && self.may_send_again() {
             message.splice(&crate::message::Splice::default(), &mut text);
@@ -266,12 +269,21 @@ impl Worker {
         number
     }
 
+    /// Whether the answer to a request may begin. One that may be refused for its era may not: the
+    /// status tells its client.
+    const fn may_promote(&self) -> bool {
+        self.crosses || self.is_ready()
+    }
+
     /// Sends what waited for the child.
     fn ready(&mut self, child: &mut Child, cx: &mut Context) {
         self.life.started(cx);
         let waiting: Vec<u64> = self.asks.keys().copied().collect();
         for number in waiting {
             let keep = self.may_send_again();
+            if !self.crosses {
+                self.streams.promote_after(number, cx.config.promote, cx);
+            }
             let Some(ask) = self.asks.get_mut(&number) else { continue };
             let text = core::mem::take(&mut ask.text);
             if let Ok(message) = Message::parse(&text) {
@@ -322,7 +334,7 @@ impl Worker {
         let method = message.method().unwrap_or_default();
         match &*method {
             "server/discover" => {
-                let result = downward::discover(initialized);
+                let result = downward::discover(initialized, cx.servers.eras(child.server));
                 self.answer_result(number, &result, cx);
             }
             "subscriptions/listen" => self.listen(number, message, child, cx),

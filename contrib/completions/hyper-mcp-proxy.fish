@@ -17,6 +17,7 @@ complete -c hyper-mcp-proxy -l config -rF -d 'JSON file of servers by their name
 complete -c hyper-mcp-proxy -l cwd -xa '(__fish_complete_directories)' -d 'directory that the server starts in'
 complete -c hyper-mcp-proxy -l env -x -d 'variable for the server\'s environment (repeatable)'
 complete -c hyper-mcp-proxy -l clear-env -d 'start the server with an environment of --env only'
+complete -c hyper-mcp-proxy -l eras -x -d 'which revisions clients may use: auto, sessions, modern (2026-07-28) or both (auto)'
 complete -c hyper-mcp-proxy -l health -x -d 'path of the health check, or "off" (/healthz)'
 complete -c hyper-mcp-proxy -l metrics -x -d 'path of the metrics for Prometheus, if any'
 complete -c hyper-mcp-proxy -l node -x -d 'name of this node among others, with which its session ids begin'
@@ -25,4 +26,4 @@ complete -c hyper-mcp-proxy -l header-env -x -d 'header field whose value the se
 complete -c hyper-mcp-proxy -l log-format -xa 'text json' -d 'text or json (text)'
 complete -c hyper-mcp-proxy -l demo -d 'serve the demonstration server that is built in'
 complete -c hyper-mcp-proxy -s V -l version -d 'print the version'
-complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --health --metrics --node --prewarm --header-env --log-format)'
+complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --eras --health --metrics --node --prewarm --header-env --log-format)'

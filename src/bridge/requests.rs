@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::slice::from_ref;
 
 use super::Bridge;
+use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Asks, Head};
 use crate::io::{Body, Exchange, Output, Pipe, Response, Server};
@@ -148,7 +149,7 @@ impl Bridge {
 
     /// The session that a GET or DELETE is about. In the stateless era there is nothing to get or
     /// delete.
-    fn find_standing(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+    fn find_standing(&mut self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
         let session_era = head.version.is_some() && !is_stateless_head(head);
         if is_stateless_head(head) || head.session.is_none() && !session_era {
             return Err(Fault::Method("POST, OPTIONS"));
@@ -156,14 +157,26 @@ impl Bridge {
         self.find(head)
     }
 
-    fn find(&self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
-        let text = head.session.ok_or(Fault::SessionMissing)?;
+    fn find(&mut self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+        let Some(text) = head.session else {
+            self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
+            return Err(Fault::SessionMissing);
+        };
         let id = session_id::parse(text, &self.cx.config).ok_or(Fault::SessionUnknown)?;
         let pipe = self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)?;
         // At another server's path it does not exist.
         let here = |server: &Server| self.cx.servers.is_at(*server, head.path);
         self.server_of(pipe).filter(here).ok_or(Fault::SessionUnknown)?;
         Ok(pipe)
+    }
+
+    /// Whether the policy lets sessions in.
+    fn may_have_sessions(&mut self, server: Server) -> Result<(), Fault> {
+        if self.cx.servers.eras(server) != Eras::Modern {
+            return Ok(());
+        }
+        self.cx.era_refused(server);
+        Err(Fault::NoSessions)
     }
 
     fn initialize(
@@ -177,6 +190,7 @@ impl Bridge {
             return Err(Fault::NotAcceptable);
         }
         let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
+        self.may_have_sessions(server)?;
         self.may_start(server)?;
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
@@ -184,7 +198,8 @@ impl Bridge {
         if taken || self.sessions.len() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
-        let mut child = self.take_child(server);
+        let probed = self.take_probed(server, &head::env(head.fields, &self.cx.config));
+        let mut child = probed.unwrap_or_else(|| self.take_child(server));
         let pipe = child.pipe;
         let mut session = Session::new(pipe, id, self.cx.now);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);

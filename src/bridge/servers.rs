@@ -7,7 +7,7 @@ use super::Bridge;
 use crate::child::Child;
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::io::{Pipe, Server};
+use crate::io::{Endpoint, Pipe, Server};
 use crate::notice::{Cause, Notice};
 
 impl Bridge {
@@ -15,10 +15,11 @@ impl Bridge {
     /// can forget its command.
     ///
     /// ```
-    /// use hyper_mcp_proxy::{Bridge, Config, Input, Instant, Server};
+    /// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
     ///
     /// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
-    /// bridge.handle(Input::Servers { servers: &[("/mcp", Server(1))] }, now);
+    /// let one = Endpoint { path: "/mcp", server: Server(1), eras: Eras::Auto };
+    /// bridge.handle(Input::Servers { servers: &[one] }, now);
     /// assert!(bridge.serves(Server(1)) && !bridge.serves(Server(0)));
     /// ```
     pub fn serves(&self, server: Server) -> bool {
@@ -26,7 +27,7 @@ impl Bridge {
     }
 
     /// These are the servers from now on.
-    pub(super) fn serve(&mut self, servers: &[(&str, Server)]) {
+    pub(super) fn serve(&mut self, servers: &[Endpoint<'_>]) {
         self.cx.servers.set(servers);
         for spare in self.cx.servers.retired_spares() {
             self.end_spare(spare, Cause::Retired);
@@ -140,6 +141,7 @@ impl Bridge {
                 | Cause::Shutdown
                 | Cause::Retired
                 | Cause::Declined
+                | Cause::Undiscovered
                 | Cause::Deleted
                 | Cause::Idle
         ) {

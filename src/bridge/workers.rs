@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 
 use super::Bridge;
 use crate::child::{Child, Stage};
+use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::head::{self, Admitted};
 use crate::io::{Exchange, Pipe, Server};
@@ -21,6 +22,9 @@ use crate::object;
 use crate::session_id;
 use crate::stateless::{Request, Room, Worker};
 
+/// The variables that a process has of its clients' header fields.
+type Env = [(String, String)];
+
 impl Bridge {
     /// A message of the stateless era.
     pub(super) fn stateless(
@@ -30,6 +34,12 @@ impl Bridge {
         message: &Message<'_>,
         random: [u8; 16],
     ) -> Result<(), Fault> {
+        let server = self.cx.servers.at(head.path);
+        let env = head::env(head.fields, &self.cx.config);
+        let parked = self.parked(message, head);
+        if parked.is_none() {
+            self.may_be_modern(server, &env)?;
+        }
         match message.kind() {
             Kind::Request => {}
             Kind::Notification => {
@@ -39,11 +49,10 @@ impl Bridge {
             }
             Kind::Result | Kind::Error => return Err(Fault::StatelessResponse),
         }
-        let metadata = Metadata::read(message, head)?;
-        let server = self.cx.servers.at(head.path);
+        let eras = server.map_or(Eras::Both, |server| self.cx.servers.eras(server));
+        let metadata = Metadata::read(message, head, eras)?;
         let known = server.and_then(|server| self.cx.servers.get(server));
         if let Some(known) = known.filter(|_| metadata.method == "tools/call") {
-            let env = head::env(head.fields, &self.cx.config);
             known.header_params.agree(&env, message, head.fields)?;
         }
         let listens = metadata.method == "subscriptions/listen";
@@ -54,17 +63,17 @@ impl Bridge {
             return Err(Fault::Draining);
         }
         let secret = u128::from_be_bytes(random);
-        let (pipe, parked) = match self.parked(message, head) {
+        let (pipe, parked) = match parked {
             Some((pipe, call)) => (pipe, Some(call)),
             // A server of the session era has no states but ours; none is started to say so.
             None if message.param("requestState").is_some()
-                && known.is_some_and(|known| known.eras.stateless == Some(false)) =>
+                && known.is_some_and(|known| known.knowledge.of(&env).modern == Some(false)) =>
             {
                 return Err(Fault::RequestState);
             }
             None => {
                 let server = server.ok_or(Fault::NotFound)?;
-                (self.worker_for(server, message, &metadata, head)?, None)
+                (self.worker_for(server, message, &metadata, &env)?, None)
             }
         };
         let (Some(worker), Some(child)) =
@@ -74,12 +83,24 @@ impl Bridge {
         };
         let request = Request { message, metadata: &metadata, exchange, head, secret };
         match parked {
-            Some(_) if worker.env() != head::env(head.fields, &self.cx.config) => {
-                Err(Fault::RequestState)
-            }
+            Some(_) if worker.env() != env => Err(Fault::RequestState),
             Some(call) => worker.resume(call, &request, child, &mut self.cx),
             None => worker.request(&request, child, &mut self.cx),
         }
+    }
+
+    /// Whether the policy, and what is known of the server, let a message of 2026-07-28 in.
+    fn may_be_modern(&mut self, server: Option<Server>, env: &Env) -> Result<(), Fault> {
+        let Some(server) = server else { return Ok(()) };
+        let fault = match self.cx.servers.eras(server) {
+            Eras::Sessions => Fault::NoModern,
+            Eras::Auto if self.cx.servers.spoken(server, env).modern == Some(false) => {
+                Fault::SessionEra
+            }
+            _ => return Ok(()),
+        };
+        self.cx.era_refused(server);
+        Err(fault)
     }
 
     /// The call that waits for the input that this request brings.
@@ -98,16 +119,16 @@ impl Bridge {
         server: Server,
         message: &Message<'_>,
         metadata: &Metadata<'_>,
-        head: &Admitted<'_>,
+        env: &Env,
     ) -> Result<Pipe, Fault> {
-        let env = head::env(head.fields, &self.cx.config);
+        let crosses = self.cx.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
         let exclusive = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
         let (mut later, mut full) = (None, None);
         for worker in self.workers.values() {
             let child = self.children.get(&worker.pipe).filter(|child| child.server == server);
             let Some(child) = child else { continue };
-            if worker.env() != env || !worker.fits(&key, exclusive) {
+            if worker.env() != env || !worker.fits(&key, exclusive, crosses) {
                 continue;
             }
             match worker.room(message, child, &self.cx) {
@@ -128,9 +149,10 @@ impl Bridge {
         server: Server,
         metadata: &Metadata<'_>,
         key: Vec<u8>,
-        env: Vec<(String, String)>,
+        env: &Env,
     ) -> Result<Pipe, Fault> {
         self.may_start(server)?;
+        self.may_probe(server, env)?;
         let limit = self.cx.config.pool;
         if self.is_crowded() {
             return Err(Fault::Pool(limit));
@@ -142,12 +164,36 @@ impl Bridge {
         }
         let mut child = self.take_child(server);
         let pipe = child.pipe;
-        child.env = env.clone();
-        let mut worker = Worker::new(pipe, metadata, key, env, self.cx.now);
+        child.env = env.to_vec();
+        let mut worker = Worker::new(pipe, server, metadata, key, env.to_vec(), &self.cx);
         worker.greet(&mut child, &mut self.cx);
         self.workers.insert(pipe, Box::new(worker));
         self.add_child(child);
         Ok(pipe)
+    }
+
+    /// Whether a process may be started to be asked for its era. A server that has just been asked
+    /// in vain is not asked again for each request.
+    fn may_probe(&mut self, server: Server, env: &Env) -> Result<(), Fault> {
+        let known = self.cx.servers.spoken(server, env);
+        let in_vain = known.modern.is_none() && known.doubted.is_some_and(|at| at > self.cx.now);
+        if !in_vain || self.cx.servers.eras(server).shares() {
+            return Ok(());
+        }
+        self.cx.era_refused(server);
+        Err(Fault::Undiscovered(String::from("did not tell them")))
+    }
+
+    /// The child that was asked for its era and waits for a session with these variables.
+    pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
+        let server_of = |worker: &Worker| self.server_of(worker.pipe);
+        let pipe = self
+            .workers
+            .values()
+            .find(|worker| server_of(worker) == Some(server) && worker.waits_for(env))?
+            .pipe;
+        self.workers.remove(&pipe)?.release(&mut self.cx);
+        self.children.remove(&pipe)
     }
 
     /// Puts a child on the books; one that does not run waits for its turn to start.

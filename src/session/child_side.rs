@@ -11,10 +11,10 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::notice::{Cause, Notice};
+use crate::object::Object;
 use crate::odd::{self, ALIEN, Meant, Wrote};
-use crate::servers::Eras;
 use crate::stream::STANDING;
-use crate::translate::{self, upward};
+use crate::translate::{self, downward, upward};
 use crate::version::{self, Version};
 
 /// An answer and its stream, put off until nobody reads the line any more: then it is made of that.
@@ -107,7 +107,7 @@ impl Session {
             self.streams.dropped(cx);
             return None;
         }
-        if !self.is_open() && message.kind() == Kind::Error && may_cross(child, cx) {
+        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(child, cx) {
             return self.ask_for_era(id, message, child, cx);
         }
         let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
@@ -133,9 +133,10 @@ impl Session {
         }
         let Some(result) = message.payload().filter(|_| message.kind() == Kind::Result) else {
             self.answer(call.stream, data, cx);
+            cx.servers.learn(child.server).declined(&self.env);
             return Some(Cause::Declined);
         };
-        cx.servers.of(child.server).eras.session = Some(true);
+        cx.servers.learn(child.server).spoke_session(&self.env);
         self.opened(version::told(result), call.stream, data, child, cx);
         None
     }
@@ -176,7 +177,11 @@ impl Session {
         let Some(result) = result.filter(|result| upward::speaks_stateless(result)) else {
             return Some(self.decline(child, cx));
         };
-        cx.servers.of(child.server).eras = Eras { session: Some(false), stateless: Some(true) };
+        let knowledge = cx.servers.learn(child.server);
+        knowledge.spoke_modern(&self.env);
+        if self.declined.as_deref().is_some_and(|declined| self.knows_no_sessions(declined)) {
+            knowledge.denied_session(&self.env);
+        }
         let (version, result) = self.cross(result);
         let call = child.call_ids().first().and_then(|id| child.end_call(*id, cx))?;
         let data = translate::response(&call.id, "result", result);
@@ -184,8 +189,25 @@ impl Session {
         None
     }
 
+    /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
+    fn may_cross(&self, child: &Child, cx: &Context) -> bool {
+        let known = cx.servers.spoken(child.server, &self.env);
+        known.session.is_none() && known.modern != Some(false)
+    }
+
+    /// Whether this error means that the child knows no sessions at all, and not that it minds what
+    /// this client asked for: it does not know the method, or no version that a session can have.
+    fn knows_no_sessions(&self, declined: &[u8]) -> bool {
+        let asked = Object::read(&self.hello)
+            .and_then(|params| Some(Version::named(&params.string("protocolVersion")?).is_some()));
+        let error = Message::parse(declined).ok();
+        let code = error.and_then(|error| downward::error_code(error.payload()?));
+        matches!((code, asked), (Some(-32601), _) | (Some(-32022), Some(true)))
+    }
+
     /// The child speaks no era that the bridge knows: its error to `initialize` is the answer.
     pub(super) fn decline(&mut self, child: &mut Child, cx: &mut Context) -> Cause {
+        cx.servers.learn(child.server).declined(&self.env);
         for id in child.call_ids() {
             match self.declined.take() {
                 None => self.fail(id, &Fault::Garbled("it speaks no known era"), child, cx),
@@ -334,10 +356,4 @@ impl Session {
         let (ids, reason) = child.unended(cx)?;
         ids.into_iter().filter_map(|id| self.spoilt(id, reason, child, cx)).last()
     }
-}
-
-/// Whether an error to `initialize` may mean that the child speaks only the stateless era.
-fn may_cross(child: &Child, cx: &Context) -> bool {
-    let eras = cx.servers.eras(child.server);
-    eras.session.is_none() && eras.stateless != Some(false)
 }

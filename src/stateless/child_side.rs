@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 use super::{Mode, Worker};
 use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
+use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Splice};
-use crate::metadata::{LogLevel, SUBSCRIPTION, SUPPORTED};
+use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::notice::{Cause, Notice};
 use crate::object::Object;
 use crate::odd::{self, ALIEN, Meant, Wrote};
-use crate::translate::{self, downward, upward};
+use crate::translate::{self, downward};
 use crate::version;
 
 impl Worker {
@@ -137,34 +138,25 @@ impl Worker {
     ) -> Option<Cause> {
         let result = message.payload().filter(|_| message.kind() == Kind::Result);
         match own {
-            Own::Discover if self.is_ready() => None,
-            Own::Discover if result.is_some_and(upward::speaks_stateless) => {
-                cx.servers.of(child.server).eras.stateless = Some(true);
-                self.opened(Mode::Stateless, "2026-07-28", child, cx);
-                None
-            }
-            Own::Discover => {
-                cx.servers.of(child.server).eras.stateless = Some(false);
-                if matches!(self.mode, Mode::Probing) {
-                    self.initialize(child, cx);
-                }
+            Own::Discover => self.discovered(message, child, cx),
+            Own::Ping => {
+                self.ponged(cx);
                 None
             }
             Own::Initialize if self.is_ready() => None,
             Own::Initialize => match result {
                 Some(result) => {
-                    let eras = &mut cx.servers.of(child.server).eras;
-                    eras.session = Some(true);
-                    eras.stateless.get_or_insert(false);
+                    cx.servers.learn(child.server).spoke_session(&self.env);
                     let initialized = translate::request(None, "notifications/initialized", b"{}");
                     child.say(initialized, cx);
                     let version = version::told(result);
                     self.opened(Mode::Session(result.to_vec()), &version, child, cx);
                     None
                 }
-                // A slow child of the stateless era answers the probe next.
-                None if child.is_asked(&Own::Discover) => None,
-                None => Some(Cause::Declined),
+                None => {
+                    cx.servers.learn(child.server).declined(&self.env);
+                    Some(Cause::Declined)
+                }
             },
             Own::Subscribe(uri) => {
                 self.subscribed(&uri, result.is_some(), cx);
@@ -174,7 +166,13 @@ impl Worker {
         }
     }
 
-    fn opened(&mut self, mode: Mode, version: &str, child: &mut Child, cx: &mut Context) {
+    pub(super) fn opened(
+        &mut self,
+        mode: Mode,
+        version: &str,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
         self.mode = mode;
         cx.counts.start(self.life.age(cx));
         cx.notice(Notice::WorkerOpened {
@@ -205,7 +203,8 @@ impl Worker {
             cx.servers.of(child.server).header_params.learn(&self.env, payload);
         }
         if matches!(self.mode, Mode::Stateless) {
-            let data = self.upright(call, message);
+            let eras = cx.servers.eras(child.server);
+            let data = self.upright(call, message, eras);
             let status = status_of(message);
             self.asks.remove(&call.stream);
             self.unlisten(call.stream, child, cx);
@@ -242,12 +241,12 @@ impl Worker {
     }
 
     /// A modern child's answer under the client's id; what names our id in it as well.
-    fn upright(&self, call: &Call, message: &Message<'_>) -> Vec<u8> {
+    fn upright(&self, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let payload = message.payload().unwrap_or_default();
         let changed = match (message.kind(), method) {
             (Kind::Result, Some("subscriptions/listen")) => retagged(payload, &call.id),
-            (Kind::Result, Some("server/discover")) => with_our_versions(payload),
+            (Kind::Result, Some("server/discover")) => with_our_versions(payload, eras),
             _ => None,
         };
         if let Some(result) = changed {
@@ -356,9 +355,9 @@ fn retagged(result: &[u8], id: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// What a child discovers of itself, with the versions that the bridge serves before it.
-fn with_our_versions(result: &[u8]) -> Option<Vec<u8>> {
+fn with_our_versions(result: &[u8], eras: Eras) -> Option<Vec<u8>> {
     let mut object = Object::read(result)?;
     object.get("supportedVersions")?;
-    object.set("supportedVersions", SUPPORTED.as_bytes());
+    object.set("supportedVersions", eras.supported().as_bytes());
     Some(object.text())
 }

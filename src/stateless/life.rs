@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use super::{Mode, Worker};
-use crate::child::{Child, Own};
+use super::Worker;
+use crate::child::Child;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::metrics::CANCELLED;
@@ -42,40 +42,6 @@ impl Worker {
         }
         self.unlisten(call.stream, child, cx);
         self.fail(call.stream, &Fault::TimedOut, cx);
-    }
-
-    /// The wait for the first answer is due: after a probe comes the handshake. The cause, if
-    /// there is nothing more to try.
-    pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        let left = cx.config.start.saturating_sub(self.life.age(cx));
-        let known = cx.servers.eras(child.server).stateless == Some(true);
-        if child.noises.is_alien() {
-            return child.noises.cause();
-        }
-        if !matches!(self.mode, Mode::Probing) || known && left.is_zero() {
-            return child.noises.cause().or(Some(Cause::StartTimeout));
-        }
-        if known {
-            // Another child told the era meanwhile: this one only starts slowly.
-            self.life.wait_start(left, cx);
-            return None;
-        }
-        // The probe may still be answered, by a child that only starts slowly.
-        self.initialize(child, cx);
-        None
-    }
-
-    /// The child is gone. True if it was the probe that ended it: then a fresh one is greeted in
-    /// its place.
-    pub(crate) fn survives_exit(&mut self, child: &mut Child, cx: &mut Context) -> bool {
-        let probed = !self.is_ready() && child.is_asked(&Own::Discover);
-        if !probed || cx.servers.eras(child.server).stateless == Some(true) {
-            return false;
-        }
-        self.life.reopened(cx);
-        child.reopen(cx);
-        self.initialize(child, cx);
-        true
     }
 
     /// The idle wait is due. True if the worker was idle all the while.

@@ -4,9 +4,10 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use crate::eras::Eras;
 use crate::json;
 use crate::message::{Kind, Message};
-use crate::metadata::{self, SERVER, SUBSCRIPTION, SUPPORTED};
+use crate::metadata::{self, SERVER, SUBSCRIPTION};
 use crate::object::{self, Object};
 
 /// Results that must say how long they may be kept (MCP 2026-07-28 "Caching").
@@ -76,13 +77,13 @@ fn identify(result: &mut Object<'_>, initialized: &[u8]) {
 }
 
 /// The answer to `server/discover`, out of the child's answer to `initialize`.
-pub(crate) fn discover(initialized: &[u8]) -> Vec<u8> {
+pub(crate) fn discover(initialized: &[u8], eras: Eras) -> Vec<u8> {
     let known = Object::read(initialized).unwrap_or_default();
     let mut capabilities = known.object("capabilities").unwrap_or_default();
     capabilities.remove("tasks");
     let mut result = Object::default();
     result.set("resultType", &b"\"complete\""[..]);
-    result.set("supportedVersions", SUPPORTED.as_bytes());
+    result.set("supportedVersions", eras.supported().as_bytes());
     result.set("capabilities", capabilities.text());
     if let Some(instructions) = known.get("instructions") {
         result.set("instructions", instructions);

@@ -1,9 +1,9 @@
 //! An MCP server that misbehaves on demand: what it does is a script of steps, given on its
-//! command line for its start, for `initialize` and for the end of its input, and in the arguments
-//! of a `tools/call` for anything later.
+//! command line for its start, for `server/discover`, for `initialize` and for the end of its
+//! input, and in the arguments of a `tools/call` for anything later.
 //!
 //! ```text
-//! test-child [--start STEPS] [--initialize STEPS] [--eof STEPS]
+//! test-child [--start STEPS] [--discover STEPS] [--initialize STEPS] [--eof STEPS]
 //! STEPS   [{"write": "..."}, {"sleep": 100}, ...], the steps are listed at `Script::step`
 //! ```
 //!
@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, reason = "a step that can't be done is the test's mistake")]
 
 use std::collections::VecDeque;
+use std::fs::OpenOptions;
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, exit};
@@ -136,6 +137,11 @@ impl Script {
                 let question: Value = serde_json::from_str(text).unwrap();
                 self.answer = self.seen.answer(&question["id"]);
             }
+            // One more line at the end of this file.
+            "append" => {
+                let file = OpenOptions::new().append(true).open(text).unwrap();
+                writeln!(&file).unwrap();
+            }
             // Milliseconds.
             "sleep" => thread::sleep(Duration::from_millis(number)),
             // Milliseconds in which the program reads one more line and nothing else.
@@ -231,6 +237,9 @@ fn receive(line: &str, options: &Options, seen: &Arc<Seen>) {
     };
     let name = params["name"].as_str().unwrap_or_default();
     match method {
+        "server/discover" if options.discover.is_array() => {
+            Script::new(&options.discover, seen, &message).run();
+        }
         "initialize" if options.initialize.is_array() => {
             Script::new(&options.initialize, seen, &message).run();
         }
@@ -261,6 +270,7 @@ fn receive(line: &str, options: &Options, seen: &Arc<Seen>) {
 #[derive(Default)]
 struct Options {
     start: Value,
+    discover: Value,
     initialize: Value,
     eof: Value,
 }
@@ -272,6 +282,7 @@ fn options() -> Options {
         let steps = serde_json::from_str(&steps).expect("steps are JSON");
         match name.as_str() {
             "--start" => options.start = steps,
+            "--discover" => options.discover = steps,
             "--initialize" => options.initialize = steps,
             "--eof" => options.eof = steps,
             _ => panic!("no option {name}"),

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe};
-use hyper_mcp_proxy::{Response, Server};
+use hyper_mcp_proxy::{Body, Bridge, Config, Endpoint, Eras, Exchange, Exit, Head, Input, Instant};
+use hyper_mcp_proxy::{Output, Pipe, Response, Server};
 use serde_json::{Value, json};
 
 const SEEDS: u64 = 60;
@@ -112,7 +112,10 @@ impl Play {
                 _ => {}
             }
         }
-        let servers: Vec<_> = self.current.iter().map(|(path, server)| (*path, *server)).collect();
+        let servers = self.current.iter();
+        let servers: Vec<_> = servers
+            .map(|(path, server)| Endpoint { path, server: *server, eras: Eras::Auto })
+            .collect();
         self.tell(Input::Servers { servers: &servers });
     }
 

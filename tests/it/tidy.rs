@@ -321,6 +321,7 @@ fn readme_has_every_limit_with_its_default() {
         "endpoint",
         "health",
         "metrics",
+        "eras",
         "node",
         "loopback",
         "allow_hosts",

@@ -294,6 +294,11 @@ impl World<'_> {
         require!(Ladder, child.close_stdin.is_none(), "{pipe}: stdin closed twice");
         require!(Ladder, child.terminate.is_none(), "{pipe}: stdin closed after a signal");
         child.close_stdin = Some(now);
+        // What it said since the engine gave it up does not count.
+        let desk = &mut self.modern.desks[number];
+        desk.ready &= desk.was_ready;
+        desk.denied &= desk.was_ready || desk.class.is_some();
+        let child = &mut self.children[number];
         if !child.temper.ignores_eof {
             child.dead = child.dead.or(Some(Exit::Code(0)));
         }

@@ -104,6 +104,9 @@ impl World<'_> {
         let error = "{\"code\":-32601,\"message\":\"what?\"}";
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}");
         self.write_line(child, line.into_bytes(), Vec::new(), None);
+        if let Some(line) = self.children[child].out.back_mut() {
+            line.denies = true;
+        }
     }
 
     /// The answer to a call, and its holes as the child and as the client spell them.

@@ -81,6 +81,8 @@ pub(crate) enum Law {
     StdinLines,
     /// It gets integer ids and tokens that are used once.
     StdinIds,
+    /// A process gets one handshake: none while it may still answer another.
+    Handshake,
     /// It is told to cancel what it knows.
     Cancel,
     /// Stdin closed, then `SIGTERM`, then `SIGKILL`, each not before its time.

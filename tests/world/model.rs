@@ -413,6 +413,7 @@ pub(crate) struct Line {
     pub(crate) opens: bool,
     pub(crate) greets: bool,
     pub(crate) declines: bool,
+    pub(crate) denies: bool,
     pub(crate) asks: Vec<usize>,
     pub(crate) sends_away: Option<(usize, usize)>,
     pub(crate) subscribed: Option<(String, usize, bool)>,

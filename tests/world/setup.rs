@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use hyper_mcp_proxy::Config;
+use hyper_mcp_proxy::{Config, Eras};
 
 use super::dice::Dice;
 use super::model::{Pace, Temper};
@@ -216,7 +216,7 @@ impl Swarm {
 
 /// The limits of a case: mostly small ones, so that they are met.
 pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
-    let mut config = Config::default();
+    let mut config = Config { eras: Eras::Both, ..Config::default() };
     if dice.one_in(8) {
         return config;
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use argh::FromArgs;
-use hyper_mcp_proxy::Config;
+use hyper_mcp_proxy::{Config, Eras};
 
 use crate::logging::Format;
 use crate::servers::{Common, ConfigFile, Found, Server};
@@ -16,7 +16,7 @@ use crate::sockets::Place;
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 20] = [
+const LONG: [&str; 21] = [
     "--host",
     "--port",
     "--unix",
@@ -31,6 +31,7 @@ const LONG: [&str; 20] = [
     "--config",
     "--cwd",
     "--env",
+    "--eras",
     "--health",
     "--log-format",
     "--metrics",
@@ -102,6 +103,9 @@ struct Flags {
     /// start the server with an environment of --env only
     #[argh(switch)]
     clear_env: bool,
+    /// which revisions clients may use: auto, sessions, modern (2026-07-28) or both (auto)
+    #[argh(option, default = "Eras::Auto", arg_name = "eras")]
+    eras: Eras,
     /// path of the health check, or "off" (/healthz)
     #[argh(option, default = "String::from(\"/healthz\")", arg_name = "path")]
     health: String,
@@ -247,7 +251,8 @@ fn place(flags: &Flags) -> Result<Place, Exit> {
 /// The servers, and the file to read them from again, if there is one.
 fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<ConfigFile>), Exit> {
     let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
-    let common = Common { cwd: flags.cwd.clone(), env, clear_env: flags.clear_env };
+    let eras = flags.eras;
+    let common = Common { cwd: flags.cwd.clone(), env, clear_env: flags.clear_env, eras };
     let endpoint = flags.endpoint.clone();
     if let Some(file) = &flags.config {
         if flags.demo || !command.is_empty() {
@@ -260,7 +265,7 @@ fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<Confi
     }
     let (name, args) = command_of(flags.demo, command)?;
     let launch = common.launch(name, args)?;
-    let server = Server { name: None, path: endpoint, launch, unknown: Vec::new() };
+    let server = Server { name: None, path: endpoint, launch, eras, unknown: Vec::new() };
     Ok((Found { servers: vec![server], remote: Vec::new() }, None))
 }
 
@@ -386,6 +391,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         endpoint: flags.endpoint,
         health,
         metrics: flags.metrics,
+        eras: flags.eras,
         header_env,
         node: flags.node.map(node).transpose()?,
         prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use hyper_mcp_proxy::Eras;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// Servers in one file.
@@ -36,6 +37,7 @@ pub(crate) struct Definition {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: Option<String>,
+    pub(crate) eras: Option<Eras>,
     /// Members that mean nothing here.
     pub(crate) unknown: Vec<String>,
 }
@@ -198,6 +200,7 @@ impl<'de> Visitor<'de> for OneServer<'_> {
                 "args" => server.args = map.next_value_seed(Texts(value))?,
                 "env" => server.env = map.next_value_seed(Pairs(value))?,
                 "cwd" => server.cwd = Some(map.next_value_seed(Text(value))?),
+                "eras" => server.eras = Some(map.next_value_seed(Named(value))?),
                 "disabled" => disabled = map.next_value_seed(Flag(value))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -262,6 +265,17 @@ impl Visitor<'_> for Text<'_> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<String, E> {
         self.0.check(text.to_owned())
+    }
+}
+
+struct Named<'a>(Member<'a>);
+
+impl<'de> DeserializeSeed<'de> for Named<'_> {
+    type Value = Eras;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Eras, D::Error> {
+        let name = json.deserialize_str(Text(self.0))?;
+        name.parse().map_err(|reason| D::Error::custom(format!("{}: {reason}", self.0)))
     }
 }
 

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use hyper_mcp_proxy::{
-    Bridge, Config, Exchange, Exit, Head, Input, Instant, Level, Notice, Output, Pipe, Response,
-    Server,
+    Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant, Level, Notice, Output, Pipe,
+    Response, Server,
 };
 use smol::LocalExecutor;
 
@@ -135,25 +135,33 @@ impl Hub {
         self.now.set(Instant::new(self.origin.elapsed()));
     }
 
-    /// These are the servers from now on: how many of them were not there before. One that is the
-    /// same as before keeps its number, and with it what runs and what is known.
+    /// These are the servers from now on: how many of them were not there before, or have clients
+    /// of other eras. One whose command is the same as before keeps its number, and with it what
+    /// runs and what is known.
     pub(crate) fn serve(&self, found: servers::Found) -> usize {
         found.tell();
         let mut known = self.servers.borrow_mut();
         let mut fresh = 0;
         let mut numbered = Vec::new();
         for server in found.servers {
-            let same = known.iter().find(|(_, other)| ***other == server);
+            let same = known.iter().find(|(_, other)| other.is_same(&server));
+            let was = same.map(|(_, other)| other.eras);
             let number = same.map(|(number, _)| *number).unwrap_or_else(|| {
-                fresh += 1;
                 server.tell();
                 Server(self.next_server.replace(self.next_server.get() + 1))
             });
-            numbered.push((server.path.clone(), number));
+            if was != Some(server.eras) {
+                fresh += 1;
+                server.tell_of_eras();
+            }
+            numbered.push((server.path.clone(), number, server.eras));
             known.insert(number, Rc::new(server));
         }
         drop(known);
-        let servers: Vec<_> = numbered.iter().map(|(path, number)| (&**path, *number)).collect();
+        let servers = numbered.iter();
+        let servers: Vec<_> = servers
+            .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })
+            .collect();
         self.feed(Input::Servers { servers: &servers });
         let bridge = self.bridge.borrow();
         self.servers.borrow_mut().retain(|number, _| bridge.serves(*number));

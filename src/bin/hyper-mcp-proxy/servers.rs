@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use hyper_mcp_proxy::Eras;
+
 use crate::args::Exit;
 use crate::definitions::{self, Definition, Definitions};
 use crate::spawn::{Launch, find_program};
@@ -21,6 +23,8 @@ pub(crate) struct Server {
     /// The path of its endpoint.
     pub(crate) path: String,
     pub(crate) launch: Launch,
+    /// The eras that its clients may use.
+    pub(crate) eras: Eras,
     /// Members of its definition that mean nothing here.
     pub(crate) unknown: Vec<String>,
 }
@@ -33,6 +37,24 @@ impl Server {
         for member in &self.unknown {
             log::warn!(target: "proxy", "the member {member:?} of the server {name:?} is not used");
         }
+    }
+
+    /// Tells the operator what clients of 2026-07-28 share.
+    pub(crate) fn tell_of_eras(&self) {
+        if self.eras.shares() {
+            log::warn!(
+                target: "proxy",
+                "{}: if the server speaks only revisions with sessions, all 2026-07-28 clients \
+                 share its processes, and so what it keeps in them (--eras {})",
+                self.path,
+                self.eras
+            );
+        }
+    }
+
+    /// Whether it is started as the other is, from the same path.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Self { eras: other.eras, ..self.clone() } == *other
     }
 }
 
@@ -62,6 +84,7 @@ pub(crate) struct Common {
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) clear_env: bool,
+    pub(crate) eras: Eras,
 }
 
 impl Common {
@@ -77,7 +100,7 @@ impl Common {
         let path = path.or_else(|| std::env::var_os("PATH"));
         let program =
             find_program(Path::new(&name), path).map_err(|error| not_found(&name, &error))?;
-        let Self { cwd, env, clear_env } = self.clone();
+        let Self { cwd, env, clear_env, .. } = self.clone();
         Ok(Launch { name, program, args, cwd, env, clear_env })
     }
 }
@@ -135,7 +158,7 @@ impl ConfigFile {
     }
 
     fn server(&self, found: Definition) -> Result<Server, Exit> {
-        let Definition { name, command, args, env, cwd, unknown } = found;
+        let Definition { name, command, args, env, cwd, eras, unknown } = found;
         let path = format!("/{name}{}", self.endpoint);
         if self.taken.contains(&path) {
             return Err(Exit::usage(format!(
@@ -161,6 +184,7 @@ impl ConfigFile {
             }
             exit @ Exit::Print(_) => exit,
         })?;
-        Ok(Server { name: Some(name), path, launch, unknown })
+        let eras = eras.unwrap_or(self.common.eras);
+        Ok(Server { name: Some(name), path, launch, eras, unknown })
     }
 }

@@ -12,7 +12,7 @@ import { withOwnHttp } from './own.mjs';
 export async function modernClients(report) {
   for (const era of ['modern', 'session', 'dual']) {
     await report.group(`TypeScript SDK v2, modern, full server (${era})`, (check) =>
-      behindProxy(check, full(era), (url) => modernServer(check, url)),
+      behindProxy(check, full(era), (url) => modernServer(check, url), { flags: ['--eras', 'both'] }),
     );
   }
 }

@@ -15,7 +15,7 @@ export async function nodes(report) {
   await report.group('three nodes behind HAProxy', async (check) => {
     if (!found('haproxy')) return check.skip('all', 'haproxy is not installed');
     const proxies = [];
-    for (let i = 0; i < 3; i++) proxies.push(await Proxy.start(full('session')));
+    for (let i = 0; i < 3; i++) proxies.push(await Proxy.start(full('session'), { flags: ['--eras', 'both'] }));
     const front = await Front.start('haproxy', proxies.map((proxy) => new URL(proxy.url).host));
     try {
       const waiting = await stateless(check, front.url, proxies);

@@ -30,12 +30,13 @@ export async function modernPython(report) {
   const [name, venv] = Object.entries(versions)[0];
   for (const era of ['modern', 'session']) {
     for (const mode of ['2026-07-28', 'auto']) {
-      await driven(report, `${name}, ${mode}, ${era} child`, venv, 'stateless', full(era), tmpdir(), mode);
+      const flags = ['--eras', 'both'];
+      await driven(report, `${name}, ${mode}, ${era} child`, venv, 'stateless', full(era), tmpdir(), mode, undefined, flags);
     }
   }
 }
 
-async function driven(report, name, venv, what, command, folder, mode = 'legacy', least = counts[what]) {
+async function driven(report, name, venv, what, command, folder, mode = 'legacy', least = counts[what], flags = []) {
   await report.group(`${name}, ${what}`, (check) =>
     behindProxy(check, command, async (url) => {
       const { checks, end } = await drive(venv, [url, what, folder, mode]);
@@ -47,7 +48,7 @@ async function driven(report, name, venv, what, command, folder, mode = 'legacy'
       await check(`all ${least} checks were made`, () => {
         if (checks.length !== least) throw new Error(`${checks.length} were; it ended with ${end}`);
       });
-    }),
+    }, { flags }),
   );
 }
 

@@ -205,7 +205,7 @@ fn a_message_of_16_mib_passes_each_way() {
 
 #[test]
 fn a_message_of_16_mib_crosses_the_eras_each_way() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::start(&["--eras", "both"], &[CHILD]);
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {}});
     let ask = |name: &str, arguments: &str| {

@@ -8,6 +8,7 @@ mod connections;
 mod cycles;
 mod demo;
 mod endings;
+mod eras;
 mod fairness;
 mod logs;
 mod misdeeds;

@@ -87,7 +87,7 @@ impl Drop for Front {
 }
 
 fn node(name: &str) -> Proxy {
-    Proxy::run(program(&["--port", "0", "--demo", "--node", name]))
+    Proxy::run(program(&["--port", "0", "--demo", "--eras", "both", "--node", name]))
 }
 
 /// The name of the node that gave this out.

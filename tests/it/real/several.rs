@@ -14,24 +14,24 @@ use crate::support::process::until;
 use crate::support::proxy::{CHILD, Proxy, program};
 
 /// A file of servers, gone at the end.
-struct Config(PathBuf);
+pub(super) struct Config(PathBuf);
 
 impl Config {
-    fn new(name: &str, servers: &Value) -> Self {
+    pub(super) fn new(name: &str, servers: &Value) -> Self {
         let name = format!("hmp-{}-{name}.json", std::process::id());
         let config = Self(std::env::temp_dir().join(name));
         config.write(&servers.to_string());
         config
     }
 
-    fn write(&self, text: &str) {
+    pub(super) fn write(&self, text: &str) {
         // In one step, as who edits it carefully would.
         let next = self.0.with_extension("next");
         fs::write(&next, text).unwrap();
         fs::rename(next, &self.0).unwrap();
     }
 
-    fn start(&self, flags: &[&str]) -> Proxy {
+    pub(super) fn start(&self, flags: &[&str]) -> Proxy {
         let mut command = program(&["--port", "0", "--config", self.0.to_str().unwrap()]);
         command.args(flags);
         Proxy::run(command)
@@ -74,7 +74,7 @@ fn who(proxy: &Proxy, path: &str, session: &str) -> String {
     who.expect("the variable").1
 }
 
-fn hang_up(proxy: &Proxy, words: &[&str]) {
+pub(super) fn hang_up(proxy: &Proxy, words: &[&str]) {
     proxy.signal(Signal::HUP);
     proxy.logged(&[&["SIGHUP"], words].concat());
 }

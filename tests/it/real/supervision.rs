@@ -397,7 +397,7 @@ fn modern(proxy: &Proxy, id: u8, steps: &Value) -> Conn {
 
 #[test]
 fn a_modern_client_that_leaves_has_cancelled() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::start(&["--eras", "both"], &[CHILD]);
     // The best of some: other programs may load the machine.
     let best = (0..5u8).map(|n| {
         let note = notification("message", &json!({"level": "info", "data": "begun"})) + "\n";

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Exit, Head, Input, Instant};
+use hyper_mcp_proxy::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
 use hyper_mcp_proxy::{Notice, Output, Pipe, Response};
 
 use super::text::{Act, Amount, Request};
@@ -127,7 +127,10 @@ impl Driver {
                 self.oblige()
             }
             Act::Servers(servers) => {
-                let servers: Vec<_> = servers.iter().map(|(path, of)| (&**path, *of)).collect();
+                let servers = servers.iter();
+                let servers: Vec<_> = servers
+                    .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })
+                    .collect();
                 self.tell(Input::Servers { servers: &servers })
             }
             Act::Shutdown => self.tell(Input::Shutdown),

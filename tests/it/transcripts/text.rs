@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hyper_mcp_proxy::{Config, Exit, Server};
+use hyper_mcp_proxy::{Config, Eras, Exit, Server};
 
 use super::item::{Content, Item};
 use super::words;
@@ -59,7 +59,7 @@ pub(crate) enum Act {
     Read(u64, Amount),
     StdoutClosed(u64),
     Exited(u64, Exit, Content),
-    Servers(Vec<(String, Server)>),
+    Servers(Vec<(String, Server, Eras)>),
     Shutdown,
     Wait(Duration),
     /// Whether the child's output may be read.
@@ -214,6 +214,7 @@ impl Case {
             "node" => config.node = Some(String::from(value)),
             "endpoint" => config.endpoint = String::from(value),
             "health" => config.health = (value != "none").then(|| String::from(value)),
+            "eras" => config.eras = value.parse().ok()?,
             "metrics" => config.metrics = Some(String::from(value)),
             "prewarm" => config.prewarm = number?,
             "header-env" => {
@@ -237,6 +238,7 @@ impl Case {
             "breaker-starts" => config.breaker_starts = value.parse().ok()?,
             "request" => config.request = Some(duration(value)?),
             "stall" => config.stall = duration(value)?,
+            "start" => config.start = duration(value)?,
             _ => return None,
         }
         Some(())
@@ -282,7 +284,9 @@ impl Case {
             ["servers", ref servers @ ..] => {
                 let server = |text: &&str| {
                     let (number, path) = text.split_once('=')?;
-                    Some((String::from(path), Server(number.parse().ok()?)))
+                    let (path, eras) = path.split_once('=').unwrap_or((path, "auto"));
+                    let eras = eras.parse().ok()?;
+                    Some((String::from(path), Server(number.parse().ok()?), eras))
                 };
                 (Act::Servers(servers.iter().map(server).collect::<Option<_>>()?), Ends::Nothing)
             }

@@ -36,6 +36,7 @@ impl World<'_> {
             Some("resources/unsubscribe") => self.read_subscription(child, line, false),
             Some("notifications/cancelled") => self.read_shared_cancel(child, line),
             Some("server/discover") => self.read_discover(child, line),
+            Some("ping") => self.read_ping(child, line),
             Some("initialize") => self.read_hello(child, line),
             Some("notifications/initialized") => {
                 let desk = &mut self.modern.desks[child];
@@ -160,7 +161,27 @@ impl World<'_> {
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         self.new_id(child, id.clone())?;
         self.modern.desks[child].discover = Some(id);
+        self.modern.desks[child].probed = true;
         Ok(())
+    }
+
+    /// The engine asks whether a child runs that has not told its era in time.
+    fn read_ping(&mut self, child: usize, line: &[u8]) -> Judged {
+        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let desk = &self.modern.desks[child];
+        let late = desk.began.after(self.config.probe) <= self.seen;
+        let waits = desk.probed && !desk.was_ready && late;
+        require!(StdinLines, waits, "{pipe}: it is not waited for: {shown}");
+        let id = json::member(line, "id").unwrap_or_default().to_vec();
+        self.modern.desks[child].own.push(String::from_utf8_lossy(&id).into_owned());
+        self.new_id(child, id)
+    }
+
+    /// A process that did not answer the engine's question for its era, and gives way to another.
+    pub(in super::super) fn gives_way(&self, child: usize) -> bool {
+        let (known, desk) = (&self.children[child], &self.modern.desks[child]);
+        let silent = desk.probed && !desk.denied && !desk.was_ready;
+        silent && known.is_leaving() && !known.gone && self.shutdowns == 0
     }
 
     /// The engine makes the handshake of the session era: with a child that did not say that it
@@ -169,6 +190,9 @@ impl World<'_> {
         let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
         let ready = self.modern.desks[child].was_ready;
         require!(StdinLines, !ready, "{pipe} told its era: {shown}");
+        let desk = &self.modern.desks[child];
+        let open = desk.probed && !desk.denied;
+        require!(Handshake, !open, "{pipe} may still answer the probe: {shown}");
         let params = json::member(line, "params").unwrap_or_default();
         let told = json::flat(json::member(params, "capabilities").unwrap_or_default());
         let class = CAPABILITIES.iter().find(|(text, ..)| {

@@ -233,7 +233,10 @@ impl World<'_> {
             self.modern.desks[child].doomed = true;
             return;
         }
-        if line.opens && !self.modern.desks[child].doomed {
+        // What a process that gives way to another still says is not heard.
+        let leaves = self.children[child].is_leaving();
+        self.modern.desks[child].denied |= line.denies && !leaves;
+        if line.opens && !leaves && !self.modern.desks[child].doomed {
             // What it says first counts.
             let desk = &mut self.modern.desks[child];
             desk.session_era |= line.greets && !desk.ready;

@@ -201,7 +201,8 @@ impl World<'_> {
         };
         for (number, desk) in self.modern.desks.iter().enumerate() {
             let child = &self.children[number];
-            if child.gone || child.is_leaving() || child.session.is_some() {
+            let leaves = child.is_leaving() && !self.gives_way(number);
+            if child.gone || leaves || child.session.is_some() {
                 continue;
             }
             workers += 1;

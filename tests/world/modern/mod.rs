@@ -227,6 +227,9 @@ pub(crate) struct Desk {
     pub(crate) own: Vec<String>,
     /// The engine's own request for its era, while it is not answered.
     pub(crate) discover: Option<Vec<u8>>,
+    /// It was asked for its era, and the engine heard that it does not know the question.
+    pub(crate) probed: bool,
+    pub(crate) denied: bool,
     /// The engine's own `initialize`, while it is not answered.
     pub(crate) hello: Option<Vec<u8>>,
     /// It told its era, and the engine heard it.

@@ -123,6 +123,7 @@ impl World<'_> {
             let live = !child.gone && !child.is_leaving();
             live && desk.shared && !desk.ready
         });
+        let starts = starts || (0..self.children.len()).any(|child| self.gives_way(child));
         starts || self.is_start_queued()
     }
 
@@ -133,7 +134,8 @@ impl World<'_> {
             let live = !child.gone && !child.is_leaving();
             let session = child.session.map(|session| &self.sessions[session]);
             let opens = session.is_none_or(|session| !session.open) && !desk.ready;
-            starting += usize::from(live && opens);
+            let child = self.pipes[&child.pipe];
+            starting += usize::from(live && opens || self.gives_way(child));
         }
         starting >= self.config.starting
     }
@@ -225,8 +227,10 @@ impl World<'_> {
         let overdue = limit.is_some_and(|limit| known.sent.after(limit) <= self.seen);
         require!(EveryRequestEnds, !overdue, "{number} runs since {}", known.sent);
         if known.child.is_none() {
-            let limit = 2 * self.config.start + self.config.probe;
-            let late = known.asked.after(limit) <= self.seen && !self.swarm.sleepy;
+            let ladder = self.config.term_grace + self.config.kill_grace;
+            let limit = 3 * self.config.start + 2 * self.config.probe + ladder;
+            let leaves = (0..self.children.len()).any(|child| self.gives_way(child));
+            let late = known.asked.after(limit) <= self.seen && !self.swarm.sleepy && !leaves;
             require!(EveryRequestEnds, !late, "{number} waits since {}", known.asked);
         }
         Ok(())
