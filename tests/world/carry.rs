@@ -120,7 +120,7 @@ impl World<'_> {
             }
             return self.read_made_line(number, line);
         };
-        let shared = self.modern.desks[number].shared;
+        let shared = self.modern.desks[number].shared && !self.is_spare(number);
         require!(OwnSession, !shared, "a shared child gets a session's message: {shown}");
         require!(StdinLines, nonce < self.told.len(), "nobody said {shown}");
         let told = &mut self.told[nonce];
@@ -159,6 +159,7 @@ impl World<'_> {
                 require!(StdinLines, first, "{pipe} does not start with initialize");
                 let free = self.sessions[session].child.is_none();
                 require!(NoOrphan, free, "session {session} has two children");
+                self.judge_start(number, session)?;
                 self.sessions[session].child = Some(number);
                 self.children[number].session = Some(session);
             }
@@ -290,6 +291,7 @@ impl World<'_> {
     fn close_stdin(&mut self, pipe: Pipe) -> Judged {
         let number = self.child(pipe)?;
         let now = self.seen;
+        self.judge_spare_end(number)?;
         let child = &mut self.children[number];
         require!(Ladder, child.close_stdin.is_none(), "{pipe}: stdin closed twice");
         require!(Ladder, child.terminate.is_none(), "{pipe}: stdin closed after a signal");

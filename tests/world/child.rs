@@ -63,7 +63,9 @@ impl World<'_> {
             .filter(|number| self.children[*number].can_speak())
             .filter(|number| {
                 let shared = self.modern.desks[*number].shared;
-                shared || self.children[*number].session.is_some()
+                // One that waits for a session says nothing.
+                let quiet = shared && self.modern.desks[*number].denies && !self.shares();
+                !quiet && shared || self.children[*number].session.is_some()
             })
             .collect();
         if able.is_empty() { None } else { Some(able[self.dice.below(able.len())]) }
@@ -104,6 +106,7 @@ impl World<'_> {
         let error = "{\"code\":-32601,\"message\":\"what?\"}";
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}");
         self.write_line(child, line.into_bytes(), Vec::new(), None);
+        self.modern.desks[child].denies = true;
         if let Some(line) = self.children[child].out.back_mut() {
             line.denies = true;
         }

@@ -68,6 +68,7 @@ impl World<'_> {
             deleted: false,
             touched: self.clock(),
             asked: self.clock(),
+            spare: self.has_spare(),
             blurred: false,
             get: None,
             get_stream: None,

@@ -1,12 +1,13 @@
 //! What clients get, judged as it comes: heads, bodies, the ends of exchanges, and each message
 //! in them. Streams are taken apart in `stream`.
 
-use hyper_mcp_proxy::{Body, Response};
+use hyper_mcp_proxy::{Body, Eras, Response};
 
 use super::World;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Call, Phase, Route, SaidKind, ToldKind, Version};
+use super::modern::KIND;
 use super::text::nonce;
 
 /// Codes that the specification leaves to older implementations: none is to be minted.
@@ -120,7 +121,8 @@ impl World<'_> {
         let draining = status == 503 && self.shutdowns > 0;
         if let Ask::Wrong { statuses, why, .. } = exchange.ask {
             let gone = status == 404 && exchange.session.is_some() && !exchange.knew_alive;
-            let right = statuses.contains(&status) || draining || gone;
+            let era = status == 400 && self.may_refuse_for_era(why);
+            let right = statuses.contains(&status) || draining || gone || era;
             require!(Status, right, "{number}: {status} for {why}");
             return Ok(());
         }
@@ -144,7 +146,9 @@ impl World<'_> {
         let right = match exchange.ask {
             Ask::Initialize => {
                 let call = exchange.calls.first().copied();
-                status == 200 || status >= 500 || call.is_some_and(|call| self.is_declined(call))
+                let lets = self.config.eras != Eras::Modern;
+                let told = status == 200 || call.is_some_and(|call| self.is_declined(call));
+                lets && told || status >= 500 || !lets && status == 400
             }
             Ask::Calls { .. } => {
                 matches!(status, 200 | 404 | 500..=504)
@@ -155,6 +159,7 @@ impl World<'_> {
                 matches!(status, 202 | 404 | 503)
                     || too_many
                     || status == 400 && self.is_odd(number)
+                    || status == 400 && exchange.session.is_none() && self.may_refuse_for_era(KIND)
             }
             Ask::Get => matches!(status, 404 | 409 | 503),
             Ask::Resume { .. } => matches!(status, 204 | 400 | 404 | 409 | 503),

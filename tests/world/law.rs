@@ -61,6 +61,10 @@ pub(crate) enum Law {
     Listening,
     /// Who shares a child has the same capabilities; who may be asked shares it with nobody.
     Sharing,
+    /// Clients use the eras that the policy lets in; no other is refused for its era.
+    Eras,
+    /// A client that is refused for its era goes on in one start, and nothing is started to refuse.
+    Fallback,
     /// A log message that can't be attributed is given to nobody.
     Attribution,
 

@@ -107,6 +107,9 @@ pub(crate) struct ModernCounts {
     pub(crate) listens: usize,
     pub(crate) news: usize,
     pub(crate) ends: usize,
+    /// Requests that were refused for their era, and sessions in the process that was asked.
+    pub(crate) refused: usize,
+    pub(crate) fallbacks: usize,
 }
 
 /// What a case has seen of sessions before children of the other era.
@@ -147,6 +150,8 @@ impl Counts {
             self.modern.listens,
             self.modern.news,
             self.modern.ends,
+            self.modern.refused,
+            self.modern.fallbacks,
             self.pongs,
             self.upward.sessions,
             self.upward.rounds,
@@ -181,6 +186,8 @@ impl Counts {
         self.modern.listens += other.modern.listens;
         self.modern.news += other.modern.news;
         self.modern.ends += other.modern.ends;
+        self.modern.refused += other.modern.refused;
+        self.modern.fallbacks += other.modern.fallbacks;
         self.upward.sessions += other.upward.sessions;
         self.upward.rounds += other.upward.rounds;
         self.upward.asked += other.upward.asked;

@@ -359,6 +359,8 @@ pub(crate) struct Session {
     pub(crate) deleted: bool,
     pub(crate) touched: Instant,
     pub(crate) asked: Instant,
+    /// A child that was asked for its era waited for it.
+    pub(crate) spare: bool,
     /// The engine may hold lines back, so the judge no longer knows what it read.
     pub(crate) blurred: bool,
     /// The open stream of GET.

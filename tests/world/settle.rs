@@ -238,10 +238,12 @@ impl World<'_> {
             require!(LadderDue, self.shutdowns < 2 || child.kill.is_some(), "{pipe} is not killed");
             let desk = &self.modern.desks[number];
             if !child.is_leaving() && desk.shared {
-                starting += usize::from(!desk.ready);
+                starting += usize::from(!desk.ready && !self.is_spare(number));
             } else if !child.is_leaving() {
                 let session = child.session.map(|session| &self.sessions[session]);
-                starting += usize::from(session.is_none_or(|session| !session.open));
+                // One that was asked for its era has started.
+                let opens = session.is_none_or(|session| !session.open) && !desk.denied;
+                starting += usize::from(opens);
                 unbound += usize::from(session.is_none());
                 let owned = session.is_none_or(|session| {
                     session.open || self.exchanges[session.exchange].is_live()

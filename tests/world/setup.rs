@@ -216,7 +216,13 @@ impl Swarm {
 
 /// The limits of a case: mostly small ones, so that they are met.
 pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
-    let mut config = Config { eras: Eras::Both, ..Config::default() };
+    let all = [Eras::Both, Eras::Both, Eras::Both, Eras::Auto, Eras::Auto, Eras::Auto];
+    let eras = match dice.below(8) {
+        0 => Eras::Sessions,
+        1 => Eras::Modern,
+        _ => dice.pick(&all),
+    };
+    let mut config = Config { eras, ..Config::default() };
     if dice.one_in(8) {
         return config;
     }

@@ -18,6 +18,7 @@ impl World<'_> {
                 self.judge_patience(*number, exchange)?;
             }
         }
+        self.judge_spares()?;
         self.judge_ladder()
     }
 

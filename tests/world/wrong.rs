@@ -1,5 +1,7 @@
 //! What clients do wrong, one fault at a time, so that the status is known.
 
+use hyper_mcp_proxy::Eras;
+
 use super::World;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
@@ -179,7 +181,14 @@ impl World<'_> {
         let shown = String::from_utf8_lossy(body);
         let error = json::member(body, "error").unwrap_or_default();
         let told = json::member(error, "code").unwrap_or_default();
-        require!(Refusal, told == code.as_bytes(), "{number}: not {code} for {why}: {shown}");
+        let era = told == b"-32600" && self.may_refuse_for_era(why);
+        let owed = self.config.eras == Eras::Sessions && self.may_refuse_for_era(why);
+        require!(Eras, era || !owed, "{number}: {why} is judged, though no client may use it");
+        require!(
+            Refusal,
+            era || told == code.as_bytes(),
+            "{number}: not {code} for {why}: {shown}"
+        );
         let named = id == Some(super::modern::WRONG_ID.as_bytes());
         require!(Refusal, named, "{number}: whose refusal is {shown}");
         Ok(())

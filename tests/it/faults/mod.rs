@@ -2,6 +2,7 @@
 
 mod calls;
 mod children;
+mod eras;
 mod map;
 mod modern;
 mod streams;

@@ -158,6 +158,7 @@ impl World<'_> {
         let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
         let first = self.children[child].ids.is_empty();
         require!(StdinLines, first, "{pipe}: not the first request: {shown}");
+        self.judge_probe(child)?;
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         self.new_id(child, id.clone())?;
         self.modern.desks[child].discover = Some(id);
@@ -192,6 +193,8 @@ impl World<'_> {
         require!(StdinLines, !ready, "{pipe} told its era: {shown}");
         let desk = &self.modern.desks[child];
         let open = desk.probed && !desk.denied;
+        let shares = self.shares();
+        require!(Eras, shares, "{pipe}: clients share a process of the session era: {shown}");
         require!(Handshake, !open, "{pipe} may still answer the probe: {shown}");
         let params = json::member(line, "params").unwrap_or_default();
         let told = json::flat(json::member(params, "capabilities").unwrap_or_default());

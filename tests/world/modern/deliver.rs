@@ -279,6 +279,11 @@ impl World<'_> {
         require!(Names, right, "{number}: an error for another id: {shown}");
         require!(EndsOnce, !known.is_over(), "{number}: an error after the answer: {shown}");
         let code = json::member(data, "error").and_then(|error| json::member(error, "code"));
+        if self.is_refused(number, code.unwrap_or_default(), status)? {
+            self.modern.turns[turn].failed = true;
+            self.counts.modern.refused += 1;
+            return Ok(());
+        }
         if self.is_told_off(number, turn, code.unwrap_or_default(), status)? {
             self.modern.turns[turn].failed = true;
             return Ok(());

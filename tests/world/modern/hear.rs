@@ -131,6 +131,13 @@ impl World<'_> {
         let known = &self.modern.listenings[listening];
         let early = self.shutdowns > 0 && id.as_deref() == Some(b"null");
         require!(Names, id == known.holes.id || early, "{number}: another id: {shown}");
+        let code = json::member(body, "error").and_then(|error| json::member(error, "code"));
+        if self.is_refused(number, code.unwrap_or_default(), status)? {
+            self.modern.listenings[listening].over = true;
+            self.counts.modern.refused += 1;
+            return Ok(());
+        }
+        let known = &self.modern.listenings[listening];
         let full = self.is_full_of(known);
         let start = known.crowded
             || self.modern.failed_at.is_some_and(|at| at >= known.asked)

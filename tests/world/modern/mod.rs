@@ -23,6 +23,7 @@
 //! | `child` | what children say |
 //! | `listen`, `hear` | clients that listen, and laws of what they hear |
 //! | `asking`, `park` | children of the session era that ask, and clients that answer |
+//! | `eras` | laws of the policy: which eras clients may use |
 //! | `carry` | laws of the lines that children get |
 //! | `deliver` | laws of what clients get |
 //! | `settle` | laws of the state after each step |
@@ -32,6 +33,7 @@ mod carry;
 mod child;
 mod client;
 mod deliver;
+mod eras;
 mod hear;
 mod listen;
 mod park;
@@ -43,7 +45,7 @@ use hyper_mcp_proxy::Instant;
 pub(super) use asking::server;
 pub(super) use carry::without;
 pub(crate) use listen::{Kept, Listening, News};
-pub(super) use wrong::{ID as WRONG_ID, REFUSED};
+pub(super) use wrong::{ID as WRONG_ID, KIND, REFUSED};
 
 use super::text::{Holes, Text};
 
@@ -227,9 +229,12 @@ pub(crate) struct Desk {
     pub(crate) own: Vec<String>,
     /// The engine's own request for its era, while it is not answered.
     pub(crate) discover: Option<Vec<u8>>,
-    /// It was asked for its era, and the engine heard that it does not know the question.
+    /// It was asked for its era; it said that it does not know the question; the engine heard that,
+    /// and since when it waits for a session then.
     pub(crate) probed: bool,
+    pub(crate) denies: bool,
     pub(crate) denied: bool,
+    pub(crate) spare_since: Instant,
     /// The engine's own `initialize`, while it is not answered.
     pub(crate) hello: Option<Vec<u8>>,
     /// It told its era, and the engine heard it.
@@ -260,6 +265,8 @@ pub(crate) struct Modern {
     pub(crate) listenings: Vec<Listening>,
     pub(crate) news: Vec<News>,
     pub(crate) fresh_news: Vec<usize>,
+    /// A child has said that it does not know 2026-07-28, and nothing took that back.
+    pub(crate) denied: bool,
     /// When the last child ended that had not told its era.
     pub(crate) failed_at: Option<Instant>,
 }

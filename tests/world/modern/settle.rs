@@ -200,6 +200,7 @@ impl World<'_> {
                 turn.answer = turn.answer.or(turn.early);
             }
         }
+        self.note_eras();
         for number in 0..self.children.len() {
             let over = self.children[number].gone || self.children[number].is_leaving();
             let desk = &mut self.modern.desks[number];
@@ -218,9 +219,12 @@ impl World<'_> {
     /// Nobody waits longer than `Config` says.
     pub(in super::super) fn judge_modern_patience(&self, number: usize, turn: usize) -> Judged {
         let (exchange, known) = (&self.exchanges[number], &self.modern.turns[turn]);
-        if exchange.phase == Phase::Waiting && exchange.sse {
-            let late = known.asked.after(self.config.promote) <= self.seen;
-            require!(SignOfLife, !late, "{number} waits since {} without a head", known.asked);
+        // One that may be refused for its era gets its status when that is known.
+        let begins = known.child.is_some() || self.shares();
+        if exchange.phase == Phase::Waiting && exchange.sse && begins {
+            let since = if self.shares() { known.asked } else { known.sent };
+            let late = since.after(self.config.promote) <= self.seen;
+            require!(SignOfLife, !late, "{number} waits since {since} without a head");
         }
         // What the engine was told of the time, not what it may be.
         let limit = self.config.request.filter(|_| known.in_flight());

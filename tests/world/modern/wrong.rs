@@ -10,6 +10,8 @@ use super::client::VERSION;
 /// What must be refused says so. Its id is told in the refusal.
 pub(in super::super) const REFUSED: &str = "@y@";
 pub(in super::super) const ID: &str = "77";
+/// Why it must be.
+pub(in super::super) const KIND: &str = "what is no request of this era";
 
 /// The fields that a good head repeats, as they are set or taken away, and the code for it.
 const HEADS: [(&str, Option<&str>, &str); 9] = [
@@ -53,7 +55,7 @@ impl World<'_> {
             405 => &[405],
             _ => &[406],
         };
-        let ask = Ask::Wrong { statuses, why: "what is no request of this era", code };
+        let ask = Ask::Wrong { statuses, why: KIND, code };
         self.ask(ask, None, Vec::new(), heading, body.as_bytes())
     }
 
