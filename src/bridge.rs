@@ -231,7 +231,9 @@ impl Bridge {
             let Some(pipe) = self.queue.pop_front() else {
                 return;
             };
-            if let Some(child) = self.children.get_mut(&pipe) {
+            if self.refuses_all_of(pipe) {
+                self.end(pipe, Cause::Undiscovered, None);
+            } else if let Some(child) = self.children.get_mut(&pipe) {
                 child.open(&mut self.cx);
                 self.starting += 1;
                 if let Some(worker) = self.workers.get_mut(&pipe) {

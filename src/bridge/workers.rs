@@ -184,6 +184,13 @@ impl Bridge {
         Err(Fault::Undiscovered(String::from("did not tell them")))
     }
 
+    /// Whether a child need not be started, because another told the era meanwhile and its requests
+    /// are refused.
+    pub(super) fn refuses_all_of(&mut self, pipe: Pipe) -> bool {
+        let (worker, child) = (self.workers.get_mut(&pipe), self.children.get(&pipe));
+        worker.zip(child).is_some_and(|(worker, child)| worker.refuses_all(child, &mut self.cx))
+    }
+
     /// The child that was asked for its era and waits for a session with these variables.
     pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
         let server_of = |worker: &Worker| self.server_of(worker.pipe);

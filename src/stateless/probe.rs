@@ -177,6 +177,16 @@ impl Worker {
         self.initialize(child, cx);
     }
 
+    /// Refuses all that wait for the era, if that is known. True if so.
+    pub(crate) fn refuses_all(&mut self, child: &Child, cx: &mut Context) -> bool {
+        let known = cx.servers.spoken(child.server, &self.env).modern == Some(false);
+        let refuses = known && !self.crosses && matches!(self.mode, Mode::Probing);
+        if refuses {
+            self.refuse_all(&Fault::SessionEra, child, cx);
+        }
+        refuses
+    }
+
     /// Refuses all requests that waited for the child's era.
     fn refuse_all(&mut self, fault: &Fault, child: &Child, cx: &mut Context) {
         if !self.asks.is_empty() {

@@ -6,7 +6,7 @@ use hyper_mcp_proxy::{Body, Eras, Response};
 use super::World;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
-use super::model::{Ask, Call, Phase, Route, SaidKind, ToldKind, Version};
+use super::model::{Ask, Call, Phase, Route, SaidKind, Version};
 use super::modern::KIND;
 use super::text::nonce;
 
@@ -192,13 +192,6 @@ impl World<'_> {
 
     fn is_cancelled(&self, number: usize) -> bool {
         self.exchanges[number].calls.iter().any(|call| self.calls[*call].unwanted)
-    }
-
-    /// It carries a response to nothing, which need not be accepted.
-    fn is_odd(&self, number: usize) -> bool {
-        self.told
-            .iter()
-            .any(|told| told.exchange == number && matches!(told.kind, ToldKind::Reply(_)))
     }
 
     /// The session ended, or will, by something that the engine was told.

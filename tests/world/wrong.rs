@@ -5,7 +5,7 @@ use hyper_mcp_proxy::Eras;
 use super::World;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
-use super::model::{Ask, Version};
+use super::model::{Ask, ToldKind, Version};
 
 const GOOD: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}";
 const OPEN: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{}}";
@@ -170,6 +170,13 @@ impl World<'_> {
         let statuses: &'static [u16] = if id.is_empty() { &[400, 404, 405] } else { &[404] };
         let ask = Ask::Wrong { statuses, why: "a session that is none", code: "" };
         self.ask(ask, None, Vec::new(), &heading, body)
+    }
+
+    /// It carries a response to nothing, which need not be accepted.
+    pub(super) fn is_odd(&self, number: usize) -> bool {
+        self.told
+            .iter()
+            .any(|told| told.exchange == number && matches!(told.kind, ToldKind::Reply(_)))
     }
 
     /// A refusal whose code is known names the request.

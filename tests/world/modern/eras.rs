@@ -95,7 +95,7 @@ impl World<'_> {
         why == KIND && matches!(self.config.eras, Eras::Sessions | Eras::Auto)
     }
 
-    /// No child has told that it speaks 2026-07-28, and one that was asked did not, or may not have.
+    /// No child has told that it speaks 2026-07-28, and one that was asked did not.
     fn may_be_of_sessions(&self) -> bool {
         let told = |child: &usize| {
             let desk = &self.modern.desks[*child];
@@ -132,7 +132,8 @@ impl World<'_> {
     pub(in super::super) fn judge_spares(&self) -> Judged {
         for child in (0..self.children.len()).filter(|child| self.is_spare(*child)) {
             let (pipe, since) = (self.children[child].pipe, self.modern.desks[child].spare_since);
-            let late = since.after(self.config.fallback) <= self.seen;
+            let noted = since != Instant::default();
+            let late = noted && since.after(self.config.fallback) <= self.seen;
             require!(NoOrphan, !late, "{pipe} waits for a session since {since}");
         }
         Ok(())
