@@ -58,11 +58,11 @@ impl Share {
     }
 
     /// Holds so much from now on: whether there is so much. If not, it stays as it was.
-    pub(crate) fn hold(&mut self, size: usize) -> bool {
+    pub(crate) fn hold(&self, size: usize) -> bool {
         self.0.hold(size)
     }
 
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn give_back(&self) {
         self.0.give_back();
     }
 

@@ -63,7 +63,7 @@ fn beside(name: &str, bar: Duration, proxy: &Proxy, attack: impl Fn(&AtomicBool)
         ends.store(true, Ordering::Relaxed);
         best
     });
-    println!("{name}: {best:?}");
+    eprintln!("{name}: {best:?}");
     assert!(best <= bar, "{name}: {best:?}");
 }
 

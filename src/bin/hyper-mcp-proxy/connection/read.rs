@@ -116,7 +116,7 @@ impl Connection {
 
     /// Counts what is held; there may be too much of it in all connections together. Then the
     /// slowest upload makes way, which may be this one.
-    fn account(&mut self) -> Result<(), Stop> {
+    fn account(&self) -> Result<(), Stop> {
         let size = self.gate.held().saturating_sub(FREE);
         while !self.share.hold(size) {
             if !self.hub.deadlines.evict_upload(&self.deadline, size, self.hub.now()) {

@@ -119,7 +119,7 @@ fn an_evicted_connection_goes_whatever_comes_meanwhile() {
 fn the_slowest_upload_gives_its_memory_back() {
     let table: Rc<Deadlines> = Rc::default();
     let pool = Pool::new(20 * SMALL);
-    let mut shares: Vec<_> = (0..4).map(|_| Share::new(&pool)).collect();
+    let shares: Vec<_> = (0..4).map(|_| Share::new(&pool)).collect();
     let all: Vec<_> = shares.iter().map(|s| Deadline::new(&table).shares(s)).collect();
     for (deadline, bytes) in all.iter().zip([8 * SMALL, 4 * SMALL, SMALL, SMALL / 2]) {
         deadline.set_wait(at(100_000), Wait::Rest, at(0), bytes);

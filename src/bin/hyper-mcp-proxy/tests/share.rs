@@ -5,7 +5,7 @@ use crate::share::{Pool, SMALL, Share};
 #[test]
 fn no_more_is_held_than_there_is() {
     let pool = Pool::new(100);
-    let (mut one, mut two) = (Share::new(&pool), Share::new(&pool));
+    let (one, two) = (Share::new(&pool), Share::new(&pool));
     assert!(one.hold(60));
     assert!(two.hold(40));
     assert!(!two.hold(41));
@@ -20,7 +20,7 @@ fn no_more_is_held_than_there_is() {
 #[test]
 fn large_shares_leave_a_quarter_to_small_ones() {
     let pool = Pool::new(8 * SMALL);
-    let (mut large, mut small) = (Share::new(&pool), Share::new(&pool));
+    let (large, small) = (Share::new(&pool), Share::new(&pool));
     assert!(!large.hold(7 * SMALL) && large.hold(6 * SMALL));
     assert!(small.hold(SMALL) && !small.hold(SMALL + 1));
 }

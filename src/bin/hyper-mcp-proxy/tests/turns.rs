@@ -158,8 +158,7 @@ fn of_requests_that_come_together_the_first_few_are_answered() {
         ("POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}", "4"),
     ] {
         let reactor = Reactor::new().unwrap();
-        let mut config = Config::default();
-        config.loopback = true;
+        let config = Config { loopback: true, ..Config::default() };
         let hub = Hub::new(config, None, Rc::clone(&reactor));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
