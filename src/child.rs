@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::context::Context;
 use crate::io::{Output, Pipe, Server};
+use crate::json;
 use crate::lines::Lines;
 use crate::message::{self, Message, Splice};
 use crate::notice::Notice;
@@ -67,6 +68,8 @@ pub(crate) struct Call {
     pub(crate) token: Option<Spelling>,
     /// Whether the request asked for a task.
     pub(crate) task: bool,
+    /// What stands for the id: equal ids have the same.
+    said: u64,
     due: Deadline,
 }
 
@@ -113,9 +116,11 @@ pub(crate) struct Child {
 impl Call {
     /// The call that a request makes.
     pub(crate) fn of(request: &Message<'_>, stream: u64) -> Self {
+        let id = request.id().unwrap_or_default();
         Self {
             stream,
-            id: request.id().unwrap_or_default().into(),
+            said: json::digest::id(id),
+            id: id.into(),
             token: request.token().map(Into::into),
             task: request.asks_for_a_task(),
             due: Deadline::default(),
@@ -310,10 +315,10 @@ impl Child {
     /// The number of the call that its client knows by this id; the latest, if there are several.
     /// One that is spelled so goes before one that is spelled otherwise.
     pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
-        let mut calls = self.calls.iter().rev();
-        let spelled = calls.find(|(_, call)| *call.id == *id);
-        let mut calls = self.calls.iter().rev();
-        let call = spelled.or_else(|| calls.find(|(_, call)| message::same_id(&call.id, id)));
+        let said = json::digest::id(id);
+        let calls = || self.calls.iter().rev().filter(|(_, call)| call.said == said);
+        let spelled = calls().find(|(_, call)| *call.id == *id);
+        let call = spelled.or_else(|| calls().find(|(_, call)| message::same_id(&call.id, id)));
         call.map(|(number, _)| *number)
     }
 

@@ -104,6 +104,8 @@ const STREAM: &[(&str, Cow<'_, str>)] = &[
 ];
 /// The most names that a preflight is told back: no request has more fields.
 const ASKED: usize = 64;
+/// Elements of a field's list that are read: far above what clients send.
+const ELEMENTS: usize = 128;
 const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
 const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
@@ -261,10 +263,9 @@ impl Accept {
         if ranges.clone().next().is_none() {
             return Self { json: true, sse: true };
         }
-        let mut json = (0, false);
-        let mut sse = (0, false);
-        for range in ranges.flat_map(|(_, value)| value.split(',')) {
-            let mut parts = range.split(';').map(str::trim);
+        let (mut json, mut sse) = ((0, false), (0, false));
+        for range in ranges.flat_map(|(_, value)| value.split(',')).take(ELEMENTS) {
+            let mut parts = range.split(';').take(ELEMENTS).map(str::trim);
             let media_range = parts.next().unwrap_or_default();
             let wanted = parts.find_map(weight).is_none_or(|zero| !zero);
             for (form, (kind, subtype)) in
@@ -347,7 +348,7 @@ fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
     const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
                          mcp-protocol-version, mcp-session-id";
     let asked = fields.iter().filter(|(name, _)| is(name, "access-control-request-headers"));
-    let asked = asked.flat_map(|(_, value)| value.split(',')).map(str::trim);
+    let asked = asked.flat_map(|(_, value)| value.split(',')).take(ELEMENTS).map(str::trim);
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let plain = |name: &&str| !name.is_empty() && name.bytes().all(good);
     let known = |name: &str| KNOWN.split(", ").any(|known| is(name, known));

@@ -5,15 +5,13 @@
 //! learned from the `tools/list` answers that pass by; the bridge asks nothing of its own.
 
 use alloc::borrow::Cow;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use serde_json::Value;
-
 use crate::fault::Fault;
-use crate::json;
+use crate::json::{self, Name, NotJson, Scanner, Span};
 use crate::message::Message;
-use crate::metadata::{decode, mismatch};
+use crate::metadata::{SHOWN, decode, mismatch};
 use crate::object;
 use crate::table::Table;
 
@@ -24,6 +22,10 @@ pub(crate) const BYTES: usize = 256 * 1024;
 const OVERHEAD: usize = 128;
 /// Annotations of one tool: far above what servers have.
 const PARAMS: usize = 64;
+/// Objects within each other that lead to an argument.
+const DEPTH: usize = 64;
+/// Bytes of an argument that may be a number in another spelling.
+const NUMBER: usize = 16 * 1024;
 
 const PREFIX: &str = "mcp-param-";
 
@@ -57,27 +59,30 @@ pub(crate) struct HeaderParams {
 impl HeaderParams {
     /// Learns from the result of a `tools/list` of a child with these variables.
     pub(crate) fn learn(&mut self, env: &Env, result: &[u8]) {
-        let Some(tools) = json::member(result, &(0..result.len()), "tools") else { return };
-        let Ok(tools) = json::elements(&result[tools.clone()]).map(|spans| {
-            let base = &result[tools];
-            spans.into_iter().map(|span| &base[span]).collect::<Vec<_>>()
-        }) else {
-            return;
-        };
-        for tool in tools {
-            let whole = 0..tool.len();
-            let name =
-                json::member(tool, &whole, "name").and_then(|span| object::string(&tool[span]));
-            let Some(name) = name else { continue };
-            let schema = json::member(tool, &whole, "inputSchema").map(|span| &tool[span]);
-            let params = schema.map(annotations).unwrap_or_default();
-            self.forget(&name, env);
-            let tool = Tool { env: env.to_vec(), params };
-            let size = tool.size(&name);
-            if !tool.params.is_empty() && self.held + size <= BYTES {
-                self.held += size;
-                self.tools.or_default(name.into_owned()).push(tool);
+        // What is no object of an array of tools teaches nothing.
+        let _ = Scanner::new(result).members(|scanner, name| {
+            if *name != *b"tools" {
+                return scanner.value().map(|_| ());
             }
+            scanner.elements(|scanner| {
+                if let Some((name, params)) = read_tool(scanner, result)? {
+                    self.replace(&name, env, params);
+                }
+                Ok(())
+            })
+        });
+    }
+
+    fn replace(&mut self, name: &str, env: &Env, params: Vec<Param>) {
+        self.forget(name, env);
+        if params.is_empty() {
+            return;
+        }
+        let tool = Tool { env: env.to_vec(), params };
+        let size = tool.size(name);
+        if self.held + size <= BYTES {
+            self.held += size;
+            self.tools.or_default(String::from(name)).push(tool);
         }
     }
 
@@ -103,24 +108,56 @@ impl HeaderParams {
         let tool = tools.and_then(|tools| tools.iter().find(|tool| tool.env == env));
         let Some(tool) = tool else { return Ok(()) };
         let arguments = message.param("arguments").unwrap_or(b"{}");
-        for param in &tool.params {
-            let values = fields.iter().filter(|(name, _)| param.is_named(name));
-            let mut values = values.map(|(_, value)| *value);
-            let (header, more) = (values.next(), values.next());
-            let body = param.value(arguments);
-            let agrees = match (&body, header) {
-                (None, None) => true,
-                (Some(body), Some(header)) => {
-                    decode(header).is_some_and(|header| same(&header, body))
+        let mut bodies = alloc::vec![None; tool.params.len()];
+        let scanner = &mut Scanner::new(arguments);
+        // They were scanned before.
+        let _ = find(scanner, arguments, 0, &tool.params, &mut bodies);
+        let mut headers = alloc::vec![Header::None; tool.params.len()];
+        for (name, value) in fields {
+            let Some(name) = announced(name) else { continue };
+            let named = |param: &Param| param.header.eq_ignore_ascii_case(name);
+            if let Some(place) = tool.params.iter().position(named) {
+                headers[place] = headers[place].and(value);
+            }
+        }
+        for ((param, body), header) in tool.params.iter().zip(bodies).zip(headers) {
+            let body = body.filter(|body| says_something(body));
+            let (header, agrees) = match (header, body) {
+                (Header::None, body) => (None, body.is_none()),
+                (Header::One(header), None) => (Some(header), false),
+                (Header::One(header), Some(body)) => {
+                    (Some(header), decode(header).is_some_and(|header| same(&header, body)))
                 }
-                _ => false,
+                (Header::More(first), _) => (Some(first), false),
             };
-            if !agrees || more.is_some() {
+            if !agrees {
                 let name = alloc::format!("Mcp-Param-{}", param.header);
-                return Err(mismatch(&name, header, body.as_deref().unwrap_or("no value")));
+                return Err(mismatch(
+                    &name,
+                    header,
+                    &body.map_or_else(|| "no value".into(), excerpt),
+                ));
             }
         }
         Ok(())
+    }
+}
+
+/// The fields that repeat one argument.
+#[derive(Clone, Copy)]
+enum Header<'a> {
+    None,
+    One(&'a str),
+    /// Several, of which this is the first.
+    More(&'a str),
+}
+
+impl<'a> Header<'a> {
+    const fn and(self, value: &'a str) -> Self {
+        match self {
+            Self::None => Self::One(value),
+            Self::One(first) | Self::More(first) => Self::More(first),
+        }
     }
 }
 
@@ -136,62 +173,184 @@ impl Tool {
 }
 
 impl Param {
-    fn is_named(&self, name: &str) -> bool {
-        let split = name.split_at_checked(PREFIX.len());
-        split.is_some_and(|(prefix, rest)| {
-            prefix.eq_ignore_ascii_case(PREFIX) && rest.eq_ignore_ascii_case(&self.header)
-        })
+    /// The name that leads on from a depth.
+    fn step(&self, depth: usize) -> &[u8] {
+        self.path.get(depth).map_or(&b""[..], |name| name.as_bytes())
     }
+}
 
-    /// What the arguments say, if they say something.
-    fn value<'a>(&self, arguments: &'a [u8]) -> Option<Cow<'a, str>> {
-        let mut value = arguments;
-        for name in &self.path {
-            value = &value[json::member(value, &(0..value.len()), name)?];
+/// Of a field's name, what comes after the prefix.
+fn announced(name: &str) -> Option<&str> {
+    let (prefix, rest) = name.split_at_checked(PREFIX.len())?;
+    prefix.eq_ignore_ascii_case(PREFIX).then_some(rest)
+}
+
+/// Steps over a value of the arguments and notes where the params' values stand in it, the last
+/// of each name. The params are sorted, and lead here by their first names.
+fn find<'a>(
+    scanner: &mut Scanner<'a>,
+    text: &'a [u8],
+    depth: usize,
+    params: &[Param],
+    bodies: &mut [Option<&'a [u8]>],
+) -> Result<(), NotJson> {
+    if scanner.peek() != b'{' {
+        return scanner.value().map(|_| ());
+    }
+    scanner.members(|scanner, name| {
+        let name = name.text();
+        let start = params.partition_point(|param| param.step(depth) < &*name);
+        let count = params[start..].partition_point(|param| param.step(depth) == &*name);
+        let (named, found) = (&params[start..start + count], &mut bodies[start..start + count]);
+        found.fill(None);
+        scanner.peek();
+        let from = scanner.position();
+        let is_deep = |param: &Param| param.path.len() > depth + 1;
+        let here = named.partition_point(|param| !is_deep(param));
+        match named.get(here..).filter(|deep| !deep.is_empty()) {
+            None => _ = scanner.value()?,
+            Some(deep) => find(scanner, text, depth + 1, deep, &mut found[here..])?,
         }
-        match value.first() {
-            Some(b'"') => json::decoded(value),
-            Some(b'n') | None => None,
-            _ => core::str::from_utf8(value).ok().map(Cow::Borrowed),
-        }
+        found[..here].fill(text.get(from..scanner.position()));
+        Ok(())
+    })
+}
+
+/// Whether an argument has a value that a field could repeat.
+fn says_something(body: &[u8]) -> bool {
+    match body.first() {
+        Some(b'"') => json::is_text(body),
+        Some(b'n') | None => false,
+        Some(_) => true,
+    }
+}
+
+/// The start of what an argument says.
+fn excerpt(body: &[u8]) -> String {
+    match body.first() {
+        Some(b'"') => json::excerpt(body, SHOWN),
+        _ => String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]).into_owned(),
     }
 }
 
 /// Whether a field says what the body says; integers by their value.
-fn same(header: &str, body: &str) -> bool {
+fn same(header: &str, body: &[u8]) -> bool {
+    let is_text = body.first() == Some(&b'"');
+    if if is_text { json::says(body, header.as_bytes()) } else { header.as_bytes() == body } {
+        return true;
+    }
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
-    header == body || number(header).is_some_and(|header| number(body) == Some(header))
+    let said = || {
+        let body = Some(body).filter(|body| body.len() <= NUMBER)?;
+        if is_text {
+            json::decoded(body)
+        } else {
+            core::str::from_utf8(body).ok().map(Cow::Borrowed)
+        }
+    };
+    let body = || said().and_then(|said| number(&said));
+    number(header).is_some_and(|header| body() == Some(header))
+}
+
+/// Steps over what may be a tool; gives its name and its annotations.
+#[expect(clippy::type_complexity, reason = "a tool, or what is none, or what is no JSON")]
+fn read_tool<'a>(
+    scanner: &mut Scanner<'a>,
+    text: &'a [u8],
+) -> Result<Option<(Cow<'a, str>, Vec<Param>)>, NotJson> {
+    if scanner.peek() != b'{' {
+        return scanner.value().map(|_| None);
+    }
+    let (mut name, mut schema) = (None, Schema { text, ..Schema::default() });
+    scanner.members(|scanner, key| {
+        match &*key {
+            b"name" => name = object::string(&text[scanner.value()?]),
+            b"inputSchema" => {
+                schema = Schema { text, ..Schema::default() };
+                schema.read(scanner)?;
+            }
+            _ => _ = scanner.value()?,
+        }
+        Ok(())
+    })?;
+    Ok(name.map(|name| (name, schema.params())))
 }
 
 /// The annotations of a tool's input schema that keep the rules; others are as if they were not
 /// there.
-fn annotations(schema: &[u8]) -> Vec<Param> {
-    let word = b"x-mcp-header";
-    if !schema.windows(word.len()).any(|window| window == word) {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    if let Some(schema) = object::decode(schema) {
-        collect(&schema, &mut Vec::new(), &mut found);
-    }
-    found
+#[derive(Default)]
+struct Schema<'a> {
+    text: &'a [u8],
+    /// The names that lead to where it is read.
+    path: Vec<Name<'a>>,
+    found: Vec<Param>,
+    /// Bytes of what was found. What can't be kept is not collected.
+    size: usize,
 }
 
-fn collect(schema: &Value, path: &mut Vec<String>, found: &mut Vec<Param>) {
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    for (name, property) in properties {
-        path.push(name.to_string());
-        let header = property.get("x-mcp-header").and_then(Value::as_str);
-        let kind = property.get("type").and_then(Value::as_str);
-        if let Some(header) = header.filter(|header| is_token(header))
-            && matches!(kind, Some("string" | "integer" | "boolean"))
-            && found.len() < PARAMS
-            && !found.iter().any(|param: &Param| param.header.eq_ignore_ascii_case(header))
-        {
-            found.push(Param { header: header.to_ascii_lowercase(), path: path.clone() });
+impl<'a> Schema<'a> {
+    /// Steps over a schema.
+    fn read(&mut self, scanner: &mut Scanner<'a>) -> Result<(), NotJson> {
+        if scanner.peek() != b'{' {
+            return scanner.value().map(|_| ());
         }
-        collect(property, path, found);
-        path.pop();
+        let (mut header, mut kind) = (None, None);
+        let before = self.found.len();
+        scanner.members(|scanner, name| {
+            match &*name {
+                b"x-mcp-header" => header = Some(scanner.value()?),
+                b"type" => kind = Some(scanner.value()?),
+                b"properties" if self.path.len() < DEPTH && scanner.peek() == b'{' => {
+                    self.found.truncate(before);
+                    scanner.members(|scanner, name| {
+                        self.path.push(name);
+                        self.read(scanner)?;
+                        self.path.pop();
+                        Ok(())
+                    })?;
+                }
+                _ => _ = scanner.value()?,
+            }
+            Ok(())
+        })?;
+        if let (Some(header), Some(kind), false) = (header, kind, self.path.is_empty()) {
+            self.add(header, kind);
+        }
+        Ok(())
+    }
+
+    /// Adds an annotation, if it is one.
+    fn add(&mut self, header: Span, kind: Span) {
+        let kind = &self.text[kind];
+        let plain = ["string", "integer", "boolean"]
+            .iter()
+            .any(|plain| kind.first() == Some(&b'"') && json::spells(kind, plain));
+        if !plain || self.found.len() >= PARAMS || self.size > BYTES {
+            return;
+        }
+        let Some(header) = object::string(&self.text[header]).filter(|text| is_token(text)) else {
+            return;
+        };
+        if self.found.iter().any(|param| param.header.eq_ignore_ascii_case(&header)) {
+            return;
+        }
+        let path: usize = self.path.iter().map(|name| name.spelling().len()).sum();
+        self.size += header.len() + path;
+        if self.size <= BYTES {
+            let name = |name: &Name<'_>| String::from_utf8(name.text().into_owned()).ok();
+            let path = self.path.iter().map(name).collect::<Option<Vec<_>>>();
+            let header = header.to_ascii_lowercase();
+            self.found.extend(path.map(|path| Param { header, path }));
+        }
+    }
+
+    /// What was found, in the order of the names.
+    fn params(mut self) -> Vec<Param> {
+        if self.size > BYTES {
+            return Vec::new();
+        }
+        self.found.sort_unstable_by(|one, other| one.path.cmp(&other.path));
+        self.found
     }
 }
 
@@ -204,6 +363,7 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::ToString;
 
     const LIST: &[u8] = br#"{"tools":[{"name":"plain","inputSchema":{}},{"name":"t","inputSchema":{
         "properties":{"region":{"type":"string","x-mcp-header":"Region"},
@@ -279,8 +439,12 @@ mod tests {
         let properties: Vec<String> = (0..PARAMS + 1)
             .map(|n| alloc::format!(r#""p{n}":{{"type":"string","x-mcp-header":"P{n}"}}"#))
             .collect();
-        let schema = alloc::format!(r#"{{"properties":{{{}}}}}"#, properties.join(","));
-        assert_eq!(annotations(schema.as_bytes()).len(), PARAMS);
+        let tool = alloc::format!(
+            r#"{{"name":"t","inputSchema":{{"properties":{{{}}}}}}}"#,
+            properties.join(",")
+        );
+        let read = read_tool(&mut Scanner::new(tool.as_bytes()), tool.as_bytes());
+        assert_eq!(read.unwrap().map(|(_, params)| params.len()), Some(PARAMS));
     }
 
     /// However many tools there are, and however long their names.

@@ -3,10 +3,16 @@
 //! The scanner accepts exactly the grammar and never recurses, so depth costs one bit a level.
 //! It does not look into UTF-8, but it notes whether there is anything to look into.
 
+pub(crate) mod digest;
+pub(crate) mod sorted;
+mod string;
+
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
+
+pub(crate) use string::{Name, Piece, excerpt, is_text, pieces, says};
 
 /// Where something stands in the text.
 pub(crate) type Span = Range<usize>;
@@ -68,6 +74,11 @@ impl<'a> Scanner<'a> {
         if self.at < self.text.len() { wrong } else { ended }
     }
 
+    /// What stands at a span.
+    pub(crate) fn text_at(&self, span: Span) -> &'a [u8] {
+        &self.text[span]
+    }
+
     /// Where the cursor stands.
     pub(crate) const fn position(&self) -> usize {
         self.at
@@ -126,22 +137,19 @@ impl<'a> Scanner<'a> {
         Ok(raw)
     }
 
-    /// The same, as what it says; or with its quotes, if that has no UTF-8.
+    /// The same, to be compared.
     #[inline(always)]
-    pub(crate) fn name(&mut self) -> Result<Cow<'a, [u8]>, NotJson> {
+    pub(crate) fn name(&mut self) -> Result<Name<'a>, NotJson> {
         self.escaped = false;
         let raw = self.key()?;
-        if !self.escaped {
-            return Ok(Cow::Borrowed(unquoted(raw)));
-        }
-        Ok(decoded(raw).map_or(Cow::Borrowed(raw), |name| Cow::Owned(name.into_owned().into())))
+        Ok(if self.escaped { Name::escaped(raw) } else { Name::Plain(unquoted(raw)) })
     }
 
     /// Steps over an object. What is given each member's name steps over its value.
     #[inline(always)]
     pub(crate) fn members(
         &mut self,
-        mut take: impl FnMut(&mut Self, Cow<'a, [u8]>) -> Result<(), NotJson>,
+        mut take: impl FnMut(&mut Self, Name<'a>) -> Result<(), NotJson>,
     ) -> Result<(), NotJson> {
         self.enter(b'{')?;
         let mut first = true;
@@ -149,6 +157,20 @@ impl<'a> Scanner<'a> {
             first = false;
             let name = self.name()?;
             take(self, name)?;
+        }
+        Ok(())
+    }
+
+    /// Steps over an array. What is given the place of each element steps over it.
+    pub(crate) fn elements(
+        &mut self,
+        mut take: impl FnMut(&mut Self) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        self.enter(b'[')?;
+        let mut first = true;
+        while self.next(b']', first)? {
+            first = false;
+            take(self)?;
         }
         Ok(())
     }
@@ -382,11 +404,8 @@ const fn first(marked: u64) -> usize {
 /// Whether a member name or string, with its quotes, spells `name`.
 pub(crate) fn spells(raw: &[u8], name: &str) -> bool {
     let inner = unquoted(raw);
-    inner == name.as_bytes()
-        // An escape is longer than what it stands for.
-        || inner.len() > name.len()
-            && inner.contains(&b'\\')
-            && decoded(raw).is_some_and(|text| text == name)
+    // An escape is longer than what it stands for.
+    inner == name.as_bytes() || inner.len() > name.len() && says(raw, name.as_bytes())
 }
 
 /// What a string, given with its quotes, says. `None` for what has no UTF-8, a lone surrogate.
@@ -409,7 +428,7 @@ pub(crate) fn member(text: &[u8], span: &Span, name: &str) -> Option<Span> {
     let mut found = None;
     let read = scanner.members(|scanner, key| {
         let value = scanner.value()?;
-        if *key == *name.as_bytes() {
+        if key.is(name.as_bytes()) {
             found = Some(value);
         }
         Ok(())
@@ -417,14 +436,18 @@ pub(crate) fn member(text: &[u8], span: &Span, name: &str) -> Option<Span> {
     read.ok().and(found)
 }
 
-/// The elements of the array that is the whole text.
-pub(crate) fn elements(text: &[u8]) -> Result<Vec<Span>, NotJson> {
+/// The elements of the array that is the whole text: all are judged, of more than `most` the first
+/// are listed, and one more.
+pub(crate) fn elements(text: &[u8], most: usize) -> Result<Vec<Span>, NotJson> {
     let mut scanner = Scanner::new(text);
-    scanner.enter(b'[')?;
     let mut found = Vec::new();
-    while scanner.next(b']', found.is_empty())? {
-        found.push(scanner.value()?);
-    }
+    scanner.elements(|scanner| {
+        let element = scanner.value()?;
+        if found.len() <= most {
+            found.push(element);
+        }
+        Ok(())
+    })?;
     scanner.end()?;
     Ok(found)
 }

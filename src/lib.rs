@@ -190,6 +190,7 @@ mod bridge;
 mod child;
 mod config;
 mod context;
+mod copy;
 mod eras;
 mod fault;
 mod head;

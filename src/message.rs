@@ -18,11 +18,14 @@ use core::fmt;
 use crate::json::{self, NotJson, Scanner, Span};
 use crate::number;
 pub(crate) use members::MEMBERS;
-use members::Members;
+use members::{META, Members, Meta, Params, REQUEST_ID, TASK, TOLD, WANTED};
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.
 pub(crate) const ID: usize = 4096;
+
+/// Where nothing stands.
+const EMPTY: Span = 0..0;
 
 /// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
 ///
@@ -87,10 +90,8 @@ pub struct Message<'a> {
     method: Option<Span>,
     params: Option<Span>,
     payload: Option<Span>,
-    meta: Option<Span>,
-    token: Option<Span>,
-    request_id: Option<Span>,
-    task: bool,
+    param: Params,
+    meta: Meta,
     doubtful: bool,
     doubtful_token: bool,
 }
@@ -147,7 +148,7 @@ impl<'a> Message<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
         let mut scanner = Scanner::new(text);
         let mut members = Members::default();
-        let read = members.read(&mut scanner, text);
+        let read = members.read(&mut scanner);
         if (read.is_err() || !scanner.ascii) && core::str::from_utf8(text).is_err() {
             return Err(Malformed::Parse("the message is not UTF-8"));
         }
@@ -166,15 +167,8 @@ impl<'a> Message<'a> {
             method: members.method,
             params: members.params,
             payload: members.result.or(members.error),
+            param: members.param,
             meta: members.meta,
-            token: if kind == Kind::Request {
-                // One that is null is none.
-                members.wanted.filter(|span| &text[span.clone()] != b"null")
-            } else {
-                members.told
-            },
-            request_id: members.request_id,
-            task: members.task,
             doubtful: members.doubtful,
             doubtful_token: members.doubtful_token,
         })
@@ -213,24 +207,38 @@ impl<'a> Message<'a> {
     /// The progress token as it is spelled: of a request `params._meta.progressToken` unless it is
     /// null, of a notification `params.progressToken` (MCP "Progress").
     pub fn token(&self) -> Option<&'a [u8]> {
-        self.get(self.token.as_ref())
+        self.found(self.token_span())
+    }
+
+    fn token_span(&self) -> &Span {
+        let (wanted, told) = (&self.meta[WANTED], &self.param[TOLD]);
+        match self.kind {
+            // One that is null is none.
+            Kind::Request if self.found(wanted) == Some(b"null") => &EMPTY,
+            Kind::Request => wanted,
+            _ => told,
+        }
     }
 
     /// A member of `params._meta` as it is spelled.
     pub fn meta(&self, name: &str) -> Option<&'a [u8]> {
-        let span = json::member(self.text, self.meta.as_ref()?, name)?;
-        self.text.get(span)
+        match members::meta(name.as_bytes()) {
+            Some(place) => self.found(&self.meta[place]),
+            None => self.text.get(json::member(self.text, &self.param[META], name)?),
+        }
     }
 
     /// A member of its params as it is spelled.
     pub fn param(&self, name: &str) -> Option<&'a [u8]> {
-        let span = json::member(self.text, self.params.as_ref()?, name)?;
-        self.text.get(span)
+        match members::param(name.as_bytes()) {
+            Some(place) => self.found(&self.param[place]),
+            None => self.text.get(json::member(self.text, self.params.as_ref()?, name)?),
+        }
     }
 
     /// `params.requestId` as it is spelled (MCP "Cancellation").
     pub fn request_id(&self) -> Option<&'a [u8]> {
-        self.get(self.request_id.as_ref())
+        self.found(&self.param[REQUEST_ID])
     }
 
     /// Why a request can't be passed on for its progress token, if so. The child must see no token
@@ -248,8 +256,8 @@ impl<'a> Message<'a> {
     }
 
     /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").
-    pub(crate) const fn asks_for_a_task(&self) -> bool {
-        self.task
+    pub(crate) fn asks_for_a_task(&self) -> bool {
+        !self.param[TASK].is_empty()
     }
 
     /// Whether two readers may understand its params differently: what the bridge acts on is named
@@ -265,6 +273,11 @@ impl<'a> Message<'a> {
 
     fn get(&self, span: Option<&Span>) -> Option<&'a [u8]> {
         span.and_then(|span| self.text.get(span.clone()))
+    }
+
+    /// What stands there; no value is empty.
+    fn found(&self, span: &Span) -> Option<&'a [u8]> {
+        self.text.get(span.clone()).filter(|text| !text.is_empty())
     }
 
     /// Appends the message, on one line and without the white space around it, to `out`; what
@@ -286,8 +299,8 @@ impl<'a> Message<'a> {
         let start = out.len();
         let edits = [
             (self.id.as_ref(), change.id),
-            (self.token.as_ref(), change.token),
-            (self.request_id.as_ref(), change.request_id),
+            (Some(self.token_span()).filter(|span| !span.is_empty()), change.token),
+            (Some(&self.param[REQUEST_ID]).filter(|span| !span.is_empty()), change.request_id),
         ];
         let length = self.whole.len() + change.growth();
         if out.capacity() == 0 {
@@ -398,13 +411,18 @@ impl Splice<'_> {
 /// assert!(batch(b"[]").is_some_and(|batch| batch.is_err()));
 /// ```
 pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
+    batch_of(text, usize::MAX)
+}
+
+/// The same, of a batch that may have no more than so many: of one that has, one more is listed.
+pub(crate) fn batch_of(text: &[u8], most: usize) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
     if text.trim_ascii_start().first() != Some(&b'[') {
         return None;
     }
     if core::str::from_utf8(text).is_err() {
         return Some(Err(Malformed::Parse("the message is not UTF-8")));
     }
-    Some(match json::elements(text) {
+    Some(match json::elements(text, most) {
         Err(reason) => Err(Malformed::Parse(reason)),
         Ok(spans) if spans.is_empty() => Err(Malformed::Invalid("the batch is empty", None)),
         Ok(spans) => Ok(spans.into_iter().map(|span| &text[span]).collect()),

@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::head::Admitted;
+use crate::json::{self, Scanner, sorted};
 use crate::message::{Kind, Message};
-use crate::object::{self, Object};
+use crate::object;
 use crate::translate;
 
 /// The reserved members of `params._meta`.
@@ -130,18 +131,21 @@ fn name_agrees(message: &Message<'_>, method: &str, head: &Admitted<'_>) -> Resu
         "tasks/get" | "tasks/update" | "tasks/cancel" => "taskId",
         _ => return Ok(()),
     };
-    let Some(name) = message.param(member).and_then(object::string) else {
+    let Some(name) = message.param(member).filter(|raw| json::is_text(raw)) else {
         // Without it the request is the child's to refuse, but the head can't agree with it.
         return if head.name.is_none() { Ok(()) } else { Err(mismatch("Mcp-Name", head.name, "")) };
     };
     match head.name.map(decode) {
-        Some(Some(value)) if value == name => Ok(()),
-        _ => Err(mismatch("Mcp-Name", head.name, &name)),
+        Some(Some(value)) if json::says(name, value.as_bytes()) => Ok(()),
+        _ => Err(mismatch("Mcp-Name", head.name, &json::excerpt(name, SHOWN))),
     }
 }
 
+/// How much of a value is shown that is not what was expected, in characters.
+pub(crate) const SHOWN: usize = 80;
+
 pub(crate) fn mismatch(name: &str, header: Option<&str>, body: &str) -> Fault {
-    let shown = |text: &str| -> String { text.chars().take(80).collect() };
+    let shown = |text: &str| -> String { text.chars().take(SHOWN).collect() };
     Fault::HeaderMismatch(match header {
         None => alloc::format!("the {name} header is missing; the body says {:?}", shown(body)),
         Some(value) => alloc::format!(
@@ -204,19 +208,20 @@ const fn sextet(byte: u8) -> Option<u32> {
     Some(value as u32)
 }
 
-/// A capability set in one spelling, so that equal ones are equal bytes.
+/// A capability set in one spelling, so that equal ones are equal bytes. One that is large, deep
+/// or escaped, as none of a client is, keeps its own.
 pub(crate) fn fingerprint(capabilities: &[u8]) -> Vec<u8> {
-    // `Value` sorts the members; numbers play no part in capabilities.
-    object::decode::<serde_json::Value>(capabilities)
-        .and_then(|value| object::encode(&value))
-        .unwrap_or_else(|| capabilities.to_vec())
+    sorted::text(capabilities).unwrap_or_else(|_| capabilities.to_vec())
 }
 
 /// Whether a client with these capabilities can be asked for anything.
 pub(crate) fn can_be_asked(capabilities: &[u8]) -> bool {
-    Object::read(capabilities).is_some_and(|capabilities| {
-        ["sampling", "elicitation", "roots"].iter().any(|name| capabilities.get(name).is_some())
-    })
+    let mut asked = false;
+    let read = Scanner::new(capabilities).members(|scanner, name| {
+        asked |= matches!(&*name, b"sampling" | b"elicitation" | b"roots");
+        scanner.value().map(|_| ())
+    });
+    read.is_ok() && asked
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::json::{self, Scanner};
 
@@ -67,24 +66,12 @@ impl<'a> Object<'a> {
         self.members.retain(|(key, _)| !json::spells(key, name));
     }
 
-    /// Keeps the members whose names the rule keeps.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        self.members.retain(|(key, _)| json::decoded(key).is_none_or(|name| keep(&name)));
-    }
-
     /// Gives a member a value, in its place if it has one, else at the end.
     pub(crate) fn set(&mut self, name: &str, value: impl Into<Cow<'a, [u8]>>) {
         let value = value.into();
         match self.members.iter_mut().rev().find(|(key, _)| json::spells(key, name)) {
             Some(member) => member.1 = value,
             None => self.members.push((Cow::Owned(quoted(name)), value)),
-        }
-    }
-
-    /// Gives a member a value if it has none.
-    pub(crate) fn fill(&mut self, name: &str, value: &'static [u8]) {
-        if self.get(name).is_none() {
-            self.set(name, value);
         }
     }
 
@@ -124,11 +111,6 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Option<Vec<u8>> {
     serde_json::to_vec(value).ok()
 }
 
-/// What a JSON text holds, if it holds a value of that type.
-pub(crate) fn decode<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
-    serde_json::from_slice(text).ok()
-}
-
 /// A text between two others; what is given away is made longer and not copied.
 pub(crate) fn around(before: &[u8], middle: Cow<'_, [u8]>, after: &[u8]) -> Vec<u8> {
     match middle {
@@ -165,10 +147,9 @@ mod tests {
         object.remove("a");
         object.set("b", b"2".to_vec());
         object.set("d", quoted("e\n"));
-        object.fill("c", b"null");
         assert_eq!(object.text(), br#"{"\u0062":2,"c":"x","d":"e\n"}"#);
-        assert_eq!(object.string("c").as_deref(), Some("x"));
-        assert_eq!(object.string("b"), None);
+        assert_eq!(string(object.get("c").unwrap()).as_deref(), Some("x"));
+        assert_eq!(string(object.get("b").unwrap()), None);
         assert!(Object::read(b"[]").is_none() && Object::read(b"{}x").is_none());
     }
 }

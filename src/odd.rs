@@ -32,6 +32,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The same after a header of another framing, which needs no newline.
 const FRAMED: Duration = Duration::from_millis(100);
 
+/// Messages of one batch of a child: four times as many as the answers to the largest batch of a
+/// client. What one line costs is bounded by it; a longer one is noise.
+const BATCH: usize = 1024;
+
 /// How much of a line that is no message an operator gets to see, in bytes.
 const SHOWN: usize = 200;
 
@@ -403,9 +407,13 @@ pub(crate) fn each_message(
     mut take: impl FnMut(&[u8], Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,
 ) -> Option<Cause> {
     let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-    let texts = match message::batch(text) {
+    let texts = match message::batch_of(text, BATCH) {
         None => return take(text, parse(text)),
         Some(Err(malformed)) => return take(text, Err(malformed)),
+        Some(Ok(texts)) if texts.len() > BATCH => {
+            let malformed = Malformed::Invalid("a batch of too many messages", None);
+            return take(text, Err(malformed));
+        }
         Some(Ok(texts)) => texts,
     };
     let mut cause = None;

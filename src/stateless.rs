@@ -25,13 +25,14 @@ use crate::object;
 use crate::reply::Reply;
 use crate::spelling::Spelling;
 use crate::stateless::listen::Listens;
+pub(crate) use crate::stateless::listen::Uris;
 use crate::stateless::park::Park;
 pub(crate) use crate::stateless::probe::AfterExit;
 use crate::stream::Style;
 use crate::streams::Streams;
 use crate::table::Table;
 use crate::time::Instant;
-use crate::translate::{self, downward};
+use crate::translate::{self, Told, downward};
 
 /// How far a worker's child is, and which era it speaks.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ enum Mode {
     /// It speaks the stateless era.
     Stateless,
     /// It speaks the session era; what it answered to `initialize`.
-    Session(Vec<u8>),
+    Session(Told),
 }
 
 /// A request as it comes in.
@@ -61,6 +62,8 @@ pub(crate) struct Request<'a> {
     pub(crate) head: &'a Admitted<'a>,
     /// Random bits, fresh for each request.
     pub(crate) secret: u128,
+    /// What a `subscriptions/listen` names.
+    pub(crate) uris: &'a Uris,
 }
 
 /// Where there is room for one more request.
@@ -79,8 +82,10 @@ pub(crate) enum Room {
 struct Ask {
     id: Spelling,
     method: String,
-    /// The request, kept while it waits for the child, and while it may have to be sent again.
+    /// The request, kept while it waits for the child.
     text: Vec<u8>,
+    /// What stands for the request, if its client may be asked and has to come back with the same.
+    digest: u64,
     log_level: Option<LogLevel>,
     may_ask: bool,
     /// The id of the call at the child, once it was made.
@@ -185,12 +190,18 @@ impl Worker {
     pub(crate) fn buffered(&self) -> usize {
         let asks: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
         let parks: usize = self.parks.values().map(Park::size).sum();
-        let initialized = if let Mode::Session(text) = &self.mode { text.len() } else { 0 };
+        let initialized = if let Mode::Session(told) = &self.mode { told.text().len() } else { 0 };
         self.streams.buffered() + initialized + asks + parks
     }
 
     /// Where there is room for a request that fits.
-    pub(crate) fn room(&self, message: &Message<'_>, child: &Child, cx: &Context) -> Room {
+    pub(crate) fn room(
+        &self,
+        message: &Message<'_>,
+        uris: &Uris,
+        child: &Child,
+        cx: &Context,
+    ) -> Room {
         // A call that waits for input keeps its place, so that its client can come back.
         if self.asks.len() + self.parks.len() >= cx.config.calls {
             return Room::Elsewhere(Fault::Calls(cx.config.calls));
@@ -208,7 +219,7 @@ impl Worker {
             waiting == 0 || waiting + message.size() <= cx.config.stdin
         };
         match fits {
-            true if message.calls("subscriptions/listen") => self.room_to_listen(message, cx),
+            true if message.calls("subscriptions/listen") => self.room_to_listen(uris, cx),
             true => Room::Here,
             false => Room::Later(Fault::Stdin),
         }
@@ -222,7 +233,9 @@ impl Worker {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let message = request.message;
-        if let Room::Later(fault) | Room::Elsewhere(fault) = self.room(message, child, cx) {
+        if let Room::Later(fault) | Room::Elsewhere(fault) =
+            self.room(message, request.uris, child, cx)
+        {
             return Err(fault);
         }
         if self.client.is_none() {
@@ -237,14 +250,16 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether a call may have to be sent again: once its client, if it can be, was asked for more.
-    fn may_send_again(&self) -> bool {
-        matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities)
+    /// Whether the client of a request may be asked before its answer.
+    fn may_ask(&self, metadata: &Metadata<'_>) -> bool {
+        !matches!(self.mode, Mode::Stateless)
+            && metadata.may_ask()
+            && can_be_asked(metadata.capabilities)
     }
 
     /// Notes a request and the stream for its answer.
     fn open(&mut self, request: &Request<'_>, cx: &mut Context) -> u64 {
-        let Request { message, metadata, exchange, head, secret } = *request;
+        let Request { message, metadata, exchange, head, secret, .. } = *request;
         self.life.touch(cx);
         self.served += 1;
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
@@ -253,13 +268,14 @@ impl Worker {
             self.streams.promote_after(number, cx.config.promote, cx);
         }
         let mut text = Vec::new();
-        if !self.is_ready() || metadata.may_ask() && self.may_send_again() {
+        if !self.is_ready() {
             message.splice(&crate::message::Splice::default(), &mut text);
         }
         let ask = Ask {
             id: message.id().unwrap_or_default().into(),
             method: metadata.method.clone().into_owned(),
             text,
+            digest: if self.may_ask(metadata) { downward::digest(message) } else { 0 },
             log_level: metadata.log_level,
             may_ask: metadata.may_ask(),
             call: None,
@@ -280,7 +296,6 @@ impl Worker {
         self.life.started(cx);
         let waiting: Vec<u64> = self.asks.keys().copied().collect();
         for number in waiting {
-            let keep = self.may_send_again();
             if !self.crosses {
                 self.streams.promote_after(number, cx.config.promote, cx);
             }
@@ -288,9 +303,6 @@ impl Worker {
             let text = core::mem::take(&mut ask.text);
             if let Ok(message) = Message::parse(&text) {
                 self.dispatch(number, &message, child, cx);
-            }
-            if let Some(ask) = self.asks.get_mut(&number).filter(|ask| keep && ask.may_ask) {
-                ask.text = text;
             }
         }
     }
@@ -330,11 +342,11 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let Mode::Session(initialized) = &self.mode else { return };
+        let Mode::Session(told) = &self.mode else { return };
         let method = message.method().unwrap_or_default();
         match &*method {
             "server/discover" => {
-                let result = downward::discover(initialized, cx.servers.eras(child.server));
+                let result = downward::discover(told, cx.servers.eras(child.server));
                 self.answer_result(number, &result, cx);
             }
             "subscriptions/listen" => self.listen(number, message, child, cx),
@@ -368,12 +380,10 @@ impl Worker {
     /// Has the child log at the level that a request asks for. The level is the process's, so
     /// what is not this request's is sorted out on the way back.
     fn ask_for_logs(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
-        let Mode::Session(initialized) = &self.mode else { return };
+        let Mode::Session(told) = &self.mode else { return };
         let wanted = self.asks.get(&number).and_then(|ask| ask.log_level);
         let Some(level) = wanted.filter(|level| Some(*level) != self.log_level) else { return };
-        let capable = object::Object::read(initialized)
-            .and_then(|known| known.object("capabilities").map(|c| c.get("logging").is_some()));
-        if capable == Some(true) {
+        if told.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
             child.ask(Own::LogLevel, "logging/setLevel", &params, cx);

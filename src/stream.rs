@@ -30,10 +30,6 @@ pub(crate) const STANDING: u64 = 0;
 struct Event {
     place: u64,
     data: Vec<u8>,
-    /// Whether it was handed to an exchange, and was not asked for again.
-    sent: bool,
-    /// Whether it ever was.
-    told: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +42,10 @@ pub(crate) struct Stream {
     /// Whether the peer may know an event id, so that it can resume.
     pub(crate) resumable: bool,
     events: VecDeque<Event>,
+    /// How many of them, the oldest, were handed to an exchange and not asked for again.
+    sent: usize,
+    /// How many ever were handed to one.
+    told: usize,
     places: u64,
     /// Since when it is ended, if it was not resumed since.
     pub(crate) ended: Option<Instant>,
@@ -167,14 +167,15 @@ impl Stream {
         self.places += 1;
         let place = self.places;
         self.resumable |= at.style.ids;
-        let sent = self.events.back().is_none_or(|last| last.sent) && self.takes(at, cx);
-        if sent {
+        if !self.has_unsent() && self.takes(at, cx) {
             if at.style.ids && data.len() <= cx.config.replay {
-                self.keep(Event { place, data: data.to_vec(), sent, told: sent }, held);
+                self.keep(Event { place, data: data.to_vec() }, held);
+                self.sent += 1;
+                self.told = self.told.max(self.sent);
             }
             self.send(sse::event(at.id(place), data), at, held, cx);
         } else {
-            self.keep(Event { place, data: data.into_owned(), sent, told: sent }, held);
+            self.keep(Event { place, data: data.into_owned() }, held);
         }
     }
 
@@ -193,14 +194,12 @@ impl Stream {
 
     /// Hands over what waits, as far as the exchange takes it.
     pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        let mut from = self.events.partition_point(|event| event.sent);
-        while from < self.events.len() && self.takes(at, cx) {
-            let event = &mut self.events[from];
-            event.sent = true;
-            event.told = true;
+        while self.has_unsent() && self.takes(at, cx) {
+            let event = &self.events[self.sent];
             let bytes = sse::event(at.id(event.place), Cow::Borrowed(&event.data));
+            self.sent += 1;
+            self.told = self.told.max(self.sent);
             self.send(bytes, at, held, cx);
-            from += 1;
         }
     }
 
@@ -211,13 +210,13 @@ impl Stream {
 
     /// Whether something waits for an exchange.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.events.back().is_some_and(|event| !event.sent)
+        self.sent < self.events.len()
     }
 
     /// Takes away what waits for an exchange, in its order.
     pub(crate) fn take_unsent(&mut self, held: &mut Held) -> impl Iterator<Item = Vec<u8>> {
-        let from = self.events.partition_point(|event| event.sent);
-        let unsent = self.events.split_off(from);
+        let unsent = self.events.split_off(self.sent);
+        self.told = self.told.min(self.sent);
         held.kept -= unsent.iter().map(|event| event.data.len()).sum::<usize>();
         unsent.into_iter().map(|event| event.data)
     }
@@ -358,9 +357,7 @@ impl Stream {
             held.unread -= reply.waiting();
         }
         // What was to be told again goes to whoever asks for it again, and to nobody else.
-        for event in &mut self.events {
-            event.sent |= event.told;
-        }
+        self.sent = self.sent.max(self.told);
     }
 
     /// Breaks the exchange off, if there is one.
@@ -403,9 +400,7 @@ impl Stream {
             self.abort(at, held, cx);
         }
         if let Some(after) = after {
-            for event in &mut self.events {
-                event.sent = event.place <= after;
-            }
+            self.sent = self.events.partition_point(|event| event.place <= after);
         }
         self.reply = Some(reply);
         self.ended = None;
@@ -443,10 +438,12 @@ impl Stream {
             return false;
         };
         held.kept -= event.data.len();
-        if !event.sent {
+        if self.sent == 0 {
             held.dropped += 1;
             cx.stats.dropped += 1;
         }
+        self.sent = self.sent.saturating_sub(1);
+        self.told = self.told.saturating_sub(1);
         true
     }
 

@@ -116,7 +116,7 @@ impl Streams {
     }
 
     /// Puts a message onto a stream.
-    pub(crate) fn put(&mut self, number: u64, data: &[u8], cx: &mut Context) {
+    pub(crate) fn put(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
         self.flush(number, cx);
         self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
     }

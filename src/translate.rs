@@ -4,14 +4,18 @@
 //! before a child that speaks only 2026-07-28.
 
 pub(crate) mod downward;
+mod told;
 pub(crate) mod upward;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::json;
+use crate::copy::{Changed, Copy};
+use crate::json::{self, Name};
+use crate::message::Message;
 use crate::object::{self, Object};
+pub(crate) use told::Told;
 
 /// The most bytes of what a peer says about itself once, and is remembered for long: capabilities
 /// and names. Far above what the SDKs send.
@@ -29,14 +33,6 @@ pub(crate) const LISTS: [(&str, &str, &str); 3] = [
     ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
     ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
 ];
-
-/// Whether a server, by what it told of itself, offers a feature of a capability.
-pub(crate) fn offers(told: &[u8], capability: &str, feature: &str) -> bool {
-    let told = Object::read(told).unwrap_or_default();
-    let offered = told.object("capabilities").unwrap_or_default();
-    let offer = offered.object(capability);
-    offer.is_some_and(|offer| offer.get(feature) == Some(b"true"))
-}
 
 /// A filter of `subscriptions/listen` for some of `LISTS` and some resources.
 pub(crate) fn filter(lists: [bool; 3], uris: &[String]) -> Object<'static> {
@@ -63,6 +59,11 @@ pub(crate) fn request<'a>(
     method: &str,
     params: impl Into<Cow<'a, [u8]>>,
 ) -> Vec<u8> {
+    object::around(&head(id, method), params.into(), b"}")
+}
+
+/// The same up to its params.
+fn head(id: Option<&[u8]>, method: &str) -> Vec<u8> {
     let mut text = br#"{"jsonrpc":"2.0","#.to_vec();
     if let Some(id) = id {
         text.extend_from_slice(b"\"id\":");
@@ -72,21 +73,95 @@ pub(crate) fn request<'a>(
     text.extend_from_slice(b"\"method\":");
     text.extend_from_slice(&object::quoted(method));
     text.extend_from_slice(b",\"params\":");
-    object::around(&text, params.into(), b"}")
+    text
 }
 
-/// Changes each tool in a result of `tools/list`.
-fn each_tool(result: &mut Object<'_>, change: impl Fn(&mut Object<'_>)) {
-    let Some(tools) = result.get("tools") else { return };
-    let Ok(spans) = json::elements(tools) else { return };
-    let changed: Vec<Vec<u8>> = spans
-        .into_iter()
-        .map(|span| {
-            let text = &tools[span];
-            let Some(mut tool) = Object::read(text) else { return text.to_vec() };
-            change(&mut tool);
-            tool.text()
-        })
-        .collect();
-    result.set("tools", object::array(&changed));
+/// The params of a message that are an object; an empty one if there are none.
+fn params<'a>(message: &Message<'a>) -> &'a [u8] {
+    message.params().filter(|params| is_object(params)).unwrap_or(b"{}")
+}
+
+fn is_object(text: &[u8]) -> bool {
+    text.first() == Some(&b'{')
+}
+
+/// Copies a `_meta`; one that is no object, or of which nothing is left, is left out.
+fn meta<'a>(
+    copy: &mut Copy<'a>,
+    change: impl FnMut(&mut Copy<'a>, &Name<'a>) -> Changed,
+) -> Changed {
+    if copy.peek() == b'{' { copy.unless_empty(change) } else { copy.drop() }
+}
+
+/// Which of the members of one name counts, the last: the others are left out, so that what is
+/// added to one is added once. The copy is made anew if it turns out that there are several.
+#[derive(Debug, Default)]
+struct Last {
+    before: usize,
+    met: usize,
+}
+
+impl Last {
+    /// Makes the copy.
+    fn copied<T>(mut copy: impl FnMut(&mut Self) -> T) -> T {
+        let mut last = Self::default();
+        let made = copy(&mut last);
+        if last.met <= 1 {
+            return made;
+        }
+        drop(made);
+        last = Self { before: last.met - 1, met: 0 };
+        copy(&mut last)
+    }
+
+    /// Whether the one that is met now is it.
+    const fn is_met(&mut self) -> bool {
+        self.met += 1;
+        self.met == self.before + 1
+    }
+}
+
+/// Copies a `_meta` in which a member gets a value; if it `stays`, only where it has none. What is
+/// no object is replaced.
+fn marked(copy: &mut Copy<'_>, name: &str, value: &[u8], stays: bool) -> Changed {
+    if copy.peek() != b'{' {
+        return copy.set(&object_of(name, value));
+    }
+    copy.begin();
+    let mut met = false;
+    copy.members(|copy, met_name| {
+        if **met_name != *name.as_bytes() {
+            return Ok(false);
+        }
+        let again = core::mem::replace(&mut met, true);
+        match stays {
+            true => Ok(false),
+            false if again => copy.drop(),
+            false => copy.set(value),
+        }
+    })?;
+    if !met {
+        copy.add(name, value);
+    }
+    copy.close(b'}');
+    Ok(true)
+}
+
+/// An object with one member.
+fn object_of(name: &str, value: &[u8]) -> Vec<u8> {
+    [b"{", &object::quoted(name)[..], b":", value, b"}"].concat()
+}
+
+/// A member of a text that was scanned before.
+fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    json::member(text, &(0..text.len()), name).map(|span| &text[span])
+}
+
+/// An object without one of its members; an empty one in the place of what is none.
+fn without(text: Option<&[u8]>, name: &str) -> Vec<u8> {
+    let text = text.filter(|text| is_object(text)).unwrap_or(b"{}");
+    let mut copy = Copy::new(text, b"", 0);
+    // It was scanned before.
+    let _ = copy.object(|copy, met| if met.is(name.as_bytes()) { copy.drop() } else { Ok(false) });
+    copy.end(b"")
 }

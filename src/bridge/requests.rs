@@ -61,7 +61,7 @@ impl Bridge {
     }
 
     fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
-        let (result, id) = match message::batch(body) {
+        let (result, id) = match message::batch_of(body, self.cx.config.calls) {
             None => self.post_one(exchange, head, body, random),
             Some(texts) => (self.post_batch(exchange, head, texts, random), None),
         };

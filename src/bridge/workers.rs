@@ -20,7 +20,10 @@ use crate::metadata::{self, Metadata};
 use crate::notice::Cause;
 use crate::object;
 use crate::session_id;
-use crate::stateless::{Request, Room, Worker};
+use crate::stateless::{Request, Room, Uris, Worker};
+
+/// A `requestState` that is longer is none of ours, however it is escaped.
+const STATE: usize = 1024;
 
 /// The variables that a process has of its clients' header fields.
 type Env = [(String, String)];
@@ -63,6 +66,8 @@ impl Bridge {
             return Err(Fault::Draining);
         }
         let secret = u128::from_be_bytes(random);
+        let limit = self.cx.config.subscriptions;
+        let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
         let (pipe, parked) = match parked {
             Some((pipe, call)) => (pipe, Some(call)),
             // A server of the session era has no states but ours; none is started to say so.
@@ -73,7 +78,7 @@ impl Bridge {
             }
             None => {
                 let server = server.ok_or(Fault::NotFound)?;
-                (self.worker_for(server, message, &metadata, &env)?, None)
+                (self.worker_for(server, message, &uris, &metadata, &env)?, None)
             }
         };
         let (Some(worker), Some(child)) =
@@ -81,7 +86,7 @@ impl Bridge {
         else {
             return Err(Fault::RequestState);
         };
-        let request = Request { message, metadata: &metadata, exchange, head, secret };
+        let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
             Some(_) if worker.env() != env => Err(Fault::RequestState),
             Some(call) => worker.resume(call, &request, child, &mut self.cx),
@@ -105,7 +110,8 @@ impl Bridge {
 
     /// The call that waits for the input that this request brings.
     fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(Pipe, u64)> {
-        let state = message.param("requestState").and_then(object::string)?;
+        let state = message.param("requestState").filter(|state| state.len() <= STATE);
+        let state = state.and_then(object::string)?;
         let secret = session_id::parse(&state, &self.cx.config)?;
         let (pipe, call) = self.cx.parks.get(&secret).copied()?;
         self.server_of(pipe).filter(|server| self.cx.servers.is_at(*server, head.path))?;
@@ -118,6 +124,7 @@ impl Bridge {
         &mut self,
         server: Server,
         message: &Message<'_>,
+        uris: &Uris,
         metadata: &Metadata<'_>,
         env: &Env,
     ) -> Result<Pipe, Fault> {
@@ -131,7 +138,7 @@ impl Bridge {
             if worker.env() != env || !worker.fits(&key, exclusive, crosses) {
                 continue;
             }
-            match worker.room(message, child, &self.cx) {
+            match worker.room(message, uris, child, &self.cx) {
                 Room::Here => return Ok(worker.pipe),
                 Room::Later(_) => later = Some(worker.pipe),
                 Room::Elsewhere(_) => full = Some(worker.pipe),

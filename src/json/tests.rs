@@ -1,6 +1,7 @@
 //! The grammar and nothing else, at any depth and at any cut.
 
 use super::*;
+use alloc::format;
 
 fn accepts(text: &str) -> bool {
     let mut scanner = Scanner::new(text.as_bytes());
@@ -131,4 +132,45 @@ fn members_by_name_whatever_their_spelling() {
     assert_eq!(member(text, &span, "a").map(|s| &text[s]), Some(&b"3"[..]));
     assert_eq!(member(text, &span, "b").map(|s| &text[s]), Some(&b"[2]"[..]));
     assert_eq!(member(text, &span, "c"), None);
+}
+
+#[test]
+fn a_string_says_the_same_to_every_reader() {
+    let long = format!("\"\\u0061{}\"", "b".repeat(100));
+    for raw in [
+        r#""""#,
+        r#""a""#,
+        r#""\u0061""#,
+        r#""\"\\\/\b\f\n\r\t""#,
+        r#""\ud83d\ude00x""#,
+        r#""\uD83D\uDE00\u00e9é""#,
+        r#""\ud83d""#,
+        r#""\ud83dx""#,
+        r#""\ud83d\ud83d""#,
+        r#""\ude00""#,
+        r#""\ufffd\u0000""#,
+        &long,
+    ] {
+        let twin = serde_json::from_str::<String>(raw).ok();
+        let said = twin.as_deref().unwrap_or("none");
+        assert_eq!(says(raw.as_bytes(), said.as_bytes()), twin.is_some(), "{raw}");
+        assert!(!says(raw.as_bytes(), format!("{said}x").as_bytes()), "{raw}");
+        let text = format!("{{{raw}:1}}");
+        let mut scanner = Scanner::new(text.as_bytes());
+        let read = scanner.members(|scanner, name| {
+            assert_eq!(name.is(said.as_bytes()), twin.is_some(), "{raw}");
+            match &twin {
+                Some(said) if said.len() <= 48 => assert_eq!(&*name, said.as_bytes()),
+                _ => assert_eq!(&*name, raw.as_bytes()),
+            }
+            scanner.value().map(|_| ())
+        });
+        assert_eq!(read, Ok(()));
+        if let Some(said) = twin {
+            for most in [0, 1, 2, 80] {
+                let shown: String = said.chars().take(most).collect();
+                assert_eq!(excerpt(raw.as_bytes(), most), shown, "{raw}");
+            }
+        }
+    }
 }

@@ -8,7 +8,8 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use super::{ID, Kind, names_a_call};
-use crate::json::{self, NotJson, Scanner, Span};
+use crate::json::{self, Name, NotJson, Piece, Scanner, Span};
+use crate::metadata;
 
 /// Members of one message, the unknown ones included. JSON-RPC defines six; the limit keeps the
 /// look for doubled names short.
@@ -18,6 +19,64 @@ const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "err
 /// Params that the head of a 2026-07-28 request repeats or that the bridge acts on.
 pub(super) const TELLING: [&str; 7] =
     ["name", "arguments", "_meta", "uri", "taskId", "requestState", "inputResponses"];
+/// The longest of all names that must have no double: `inputResponses`.
+const LONGEST: usize = 14;
+
+/// Where the params stand that the bridge reads, by [`param`].
+pub(super) type Params = [Span; 13];
+/// Where the members of `params._meta` stand that the bridge reads, by [`meta`].
+pub(super) type Meta = [Span; 6];
+
+/// The place of a param that the bridge reads. The first are those of [`TELLING`], in its order.
+#[inline(always)]
+pub(super) fn param(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"name" => 0,
+        b"arguments" => 1,
+        b"_meta" => META,
+        b"uri" => 3,
+        b"taskId" => 4,
+        b"requestState" => 5,
+        b"inputResponses" => 6,
+        b"progressToken" => TOLD,
+        b"requestId" => REQUEST_ID,
+        b"task" => TASK,
+        b"level" => 10,
+        b"notifications" => 11,
+        b"progress" => 12,
+        _ => return None,
+    })
+}
+
+pub(super) const META: usize = 2;
+/// `params.progressToken`, a progress notification's.
+pub(super) const TOLD: usize = 7;
+pub(super) const REQUEST_ID: usize = 8;
+pub(super) const TASK: usize = 9;
+
+/// The place of a member of `params._meta` that the bridge reads.
+#[inline(always)]
+pub(super) fn meta(name: &[u8]) -> Option<usize> {
+    const PREFIX: &[u8] = b"io.modelcontextprotocol/";
+    if name == b"progressToken" {
+        return Some(WANTED);
+    }
+    name.strip_prefix(PREFIX)?;
+    let known = [
+        metadata::VERSION,
+        metadata::CAPABILITIES,
+        metadata::CLIENT,
+        metadata::LOG_LEVEL,
+        metadata::SUBSCRIPTION,
+    ];
+    known.iter().position(|known| name == known.as_bytes()).map(|place| place + 1)
+}
+
+/// `params._meta.progressToken`, a request's.
+pub(super) const WANTED: usize = 0;
+
+/// What is wrong with an object as a message.
+type Wrong = Option<&'static str>;
 
 /// The members of the message's object, as they were met.
 #[derive(Default)]
@@ -30,15 +89,9 @@ pub(super) struct Members<'a> {
     pub(super) params: Option<Span>,
     pub(super) result: Option<Span>,
     pub(super) error: Option<Span>,
-    /// `params._meta`.
-    pub(super) meta: Option<Span>,
-    /// `params._meta.progressToken`, a request's.
-    pub(super) wanted: Option<Span>,
-    /// `params.progressToken`, a progress notification's.
-    pub(super) told: Option<Span>,
-    pub(super) request_id: Option<Span>,
-    /// Whether there is a `params.task`.
-    pub(super) task: bool,
+    /// Of each name the last.
+    pub(super) param: Params,
+    pub(super) meta: Meta,
     /// Whether one of [`TELLING`] can be read in two ways.
     pub(super) doubtful: bool,
     /// Whether readers may find different progress tokens.
@@ -46,40 +99,62 @@ pub(super) struct Members<'a> {
     unknown: Vec<Cow<'a, [u8]>>,
 }
 
-/// Whether a member's name is not this one, but one that lenient readers take for it: in letters of
-/// another case, of which `ſ` and `K` are also some, or with control characters.
-fn resembles(name: &[u8], known: &str) -> bool {
-    let fold = |c: char| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
-    // What folds is never shorter.
-    name.len() >= known.len()
-        && name != known.as_bytes()
-        && core::str::from_utf8(name).is_ok_and(|name| {
-            name.chars().filter(|c| !c.is_control()).map(fold).eq(known.chars().map(fold))
-        })
+/// Whether a member's name is one of these, or is not, but lenient readers take it for one: in
+/// letters of another case, of which `ſ` and `K` are also some, or with control characters.
+fn resembles(name: &Name<'_>, known: &[&str]) -> bool {
+    let mut place = [0; LONGEST];
+    let folded = fold(name, &mut place).unwrap_or_default();
+    // None of these is empty.
+    known.iter().any(|known| folded.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Whether a name is one of these for the second time, or is almost one of them. Each has a bit.
-fn is_met_again(name: &[u8], known: &[&str], met: &mut u8) -> bool {
-    let Some(place) = known.iter().position(|known| name == known.as_bytes()) else {
-        return known.iter().any(|known| resembles(name, known));
+/// What a lenient reader makes of a name; `None` if that is longer than any that is known. It is
+/// done with a name as soon as that is certain.
+fn fold<'a>(name: &Name<'_>, place: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
+    let mut at = 0;
+    let mut put = |byte: u8| -> Option<()> {
+        *place.get_mut(at)? = byte.to_ascii_lowercase();
+        at += 1;
+        Some(())
     };
-    let bit = 1 << place;
-    let again = *met & bit != 0;
-    *met |= bit;
-    again
+    let mut plain = |mut text: &[u8]| -> Option<()> {
+        while let [byte, rest @ ..] = text {
+            text = rest;
+            match (byte, rest) {
+                (b' '..=b'~', _) => put(*byte)?,
+                (0..b' ' | 0x7f, _) => {}
+                // The controls from U+0080, then `ſ` and `K`.
+                (0xc2, [0x80..=0x9f, rest @ ..]) => text = rest,
+                (0xc5, [0xbf, rest @ ..]) => {
+                    put(b's')?;
+                    text = rest;
+                }
+                (0xe2, [0x84, 0xaa, rest @ ..]) => {
+                    put(b'k')?;
+                    text = rest;
+                }
+                _ => return None,
+            }
+        }
+        Some(())
+    };
+    match name.with_escapes() {
+        None => plain(name.spelling())?,
+        Some(raw) => {
+            for piece in json::pieces(raw) {
+                match piece? {
+                    Piece::Plain(text) => plain(text)?,
+                    Piece::Char(said) => plain(said.encode_utf8(&mut [0; 4]).as_bytes())?,
+                }
+            }
+        }
+    }
+    Some(&place[..at])
 }
 
 impl<'a> Members<'a> {
     /// Reads the whole text; gives what is wrong with it as a message.
-    pub(super) fn read(
-        &mut self,
-        scanner: &mut Scanner<'a>,
-        text: &'a [u8],
-    ) -> Result<Option<&'static str>, NotJson> {
+    pub(super) fn read(&mut self, scanner: &mut Scanner<'a>) -> Result<Wrong, NotJson> {
         let mut wrong = None;
         let mut count = 0;
         scanner.peek();
@@ -87,7 +162,7 @@ impl<'a> Members<'a> {
         scanner.members(|scanner, name| {
             count += 1;
             let value = match &*name {
-                b"params" => self.params(scanner, text)?,
+                b"params" => self.params(scanner)?,
                 _ => scanner.value()?,
             };
             let doubled = match self.slot(&name) {
@@ -96,11 +171,11 @@ impl<'a> Members<'a> {
                     wrong = Some("a message with too many members");
                     false
                 }
-                None if ENVELOPE.iter().any(|known| resembles(&name, known)) => {
+                None if resembles(&name, &ENVELOPE) => {
                     wrong = Some("a member of the message has almost the name of another");
                     false
                 }
-                None => self.doubles(name),
+                None => self.doubles(&name),
             };
             if doubled {
                 wrong = Some("a member of the message is named twice");
@@ -125,54 +200,65 @@ impl<'a> Members<'a> {
     }
 
     /// Whether an unknown member was met before, whatever its spelling.
-    fn doubles(&mut self, name: Cow<'a, [u8]>) -> bool {
+    fn doubles(&mut self, name: &Name<'a>) -> bool {
+        let name = match name.with_escapes() {
+            None => Cow::Borrowed(name.spelling()),
+            Some(_) => Cow::Owned(name.text().into_owned()),
+        };
         let doubled = self.unknown.contains(&name);
         self.unknown.push(name);
         doubled
     }
 
-    /// Steps over the params and notes what routing needs of them.
-    fn params(&mut self, scanner: &mut Scanner<'a>, text: &[u8]) -> Result<Span, NotJson> {
+    /// Steps over the params and notes what the bridge needs of them.
+    fn params(&mut self, scanner: &mut Scanner<'a>) -> Result<Span, NotJson> {
         if scanner.peek() != b'{' {
             return scanner.value();
         }
         let start = scanner.position();
-        let mut met = 0;
         scanner.members(|scanner, name| {
-            let value = scanner.value()?;
-            if is_met_again(&name, &TELLING, &mut met) {
-                self.doubtful = true;
-                self.doubtful_token |= *name == *b"_meta" || resembles(&name, "_meta");
-            }
-            match &*name {
-                b"_meta" => {
-                    self.meta(text, &value);
-                    self.meta = Some(value);
+            let place = param(&name);
+            let value = match place {
+                Some(META) => self.meta(scanner)?,
+                _ => scanner.value()?,
+            };
+            match place {
+                Some(place) => {
+                    let old = core::mem::replace(&mut self.param[place], value);
+                    let again = place < TELLING.len() && !old.is_empty();
+                    self.doubtful |= again;
+                    self.doubtful_token |= again && place == META;
                 }
-                b"progressToken" => self.told = Some(value),
-                b"requestId" => self.request_id = Some(value),
-                b"task" => self.task = true,
-                _ => {}
+                None if resembles(&name, &TELLING) => {
+                    self.doubtful = true;
+                    self.doubtful_token |= resembles(&name, &["_meta"]);
+                }
+                None => {}
             }
             Ok(())
         })?;
         Ok(start..scanner.position())
     }
 
-    /// Notes the progress token of a `_meta`, which was scanned before; the last one counts.
-    fn meta(&mut self, text: &[u8], meta: &Span) {
-        self.wanted = None;
-        let mut scanner = Scanner::within(text, meta);
-        let mut met = 0;
-        // Of one that is no object nothing is noted.
-        let _ = scanner.members(|scanner, name| {
+    /// The same of a `_meta`, the last of which counts.
+    fn meta(&mut self, scanner: &mut Scanner<'a>) -> Result<Span, NotJson> {
+        self.meta = Meta::default();
+        if scanner.peek() != b'{' {
+            return scanner.value();
+        }
+        let start = scanner.position();
+        scanner.members(|scanner, name| {
             let value = scanner.value()?;
-            self.doubtful_token |= is_met_again(&name, &["progressToken"], &mut met);
-            if *name == *b"progressToken" {
-                self.wanted = Some(value);
+            match meta(&name) {
+                Some(place) => {
+                    let old = core::mem::replace(&mut self.meta[place], value);
+                    self.doubtful_token |= place == WANTED && !old.is_empty();
+                }
+                None => self.doubtful_token |= resembles(&name, &["progressToken"]),
             }
             Ok(())
-        });
+        })?;
+        Ok(start..scanner.position())
     }
 
     pub(super) fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
@@ -211,6 +297,9 @@ mod tests {
 
     #[test]
     fn names_that_some_readers_take_for_others() {
+        let resembles = |name: &[u8], known: &str| {
+            resembles(&Name::Plain(name), &[known]) && name != known.as_bytes()
+        };
         for name in ["ID", "Id", "iD", "id\0", "\0id", "i\u{85}d"] {
             assert!(resembles(name.as_bytes(), "id"), "{name:?}");
         }

@@ -1,6 +1,6 @@
 //! What is a message and what is none; what a splice changes.
 
-use super::members::{MEMBERS, TELLING};
+use super::members::{self, MEMBERS, TELLING};
 use super::*;
 use alloc::format;
 use alloc::string::String;
@@ -116,6 +116,8 @@ fn each_name_that_the_bridge_acts_on_stands_once() {
         assert!(doubtful(&format!("{},{again}", all.join(","))), "{again}");
     }
     assert!(!doubtful(r#""x":1,"x":2"#));
+    let places = TELLING.map(|name| members::param(name.as_bytes()));
+    assert!(places.into_iter().enumerate().all(|(place, found)| found == Some(place)));
 }
 
 fn spliced(text: &str, change: Splice<'_>) -> String {

@@ -67,7 +67,7 @@ impl Session {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);
                 let number = self.route(message, child);
-                self.streams.put(number, &data, cx);
+                self.streams.put(number, data, cx);
             }
         }
         None
@@ -83,7 +83,7 @@ impl Session {
         }
         let mut data = Vec::new();
         message.splice(&Splice::default(), &mut data);
-        self.streams.put(number, &data, cx);
+        self.streams.put(number, data, cx);
     }
 
     /// The answer to a call.
@@ -273,7 +273,7 @@ impl Session {
         };
         let mut data = Vec::new();
         message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
-        self.streams.put(number, &data, cx);
+        self.streams.put(number, data, cx);
     }
 
     /// Where a message goes that names no call: the wire does not tell, so this is a rule.

@@ -12,19 +12,21 @@ use super::rounds::Round;
 use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::json;
+use crate::json::{self, Scanner};
 use crate::message::{self, Kind, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
 use crate::spelling::Spelling;
 use crate::table::Table;
-use crate::translate::{self, LISTS, upward};
+use crate::translate::{self, Told, upward};
 
 /// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
 #[derive(Debug)]
 struct Pending {
     stream: u64,
     id: Spelling,
+    /// What stands for the id: equal ids have the same.
+    said: u64,
     /// The URI that must be honoured, if one was added; and whether nothing before this had.
     uri: Option<String>,
     fresh: bool,
@@ -35,7 +37,7 @@ struct Pending {
 pub(super) struct Crossing {
     pub(super) client: upward::Client,
     /// The child's answer to `server/discover`.
-    pub(super) discovered: Vec<u8>,
+    pub(super) discovered: Told,
     pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
     /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.
@@ -51,13 +53,12 @@ impl Session {
     /// and the result that the client gets.
     pub(super) fn cross(&mut self, discovered: &[u8]) -> (String, Vec<u8>) {
         let hello = core::mem::take(&mut self.hello);
-        let asked = Object::read(&hello)
-            .and_then(|params| params.string("protocolVersion").map(|v| v.to_string()));
-        let known = asked.filter(|name| crate::version::Version::named(name).is_some());
+        let asked = crate::version::told(&hello);
+        let known = Some(asked).filter(|name| crate::version::Version::named(name).is_some());
         let version = known.unwrap_or_else(|| "2025-11-25".to_string());
         let client = upward::Client::read(&hello, crate::version::Version::chosen(&version));
         let result = upward::initialized(discovered, &version);
-        let discovered = discovered.to_vec();
+        let discovered = Told::read(discovered);
         self.crossing = Some(Box::new(Crossing { client, discovered, ..Crossing::default() }));
         (version, result)
     }
@@ -151,16 +152,20 @@ impl Session {
         if adds {
             crossing.uris.push(uri.clone());
         }
-        let id = message.id().unwrap_or_default().into();
-        crossing.pending.push(Pending { stream: number, id, uri: adds.then_some(uri), fresh });
+        let id = message.id().unwrap_or_default();
+        let said = json::digest::id(id);
+        let uri = adds.then_some(uri);
+        crossing.pending.push(Pending { stream: number, id: id.into(), said, uri, fresh });
         self.relisten(child, cx);
     }
 
     /// The client no longer waits for what it subscribed to, if it is that which it cancels.
     fn cancel_pending(&mut self, id: &[u8], child: &mut Child, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
+        let said = json::digest::id(id);
         let mut pending = crossing.pending.iter();
-        let place = pending.rposition(|pending| message::same_id(&pending.id, id));
+        let place =
+            pending.rposition(|pending| pending.said == said && message::same_id(&pending.id, id));
         let Some(place) = place else { return };
         for pending in self.drop_pending(place..=place) {
             self.streams.cancel(pending.stream, cx);
@@ -190,10 +195,12 @@ impl Session {
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
             child.withdraw(old, "superseded", cx);
         }
-        let honoured: Vec<String> = honoured.and_then(object::decode).unwrap_or_default();
+        let honoured = honoured.map(|list| honours(list, cx.config.subscriptions));
+        let honoured = honoured.unwrap_or_default();
         let mut answers = Vec::new();
         for pending in core::mem::take(&mut crossing.pending) {
-            let refused = pending.uri.as_ref().is_some_and(|uri| !honoured.contains(uri));
+            let refused =
+                pending.uri.as_ref().is_some_and(|uri| honoured.binary_search(uri).is_err());
             if refused {
                 crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref());
             }
@@ -311,7 +318,7 @@ impl Session {
             return self.streams.dropped(cx);
         }
         let number = self.route(message, child);
-        self.streams.put(number, &upward::untag(message), cx);
+        self.streams.put(number, upward::untag(message), cx);
     }
 
     /// Progress, which must increase over all rounds of a call.
@@ -344,7 +351,24 @@ impl Session {
 impl Crossing {
     /// The filter for all that the session wants and the child offers.
     fn filter(&self) -> Object<'static> {
-        let offers = |capability| translate::offers(&self.discovered, capability, "listChanged");
-        translate::filter(LISTS.map(|(_, capability, _)| offers(capability)), &self.uris)
+        translate::filter(self.discovered.lists, &self.uris)
     }
+}
+
+/// The resources that a child honours, sorted: of those that it lists, no more than it can have
+/// been asked for.
+fn honours(list: &[u8], most: usize) -> Vec<String> {
+    let mut uris = Vec::new();
+    let read = Scanner::new(list).elements(|scanner| {
+        let raw = &list[scanner.value()?];
+        if uris.len() < most {
+            uris.push(object::string(raw).ok_or("a string was expected")?.into_owned());
+        }
+        Ok(())
+    });
+    if read.is_err() {
+        uris.clear();
+    }
+    uris.sort_unstable();
+    uris
 }

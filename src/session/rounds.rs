@@ -67,7 +67,7 @@ impl Round {
 
 impl Crossing {
     pub(super) fn buffered(&self) -> usize {
-        self.discovered.len() + self.kept()
+        self.discovered.text().len() + self.kept()
     }
 
     fn kept(&self) -> usize {
@@ -208,7 +208,7 @@ impl Session {
             return;
         }
         for request in requests {
-            self.tell(stream, &request, cx);
+            self.tell(stream, request, cx);
         }
     }
 
@@ -229,13 +229,13 @@ impl Session {
                 question.asked
             );
             let data = translate::request(None, "notifications/cancelled", params.as_bytes());
-            self.tell(stream, &data, cx);
+            self.tell(stream, data, cx);
         }
         Some(round.method)
     }
 
     /// Puts what belongs to a call onto its stream, or onto the standing one if that takes no more.
-    fn tell(&mut self, stream: u64, data: &[u8], cx: &mut Context) {
+    fn tell(&mut self, stream: u64, data: Vec<u8>, cx: &mut Context) {
         let number = if self.streams.carries(stream) { stream } else { STANDING };
         self.streams.put(number, data, cx);
     }

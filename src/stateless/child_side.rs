@@ -11,9 +11,8 @@ use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::notice::{Cause, Notice};
-use crate::object::Object;
 use crate::odd::{self, ALIEN, Meant, Wrote};
-use crate::translate::{self, downward};
+use crate::translate::{self, Told, downward};
 use crate::version;
 
 impl Worker {
@@ -150,7 +149,7 @@ impl Worker {
                     let initialized = translate::request(None, "notifications/initialized", b"{}");
                     child.say(initialized, cx);
                     let version = version::told(result);
-                    self.opened(Mode::Session(result.to_vec()), &version, child, cx);
+                    self.opened(Mode::Session(Told::read(result)), &version, child, cx);
                     None
                 }
                 None => {
@@ -233,9 +232,7 @@ impl Worker {
     pub(super) fn downward_answer(&self, method: &str, message: &Message<'_>) -> Vec<u8> {
         let payload = message.payload().unwrap_or_default();
         match (&self.mode, message.kind()) {
-            (Mode::Session(initialized), Kind::Result) => {
-                downward::result(method, payload, initialized)
-            }
+            (Mode::Session(told), Kind::Result) => downward::result(method, payload, told),
             _ => downward::error(payload).into_owned(),
         }
     }
@@ -245,8 +242,8 @@ impl Worker {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let payload = message.payload().unwrap_or_default();
         let changed = match (message.kind(), method) {
-            (Kind::Result, Some("subscriptions/listen")) => retagged(payload, &call.id),
-            (Kind::Result, Some("server/discover")) => with_our_versions(payload, eras),
+            (Kind::Result, Some("subscriptions/listen")) => downward::retagged(payload, &call.id),
+            (Kind::Result, Some("server/discover")) => downward::with_our_versions(payload, eras),
             _ => None,
         };
         if let Some(result) = changed {
@@ -288,7 +285,7 @@ impl Worker {
                 {
                     child.lasts(id, cx);
                 }
-                self.streams.put(number, &data, cx);
+                self.streams.put(number, data, cx);
             }
             _ => self.streams.dropped(cx),
         }
@@ -305,7 +302,7 @@ impl Worker {
         }
         let mut data = Vec::new();
         message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
-        self.streams.put(call.stream, &data, cx);
+        self.streams.put(call.stream, data, cx);
     }
 
     /// Whether progress or a log message may go there. A reader that is behind gets none while
@@ -327,7 +324,7 @@ impl Worker {
             Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);
-                self.streams.put(number, &data, cx);
+                self.streams.put(number, data, cx);
             }
             _ => self.streams.dropped(cx),
         }
@@ -342,22 +339,4 @@ pub(super) fn status_of(message: &Message<'_>) -> u16 {
         Some(-32601) => 404,
         _ => 200,
     }
-}
-
-/// A subscription's result under the client's own id.
-fn retagged(result: &[u8], id: &[u8]) -> Option<Vec<u8>> {
-    let mut object = Object::read(result)?;
-    let mut meta = object.object("_meta")?;
-    meta.set(SUBSCRIPTION, id);
-    let meta = meta.text();
-    object.set("_meta", meta);
-    Some(object.text())
-}
-
-/// What a child discovers of itself, with the versions that the bridge serves before it.
-fn with_our_versions(result: &[u8], eras: Eras) -> Option<Vec<u8>> {
-    let mut object = Object::read(result)?;
-    object.get("supportedVersions")?;
-    object.set("supportedVersions", eras.supported().as_bytes());
-    Some(object.text())
 }

@@ -9,8 +9,9 @@ use super::{Mode, Room, Worker};
 use crate::child::{Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
+use crate::json::{self, Scanner};
 use crate::message::Message;
-use crate::object::{self, Object};
+use crate::object;
 use crate::table::Table;
 use crate::translate::{self, LISTS, downward};
 
@@ -32,6 +33,63 @@ struct Wanted {
     asked: Option<u64>,
 }
 
+/// The resources that a filter names.
+#[derive(Debug)]
+pub(crate) enum Uris {
+    /// In their order, each once.
+    Listed(Vec<String>),
+    /// So many that they are not read to the end.
+    TooMany,
+    /// One of them is longer than may be.
+    TooLong,
+}
+
+impl Default for Uris {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl Uris {
+    /// Reads the filter of a `subscriptions/listen`, once, and no further than its limit. A list
+    /// that is no list of strings names nothing.
+    pub(crate) fn read(message: &Message<'_>, limit: usize) -> Self {
+        let list = message.param("notifications").and_then(|filter| {
+            json::member(filter, &(0..filter.len()), "resourceSubscriptions").map(|at| &filter[at])
+        });
+        let Some(list) = list else { return Self::default() };
+        let (mut uris, mut long) = (Vec::new(), false);
+        let read = Scanner::new(list).elements(|scanner| {
+            let raw = &list[scanner.value()?];
+            if uris.len() > limit {
+                return Err(TOO_MANY);
+            }
+            // Each byte may be an escape.
+            let uri = if raw.len() > 6 * translate::URI + 2 && json::is_text(raw) {
+                long = true;
+                String::new()
+            } else {
+                object::string(raw).ok_or("a string was expected")?.into_owned()
+            };
+            long |= uri.len() > translate::URI;
+            uris.push(uri);
+            Ok(())
+        });
+        match read {
+            Err(TOO_MANY) => return Self::TooMany,
+            Err(_) => return Self::default(),
+            Ok(()) if uris.len() > limit => return Self::TooMany,
+            Ok(()) if long => return Self::TooLong,
+            Ok(()) => {}
+        }
+        uris.sort_unstable();
+        uris.dedup();
+        Self::Listed(uris)
+    }
+}
+
+const TOO_MANY: &str = "too many URIs";
+
 /// All subscriptions of one child.
 #[derive(Debug, Default)]
 pub(crate) struct Listens {
@@ -52,37 +110,31 @@ impl Listens {
 }
 
 impl Worker {
-    /// The resources that a filter names, if the child takes subscriptions to any.
-    fn named(&self, filter: &Object<'_>) -> Vec<String> {
-        let named =
-            filter.get("resourceSubscriptions").filter(|_| self.offers("resources", "subscribe"));
-        let mut uris: Vec<String> = named.and_then(object::decode).unwrap_or_default();
-        uris.sort_unstable();
-        uris.dedup();
-        uris
+    /// Whether no more is subscribed to than may be if these are as well.
+    fn has_room_for(&self, uris: &[String], limit: usize) -> bool {
+        let held = self.listens.uris.len();
+        // Both are sorted: the look for those that are new is one walk.
+        let mut known = self.listens.uris.keys().peekable();
+        let is_new = |uri: &&String| {
+            while known.next_if(|known| known < uri).is_some() {}
+            known.peek() != Some(uri)
+        };
+        held + uris.len() <= limit
+            || held <= limit && uris.iter().filter(is_new).nth(limit - held).is_none()
     }
 
-    /// Whether the child, of the session era, offers a feature of a capability.
-    fn offers(&self, capability: &str, feature: &str) -> bool {
-        let Mode::Session(initialized) = &self.mode else { return false };
-        translate::offers(initialized, capability, feature)
-    }
-
-    /// How many are subscribed to if these are as well.
-    fn with_these(&self, uris: &[String]) -> usize {
-        let fresh = uris.iter().filter(|uri| !self.listens.uris.contains(*uri)).count();
-        self.listens.uris.len() + fresh
-    }
-
-    /// Where there is room for a subscription.
-    pub(super) fn room_to_listen(&self, message: &Message<'_>, cx: &Context) -> Room {
+    /// Where there is room for a subscription to these resources.
+    pub(super) fn room_to_listen(&self, uris: &Uris, cx: &Context) -> Room {
         let limit = cx.config.subscriptions;
-        let filter = message.param("notifications").and_then(Object::read).unwrap_or_default();
-        let uris = self.named(&filter);
-        match self.with_these(&uris) {
-            count if count <= limit => Room::Here,
-            _ if uris.len() <= limit => Room::Elsewhere(Fault::Subscriptions(limit)),
-            _ => Room::Later(Fault::Subscriptions(limit)),
+        match &self.mode {
+            Mode::Session(told) if told.subscribe => match uris {
+                Uris::TooMany => Room::Later(Fault::Subscriptions(limit)),
+                Uris::Listed(uris) if !self.has_room_for(uris, limit) => {
+                    Room::Elsewhere(Fault::Subscriptions(limit))
+                }
+                Uris::Listed(_) | Uris::TooLong => Room::Here,
+            },
+            _ => Room::Here,
         }
     }
 
@@ -94,21 +146,32 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let Some(filter) = message.param("notifications").and_then(Object::read) else {
+        let Mode::Session(told) = &self.mode else { return };
+        let Some(filter) = message.param("notifications").filter(|f| f.first() == Some(&b'{'))
+        else {
             return self.fail(number, &Fault::MetadataMissing("notifications"), cx);
         };
+        let limit = cx.config.subscriptions;
         let mut listen = Listen::default();
-        for (wanted, (name, capability, _)) in listen.lists.iter_mut().zip(LISTS) {
-            *wanted = filter.get(name) == Some(b"true") && self.offers(capability, "listChanged");
-        }
-        let uris = self.named(&filter);
-        if uris.iter().any(|uri| uri.len() > translate::URI) {
-            let fault = Fault::Params("a resource's URI is too long to subscribe to");
-            return self.fail(number, &fault, cx);
-        }
-        if self.with_these(&uris) > cx.config.subscriptions {
-            return self.fail(number, &Fault::Subscriptions(cx.config.subscriptions), cx);
-        }
+        // It was scanned before.
+        let _ = Scanner::new(filter).members(|scanner, name| {
+            let value = &filter[scanner.value()?];
+            if let Some(list) = LISTS.iter().position(|(list, ..)| list.as_bytes() == &*name) {
+                listen.lists[list] = value == b"true" && told.lists[list];
+            }
+            Ok(())
+        });
+        let uris = if told.subscribe { Uris::read(message, limit) } else { Uris::default() };
+        let uris = match uris {
+            Uris::Listed(uris) if self.has_room_for(&uris, limit) => uris,
+            Uris::TooLong => {
+                let fault = Fault::Params("a resource's URI is too long to subscribe to");
+                return self.fail(number, &fault, cx);
+            }
+            Uris::Listed(_) | Uris::TooMany => {
+                return self.fail(number, &Fault::Subscriptions(limit), cx);
+            }
+        };
         self.subscribe(&mut listen, uris, child, cx);
         self.listens.open.insert(number, listen);
         self.acknowledge(number, cx);
@@ -173,7 +236,7 @@ impl Worker {
         listen.acknowledged = true;
         let honoured = translate::filter(listen.lists, &listen.uris);
         let data = downward::acknowledged(&honoured.text(), &ask.id);
-        self.streams.put(number, &data, cx);
+        self.streams.put(number, data, cx);
     }
 
     /// A notification of a session-era child goes to every subscription that names it.
@@ -196,7 +259,7 @@ impl Worker {
         for number in matching {
             let Some(ask) = self.asks.get(&number) else { continue };
             let data = downward::tag(message, &ask.id);
-            self.streams.put(number, &data, cx);
+            self.streams.put(number, data, cx);
         }
     }
 

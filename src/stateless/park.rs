@@ -16,8 +16,8 @@ use super::{Mode, Request, Worker};
 use crate::child::{Call, Child};
 use crate::context::Context;
 use crate::fault::Fault;
+use crate::json::{self, Scanner};
 use crate::message::{Kind, Message};
-use crate::object::Object;
 use crate::session_id;
 use crate::stream::STANDING;
 use crate::time::{Deadline, Wait};
@@ -28,8 +28,8 @@ use crate::translate::downward::{self, Question};
 #[derive(Debug)]
 pub(crate) struct Park {
     secret: u128,
-    /// The client's request.
-    text: Vec<u8>,
+    /// What stands for the client's request.
+    digest: u64,
     method: String,
     open: Vec<Open>,
     /// Whether the child has ended the call, so that a retry makes it anew.
@@ -58,9 +58,26 @@ impl Park {
         self.open.push(Open { key: format!("input-{}", self.asked), asked, question });
     }
 
+    /// Of `inputResponses`, what each open question is answered; `None` if that is no object of
+    /// objects.
+    fn answers<'a>(&self, given: &'a [u8]) -> Option<Vec<Option<&'a [u8]>>> {
+        let mut answers = alloc::vec![None; self.open.len()];
+        let read = Scanner::new(given).members(|scanner, name| {
+            let answer = &given[scanner.value()?];
+            if answer.first() != Some(&b'{') {
+                return Err("an object was expected");
+            }
+            if let Some(place) = self.open.iter().position(|open| open.key.as_bytes() == &*name) {
+                answers[place] = Some(answer);
+            }
+            Ok(())
+        });
+        read.ok().map(|()| answers)
+    }
+
     pub(super) fn size(&self) -> usize {
         let questions: usize = self.open.iter().map(|open| open.question.params.len()).sum();
-        self.text.len() + questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
+        questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
     }
 }
 
@@ -104,8 +121,8 @@ impl Worker {
 
     /// Whether its clients did not declare this capability.
     pub(super) fn lacks(&self, capability: &str) -> bool {
-        let declared = Object::read(&self.capabilities);
-        declared.is_none_or(|declared| declared.get(capability).is_none())
+        let declared = &self.capabilities;
+        json::member(declared, &(0..declared.len()), capability).is_none()
     }
 
     /// The call that a question belongs to: the only one that may ask.
@@ -160,7 +177,7 @@ impl Worker {
         let Some(ask) = self.asks.get_mut(&number) else { return };
         let mut park = Park {
             secret: ask.secret,
-            text: core::mem::take(&mut ask.text),
+            digest: ask.digest,
             method: ask.method.clone(),
             open: Vec::new(),
             resend,
@@ -195,10 +212,10 @@ impl Worker {
 
     /// Answers the client's request with what is open, and waits.
     fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
-        let Mode::Session(initialized) = &self.mode else { return };
+        let Mode::Session(told) = &self.mode else { return };
         let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
-        let result = downward::input_required(questions, &state, initialized);
+        let result = downward::input_required(questions, &state, told);
         let when = cx.now.after(cx.config.park);
         cx.timers.set(&mut park.due, when, Wait::Park(self.pipe, id));
         cx.parks.insert(park.secret, (self.pipe, id));
@@ -215,18 +232,13 @@ impl Worker {
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
-        let same = Message::parse(&park.text)
-            .is_ok_and(|first| downward::same_call(&first, request.message));
-        if !same {
+        let is_same = *park.method == *request.metadata.method
+            && park.digest == downward::digest(request.message);
+        if !is_same {
             return Err(Fault::RequestState);
         }
-        let answers = match request.message.param("inputResponses") {
-            None => Object::default(),
-            Some(text) => Object::read(text).ok_or(Fault::InputResponses)?,
-        };
-        if answers.iter().any(|(_, answer)| answer.first() != Some(&b'{')) {
-            return Err(Fault::InputResponses);
-        }
+        let given = request.message.param("inputResponses").unwrap_or(b"{}");
+        let answers = park.answers(given).ok_or(Fault::InputResponses)?;
         // At a limit the wait goes on, so that the client may come back again.
         let writes = park.early.is_none() && !park.unseen;
         if writes && !child.accepts(request.message.size(), cx.config.stdin) {
@@ -251,7 +263,7 @@ impl Worker {
             self.call_downward(number, request.message, child, cx);
             return Ok(());
         }
-        self.hand_over(&mut park, &answers, child, cx);
+        hand_over(&mut park, answers, child, cx);
         if !park.open.is_empty() {
             self.ask_client(id, number, park, cx);
             return Ok(());
@@ -264,23 +276,6 @@ impl Worker {
         }
         self.called(number, id);
         Ok(())
-    }
-
-    /// Gives the child the answers that came.
-    fn hand_over(
-        &self,
-        park: &mut Park,
-        answers: &Object<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
-        park.open.retain(|open| {
-            let Some(answer) = answers.get(&open.key) else { return true };
-            if let Some(id) = &open.asked {
-                child.say(translate::response(id, "result", answer), cx);
-            }
-            false
-        });
     }
 
     /// The child answers although it asked: its client gets it with the retry.
@@ -344,6 +339,18 @@ impl Worker {
         }
         self.life.touch(cx);
     }
+}
+
+/// Gives the child the answers that came, one for each open question.
+fn hand_over(park: &mut Park, answers: Vec<Option<&[u8]>>, child: &mut Child, cx: &mut Context) {
+    let mut answers = answers.into_iter();
+    park.open.retain(|open| {
+        let Some(answer) = answers.next().flatten() else { return true };
+        if let Some(id) = &open.asked {
+            child.say(translate::response(id, "result", answer), cx);
+        }
+        false
+    });
 }
 
 /// Answers a request of the child with an error.

@@ -4,11 +4,16 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use crate::copy::Copy;
 use crate::eras::Eras;
-use crate::json;
+use crate::json::{self, NotJson, Scanner};
 use crate::message::{Kind, Message};
-use crate::metadata::{self, SERVER, SUBSCRIPTION};
+use crate::metadata::{SERVER, SUBSCRIPTION};
 use crate::object::{self, Object};
+use crate::translate::{Last, QUESTIONS, Told};
+
+/// By how much a text may grow that gains a few members, the head of its message included.
+const GROWTH: usize = 512;
 
 /// Results that must say how long they may be kept (MCP 2026-07-28 "Caching").
 const CACHED: [&str; 5] =
@@ -25,10 +30,8 @@ pub(crate) fn error_code(error: &[u8]) -> Option<i64> {
 
 /// The params of the bridge's own `initialize`.
 pub(crate) fn initialize(capabilities: &[u8], client: Option<&[u8]>) -> Vec<u8> {
-    let mut kept = Object::read(capabilities).unwrap_or_default();
     // Extensions are negotiated per request; the session era has no place for them.
-    kept.remove("extensions");
-    let capabilities = kept.text();
+    let capabilities = super::without(Some(capabilities), "extensions");
     let own =
         concat!(r#"{"name":"hyper-mcp-proxy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
     [
@@ -43,72 +46,95 @@ pub(crate) fn initialize(capabilities: &[u8], client: Option<&[u8]>) -> Vec<u8> 
 
 /// The request for the child, with our id and, if the client wants progress, our token.
 pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
-    let mut params = message.params().and_then(Object::read).unwrap_or_default();
-    params.remove("inputResponses");
-    params.remove("requestState");
-    let meta = params.object("_meta").map(|mut meta| {
-        meta.retain(|name| !name.starts_with("io.modelcontextprotocol/"));
-        if message.token().is_some() {
-            meta.set("progressToken", id);
-        }
-        (meta.is_empty(), meta.text())
+    let head = super::head(Some(id), &message.method().unwrap_or_default());
+    let mut copy = Copy::new(super::params(message), &head, id.len() + 2);
+    // They were scanned before, here as below.
+    let _ = copy.object(|copy, name| match &**name {
+        b"inputResponses" | b"requestState" => copy.drop(),
+        b"_meta" => super::meta(copy, |copy, name| match &**name {
+            b"progressToken" => copy.set_unless_null(id),
+            _ if name.begins(b"io.modelcontextprotocol/") => copy.drop(),
+            _ => Ok(false),
+        }),
+        _ => Ok(false),
     });
-    match meta {
-        Some((false, meta)) => params.set("_meta", meta),
-        _ => params.remove("_meta"),
-    }
-    super::request(Some(id), &message.method().unwrap_or_default(), params.text())
-}
-
-/// The child's `serverInfo`, out of its answer to `initialize`.
-fn server_info(initialized: &[u8]) -> Option<&[u8]> {
-    json::member(initialized, &(0..initialized.len()), "serverInfo").map(|span| &initialized[span])
-}
-
-/// Adds the server's identity to a result's `_meta`.
-fn identify(result: &mut Object<'_>, initialized: &[u8]) {
-    let Some(server) = server_info(initialized) else { return };
-    let mut meta = result.object("_meta").unwrap_or_default();
-    if meta.get(SERVER).is_none() {
-        meta.set(SERVER, server);
-    }
-    let meta = meta.text();
-    result.set("_meta", meta);
+    copy.end(b"}")
 }
 
 /// The answer to `server/discover`, out of the child's answer to `initialize`.
-pub(crate) fn discover(initialized: &[u8], eras: Eras) -> Vec<u8> {
-    let known = Object::read(initialized).unwrap_or_default();
-    let mut capabilities = known.object("capabilities").unwrap_or_default();
-    capabilities.remove("tasks");
+pub(crate) fn discover(told: &Told, eras: Eras) -> Vec<u8> {
+    let text = told.text();
     let mut result = Object::default();
     result.set("resultType", &b"\"complete\""[..]);
     result.set("supportedVersions", eras.supported().as_bytes());
-    result.set("capabilities", capabilities.text());
-    if let Some(instructions) = known.get("instructions") {
+    result.set("capabilities", super::without(super::member(text, "capabilities"), "tasks"));
+    if let Some(instructions) = super::member(text, "instructions") {
         result.set("instructions", instructions);
     }
     result.set("ttlMs", &b"0"[..]);
     result.set("cacheScope", &b"\"private\""[..]);
-    identify(&mut result, initialized);
+    identify(&mut result, told);
     result.text()
 }
 
+/// Adds the server's identity to a result of our own.
+fn identify(result: &mut Object<'_>, told: &Told) {
+    if let Some(server) = told.server() {
+        result.set("_meta", super::object_of(SERVER, server));
+    }
+}
+
 /// A result as a 2026-07-28 client must get it.
-pub(crate) fn result(method: &str, result: &[u8], initialized: &[u8]) -> Vec<u8> {
-    let Some(mut object) = Object::read(result) else { return result.to_vec() };
-    object.fill("resultType", b"\"complete\"");
-    if CACHED.contains(&method) {
-        // What the child may change at any time, nobody may keep.
-        object.fill("ttlMs", b"0");
-        object.fill("cacheScope", b"\"private\"");
+pub(crate) fn result(method: &str, result: &[u8], told: &Told) -> Vec<u8> {
+    if !super::is_object(result) {
+        return result.to_vec();
     }
-    if method == "tools/list" {
-        // `execution` names the tasks of 2025-11-25.
-        super::each_tool(&mut object, |tool| tool.remove("execution"));
+    Last::copied(|last| result_with(method, result, told, last))
+}
+
+fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec<u8> {
+    // What the child may change at any time, nobody may keep.
+    let cached = CACHED.contains(&method);
+    let mut fill: [(&str, &[u8], bool); 3] = [
+        ("resultType", b"\"complete\"", true),
+        ("ttlMs", b"0", cached),
+        ("cacheScope", b"\"private\"", cached),
+    ];
+    let mut server = told.server();
+    let known = server;
+    let mut copy = Copy::new(result, b"", server.map_or(0, <[u8]>::len) + GROWTH);
+    let _ = copy.members(|copy, name| {
+        if let Some((.., wanted)) = fill.iter_mut().find(|(fill, ..)| fill.as_bytes() == &**name) {
+            *wanted = false;
+        }
+        match (&**name, known) {
+            (b"_meta", Some(known)) => {
+                server = None;
+                if !last.is_met() {
+                    return copy.drop();
+                }
+                super::marked(copy, SERVER, known, true)
+            }
+            // `execution` names the tasks of 2025-11-25.
+            (b"tools", _) if method == "tools/list" && copy.peek() == b'[' => {
+                copy.begin();
+                copy.objects(|copy, name| match &**name {
+                    b"execution" => copy.drop(),
+                    _ => Ok(false),
+                })?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    });
+    for (name, value, _) in fill.iter().filter(|(.., wanted)| *wanted) {
+        copy.add(name, value);
     }
-    identify(&mut object, initialized);
-    object.text()
+    if let Some(server) = server {
+        copy.add("_meta", &super::object_of(SERVER, server));
+    }
+    copy.close(b'}');
+    copy.end(b"")
 }
 
 /// An error as a 2026-07-28 client may get it: −32002 became −32602, and −32042, where nobody
@@ -119,9 +145,12 @@ pub(crate) fn error(error: &[u8]) -> Cow<'_, [u8]> {
         Some(URL_NEEDED) => b"-32603",
         _ => return Cow::Borrowed(error),
     };
-    let mut object = Object::read(error).unwrap_or_default();
-    object.set("code", code);
-    Cow::Owned(object.text())
+    let mut copy = Copy::new(error, b"", GROWTH);
+    let _ = copy.object(|copy, name| match &**name {
+        b"code" => copy.set(code),
+        _ => Ok(false),
+    });
+    Cow::Owned(copy.end(b""))
 }
 
 /// One thing that a child asks of the client.
@@ -141,20 +170,16 @@ pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)
         "roots/list" => ("roots/list", "roots"),
         _ => return None,
     };
-    let mut params = message.params().and_then(Object::read).unwrap_or_default();
-    params.remove("task");
-    params.remove("elicitationId");
-    let meta = params.object("_meta").map(|mut meta| {
-        meta.retain(|name| {
-            name != "progressToken" && name != "io.modelcontextprotocol/related-task"
-        });
-        (meta.is_empty(), meta.text())
+    let mut copy = Copy::new(super::params(message), b"", 0);
+    let _ = copy.object(|copy, name| match &**name {
+        b"task" | b"elicitationId" => copy.drop(),
+        b"_meta" => super::meta(copy, |copy, name| match &**name {
+            b"progressToken" | b"io.modelcontextprotocol/related-task" => copy.drop(),
+            _ => Ok(false),
+        }),
+        _ => Ok(false),
     });
-    match meta {
-        Some((false, meta)) => params.set("_meta", meta),
-        _ => params.remove("_meta"),
-    }
-    Some((Question { method, params: params.text() }, capability))
+    Some((Question { method, params: copy.end(b"") }, capability))
 }
 
 /// What an answer asks the client to visit before the call is made again, if it is such an error.
@@ -163,29 +188,45 @@ pub(crate) fn url_needed(answer: &Message<'_>) -> Option<Vec<Question>> {
     if error_code(error) == Some(URL_NEEDED) { url_questions(error) } else { None }
 }
 
-/// The questions of an error −32042, "URL elicitation required" (MCP 2025-11-25 "Elicitation").
+/// The questions of an error −32042, "URL elicitation required" (MCP 2025-11-25 "Elicitation"). One
+/// that asks more than a client can be asked is only an error.
 fn url_questions(error: &[u8]) -> Option<Vec<Question>> {
-    let error = Object::read(error)?;
-    let data = error.object("data")?;
-    let list = data.get("elicitations")?;
-    let questions: Vec<Question> = json::elements(list)
-        .ok()?
-        .into_iter()
-        .filter_map(|span| {
-            let mut params = Object::read(&list[span])?;
-            params.remove("elicitationId");
-            params.fill("mode", b"\"url\"");
-            Some(Question { method: "elicitation/create", params: params.text() })
-        })
-        .collect();
-    (!questions.is_empty()).then_some(questions)
+    let data = super::member(error, "data").filter(|data| super::is_object(data))?;
+    let list = super::member(data, "elicitations")?;
+    let mut questions = Vec::new();
+    let read = Scanner::new(list).elements(|scanner| {
+        let params = &list[scanner.value()?];
+        if questions.len() > QUESTIONS {
+            return Err("too many questions");
+        }
+        if super::is_object(params) {
+            questions.push(Question { method: "elicitation/create", params: by_url(params)? });
+        }
+        Ok(())
+    });
+    read.ok().filter(|()| (1..=QUESTIONS).contains(&questions.len())).map(|()| questions)
+}
+
+/// The params of an elicitation by URL.
+fn by_url(params: &[u8]) -> Result<Vec<u8>, NotJson> {
+    let mut copy = Copy::new(params, b"", GROWTH);
+    let mut has_mode = false;
+    copy.members(|copy, name| {
+        has_mode |= **name == *b"mode";
+        if **name == *b"elicitationId" { copy.drop() } else { Ok(false) }
+    })?;
+    if !has_mode {
+        copy.add("mode", b"\"url\"");
+    }
+    copy.close(b'}');
+    Ok(copy.end(b""))
 }
 
 /// The result that asks the client (MCP 2026-07-28 "Multi Round-Trip Requests").
 pub(crate) fn input_required<'a>(
     questions: impl Iterator<Item = (&'a str, &'a Question)>,
     state: &str,
-    initialized: &[u8],
+    told: &Told,
 ) -> Vec<u8> {
     let mut requests = Object::default();
     for (key, question) in questions {
@@ -198,18 +239,35 @@ pub(crate) fn input_required<'a>(
     result.set("resultType", &b"\"input_required\""[..]);
     result.set("inputRequests", requests.text());
     result.set("requestState", object::quoted(state));
-    identify(&mut result, initialized);
+    identify(&mut result, told);
     result.text()
 }
 
 /// A notification for one subscription.
 pub(crate) fn tag(message: &Message<'_>, subscription: &[u8]) -> Vec<u8> {
-    let mut params = message.params().and_then(Object::read).unwrap_or_default();
-    let mut meta = params.object("_meta").unwrap_or_default();
-    meta.set(SUBSCRIPTION, subscription);
-    let meta = meta.text();
-    params.set("_meta", meta);
-    super::request(None, &message.method().unwrap_or_default(), params.text())
+    let head = super::head(None, &message.method().unwrap_or_default());
+    let growth = subscription.len() + GROWTH;
+    let copied = |last: &mut Last| {
+        let mut copy = Copy::new(super::params(message), &head, growth);
+        let mut met = false;
+        let _ = copy.members(|copy, name| {
+            if **name != *b"_meta" {
+                return Ok(false);
+            }
+            met = true;
+            if last.is_met() {
+                super::marked(copy, SUBSCRIPTION, subscription, false)
+            } else {
+                copy.drop()
+            }
+        });
+        if !met {
+            copy.add("_meta", &meta_of(subscription));
+        }
+        copy.close(b'}');
+        copy.end(b"}")
+    };
+    Last::copied(copied)
 }
 
 /// The first message of a subscription: what of the filter is honoured.
@@ -228,17 +286,49 @@ pub(crate) fn listened(subscription: &[u8]) -> Vec<u8> {
 }
 
 fn meta_of(subscription: &[u8]) -> Vec<u8> {
-    let mut meta = Object::default();
-    meta.set(SUBSCRIPTION, subscription);
-    meta.text()
+    super::object_of(SUBSCRIPTION, subscription)
 }
 
-/// Whether two calls are the same but for what a retry adds: method, name and arguments.
-pub(crate) fn same_call(one: &Message<'_>, other: &Message<'_>) -> bool {
-    let salient = |message: &Message<'_>| {
-        let mut params = message.params().and_then(Object::read).unwrap_or_default();
-        params.retain(|name| !matches!(name, "_meta" | "inputResponses" | "requestState"));
-        metadata::fingerprint(&params.text())
+/// A subscription's result under the client's own id; `None` if it names none.
+pub(crate) fn retagged(result: &[u8], id: &[u8]) -> Option<Vec<u8>> {
+    let copied = |last: &mut Last| {
+        let mut is_object = false;
+        let mut copy = Copy::new(result, b"", id.len() + GROWTH);
+        let copied = copy.object(|copy, name| {
+            if **name != *b"_meta" {
+                return Ok(false);
+            }
+            is_object = copy.peek() == b'{';
+            match (last.is_met(), is_object) {
+                (true, true) => super::marked(copy, SUBSCRIPTION, id, false),
+                (true, false) => Ok(false),
+                (false, _) => copy.drop(),
+            }
+        });
+        copied.ok().filter(|()| is_object).map(|()| copy.end(b""))
     };
-    one.method() == other.method() && salient(one) == salient(other)
+    Last::copied(copied)
+}
+
+/// What a child discovers of itself, with the versions that the bridge serves before it; `None` if
+/// it names none.
+pub(crate) fn with_our_versions(result: &[u8], eras: Eras) -> Option<Vec<u8>> {
+    let versions = eras.supported().as_bytes();
+    let mut met = false;
+    let mut copy = Copy::new(result, b"", versions.len() + GROWTH);
+    let copied = copy.object(|copy, name| {
+        if **name != *b"supportedVersions" {
+            return Ok(false);
+        }
+        if core::mem::replace(&mut met, true) { copy.drop() } else { copy.set(versions) }
+    });
+    copied.ok().filter(|()| met).map(|()| copy.end(b""))
+}
+
+/// What stands for the params of a call but for what a retry adds. It keeps a client from coming
+/// back with another call by mistake; one that wants to be mistaken harms only itself.
+pub(crate) fn digest(message: &Message<'_>) -> u64 {
+    let added = ["_meta", "inputResponses", "requestState"];
+    // They were scanned before.
+    json::digest::members(super::params(message), &added).unwrap_or_default()
 }

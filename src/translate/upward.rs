@@ -5,13 +5,18 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::copy::{Changed, Copy};
+use crate::json::{self, Name, Scanner};
 use crate::message::Message;
 use crate::metadata::{
     CAPABILITIES, CLIENT, LOG_LEVEL, LogLevel, SERVER, STATELESS, SUBSCRIPTION, VERSION,
 };
 use crate::object::{self, Object};
-use crate::translate::REMEMBERED;
+use crate::translate::{Last, QUESTIONS, REMEMBERED};
 use crate::version::Version;
+
+/// By how much a text may grow that gains a few members, the head of its message included.
+const GROWTH: usize = 1024;
 
 /// What a session's client said of itself once, for every request that the child gets.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +28,9 @@ pub(crate) struct Client {
 impl Client {
     /// Reads the params of the client's `initialize`.
     pub(crate) fn read(params: &[u8], version: &Version) -> Self {
-        let params = Object::read(params).unwrap_or_default();
-        let mut capabilities = params.object("capabilities").unwrap_or_default();
+        let kept = |name: &str| super::member(params, name).filter(|text| text.len() <= REMEMBERED);
+        let capabilities = kept("capabilities");
+        let mut capabilities = capabilities.and_then(Object::read).unwrap_or_default();
         capabilities.remove("tasks");
         if let Some(mut roots) = capabilities.object("roots") {
             roots.remove("listChanged");
@@ -35,11 +41,7 @@ impl Client {
             let elicitation = modes(elicitation, version);
             capabilities.set("elicitation", elicitation);
         }
-        let fits = |text: &Vec<u8>| text.len() <= REMEMBERED;
-        Self {
-            info: params.get("clientInfo").map(<[u8]>::to_vec).filter(fits),
-            capabilities: Some(capabilities.text()).filter(fits).unwrap_or_else(|| b"{}".to_vec()),
-        }
+        Self { info: kept("clientInfo").map(<[u8]>::to_vec), capabilities: capabilities.text() }
     }
 
     /// The metadata of one request.
@@ -76,24 +78,77 @@ impl Client {
         level: Option<LogLevel>,
         round: &Round,
     ) -> Vec<u8> {
-        let mut params = Object::read(params).unwrap_or_default();
-        // A task of 2025-11-25 was never advertised; its augmentation is ignored.
-        params.remove("task");
-        let mut meta = params.object("_meta").unwrap_or_default();
-        if meta.get("progressToken").is_some_and(|token| token != b"null") {
-            meta.set("progressToken", id);
-        }
+        let params = Some(params).filter(|text| super::is_object(text)).unwrap_or(b"{}");
+        let mut meta = Object::default();
         self.metadata(&mut meta, level);
-        let meta = meta.text();
-        params.set("_meta", meta);
-        if let Some(answers) = &round.answers {
-            params.set("inputResponses", &answers[..]);
-        }
-        if let Some(state) = &round.state {
-            params.set("requestState", &state[..]);
-        }
-        super::request(Some(id), method, params.text())
+        let more: [(&str, Option<&[u8]>); 2] = [
+            ("inputResponses", round.answers.as_deref()),
+            ("requestState", round.state.as_deref()),
+        ];
+        let more_len = more.iter().map(|(_, text)| text.map_or(0, <[u8]>::len)).sum::<usize>();
+        let growth = self.size() + id.len() + more_len + GROWTH;
+        let head = super::head(Some(id), method);
+        Last::copied(|last| {
+            let mut copy = Copy::new(params, &head, growth);
+            let (mut met, mut missing) = (false, more);
+            // They were scanned before.
+            let _ = copy.members(|copy, name| match &**name {
+                // A task of 2025-11-25 was never advertised; its augmentation is ignored.
+                b"task" => copy.drop(),
+                b"_meta" => {
+                    met = true;
+                    if last.is_met() { informed(copy, &meta, id) } else { copy.drop() }
+                }
+                name => match more.iter().position(|(other, _)| other.as_bytes() == name) {
+                    Some(place) if more[place].1.is_some() => match missing[place].1.take() {
+                        Some(text) => copy.set(text),
+                        None => copy.drop(),
+                    },
+                    _ => Ok(false),
+                },
+            });
+            if !met {
+                copy.add("_meta", &meta.text());
+            }
+            for (name, text) in missing {
+                if let Some(text) = text {
+                    copy.add(name, text);
+                }
+            }
+            copy.close(b'}');
+            copy.end(b"}")
+        })
     }
+
+    fn size(&self) -> usize {
+        self.capabilities.len() + self.info.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Copies the `_meta` of a request with what the child must be told, and our token.
+fn informed(copy: &mut Copy<'_>, meta: &Object<'_>, id: &[u8]) -> Changed {
+    if copy.peek() != b'{' {
+        return copy.set(&meta.text());
+    }
+    copy.begin();
+    let mut missing: Vec<(Cow<'_, str>, &[u8])> = meta.iter().collect();
+    copy.members(|copy, name| {
+        if **name == *b"progressToken" {
+            return copy.set_unless_null(id);
+        }
+        if meta.iter().all(|(known, _)| known.as_bytes() != &**name) {
+            return Ok(false);
+        }
+        match missing.iter().position(|(known, _)| known.as_bytes() == &**name) {
+            Some(place) => copy.set(missing.remove(place).1),
+            None => copy.drop(),
+        }
+    })?;
+    for (name, text) in missing {
+        copy.add(&name, text);
+    }
+    copy.close(b'}');
+    Ok(true)
 }
 
 /// Clients before 2025-11-25 know one mode of elicitation and do not name it.
@@ -124,25 +179,28 @@ pub(crate) fn discover_params() -> Vec<u8> {
 
 /// Whether the answer to `server/discover` comes from a child that speaks our stateless revision.
 pub(crate) fn speaks_stateless(result: &[u8]) -> bool {
-    let Some(result) = Object::read(result) else { return false };
-    let versions = result.get("supportedVersions");
-    versions
-        .and_then(object::decode::<Vec<String>>)
-        .is_some_and(|versions| versions.iter().any(|version| version == STATELESS))
+    let Some(versions) = super::member(result, "supportedVersions") else { return false };
+    let (mut only_text, mut speaks) = (true, false);
+    let read = Scanner::new(versions).elements(|scanner| {
+        let version = &versions[scanner.value()?];
+        only_text &= json::is_text(version);
+        speaks |= json::spells(version, STATELESS);
+        Ok(())
+    });
+    read.is_ok() && only_text && speaks
 }
 
 /// The result of `initialize`, out of the child's answer to `server/discover`.
 pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
-    let known = Object::read(discovered).unwrap_or_default();
-    let mut capabilities = known.object("capabilities").unwrap_or_default();
-    capabilities.remove("extensions");
+    let meta = super::member(discovered, "_meta").filter(|meta| super::is_object(meta));
+    let server = meta.and_then(|meta| super::member(meta, SERVER));
+    let capabilities = super::member(discovered, "capabilities");
     let mut result = Object::default();
     result.set("protocolVersion", object::quoted(version));
-    result.set("capabilities", capabilities.text());
-    let meta = known.object("_meta").unwrap_or_default();
+    result.set("capabilities", super::without(capabilities, "extensions"));
     let unnamed: &[u8] = br#"{"name":"unnamed","version":"0"}"#;
-    result.set("serverInfo", meta.get(SERVER).unwrap_or(unnamed).to_vec());
-    if let Some(instructions) = known.get("instructions") {
+    result.set("serverInfo", server.unwrap_or(unnamed));
+    if let Some(instructions) = super::member(discovered, "instructions") {
         result.set("instructions", instructions);
     }
     result.text()
@@ -150,38 +208,51 @@ pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
 
 /// A result as a session-era client knows it.
 pub(crate) fn result(method: &str, result: &[u8]) -> Vec<u8> {
-    let Some(mut object) = Object::read(result) else { return result.to_vec() };
-    if method == "tools/list" {
-        super::each_tool(&mut object, without_free_schema);
+    if !super::is_object(result) {
+        return result.to_vec();
     }
-    for name in ["resultType", "ttlMs", "cacheScope"] {
-        object.remove(name);
-    }
-    let meta = object.object("_meta").map(|mut meta| {
-        meta.remove(SERVER);
-        meta.remove(SUBSCRIPTION);
-        (meta.is_empty(), meta.text())
+    let mut copy = Copy::new(result, b"", GROWTH);
+    // It was scanned before.
+    let _ = copy.object(|copy, name| match &**name {
+        b"tools" if method == "tools/list" && copy.peek() == b'[' => {
+            copy.begin();
+            copy.objects(|copy, name| match &**name {
+                b"outputSchema" => schema(copy),
+                _ => Ok(false),
+            })?;
+            Ok(true)
+        }
+        b"resultType" | b"ttlMs" | b"cacheScope" => copy.drop(),
+        b"_meta" if copy.peek() == b'{' => copy.unless_empty(|copy, name| {
+            let ours = [SERVER, SUBSCRIPTION].iter().any(|ours| **name == *ours.as_bytes());
+            if ours { copy.drop() } else { Ok(false) }
+        }),
+        // Structured content was an object up to 2025-11-25.
+        b"structuredContent" if copy.peek() != b'{' => copy.wrap(b"{\"result\":", b"}"),
+        _ => Ok(false),
     });
-    match meta {
-        Some((false, meta)) => object.set("_meta", meta),
-        Some((true, _)) => object.remove("_meta"),
-        None => {}
-    }
-    // Structured content was an object up to 2025-11-25.
-    let structured = object.get("structuredContent").filter(|value| value.first() != Some(&b'{'));
-    if let Some(wrapped) = structured.map(|value| [b"{\"result\":", value, b"}"].concat()) {
-        object.set("structuredContent", wrapped);
-    }
-    object.text()
+    copy.end(b"")
 }
 
 /// Up to 2025-11-25 the schema of structured content is one of an object. Clients check results
-/// against it, and a result that is no object is wrapped below: without the schema, any is right.
-fn without_free_schema(tool: &mut Object<'_>) {
-    let schema = tool.object("outputSchema");
-    if schema.is_none_or(|schema| schema.string("type").as_deref() != Some("object")) {
-        tool.remove("outputSchema");
+/// against it, and a result that is no object is wrapped above: without the schema, any is right.
+fn schema(copy: &mut Copy<'_>) -> Changed {
+    if copy.peek() != b'{' {
+        return copy.drop();
     }
+    let mut kind = None;
+    let schema = copy.inspect(|scanner, name| {
+        let value = scanner.value()?;
+        if *name == *b"type" {
+            kind = Some(value);
+        }
+        Ok(())
+    })?;
+    let kind = kind.map(|kind| copy.at(kind));
+    if kind.is_some_and(|kind| json::is_text(kind) && json::spells(kind, "object")) {
+        copy.keep(schema);
+    }
+    Ok(true)
 }
 
 /// What the child wants to know before it goes on.
@@ -201,34 +272,64 @@ impl Wanted {
     }
 }
 
-/// Reads a result that asks for input. `None` if it is the answer itself.
+/// Reads a result that asks for input. `None` if it is the answer itself. One that asks too much
+/// is read as far as that shows.
 pub(crate) fn wanted(result: &[u8]) -> Option<Wanted> {
-    let result = Object::read(result)?;
-    if result.string("resultType")? != "input_required" {
+    let (mut kind, mut state, mut requests) = (None, None, None);
+    let read = Scanner::new(result).members(|scanner, name| {
+        let value = &result[scanner.value()?];
+        match &*name {
+            b"resultType" => kind = Some(value),
+            b"requestState" => state = Some(value),
+            b"inputRequests" => requests = Some(value),
+            _ => {}
+        }
+        Ok(())
+    });
+    read.ok()?;
+    if !json::spells(kind.filter(|kind| json::is_text(kind))?, "input_required") {
         return None;
     }
-    let state = result.get("requestState").map(<[u8]>::to_vec);
-    let requests = result.object("inputRequests").unwrap_or_default();
-    let questions = requests
-        .iter()
-        .filter_map(|(key, value)| {
-            let request = Object::read(value)?;
-            let method = request.string("method")?.into_owned();
-            let params = request.get("params").unwrap_or(b"{}").to_vec();
-            Some((key.into_owned(), method, params))
-        })
-        .collect();
-    Some(Wanted { questions, state })
+    let mut questions = Vec::new();
+    let requests = requests.filter(|requests| super::is_object(requests)).unwrap_or(b"{}");
+    let _ = Scanner::new(requests).members(|scanner, key| {
+        let request = &requests[scanner.value()?];
+        if questions.len() > QUESTIONS {
+            return Err("too many questions");
+        }
+        questions.extend(asked(&key, request));
+        Ok(())
+    });
+    Some(Wanted { questions, state: state.map(<[u8]>::to_vec) })
+}
+
+/// The key, the method and the params of one question.
+fn asked(key: &Name<'_>, request: &[u8]) -> Option<(String, String, Vec<u8>)> {
+    let request = Some(request).filter(|request| super::is_object(request))?;
+    let method = super::member(request, "method").and_then(object::string)?.into_owned();
+    let params = super::member(request, "params").unwrap_or(b"{}").to_vec();
+    Some((String::from_utf8(key.text().into_owned()).ok()?, method, params))
 }
 
 /// A question's params as a session-era client knows them: an elicitation by URL has an id.
 pub(crate) fn question(method: &str, params: &[u8], id: &str) -> Vec<u8> {
-    let Some(mut object) = Object::read(params) else { return params.to_vec() };
-    let by_url = object.string("mode").is_some_and(|mode| mode == "url");
-    if method == "elicitation/create" && by_url {
-        object.set("elicitationId", object::quoted(id));
+    let mode = super::member(params, "mode").filter(|mode| json::is_text(mode));
+    let by_url = mode.is_some_and(|mode| json::spells(mode, "url"));
+    if !super::is_object(params) {
+        return params.to_vec();
     }
-    object.text()
+    let mut id = Some(object::quoted(id)).filter(|_| method == "elicitation/create" && by_url);
+    let mut copy = Copy::new(params, b"", GROWTH);
+    let _ =
+        copy.members(|copy, name| match (&**name, id.take_if(|_| **name == *b"elicitationId")) {
+            (_, Some(id)) => copy.set(&id),
+            _ => Ok(false),
+        });
+    if let Some(id) = id {
+        copy.add("elicitationId", &id);
+    }
+    copy.close(b'}');
+    copy.end(b"")
 }
 
 /// What a client's answer becomes. `None` if the call can't go on: an error has no place among
@@ -244,14 +345,13 @@ pub(crate) fn answer<'a>(method: &str, response: &Message<'a>) -> Option<Cow<'a,
 
 /// A notification without the mark of the subscription that it came by.
 pub(crate) fn untag(message: &Message<'_>) -> Vec<u8> {
-    let mut params = message.params().and_then(Object::read).unwrap_or_default();
-    let meta = params.object("_meta").map(|mut meta| {
-        meta.remove(SUBSCRIPTION);
-        (meta.is_empty(), meta.text())
+    let head = super::head(None, &message.method().unwrap_or_default());
+    let mut copy = Copy::new(super::params(message), &head, 1);
+    let _ = copy.object(|copy, name| match &**name {
+        b"_meta" => super::meta(copy, |copy, name| {
+            if **name == *SUBSCRIPTION.as_bytes() { copy.drop() } else { Ok(false) }
+        }),
+        _ => Ok(false),
     });
-    match meta {
-        Some((false, meta)) => params.set("_meta", meta),
-        _ => params.remove("_meta"),
-    }
-    super::request(None, &message.method().unwrap_or_default(), params.text())
+    copy.end(b"}")
 }

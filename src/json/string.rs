@@ -1,0 +1,227 @@
+//! What a JSON string says, piece by piece: compared without a copy, however it is escaped.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use core::ops::Deref;
+
+use super::{decoded, unquoted};
+
+/// The longest name that is known to any reader here has fewer bytes.
+const KNOWN: usize = 48;
+
+/// A piece of what a string says.
+pub(crate) enum Piece<'a> {
+    /// Bytes that stand for themselves.
+    Plain(&'a [u8]),
+    /// What an escape stands for.
+    Char(char),
+}
+
+/// The pieces of a string that was scanned before; the last is `None` if an escape stands for no
+/// character, which a lone surrogate does.
+pub(crate) struct Pieces<'a> {
+    rest: &'a [u8],
+}
+
+/// What a string, given with its quotes, says.
+pub(crate) fn pieces(raw: &[u8]) -> Pieces<'_> {
+    Pieces { rest: unquoted(raw) }
+}
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = Option<Piece<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if *self.rest.first()? == b'\\' {
+            let said = self.escape();
+            if said.is_none() {
+                self.rest = &[];
+            }
+            return Some(said.map(Piece::Char));
+        }
+        let end = self.rest.iter().position(|byte| *byte == b'\\').unwrap_or(self.rest.len());
+        let (plain, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        Some(Some(Piece::Plain(plain)))
+    }
+}
+
+impl Pieces<'_> {
+    /// Steps over an escape.
+    fn escape(&mut self) -> Option<char> {
+        let said = match *self.rest.get(1)? {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => return self.unicode(),
+            other => char::from(other),
+        };
+        self.rest = &self.rest[2..];
+        Some(said)
+    }
+
+    fn unicode(&mut self) -> Option<char> {
+        let high = self.unit()?;
+        if !(0xd800..0xdc00).contains(&high) {
+            return char::from_u32(high);
+        }
+        let low = self.unit().filter(|low| (0xdc00..0xe000).contains(low))?;
+        char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))
+    }
+
+    /// Steps over an escape of four digits.
+    fn unit(&mut self) -> Option<u32> {
+        let digits = self.rest.strip_prefix(b"\\u")?.first_chunk::<4>()?;
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        let unit = digits.iter().try_fold(0, |sum, byte| Some(sum << 4 | digit(*byte)?))?;
+        self.rest = &self.rest[6..];
+        Some(unit)
+    }
+}
+
+/// Whether a value is a string that says something: not one with half of a character.
+pub(crate) fn is_text(raw: &[u8]) -> bool {
+    raw.first() == Some(&b'"') && pieces(raw).all(|piece| piece.is_some())
+}
+
+/// Whether a string, given with its quotes, says this.
+pub(crate) fn says(raw: &[u8], text: &[u8]) -> bool {
+    let mut rest = text;
+    each_piece(raw, |said| match rest.strip_prefix(said) {
+        Some(left) => {
+            rest = left;
+            true
+        }
+        None => false,
+    }) && rest.is_empty()
+}
+
+/// Whether what a string says begins so.
+fn begins(raw: &[u8], prefix: &[u8]) -> bool {
+    let mut rest = prefix;
+    let _ = each_piece(raw, |said| {
+        let length = said.len().min(rest.len());
+        let same = said[..length] == rest[..length];
+        if same {
+            rest = &rest[length..];
+        }
+        same && !rest.is_empty()
+    });
+    rest.is_empty()
+}
+
+/// Gives what a string says piece by piece, as long as it is asked for. Whether that was all.
+fn each_piece(raw: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> bool {
+    pieces(raw).all(|piece| match piece {
+        None => false,
+        Some(Piece::Plain(plain)) => take(plain),
+        Some(Piece::Char(said)) => take(said.encode_utf8(&mut [0; 4]).as_bytes()),
+    })
+}
+
+/// The first characters of what a string says, for a person.
+pub(crate) fn excerpt(raw: &[u8], characters: usize) -> String {
+    let (mut shown, mut left) = (String::new(), characters);
+    for piece in pieces(raw).map_while(|piece| piece) {
+        match piece {
+            _ if left == 0 => break,
+            Piece::Char(said) => {
+                shown.push(said);
+                left -= 1;
+            }
+            Piece::Plain(plain) => {
+                // No character has more than four bytes.
+                let plain = &plain[..plain.len().min(left.saturating_mul(4))];
+                for said in String::from_utf8_lossy(plain).chars().take(left) {
+                    shown.push(said);
+                    left -= 1;
+                }
+            }
+        }
+    }
+    shown
+}
+
+/// A member's name. It reads as the bytes that it says; a long one with escapes, which is no name
+/// that anybody here looks for, as it is spelled.
+pub(crate) enum Name<'a> {
+    Plain(&'a [u8]),
+    Escaped { raw: &'a [u8], said: [u8; KNOWN], length: usize },
+}
+
+impl<'a> Name<'a> {
+    /// A name, given with its quotes, that has escapes.
+    #[cold]
+    pub(super) fn escaped(raw: &'a [u8]) -> Self {
+        let mut said = [0; KNOWN];
+        let length = fill(raw, &mut said).unwrap_or_default();
+        Self::Escaped { raw, said, length }
+    }
+
+    /// What stands between the quotes.
+    pub(crate) fn spelling(&self) -> &'a [u8] {
+        match self {
+            Self::Plain(name) => name,
+            Self::Escaped { raw, .. } => unquoted(raw),
+        }
+    }
+
+    /// Whether it is this one, of any length.
+    pub(crate) fn is(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Plain(plain) => *plain == name,
+            Self::Escaped { raw, .. } => says(raw, name),
+        }
+    }
+
+    /// Whether it begins so.
+    pub(crate) fn begins(&self, prefix: &[u8]) -> bool {
+        match self {
+            Self::Plain(plain) => plain.starts_with(prefix),
+            Self::Escaped { raw, .. } => begins(raw, prefix),
+        }
+    }
+
+    /// What it says, at any length; as it is spelled, if that is no text.
+    pub(crate) fn text(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Escaped { raw, length: 0, .. } => decoded(raw)
+                .map_or(Cow::Borrowed(*raw), |name| Cow::Owned(name.into_owned().into())),
+            _ => Cow::Borrowed(&**self),
+        }
+    }
+
+    /// The name with its quotes, if it has escapes.
+    pub(crate) const fn with_escapes(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Escaped { raw, .. } => Some(raw),
+        }
+    }
+}
+
+impl Deref for Name<'_> {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Plain(name) => name,
+            Self::Escaped { said, length, .. } if *length > 0 => &said[..*length],
+            Self::Escaped { raw, .. } => raw,
+        }
+    }
+}
+
+/// Puts what a string says into a place, and gives its length; `None` if there is no room for it.
+fn fill(raw: &[u8], place: &mut [u8]) -> Option<usize> {
+    let mut at = 0;
+    let all = each_piece(raw, |said| {
+        let room = place.get_mut(at..at + said.len());
+        at += said.len();
+        room.map(|room| room.copy_from_slice(said)).is_some()
+    });
+    all.then_some(at)
+}
