@@ -24,6 +24,9 @@ fn lines(head: &[u8]) -> (String, Vec<String>) {
     (status, lines)
 }
 
+/// A connection that stays open says for how long it may be idle.
+const KEPT: &str = "keep-alive: timeout=75";
+
 #[track_caller]
 fn check(head: Vec<u8>, status: &str, fields: &[&str]) {
     let (line, others) = lines(&head);
@@ -34,12 +37,13 @@ fn check(head: Vec<u8>, status: &str, fields: &[&str]) {
 #[test]
 fn heads_of_responses() {
     let json = response(200, &[("content-type", "application/json"), ("x-a", "b: c, d")]);
-    let expected = ["content-length: 12", "content-type: application/json", "x-a: b: c, d"];
+    let expected = ["content-length: 12", "content-type: application/json", KEPT, "x-a: b: c, d"];
     check(encode(&json, Framing::Length(12), true), "HTTP/1.1 200 OK", &expected);
     let none = response(202, &[]);
-    check(encode(&none, Framing::Length(0), true), "HTTP/1.1 202 Accepted", &["content-length: 0"]);
+    let expected = ["content-length: 0", KEPT];
+    check(encode(&none, Framing::Length(0), true), "HTTP/1.1 202 Accepted", &expected);
     let stream = response(200, &[("content-type", "text/event-stream")]);
-    let expected = ["content-type: text/event-stream", "transfer-encoding: chunked"];
+    let expected = ["content-type: text/event-stream", KEPT, "transfer-encoding: chunked"];
     check(encode(&stream, Framing::Chunked, true), "HTTP/1.1 200 OK", &expected);
     let expected = ["connection: close", "content-type: text/event-stream"];
     check(encode(&stream, Framing::Close, false), "HTTP/1.1 200 OK", &expected);
@@ -53,7 +57,7 @@ fn heads_of_responses() {
 
 #[test]
 fn no_content_has_no_length() {
-    let expected = ["allow: GET"];
+    let expected = ["allow: GET", KEPT];
     let allow = response(204, &[("allow", "GET")]);
     check(encode(&allow, Framing::Length(0), true), "HTTP/1.1 204 No Content", &expected);
 }
@@ -70,10 +74,10 @@ fn a_field_that_would_split_the_response_is_not_sent() {
         ("X", "a"),
     ] {
         let head = encode(&response(200, &[(name, value)]), Framing::Length(0), true);
-        check(head, "HTTP/1.1 500 Internal Server Error", &["content-length: 0"]);
+        check(head, "HTTP/1.1 500 Internal Server Error", &["content-length: 0", KEPT]);
     }
     let head = encode(&response(299, &[]), Framing::Length(0), true);
-    check(head, "HTTP/1.1 500 Internal Server Error", &["content-length: 0"]);
+    check(head, "HTTP/1.1 500 Internal Server Error", &["content-length: 0", KEPT]);
 }
 
 #[test]
