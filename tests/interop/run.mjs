@@ -9,6 +9,7 @@ import { modernBaseline, modernClients } from './suites/modern.mjs';
 import { nodes } from './suites/nodes.mjs';
 import { probingClients } from './suites/probing.mjs';
 import { modernPython, python } from './suites/python.mjs';
+import { tree } from './suites/tree.mjs';
 import { typescript, typescriptCrossing } from './suites/typescript.mjs';
 
 const suites = {
@@ -42,6 +43,7 @@ const onDemand = {
   examples,
   fronts,
   nodes,
+  tree,
   baseline: async (report) => {
     await baseline(report);
     await modernBaseline(report);

@@ -103,7 +103,7 @@ export function descendants(root) {
   return found;
 }
 
-const startOf = (pid) => stat(pid)?.start;
+export const startOf = (pid) => stat(pid)?.start;
 
 function stat(pid) {
   try {

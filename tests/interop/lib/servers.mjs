@@ -15,6 +15,13 @@ export const everything = () => [node, installed('server-everything'), 'stdio'];
 export const filesystem = (folder) => [node, installed('server-filesystem'), folder];
 export const memory = (file) => ['env', `MEMORY_FILE_PATH=${file}`, node, installed('server-memory')];
 
+// With Chromium from this file. Root, as in a container, can't have its sandbox.
+export const playwright = (chromium) => [
+  node,
+  join(root, 'node_modules', '@playwright', 'mcp', 'cli.js'),
+  ...['--headless', '--isolated', '--no-sandbox', '--executable-path', chromium],
+];
+
 // A folder of its own with a known file in it, and how to remove it.
 export function scratch() {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'interop-')));
