@@ -148,15 +148,8 @@ impl Bridge {
                     child.taken(bytes, self.cx.now);
                 }
             }
-            Input::StdoutClosed { pipe } => {
-                if let Some(session) = self.sessions.get_mut(&pipe) {
-                    session.life.stdout_closed(&mut self.cx);
-                } else if self.workers.contains(&pipe) {
-                    self.with_worker(pipe, Worker::stdout_closed);
-                } else {
-                    self.end_spare(pipe, Cause::StdoutClosed);
-                }
-            }
+            Input::StdoutClosed { pipe } => self.closed(pipe, Cause::StdoutClosed),
+            Input::StdinClosed { pipe } => self.closed(pipe, Cause::StdinClosed),
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
             Input::Servers { servers } => self.serve(servers),
             Input::Shutdown => self.shutdown(),
@@ -350,6 +343,17 @@ impl Bridge {
         }
     }
 
+    /// A child closed its input or its output. Most do because they end.
+    fn closed(&mut self, pipe: Pipe, cause: Cause) {
+        if let Some(session) = self.sessions.get_mut(&pipe) {
+            session.life.pipe_closed(cause, &mut self.cx);
+        } else if self.workers.contains(&pipe) {
+            self.with_worker(pipe, |worker, child, cx| worker.pipe_closed(cause, child, cx));
+        } else {
+            self.end_spare(pipe, cause);
+        }
+    }
+
     fn run_waits(&mut self) {
         while let Some(wait) = self.cx.timers.due(self.cx.now) {
             self.run_wait(wait);
@@ -373,7 +377,12 @@ impl Bridge {
             Wait::Exit(pipe) if self.workers.contains(&pipe) => {
                 self.with_worker(pipe, |worker, child, cx| worker.exit_due(child, cx));
             }
-            Wait::Exit(pipe) => self.end(pipe, Cause::StdoutClosed, None),
+            Wait::Exit(pipe) => {
+                let closed = self.sessions.get(&pipe).and_then(|session| session.life.closed());
+                if let Some(cause) = closed {
+                    self.end(pipe, cause, None);
+                }
+            }
             Wait::Idle(pipe) => {
                 let session = self.sessions.get_mut(&pipe).map(|s| s.idle_due(&mut self.cx));
                 let worker = self.workers.get_mut(&pipe).map(|w| w.idle_due(&mut self.cx));

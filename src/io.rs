@@ -227,6 +227,12 @@ pub enum Input<'a> {
         /// Which child.
         pipe: Pipe,
     },
+    /// The child closed its standard input, though it was not told that this is the end of it: what
+    /// is written to it from now on is lost.
+    StdinClosed {
+        /// Which child.
+        pipe: Pipe,
+    },
     /// The child ended and was reaped; all that it wrote before was told. The pipe is gone.
     Exited {
         /// Which child.

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::context::Context;
 use crate::io::Pipe;
+use crate::notice::Cause;
 use crate::time::{Deadline, Instant, Wait};
 
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) struct Life {
     start: Deadline,
     idle: Deadline,
     exit: Deadline,
+    /// Which of its pipes the child closed first.
+    closed: Option<Cause>,
 }
 
 impl Life {
@@ -27,6 +30,7 @@ impl Life {
             start: Deadline::default(),
             idle: Deadline::default(),
             exit: Deadline::default(),
+            closed: None,
         }
     }
 
@@ -56,14 +60,25 @@ impl Life {
         self.wait_idle(cx);
     }
 
-    /// The child closed its standard output: it ends, and how is known in a moment.
-    pub(crate) fn stdout_closed(&mut self, cx: &mut Context) {
+    /// The child closed its standard output or input: it ends, and how is known in a moment. One
+    /// that lives on is of no use.
+    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(cause);
         let when = cx.now.after(cx.config.exit_grace);
         cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
     }
 
+    /// Which of its pipes the child closed first.
+    pub(crate) const fn closed(&self) -> Option<Cause> {
+        self.closed
+    }
+
     /// Another process takes the place of the one that ended.
     pub(crate) fn reopened(&mut self, cx: &mut Context) {
+        self.closed = None;
         cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
     }
 

@@ -53,6 +53,8 @@ pub enum Cause {
     Exited(Exit),
     /// The child closed its standard output.
     StdoutClosed,
+    /// The child closed its standard input.
+    StdinClosed,
     /// The child wrote a line longer than `Config::message`.
     LineTooLong,
     /// The child could not be started.
@@ -81,6 +83,7 @@ impl Cause {
             Self::Idle => "idle",
             Self::Exited(_) => "exited",
             Self::StdoutClosed => "stdout_closed",
+            Self::StdinClosed => "stdin_closed",
             Self::LineTooLong => "line_too_long",
             Self::NotStarted => "not_started",
             Self::StartTimeout => "start_timeout",
@@ -101,6 +104,7 @@ impl fmt::Display for Cause {
             Self::Idle => f.write_str("idle"),
             Self::Exited(exit) => write!(f, "server ended with {exit}"),
             Self::StdoutClosed => f.write_str("server closed its standard output"),
+            Self::StdinClosed => f.write_str("server closed its standard input"),
             Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
             Self::NotStarted => f.write_str("server could not be started"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),

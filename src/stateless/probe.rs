@@ -226,21 +226,26 @@ impl Worker {
         self.undiscovered(Failure::Silent, child, cx)
     }
 
-    /// The child closed its standard output. The cause, if the worker ends by it at once.
-    pub(crate) fn stdout_closed(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
+    /// The child closed its standard output or input. The cause, if the worker ends by it at once.
+    pub(crate) fn pipe_closed(
+        &mut self,
+        cause: Cause,
+        child: &Child,
+        cx: &mut Context,
+    ) -> Option<Cause> {
         if matches!(self.mode, Mode::Spare) {
-            return Some(Cause::StdoutClosed);
+            return Some(cause);
         }
         if child.stage == Stage::Running {
-            self.life.stdout_closed(cx);
+            self.life.pipe_closed(cause, cx);
         }
         None
     }
 
-    /// The child has closed its standard output and is still there.
+    /// The child has closed its standard output or input and is still there.
     pub(crate) fn exit_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
         if !self.is_probing() || cx.servers.is_modern(child.server) {
-            return Some(Cause::StdoutClosed);
+            return self.life.closed();
         }
         self.undiscovered(Failure::Silent, child, cx)
     }

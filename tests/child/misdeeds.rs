@@ -128,7 +128,6 @@ pub(crate) const DURING: &[(&str, &str, Then)] = &[
     ("never answers", r#"{"sleep": 60000}"#, Silent),
     ("stops reading", r#"{"deaf": 60000}"#, Mute),
     ("stops itself", r#"{"exec": "kill -STOP $$"}"#, Mute),
-    ("closes its input and lives", r#"{"exec": "exec 0<&-; sleep 60"}"#, Mute),
     ("becomes another program", r#"{"exec": "exec sleep 60"}"#, Mute),
     ("becomes an echo", r#"{"exec": "exec cat"}"#, Mute),
     // Death.
@@ -146,6 +145,7 @@ pub(crate) const DURING: &[(&str, &str, Then)] = &[
         r#"{"spawn": "sleep 60"}, {"sleep": 20}, {"exit": 3}"#,
         Ended,
     ),
+    ("closes its input and lives", r#"{"exec": "exec 0<&-; sleep 60"}"#, Ended),
     ("closes its output and lives", r#"{"exec": "exec 1>&-; exec sleep 60"}"#, Ended),
     ("writes a line over the limit", r#"{"fill": 16777217}, {"write": "\n"}"#, Ended),
     ("writes a line without end", r#"{"fill": 67108864}"#, Ended),

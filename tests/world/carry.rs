@@ -63,6 +63,7 @@ impl World<'_> {
             wrote: false,
             out_closed: false,
             out_closed_told: false,
+            in_closed_told: false,
             dead: None,
             gone: false,
             gone_settled: false,
@@ -375,7 +376,8 @@ impl World<'_> {
                 self.config.idle.is_some_and(|idle| session.touched.after(idle) <= self.seen)
             }
             Cause::Exited(exit) => child.gone && child.dead == Some(exit),
-            Cause::StdoutClosed => child.out_closed_told,
+            Cause::StdoutClosed => child.out_closed_told && !child.in_closed_told,
+            Cause::StdinClosed => child.in_closed_told,
             Cause::LineTooLong => child.partial > self.config.message || session.doomed,
             Cause::NotStarted => child.gone && !child.opened,
             Cause::StartTimeout | Cause::Unreadable(_) => {

@@ -249,7 +249,19 @@ impl World<'_> {
             child.out_closed_told = true;
             child.out_closed = true;
             self.doom_if(true, number);
-            self.tell(Input::StdoutClosed { pipe })?;
+            // It closes its input as well, which is told first, last, or not at all.
+            match self.dice.below(4) {
+                0 => {
+                    self.children[number].in_closed_told = true;
+                    self.tell(Input::StdinClosed { pipe })?;
+                    self.tell(Input::StdoutClosed { pipe })?;
+                }
+                1 => {
+                    self.tell(Input::StdoutClosed { pipe })?;
+                    self.tell(Input::StdinClosed { pipe })?;
+                }
+                _ => self.tell(Input::StdoutClosed { pipe })?,
+            }
         } else if let Some(exit) = child.dead {
             child.gone = true;
             self.end_session_of(number);
@@ -283,7 +295,7 @@ impl World<'_> {
             self.exchanges[*number].phase == Phase::Done || self.exchanges[*number].lost_settled
         });
         let exchange = Number(done.unwrap_or(1_000_000) as u64);
-        match (self.dice.below(8), gone) {
+        match (self.dice.below(9), gone) {
             (0, _) => self.tell(Input::Lost { exchange }),
             (1, _) => self.tell(Input::Taken { exchange, bytes: 3 }),
             (2, Some(pipe)) => self.tell(Input::Opened { pipe, pid: 1 }),
@@ -291,6 +303,7 @@ impl World<'_> {
             (4, Some(pipe)) => self.tell(Input::Stdout { pipe, bytes: b"{\"late\":1}\nx" }),
             (5, Some(pipe)) => self.tell(Input::StdinTaken { pipe, bytes: 9 }),
             (6, Some(pipe)) => self.tell(Input::StdoutClosed { pipe }),
+            (7, Some(pipe)) => self.tell(Input::StdinClosed { pipe }),
             (_, Some(pipe)) => self.tell(Input::Exited { pipe, exit: Exit::Unknown, stderr: b"" }),
             _ => self.tell(Input::Tick),
         }

@@ -444,6 +444,8 @@ pub(crate) struct Child {
     pub(crate) wrote: bool,
     pub(crate) out_closed: bool,
     pub(crate) out_closed_told: bool,
+    /// And before that, that it closed its input.
+    pub(crate) in_closed_told: bool,
     /// It is dead; the driver tells it later.
     pub(crate) dead: Option<Exit>,
     /// The driver told that it is gone.

@@ -64,7 +64,7 @@ impl Child {
     pub(crate) fn write(&self, bytes: Vec<u8>, now: Instant) -> usize {
         let mut stdin = self.stdin.borrow_mut();
         let done = stdin.write(bytes, now);
-        if stdin.waits() {
+        if stdin.is_due() {
             self.waker.wake();
         }
         done
@@ -168,15 +168,19 @@ impl Pipes {
     fn poll_stdin(&self, cx: &Context<'_>) -> usize {
         let mut stdin = self.child.stdin.borrow_mut();
         let mut bytes = stdin.poll(cx);
+        let lost = stdin.take_lost();
         if self.child.closing.get() {
             bytes += stdin.close();
         }
         drop(stdin);
-        if bytes == 0 {
-            return 0;
+        let pipe = self.child.pipe;
+        if bytes > 0 {
+            self.hub.feed(Input::StdinTaken { pipe, bytes });
         }
-        self.hub.feed(Input::StdinTaken { pipe: self.child.pipe, bytes });
-        turns::units(bytes)
+        if lost {
+            self.hub.feed(Input::StdinClosed { pipe });
+        }
+        if bytes > 0 || lost { turns::units(bytes) } else { 0 }
     }
 
     fn poll_stdout(&mut self, cx: &Context<'_>) -> usize {

@@ -13,6 +13,8 @@ use crate::sys::{OwnedFd, writev};
 pub(crate) struct Stdin {
     /// Our end of the pipe; dropped, and so closed, when it has no more use.
     end: Option<Source<OwnedFd>>,
+    /// The child closed its end.
+    lost: bool,
     queue: Pieces,
     /// When something was last written on the spot.
     spot: Option<Instant>,
@@ -20,7 +22,7 @@ pub(crate) struct Stdin {
 
 impl Stdin {
     pub(crate) fn new(end: Source<OwnedFd>) -> Self {
-        Self { end: Some(end), queue: Pieces::default(), spot: None }
+        Self { end: Some(end), lost: false, queue: Pieces::default(), spot: None }
     }
 
     /// Takes whole lines, at the time of the last wake: how many bytes are done with. The child's
@@ -37,7 +39,7 @@ impl Stdin {
                 self.queue.advance(count);
                 count
             }
-            Some(Err(_)) => self.close(),
+            Some(Err(_)) => self.lose(),
             None => 0,
         }
     }
@@ -50,17 +52,37 @@ impl Stdin {
     /// Writes some of what waits: how many bytes are done with. If there are any, there may be room
     /// for more.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> usize {
-        let Some(end) = self.end.as_ref().filter(|_| self.waits()) else { return 0 };
+        let Some(end) = &self.end else { return 0 };
+        if end.poll_broken(cx).is_ready() {
+            return self.lose();
+        }
+        if self.queue.is_empty() {
+            return 0;
+        }
         match end.poll_write(cx, |fd| self.queue.with_slices(|slices| writev(fd, slices))) {
             Poll::Ready(Ok(count)) => {
                 self.queue.advance(count);
                 count
             }
-            // The child closed its input. What is said to it from now on is lost, and its end,
-            // which is near, tells everybody.
-            Poll::Ready(Err(_)) => self.close(),
+            Poll::Ready(Err(_)) => self.lose(),
             Poll::Pending => 0,
         }
+    }
+
+    /// The child closed its input: what is said to it from now on is lost.
+    fn lose(&mut self) -> usize {
+        self.lost = true;
+        self.close()
+    }
+
+    /// Whether the child closed its input; tells it once.
+    pub(crate) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Whether the child's task has something to do.
+    pub(crate) fn is_due(&self) -> bool {
+        self.lost || self.waits()
     }
 
     /// Closes the pipe: how many bytes are thrown away.

@@ -231,6 +231,21 @@ fn a_child_that_closes_standard_output_and_lives_is_ended() {
 }
 
 #[test]
+fn a_child_that_closes_standard_input_and_lives_is_ended() {
+    let proxy = Proxy::child(&[]);
+    let session = Session::open(&proxy);
+    let pid = session.pid();
+    let start = Instant::now();
+    // Nothing is written to it any more, and still the call in flight is not silent.
+    let answer = session.script("1", json!([{"exec": "exec 0<&-; exec sleep 60"}]));
+    let message = answer.last()["error"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("standard input"), "{answer:?}");
+    assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+    is_over(&session);
+    until("the end of the child", Duration::from_secs(5), || !process::runs(pid));
+}
+
+#[test]
 fn an_idle_session_ends_and_one_that_is_used_does_not() {
     let proxy = Proxy::start(&["--session-keep-alive", "1"], &[CHILD]);
     let (idle, calling, listening) =

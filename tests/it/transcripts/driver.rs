@@ -87,6 +87,7 @@ impl Driver {
             | Act::Failed(number, _)
             | Act::Stdout(number, _)
             | Act::StdoutClosed(number)
+            | Act::StdinClosed(number)
             | Act::Exited(number, ..)
             | Act::Wants(number, _) => is_there(number),
             Act::Lost(_)
@@ -151,6 +152,10 @@ impl Driver {
             Act::StdoutClosed(number) => {
                 let pipe = self.pipe(*number)?;
                 self.tell(Input::StdoutClosed { pipe })
+            }
+            Act::StdinClosed(number) => {
+                let pipe = self.pipe(*number)?;
+                self.tell(Input::StdinClosed { pipe })
             }
             Act::Exited(number, exit, stderr) => {
                 let pipe = self.leaves(*number)?;

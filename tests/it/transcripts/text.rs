@@ -58,6 +58,7 @@ pub(crate) enum Act {
     StopsReading(u64),
     Read(u64, Amount),
     StdoutClosed(u64),
+    StdinClosed(u64),
     Exited(u64, Exit, Content),
     Servers(Vec<(String, Server, Eras)>),
     Shutdown,
@@ -278,6 +279,7 @@ impl Case {
             }
             ["stdout", of] => (Act::Stdout(pipe(of)?, Content::new()), Ends::Line),
             ["stdout-closed", of] => (Act::StdoutClosed(pipe(of)?), Ends::Nothing),
+            ["stdin-closed", of] => (Act::StdinClosed(pipe(of)?), Ends::Nothing),
             ["exit", of, ref how @ ..] => {
                 (Act::Exited(pipe(of)?, exit(how)?, Content::new()), Ends::Line)
             }

@@ -37,6 +37,20 @@ fn stdin(reactor: &Rc<Reactor>) -> (Stdin, PipeReader) {
 }
 
 #[test]
+fn a_child_that_closed_its_input_is_told_of_once() {
+    let reactor = Reactor::new().unwrap();
+    let (mut stdin, theirs) = stdin(&reactor);
+    let context = Context::from_waker(Waker::noop());
+    stdin.poll(&context);
+    assert!(!stdin.take_lost());
+    drop(theirs);
+    assert_eq!(stdin.write(b"one\n".to_vec(), wake(1)), 4, "it is done with");
+    assert!(stdin.is_due() && stdin.take_lost());
+    stdin.poll(&context);
+    assert!(!stdin.take_lost() && !stdin.is_due());
+}
+
+#[test]
 fn a_line_that_has_room_is_written_on_the_spot() {
     let reactor = Reactor::new().unwrap();
     let (mut stdin, mut theirs) = stdin(&reactor);
