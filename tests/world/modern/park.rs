@@ -122,7 +122,13 @@ impl World<'_> {
         let known = &mut self.modern.turns[turn];
         known.child = None;
         known.given = Holes::default();
+        // What the child answered since is the wait's.
+        let early = known.answer.take();
+        if let Some(word) = early.map(|word| &mut self.modern.words[word]) {
+            word.to = To::Park(park);
+        }
         let known = &mut self.modern.parks[park];
+        known.early = known.early.or(early);
         known.used = false;
         known.over = false;
     }
