@@ -291,6 +291,9 @@ impl Bridge {
     fn exited(&mut self, pipe: Pipe, exit: Exit, stderr: &[u8]) {
         let Some(child) = self.children.get_mut(&pipe) else { return };
         let unasked = child.stage == Stage::Running;
+        // Nobody has sent it a signal yet.
+        let crashed = child.stage == Stage::Closing && matches!(exit, Exit::Signal(_));
+        let asked = !unasked && !crashed;
         let pid = child.pid;
         child.stage = Stage::Gone;
         let worker = self.workers.get_mut(&pipe);
@@ -302,9 +305,9 @@ impl Bridge {
         };
         self.end(pipe, cause, None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
-        let words = if unasked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
+        let words = if !asked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
         let stderr = String::from(words.trim());
-        self.cx.notice(Notice::ChildExited { pipe, pid, exit, stderr });
+        self.cx.notice(Notice::ChildExited { pipe, pid, exit, asked, stderr });
         self.gone(pipe);
     }
 
@@ -318,14 +321,16 @@ impl Bridge {
     /// Ends a session or a worker, whatever the cause, and sends its child down the ladder.
     fn end(&mut self, pipe: Pipe, cause: Cause, reason: Option<&str>) {
         let Some(child) = self.children.get_mut(&pipe) else { return };
-        let fault = Fault::of(cause, reason);
         let open = if let Some(session) = self.sessions.remove(&pipe) {
             let open = session.is_open();
             self.ids.remove(&session.id);
+            let fault =
+                if open { Fault::of_session(cause) } else { Fault::of_start(cause, reason) };
             session.end(cause, &fault, child, &mut self.cx);
             open
         } else if let Some(worker) = self.workers.remove(&pipe) {
             let open = worker.has_started();
+            let fault = if open { Fault::of_worker(cause) } else { Fault::of_start(cause, reason) };
             worker.end(cause, &fault, child, &mut self.cx);
             open
         } else {
@@ -377,6 +382,10 @@ impl Bridge {
             Wait::Exit(pipe) if self.workers.contains(&pipe) => {
                 self.with_worker(pipe, |worker, child, cx| worker.exit_due(child, cx));
             }
+            Wait::Silent(pipe) => self.with_front(pipe, |front, child, cx| match front {
+                Front::Session(session) => session.life.tell_silence(child.pid, cx),
+                Front::Worker(worker) => worker.life.tell_silence(child.pid, cx),
+            }),
             Wait::Exit(pipe) => {
                 let closed = self.sessions.get(&pipe).and_then(|session| session.life.closed());
                 if let Some(cause) = closed {

@@ -13,6 +13,7 @@ use crate::servers::Servers;
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::{Instant, Timers};
+use crate::told::Told;
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     /// number there.
     pub(crate) parks: Table<u128, (Pipe, u64)>,
     pub(crate) servers: Servers,
+    /// Refusals that the operator was told of.
+    told: Told,
     outputs: VecDeque<Output>,
 }
 
@@ -41,6 +44,7 @@ impl Context {
             counts: Counts::default(),
             exchanges: Table::default(),
             parks: Table::default(),
+            told: Told::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -103,7 +107,10 @@ impl Context {
     pub(crate) fn refused(&mut self, fault: &Fault) {
         self.stats.refused += 1;
         self.counts.refusal(fault.status(), fault.label());
-        self.notice(Notice::Refused { status: fault.status(), reason: fault.reason().into() });
+        if let Some(notice) = self.told.refusal(fault, self.now) {
+            self.notice(notice);
+        }
+        self.notice(Notice::Refused { status: fault.status(), reason: fault.told().into() });
     }
 
     /// Bytes in outputs that were not taken yet.

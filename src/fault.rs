@@ -20,8 +20,8 @@ use crate::object::quoted;
 pub(crate) enum Fault {
     // The client is to blame.
     HostMissing,
-    HostForbidden,
-    OriginForbidden,
+    HostForbidden(String),
+    OriginForbidden(String),
     NotFound,
     Method(&'static str),
     ContentType,
@@ -71,7 +71,12 @@ pub(crate) enum Fault {
     StartTimeout,
     Unreadable(&'static str),
     Garbled(&'static str),
+    /// It ended before it answered `initialize` or was ready.
+    Unstarted(Cause),
+    /// The session has ended.
     Ended(Cause),
+    /// The process that requests of 2026-07-28 share has ended.
+    Lost(Cause),
 }
 
 /// JSON-RPC 2.0, "Error object".
@@ -87,14 +92,31 @@ const MISSING_CAPABILITY: i32 = -32021;
 const UNSUPPORTED_VERSION: i32 = -32022;
 
 impl Fault {
-    /// What a session's end means for its calls. `reason` is why its child could not be started.
-    pub(crate) fn of(cause: Cause, reason: Option<&str>) -> Self {
+    /// What the end of a process means for those who waited for it to start. `reason` is why it
+    /// could not be started.
+    pub(crate) fn of_start(cause: Cause, reason: Option<&str>) -> Self {
         match (cause, reason) {
             (Cause::NotStarted, Some(reason)) => Self::NotStarted(reason.to_string()),
             (Cause::StartTimeout, _) => Self::StartTimeout,
             (Cause::Unreadable(reason), _) => Self::Unreadable(reason),
             (Cause::Shutdown, _) => Self::Draining,
+            _ => Self::Unstarted(cause),
+        }
+    }
+
+    /// What the end of a session means for its calls.
+    pub(crate) const fn of_session(cause: Cause) -> Self {
+        match cause {
+            Cause::Shutdown => Self::Draining,
             _ => Self::Ended(cause),
+        }
+    }
+
+    /// What the end of a shared process means for its requests.
+    pub(crate) const fn of_worker(cause: Cause) -> Self {
+        match cause {
+            Cause::Shutdown => Self::Draining,
+            _ => Self::Lost(cause),
         }
     }
 
@@ -117,7 +139,7 @@ impl Fault {
             | Self::SessionEra
             | Self::Undiscovered(_)
             | Self::StatelessResponse => (400, INVALID_REQUEST),
-            Self::HostForbidden | Self::OriginForbidden => (403, INVALID_REQUEST),
+            Self::HostForbidden(_) | Self::OriginForbidden(_) => (403, INVALID_REQUEST),
             Self::NotFound | Self::SessionUnknown => (404, INVALID_REQUEST),
             Self::Method(_) => (405, INVALID_REQUEST),
             Self::NotAcceptable => (406, INVALID_REQUEST),
@@ -134,7 +156,8 @@ impl Fault {
             | Self::Questions
             | Self::TimedOut
             | Self::Garbled(_)
-            | Self::Ended(_) => (200, INTERNAL_ERROR),
+            | Self::Ended(_)
+            | Self::Lost(_) => (200, INTERNAL_ERROR),
             Self::Pool(_)
             | Self::Parked(_)
             | Self::Subscriptions(_)
@@ -144,7 +167,7 @@ impl Fault {
             | Self::Stdin
             | Self::Draining
             | Self::Breaker(_) => (503, INTERNAL_ERROR),
-            Self::NotStarted(_) | Self::Unreadable(_) => (502, INTERNAL_ERROR),
+            Self::NotStarted(_) | Self::Unstarted(_) | Self::Unreadable(_) => (502, INTERNAL_ERROR),
             Self::StartTimeout => (504, INTERNAL_ERROR),
         }
     }
@@ -160,8 +183,8 @@ impl Fault {
     /// What was refused, as a label for whoever counts.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
-            Self::HostMissing | Self::HostForbidden => "host",
-            Self::OriginForbidden => "origin",
+            Self::HostMissing | Self::HostForbidden(_) => "host",
+            Self::OriginForbidden(_) => "origin",
             Self::NotFound => "path",
             Self::Method(_) => "method",
             Self::ContentType => "content_type",
@@ -193,14 +216,17 @@ impl Fault {
             Self::Pool(_) => "pool",
             Self::Parked(_) => "parked",
             Self::Subscriptions(_) => "subscriptions",
-            Self::NotStarted(_) | Self::StartTimeout | Self::Unreadable(_) => "start",
+            Self::NotStarted(_) | Self::Unstarted(_) | Self::StartTimeout | Self::Unreadable(_) => {
+                "start"
+            }
             Self::Declined
             | Self::AnswersTooLong(_)
             | Self::Rounds(_)
             | Self::Questions
             | Self::TimedOut
             | Self::Garbled(_)
-            | Self::Ended(_) => "ended",
+            | Self::Ended(_)
+            | Self::Lost(_) => "ended",
         }
     }
 
@@ -258,24 +284,41 @@ impl Fault {
                 "the server {what} when it was asked for its revisions: open a session with \
                  initialize; to serve 2026-07-28 all the same, start the proxy with --eras both"
             ),
-            Self::NotStarted(reason) => format!("the server could not be started: {reason}"),
+            Self::NotStarted(reason) => {
+                format!("the server could not be started: {reason}; see the proxy's log")
+            }
+            Self::Unstarted(cause) => {
+                format!("the server did not start: {cause}; see the proxy's log")
+            }
             Self::Unreadable(reason) => {
                 format!("the server gave no answer to initialize that can be read: {reason}")
             }
             Self::Garbled(reason) => format!("the server's answer can't be passed on: {reason}"),
             Self::Ended(cause) => format!("the session has ended: {cause}"),
+            Self::Lost(cause) => format!("the server's process has ended: {cause}"),
             other => return Cow::Borrowed(other.fixed_reason()),
         })
+    }
+
+    /// What the operator is told: the same without anything of the request. Its values are in the
+    /// response alone.
+    pub(crate) fn told(&self) -> Cow<'static, str> {
+        match self {
+            Self::ProtocolVersion(_) => "this MCP-Protocol-Version is not supported".into(),
+            Self::HeaderMismatch(_) => "a header and the body do not agree".into(),
+            Self::MethodNotFound(_) => "there is no such method".into(),
+            other => other.reason(),
+        }
     }
 
     /// The reasons that are always the same words.
     const fn fixed_reason(&self) -> &'static str {
         match self {
             Self::HostMissing => "the Host header is missing",
-            Self::HostForbidden => {
+            Self::HostForbidden(_) => {
                 "this Host is not allowed; start the proxy with --allow-host to allow it"
             }
-            Self::OriginForbidden => {
+            Self::OriginForbidden(_) => {
                 "this Origin is not allowed; start the proxy with --allow-origin to allow it"
             }
             Self::NotFound => "there is nothing at this path; see --endpoint and --config",
@@ -322,7 +365,7 @@ impl Fault {
             Self::Questions => "the server asks for more input at once than a call may",
             Self::Declined => "the client answered the server's question with an error",
             Self::Stdin => "the server is not reading its input; retry",
-            Self::Draining => "the proxy is shutting down; initialize again in a moment",
+            Self::Draining => "the proxy is shutting down; connect again in a moment",
             Self::Breaker(_) => {
                 "the server failed at its last starts; see the log, and retry later"
             }

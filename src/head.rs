@@ -226,18 +226,16 @@ fn host_allowed(host: Option<&str>, config: &Config) -> Result<(), Fault> {
     let listed = config.allow_hosts.iter().any(|allowed| {
         allowed == "*" || allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name)
     });
-    if listed || config.loopback && is_loopback(name) { Ok(()) } else { Err(Fault::HostForbidden) }
+    let allowed = listed || config.loopback && is_loopback(name);
+    if allowed { Ok(()) } else { Err(Fault::HostForbidden(host.into())) }
 }
 
 fn origin_allowed(origin: Option<&str>, config: &Config) -> Result<(), Fault> {
     let Some(origin) = origin else { return Ok(()) };
     let listed = config.allow_origins.iter().any(|a| a == "*" || a.eq_ignore_ascii_case(origin));
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    if listed || authority.is_some_and(|authority| is_loopback(without_port(authority))) {
-        Ok(())
-    } else {
-        Err(Fault::OriginForbidden)
-    }
+    let allowed = listed || authority.is_some_and(|name| is_loopback(without_port(name)));
+    if allowed { Ok(()) } else { Err(Fault::OriginForbidden(origin.into())) }
 }
 
 /// `host[:port]` without its port; unchanged if what follows the last colon is no port.

@@ -219,6 +219,7 @@ mod stream;
 mod streams;
 mod table;
 mod time;
+mod told;
 mod translate;
 mod version;
 

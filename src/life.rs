@@ -5,8 +5,12 @@ use core::time::Duration;
 
 use crate::context::Context;
 use crate::io::Pipe;
-use crate::notice::Cause;
+use crate::notice::{Cause, Notice};
 use crate::time::{Deadline, Instant, Wait};
+
+/// How long a child may take to answer its first request before the operator is told: a start from
+/// a warm cache takes a second, and somebody is waiting.
+const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Life {
@@ -15,6 +19,9 @@ pub(crate) struct Life {
     /// When somebody was last heard of.
     contact: Instant,
     start: Deadline,
+    /// When it is told that the child has not answered.
+    silent: Deadline,
+    told: bool,
     idle: Deadline,
     exit: Deadline,
     /// Which of its pipes the child closed first.
@@ -28,6 +35,8 @@ impl Life {
             began: now,
             contact: now,
             start: Deadline::default(),
+            silent: Deadline::default(),
+            told: false,
             idle: Deadline::default(),
             exit: Deadline::default(),
             closed: None,
@@ -47,6 +56,15 @@ impl Life {
     /// The child is to answer within that time.
     pub(crate) fn wait_start(&mut self, wait: Duration, cx: &mut Context) {
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+        if wait > SILENCE && !core::mem::replace(&mut self.told, true) {
+            cx.timers.set(&mut self.silent, cx.now.after(SILENCE), Wait::Silent(self.pipe));
+        }
+    }
+
+    /// Tells the operator that the child has not answered for long.
+    pub(crate) fn tell_silence(&mut self, pid: u32, cx: &mut Context) {
+        self.silent.spend();
+        cx.notice(Notice::Silent { pipe: self.pipe, pid, wait: SILENCE });
     }
 
     /// The same, unless it has less time already.
@@ -57,6 +75,7 @@ impl Life {
     /// The child answered.
     pub(crate) fn started(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        cx.timers.clear(&mut self.silent, Wait::Silent(self.pipe));
         self.wait_idle(cx);
     }
 
@@ -107,6 +126,7 @@ impl Life {
     pub(crate) fn end(&mut self, cx: &mut Context) {
         for (deadline, wait) in [
             (&mut self.start, Wait::Start(self.pipe)),
+            (&mut self.silent, Wait::Silent(self.pipe)),
             (&mut self.idle, Wait::Idle(self.pipe)),
             (&mut self.exit, Wait::Exit(self.pipe)),
         ] {

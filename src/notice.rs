@@ -153,6 +153,8 @@ pub enum Notice {
         pid: u32,
         /// Why.
         cause: Cause,
+        /// Whether it was open: whether its child ever answered `initialize`.
+        opened: bool,
         /// How long it lived.
         lived: Duration,
         /// Requests of the client that it carried.
@@ -179,12 +181,23 @@ pub enum Notice {
         pid: u32,
         /// Why.
         cause: Cause,
+        /// Whether it was ever ready.
+        opened: bool,
         /// How long it lived.
         lived: Duration,
         /// Requests that it carried.
         calls: u64,
         /// Messages of the child that could be given to nobody.
         dropped: u64,
+    },
+    /// A child has not answered its first request for long.
+    Silent {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// For how long.
+        wait: Duration,
     },
     /// A child is gone and reaped.
     ChildExited {
@@ -194,6 +207,9 @@ pub enum Notice {
         pid: u32,
         /// How it ended.
         exit: Exit,
+        /// Whether it was asked to end. If it was and a signal ended it that nobody sent, it was
+        /// not.
+        asked: bool,
         /// The last of its standard error, if it ended unasked.
         stderr: String,
     },
@@ -213,8 +229,8 @@ pub enum Notice {
         /// What it gets now.
         signal: &'static str,
     },
-    /// The first of a child's messages that nobody read was dropped; the count comes with the end
-    /// of its session, or its own if it is shared.
+    /// The first of a child's messages that waited for a reader was dropped; the count comes with
+    /// the end of its session, or its own if it is shared.
     Dropping {
         /// Which child.
         pipe: Pipe,
@@ -225,7 +241,8 @@ pub enum Notice {
         pipe: Pipe,
         /// Why it is none.
         reason: &'static str,
-        /// How the line starts.
+        /// How the line starts. It may be an answer that was cut, so [`Display`](fmt::Display)
+        /// leaves it out.
         line: String,
     },
     /// A peer took no byte for as long as `Config::stall` and lost its exchange.
@@ -239,6 +256,24 @@ pub enum Notice {
         status: u16,
         /// Why.
         reason: String,
+    },
+    /// A Host is not allowed. Told once for each value, of a limited number of them.
+    HostRefused {
+        /// The Host header.
+        host: String,
+    },
+    /// An Origin is not allowed. Told once for each value, of a limited number of them.
+    OriginRefused {
+        /// The Origin header.
+        origin: String,
+    },
+    /// A request was refused because the limit of sessions or shared children is reached. Told at
+    /// most once a minute.
+    Full {
+        /// The limit.
+        limit: usize,
+        /// How many were refused since it was told last.
+        refused: u64,
     },
     /// A client was refused for the era that it speaks. Told once for each server.
     EraRefused {
@@ -268,7 +303,14 @@ impl Notice {
     pub const fn level(&self) -> Level {
         match self {
             Self::SpawnFailed { .. } | Self::BreakerOpen { .. } => Level::Error,
-            Self::Stubborn { .. }
+            Self::ChildExited { asked: false, .. }
+            | Self::SessionEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
+            | Self::WorkerEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
+            | Self::Silent { .. }
+            | Self::HostRefused { .. }
+            | Self::OriginRefused { .. }
+            | Self::Full { .. }
+            | Self::Stubborn { .. }
             | Self::Dropping { .. }
             | Self::Noise { .. }
             | Self::Stalled { .. } => Level::Warn,
@@ -282,6 +324,12 @@ impl Notice {
             Self::Refused { .. } => Level::Debug,
         }
     }
+}
+
+/// A protocol version as it is told: what a child says need not be one.
+pub(crate) fn version(text: &str) -> String {
+    let is_date = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    String::from(if is_date { text } else { "unknown" })
 }
 
 /// So many of something, in words.
@@ -300,7 +348,13 @@ impl fmt::Display for Notice {
             Self::SessionOpened { pipe, pid, version, start } => {
                 write!(f, "session {pipe} opened: pid {pid}, protocol {version}, start {start:.1?}")
             }
-            Self::SessionEnded { pipe, pid, cause, lived, calls, dropped } => write!(
+            Self::SessionEnded { pipe, cause, opened: false, .. } => {
+                write!(f, "session {pipe} was never open: {cause}")
+            }
+            Self::WorkerEnded { pipe, cause, opened: false, .. } => {
+                write!(f, "server {pipe} was never ready: {cause}")
+            }
+            Self::SessionEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
                 "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
                 Count(*calls, "call")
@@ -308,30 +362,25 @@ impl fmt::Display for Notice {
             Self::WorkerOpened { pipe, pid, version, start } => {
                 write!(f, "server {pipe} ready: pid {pid}, protocol {version}, start {start:.1?}")
             }
-            Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped } => write!(
+            Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
                 "server {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
                 Count(*calls, "request")
             ),
-            Self::ChildExited { pipe, pid, exit, stderr } => {
-                write!(f, "server {pipe} gone: pid {pid}, {exit}")?;
-                if stderr.is_empty() {
-                    return Ok(());
-                }
-                write!(f, "; last words: {stderr}")
-            }
             Self::SpawnFailed { pipe, reason } => {
                 write!(f, "server {pipe} could not be started: {reason}")
             }
             Self::Stubborn { pipe, pid, signal } => {
-                write!(f, "server {pipe} (pid {pid}) did not leave, sending {signal}")
+                write!(f, "server {pipe} (pid {pid}) did not exit, sending {signal}")
             }
             Self::Dropping { pipe } => {
-                write!(f, "server {pipe}: nobody reads what it says, dropping the oldest messages")
+                write!(f, "server {pipe}: its messages are not read, the oldest are dropped")
             }
-            Self::Noise { pipe, reason, line } => {
-                write!(f, "server {pipe} wrote no MCP message ({reason}): {line}")
-            }
+            Self::Noise { pipe, reason, .. } => write!(
+                f,
+                "server {pipe} wrote a line that is not an MCP message ({reason}); later ones are \
+                 not logged"
+            ),
             Self::Stalled { pipe } => {
                 write!(f, "server {pipe}: a reader of it took nothing for too long and was dropped")
             }
@@ -360,6 +409,41 @@ impl fmt::Display for Notice {
                 let (sessions, calls) = (Count(*sessions, "session"), Count(*calls, "call"));
                 write!(f, "draining: {sessions}, {calls} in flight")
             }
+            other => other.fmt_warning(f),
+        }
+    }
+}
+
+impl Notice {
+    /// What is told now and then, not in the course of things.
+    fn fmt_warning(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent { pipe, pid, wait } => write!(
+                f,
+                "server {pipe} (pid {pid}) has not answered for {wait:.0?} since its start; see \
+                 what it writes to its standard error"
+            ),
+            Self::ChildExited { pipe, pid, exit, asked, stderr } => {
+                let unasked = if *asked { "" } else { " by itself" };
+                write!(f, "server {pipe} exited{unasked}: pid {pid}, {exit}")?;
+                if stderr.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; stderr: {stderr}")
+            }
+            Self::HostRefused { host } => {
+                write!(f, "Host {host:?} is not allowed and refused; see --allow-host")
+            }
+            Self::OriginRefused { origin } => {
+                write!(f, "Origin {origin:?} is not allowed and refused; see --allow-origin")
+            }
+            Self::Full { limit, refused } => write!(
+                f,
+                "the limit of sessions, {limit}, is reached: {} refused since this was told last; \
+                 see --max-sessions",
+                Count(*refused, "request")
+            ),
+            _ => Ok(()),
         }
     }
 }

@@ -434,11 +434,10 @@ impl Stream {
 
     /// Drops the oldest event that is kept. False if there is none.
     pub(crate) fn drop_oldest(&mut self, held: &mut Held, cx: &mut Context) -> bool {
-        let Some(event) = self.events.pop_front() else {
-            return false;
-        };
+        let Some(event) = self.events.pop_front() else { return false };
         held.kept -= event.data.len();
         if self.sent == 0 {
+            held.overflowed = true;
             held.dropped += 1;
             cx.stats.dropped += 1;
         }

@@ -300,7 +300,7 @@ impl Streams {
                 self.table.remove(&victim);
             }
         }
-        if self.held.dropped > 0 && !core::mem::replace(&mut self.told_drops, true) {
+        if self.held.overflowed && !core::mem::replace(&mut self.told_drops, true) {
             cx.notice(Notice::Dropping { pipe: self.pipe });
         }
         if !ended {

@@ -67,6 +67,8 @@ pub(crate) enum Wait {
     Ladder(Pipe),
     /// The answer to `initialize`.
     Start(Pipe),
+    /// The same, until the operator is told.
+    Silent(Pipe),
     /// The exit status of a child whose standard output is closed.
     Exit(Pipe),
     /// The end of an idle session.

@@ -10,7 +10,7 @@ use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Renamed, Splice};
-use crate::notice::{Cause, Notice};
+use crate::notice::{self, Cause, Notice};
 use crate::object::Object;
 use crate::odd::{self, ALIEN, Meant, Wrote};
 use crate::stream::STANDING;
@@ -246,7 +246,7 @@ impl Session {
         cx.notice(Notice::SessionOpened {
             pipe: self.pipe,
             pid: child.pid,
-            version: self.chosen.clone(),
+            version: notice::version(&self.chosen),
             start: self.life.age(cx),
         });
     }

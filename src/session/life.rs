@@ -60,6 +60,7 @@ impl Session {
             pipe: self.pipe,
             pid: child.pid,
             cause,
+            opened: self.is_open(),
             lived: self.life.age(cx),
             calls: self.calls,
             dropped: self.streams.drops(),

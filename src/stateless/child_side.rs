@@ -10,7 +10,7 @@ use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
-use crate::notice::{Cause, Notice};
+use crate::notice::{self, Cause, Notice};
 use crate::odd::{self, ALIEN, Meant, Wrote};
 use crate::translate::{self, Told, downward};
 use crate::version;
@@ -177,7 +177,7 @@ impl Worker {
         cx.notice(Notice::WorkerOpened {
             pipe: self.pipe,
             pid: child.pid,
-            version: version.chars().take(40).collect(),
+            version: notice::version(version),
             start: self.life.age(cx),
         });
         self.ready(child, cx);

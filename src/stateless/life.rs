@@ -72,6 +72,7 @@ impl Worker {
             pipe: self.pipe,
             pid: child.pid,
             cause,
+            opened: self.is_ready(),
             lived: self.life.age(cx),
             calls: self.served,
             dropped: self.streams.drops(),

@@ -57,4 +57,6 @@ pub(crate) struct Held {
     pub(crate) unread: usize,
     /// Messages that were dropped.
     pub(crate) dropped: u64,
+    /// Whether one of them had waited for a reader.
+    pub(crate) overflowed: bool,
 }

@@ -351,7 +351,9 @@ impl World<'_> {
         let shown = notice.to_string();
         let leak =
             self.sessions.iter().flat_map(|session| &session.id).any(|id| shown.contains(id));
-        require!(Ending, !leak, "a session id in the log: {shown}");
+        require!(Secret, !leak, "a session id in the log: {shown}");
+        let quotes = ["{\"", "\":"].iter().any(|part| shown.contains(part));
+        require!(Secret, !quotes, "a message in the log: {shown}");
         match notice {
             Notice::SessionEnded { pipe, cause, .. } => self.ended(*pipe, *cause),
             Notice::BreakerOpen { wait, .. } => {

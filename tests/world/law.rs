@@ -99,6 +99,8 @@ pub(crate) enum Law {
     Wants,
     /// A session ends for the reason that is told, and not before it is idle long enough.
     Ending,
+    /// What the operator is told holds no session id and nothing of a message.
+    Secret,
 
     // The engine.
     /// No more children, starts, calls and bytes than `Config` allows.

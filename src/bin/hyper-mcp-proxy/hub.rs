@@ -444,4 +444,8 @@ fn tell(notice: &Notice) {
         Level::Debug => log::Level::Debug,
     };
     log::log!(target: "session", level, "{notice}");
+    if let Notice::Noise { pipe, line, .. } = notice {
+        // It may be an answer that was cut: only who asks for it sees it.
+        log::trace!(target: "child", "{pipe}: not an MCP message: {line}");
+    }
 }

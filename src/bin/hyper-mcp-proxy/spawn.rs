@@ -72,7 +72,21 @@ impl Launch {
 
     /// Why it did not start, with the name of what did not.
     pub(crate) fn explain(&self, error: &io::Error) -> String {
-        format!("{}: {error}", self.name.to_string_lossy())
+        let name = self.name.to_string_lossy();
+        let gone = |folder: &PathBuf| !folder.is_dir();
+        match &self.cwd {
+            _ if error.kind() != io::ErrorKind::NotFound => {}
+            Some(cwd) if gone(cwd) => {
+                return format!("{name}: its working directory {} is gone", cwd.display());
+            }
+            _ if self.program.exists() => {
+                return format!(
+                    "{name}: the interpreter that its first line or its header names is not there"
+                );
+            }
+            _ => {}
+        }
+        format!("{name}: {error}")
     }
 }
 

@@ -107,6 +107,19 @@ fn a_false_cause_is_noticed() {
 }
 
 #[test]
+fn a_log_that_quotes_messages_is_noticed() {
+    noticed(Law::Secret, || {
+        Spoil(|output: Output, into: &mut VecDeque<Output>| {
+            if let Output::Notice(Notice::Noise { line, .. }) = &output {
+                let reason = format!("a line that is no message: {line}");
+                into.push_back(Output::Notice(Notice::Refused { status: 0, reason }));
+            }
+            into.push_back(output);
+        })
+    });
+}
+
+#[test]
 fn limits_that_are_not_kept_are_noticed() {
     struct Loose;
     impl Fault for Loose {

@@ -223,7 +223,7 @@ fn a_child_that_no_descriptor_is_left_for_is_refused_and_all_goes_on() {
     assert_eq!(refused.json()["id"], "init");
     assert_eq!(first.script("1", json!([{"answer": "x"}])).text(), "x");
     assert!(first.delete().status() < 300);
-    proxy.logged(&["gone"]);
+    proxy.logged(&[" exited"]);
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(open().status(), 200);
 }

@@ -58,8 +58,8 @@ fn a_child_that_dies_in_a_call_fails_it_with_its_exit_status() {
     ] {
         let told = (1..=3).find(|_| dies(&proxy, &end, words));
         let times = told.unwrap_or_else(|| panic!("no {words} in three deaths"));
-        let gone = proxy.log().lines().filter(|line| line.contains("gone: pid")).count();
-        let logged = proxy.log().matches(&format!(", {words}; last words: oh no")).count();
+        let gone = proxy.log().lines().filter(|line| line.contains(" exited")).count();
+        let logged = proxy.log().matches(&format!(", {words}; stderr: oh no")).count();
         assert_eq!(logged, times, "{gone} are gone");
     }
 }
@@ -122,7 +122,7 @@ fn a_command_that_dies_at_each_start_is_not_started_again_and_again() {
     let refused = (0..8).map(|_| open(&proxy)).find(|reply| reply.status() == 503);
     let refused = refused.expect("a refusal within eight starts");
     assert!(refused.head.field("retry-after").is_some());
-    let started = || proxy.log().matches("gone: pid").count();
+    let started = || proxy.log().matches(" exited").count();
     until("five starts", PATIENCE, || started() == 5);
     for _ in 0..3 {
         assert_eq!(open(&proxy).status(), 503);
@@ -202,7 +202,7 @@ fn a_child_that_leaves_by_itself_gets_no_signal() {
     let session = Session::open(&proxy);
     assert!(session.delete().status() < 300);
     proxy.childless(PATIENCE);
-    proxy.logged(&["gone", "exit code 6"]);
+    proxy.logged(&[" exited", "exit code 6"]);
     assert!(!proxy.log().contains("SIGTERM"));
 }
 
@@ -213,7 +213,7 @@ fn a_child_that_heeds_sigterm_is_not_killed() {
     assert!(session.delete().status() < 300);
     let took = proxy.childless(PATIENCE);
     assert!(took > Duration::from_millis(1500) && took < Duration::from_secs(3), "{took:?}");
-    proxy.logged(&["gone", "signal 15"]);
+    proxy.logged(&[" exited", "signal 15"]);
     assert!(!proxy.log().contains("SIGKILL"));
 }
 

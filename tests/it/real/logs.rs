@@ -16,7 +16,7 @@ fn the_course_of_a_session_is_told() {
     proxy.logged(&["child", "a warning", &pid]);
     session.script("1", json!([{"stderr": "oh no\n"}, {"exit": 9}]));
     proxy.logged(&["ended", "exit code 9", &pid]);
-    proxy.logged(&["gone", "oh no"]);
+    proxy.logged(&["WARN", "exited by itself", "exit code 9", "stderr: ", "oh no"]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod fairness;
 mod logs;
 mod misdeeds;
 mod nodes;
+mod secrets;
 mod several;
 mod shutdown;
 mod soak;

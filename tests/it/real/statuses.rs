@@ -250,7 +250,7 @@ fn the_cap_on_sessions_holds() {
     assert_eq!(proxy.children().len(), 2);
     assert_eq!(second.script("1", json!([{"answer": "a"}])).text(), "a");
     assert!(first.delete().status() < 300);
-    proxy.logged(&["gone"]);
+    proxy.logged(&[" exited"]);
     drop(Session::open(&proxy));
 }
 

@@ -46,7 +46,7 @@ fn the_ladder_closes_input_then_asks_then_kills_two_seconds_apart() {
     assert!(!proxy.log().contains("got SIGTERM"));
     let term = when(&proxy, start, &["got SIGTERM"]);
     assert!(runs(pid));
-    let gone = when(&proxy, start, &["gone", "signal 9"]);
+    let gone = when(&proxy, start, &[" exited", "signal 9"]);
     // Never early; late as far as a busy machine makes it so.
     assert!(end < 1.5 && (1.9..3.5).contains(&term), "{end} {term} {gone}");
     assert!((3.9..6.0).contains(&gone) && gone - term > 1.5, "{end} {term} {gone}");
@@ -84,7 +84,9 @@ fn every_exit_status_is_told_once() {
     for code in 0..=255 {
         let words = format!("exit code {code}");
         let told = |line: &&str| {
-            line.contains("gone: pid") && line.split([',', ';']).any(|part| part.trim() == words)
+            line.contains(" exited")
+                && line.contains(": pid")
+                && line.split([',', ';']).any(|part| part.trim() == words)
         };
         let log = proxy.log();
         assert_eq!(log.lines().filter(told).count(), 1, "{words}\n{log}");
@@ -247,7 +249,7 @@ fn neighbours_of_a_bad_child_are_served_as_fast_as_before() {
             loud.script("1", steps.clone());
             let beside = p99(&mut conn, &calm, 500);
             loud.delete();
-            proxy.logged(&["gone"]);
+            proxy.logged(&[" exited"]);
             seen.push((idle, beside));
             beside <= f64::max(2.0 * idle, TURN)
         });
@@ -377,7 +379,7 @@ fn a_stop_during_a_start_and_a_start_during_a_stop_leave_nothing() {
         assert_eq!(proxy.ended(Duration::from_secs(8)).code(), Some(0));
         until("no child", PATIENCE, || children.iter().all(|pid| !runs(*pid)));
         let log = proxy.log();
-        let (opened, gone) = (log.matches("opened").count(), log.matches("gone: pid").count());
+        let (opened, gone) = (log.matches("opened").count(), log.matches(" exited").count());
         assert!(opened <= gone, "{log}");
     }
 }
