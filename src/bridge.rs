@@ -83,6 +83,8 @@ pub struct Bridge {
     /// Children that were asked for and have not answered `initialize`.
     starting: usize,
     last_pipe: u64,
+    /// Until when nothing is started ahead: the driver was out of something.
+    exhausted_until: Instant,
     draining: bool,
     drain: Deadline,
 }
@@ -99,6 +101,7 @@ impl Bridge {
             queue: VecDeque::new(),
             starting: 0,
             last_pipe: 0,
+            exhausted_until: Instant::default(),
             draining: false,
             drain: Deadline::default(),
         }
@@ -141,7 +144,8 @@ impl Bridge {
                     child.pid = pid;
                 }
             }
-            Input::OpenFailed { pipe, reason } => self.open_failed(pipe, reason),
+            Input::OpenFailed { pipe, reason } => self.open_failed(pipe, Cause::NotStarted, reason),
+            Input::Exhausted { pipe, reason } => self.exhausted(pipe, reason),
             Input::Stdout { pipe, bytes } => self.stdout(pipe, bytes),
             Input::StdinTaken { pipe, bytes } => {
                 if let Some(child) = self.children.get_mut(&pipe) {
@@ -150,6 +154,7 @@ impl Bridge {
             }
             Input::StdoutClosed { pipe } => self.closed(pipe, Cause::StdoutClosed),
             Input::StdinClosed { pipe } => self.closed(pipe, Cause::StdinClosed),
+            Input::Unread { pipe } => self.unread(pipe),
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
             Input::Servers { servers } => self.serve(servers),
             Input::Shutdown => self.shutdown(),
@@ -273,18 +278,18 @@ impl Bridge {
                 self.ids.insert(session.id, pipe);
             }
             self.starting -= 1;
-            self.cx.servers.of(child.server).failed = 0;
+            self.cx.breaker.worked(child.server, child.origin);
         }
         if let Some(cause) = cause {
             self.end(pipe, cause, None);
         }
     }
 
-    fn open_failed(&mut self, pipe: Pipe, reason: &str) {
+    fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str) {
         let Some(child) = self.children.get_mut(&pipe) else { return };
         child.stage = Stage::Gone;
         self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
-        self.end(pipe, Cause::NotStarted, Some(reason));
+        self.end(pipe, cause, Some(reason));
         self.gone(pipe);
     }
 
@@ -324,19 +329,18 @@ impl Bridge {
         let open = if let Some(session) = self.sessions.remove(&pipe) {
             let open = session.is_open();
             self.ids.remove(&session.id);
-            let fault =
-                if open { Fault::of_session(cause) } else { Fault::of_start(cause, reason) };
+            let fault = if open { Fault::ended(cause) } else { Fault::of_start(cause, reason) };
             session.end(cause, &fault, child, &mut self.cx);
             open
         } else if let Some(worker) = self.workers.remove(&pipe) {
             let open = worker.has_started();
-            let fault = if open { Fault::of_worker(cause) } else { Fault::of_start(cause, reason) };
+            let fault = if open { Fault::lost(cause) } else { Fault::of_start(cause, reason) };
             worker.end(cause, &fault, child, &mut self.cx);
             open
         } else {
             return self.end_spare(pipe, cause);
         };
-        let server = child.server;
+        let (server, origin, blame) = (child.server, child.origin, servers::blame(cause, child));
         let asked_for = child.end(&mut self.cx);
         if !asked_for {
             self.queue.retain(|queued| *queued != pipe);
@@ -344,7 +348,7 @@ impl Bridge {
         }
         if !open {
             self.starting -= 1;
-            self.judge_start(server, cause);
+            self.judge_start(server, origin, cause, blame);
         }
     }
 
@@ -382,10 +386,7 @@ impl Bridge {
             Wait::Exit(pipe) if self.workers.contains(&pipe) => {
                 self.with_worker(pipe, |worker, child, cx| worker.exit_due(child, cx));
             }
-            Wait::Silent(pipe) => self.with_front(pipe, |front, child, cx| match front {
-                Front::Session(session) => session.life.tell_silence(child.pid, cx),
-                Front::Worker(worker) => worker.life.tell_silence(child.pid, cx),
-            }),
+            Wait::Silent(pipe) => self.tell_silence(pipe),
             Wait::Exit(pipe) => {
                 let closed = self.sessions.get(&pipe).and_then(|session| session.life.closed());
                 if let Some(cause) = closed {

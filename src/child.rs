@@ -8,6 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::breaker::Origin;
 use crate::context::Context;
 use crate::io::{Output, Pipe, Server};
 use crate::json;
@@ -97,6 +98,10 @@ pub(crate) struct Child {
     pub(crate) stage: Stage,
     /// Variables for its environment.
     pub(crate) env: Vec<(String, String)>,
+    /// What its start has in common with others.
+    pub(crate) origin: Origin,
+    /// Whether it ended before it had read anything.
+    pub(crate) unread: bool,
     pub(crate) lines: Lines,
     pub(crate) calls: Table<u64, Call>,
     own: Table<u64, (Own, Deadline)>,
@@ -136,6 +141,8 @@ impl Child {
             pid: 0,
             stage: Stage::Queued,
             env: Vec::new(),
+            origin: Origin::default(),
+            unread: false,
             lines: Lines::new(limit),
             calls: Table::default(),
             own: Table::default(),
@@ -274,8 +281,8 @@ impl Child {
         cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
         self.forget_pings(cx);
         self.forget_line(cx);
-        let env = core::mem::take(&mut self.env);
-        *self = Self { last_id, env, ..Self::new(pipe, self.server, limit) };
+        let (env, origin) = (core::mem::take(&mut self.env), self.origin);
+        *self = Self { last_id, env, origin, ..Self::new(pipe, self.server, limit) };
         self.open(cx);
     }
 

@@ -143,9 +143,11 @@ pub struct Config {
     pub kill_grace: Duration,
     /// How long calls in flight may go on after [`Input::Shutdown`](crate::Input::Shutdown). 10 s.
     pub drain: Duration,
-    /// Starts that fail in a row before new sessions are refused for `breaker_wait`. 5.
+    /// Starts that fail in a row before such starts are refused for `breaker_wait`: all of that
+    /// server if no client can have caused it, else those with the same variables or of clients
+    /// that say the same. 5.
     pub breaker_starts: u32,
-    /// How long new sessions are refused after that. 10 s.
+    /// How long they are refused after that. 10 s.
     pub breaker_wait: Duration,
 }
 

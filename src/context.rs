@@ -3,6 +3,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::breaker::Breaker;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Head};
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     /// number there.
     pub(crate) parks: Table<u128, (Pipe, u64)>,
     pub(crate) servers: Servers,
+    /// Starts that failed.
+    pub(crate) breaker: Breaker,
     /// Refusals that the operator was told of.
     told: Told,
     outputs: VecDeque<Output>,
@@ -44,6 +47,7 @@ impl Context {
             counts: Counts::default(),
             exchanges: Table::default(),
             parks: Table::default(),
+            breaker: Breaker::default(),
             told: Told::default(),
             outputs: VecDeque::new(),
         }

@@ -68,6 +68,7 @@ pub(crate) enum Fault {
     TimedOut,
     // The child is to blame.
     NotStarted(String),
+    Exhausted(String),
     StartTimeout,
     Unreadable(&'static str),
     Garbled(&'static str),
@@ -97,6 +98,7 @@ impl Fault {
     pub(crate) fn of_start(cause: Cause, reason: Option<&str>) -> Self {
         match (cause, reason) {
             (Cause::NotStarted, Some(reason)) => Self::NotStarted(reason.to_string()),
+            (Cause::Exhausted, Some(reason)) => Self::Exhausted(reason.to_string()),
             (Cause::StartTimeout, _) => Self::StartTimeout,
             (Cause::Unreadable(reason), _) => Self::Unreadable(reason),
             (Cause::Shutdown, _) => Self::Draining,
@@ -105,7 +107,7 @@ impl Fault {
     }
 
     /// What the end of a session means for its calls.
-    pub(crate) const fn of_session(cause: Cause) -> Self {
+    pub(crate) const fn ended(cause: Cause) -> Self {
         match cause {
             Cause::Shutdown => Self::Draining,
             _ => Self::Ended(cause),
@@ -113,7 +115,7 @@ impl Fault {
     }
 
     /// What the end of a shared process means for its requests.
-    pub(crate) const fn of_worker(cause: Cause) -> Self {
+    pub(crate) const fn lost(cause: Cause) -> Self {
         match cause {
             Cause::Shutdown => Self::Draining,
             _ => Self::Lost(cause),
@@ -166,6 +168,7 @@ impl Fault {
             | Self::Kept(_)
             | Self::Stdin
             | Self::Draining
+            | Self::Exhausted(_)
             | Self::Breaker(_) => (503, INTERNAL_ERROR),
             Self::NotStarted(_) | Self::Unstarted(_) | Self::Unreadable(_) => (502, INTERNAL_ERROR),
             Self::StartTimeout => (504, INTERNAL_ERROR),
@@ -216,6 +219,7 @@ impl Fault {
             Self::Pool(_) => "pool",
             Self::Parked(_) => "parked",
             Self::Subscriptions(_) => "subscriptions",
+            Self::Exhausted(_) => "exhausted",
             Self::NotStarted(_) | Self::Unstarted(_) | Self::StartTimeout | Self::Unreadable(_) => {
                 "start"
             }
@@ -287,6 +291,7 @@ impl Fault {
             Self::NotStarted(reason) => {
                 format!("the server could not be started: {reason}; see the proxy's log")
             }
+            Self::Exhausted(reason) => format!("{reason}; retry in a moment"),
             Self::Unstarted(cause) => {
                 format!("the server did not start: {cause}; see the proxy's log")
             }
@@ -307,6 +312,7 @@ impl Fault {
             Self::ProtocolVersion(_) => "this MCP-Protocol-Version is not supported".into(),
             Self::HeaderMismatch(_) => "a header and the body do not agree".into(),
             Self::MethodNotFound(_) => "there is no such method".into(),
+            Self::Undiscovered(_) => "the server did not tell its revisions".into(),
             other => other.reason(),
         }
     }
@@ -381,7 +387,7 @@ impl Fault {
     const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Breaker(seconds) => Some(*seconds),
-            Self::Sessions(_) => Some(5),
+            Self::Sessions(_) | Self::Exhausted(_) => Some(5),
             Self::Calls(_)
             | Self::Kept(_)
             | Self::Stdin

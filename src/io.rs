@@ -208,6 +208,15 @@ pub enum Input<'a> {
         /// Why, in the system's words.
         reason: &'a str,
     },
+    /// The child of [`Output::Open`] could not be started because the driver's own process, or its
+    /// host, is out of something: descriptors, processes, memory. No server is to blame. The pipe
+    /// is gone.
+    Exhausted {
+        /// Which child.
+        pipe: Pipe,
+        /// What there is too little of, and what to raise. Clients and operators are told.
+        reason: &'a str,
+    },
     /// The child wrote these bytes to its standard output.
     Stdout {
         /// Which child.
@@ -224,6 +233,13 @@ pub enum Input<'a> {
     },
     /// The child closed its standard output.
     StdoutClosed {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// The child has ended and had read nothing of its standard input, so no client can have caused
+    /// that. Told before [`Input::Exited`] by a driver that knows it: then the breaker refuses all
+    /// starts with the same variables, and otherwise only those of the same clients.
+    Unread {
         /// Which child.
         pipe: Pipe,
     },

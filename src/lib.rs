@@ -186,6 +186,7 @@
 
 extern crate alloc;
 
+mod breaker;
 mod bridge;
 mod child;
 mod config;

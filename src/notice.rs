@@ -59,6 +59,8 @@ pub enum Cause {
     LineTooLong,
     /// The child could not be started.
     NotStarted,
+    /// The child could not be started because the driver was out of something.
+    Exhausted,
     /// The child did not answer `initialize` within `Config::start`.
     StartTimeout,
     /// The child gave no answer to `initialize` that can be read, for this reason.
@@ -86,6 +88,7 @@ impl Cause {
             Self::StdinClosed => "stdin_closed",
             Self::LineTooLong => "line_too_long",
             Self::NotStarted => "not_started",
+            Self::Exhausted => "exhausted",
             Self::StartTimeout => "start_timeout",
             Self::Unreadable(_) => "unreadable",
             Self::Declined => "declined",
@@ -107,6 +110,7 @@ impl fmt::Display for Cause {
             Self::StdinClosed => f.write_str("server closed its standard input"),
             Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
             Self::NotStarted => f.write_str("server could not be started"),
+            Self::Exhausted => f.write_str("there was not enough to start the server with"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
             Self::Unreadable(reason) => {
                 write!(f, "server gave no answer to initialize that can be read: {reason}")
@@ -288,6 +292,9 @@ pub enum Notice {
         endpoint: String,
         /// How long.
         wait: Duration,
+        /// Whether for everybody; if not, for those with the same variables or the same
+        /// `initialize`, who may have caused it.
+        all: bool,
     },
     /// Draining has begun.
     Draining {
@@ -302,11 +309,12 @@ impl Notice {
     /// How much it matters.
     pub const fn level(&self) -> Level {
         match self {
-            Self::SpawnFailed { .. } | Self::BreakerOpen { .. } => Level::Error,
+            Self::SpawnFailed { .. } | Self::BreakerOpen { all: true, .. } => Level::Error,
             Self::ChildExited { asked: false, .. }
             | Self::SessionEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
             | Self::WorkerEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
             | Self::Silent { .. }
+            | Self::BreakerOpen { all: false, .. }
             | Self::HostRefused { .. }
             | Self::OriginRefused { .. }
             | Self::Full { .. }
@@ -378,33 +386,20 @@ impl fmt::Display for Notice {
             }
             Self::Noise { pipe, reason, .. } => write!(
                 f,
-                "server {pipe} wrote a line that is not an MCP message ({reason}); later ones are \
-                 not logged"
+                "server {pipe} wrote a line that is not an MCP message ({reason}); later ones of \
+                 this kind are not logged"
             ),
             Self::Stalled { pipe } => {
                 write!(f, "server {pipe}: a reader of it took nothing for too long and was dropped")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
-            Self::EraRefused { endpoint, eras: Eras::Modern } => write!(
-                f,
-                "a client of {endpoint} was refused because it asked for a session: --eras modern \
-                 serves 2026-07-28 alone, --eras auto sessions as well"
-            ),
-            Self::EraRefused { endpoint, eras: Eras::Sessions } => write!(
-                f,
-                "a 2026-07-28 client of {endpoint} was refused: --eras sessions serves sessions \
-                 alone, --eras auto 2026-07-28 as well"
-            ),
-            Self::EraRefused { endpoint, .. } => write!(
-                f,
-                "a 2026-07-28 client of {endpoint} was refused, so that it opens a session: the \
-                 server did not tell that it speaks 2026-07-28; with --eras both such clients \
-                 share its processes"
-            ),
-            Self::BreakerOpen { endpoint, wait } => write!(
-                f,
-                "the server at {endpoint} fails at every start, refusing new sessions for {wait:.0?}"
-            ),
+            Self::BreakerOpen { endpoint, wait, all } => {
+                let whom = if *all { "at every start" } else { "for one kind of client" };
+                write!(
+                    f,
+                    "the server at {endpoint} fails {whom}, refusing such starts for {wait:.0?}"
+                )
+            }
             Self::Draining { sessions, calls } => {
                 let (sessions, calls) = (Count(*sessions, "session"), Count(*calls, "call"));
                 write!(f, "draining: {sessions}, {calls} in flight")
@@ -431,6 +426,22 @@ impl Notice {
                 }
                 write!(f, "; stderr: {stderr}")
             }
+            Self::EraRefused { endpoint, eras: Eras::Modern } => write!(
+                f,
+                "a client of {endpoint} was refused because it asked for a session: --eras modern \
+                 serves 2026-07-28 alone, --eras auto sessions as well"
+            ),
+            Self::EraRefused { endpoint, eras: Eras::Sessions } => write!(
+                f,
+                "a 2026-07-28 client of {endpoint} was refused: --eras sessions serves sessions \
+                 alone, --eras auto 2026-07-28 as well"
+            ),
+            Self::EraRefused { endpoint, .. } => write!(
+                f,
+                "a 2026-07-28 client of {endpoint} was refused, so that it opens a session: the \
+                 server did not tell that it speaks 2026-07-28; with --eras both such clients \
+                 share its processes"
+            ),
             Self::HostRefused { host } => {
                 write!(f, "Host {host:?} is not allowed and refused; see --allow-host")
             }

@@ -13,7 +13,6 @@ use crate::eras::{Eras, Knowledge, Spoken};
 use crate::header_params::HeaderParams;
 use crate::io::{Endpoint, Pipe, Server};
 use crate::table::Table;
-use crate::time::Instant;
 
 /// What is known of a server.
 #[derive(Debug, Default)]
@@ -29,9 +28,6 @@ pub(crate) struct Known {
     pub(crate) header_params: HeaderParams,
     /// Children that run and that nobody has spoken to.
     pub(crate) spares: VecDeque<Pipe>,
-    /// Starts that failed in a row, and until when new ones are refused for it.
-    pub(crate) failed: u32,
-    pub(crate) closed_until: Instant,
 }
 
 /// All servers: the current ones have paths that differ.

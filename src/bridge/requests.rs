@@ -3,11 +3,13 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::slice::from_ref;
 
 use super::Bridge;
+use crate::breaker::Origin;
 use crate::eras::Eras;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Asks, Head};
@@ -15,6 +17,7 @@ use crate::io::{Body, Exchange, Output, Pipe, Response, Server};
 use crate::message::{self, Kind, Malformed, Message};
 use crate::metadata::{Era, era, is_stateless_head, mismatch};
 use crate::notice::Cause;
+use crate::object::quoted;
 use crate::session::Session;
 use crate::session_id;
 
@@ -191,15 +194,18 @@ impl Bridge {
         }
         let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
         self.may_have_sessions(server)?;
-        self.may_start(server)?;
+        let variables = head::env(head.fields, &self.cx.config);
+        let origin = Origin::new(&variables, request.params().unwrap_or_default());
+        self.may_start(server, origin)?;
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
         let taken = self.ids.contains(&id);
         if taken || self.sessions.len() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
-        let probed = self.take_probed(server, &head::env(head.fields, &self.cx.config));
+        let probed = self.take_probed(server, &variables);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
+        child.origin = origin;
         let pipe = child.pipe;
         let mut session = Session::new(pipe, id, self.cx.now);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);
@@ -225,18 +231,25 @@ impl Bridge {
     }
 
     fn health(&self) -> Response {
-        let (status, word) = match self.failing() {
-            _ if self.draining => (503, Cow::Borrowed("draining")),
-            (_, 0) => (200, Cow::Borrowed("ok")),
-            (1, 1) => (503, Cow::Borrowed("the server fails at start")),
-            // A node that can serve some of them is of use.
-            (all, failing) => {
-                let word = format!("{failing} of {all} servers fail at start");
-                (if failing < all { 200 } else { 503 }, Cow::Owned(word))
-            }
+        let (failing, all) = (self.failing(), self.cx.servers.current().count());
+        let word = match failing.len() {
+            _ if self.draining => Cow::Borrowed("draining"),
+            0 => Cow::Borrowed("ok"),
+            1 if all == 1 => Cow::Borrowed("the server fails at start"),
+            count => Cow::Owned(format!("{count} of {all} servers fail at start")),
         };
+        // A node that can serve somebody is of use.
+        let serves = self.sessions.values().any(|session| session.is_open())
+            || self.workers.values().any(|worker| worker.is_ready());
+        let lost = self.draining || all > 0 && failing.len() == all && !serves;
+        let status = if lost { 503 } else { 200 };
         let sessions = self.sessions.len();
-        let body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}}}\n");
+        let mut body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}");
+        for (number, path) in failing.iter().enumerate() {
+            body.push_str(if number == 0 { ",\"failing\":[" } else { "," });
+            body.push_str(&String::from_utf8_lossy(&quoted(path)));
+        }
+        body.push_str(if failing.is_empty() { "}\n" } else { "]}\n" });
         let mut response = head::json(status, body.into_bytes());
         response.fields.to_mut().push(("cache-control", Cow::Borrowed("no-store")));
         response

@@ -2,13 +2,18 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use super::Bridge;
+use super::{Bridge, Front};
+use crate::breaker::{Blame, Origin};
 use crate::child::Child;
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::io::{Endpoint, Pipe, Server};
 use crate::notice::{Cause, Notice};
+
+/// How long nothing is started ahead after a start for which the driver had too little.
+const EXHAUSTED: Duration = Duration::from_secs(1);
 
 impl Bridge {
     /// Whether [`Output::Open`](crate::Output::Open) may still name this server. If not, a driver
@@ -78,19 +83,46 @@ impl Bridge {
         if wished == 0 || !self.cx.config.header_env.is_empty() {
             return;
         }
+        if self.cx.now < self.exhausted_until {
+            return;
+        }
         let servers: Vec<Server> = self.cx.servers.current().map(|(server, _)| server).collect();
         for server in servers {
             let lacks = |bridge: &Self| {
                 let spares = bridge.cx.servers.get(server).map_or(0, |known| known.spares.len());
                 spares < wished
             };
-            while lacks(self) && self.may_start(server).is_ok() && !self.is_crowded() {
+            while lacks(self)
+                && self.may_start(server, Origin::default()).is_ok()
+                && !self.is_crowded()
+            {
                 let mut child = self.new_child(server);
                 child.open(&mut self.cx);
                 self.cx.servers.of(server).spares.push_back(child.pipe);
                 self.children.insert(child.pipe, child);
             }
         }
+    }
+
+    /// A child, whose exit follows, had read nothing.
+    pub(super) fn unread(&mut self, pipe: Pipe) {
+        if let Some(child) = self.children.get_mut(&pipe) {
+            child.unread = true;
+        }
+    }
+
+    /// A child has not answered its first request for long.
+    pub(super) fn tell_silence(&mut self, pipe: Pipe) {
+        self.with_front(pipe, |front, child, cx| match front {
+            Front::Session(session) => session.life.tell_silence(child.pid, cx),
+            Front::Worker(worker) => worker.life.tell_silence(child.pid, cx),
+        });
+    }
+
+    /// A child could not be started, because the driver had too little.
+    pub(super) fn exhausted(&mut self, pipe: Pipe, reason: &str) {
+        self.exhausted_until = self.cx.now.after(EXHAUSTED);
+        self.open_failed(pipe, Cause::Exhausted, reason);
     }
 
     /// Ends a child that nobody has spoken to.
@@ -100,41 +132,41 @@ impl Bridge {
         let count = spares.len();
         spares.retain(|spare| *spare != pipe);
         if spares.len() < count {
-            self.judge_start(server, cause);
+            // Nobody has said anything to it.
+            self.judge_start(server, Origin::default(), cause, Blame::All);
             if let Some(child) = self.children.get_mut(&pipe) {
                 child.end(&mut self.cx);
             }
         }
     }
 
-    /// Whether a child of this server may be started now.
-    pub(super) fn may_start(&self, server: Server) -> Result<(), Fault> {
+    /// Whether a child of this server may be started now for whoever that is.
+    pub(super) fn may_start(&self, server: Server, origin: Origin) -> Result<(), Fault> {
         if self.draining {
             return Err(Fault::Draining);
         }
-        match self.closed_for(server) {
-            Some(seconds) => Err(Fault::Breaker(seconds)),
-            None => Ok(()),
+        let wait = self.cx.breaker.closed_until(server, origin).since(self.cx.now);
+        match wait.as_millis().div_ceil(1000) as u64 {
+            0 => Ok(()),
+            seconds => Err(Fault::Breaker(seconds)),
         }
     }
 
-    /// For how many seconds no child of this server is started, because its last starts failed.
-    fn closed_for(&self, server: Server) -> Option<u64> {
-        let until = self.cx.servers.get(server)?.closed_until;
-        let wait = until.since(self.cx.now);
-        (until > self.cx.now).then(|| wait.as_millis().div_ceil(1000) as u64)
-    }
-
-    /// How many servers there are, and how many of them fail at every start.
-    pub(super) fn failing(&self) -> (usize, usize) {
+    /// The paths of servers that fail at every start, whoever asks.
+    pub(super) fn failing(&self) -> Vec<&str> {
         let current = self.cx.servers.current();
-        current.fold((0, 0), |(all, failing), (server, _)| {
-            (all + 1, failing + usize::from(self.closed_for(server).is_some()))
-        })
+        let failing = current.filter(|(server, _)| self.cx.breaker.fails(*server, self.cx.now));
+        failing.map(|(server, _)| self.cx.servers.path(server)).collect()
     }
 
-    /// Counts a start that came to nothing by the child's own fault.
-    pub(super) fn judge_start(&mut self, server: Server, cause: Cause) {
+    /// Counts a start that came to nothing by the child's own fault, or by its client's.
+    pub(super) fn judge_start(
+        &mut self,
+        server: Server,
+        origin: Origin,
+        cause: Cause,
+        blame: Blame,
+    ) {
         if matches!(
             cause,
             Cause::ClientLeft
@@ -144,19 +176,17 @@ impl Bridge {
                 | Cause::Undiscovered
                 | Cause::Deleted
                 | Cause::Idle
+                | Cause::Exhausted
         ) {
             return;
         }
         self.cx.stats.failed_starts += 1;
-        let known = self.cx.servers.of(server);
-        known.failed = known.failed.saturating_add(1);
-        let wait = self.cx.config.breaker_wait;
-        // Of several that fail together, one counts and is told.
-        let admits = known.closed_until <= self.cx.now;
-        if known.failed >= self.cx.config.breaker_starts && admits {
-            known.closed_until = self.cx.now.after(wait);
+        let Config { breaker_starts, breaker_wait: wait, .. } = self.cx.config;
+        let when = (self.cx.now, wait);
+        if self.cx.breaker.failed((server, origin), blame, breaker_starts, when) {
             let endpoint = self.cx.servers.path(server).into();
-            self.cx.notice(Notice::BreakerOpen { endpoint, wait });
+            let all = self.cx.breaker.fails(server, self.cx.now);
+            self.cx.notice(Notice::BreakerOpen { endpoint, wait, all });
         }
     }
 
@@ -166,5 +196,14 @@ impl Bridge {
         let spares = prewarm.saturating_mul(self.cx.servers.count());
         let limit = sessions.saturating_add(pool).saturating_add(spares);
         self.children.len() >= limit.saturating_mul(2)
+    }
+}
+
+/// Whom the failure of this child's start counts for.
+pub(super) fn blame(cause: Cause, child: &Child) -> Blame {
+    match cause {
+        Cause::NotStarted => Blame::All,
+        Cause::Exited(_) if child.unread => Blame::Variables,
+        _ => Blame::Client,
     }
 }

@@ -10,6 +10,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Bridge;
+use crate::breaker::Origin;
 use crate::child::{Child, Stage};
 use crate::eras::Eras;
 use crate::fault::Fault;
@@ -158,7 +159,8 @@ impl Bridge {
         key: Vec<u8>,
         env: &Env,
     ) -> Result<Pipe, Fault> {
-        self.may_start(server)?;
+        let origin = Origin::new(env, &key);
+        self.may_start(server, origin)?;
         self.may_probe(server, env)?;
         let limit = self.cx.config.pool;
         if self.is_crowded() {
@@ -172,6 +174,7 @@ impl Bridge {
         let mut child = self.take_child(server);
         let pipe = child.pipe;
         child.env = env.to_vec();
+        child.origin = origin;
         let mut worker = Worker::new(pipe, server, metadata, key, env.to_vec(), &self.cx);
         worker.greet(&mut child, &mut self.cx);
         self.workers.insert(pipe, Box::new(worker));

@@ -92,7 +92,7 @@ impl World<'_> {
         let (status, ask) = (response.status, self.exchanges[number].ask.clone());
         self.judge_status(number, status)?;
         match ask {
-            Ask::Initialize => self.opened(number, response, body),
+            Ask::Initialize => self.judge_opening(number, response, body),
             Ask::Calls { .. } if status == 200 => self.answered(number, body),
             Ask::Calls { .. } => self.refused(number, body),
             Ask::Tell | Ask::Delete if (200..300).contains(&status) => {
@@ -202,7 +202,7 @@ impl World<'_> {
     }
 
     /// The answer to `initialize` makes a session, or there is none.
-    fn opened(&mut self, number: usize, response: &Response, body: &[u8]) -> Judged {
+    pub(super) fn opened(&mut self, number: usize, response: &Response, body: &[u8]) -> Judged {
         let Some(session) = self.exchanges[number].session else { return Ok(()) };
         let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
         let id = id.map(|(_, value)| value.to_string());

@@ -215,6 +215,7 @@ impl World<'_> {
         if child.temper.fails_to_open {
             child.gone = true;
             self.end_session_of(number);
+            self.blameless += 1;
             return self.tell(Input::OpenFailed { pipe, reason: "no such file" });
         }
         child.opened = true;
@@ -264,7 +265,12 @@ impl World<'_> {
             }
         } else if let Some(exit) = child.dead {
             child.gone = true;
+            let unread = child.backlog > 0 && child.temper.stdin == Pace::Never;
             self.end_session_of(number);
+            if unread {
+                self.blameless += 1;
+                self.tell(Input::Unread { pipe })?;
+            }
             self.tell(Input::Exited { pipe, exit, stderr: b"last \xff words\n" })?;
         }
         Ok(true)

@@ -99,6 +99,9 @@ pub(crate) enum Law {
     Wants,
     /// A session ends for the reason that is told, and not before it is idle long enough.
     Ending,
+    /// A session is refused for failed starts only if its own client, or none, can have caused
+    /// them.
+    Breaker,
     /// What the operator is told holds no session id and nothing of a message.
     Secret,
 

@@ -226,6 +226,8 @@ pub(crate) struct World<'a> {
     /// Starts that failed, for the breaker.
     failed_starts: u32,
     breaker: Instant,
+    /// Starts that failed and that no client can have caused.
+    blameless: u32,
     /// Inputs since the last drain.
     pending: usize,
     /// Bytes of stdout since the last drain.
@@ -298,6 +300,7 @@ impl<'a> World<'a> {
             shutdown: None,
             shutdowns: 0,
             failed_starts: 0,
+            blameless: 0,
             breaker: Instant::default(),
             pending: 0,
             piece: 0,

@@ -1,12 +1,28 @@
-//! The laws of waiting: after a tick nothing is due any more.
+//! The laws of waiting: after a tick nothing is due any more, and of starts that are refused.
 
 use core::time::Duration;
+
+use hyper_mcp_proxy::Response;
 
 use super::World;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Exchange, Phase, Version};
 
 impl World<'_> {
+    /// The answer to `initialize`. Each client here says something of its own, so what refuses a
+    /// session is what no client can have caused.
+    pub(super) fn judge_opening(
+        &mut self,
+        number: usize,
+        response: &Response,
+        body: &[u8],
+    ) -> Judged {
+        let refused = String::from_utf8_lossy(body).contains("failed at its last starts");
+        let (count, limit) = (self.blameless, self.config.breaker_starts);
+        require!(Breaker, !refused || count >= limit, "refused after {count} of {limit} failures");
+        self.opened(number, response, body)
+    }
+
     /// Nothing that the engine promised for this moment is still to come.
     pub(super) fn judge_waits(&mut self) -> Judged {
         let (due, seen) = (self.subject.poll_timeout(), self.seen);

@@ -215,6 +215,9 @@ impl Pipes {
     }
 
     fn finish(mut self, exit: Exit) {
+        if self.child.stdin.borrow().is_unread() {
+            self.hub.feed(Input::Unread { pipe: self.child.pipe });
+        }
         self.complaints.end(self.hub.log_terms(), &mut log_line(&self.child));
         self.hub.forget(&self.child, exit, self.complaints.tail());
     }

@@ -26,7 +26,7 @@ use crate::rest;
 use crate::servers;
 use crate::share::Pool;
 use crate::sockets::SocketFile;
-use crate::spawn::Started;
+use crate::spawn::{Refusal, Started};
 use crate::stderr;
 use crate::stdin::Stdin;
 use crate::tree::{Census, Household, Tree};
@@ -70,7 +70,7 @@ pub(crate) struct Hub {
     /// Children whose output the engine does not want now.
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
-    started: RefCell<VecDeque<(Pipe, Result<u32, String>)>>,
+    started: RefCell<VecDeque<(Pipe, Result<u32, Refusal>)>>,
     next_exchange: Cell<u64>,
     random: RefCell<Random>,
     /// The servers that the engine may want to be started.
@@ -203,7 +203,8 @@ impl Hub {
         while let Some((pipe, started)) = self.next_started() {
             let input = match &started {
                 Ok(pid) => Input::Opened { pipe, pid: *pid },
-                Err(reason) => Input::OpenFailed { pipe, reason },
+                Err(Refusal::Server(reason)) => Input::OpenFailed { pipe, reason },
+                Err(Refusal::System(reason)) => Input::Exhausted { pipe, reason },
             };
             self.bridge.borrow_mut().handle(input, self.now());
             self.carry_out();
@@ -219,7 +220,7 @@ impl Hub {
         self.draining.get() && self.rests.borrow().is_empty() && self.bridge.borrow().is_idle()
     }
 
-    fn next_started(&self) -> Option<(Pipe, Result<u32, String>)> {
+    fn next_started(&self) -> Option<(Pipe, Result<u32, Refusal>)> {
         self.started.borrow_mut().pop_front()
     }
 

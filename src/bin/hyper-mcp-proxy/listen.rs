@@ -35,11 +35,15 @@ const ACCEPT: usize = 4;
 /// that can be open.
 pub(crate) fn capacity(sessions: usize) -> usize {
     let limit = sys::open_files();
-    let room = limit.saturating_sub(RESERVED.saturating_add(sessions.saturating_mul(PER_SESSION)));
-    if room < sessions.saturating_mul(2) {
+    let own = RESERVED.saturating_add(sessions.saturating_mul(PER_SESSION));
+    let room = limit.saturating_sub(own);
+    let needed = sessions.saturating_mul(2);
+    if room < needed {
         log::warn!(
             target: "proxy",
-            "the limit of open files, {limit}, is low for --max-sessions {sessions}"
+            "the limit of open files is {limit}, and --max-sessions {sessions} needs {}; raise {}",
+            own.saturating_add(needed),
+            sys::RAISE_FILES
         );
     }
     room.max(limit / 4).clamp(1, CONNECTIONS.max(sessions.saturating_mul(PER_CLIENT)))

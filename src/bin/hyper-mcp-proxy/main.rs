@@ -97,9 +97,13 @@ fn serve(options: Options) -> Result<(), Exit> {
     let Options { place, is_placed, log_format, mut config, servers, file } = options;
     logging::start(log_format);
     log_panics();
+    sys::raise_open_files();
     let files = sys::open_files();
     if files < FILES {
-        let reason = format!("the limit of open files is {files}, below the {FILES} of its own");
+        let reason = format!(
+            "the limit of open files is {files}, and the program itself needs {FILES}; raise {}",
+            sys::RAISE_FILES
+        );
         return Err(failure(1, reason));
     }
     let broken =

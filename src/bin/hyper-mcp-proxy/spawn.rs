@@ -25,6 +25,15 @@ pub(crate) struct Launch {
     pub(crate) clear_env: bool,
 }
 
+/// Why a child was not started.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// Its command is to blame.
+    Server(String),
+    /// This process or its host is out of something.
+    System(String),
+}
+
 /// A child that runs, and our ends of its pipes.
 pub(crate) struct Started {
     pub(crate) process: Process,
@@ -71,7 +80,14 @@ impl Launch {
     }
 
     /// Why it did not start, with the name of what did not.
-    pub(crate) fn explain(&self, error: &io::Error) -> String {
+    pub(crate) fn explain(&self, error: &io::Error) -> Refusal {
+        match sys::shortage(error) {
+            Some(reason) => Refusal::System(reason),
+            None => Refusal::Server(self.reason(error)),
+        }
+    }
+
+    fn reason(&self, error: &io::Error) -> String {
         let name = self.name.to_string_lossy();
         let gone = |folder: &PathBuf| !folder.is_dir();
         match &self.cwd {

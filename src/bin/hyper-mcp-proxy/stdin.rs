@@ -8,7 +8,7 @@ use hyper_mcp_proxy::Instant;
 
 use crate::pieces::Pieces;
 use crate::reactor::Source;
-use crate::sys::{OwnedFd, writev};
+use crate::sys::{self, OwnedFd, writev};
 
 pub(crate) struct Stdin {
     /// Our end of the pipe; dropped, and so closed, when it has no more use.
@@ -18,11 +18,16 @@ pub(crate) struct Stdin {
     queue: Pieces,
     /// When something was last written on the spot.
     spot: Option<Instant>,
+    /// Bytes that the pipe took.
+    written: u64,
+    /// Whether all of them were still in it when it was closed.
+    unread: bool,
 }
 
 impl Stdin {
     pub(crate) fn new(end: Source<OwnedFd>) -> Self {
-        Self { end: Some(end), lost: false, queue: Pieces::default(), spot: None }
+        let queue = Pieces::default();
+        Self { end: Some(end), lost: false, queue, spot: None, written: 0, unread: false }
     }
 
     /// Takes whole lines, at the time of the last wake: how many bytes are done with. The child's
@@ -36,6 +41,7 @@ impl Stdin {
         }
         match end.try_write(|fd| self.queue.with_slices(|slices| writev(fd, slices))) {
             Some(Ok(count)) => {
+                self.written += count as u64;
                 self.queue.advance(count);
                 count
             }
@@ -61,6 +67,7 @@ impl Stdin {
         }
         match end.poll_write(cx, |fd| self.queue.with_slices(|slices| writev(fd, slices))) {
             Poll::Ready(Ok(count)) => {
+                self.written += count as u64;
                 self.queue.advance(count);
                 count
             }
@@ -85,9 +92,16 @@ impl Stdin {
         self.lost || self.waits()
     }
 
+    /// Whether the child, which has ended, had read nothing. False if that is not known.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread
+    }
+
     /// Closes the pipe: how many bytes are thrown away.
     pub(crate) fn close(&mut self) -> usize {
-        self.end = None;
+        if let Some(end) = self.end.take() {
+            self.unread = sys::unread(end.get()) == Some(self.written);
+        }
         std::mem::take(&mut self.queue).left()
     }
 }

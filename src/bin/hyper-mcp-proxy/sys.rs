@@ -11,15 +11,16 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
 pub(crate) use rustix::io::{read, write};
-use rustix::process::{Pid, Resource, Signal, getpid, getrlimit, setsid};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getrlimit, setrlimit, setsid};
 #[cfg(target_os = "linux")]
-use rustix::process::{Rlimit, getppid, set_parent_process_death_signal, setrlimit};
+use rustix::process::{getppid, set_parent_process_death_signal};
 
 /// What stands between two directories of a path, for a command that is named with one.
 pub(crate) const SEPARATORS: &[u8] = b"/";
@@ -49,6 +50,29 @@ pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result
     }
 }
 
+/// Bytes in a pipe that its reader has not taken.
+pub(crate) fn unread(pipe: &OwnedFd) -> Option<u64> {
+    ioctl_fionread(pipe).ok()
+}
+
+/// What there is too little of, if that is why a process could not be started, and what to raise.
+pub(crate) fn shortage(error: &io::Error) -> Option<String> {
+    let code = error.raw_os_error()?;
+    let is = |errno: Errno| errno.raw_os_error() == code;
+    Some(if is(Errno::MFILE) {
+        let limit = open_files();
+        format!("the proxy is out of descriptors, it may have {limit}; raise {RAISE_FILES}")
+    } else if is(Errno::NFILE) {
+        "the system is out of descriptors; raise fs.file-max".into()
+    } else if is(Errno::AGAIN) {
+        "the proxy is out of processes; raise ulimit -u, TasksMax= or the container's limit".into()
+    } else if is(Errno::NOMEM) {
+        "there is no memory for another process; raise MemoryMax= or the container's limit".into()
+    } else {
+        return None;
+    })
+}
+
 /// Waits until standard error takes something, at most that long: whether it does now.
 pub(crate) fn stderr_takes(most: Duration) -> bool {
     let stderr = io::stderr();
@@ -66,8 +90,11 @@ pub(crate) fn stderr_takes(most: Duration) -> bool {
 /// ends. Call it, and start the child, on the main thread: that lives as long as the process.
 pub(crate) fn prepare(command: &mut Command, name: &OsStr, mark: u64) {
     command.arg0(name);
-    let parent = getpid();
+    let (parent, files) = (getpid(), INHERITED_FILES.get());
     let hook = move || {
+        if let Some(files) = files {
+            setrlimit(Resource::Nofile, *files)?;
+        }
         setsid()?;
         set_mark(mark);
         die_with(parent)
@@ -98,7 +125,7 @@ fn die_with(parent: Pid) -> io::Result<()> {
         return Ok(());
     }
     // The parent died before the signal was asked for.
-    Err(io::Error::from(rustix::io::Errno::SRCH))
+    Err(io::Error::from(Errno::SRCH))
 }
 
 /// There is no such thing here; a child that reads its input still ends when the proxy does.
@@ -171,6 +198,23 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
 pub(crate) fn close_on_exec(fd: &OwnedFd) -> rustix::io::Result<()> {
     fcntl_setfd(fd, FdFlags::CLOEXEC)
 }
+
+/// What sets the limit of open files.
+pub(crate) const RAISE_FILES: &str = "ulimit -n or LimitNOFILE=";
+
+/// Lets as many descriptors be open as the hard limit allows. Children get the old limit back:
+/// some programs count descriptors up to it, or can't use a high one.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    // What the system does not allow stays as it was.
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
+        let _ = INHERITED_FILES.set(limit);
+    }
+}
+
+/// The limit of open files that this process was started with, if it was raised.
+static INHERITED_FILES: OnceLock<Rlimit> = OnceLock::new();
 
 /// The most descriptors that may be open at once.
 pub(crate) fn open_files() -> usize {

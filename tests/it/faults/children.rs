@@ -120,6 +120,17 @@ fn a_log_that_quotes_messages_is_noticed() {
 }
 
 #[test]
+fn a_breaker_that_opens_early_is_noticed() {
+    struct Hasty;
+    impl Fault for Hasty {
+        fn config(&mut self, config: &mut Config) {
+            config.breaker_starts = 1;
+        }
+    }
+    noticed(Law::Breaker, || Hasty);
+}
+
+#[test]
 fn limits_that_are_not_kept_are_noticed() {
     struct Loose;
     impl Fault for Loose {

@@ -40,7 +40,8 @@ fn noise_on_standard_output_is_logged_and_not_passed_on() {
         assert_eq!((answer.messages.len(), answer.text().as_str()), (1, "a"), "{step}");
     }
     works(&session);
-    proxy.logged(&["Server starting"]);
+    proxy.logged(&["WARN", "wrote a line that is not an MCP message"]);
+    assert!(!proxy.log().contains("Server starting"), "a line of a server in the log");
     assert!(!proxy.log().contains(['\u{1b}', '\0']), "control characters in the log");
 }
 

@@ -2,6 +2,7 @@
 //! the simulated world; here it is shown that the program does it.
 #![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
 
+mod breaker;
 mod calls;
 mod children;
 mod connections;

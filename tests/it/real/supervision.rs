@@ -136,7 +136,7 @@ fn no_descriptor_for_a_child() {
     limit(&proxy, "nofile", "1024", false);
     assert_eq!(open(&proxy).status(), 200);
     assert_eq!(session.ask(PING).head.status, 200);
-    proxy.logged(&["could not be started", "os error 24"]);
+    proxy.logged(&["could not be started", "out of descriptors", "ulimit -n"]);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn no_process_for_a_child() {
     let session = Session::open(&proxy);
     limit(&proxy, "nproc", "0", is_root);
     is_refused(&proxy, 2);
-    proxy.logged(&["could not be started", "os error 11"]);
+    proxy.logged(&["could not be started", "out of processes", "ulimit -u"]);
     assert_eq!(session.script("1", json!([{"answer": "fine"}])).text(), "fine");
     limit(&proxy, "nproc", "4096", is_root);
     assert_eq!(open(&proxy).status(), 200);

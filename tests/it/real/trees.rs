@@ -225,7 +225,7 @@ fn signals_that_were_blocked_at_the_start_are_heard() {
     {
         let session = Session::open(&proxy);
         session.script("1", json!([{"exit": 7}]));
-        proxy.logged(&["gone", "exit code 7"]);
+        proxy.logged(&[" exited", "exit code 7"]);
     }
     proxy.signal(Signal::TERM);
     assert_eq!(proxy.ended(PATIENCE).code(), Some(0));

@@ -85,6 +85,8 @@ impl Driver {
             }
             Act::Opened(number, _)
             | Act::Failed(number, _)
+            | Act::Exhausted(number, _)
+            | Act::Unread(number)
             | Act::Stdout(number, _)
             | Act::StdoutClosed(number)
             | Act::StdinClosed(number)
@@ -143,6 +145,14 @@ impl Driver {
             Act::Failed(number, reason) => {
                 let pipe = self.leaves(*number)?;
                 self.tell(Input::OpenFailed { pipe, reason })
+            }
+            Act::Exhausted(number, reason) => {
+                let pipe = self.leaves(*number)?;
+                self.tell(Input::Exhausted { pipe, reason })
+            }
+            Act::Unread(number) => {
+                let pipe = self.pipe(*number)?;
+                self.tell(Input::Unread { pipe })
             }
             Act::Stdout(number, bytes) => {
                 let pipe = self.pipe(*number)?;

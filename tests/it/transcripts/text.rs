@@ -53,6 +53,9 @@ pub(crate) enum Act {
     Taken(u64, Amount),
     Opened(u64, u32),
     Failed(u64, String),
+    Exhausted(u64, String),
+    /// The child has ended and had read nothing.
+    Unread(u64),
     Stdout(u64, Content),
     /// From now on the child reads only what it is told to.
     StopsReading(u64),
@@ -277,6 +280,10 @@ impl Case {
             ["failed", of, ref reason @ ..] => {
                 (Act::Failed(pipe(of)?, reason.join(" ")), Ends::Nothing)
             }
+            ["exhausted", of, ref reason @ ..] => {
+                (Act::Exhausted(pipe(of)?, reason.join(" ")), Ends::Nothing)
+            }
+            ["unread", of] => (Act::Unread(pipe(of)?), Ends::Nothing),
             ["stdout", of] => (Act::Stdout(pipe(of)?, Content::new()), Ends::Line),
             ["stdout-closed", of] => (Act::StdoutClosed(pipe(of)?), Ends::Nothing),
             ["stdin-closed", of] => (Act::StdinClosed(pipe(of)?), Ends::Nothing),

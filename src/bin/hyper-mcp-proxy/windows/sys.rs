@@ -39,6 +39,23 @@ pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result
     pieces.iter().find(|piece| !piece.is_empty()).map_or(Ok(0), |piece| write(fd, piece))
 }
 
+/// Bytes in a pipe that its reader has not taken: that is not known here.
+pub(crate) fn unread(_: &OwnedFd) -> Option<u64> {
+    None
+}
+
+/// What there is too little of, if that is why a process could not be started.
+pub(crate) fn shortage(error: &io::Error) -> Option<String> {
+    let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
+    is_memory.then(|| "there is no memory for another process".into())
+}
+
+/// What sets the limit of open files.
+pub(crate) const RAISE_FILES: &str = "it";
+
+/// There is no such limit to raise.
+pub(crate) fn raise_open_files() {}
+
 /// Whether standard error takes something: that can't be known here before it is tried.
 pub(crate) fn stderr_takes(_: Duration) -> bool {
     true
