@@ -286,6 +286,12 @@ impl Child {
         self.open(cx);
     }
 
+    /// An id for a call that is not made yet.
+    pub(crate) const fn reserve_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
     /// The id that the next request gets.
     pub(crate) const fn next_id(&self) -> u64 {
         self.last_id + 1

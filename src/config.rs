@@ -63,6 +63,10 @@ pub struct Config {
     /// variable that gets it. What a front proxy has found out about a client goes to that
     /// client's child and to no other; a session, and a shared child, is for one set of values.
     pub header_env: Vec<(String, String)>,
+    /// Header fields whose values name a client of 2026-07-28: requests with the same values stay
+    /// on one child, which no other client uses. A request without them shares with others without.
+    /// Up to 4 KiB of values in a request.
+    pub affinity: Vec<String>,
 
     /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
     /// is told to retry. As many children again may be on their way out.
@@ -203,6 +207,7 @@ impl Default for Config {
             allow_hosts: Vec::new(),
             allow_origins: Vec::new(),
             header_env: Vec::new(),
+            affinity: Vec::new(),
             sessions: 64,
             starting: 8,
             calls: 256,

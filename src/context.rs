@@ -2,6 +2,7 @@
 //! exchange belongs to whom.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::breaker::Breaker;
 use crate::config::Config;
@@ -28,6 +29,8 @@ pub(crate) struct Context {
     /// Of each call that waits for input, by what names it to its client: its child, and its
     /// number there.
     pub(crate) parks: Table<u128, (Pipe, u64)>,
+    /// Shared children that take no new requests, until they are ended.
+    pub(crate) spent: Vec<Pipe>,
     pub(crate) servers: Servers,
     /// Starts that failed.
     pub(crate) breaker: Breaker,
@@ -47,6 +50,7 @@ impl Context {
             counts: Counts::default(),
             exchanges: Table::default(),
             parks: Table::default(),
+            spent: Vec::new(),
             breaker: Breaker::default(),
             told: Told::default(),
             outputs: VecDeque::new(),

@@ -27,6 +27,7 @@ pub(crate) enum Fault {
     ContentType,
     NotAcceptable,
     Repeated(&'static str),
+    Affinity(usize),
     ProtocolVersion(String),
     NotJson(&'static str),
     NotAMessage(&'static str),
@@ -128,6 +129,7 @@ impl Fault {
             Self::NotJson(_) => (400, PARSE_ERROR),
             Self::HostMissing
             | Self::Repeated(_)
+            | Self::Affinity(_)
             | Self::ProtocolVersion(_)
             | Self::NotAMessage(_)
             | Self::Batch
@@ -192,7 +194,7 @@ impl Fault {
             Self::Method(_) => "method",
             Self::ContentType => "content_type",
             Self::NotAcceptable => "accept",
-            Self::Repeated(_) | Self::HeaderMismatch(_) => "header",
+            Self::Repeated(_) | Self::Affinity(_) | Self::HeaderMismatch(_) => "header",
             Self::ProtocolVersion(_)
             | Self::UnsupportedVersion(..)
             | Self::NoSessions
@@ -243,6 +245,9 @@ impl Fault {
     pub(crate) fn reason(&self) -> Cow<'static, str> {
         Cow::Owned(match self {
             Self::Repeated(name) => format!("the {name} header is repeated; send it once"),
+            Self::Affinity(limit) => {
+                format!("the header fields that name the client are longer than {limit} bytes")
+            }
             Self::ProtocolVersion(version) => {
                 format!(
                     "MCP-Protocol-Version {version:?} is not supported; send what initialize told"

@@ -207,6 +207,7 @@ mod notice;
 mod number;
 mod object;
 mod odd;
+mod owner;
 mod pings;
 mod reply;
 mod servers;

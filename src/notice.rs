@@ -73,6 +73,8 @@ pub enum Cause {
     ClientLeft,
     /// Its server has another command now, or is none any more.
     Retired,
+    /// It is one client's by what happened in it, and can't serve another.
+    Spent,
     /// The proxy is shutting down.
     Shutdown,
 }
@@ -95,6 +97,7 @@ impl Cause {
             Self::Undiscovered => "undiscovered",
             Self::ClientLeft => "client_left",
             Self::Retired => "retired",
+            Self::Spent => "spent",
             Self::Shutdown => "shutdown",
         }
     }
@@ -119,6 +122,7 @@ impl fmt::Display for Cause {
             Self::Undiscovered => f.write_str("server did not answer server/discover"),
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),
+            Self::Spent => f.write_str("no other client can use it"),
             Self::Shutdown => f.write_str("shutdown"),
         }
     }

@@ -10,6 +10,7 @@ mod listen;
 mod park;
 mod probe;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -22,6 +23,7 @@ use crate::life::Life;
 use crate::message::Message;
 use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked};
 use crate::object;
+use crate::owner::Owner;
 use crate::reply::Reply;
 use crate::spelling::Spelling;
 use crate::stateless::listen::Listens;
@@ -32,6 +34,7 @@ use crate::stream::Style;
 use crate::streams::Streams;
 use crate::table::Table;
 use crate::time::Instant;
+use crate::translate::downward::Question;
 use crate::translate::{self, Told, downward};
 
 /// How far a worker's child is, and which era it speaks.
@@ -100,8 +103,7 @@ pub(crate) struct Worker {
     pub(crate) pipe: Pipe,
     /// The capabilities that it was opened with, in one spelling.
     key: Vec<u8>,
-    /// The values that its clients' header fields gave to the child's environment.
-    env: Vec<(String, String)>,
+    owner: Owner,
     capabilities: Vec<u8>,
     /// Whether its requests go on to a child of the session era.
     crosses: bool,
@@ -114,6 +116,14 @@ pub(crate) struct Worker {
     parks: Table<u64, Park>,
     listens: Listens,
     log_level: Option<LogLevel>,
+    /// What the child asked before it got a call that may be asked: its first such call is asked.
+    held: Vec<(Box<[u8]>, Question)>,
+    /// Requests that the child got; a call that was made again by its client counts once.
+    carried: u64,
+    /// Whether one of them might be asked.
+    carried_asking: bool,
+    /// Whether it takes no new requests, because what happened in it is one client's.
+    spent: bool,
     pub(crate) life: Life,
     served: u64,
 }
@@ -124,13 +134,13 @@ impl Worker {
         server: Server,
         metadata: &Metadata<'_>,
         key: Vec<u8>,
-        env: Vec<(String, String)>,
+        owner: Owner,
         cx: &Context,
     ) -> Self {
         Self {
             pipe,
             key,
-            env,
+            owner,
             capabilities: metadata.capabilities.to_vec(),
             crosses: cx.servers.eras(server).shares(),
             client: None,
@@ -141,13 +151,43 @@ impl Worker {
             parks: Table::default(),
             listens: Listens::default(),
             log_level: None,
+            held: Vec::new(),
+            carried: 0,
+            carried_asking: false,
+            spent: false,
             life: Life::new(pipe, cx.now),
             served: 0,
         }
     }
 
-    pub(crate) fn env(&self) -> &[(String, String)] {
-        &self.env
+    pub(crate) const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Whether all that the child says concerns one client. Of clients that nothing tells apart
+    /// only the first request is certain: what comes later may be of one that is over.
+    const fn is_one_clients(&self) -> bool {
+        self.owner.is_known() || self.carried <= 1
+    }
+
+    /// What happened concerns a client that can't be told from others: no other may get this child.
+    fn spend(&mut self, cx: &mut Context) {
+        if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
+            cx.spent.push(self.pipe);
+        }
+    }
+
+    /// A call ended while the child may still be at work for it. What it asks then would be asked
+    /// of another client.
+    fn abandoned(&mut self, cx: &mut Context) {
+        if matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities) {
+            self.spend(cx);
+        }
+    }
+
+    /// Whether nothing is left that a child which takes no new requests has to do.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.is_busy() && self.parks.is_empty()
     }
 
     pub(crate) const fn is_ready(&self) -> bool {
@@ -158,6 +198,7 @@ impl Worker {
     /// may go on to a child of the session era.
     pub(crate) fn fits(&self, key: &[u8], exclusive: bool, crosses: bool) -> bool {
         match self.mode {
+            _ if self.spent => false,
             Mode::Stateless => true,
             Mode::Spare => false,
             _ if self.crosses != crosses => false,
@@ -191,7 +232,8 @@ impl Worker {
         let asks: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
         let parks: usize = self.parks.values().map(Park::size).sum();
         let initialized = if let Mode::Session(told) = &self.mode { told.text().len() } else { 0 };
-        self.streams.buffered() + initialized + asks + parks
+        let held: usize = self.held.iter().map(|(_, question)| question.params.len()).sum();
+        self.streams.buffered() + initialized + asks + parks + held
     }
 
     /// Where there is room for a request that fits.
@@ -301,6 +343,10 @@ impl Worker {
             }
             let Some(ask) = self.asks.get_mut(&number) else { continue };
             let text = core::mem::take(&mut ask.text);
+            if self.asks_first(number) {
+                self.ask_first(number, child, cx);
+                continue;
+            }
             if let Ok(message) = Message::parse(&text) {
                 self.dispatch(number, &message, child, cx);
             }
@@ -320,6 +366,8 @@ impl Worker {
             let id = child.next_id();
             child.call(message, number, &mut line, cx);
             child.write(line, cx);
+            // What a server tells of itself it tells everybody.
+            self.carried += u64::from(!message.calls("server/discover"));
             self.called(number, id);
             if message.calls("subscriptions/listen") {
                 self.listens.add(number);
@@ -368,6 +416,11 @@ impl Worker {
         child: &mut Child,
         cx: &mut Context,
     ) {
+        if self.asks_first(number) {
+            return self.ask_first(number, child, cx);
+        }
+        self.carried += 1;
+        self.carried_asking |= self.asks.get(&number).is_some_and(|ask| ask.may_ask);
         self.ask_for_logs(number, child, cx);
         let mut digits = [0; 20];
         let own = decimal(child.next_id(), &mut digits);
@@ -377,12 +430,16 @@ impl Worker {
         self.called(number, id);
     }
 
-    /// Has the child log at the level that a request asks for. The level is the process's, so
-    /// what is not this request's is sorted out on the way back.
+    /// Has the child log at the level that a request asks for, or at that of another which asks
+    /// for more. The level is the process's, so what is not this request's is sorted out on the way
+    /// back.
     fn ask_for_logs(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
-        let wanted = self.asks.get(&number).and_then(|ask| ask.log_level);
-        let Some(level) = wanted.filter(|level| Some(*level) != self.log_level) else { return };
+        if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
+            return;
+        }
+        let least = self.asks.values().filter_map(|ask| ask.log_level).min();
+        let Some(level) = least.filter(|level| Some(*level) != self.log_level) else { return };
         if told.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
@@ -404,7 +461,9 @@ impl Worker {
         cx.counts.call(fault.outcome());
         // What reached no child did not fail there.
         let response = match ask.call {
-            None if !self.is_ready() => fault.failed_start(Some(&ask.id)),
+            None if !self.is_ready() || matches!(fault, Fault::Ended(_)) => {
+                fault.failed_start(Some(&ask.id))
+            }
             _ => fault.response(Some(&ask.id)),
         };
         self.streams.fail(number, response, cx);

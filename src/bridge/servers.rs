@@ -54,6 +54,17 @@ impl Bridge {
         }
     }
 
+    /// Ends shared children that can't be given to another client, once their last call is over.
+    pub(super) fn end_spent(&mut self) {
+        for pipe in core::mem::take(&mut self.cx.spent) {
+            match self.workers.get(&pipe) {
+                Some(worker) if worker.is_done() => self.end(pipe, Cause::Spent, None),
+                Some(_) => self.cx.spent.push(pipe),
+                None => {}
+            }
+        }
+    }
+
     /// Forgets servers that get no new requests and have no child left. It looks at every child, so
     /// it is for the moments at which there may be such a server.
     pub(super) fn forget_retired(&mut self) {
@@ -172,6 +183,7 @@ impl Bridge {
             Cause::ClientLeft
                 | Cause::Shutdown
                 | Cause::Retired
+                | Cause::Spent
                 | Cause::Declined
                 | Cause::Undiscovered
                 | Cause::Deleted

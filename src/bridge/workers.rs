@@ -3,7 +3,8 @@
 //! A modern child serves everybody. A session-era child knows its client's capabilities from its
 //! handshake on, so only requests that declare the same ones share it; and where they let it ask
 //! its client, a call that may be asked has it to itself, so that what is asked is known to belong
-//! to it. Where one client fills a child, the next request goes to another.
+//! to it. Header fields that the operator named tell clients apart: then each client has children
+//! of its own. Where one client fills a child, the next request goes to another.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -20,6 +21,7 @@ use crate::message::{Kind, Message};
 use crate::metadata::{self, Metadata};
 use crate::notice::Cause;
 use crate::object;
+use crate::owner::Owner;
 use crate::session_id;
 use crate::stateless::{Request, Room, Uris, Worker};
 
@@ -39,10 +41,11 @@ impl Bridge {
         random: [u8; 16],
     ) -> Result<(), Fault> {
         let server = self.cx.servers.at(head.path);
-        let env = head::env(head.fields, &self.cx.config);
+        let owner = Owner::of(head.fields, &self.cx.config)?;
+        let env = &*owner.env;
         let parked = self.parked(message, head);
         if parked.is_none() {
-            self.may_be_modern(server, &env)?;
+            self.may_be_modern(server, env)?;
         }
         match message.kind() {
             Kind::Request => {}
@@ -57,7 +60,7 @@ impl Bridge {
         let metadata = Metadata::read(message, head, eras)?;
         let known = server.and_then(|server| self.cx.servers.get(server));
         if let Some(known) = known.filter(|_| metadata.method == "tools/call") {
-            known.header_params.agree(&env, message, head.fields)?;
+            known.header_params.agree(env, message, head.fields)?;
         }
         let listens = metadata.method == "subscriptions/listen";
         if head.accept.nothing() || listens && !head.accept.sse {
@@ -73,13 +76,13 @@ impl Bridge {
             Some((pipe, call)) => (pipe, Some(call)),
             // A server of the session era has no states but ours; none is started to say so.
             None if message.param("requestState").is_some()
-                && known.is_some_and(|known| known.knowledge.of(&env).modern == Some(false)) =>
+                && known.is_some_and(|known| known.knowledge.of(env).modern == Some(false)) =>
             {
                 return Err(Fault::RequestState);
             }
             None => {
                 let server = server.ok_or(Fault::NotFound)?;
-                (self.worker_for(server, message, &uris, &metadata, &env)?, None)
+                (self.worker_for(server, message, &uris, &metadata, &owner)?, None)
             }
         };
         let (Some(worker), Some(child)) =
@@ -89,7 +92,7 @@ impl Bridge {
         };
         let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
-            Some(_) if worker.env() != env => Err(Fault::RequestState),
+            Some(_) if *worker.owner() != owner => Err(Fault::RequestState),
             Some(call) => worker.resume(call, &request, child, &mut self.cx),
             None => worker.request(&request, child, &mut self.cx),
         }
@@ -127,16 +130,19 @@ impl Bridge {
         message: &Message<'_>,
         uris: &Uris,
         metadata: &Metadata<'_>,
-        env: &Env,
+        owner: &Owner,
     ) -> Result<Pipe, Fault> {
         let crosses = self.cx.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
-        let exclusive = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
+        // Of one client any call may be in flight; what is asked reaches that client.
+        let exclusive = !owner.is_known()
+            && metadata.may_ask()
+            && metadata::can_be_asked(metadata.capabilities);
         let (mut later, mut full) = (None, None);
         for worker in self.workers.values() {
             let child = self.children.get(&worker.pipe).filter(|child| child.server == server);
             let Some(child) = child else { continue };
-            if worker.env() != env || !worker.fits(&key, exclusive, crosses) {
+            if worker.owner() != owner || !worker.fits(&key, exclusive, crosses) {
                 continue;
             }
             match worker.room(message, uris, child, &self.cx) {
@@ -148,7 +154,7 @@ impl Bridge {
         if let Some(pipe) = later {
             return Ok(pipe);
         }
-        self.new_worker(server, metadata, key, env).or_else(|fault| full.ok_or(fault))
+        self.new_worker(server, metadata, key, owner).or_else(|fault| full.ok_or(fault))
     }
 
     /// Starts a worker like those that are at a limit, or the first of its kind.
@@ -157,11 +163,11 @@ impl Bridge {
         server: Server,
         metadata: &Metadata<'_>,
         key: Vec<u8>,
-        env: &Env,
+        owner: &Owner,
     ) -> Result<Pipe, Fault> {
-        let origin = Origin::new(env, &key);
+        let origin = Origin::new(&owner.env, &key);
         self.may_start(server, origin)?;
-        self.may_probe(server, env)?;
+        self.may_probe(server, &owner.env)?;
         let limit = self.cx.config.pool;
         if self.is_crowded() {
             return Err(Fault::Pool(limit));
@@ -173,9 +179,9 @@ impl Bridge {
         }
         let mut child = self.take_child(server);
         let pipe = child.pipe;
-        child.env = env.to_vec();
+        child.env = owner.env.clone();
         child.origin = origin;
-        let mut worker = Worker::new(pipe, server, metadata, key, env.to_vec(), &self.cx);
+        let mut worker = Worker::new(pipe, server, metadata, key, owner.clone(), &self.cx);
         worker.greet(&mut child, &mut self.cx);
         self.workers.insert(pipe, Box::new(worker));
         self.add_child(child);

@@ -75,7 +75,7 @@ impl Worker {
         }
         if let Some(call) = child.end_call(id, cx) {
             // Who comes back to it learns that it is over.
-            self.drop_park(id, cx);
+            self.give_up_park(id, child, cx);
             self.unlisten(call.stream, child, cx);
             self.fail(call.stream, &fault, cx);
         }
@@ -145,7 +145,7 @@ impl Worker {
             Own::Initialize if self.is_ready() => None,
             Own::Initialize => match result {
                 Some(result) => {
-                    cx.servers.learn(child.server).spoke_session(&self.env);
+                    cx.servers.learn(child.server).spoke_session(&self.owner.env);
                     let initialized = translate::request(None, "notifications/initialized", b"{}");
                     child.say(initialized, cx);
                     let version = version::told(result);
@@ -153,7 +153,7 @@ impl Worker {
                     None
                 }
                 None => {
-                    cx.servers.learn(child.server).declined(&self.env);
+                    cx.servers.learn(child.server).declined(&self.owner.env);
                     Some(Cause::Declined)
                 }
             },
@@ -193,13 +193,13 @@ impl Worker {
         cx: &mut Context,
     ) {
         if self.parks.contains(&id) {
-            return self.answered_while_parked(id, message, cx);
+            return self.answered_while_parked(id, message, child, cx);
         }
         let Some(ask) = self.asks.get(&call.stream) else { return };
         let payload = message.payload().unwrap_or_default();
         cx.counts.answer(message.kind());
         if message.kind() == Kind::Result && ask.method == "tools/list" {
-            cx.servers.of(child.server).header_params.learn(&self.env, payload);
+            cx.servers.of(child.server).header_params.learn(&self.owner.env, payload);
         }
         if matches!(self.mode, Mode::Stateless) {
             let eras = cx.servers.eras(child.server);
@@ -293,7 +293,12 @@ impl Worker {
 
     /// Progress goes onto the stream of its request, with the token that its client chose.
     fn progressed(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
-        let call = message.token().and_then(child::own_id).and_then(|id| child.calls.get(&id));
+        let id = message.token().and_then(child::own_id);
+        let call = id.and_then(|id| child.calls.get(&id));
+        if call.is_none() && id.is_some_and(|id| id < child.next_id()) {
+            // A call that is over goes on in the child.
+            self.abandoned(cx);
+        }
         let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {
             return self.streams.dropped(cx);
         };
@@ -313,11 +318,18 @@ impl Worker {
         self.streams.carries(number) && (among == 1 || !lags())
     }
 
+    /// The request that a notification concerns which names none: the only one in flight, if the
+    /// child works for one client only. Else it may be late, of a call that is over.
+    fn only_call(&self, child: &Child) -> Option<u64> {
+        let mut calls = child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
+        let only = calls.next().filter(|_| self.is_one_clients());
+        only.filter(|_| calls.next().is_none()).map(|(_, call)| call.stream)
+    }
+
     /// A log message names no request, so it can only be given to the only one that there is, and
     /// only if that wants it (MCP 2026-07-28 "Logging").
     fn logged(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
-        let mut calls = child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
-        let only = calls.next().filter(|_| calls.next().is_none()).map(|(_, call)| call.stream);
+        let only = self.only_call(child);
         let wanted = only.and_then(|number| self.asks.get(&number)?.log_level);
         let level = message.param("level").and_then(LogLevel::read);
         match only.filter(|number| self.takes_news(*number, cx)) {

@@ -8,7 +8,6 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::metrics::CANCELLED;
 use crate::notice::{Cause, Notice};
-use crate::stream::STANDING;
 
 impl Worker {
     /// An exchange is lost, so nobody waits for the answer any more: its request is cancelled.
@@ -20,6 +19,9 @@ impl Worker {
         if let Some(id) = ask.call {
             child.end_call(id, cx);
             child.say_cancelled(id, "the client is gone", cx);
+            if ask.may_ask {
+                self.abandoned(cx);
+            }
         }
         self.unlisten(number, child, cx);
     }
@@ -36,9 +38,10 @@ impl Worker {
         let Some(call) = child.end_call(id, cx) else {
             return self.subscribe_overdue(id, child, cx);
         };
+        self.give_up_park(id, child, cx);
         child.say_cancelled(id, "timed out", cx);
-        if call.stream == STANDING {
-            self.drop_park(id, cx);
+        if self.asks.get(&call.stream).is_none_or(|ask| ask.may_ask) {
+            self.abandoned(cx);
         }
         self.unlisten(call.stream, child, cx);
         self.fail(call.stream, &Fault::TimedOut, cx);
@@ -57,7 +60,8 @@ impl Worker {
         for id in self.parks.keys().copied().collect::<Vec<_>>() {
             self.drop_park(id, cx);
         }
-        let graceful = matches!(cause, Cause::Shutdown | Cause::Idle | Cause::Retired);
+        let graceful =
+            matches!(cause, Cause::Shutdown | Cause::Idle | Cause::Retired | Cause::Spent);
         for number in self.asks.keys().copied().collect::<Vec<_>>() {
             if self.listens.has(number) {
                 self.end_listen(number, graceful, cx);

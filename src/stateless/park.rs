@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::child_side::status_of;
 use super::{Mode, Request, Worker};
@@ -17,12 +18,19 @@ use crate::child::{Call, Child};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json::{self, Scanner};
-use crate::message::{Kind, Message};
+use crate::message::{Kind, Message, Splice};
 use crate::session_id;
 use crate::stream::STANDING;
 use crate::time::{Deadline, Wait};
 use crate::translate;
 use crate::translate::downward::{self, Question};
+
+/// How long a call waits for its child to act on the roots that it was given before: servers look
+/// at the folders first, and do not say when they are done.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Whose answer is about a client and not about a call of it.
+const ROOTS: &str = "roots/list";
 
 /// A call that waits.
 #[derive(Debug)]
@@ -39,6 +47,8 @@ pub(crate) struct Park {
     /// The child's answer, if it came without waiting: its status, and how it is told.
     early: Option<(u16, &'static str, Vec<u8>)>,
     asked: u32,
+    /// The request that is sent when the child had time to act on the answers.
+    settles: Option<u64>,
     due: Deadline,
 }
 
@@ -91,32 +101,61 @@ impl Worker {
         let Some((question, capability)) = downward::question(message) else {
             return refuse(id, -32601, "the client can't be asked this", child, cx);
         };
-        let lacks = self.lacks(capability);
-        if lacks {
-            refuse(id, -32601, "the client does not have this capability", child, cx);
+        if self.lacks(capability) {
+            // The child may do without it.
+            return refuse(id, -32601, "the client does not have this capability", child, cx);
         }
-        // A wait whose call is over asks nothing more.
-        let waits = self.parks.keys().rfind(|call| child.calls.contains(*call));
-        if let Some(call) = waits.copied() {
-            if !lacks {
+        let (call, certain) = self.asking(child);
+        match call {
+            None if !self.carried_asking
+                && matches!(self.mode, Mode::Opening | Mode::Session(_)) =>
+            {
+                self.hold(id, question, child, cx);
+            }
+            None => {
+                refuse(id, -32602, "no client's request is in flight", child, cx);
+                // A call that is over goes on in the child.
+                self.abandoned(cx);
+            }
+            // Roots are the client's, whichever of its calls they are asked for.
+            Some(_) if !certain && question.method != ROOTS => {
+                refuse(id, -32603, "several calls may have asked this", child, cx);
+            }
+            Some(call) if self.parks.contains(&call) => {
                 self.add_question(call, id, question, child, cx);
             }
-            return;
-        }
-        let Some(call) = self.only_asking(child) else {
-            if !lacks {
-                refuse(id, -32602, "no client's request is in flight", child, cx);
+            Some(_) if cx.parks.len() >= cx.config.parked => {
+                refuse(id, -32603, "too many calls wait for input", child, cx);
             }
-            return;
-        };
-        if lacks {
-            return self.lack(call, capability, child, cx);
+            Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], child, cx),
         }
+    }
+
+    /// Keeps a question until there is a call whose client can be asked.
+    fn hold(&mut self, id: &[u8], question: Question, child: &mut Child, cx: &mut Context) {
+        let size = |(id, question): &(Box<[u8]>, Question)| id.len() + question.params.len();
+        let held: usize = self.held.iter().map(size).sum();
+        let more = id.len() + question.params.len();
+        if self.held.len() >= translate::QUESTIONS || held + more > translate::REMEMBERED {
+            return refuse(id, -32603, "too many questions at once", child, cx);
+        }
+        self.held.push((id.into(), question));
+    }
+
+    /// Whether the client of this request is asked something before the child gets it.
+    pub(super) fn asks_first(&self, number: u64) -> bool {
+        let ready = !self.held.is_empty() && matches!(self.mode, Mode::Session(_));
+        ready && self.asks.get(&number).is_some_and(|ask| ask.may_ask)
+    }
+
+    /// Asks the client of a request what the child wanted to know before.
+    pub(super) fn ask_first(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         if cx.parks.len() >= cx.config.parked {
-            refuse(id, -32603, "too many calls wait for input", child, cx);
-            return;
+            return self.fail(number, &Fault::Parked(cx.config.parked), cx);
         }
-        self.park(call, alloc::vec![(Some(id.into()), question)], child, cx);
+        let held = core::mem::take(&mut self.held);
+        let questions = held.into_iter().map(|(id, question)| (Some(id), question)).collect();
+        self.park_stream(child.reserve_id(), number, questions, true, cx);
     }
 
     /// Whether its clients did not declare this capability.
@@ -125,20 +164,13 @@ impl Worker {
         json::member(declared, &(0..declared.len()), capability).is_none()
     }
 
-    /// The call that a question belongs to: the only one that may ask.
-    fn only_asking(&self, child: &Child) -> Option<u64> {
-        let may_ask = |stream: &u64| self.asks.get(stream).is_some_and(|ask| ask.may_ask);
-        let mut asking = child.calls.iter().filter(|(_, call)| may_ask(&call.stream));
-        let only = asking.next().map(|(id, _)| *id);
-        only.filter(|_| asking.next().is_none())
-    }
-
-    /// The child needs what the client does not have.
-    fn lack(&mut self, id: u64, capability: &'static str, child: &mut Child, cx: &mut Context) {
-        if let Some(call) = child.end_call(id, cx) {
-            child.say_cancelled(id, "a client capability is missing", cx);
-            self.fail(call.stream, &Fault::Capability(capability), cx);
-        }
+    /// The first call in flight that a question may belong to, and whether it is the only one.
+    fn asking(&self, child: &Child) -> (Option<u64>, bool) {
+        let may_ask = |id: &u64, stream: &u64| {
+            self.parks.contains(id) || self.asks.get(stream).is_some_and(|ask| ask.may_ask)
+        };
+        let mut asking = child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));
+        (asking.next().map(|(id, _)| *id), asking.next().is_none())
     }
 
     /// Ends the client's request with questions and keeps the call.
@@ -174,6 +206,10 @@ impl Worker {
         resend: bool,
         cx: &mut Context,
     ) {
+        if questions.iter().any(|(_, question)| question.method == ROOTS) {
+            // What the child does from now on, it does for this client.
+            self.spend(cx);
+        }
         let Some(ask) = self.asks.get_mut(&number) else { return };
         let mut park = Park {
             secret: ask.secret,
@@ -184,6 +220,7 @@ impl Worker {
             unseen: false,
             early: None,
             asked: 0,
+            settles: None,
             due: Deadline::default(),
         };
         for (child_id, question) in questions {
@@ -207,7 +244,11 @@ impl Worker {
         {
             return refuse(id, -32603, "too many questions at once", child, cx);
         }
+        let roots = question.method == ROOTS;
         park.add(Some(id.into()), question);
+        if roots {
+            self.spend(cx);
+        }
     }
 
     /// Answers the client's request with what is open, and waits.
@@ -258,16 +299,30 @@ impl Worker {
             self.ask_client(id, number, park, cx);
             return Ok(());
         }
+        self.ask_for_logs(number, child, cx);
+        let before = park.resend && park.open.iter().any(|open| open.asked.is_some());
+        self.hand_over(&mut park, answers, number, child, cx);
         if park.resend {
-            // `requestState` was ours; the child gets the call as it was made first.
-            self.call_downward(number, request.message, child, cx);
-            return Ok(());
+            park.open.retain(|open| open.asked.is_some());
         }
-        hand_over(&mut park, answers, child, cx);
         if !park.open.is_empty() {
             self.ask_client(id, number, park, cx);
             return Ok(());
         }
+        match park.resend {
+            true if before => self.settle(id, number, park, request.message, cx),
+            // `requestState` was ours; the child gets the call as it was made first.
+            true => {
+                self.carried = self.carried.saturating_sub(1);
+                self.call_downward(number, request.message, child, cx);
+            }
+            false => self.go_on(id, number, request, child),
+        }
+        Ok(())
+    }
+
+    /// The call in the child is its client's new request from now on.
+    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>, child: &mut Child) {
         if let Some(call) = child.calls.get_mut(&id) {
             let fresh = Call::of(request.message, number);
             call.stream = number;
@@ -275,7 +330,50 @@ impl Worker {
             call.token = fresh.token;
         }
         self.called(number, id);
-        Ok(())
+    }
+
+    /// Lets the child act on what it was told before it gets the call.
+    fn settle(
+        &mut self,
+        id: u64,
+        number: u64,
+        mut park: Park,
+        call: &Message<'_>,
+        cx: &mut Context,
+    ) {
+        park.settles = Some(number);
+        if let Some(ask) = self.asks.get_mut(&number) {
+            call.splice(&Splice::default(), &mut ask.text);
+        }
+        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.pipe, id));
+        self.parks.insert(id, park);
+    }
+
+    /// Gives the child the answers that came, in the order of what is open.
+    fn hand_over(
+        &self,
+        park: &mut Park,
+        answers: Vec<Option<&[u8]>>,
+        number: u64,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        // What others asked for before must not be answered out of this client's folders.
+        let mut others =
+            self.asks.keys().filter(|other| **other != number && !self.listens.has(**other));
+        let shared = !self.owner.is_known() && others.next().is_some();
+        let mut answers = answers.into_iter();
+        park.open.retain(|open| {
+            let Some(answer) = answers.next().flatten() else { return true };
+            match &open.asked {
+                Some(id) if shared && open.question.method == ROOTS => {
+                    refuse(id, -32603, "other clients use this process", child, cx);
+                }
+                Some(id) => child.say(translate::response(id, "result", answer), cx),
+                None => {}
+            }
+            false
+        });
     }
 
     /// The child answers although it asked: its client gets it with the retry.
@@ -283,9 +381,12 @@ impl Worker {
         &mut self,
         id: u64,
         message: &Message<'_>,
+        child: &mut Child,
         cx: &mut Context,
     ) {
-        let Some(method) = self.parks.get(&id).map(|park| park.method.clone()) else { return };
+        let Some(park) = self.parks.get_mut(&id) else { return };
+        let (method, open) = (park.method.clone(), core::mem::take(&mut park.open));
+        self.decline(&open, child, cx);
         let text = self.downward_answer(&method, message);
         if text.len() > cx.config.replay {
             self.streams.dropped(cx);
@@ -301,7 +402,6 @@ impl Worker {
                 return;
             }
             // The call is over; what it asks now, its client sees when it comes back.
-            park.open.clear();
             park.resend = true;
             park.unseen = true;
             for question in questions {
@@ -323,34 +423,51 @@ impl Worker {
 
     /// The client did not come back: the child is told, and the call ends.
     pub(crate) fn park_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        let Some(park) = self.drop_park(id, cx) else { return };
-        for open in &park.open {
-            match &open.asked {
-                Some(asked) if open.question.method == "elicitation/create" => {
-                    let answer = translate::response(asked, "result", br#"{"action":"cancel"}"#);
-                    child.say(answer, cx);
-                }
-                Some(asked) => refuse(asked, -32603, "the client did not answer", child, cx),
-                None => {}
+        match self.parks.get(&id).map(|park| park.settles) {
+            Some(Some(number)) => {
+                self.drop_park(id, cx);
+                self.send_kept(number, child, cx);
             }
+            Some(None) => self.give_up_park(id, child, cx),
+            None => return,
         }
         if child.end_call(id, cx).is_some() {
             child.say_cancelled(id, "the client did not answer", cx);
+            self.abandoned(cx);
         }
         self.life.touch(cx);
     }
-}
 
-/// Gives the child the answers that came, one for each open question.
-fn hand_over(park: &mut Park, answers: Vec<Option<&[u8]>>, child: &mut Child, cx: &mut Context) {
-    let mut answers = answers.into_iter();
-    park.open.retain(|open| {
-        let Some(answer) = answers.next().flatten() else { return true };
-        if let Some(id) = &open.asked {
-            child.say(translate::response(id, "result", answer), cx);
+    /// Sends a request that was kept.
+    fn send_kept(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        let Some(ask) = self.asks.get_mut(&number) else { return };
+        let text = core::mem::take(&mut ask.text);
+        if let Ok(message) = Message::parse(&text) {
+            self.call_downward(number, &message, child, cx);
         }
-        false
-    });
+    }
+
+    /// Nobody comes back to a parked call: what its client was asked is not answered.
+    pub(super) fn give_up_park(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+        if let Some(park) = self.drop_park(id, cx) {
+            self.decline(&park.open, child, cx);
+        }
+    }
+
+    /// Ends questions without an answer of their client's. The child may have more to ask.
+    fn decline(&mut self, open: &[Open], child: &mut Child, cx: &mut Context) {
+        for open in open {
+            match &open.asked {
+                Some(asked) if open.question.method == "elicitation/create" => {
+                    let answer = translate::response(asked, "result", br#"{"action":"cancel"}"#);
+                    child.reply(answer, cx);
+                }
+                Some(asked) => refuse(asked, -32603, "the client did not answer", child, cx),
+                None => continue,
+            }
+            self.abandoned(cx);
+        }
+    }
 }
 
 /// Answers a request of the child with an error.

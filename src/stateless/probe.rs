@@ -46,7 +46,7 @@ pub(crate) enum AfterExit {
 impl Worker {
     /// Makes the first request of a fresh child: a probe, unless the era is known.
     pub(crate) fn greet(&mut self, child: &mut Child, cx: &mut Context) {
-        if cx.servers.spoken(child.server, &self.env).modern == Some(false) {
+        if cx.servers.spoken(child.server, &self.owner.env).modern == Some(false) {
             return self.initialize(child, cx);
         }
         self.mode = Mode::Probing;
@@ -87,7 +87,7 @@ impl Worker {
 
     /// Whether its child waits for the `initialize` of a client with these variables.
     pub(crate) fn waits_for(&self, env: &[(String, String)]) -> bool {
-        matches!(self.mode, Mode::Spare) && self.env == env
+        matches!(self.mode, Mode::Spare) && self.owner.env == env
     }
 
     /// Gives its child up to a session.
@@ -109,7 +109,7 @@ impl Worker {
         let payload = message.payload().unwrap_or_default();
         let is_result = message.kind() == Kind::Result;
         if is_result && upward::speaks_stateless(payload) {
-            cx.servers.learn(child.server).spoke_modern(&self.env);
+            cx.servers.learn(child.server).spoke_modern(&self.owner.env);
             self.opened(Mode::Stateless, "2026-07-28", child, cx);
             return None;
         }
@@ -139,8 +139,10 @@ impl Worker {
         let until = cx.now.after(cx.config.breaker_wait);
         let knowledge = cx.servers.learn(child.server);
         match &failure {
-            Failure::Answered { proves: true, .. } => knowledge.denied_modern(&self.env, until),
-            _ => knowledge.doubted(&self.env, until),
+            Failure::Answered { proves: true, .. } => {
+                knowledge.denied_modern(&self.owner.env, until)
+            }
+            _ => knowledge.doubted(&self.owner.env, until),
         }
         if self.crosses {
             match failure {
@@ -154,7 +156,7 @@ impl Worker {
             }
             return None;
         }
-        let known = cx.servers.spoken(child.server, &self.env).modern == Some(false);
+        let known = cx.servers.spoken(child.server, &self.owner.env).modern == Some(false);
         let what = match &failure {
             Failure::Answered { error, .. } => alloc::format!("answered with an error ({error})"),
             Failure::Ended(exit) => alloc::format!("ended with {exit}"),
@@ -172,6 +174,7 @@ impl Worker {
 
     /// Starts another process in the place of the one that is gone.
     fn restart(&mut self, child: &mut Child, cx: &mut Context) {
+        self.held.clear();
         self.life.reopened(cx);
         child.reopen(cx);
         self.initialize(child, cx);
@@ -179,7 +182,7 @@ impl Worker {
 
     /// Refuses all that wait for the era, if that is known. True if so.
     pub(crate) fn refuses_all(&mut self, child: &Child, cx: &mut Context) -> bool {
-        let known = cx.servers.spoken(child.server, &self.env).modern == Some(false);
+        let known = cx.servers.spoken(child.server, &self.owner.env).modern == Some(false);
         let refuses = known && !self.crosses && matches!(self.mode, Mode::Probing);
         if refuses {
             self.refuse_all(&Fault::SessionEra, child, cx);

@@ -327,6 +327,7 @@ fn readme_has_every_limit_with_its_default() {
         "allow_hosts",
         "allow_origins",
         "header_env",
+        "affinity",
     ];
     let limits: BTreeMap<String, String> = shown
         .lines()

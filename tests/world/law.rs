@@ -67,6 +67,8 @@ pub(crate) enum Law {
     Fallback,
     /// A log message that can't be attributed is given to nobody.
     Attribution,
+    /// A process logs what each request in flight asked for.
+    Levels,
 
     // The stream.
     /// A stream is well-formed, and its events carry ids that are its own.

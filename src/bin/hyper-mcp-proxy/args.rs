@@ -16,7 +16,7 @@ use crate::sockets::Place;
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 21] = [
+const LONG: [&str; 22] = [
     "--host",
     "--port",
     "--unix",
@@ -38,10 +38,14 @@ const LONG: [&str; 21] = [
     "--node",
     "--prewarm",
     "--header-env",
+    "--affinity",
 ];
 /// Bytes of a node's name: with the 33 that follow it, an id has no more than the 64 that fronts'
 /// tables are made for.
 const NODE: usize = 31;
+/// Header fields that tell clients apart: a user, a tenant, an application, a conversation, and as
+/// many more.
+const AFFINITY: usize = 8;
 /// The most processes that can be asked for: more than a system has.
 const PROCESSES: usize = 1_000_000;
 /// The longest wait in seconds, some thirty years. Whole, because it is shown: the standard
@@ -121,6 +125,10 @@ struct Flags {
     /// header field whose value the server of that client gets as a variable (repeatable)
     #[argh(option, arg_name = "header=variable")]
     header_env: Vec<String>,
+    /// header field whose value names a client of 2026-07-28, which gets a process of its own where
+    /// processes are shared (repeatable)
+    #[argh(option, arg_name = "header")]
+    affinity: Vec<String>,
     /// text or json (text)
     #[argh(option, default = "Format::Text", arg_name = "format")]
     log_format: Format,
@@ -307,19 +315,34 @@ const FRAMING: [&str; 8] = [
     "upgrade",
 ];
 
+/// Whether this is the name of a header field that can tell who asks.
+fn is_field(header: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !header.is_empty()
+        && header.bytes().all(token)
+        && !FRAMING.iter().any(|field| header.eq_ignore_ascii_case(field))
+}
+
+/// Header fields by which clients are told apart.
+fn affinity(headers: Vec<String>) -> Result<Vec<String>, Exit> {
+    if headers.len() > AFFINITY {
+        return Err(Exit::usage(format!("--affinity can be given {AFFINITY} times at most")));
+    }
+    match headers.iter().find(|header| !is_field(header)) {
+        Some(bad) => Err(Exit::usage(format!("--affinity can't take the header field {bad:?}"))),
+        None => Ok(headers),
+    }
+}
+
 /// A header field, and the variable that gets its value.
 fn header_variable(pair: &str) -> Result<(String, String), Exit> {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     let name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     match pair.split_once('=') {
         Some((header, _)) if FRAMING.iter().any(|field| header.eq_ignore_ascii_case(field)) => {
             Err(Exit::usage(format!("--header-env can't take {header}, a field of the connection")))
         }
         Some((header, variable))
-            if !header.is_empty()
-                && header.bytes().all(token)
-                && !variable.is_empty()
-                && variable.bytes().all(name) =>
+            if is_field(header) && !variable.is_empty() && variable.bytes().all(name) =>
         {
             Ok((header.to_owned(), variable.to_owned()))
         }
@@ -393,6 +416,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         metrics: flags.metrics,
         eras: flags.eras,
         header_env,
+        affinity: affinity(flags.affinity)?,
         node: flags.node.map(node).transpose()?,
         prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts: all(

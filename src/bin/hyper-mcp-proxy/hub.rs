@@ -95,7 +95,10 @@ impl Hub {
             deadlines: Rc::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
             head_limit: config.head,
-            listed_fields: config.header_env.iter().map(|(header, _)| header.clone()).collect(),
+            listed_fields: {
+                let variables = config.header_env.iter().map(|(header, _)| header);
+                variables.chain(&config.affinity).cloned().collect()
+            },
             heads: RefCell::default(),
             contents: Pool::new(config.message.saturating_mul(CONTENTS)),
             complaints: stderr::Total::default(),

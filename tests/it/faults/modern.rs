@@ -113,6 +113,69 @@ fn writes(mut with: impl FnMut(&mut Vec<u8>)) -> impl Fault {
     })
 }
 
+/// Asks a client what another client's call asked.
+#[derive(Default)]
+struct Misask {
+    kept: Option<(Exchange, String)>,
+}
+
+impl Fault for Misask {
+    fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
+        if let Some((exchange, bytes)) = content(&mut output)
+            && contains(bytes, "\"inputRequests\"")
+        {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            let mark = text.split('@').find(|mark| mark.starts_with('q')).unwrap_or_default();
+            match &self.kept {
+                Some((other, kept)) if *other != exchange => replace(bytes, mark, kept),
+                _ => self.kept = Some((exchange, mark.to_string())),
+            }
+        }
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_question_of_another_clients_call_is_noticed() {
+    noticed(Law::OwnCall, Misask::default);
+}
+
+/// Gives a process that a client left at work to the next client.
+#[derive(Default)]
+struct Reuse {
+    left: Option<hyper_mcp_proxy::Pipe>,
+}
+
+impl Fault for Reuse {
+    fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
+        if let Output::Write { pipe, bytes } = &mut output {
+            if contains(bytes, "the client is gone") {
+                self.left = Some(*pipe);
+            } else if contains(bytes, "\"@t") {
+                *pipe = self.left.take().unwrap_or(*pipe);
+            }
+        }
+        if !matches!(&output, Output::CloseStdin { pipe } if Some(*pipe) == self.left) {
+            into.push_back(output);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_another_client_left_at_work_is_noticed() {
+    noticed(Law::Sharing, Reuse::default);
+}
+
+#[test]
+fn a_level_that_is_not_asked_for_is_noticed() {
+    noticed(Law::Levels, || {
+        without(|output| match output {
+            Output::Write { bytes, .. } => contains(bytes, "setLevel"),
+            _ => false,
+        })
+    });
+}
+
 #[test]
 fn a_progress_token_of_another_call_is_noticed() {
     let token = |token: &'static str| {

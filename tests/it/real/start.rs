@@ -60,6 +60,8 @@ fn flags_that_are_wrong() {
         (&["--max-message", "9999999G"], "max-message"),
         (&["--drain-timeout", "nan"], "seconds from 0 to 1000000000"),
         (&["--header-env", "Content-Length=SIZE"], "a field of the connection"),
+        (&["--affinity", "a b"], "can't take the header field"),
+        (&["--affinity", "Connection"], "can't take the header field"),
         (&["--log-format", "xml"], "log-format"),
         (&["--allow-origin", "app.example"], "https://app.example"),
         (&["--allow-origin", "https://app.example/"], "without a path"),

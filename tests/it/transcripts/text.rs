@@ -225,6 +225,7 @@ impl Case {
                 let (header, name) = value.split_once('=')?;
                 config.header_env.push((String::from(header), String::from(name)));
             }
+            "affinity" => config.affinity.push(String::from(value)),
             "loopback" => config.loopback = value.parse().ok()?,
             "allow-host" => config.allow_hosts.push(String::from(value)),
             "allow-origin" => config.allow_origins.push(String::from(value)),

@@ -100,6 +100,7 @@ impl World<'_> {
             params,
             of: None,
             heard: false,
+            held: false,
             unsure: false,
             park: None,
             replied: false,
@@ -110,7 +111,10 @@ impl World<'_> {
     pub(super) fn hear_question(&mut self, child: usize, number: usize) {
         let of = self.only_asking(child);
         let unsure = self.pending > 0 || !self.modern.desks[child].was_ready || self.is_over(child);
+        let turns = &self.modern.turns;
+        let early = !turns.iter().any(|turn| turn.child == Some(child) && may_ask(turn.method));
         let known = &mut self.modern.questions[number];
+        known.held = of.is_none() && (early || unsure);
         known.heard = true;
         known.of = of;
         known.unsure = unsure;
@@ -118,21 +122,9 @@ impl World<'_> {
         let needs = ASKS.iter().find(|(known, _)| *known == method).and_then(|(_, needs)| *needs);
         let (Some(turn), Some(needs)) = (of, needs) else { return };
         let turn = &mut self.modern.turns[turn];
-        if turn.moved || turn.parking {
-            // If the first question was too many, this one may end the call.
-            let (_, _, can) = CAPABILITIES[turn.capabilities];
-            self.modern.questions[number].unsure |= !can.contains(&needs);
-            return;
-        }
         let (_, _, can) = CAPABILITIES[turn.capabilities];
-        turn.lacks |= !unsure && !can.contains(&needs);
-        turn.parking |= unsure || can.contains(&needs);
-    }
-
-    /// A question may have been for what a client lacks, but the judge can't know whose.
-    pub(super) fn may_lack(&self, child: usize) -> bool {
-        let asked = self.modern.questions.iter().rev().filter(|question| question.child == child);
-        asked.take(8).any(|question| question.heard && question.unsure)
+        // What a client can't be asked, the child has to do without.
+        turn.parking |= !turn.moved && (unsure || can.contains(&needs));
     }
 
     /// The only call at this child that may ask its client, running or waiting.

@@ -5,7 +5,8 @@ use super::super::World;
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::text::{Holes, nonce};
-use super::client::CAPABILITIES;
+use super::asking::may_ask;
+use super::client::{CAPABILITIES, LEVELS};
 
 /// Begins what clients send that must be refused.
 pub(super) const REFUSED: &[u8] = b"@z";
@@ -64,6 +65,11 @@ impl World<'_> {
         let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
         let offers = self.modern.desks[child].logs;
         require!(StdinLines, offers, "{pipe} keeps no log levels: {shown}");
+        let params = json::member(line, "params").unwrap_or_default();
+        let level = json::member(params, "level").and_then(json::unquote);
+        let level = level.and_then(|level| LEVELS.iter().position(|known| *known == level));
+        require!(StdinLines, level.is_some(), "{pipe}: no level: {shown}");
+        self.modern.desks[child].level = level;
         let id = json::member(line, "id").unwrap_or_default().to_vec();
         self.modern.desks[child].own.push(String::from_utf8_lossy(&id).into_owned());
         self.new_id(child, id)
@@ -80,6 +86,7 @@ impl World<'_> {
         require!(Refusal, !turn.is_over(), "{pipe}: it was answered already: {shown}");
         let ready = self.modern.desks[child].ready;
         require!(StdinLines, ready, "{pipe} was not asked for its era: {shown}");
+        require!(Sharing, !self.is_spent(child, turn.root), "{pipe} is another client's: {shown}");
         let asked = turn.holes.token.is_some();
         let holes = match self.modern.desks[child].session_era {
             false => turn.text.read(line),
@@ -106,6 +113,25 @@ impl World<'_> {
         turn.sent = now;
         self.modern.desks[child].todo.push(number);
         Ok(())
+    }
+
+    /// Whether a child of the session era may still be at work for another call than this, which
+    /// was given up, or knows the roots of its client.
+    fn is_spent(&self, child: usize, root: usize) -> bool {
+        let desk = &self.modern.desks[child];
+        let can = CAPABILITIES.iter().any(|(_, class, can)| {
+            desk.session_era && Some(*class) == desk.class && !can.is_empty()
+        });
+        let mut turns = self.modern.turns.iter();
+        let left = turns.any(|turn| {
+            turn.child == Some(child) && turn.cancelled && may_ask(turn.method) && turn.root != root
+        });
+        let roots = self.modern.questions.iter().any(|asked| {
+            let park = asked.park.map(|park| self.modern.parks[park].turn);
+            let of = park.map(|turn| self.modern.turns[turn].root);
+            asked.child == child && asked.method == "roots/list" && of.is_some_and(|of| of != root)
+        });
+        can && (left || roots)
     }
 
     /// A request as a child of the session era gets it: without what that era does not know.
@@ -232,12 +258,11 @@ impl World<'_> {
         let turn = &self.modern.turns[number];
         require!(Cancel, !turn.cancelled, "a second time: {shown}");
         let answered = turn.answer.is_some() || turn.garbled || turn.sent_away;
-        let unsure = overdue || turn.aborted || self.may_lack(child);
+        let unsure = overdue || turn.aborted;
         require!(Cancel, !answered || unsure, "it was answered: {shown}");
         let exchange = &self.exchanges[turn.exchange];
         let waits = exchange.lost && !turn.moved;
-        let cause = waits || turn.aborted || overdue || turn.lacks || late;
-        let cause = cause || self.may_lack(child);
+        let cause = waits || turn.aborted || overdue || late;
         require!(Cancel, cause, "without a cause: {shown}");
         self.modern.turns[number].cancelled = true;
         self.counts.cancels += 1;

@@ -331,7 +331,8 @@ impl World<'_> {
             return To::Nobody;
         };
         let wanted = turn.level.is_some_and(|wanted| level >= wanted);
-        if wanted { To::Turn(only) } else { To::Nobody }
+        let certain = self.carried(child) <= 1;
+        if wanted && certain { To::Turn(only) } else { To::Nobody }
     }
 
     /// Of the call that this request made at its child, the request that waits for it now.

@@ -9,7 +9,7 @@ use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
 use super::super::text::{Holes, nonce};
-use super::asking::server;
+use super::asking::{may_ask, server};
 use super::carry::without;
 use super::client::CAPABILITIES;
 use super::{To, Turn, Word, WordKind};
@@ -192,6 +192,8 @@ impl World<'_> {
         };
         if matches!(known.kind, WordKind::Log(_)) {
             require!(Attribution, right, "{number}: a log message of nobody's: {shown}");
+            let carried = self.carried(known.child);
+            require!(Attribution, carried <= 1, "{number}: perhaps of an earlier call: {shown}");
         }
         require!(OwnCall, right, "{number}: it is {:?} of {:?}: {shown}", known.kind, known.to);
         Ok(())
@@ -326,9 +328,7 @@ impl World<'_> {
             b"-32021" => {
                 let back = known.retries.and_then(|retry| retry.park);
                 let back = back.is_some_and(|park| self.modern.parks[park].lacks);
-                let lacks =
-                    back || known.lacks || known.child.is_some_and(|child| self.may_lack(child));
-                require!(Cause, lacks, "{number}: it lacks nothing");
+                require!(Cause, back || known.lacks, "{number}: it lacks nothing");
                 400
             }
             _ => return Ok(false),
@@ -357,6 +357,9 @@ impl World<'_> {
             let late = self.modern.turns.iter().any(|other| {
                 other.child.is_none() && other.asked.after(self.config.start) <= self.seen
             });
+            // One that is asked before its child gets it waits for its client.
+            let full = may_ask(known.method) && self.are_parks_full();
+            let cause = cause || full;
             require!(Cause, cause || late, "{number}: {status:?} without a reason");
             let told = status.is_none_or(|status| status >= 400);
             require!(Status, told, "{number}: {status:?} for what reached no child");

@@ -12,6 +12,7 @@ use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
 use super::super::text::nonce;
 use super::carry::without;
+use super::client::CAPABILITIES;
 use super::listen::{Kept, LISTS, Listening, News, UPDATED};
 
 const ID: &str = "io.modelcontextprotocol/subscriptionId";
@@ -244,7 +245,10 @@ impl World<'_> {
         let meta = json::member(result, "_meta").unwrap_or_default();
         let tagged = json::member(meta, ID).map(<[u8]>::to_vec);
         require!(Names, tagged == id, "{number}: another subscription's: {shown}");
-        let cause = known.ended || self.shutdowns > 0 || self.is_deserted(listening);
+        // Before a session-era child that may ask, others may have left what makes it theirs.
+        let (_, _, can) = CAPABILITIES[known.capabilities];
+        let spent = known.given.is_none() && !can.is_empty();
+        let cause = known.ended || self.shutdowns > 0 || spent || self.is_deserted(listening);
         require!(Cause, cause, "{number} ends for no reason: {shown}");
         self.modern.listenings[listening].over = true;
         self.counts.modern.ends += 1;

@@ -81,7 +81,7 @@ pub(crate) struct Turn {
     /// It asked, so that the call may wait from now on; and what it answered after that.
     pub(crate) parking: bool,
     pub(crate) early: Option<usize>,
-    /// The child needs what the client can't be asked.
+    /// The child wants a page visited, and the client can't be asked that.
     pub(crate) lacks: bool,
     /// The call goes on, but waits for its client, or goes on under a later request.
     pub(crate) moved: bool,
@@ -152,6 +152,8 @@ pub(crate) struct Question {
     /// The call that it is of, by its latest request.
     pub(crate) of: Option<usize>,
     pub(crate) heard: bool,
+    /// It came before any call that it may be of: the first one's client is asked.
+    pub(crate) held: bool,
     /// The judge can't know what becomes of it.
     pub(crate) unsure: bool,
     /// The wait in which the client was asked.
@@ -219,8 +221,9 @@ pub(crate) struct Desk {
     /// By its id, when it was asked to tell of which resource.
     pub(crate) subscribed: std::collections::BTreeMap<Vec<u8>, (String, Instant)>,
     pub(crate) kept: std::collections::BTreeMap<String, Kept>,
-    /// It offers log messages.
+    /// It offers log messages, and the least severe that it was asked for.
     pub(crate) logs: bool,
+    pub(crate) level: Option<usize>,
     /// Its answer to `initialize` was followed up.
     pub(crate) initialized: bool,
     /// The ids of requests that it may not make.

@@ -5,6 +5,7 @@ use super::super::World;
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::text::{Holes, nonce, payload};
+use super::asking::may_ask;
 use super::client::{CAPABILITIES, Plan};
 use super::{Park, Retry, To, Turn, WordKind};
 
@@ -109,8 +110,8 @@ impl World<'_> {
     pub(super) fn give_state_back(&mut self, turn: usize) {
         let known = &mut self.modern.turns[turn];
         let Some(Retry { park: Some(park), good: true, .. }) = known.retries else { return };
-        if known.sent_away {
-            // It came back, and the call was made again.
+        if known.sent_away || self.modern.parks[park].resend && known.asked < self.seen {
+            // It came back, and the call was made again, or would have been.
             return;
         }
         // What the child asked at once with the refusal is asked of the wait.
@@ -143,7 +144,9 @@ impl World<'_> {
         let (mut resend, mut child) = (false, 0);
         for (key, request) in requests {
             let question = self.judge_question(number, turn, request)?;
-            resend |= self.modern.questions[question].id.is_none();
+            let asked = &self.modern.questions[question];
+            let made = self.modern.turns[turn].child.is_some();
+            resend |= asked.id.is_none() || asked.held && !made;
             let twice = keys.iter().any(|(other, _)| *other == key);
             require!(Translation, !twice, "{number}: the key {key} comes twice: {shown}");
             child = self.modern.questions[question].child;
@@ -195,6 +198,8 @@ impl World<'_> {
             let here = of.child == asked.child && of.given.id == asked.given.id;
             of.root == asked.root && (here || known.id.is_none())
         });
+        // Before its first call may ask, a child asks for the process.
+        let own = own || known.held && may_ask(asked.method);
         require!(OwnCall, own || known.unsure, "{number}: asked of another call: {shown}");
         require!(Once, !known.replied, "{number}: it was answered: {shown}");
         let method = json::member(request, "method").and_then(json::unquote).unwrap_or_default();
@@ -238,7 +243,10 @@ impl World<'_> {
             require!(StdinLines, result == Some(b"{}"), "{pipe}: no answer to a ping: {shown}");
             return Ok(());
         }
-        let waits = known.park.is_some_and(|park| self.is_open(park));
+        let waits = known.park.is_some_and(|park| {
+            let ended = &self.modern.parks[park];
+            self.is_open(park) && ended.early.is_none() && !(ended.resend && !known.held)
+        });
         require!(State, !waits, "{pipe}: its client may still answer: {shown}");
         let cancels = result == Some(b"{\"action\":\"cancel\"}");
         let declined = result.is_none() || cancels && known.method == "elicitation/create";
@@ -254,7 +262,10 @@ impl World<'_> {
         for park in self.modern.parks.iter().filter(|park| !park.over) {
             let late = park.since.after(self.config.park) <= self.seen;
             let turn = &self.modern.turns[park.turn];
-            let live = !self.is_over(park.child);
+            // One that is ended by it is told first.
+            let (child, desk) = (&self.children[park.child], &self.modern.desks[park.child]);
+            let live = !(child.gone || child.out_closed_told || desk.doomed || desk.over);
+            let live = live && self.shutdowns == 0;
             let ended = park.resend || park.early.is_some() || turn.cancelled;
             let told = !(late && live) || ended;
             require!(Cancel, told, "{}'s client did not come back", turn.exchange);

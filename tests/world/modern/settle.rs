@@ -1,5 +1,8 @@
 //! Laws of the state after each step, for what the stateless era asks and gets.
 
+use core::time::Duration;
+use std::collections::BTreeSet;
+
 use super::super::World;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
@@ -7,6 +10,9 @@ use super::super::setup::{Clients, Command};
 use super::asking::may_ask;
 use super::client::CAPABILITIES;
 use super::{To, WordKind};
+
+/// How long a call waits for its child to act on what it was told before.
+const SETTLE: Duration = Duration::from_millis(100);
 
 impl World<'_> {
     /// Looks at all that clients of the stateless era wait for.
@@ -68,8 +74,7 @@ impl World<'_> {
         if exchange.lost {
             return Ok(());
         }
-        let sure = known.child.is_none_or(|child| !self.may_lack(child));
-        let waits = known.parking && sure && !self.are_parks_full();
+        let waits = known.parking && !self.are_parks_full();
         let away = known.sent_away || known.lacks || waits;
         let away = away && self.pending < 2 && !known.is_over() && !known.aborted;
         let live = known.child.is_some_and(|child| !self.is_over(child));
@@ -79,12 +84,46 @@ impl World<'_> {
         if done {
             return Ok(());
         }
+        self.judge_level(number, turn)?;
         let gone = known
             .child
             .is_some_and(|child| self.children[child].gone || self.children[child].is_leaving());
         require!(EveryRequestEnds, !gone, "{number} waits for a child that is gone");
-        let starts = known.child.is_some() || self.has_start();
+        let starts = known.child.is_some() || self.has_start() || self.settles(turn);
         require!(EveryRequestEnds, starts, "{number} waits, but no child starts");
+        Ok(())
+    }
+
+    /// Its child was told what it asked before, and has time to act on it.
+    fn settles(&self, turn: usize) -> bool {
+        let known = &self.modern.turns[turn];
+        let good = known.retries.filter(|retry| retry.good);
+        let park = good.and_then(|retry| retry.park).map(|park| &self.modern.parks[park]);
+        park.is_some_and(|park| park.resend) && known.asked.after(SETTLE) > self.seen
+    }
+
+    /// How many requests a child got that nothing shows to be of one client.
+    pub(super) fn carried(&self, child: usize) -> usize {
+        let turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
+        let turns = turns.filter(|turn| turn.method != "server/discover");
+        if self.modern.desks[child].session_era {
+            let roots: BTreeSet<usize> = turns.map(|turn| turn.root).collect();
+            return roots.len();
+        }
+        let listens = self.modern.listenings.iter();
+        let listens = listens.filter(|of| of.child == Some(child) && of.given.is_some());
+        turns.count() + listens.count()
+    }
+
+    /// A child logs what each request in flight asked for, whoever else asked for less.
+    fn judge_level(&self, number: usize, turn: usize) -> Judged {
+        let known = &self.modern.turns[turn];
+        let desk = known.child.map(|child| &self.modern.desks[child]);
+        let Some(desk) = desk.filter(|desk| desk.session_era && desk.logs) else { return Ok(()) };
+        if let Some(wanted) = known.level.filter(|_| self.is_awaited(turn)) {
+            let told = desk.level.is_some_and(|level| level <= wanted);
+            require!(Levels, told, "{number} asked for more than {:?}", desk.level);
+        }
         Ok(())
     }
 
