@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe};
+use hyper_mcp_proxy::{Body, Bridge, Config, Eras, Exchange, Head, Input, Instant, Output, Pipe};
 
 /// Hands the engine one input and takes what it asks for.
 pub(crate) type Hook = fn(&mut Bridge, Input<'_>, Instant) -> Vec<Output>;
@@ -61,7 +61,7 @@ fn between<'a>(text: &'a [u8], before: &str, after: char) -> Option<&'a str> {
 
 impl World {
     pub(crate) fn new(hook: Hook) -> Self {
-        let config = Config { loopback: false, ..Config::default() };
+        let config = Config { loopback: false, eras: Eras::Both, ..Config::default() };
         Self {
             bridge: Bridge::new(config),
             speaks: Speaks::Session,
