@@ -2,6 +2,7 @@
 import { Report } from './lib/report.mjs';
 import { baseline, conformance } from './suites/conformance.mjs';
 import { browser } from './suites/browser.mjs';
+import { doors } from './suites/doors.mjs';
 import { examples } from './suites/examples.mjs';
 import { fronts } from './suites/fronts.mjs';
 import { inspector } from './suites/inspector.mjs';
@@ -40,6 +41,7 @@ const suites = {
 // the same checks without a proxy, to know that they are right.
 const onDemand = {
   browser,
+  doors,
   examples,
   fronts,
   nodes,

@@ -46,13 +46,16 @@ function shipped(name, exchanges) {
   return text;
 }
 
-// Who is known to each front: the secret, and the name.
-export const TOKENS = { sesame: 'ann' };
+// Who is known to each front: the secret, and the name. The first is the only one of Caddy; the
+// second is as long as those of `openssl rand -hex 64`.
+export const SECRET = 'Open-Sesame_0123456789';
+export const LONG_SECRET = '0123456789abcdef'.repeat(8);
+export const TOKENS = { [SECRET]: 'ann', [LONG_SECRET]: 'long' };
 for (let i = 1; i <= 12; i++) TOKENS[`secret-${i}`] = `user-${i}`;
 
 const fronts = {
-  nginx: (folder, port, [upstream]) => {
-    const lines = Object.entries(TOKENS).map(([token, name]) => `"Bearer ${token}" ${name};\n`);
+  nginx: (folder, port, [upstream], { tokens, line }) => {
+    const lines = Object.entries(tokens).map(line ?? (([token, name]) => `"~^${token}$" ${name};\n`));
     writeFileSync(join(folder, 'tokens.map'), lines.join(''));
     const front = shipped('nginx/hyper-mcp-proxy.conf', [
       ['listen 443 ssl', `listen 127.0.0.1:${port} ssl`],
@@ -88,8 +91,8 @@ const fronts = {
     const args = ['--config', file, '--adapter', 'caddyfile'];
     return { test: ['validate', ...args], run: ['run', ...args] };
   },
-  haproxy: (folder, port, nodes) => {
-    const lines = Object.entries(TOKENS).map(([token, name]) => `${token} ${name}\n`);
+  haproxy: (folder, port, nodes, { tokens }) => {
+    const lines = Object.entries(tokens).map(([token, name]) => `${token} ${name}\n`);
     writeFileSync(join(folder, 'tokens.map'), lines.join(''));
     const file = join(folder, 'haproxy.cfg');
     const front = shipped('haproxy/haproxy.cfg', [
@@ -105,14 +108,16 @@ const fronts = {
 };
 
 export class Front {
-  // `upstreams`: host and port of each proxy behind it.
-  static async start(program, upstreams) {
+  // `upstreams`: host and port of each proxy behind it. `tokens`: who is known to it; `line`: how
+  // nginx is told of one; `secret`: Caddy's MCP_TOKEN, null for none.
+  static async start(program, upstreams, { tokens = TOKENS, line, secret = SECRET } = {}) {
     const front = new Front();
+    front.secret = secret;
     front.log = [];
     front.folder = mkdtempSync(join(tmpdir(), 'front-'));
     try {
       const port = await freePort();
-      const { test, run } = fronts[program](front.folder, port, upstreams);
+      const { test, run } = fronts[program](front.folder, port, upstreams, { tokens, line });
       await front.#judged(program, test);
       front.process = front.#spawn(program, run);
       front.ended = new Promise((resolve) => front.process.once('exit', resolve));
@@ -126,7 +131,8 @@ export class Front {
   }
 
   #spawn(program, args) {
-    const env = { ...process.env, MCP_TOKEN: 'sesame', HOME: this.folder, XDG_DATA_HOME: this.folder };
+    const env = { ...process.env, HOME: this.folder, XDG_DATA_HOME: this.folder };
+    if (this.secret !== null) env.MCP_TOKEN = this.secret;
     const child = spawn(found(program), args, { stdio: ['ignore', 'pipe', 'pipe'], env });
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => this.log.push(String(chunk)));

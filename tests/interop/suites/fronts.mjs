@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { behindProxy } from '../lib/behind.mjs';
 import { clients } from '../lib/clients.mjs';
-import { found, Front, presenting } from '../lib/fronts.mjs';
+import { found, Front, presenting, SECRET } from '../lib/fronts.mjs';
 import { full } from '../lib/servers.mjs';
 import { fullServer } from './full.mjs';
 import { modernServer } from './modern.mjs';
@@ -32,7 +32,7 @@ function behind(check, program, era, body) {
     const { host } = new URL(url);
     // Where a configuration has three nodes, all are this one.
     const front = await Front.start(program, [host, host, host]);
-    const done = presenting('sesame', front.url);
+    const done = presenting(SECRET, front.url);
     try {
       await body(front.url);
     } finally {
@@ -54,13 +54,6 @@ const post = (url, headers, body) =>
   });
 
 async function doorkeeping(check, url) {
-  await check('a wrong token is turned away by the front, with the scheme to use', async () => {
-    for (const authorization of ['Bearer wrong', 'Basic c2VzYW1lOg==', 'sesam', 'none']) {
-      const response = await post(url, { authorization }, { method: 'ping' });
-      assert.equal(response.status, 401, authorization);
-      assert.equal(response.headers.get('www-authenticate'), 'Bearer');
-    }
-  });
   await check('the front has no other path', async () => {
     for (const path of ['/', '/healthz', '/mcp/', '/mcp/x']) {
       assert.equal((await fetch(new URL(path, url))).status, 404, path);

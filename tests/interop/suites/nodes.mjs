@@ -3,7 +3,7 @@
 // servers are of the session era, so that calls of 2026-07-28 that ask wait in a node.
 import assert from 'node:assert/strict';
 import { clients, modern, pause } from '../lib/clients.mjs';
-import { bearing, found, Front, TOKENS } from '../lib/fronts.mjs';
+import { bearing, found, Front, SECRET, TOKENS } from '../lib/fronts.mjs';
 import { descendants, Proxy, withTimeout } from '../lib/proxy.mjs';
 import { full } from '../lib/servers.mjs';
 import { opened, until } from './full.mjs';
@@ -28,7 +28,7 @@ export async function nodes(report) {
 }
 
 const enter = async (url) => {
-  const { client } = await opened(open, url, { fetch: bearing('sesame') });
+  const { client } = await opened(open, url, { fetch: bearing(SECRET) });
   return { client, calls: 0, failures: [] };
 };
 
