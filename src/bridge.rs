@@ -164,9 +164,6 @@ impl Bridge {
             self.end_drained();
         }
         self.end_retired();
-        if !self.cx.spent.is_empty() {
-            self.end_spent();
-        }
         self.start_queued();
         self.prewarm();
     }

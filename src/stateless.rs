@@ -461,7 +461,7 @@ impl Worker {
         cx.counts.call(fault.outcome());
         // What reached no child did not fail there.
         let response = match ask.call {
-            None if !self.is_ready() || matches!(fault, Fault::Ended(_)) => {
+            None if !self.is_ready() || matches!(fault, Fault::Ended(_) | Fault::Lost(_)) => {
                 fault.failed_start(Some(&ask.id))
             }
             _ => fault.response(Some(&ask.id)),

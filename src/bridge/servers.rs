@@ -42,6 +42,9 @@ impl Bridge {
 
     /// Ends what was of use only to new requests of servers that get none any more.
     pub(super) fn end_retired(&mut self) {
+        if !self.cx.spent.is_empty() {
+            self.end_spent();
+        }
         if !self.cx.servers.has_retired() {
             return;
         }
@@ -55,7 +58,7 @@ impl Bridge {
     }
 
     /// Ends shared children that can't be given to another client, once their last call is over.
-    pub(super) fn end_spent(&mut self) {
+    fn end_spent(&mut self) {
         for pipe in core::mem::take(&mut self.cx.spent) {
             match self.workers.get(&pipe) {
                 Some(worker) if worker.is_done() => self.end(pipe, Cause::Spent, None),
