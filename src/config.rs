@@ -93,6 +93,9 @@ pub struct Config {
     pub message: usize,
     /// A request's head, for the driver's reader. 16 KiB is what common front proxies pass on.
     pub head: usize,
+    /// GET streams of one session at once; the oldest ends for one more. A client has one; 8 leaves
+    /// room for those that broke and whose end is not noticed yet.
+    pub listeners: usize,
     /// Events kept in one session to be resumed or to wait for a reader. 1 MiB.
     pub replay: usize,
     /// Bytes of one session's answers and streams that their peers have not taken, above which its
@@ -217,6 +220,7 @@ impl Default for Config {
             subscriptions: 256,
             message: 16 * MIB,
             head: 16 * KIB,
+            listeners: 8,
             replay: MIB,
             queue: 256 * KIB,
             stdin: MIB,

@@ -220,29 +220,24 @@ impl Session {
         lines.push(b'\n');
     }
 
-    /// GET: opens the standing stream, or resumes any.
+    /// GET: opens a stream for what belongs to no call, or resumes any.
     pub(crate) fn listen(
         &mut self,
         exchange: Exchange,
         head: &Admitted<'_>,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let (number, after) = match head.last_event_id {
-            None => (STANDING, None),
-            Some(text) => {
-                let id = EventId::parse(text).ok_or(Fault::EventId)?;
-                match self.streams.rest(id) {
-                    Rest::Unknown => return Err(Fault::EventId),
-                    Rest::Nothing => {
-                        cx.respond(exchange, head.origin, head::empty(204));
-                        return Ok(());
-                    }
-                    Rest::Stream => (id.stream, Some(id.place)),
-                }
-            }
-        };
         let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
-        self.streams.attach(number, reply, after, cx);
+        let Some(text) = head.last_event_id else {
+            self.streams.listen(reply, cx);
+            return Ok(());
+        };
+        let id = EventId::parse(text).ok_or(Fault::EventId)?;
+        match self.streams.rest(id) {
+            Rest::Unknown => return Err(Fault::EventId),
+            Rest::Nothing => cx.respond(exchange, head.origin, head::empty(204)),
+            Rest::Stream => self.streams.attach(id.stream, reply, Some(id.place), cx),
+        }
         Ok(())
     }
 

@@ -22,7 +22,8 @@ use crate::time::{Deadline, Instant, Wait};
 
 pub(crate) use at::{At, Held, Style};
 
-/// The number of the stream that GET opens: the session's own, for what belongs to no call.
+/// The number that stands for no call's stream: what goes there reaches the newest GET stream, or
+/// waits for one.
 pub(crate) const STANDING: u64 = 0;
 
 /// An event that is kept.
@@ -35,6 +36,8 @@ struct Event {
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) reply: Option<Reply>,
+    /// Whether GET opened it, for what belongs to no call. It never ends by itself.
+    pub(crate) is_get: bool,
     /// Answers that are still to come.
     pub(crate) pending: usize,
     /// Of a batch, the answers that came while undecided.
@@ -57,6 +60,11 @@ impl Stream {
     pub(crate) fn new(reply: Reply, pending: usize, batch: bool) -> Self {
         let held = batch.then(Vec::new);
         Self { reply: Some(reply), pending, held, ..Self::default() }
+    }
+
+    /// A stream of GET, with the exchange that carries it.
+    pub(crate) fn get(reply: Option<Reply>) -> Self {
+        Self { reply, is_get: true, ..Self::default() }
     }
 
     /// Whether a message that is no answer can go onto it now.
@@ -150,7 +158,7 @@ impl Stream {
     fn send(&mut self, bytes: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         reply.give(bytes.len(), cx.now);
-        if at.number != STANDING {
+        if !self.is_get {
             held.unread += bytes.len();
         }
         let next = reply.spoke.after(cx.config.keep_alive).min(cx.now.after(cx.config.stall));
@@ -167,7 +175,7 @@ impl Stream {
         self.places += 1;
         let place = self.places;
         self.resumable |= at.style.ids;
-        if !self.has_unsent() && self.takes(at, cx) {
+        if !self.has_unsent() && self.takes(cx) {
             if at.style.ids && data.len() <= cx.config.replay {
                 self.keep(Event { place, data: data.to_vec() }, held);
                 self.sent += 1;
@@ -185,16 +193,15 @@ impl Stream {
     }
 
     /// Whether the exchange takes a further event now.
-    fn takes(&self, at: At, cx: &Context) -> bool {
+    fn takes(&self, cx: &Context) -> bool {
         self.reply.as_ref().is_some_and(|reply| {
-            reply.phase == Phase::Open
-                && (at.number != STANDING || reply.waiting() < cx.config.queue)
+            reply.phase == Phase::Open && (!self.is_get || reply.waiting() < cx.config.queue)
         })
     }
 
     /// Hands over what waits, as far as the exchange takes it.
     pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        while self.has_unsent() && self.takes(at, cx) {
+        while self.has_unsent() && self.takes(cx) {
             let event = &self.events[self.sent];
             let bytes = sse::event(at.id(event.place), Cow::Borrowed(&event.data));
             self.sent += 1;
@@ -203,20 +210,14 @@ impl Stream {
         }
     }
 
-    /// Bytes that its reader has not taken.
-    pub(crate) fn waiting(&self) -> usize {
-        self.reply.as_ref().map_or(0, Reply::waiting)
-    }
-
     /// Whether something waits for an exchange.
     pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.events.len()
     }
 
-    /// Takes away what waits for an exchange, in its order.
+    /// Takes away what waits for an exchange and was given to none before, in its order.
     pub(crate) fn take_unsent(&mut self, held: &mut Held) -> impl Iterator<Item = Vec<u8>> {
-        let unsent = self.events.split_off(self.sent);
-        self.told = self.told.min(self.sent);
+        let unsent = self.events.split_off(self.sent.max(self.told));
         held.kept -= unsent.iter().map(|event| event.data.len()).sum::<usize>();
         unsent.into_iter().map(|event| event.data)
     }
@@ -347,17 +348,21 @@ impl Stream {
         Some(reply)
     }
 
-    /// The exchange is no longer there, for whatever reason. What it was given counts as sent: only
-    /// a client that asks for it gets it again.
+    /// The exchange is no longer there, for whatever reason.
     pub(crate) fn detach(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        let Some(reply) = self.forget_reply(at, cx) else {
-            return;
-        };
-        if at.number != STANDING {
+        if let Some(reply) = self.take_reply(at, cx)
+            && !self.is_get
+        {
             held.unread -= reply.waiting();
         }
-        // What was to be told again goes to whoever asks for it again, and to nobody else.
+    }
+
+    /// Parts the stream from its exchange. What that was given counts as sent: only a client that
+    /// asks for it gets it again.
+    pub(crate) fn take_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
+        let reply = self.forget_reply(at, cx)?;
         self.sent = self.sent.max(self.told);
+        Some(reply)
     }
 
     /// Breaks the exchange off, if there is one.
@@ -374,7 +379,7 @@ impl Stream {
         let bytes = bytes.min(reply.waiting());
         reply.taken += bytes as u64;
         reply.moved = cx.now;
-        if at.number != STANDING {
+        if !self.is_get {
             held.unread -= bytes;
         }
         if reply.phase == Phase::Over && reply.waiting() == 0 {
@@ -405,31 +410,25 @@ impl Stream {
         self.reply = Some(reply);
         self.ended = None;
         self.open_head(at, cx);
-        // Ids rise along a stream: what waits has older ones, and gives the peer an id as well.
-        if after.is_none() && !self.has_unsent() {
+        if after.is_none() {
             self.prime(at, held, cx);
         }
         self.pump(at, held, cx);
         self.rearm(at, cx);
-        if self.pending == 0 && at.number != STANDING {
+        if self.pending == 0 && !self.is_get {
             self.finish(at, cx);
         }
     }
 
-    /// What is left of a stream of calls after the event of that place.
+    /// What is left of the stream after the event of that place.
     pub(crate) fn rest(&self, place: u64) -> Rest {
         match self.events.back() {
-            _ if !self.resumable || !self.knows(place) => Rest::Unknown,
-            _ if self.pending > 0 => Rest::Stream,
+            _ if !self.resumable || place > self.places => Rest::Unknown,
+            _ if self.pending > 0 || self.is_get => Rest::Stream,
             Some(last) if last.place > place => Rest::Stream,
             _ if place == self.places => Rest::Nothing,
             _ => Rest::Unknown,
         }
-    }
-
-    /// Whether a client can have seen the event of that place.
-    pub(crate) const fn knows(&self, place: u64) -> bool {
-        place <= self.places
     }
 
     /// Drops the oldest event that is kept. False if there is none.
@@ -444,6 +443,11 @@ impl Stream {
         self.sent = self.sent.saturating_sub(1);
         self.told = self.told.saturating_sub(1);
         true
+    }
+
+    /// Bytes that its reader has not taken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.reply.as_ref().map_or(0, Reply::waiting)
     }
 
     /// How many events are kept.
@@ -474,7 +478,7 @@ impl Stream {
         true
     }
 
-    fn rearm(&mut self, at: At, cx: &mut Context) {
+    pub(crate) fn rearm(&mut self, at: At, cx: &mut Context) {
         let Some(reply) = &self.reply else { return };
         let stall = (reply.waiting() > 0).then(|| reply.moved.after(cx.config.stall));
         let speak = match reply.phase {

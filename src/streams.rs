@@ -3,6 +3,8 @@
 //! Each message goes through here onto exactly one stream; here the bound on what is kept is held,
 //! at the cost of the stream that grew first.
 
+mod listeners;
+
 use alloc::vec::Vec;
 
 use crate::context::Context;
@@ -33,13 +35,15 @@ pub(crate) struct Streams {
     pub(crate) style: Style,
     table: Table<u64, Stream>,
     last: u64,
+    /// The GET streams that have a reader, the newest last.
+    listeners: Vec<u64>,
     held: Held,
     told_drops: bool,
     forget: Deadline,
 }
 
 impl Streams {
-    /// No stream but the standing one. `session` is what its event ids begin with.
+    /// No stream. `session` is what its event ids begin with.
     pub(crate) fn new(pipe: Pipe, session: u32, style: Style) -> Self {
         let mut table = Table::default();
         table.insert(STANDING, Stream::default());
@@ -49,6 +53,7 @@ impl Streams {
             style,
             table,
             last: STANDING,
+            listeners: Vec::new(),
             held: Held::default(),
             told_drops: false,
             forget: Deadline::default(),
@@ -71,6 +76,9 @@ impl Streams {
         let result = work(stream, at, &mut self.held, cx);
         let ended = number != STANDING && stream.is_ended();
         let spent = ended && stream.is_spent();
+        if stream.is_get && !stream.is_alive() {
+            self.left(number, cx);
+        }
         if spent {
             self.table.remove(&number);
         }
@@ -106,7 +114,7 @@ impl Streams {
     /// What waited for a stream goes onto the first that can carry it.
     fn flush(&mut self, number: u64, cx: &mut Context) {
         let waits = self.table.get(&STANDING).is_some_and(Stream::has_unsent);
-        if !waits || self.carries(STANDING) || !self.carries(number) {
+        if !waits || !self.carries(number) {
             return;
         }
         let Some(standing) = self.table.get_mut(&STANDING) else { return };
@@ -117,6 +125,7 @@ impl Streams {
 
     /// Puts a message onto a stream.
     pub(crate) fn put(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
+        let number = self.meant(number);
         self.flush(number, cx);
         self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
     }
@@ -153,19 +162,17 @@ impl Streams {
         after: Option<u64>,
         cx: &mut Context,
     ) {
+        self.make_way(number, cx);
         cx.exchanges.insert(reply.exchange, (self.pipe, number));
         self.with(number, cx, |stream, at, held, cx| stream.attach(reply, after, at, held, cx));
+        self.arrived(number, cx);
         self.flush(number, cx);
     }
 
     /// What a client that has seen that event can still get of its stream.
     pub(crate) fn rest(&self, id: EventId) -> Rest {
         let stream = self.table.get(&id.stream).filter(|_| id.session == self.session);
-        match stream {
-            Some(stream) if id.stream != STANDING => stream.rest(id.place),
-            Some(stream) if stream.knows(id.place) => Rest::Stream,
-            _ => Rest::Unknown,
-        }
+        stream.filter(|_| id.stream != STANDING).map_or(Rest::Unknown, |s| s.rest(id.place))
     }
 
     /// The exchange that carried a stream is gone.
@@ -241,12 +248,12 @@ impl Streams {
 
     /// Whether a message that is no answer can go onto that stream now.
     pub(crate) fn carries(&self, number: u64) -> bool {
-        self.table.get(&number).is_some_and(Stream::carries)
+        self.table.get(&self.meant(number)).is_some_and(Stream::carries)
     }
 
     /// Whether that would go to a client that is there.
     pub(crate) fn reaches(&self, number: u64) -> bool {
-        self.table.get(&number).is_some_and(Stream::reaches)
+        self.table.get(&self.meant(number)).is_some_and(Stream::reaches)
     }
 
     /// Whether the reader of a stream is behind: one and a half `queue` waits for all, and more

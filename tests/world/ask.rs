@@ -150,6 +150,7 @@ impl World<'_> {
             over_settled: false,
             blocks: 0,
             rivalled: false,
+            superseded: false,
             knew_over: known.is_some_and(|session| session.over_settled),
             knew_alive: steady && !wakes && known.is_some_and(|session| session.is_live()),
             crowded: !steady || self.is_crowded(&ask, session, calls.len(), length),

@@ -70,8 +70,7 @@ impl World<'_> {
             asked: self.clock(),
             spare: self.has_spare(),
             blurred: false,
-            get: None,
-            get_stream: None,
+            gets: Vec::new(),
             events: std::collections::BTreeMap::new(),
             event_bytes: 0,
             queued: Vec::new(),
@@ -389,9 +388,7 @@ impl World<'_> {
             let session = &mut self.sessions[session];
             let opens = self.calls[session.call].answer.is_some();
             session.doomed |= session.exchange == number && !session.open && !opens;
-            if session.get == Some(number) {
-                session.get = None;
-            }
+            session.gets.retain(|get| *get != number);
         }
         self.tell(Input::Lost { exchange: Number(number as u64) })
     }

@@ -443,8 +443,8 @@ impl World<'_> {
             (Route::Exchange(right), _) => {
                 self.counts.routed += 1;
                 // What waited for a reader goes on to who takes its place.
-                let replaced = self.exchanges[right].rivalled;
-                require!(Route, right == number || replaced, "{number}, not {right}: {shown}");
+                let right = right == number || self.exchanges[right].has_successor();
+                require!(Route, right, "{number}: meant for another stream: {shown}");
             }
             (Route::Queue, _) => {
                 require!(Route, place.is_some(), "{number}: in a JSON body: {shown}");

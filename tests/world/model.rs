@@ -124,6 +124,8 @@ pub(crate) struct Exchange {
     pub(crate) blocks: usize,
     /// A later request of its session took, or may have taken, its place.
     pub(crate) rivalled: bool,
+    /// A newer GET stream was asked for: what this one has not sent may go there.
+    pub(crate) superseded: bool,
     /// The judge saw the session end before it was asked, or saw nothing that could end it.
     pub(crate) knew_over: bool,
     pub(crate) knew_alive: bool,
@@ -141,6 +143,11 @@ pub(crate) enum Pace {
 }
 
 impl Exchange {
+    /// What it has not sent may go to a later exchange.
+    pub(crate) fn has_successor(&self) -> bool {
+        self.rivalled || self.superseded
+    }
+
     /// Outputs for it may come.
     pub(crate) fn is_live(&self) -> bool {
         self.phase != Phase::Done && !self.lost
@@ -310,7 +317,6 @@ impl Said {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) session: usize,
-    /// GET streams of a session share a log; this tells them apart.
     pub(crate) log: Vec<Entry>,
     pub(crate) is_get: bool,
     /// The exchanges that ever carried it.
@@ -363,10 +369,8 @@ pub(crate) struct Session {
     pub(crate) spare: bool,
     /// The engine may hold lines back, so the judge no longer knows what it read.
     pub(crate) blurred: bool,
-    /// The open stream of GET.
-    pub(crate) get: Option<usize>,
-    /// The shared log of its GET streams.
-    pub(crate) get_stream: Option<usize>,
+    /// The exchanges that carry GET streams, the newest last.
+    pub(crate) gets: Vec<usize>,
     pub(crate) events: BTreeMap<Vec<u8>, (usize, usize)>,
     /// Upper bound of what a replay could hold.
     pub(crate) event_bytes: usize,

@@ -102,7 +102,7 @@ impl World<'_> {
             // Its stream may be resumed, or waits to be.
             return Route::Any;
         }
-        let get = known.get.map(Route::Exchange);
+        let get = known.gets.last().copied().map(Route::Exchange);
         let of = |call: usize| Route::Exchange(self.calls[call].exchange);
         match (&*running, get) {
             (_, Some(get)) if prefers_get => get,

@@ -184,7 +184,8 @@ impl World<'_> {
         };
         let rest = stream.log.get(exchange.cursor..).unwrap_or_default();
         let length: usize = rest.iter().map(|entry| entry.data.len() + EXTRA).sum();
-        if exchange.untaken + length > self.config.queue || exchange.rivalled {
+        if exchange.untaken + length > self.config.queue || exchange.rivalled || exchange.superseded
+        {
             return Ok(());
         }
         let missed = self.missed(exchange, stream.log.len());
@@ -302,10 +303,8 @@ impl World<'_> {
         }
         for stream in &self.streams {
             let carriers = || stream.carriers.iter().filter(|n| self.exchanges[**n].carries());
-            let shared = !stream.is_get && carriers().count() > 1;
+            let shared = carriers().count() > 1;
             require!(OneStream, !shared, "a stream on {:?}", carriers().collect::<Vec<_>>());
-            let plain = carriers().filter(|n| self.exchanges[**n].ask == Ask::Get).count();
-            require!(OneStream, plain < 2, "GET streams {:?}", carriers().collect::<Vec<_>>());
         }
         Ok(())
     }

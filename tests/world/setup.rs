@@ -236,6 +236,7 @@ pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
     config.calls = dice.pick(&[8, 2, 4, 32]);
     config.message = dice.pick(&[4096, 1024, 16384]);
     config.replay = dice.pick(&[16384, 2048, 4096]);
+    config.listeners = if config.replay == 2048 { 1 } else { 8 };
     config.queue = dice.pick(&[8192, 1024, 512]);
     config.stdin = dice.pick(&[8192, 1024, 2048]);
     config.idle = dice.pick(&[Some(seconds(300)), Some(seconds(40)), None]);

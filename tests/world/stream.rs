@@ -44,7 +44,7 @@ impl World<'_> {
         exchange.cursor = cursor;
         self.streams[stream].carriers.push(number);
         if self.streams[stream].is_get && !self.exchanges[number].lost {
-            self.sessions[session].get = Some(number);
+            self.sessions[session].gets.push(number);
         }
         Ok(())
     }
@@ -75,39 +75,55 @@ impl World<'_> {
     fn attach(&mut self, number: usize, session: usize) -> (usize, usize) {
         let new = Stream { session, ..Stream::default() };
         match self.exchanges[number].ask {
-            Ask::Resume { stream, entry } => (stream, entry + 1),
-            Ask::Get | Ask::ResumeOdd => {
-                let stream = self.sessions[session].get_stream.unwrap_or_else(|| {
-                    self.streams.push(Stream { is_get: true, ..new });
-                    self.streams.len() - 1
-                });
-                self.sessions[session].get_stream = Some(stream);
-                (stream, self.streams[stream].log.len())
+            Ask::Resume { stream, entry } => {
+                self.move_carriers(stream);
+                (stream, entry + 1)
             }
-            _ => {
-                self.streams.push(new);
+            ref ask => {
+                let is_get = matches!(ask, Ask::Get | Ask::ResumeOdd);
+                self.streams.push(Stream { is_get, ..new });
                 (self.streams.len() - 1, 0)
             }
         }
     }
 
-    /// Who asks for a stream may take the place of those that carry it.
+    /// Who resumes a GET stream ends none of its readers: they go on with streams of their own.
+    fn move_carriers(&mut self, stream: usize) {
+        let carriers = self.streams[stream].carriers.clone();
+        let is_get = self.streams[stream].is_get;
+        for number in carriers.into_iter().filter(|_| is_get) {
+            if self.exchanges[number].stream == Some(stream) && self.exchanges[number].carries() {
+                let session = self.streams[stream].session;
+                self.streams[stream].carriers.retain(|carrier| *carrier != number);
+                let carriers = vec![number];
+                self.streams.push(Stream { session, is_get, carriers, ..Stream::default() });
+                self.exchanges[number].stream = Some(self.streams.len() - 1);
+                self.exchanges[number].cursor = 0;
+            }
+        }
+    }
+
+    /// Who asks for a stream may take the place of those that carry it, or get what GET streams
+    /// have not sent.
     pub(super) fn displace(&mut self, new: &Exchange) {
-        let Some(session) = new.session else { return };
-        let get = self.sessions[session].get_stream;
-        let stream = match new.ask {
-            Ask::Get | Ask::ResumeOdd => get,
-            Ask::Resume { stream, .. } => Some(stream),
+        let (resumed, listens) = match new.ask {
+            Ask::Get | Ask::ResumeOdd => (None, true),
+            Ask::Resume { stream, .. } => (Some(stream), self.streams[stream].is_get),
             _ => return,
         };
         for number in self.open.iter().copied() {
-            let old = &mut self.exchanges[number];
+            let old = &self.exchanges[number];
+            if old.session != new.session {
+                continue;
+            }
             let meant = match old.ask {
-                Ask::Get | Ask::ResumeOdd => get,
                 Ask::Resume { stream, .. } => Some(stream),
-                _ => old.stream.or(Some(usize::MAX)),
+                _ => old.stream,
             };
-            old.rivalled |= old.session == Some(session) && meant == stream;
+            let gets = meant.is_none_or(|stream| self.streams[stream].is_get);
+            let old = &mut self.exchanges[number];
+            old.superseded |= listens && gets;
+            old.rivalled |= !listens && meant == resumed;
         }
     }
 
@@ -203,9 +219,6 @@ impl World<'_> {
         let exchange = &self.exchanges[number];
         let known = &self.streams[of].log[entry];
         let asked = matches!(exchange.ask, Ask::Resume { .. });
-        if !asked && self.is_left_over(exchange, (of, entry)) {
-            return Ok(());
-        }
         require!(Once, asked, "{number}: a known event, unasked: {block:?}");
         require!(Resume, exchange.stream == Some(of), "{number}: of another stream: {block:?}");
         require!(Resume, entry >= exchange.cursor, "{number}: not asked for: {block:?}");
@@ -218,30 +231,15 @@ impl World<'_> {
         Ok(())
     }
 
-    /// A resume of the GET stream asked for this entry, and was cut off before it came.
-    fn is_left_over(&self, exchange: &Exchange, (of, entry): (usize, usize)) -> bool {
-        let stream = &self.streams[of];
-        let asked = |carrier: &Exchange| matches!(carrier.ask, Ask::Resume { .. });
-        exchange.stream == Some(of)
-            && stream.is_get
-            && stream
-                .carriers
-                .iter()
-                .map(|number| &self.exchanges[*number])
-                .any(|carrier| asked(carrier) && !carrier.is_live() && carrier.cursor <= entry)
-    }
-
     /// What a resume must bring again before this entry, and did not.
     pub(super) fn missed(&self, exchange: &Exchange, entry: usize) -> Option<&Entry> {
         let stream = &self.streams[exchange.stream?];
-        let Ask::Resume { entry: from, .. } = exchange.ask else { return None };
+        let Ask::Resume { .. } = exchange.ask else { return None };
         if self.may_have_forgotten(stream) {
             return None;
         }
-        let carrier = stream.log[from].carrier;
         let rest = stream.log.get(exchange.cursor..entry)?;
-        let owed = |entry: &&Entry| !stream.is_get || entry.carrier == carrier;
-        rest.iter().filter(owed).find(|entry| !entry.data.is_empty())
+        rest.iter().find(|entry| !entry.data.is_empty())
     }
 
     /// Events of a stream may be gone: too many in the session, or ended too long ago.
@@ -389,7 +387,8 @@ impl World<'_> {
             !(call.may_be_settled() || forgets && call.answer.is_some())
         });
         if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd) {
-            let cause = exchange.rivalled || self.is_ending(session) || self.is_idle_due(session);
+            let crowded = self.sessions[session].gets.len() > self.config.listeners;
+            let cause = crowded || self.is_ending(session) || self.is_idle_due(session);
             require!(EveryRequestEnds, cause, "{number}: the GET stream ends for no reason");
         } else if !exchange.rivalled {
             require!(EveryRequestEnds, open.is_none(), "{number} ends, but call {open:?} is open");
@@ -409,9 +408,7 @@ impl World<'_> {
         exchange.phase = Phase::Done;
         if let Some(session) = exchange.session {
             let session = &mut self.sessions[session];
-            if session.get == Some(number) {
-                session.get = None;
-            }
+            session.gets.retain(|get| *get != number);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Faults in what comes out on streams.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
-use hyper_mcp_proxy::{Input, Output};
+use hyper_mcp_proxy::{Body, Exchange, Input, Output, Response};
 
 use super::map::Map;
 use super::{Spoil, change, contains, content, event_id, noticed, replace, without};
@@ -179,4 +180,67 @@ fn a_stream_without_comments_is_noticed() {
 #[test]
 fn a_reader_that_stalls_for_ever_is_noticed() {
     noticed(Law::Stall, || without(|output| matches!(output, Output::Abort { .. })));
+}
+
+/// Ends a GET stream when its session opens another.
+#[derive(Default)]
+struct Ousted {
+    map: Map,
+    gets: BTreeSet<Exchange>,
+    last: Option<(String, Exchange)>,
+}
+
+impl Fault for Ousted {
+    fn swallows(&mut self, input: &Input<'_>) -> bool {
+        self.map.learn(input);
+        if let Input::Request { exchange, head, .. } = input
+            && head.method == "GET"
+        {
+            self.gets.insert(*exchange);
+        }
+        false
+    }
+    fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
+        if let Output::Respond { exchange, response } = &output
+            && response.body == Body::Stream
+            && self.gets.contains(exchange)
+            && let Some(session) = self.map.sessions.get(exchange)
+        {
+            let before = self.last.replace((session.clone(), *exchange));
+            if let Some((_, exchange)) = before.filter(|(known, _)| known == session) {
+                into.push_back(Output::Finish { exchange });
+            }
+        }
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_listener_that_ends_another_is_noticed() {
+    noticed(Law::EveryRequestEnds, Ousted::default);
+}
+
+#[test]
+fn a_finished_stream_that_can_be_resumed_for_ever_is_noticed() {
+    noticed(Law::Resume, || {
+        Spoil(|mut output: Output, into: &mut VecDeque<Output>| {
+            if let Output::Respond { exchange, response } = &mut output
+                && response.status == 204
+                && response.fields.is_empty()
+            {
+                let fields = [
+                    ("content-type", "text/event-stream"),
+                    ("cache-control", "no-cache, no-transform"),
+                    ("x-accel-buffering", "no"),
+                ];
+                let fields = fields.map(|(name, value)| (name, Cow::Borrowed(value)));
+                let fields = Cow::Owned(fields.to_vec());
+                *response = Response { status: 200, fields, body: Body::Stream };
+                let exchange = *exchange;
+                into.push_back(output);
+                return into.push_back(Output::Finish { exchange });
+            }
+            into.push_back(output);
+        })
+    });
 }

@@ -236,6 +236,7 @@ impl Case {
             "pool" => config.pool = number?,
             "subscriptions" => config.subscriptions = number?,
             "message" => config.message = number?,
+            "listeners" => config.listeners = number?,
             "replay" => config.replay = number?,
             "queue" => config.queue = number?,
             "stdin" => config.stdin = number?,
