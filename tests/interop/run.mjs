@@ -1,11 +1,14 @@
 // The suites by name, all of them by default:  node run.mjs [NAME…]
 import { Report } from './lib/report.mjs';
-import { baseline, conformance } from './suites/conformance.mjs';
+import { applications } from './suites/applications.mjs';
 import { browser } from './suites/browser.mjs';
+import { claude } from './suites/claude.mjs';
+import { baseline, conformance } from './suites/conformance.mjs';
 import { doors } from './suites/doors.mjs';
 import { examples } from './suites/examples.mjs';
 import { fronts } from './suites/fronts.mjs';
 import { inspector } from './suites/inspector.mjs';
+import { browserIsolation, isolation } from './suites/isolation.mjs';
 import { modernBaseline, modernClients } from './suites/modern.mjs';
 import { nodes } from './suites/nodes.mjs';
 import { probingClients } from './suites/probing.mjs';
@@ -29,6 +32,9 @@ const suites = {
     await probingClients(report);
     await inspector(report, 'auto');
   },
+  isolation,
+  applications,
+  claude,
   // Clients of one era before a server of the other.
   crossings: async (report) => {
     await conformance(report, '2025-06-18', 'modern');
@@ -41,6 +47,7 @@ const suites = {
 // the same checks without a proxy, to know that they are right.
 const onDemand = {
   browser,
+  'browser-isolation': browserIsolation,
   doors,
   examples,
   fronts,

@@ -4,7 +4,7 @@ import { Proxy } from './proxy.mjs';
 export async function behindProxy(check, command, body, options) {
   const proxy = await Proxy.start(command, options);
   try {
-    await body(proxy.url);
+    await body(proxy.url, proxy);
   } catch (error) {
     throw new Error(`${error.stack ?? error}\nthe proxy's last words:\n${proxy.log.join('\n')}`);
   } finally {

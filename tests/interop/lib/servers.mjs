@@ -1,5 +1,5 @@
 // The stdio servers behind the proxy, each as the command that starts it.
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,8 @@ export const node = process.execPath;
 export const full = (era = 'session') => [node, join(root, 'servers', 'full', 'main.mjs'), '--era', era];
 export const ownHttp = [node, join(root, 'servers', 'full', 'http.mjs')];
 export const everything = () => [node, installed('server-everything'), 'stdio'];
-export const filesystem = (folder) => [node, installed('server-filesystem'), folder];
+// Without a folder it takes its client's roots.
+export const filesystem = (...folders) => [node, installed('server-filesystem'), ...folders];
 export const memory = (file) => ['env', `MEMORY_FILE_PATH=${file}`, node, installed('server-memory')];
 
 // With Chromium from this file. Root, as in a container, can't have its sandbox.
@@ -21,6 +22,10 @@ export const playwright = (chromium) => [
   join(root, 'node_modules', '@playwright', 'mcp', 'cli.js'),
   ...['--headless', '--isolated', '--no-sandbox', '--executable-path', chromium],
 ];
+
+// A command that adds a line to the file at each start.
+export const counted = (file, command) => ['sh', '-c', 'echo $$ >>"$0"; exec "$@"', file, ...command];
+export const lines = (file) => readFileSync(file, 'utf8').split('\n').length - 1;
 
 // A folder of its own with a known file in it, and how to remove it.
 export function scratch() {

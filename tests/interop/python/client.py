@@ -11,13 +11,13 @@ MODE = "legacy"
 if MAJOR >= 2:
     import httpx2 as httpx
     import mcp_types as types
-    from mcp import Client
+    from mcp import Client, MCPError
     from mcp.client.streamable_http import streamable_http_client
 else:
     from datetime import timedelta
 
     import httpx
-    from mcp import ClientSession, types
+    from mcp import ClientSession, McpError as MCPError, types
     from mcp.client.streamable_http import streamable_http_client
 
 
