@@ -15,6 +15,8 @@ use env_logger::Target;
 use log::{Level, LevelFilter, Record};
 use queue::Queue;
 
+use crate::manager;
+
 /// The longest message that is logged whole: a line of a child's standard error and what is said
 /// about it.
 const MESSAGE: usize = 9 * 1024;
@@ -39,6 +41,19 @@ impl FromStr for Format {
             _ => Err(format!("{text:?} is neither text nor json")),
         }
     }
+}
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Style {
+    pub(crate) format: Format,
+    /// Whether it goes to the systemd journal, which takes a line's priority from its first bytes
+    /// (sd-daemon(3)) and knows the time itself.
+    pub(crate) is_journal: bool,
+}
+
+impl Style {
+    pub(crate) const PLAIN: Self = Self { format: Format::Text, is_journal: false };
 }
 
 /// What waits to be written to standard error.
@@ -74,16 +89,18 @@ pub(crate) fn flush() {
 
 /// Writes a line that is no record, after all that was logged.
 pub(crate) fn say(line: &str) {
-    QUEUE.write(format!("{line}\n").as_bytes());
+    let priority = if manager::has_journal() { "<3>" } else { "" };
+    QUEUE.write(format!("{priority}{line}\n").as_bytes());
 }
 
 /// Starts the log. `RUST_LOG` filters it; without that, it is `info` and above.
 pub(crate) fn start(format: Format) {
-    QUEUE.set_format(format);
+    let style = Style { format, is_journal: manager::has_journal() };
+    QUEUE.set_style(style);
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Info).parse_default_env();
     builder.format(move |out, record| {
-        let line = line(format, SystemTime::now(), record);
+        let line = line(style, SystemTime::now(), record);
         out.write_all(line.as_bytes())
     });
     builder.target(Target::Pipe(Box::new(Sink)));
@@ -92,7 +109,7 @@ pub(crate) fn start(format: Format) {
 }
 
 /// One record as one line.
-pub(crate) fn line(format: Format, time: SystemTime, record: &Record<'_>) -> String {
+pub(crate) fn line(style: Style, time: SystemTime, record: &Record<'_>) -> String {
     let mut message = String::new();
     // Writing to a string fails only if something that is logged says so; keep what came.
     let _ = write!(message, "{}", record.args());
@@ -100,9 +117,15 @@ pub(crate) fn line(format: Format, time: SystemTime, record: &Record<'_>) -> Str
     let time = timestamp(time.duration_since(UNIX_EPOCH).unwrap_or_default());
     let (level, target) = (record.level(), record.target());
     let mut line = String::with_capacity(message.len() + 64);
-    match format {
+    if style.is_journal {
+        let _ = write!(line, "<{}>", priority(level));
+    }
+    match style.format {
         Format::Text => {
-            let _ = write!(line, "{time} {level:5} {target}: ");
+            if !style.is_journal {
+                let _ = write!(line, "{time} ");
+            }
+            let _ = write!(line, "{level:5} {target}: ");
             escape_text(&message, &mut line);
         }
         Format::Json => {
@@ -118,11 +141,21 @@ pub(crate) fn line(format: Format, time: SystemTime, record: &Record<'_>) -> Str
     line
 }
 
+/// The priority of syslog(3).
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
 /// The record that stands for so many that were dropped.
-fn dropped(format: Format, count: u64) -> String {
+fn dropped(style: Style, count: u64) -> String {
     let record = |args: fmt::Arguments<'_>| {
         let record = Record::builder().level(Level::Warn).target("proxy").args(args).build();
-        line(format, SystemTime::now(), &record)
+        line(style, SystemTime::now(), &record)
     };
     let lines = if count == 1 { "line was" } else { "lines were" };
     record(format_args!("{count} log {lines} dropped: standard error was not read in time"))

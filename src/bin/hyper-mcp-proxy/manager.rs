@@ -18,8 +18,14 @@ const SOCKETS: i32 = 16;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the manager says in the environment. It is meant for this process alone.
-pub(crate) const VARIABLES: [&str; 5] =
-    ["LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "LISTEN_PIDFDID", "NOTIFY_SOCKET"];
+pub(crate) const VARIABLES: [&str; 6] = [
+    "JOURNAL_STREAM",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    "NOTIFY_SOCKET",
+];
 
 /// The sockets that were passed on, if any. To be called once, before any descriptor is opened.
 pub(crate) fn sockets() -> io::Result<Vec<OwnedFd>> {
@@ -43,6 +49,17 @@ pub(crate) fn count(pid: Option<String>, fds: Option<String>, own: u32) -> Resul
 /// Whether a service manager has started this program.
 pub(crate) fn is_there() -> bool {
     env::var_os("NOTIFY_SOCKET").is_some_and(|name| !name.is_empty())
+}
+
+/// Whether standard error goes to the journal: the variable names the device and the inode of that
+/// stream (systemd.exec(5)).
+pub(crate) fn has_journal() -> bool {
+    let stream = env::var("JOURNAL_STREAM").ok();
+    let named = stream.as_deref().and_then(|stream| stream.split_once(':'));
+    let Some((device, inode)) = named else { return false };
+    rustix::fs::fstat(io::stderr()).is_ok_and(|own| {
+        device.parse() == Ok(own.st_dev as u64) && inode.parse() == Ok(own.st_ino as u64)
+    })
 }
 
 /// Tells the manager of a state (sd_notify(3)), such as `READY=1`.

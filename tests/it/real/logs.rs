@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::http::PATIENCE;
 use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize};
+use crate::support::process::until;
 use crate::support::proxy::{CHILD, Proxy, program};
 
 #[test]
@@ -80,4 +81,31 @@ fn json_records_are_json() {
         let record: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert!(record.is_object(), "{line}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_journal_is_told_priorities() {
+    use std::os::unix::fs::MetadataExt;
+    let journal = std::env::temp_dir().join(format!("journal-{}", std::process::id()));
+    let file = std::fs::File::create(&journal).unwrap();
+    let (device, inode) = (file.metadata().unwrap().dev(), file.metadata().unwrap().ino());
+    let run = |stream: String, flags: &[&str]| {
+        file.set_len(0).unwrap();
+        let out = std::fs::File::options().append(true).open(&journal).unwrap();
+        program(flags).env("JOURNAL_STREAM", stream).stderr(out).spawn().unwrap()
+    };
+    let log = || std::fs::read_to_string(&journal).unwrap();
+    let stream = format!("{device}:{inode}");
+    let other = format!("{device}:{}", inode + 1);
+    for (stream, start) in [(&stream, "<3>hyper-mcp-proxy: "), (&other, "hyper-mcp-proxy: ")] {
+        assert_eq!(run(stream.clone(), &["--no-such-flag"]).wait().unwrap().code(), Some(2));
+        assert!(log().starts_with(start), "{}", log());
+    }
+    let mut proxy = run(stream, &["--port", "0", "--", CHILD]);
+    until("it listens", PATIENCE, || log().contains("listening"));
+    proxy.kill().unwrap();
+    proxy.wait().unwrap();
+    assert!(log().starts_with("<6>INFO  proxy: listening"), "{}", log());
+    std::fs::remove_file(journal).unwrap();
 }

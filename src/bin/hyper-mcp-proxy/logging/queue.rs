@@ -12,7 +12,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::Format;
+use super::Style;
 use crate::sys;
 
 /// Bytes of lines that wait to be written. It holds what all children together may log in a second,
@@ -40,7 +40,7 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(super) format: Format,
+    pub(super) style: Style,
     lines: VecDeque<Vec<u8>>,
     /// Bytes of the first line that are written.
     done: usize,
@@ -54,7 +54,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) const fn new() -> Self {
         let lines = VecDeque::new();
-        Self { format: Format::Text, lines, done: 0, held: 0, dropped: 0, writing: false }
+        Self { style: Style::PLAIN, lines, done: 0, held: 0, dropped: 0, writing: false }
     }
 
     /// Takes a line, or counts it if there is no room. Once lines were dropped, more are until half
@@ -89,7 +89,7 @@ impl State {
     }
 
     fn tell_dropped(&mut self) {
-        let line = super::dropped(self.format, std::mem::take(&mut self.dropped));
+        let line = super::dropped(self.style, std::mem::take(&mut self.dropped));
         self.add(line.into_bytes());
     }
 
@@ -108,8 +108,8 @@ impl Queue {
         Self { state: Mutex::new(State::new()), changed: Condvar::new() }
     }
 
-    pub(super) fn set_format(&self, format: Format) {
-        self.state().format = format;
+    pub(super) fn set_style(&self, style: Style) {
+        self.state().style = style;
     }
 
     /// Takes a whole line. It never waits for whoever reads standard error.

@@ -5,13 +5,27 @@ use std::time::{Duration, UNIX_EPOCH};
 use log::{Level, Record};
 
 use crate::logging::queue::{QUEUE, State};
-use crate::logging::{Format, line, width};
+use crate::logging::{Format, Style, line, width};
 
 fn write(format: Format, seconds: u64, message: &str) -> String {
     let time = UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(7_999);
     let args = format_args!("{message}");
     let record = Record::builder().level(Level::Info).target("child").args(args).build();
-    line(format, time, &record)
+    line(Style { format, is_journal: false }, time, &record)
+}
+
+#[test]
+fn the_journal_gets_a_priority_and_no_time() {
+    let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+    for (level, priority) in levels.into_iter().zip(["<3>", "<4>", "<6>", "<7>", "<7>"]) {
+        let record = |format| {
+            let args = format_args!("x");
+            let record = Record::builder().level(level).target("proxy").args(args).build();
+            line(Style { format, is_journal: true }, UNIX_EPOCH, &record)
+        };
+        assert_eq!(record(Format::Text), format!("{priority}{level:5} proxy: x\n"));
+        assert!(record(Format::Json).starts_with(&format!("{priority}{{\"time\":")));
+    }
 }
 
 #[test]

@@ -17,6 +17,11 @@ pub(crate) fn is_there() -> bool {
     false
 }
 
+/// There is no journal.
+pub(crate) fn has_journal() -> bool {
+    false
+}
+
 /// There is nobody to tell.
 pub(crate) fn tell(_: &str) {}
 
