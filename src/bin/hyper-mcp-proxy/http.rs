@@ -236,6 +236,16 @@ pub(crate) fn encode(response: &Response, framing: Framing, keep_alive: bool) ->
     }
 }
 
+/// The date of a response while the clock can't be right.
+const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
+/// The end of the year 9999, after which a date has no form (RFC 9110, section 5.6.7).
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Whether a clock's time can be written as a date: the library panics at any other.
+pub(crate) fn has_date(now: SystemTime) -> bool {
+    now.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_secs() <= LAST_SECOND)
+}
+
 fn encode_good(
     status: StatusCode,
     fields: &[(&'static str, Cow<'static, str>)],
@@ -252,6 +262,9 @@ fn encode_good(
     response.remove_header("content-type");
     for (name, value) in fields {
         response.append_header(*name, &**value);
+    }
+    if !has_date(SystemTime::now()) {
+        response.insert_header("date", EPOCH);
     }
     if !keep_alive {
         response.insert_header("connection", "close");

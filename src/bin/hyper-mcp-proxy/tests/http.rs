@@ -1,11 +1,12 @@
 //! Heads in and out, as async-h1 reads and writes them.
 
 use std::borrow::Cow;
+use std::time::{Duration, UNIX_EPOCH};
 
 use hyper_mcp_proxy::{Body, Response};
 
 use crate::gate::{Gate, Refusal, Step};
-use crate::http::{Decoder, Framing, Heads, encode, refused};
+use crate::http::{Decoder, Framing, Heads, encode, has_date, refused};
 
 fn response(status: u16, fields: &[(&'static str, &'static str)]) -> Response {
     let fields = fields.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))).collect();
@@ -208,4 +209,17 @@ fn heads_from_memory_are_the_same() {
     told.fields.to_mut()[0].1 = Cow::Owned(String::from("b"));
     let (_, fields) = lines(&heads.encode(&told, Framing::Length(0), true));
     assert!(fields.contains(&String::from("mcp-session-id: b")));
+}
+
+#[test]
+fn a_clock_outside_of_all_dates_is_noticed() {
+    let after = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    for (time, has) in [
+        (UNIX_EPOCH - Duration::from_secs(1), false),
+        (UNIX_EPOCH, true),
+        (after(253_402_300_799), true),
+        (after(253_402_300_800), false),
+    ] {
+        assert_eq!(has_date(time), has, "{time:?}");
+    }
 }
