@@ -73,22 +73,22 @@ struct Flags {
     /// path of the MCP endpoint (/mcp)
     #[argh(option, short = 'e', default = "String::from(\"/mcp\")", arg_name = "path")]
     endpoint: String,
-    /// how long an unused session lives; 0 is for ever (300)
+    /// how long an unused session lives; 0 means no limit (300)
     #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
     session_keep_alive: Option<Duration>,
-    /// most sessions at once, each of which is a process (64)
+    /// maximum concurrent sessions, one process each (64)
     #[argh(option, from_str_fn(some), arg_name = "n")]
     max_sessions: Option<usize>,
     /// longest message, either way, in bytes or with K, M, G (16M)
     #[argh(option, from_str_fn(size), arg_name = "bytes")]
     max_message: Option<usize>,
-    /// how long a call may run; 0 is for ever (0)
+    /// how long a call may run; 0 means no limit (0)
     #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
     request_timeout: Option<Duration>,
     /// how long calls may go on after SIGTERM or SIGINT (10)
     #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
     drain_timeout: Option<Duration>,
-    /// web origin that is let in beside local ones, such as https://app.example; * is any
+    /// additional web origin to allow besides local ones, such as https://app.example; * is any
     /// (repeatable)
     #[argh(option, arg_name = "origin")]
     allow_origin: Vec<String>,
@@ -104,7 +104,7 @@ struct Flags {
     /// variable for the server's environment (repeatable)
     #[argh(option, arg_name = "name=value")]
     env: Vec<String>,
-    /// start the server with an environment of --env only
+    /// give the server only the variables set by --env
     #[argh(switch)]
     clear_env: bool,
     /// which revisions clients may use: auto, sessions, modern (2026-07-28) or both (auto)
@@ -122,7 +122,7 @@ struct Flags {
     /// servers to start before anybody asks, when starting takes long (0)
     #[argh(option, from_str_fn(count), arg_name = "n")]
     prewarm: Option<usize>,
-    /// header field whose value the server of that client gets as a variable (repeatable)
+    /// pass this request header to that client's server as an environment variable (repeatable)
     #[argh(option, arg_name = "header=variable")]
     header_env: Vec<String>,
     /// header field whose value names a client of 2026-07-28, which gets a process of its own where
@@ -273,7 +273,14 @@ fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<Confi
     }
     let (name, args) = command_of(flags.demo, command)?;
     let launch = common.launch(name, args)?;
-    let server = Server { name: None, path: endpoint, launch, eras, unknown: Vec::new() };
+    let server = Server {
+        name: None,
+        path: endpoint,
+        launch,
+        eras,
+        unknown: Vec::new(),
+        placeholders: Vec::new(),
+    };
     Ok((Found { servers: vec![server], remote: Vec::new() }, None))
 }
 
@@ -456,7 +463,10 @@ fn check_path(flag: &str, path: &str) -> Result<(), Exit> {
     let good = path.bytes().all(|b| b.is_ascii_graphic() && !b"\"#<>?\\^`{|}".contains(&b));
     match good && path.starts_with('/') {
         true => Ok(()),
-        false => Err(Exit::usage(format!("{flag} takes a path such as /mcp, not {path:?}"))),
+        false => {
+            let example = if flag == "--endpoint" { "mcp" } else { &flag[2..] };
+            Err(Exit::usage(format!("{flag} takes a path such as /{example}, not {path:?}")))
+        }
     }
 }
 

@@ -17,6 +17,9 @@ const NAME: usize = 64;
 /// The member under which clients have their servers.
 const WRAPPER: &str = "mcpServers";
 
+/// The member under which VS Code has its servers.
+const OTHER_WRAPPER: &str = "servers";
+
 /// Members by which clients know a server that they call over HTTP.
 const ADDRESSES: [&str; 3] = ["url", "serverUrl", "httpUrl"];
 
@@ -40,21 +43,37 @@ pub(crate) struct Definition {
     pub(crate) eras: Option<Eras>,
     /// Members that mean nothing here.
     pub(crate) unknown: Vec<String>,
+    /// Members with a text that clients replace, such as `${HOME}`, and which.
+    pub(crate) placeholders: Vec<String>,
 }
 
 /// Reads a file's text, or says what is wrong with it.
 pub(crate) fn parse(text: &[u8]) -> Result<Definitions, String> {
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Err(String::from("it is UTF-16: save it as UTF-8"));
+    }
+    // A byte order mark, which some editors write (RFC 8259, section 8.1).
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut file = serde_json::Deserializer::from_slice(text);
-    let wrapped = file.deserialize_map(HasWrapper).map_err(|error| reason(&error))?;
-    file.end().map_err(|error| reason(&error))?;
+    let grammar = |error| format!("{}{}", reason(&error), hint(text, &error));
+    let shape = file.deserialize_map(HasWrapper).map_err(grammar)?;
+    file.end().map_err(grammar)?;
     let mut file = serde_json::Deserializer::from_slice(text);
-    let found =
-        if wrapped { file.deserialize_map(Wrapped) } else { AllServers.deserialize(&mut file) };
-    let found = found.map_err(|error| reason(&error))?;
+    let found = match shape.wrapped {
+        true => file.deserialize_map(Wrapped),
+        false => AllServers.deserialize(&mut file),
+    };
+    let found = found.map_err(|error| match shape.wrapped_otherwise {
+        true => format!(
+            "{}; if this is VS Code's file, rename {OTHER_WRAPPER:?} to {WRAPPER:?}",
+            reason(&error)
+        ),
+        false => reason(&error),
+    })?;
     match (found.servers.is_empty(), found.remote.is_empty()) {
         (false, _) => Ok(found),
-        (true, true) => Err(String::from("it names no server")),
-        (true, false) => Err(String::from("it names no server with a \"command\"")),
+        (true, true) => Err(String::from("it defines no server")),
+        (true, false) => Err(String::from("it defines no server with a \"command\"")),
     }
 }
 
@@ -67,24 +86,41 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
+/// What to do about text that is not JSON, if that can be told.
+fn hint(text: &[u8], error: &serde_json::Error) -> &'static str {
+    let line = text.split(|byte| *byte == b'\n').nth(error.line().wrapping_sub(1));
+    let at = error.column().wrapping_sub(1);
+    match line.and_then(|line| line.get(at..)) {
+        Some([b'/', b'/' | b'*', ..]) => ": JSON has no comments, remove them",
+        _ => "",
+    }
+}
+
 /// Whether the servers are under a member of their own.
 struct HasWrapper;
 
+/// Which members of that kind a file has.
+struct Shape {
+    wrapped: bool,
+    wrapped_otherwise: bool,
+}
+
 impl<'de> Visitor<'de> for HasWrapper {
-    type Value = bool;
+    type Value = Shape;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of servers by their names")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut found = false;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
+        let mut shape = Shape { wrapped: false, wrapped_otherwise: false };
         while let Some((key, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
-            if key == WRAPPER && std::mem::replace(&mut found, true) {
-                return Err(A::Error::custom(format!("{WRAPPER:?} is there twice")));
+            if key == WRAPPER && std::mem::replace(&mut shape.wrapped, true) {
+                return Err(A::Error::custom(format!("{WRAPPER:?} is defined twice")));
             }
+            shape.wrapped_otherwise |= key == OTHER_WRAPPER;
         }
-        Ok(found)
+        Ok(shape)
     }
 }
 
@@ -134,7 +170,7 @@ impl<'de> Visitor<'de> for AllServers {
         while let Some(name) = map.next_key::<String>()? {
             check_name(&name).map_err(A::Error::custom)?;
             if !names.insert(name.clone()) {
-                return Err(A::Error::custom(format!("the server {name:?} is there twice")));
+                return Err(A::Error::custom(format!("the server {name:?} is defined twice")));
             }
             if names.len() > SERVERS {
                 return Err(A::Error::custom(format!("there are more than {SERVERS} servers")));
@@ -194,7 +230,7 @@ impl<'de> Visitor<'de> for OneServer<'_> {
         let mut seen = BTreeSet::new();
         let mut disabled = false;
         while let Some(member) = map.next_key::<String>()? {
-            let value = Member { server: name, member: &member };
+            let value = Member { server: name, member: &member, part: Part::All };
             match &*member {
                 "command" => server.command = map.next_value_seed(Text(value))?,
                 "args" => server.args = map.next_value_seed(Texts(value))?,
@@ -209,7 +245,7 @@ impl<'de> Visitor<'de> for OneServer<'_> {
                 }
             }
             if !seen.insert(member.clone()) {
-                return Err(A::Error::custom(format!("{value} is there twice")));
+                return Err(A::Error::custom(format!("{value} is defined twice")));
             }
         }
         if disabled {
@@ -219,11 +255,40 @@ impl<'de> Visitor<'de> for OneServer<'_> {
             return Ok(One::Called);
         }
         if server.command.is_empty() {
-            let member = Member { server: name, member: "command" };
+            let member = Member { server: name, member: "command", part: Part::All };
             return Err(A::Error::custom(format!("{member} is missing: what is to be started?")));
         }
+        server.placeholders = placeholders(&server);
         Ok(One::Started(server))
     }
+}
+
+/// Bytes of a placeholder that are told: the name of a variable, not a default value after it.
+const PLACEHOLDER: usize = 64;
+
+/// Each member of a server that holds a placeholder, with the first that it holds.
+fn placeholders(server: &Definition) -> Vec<String> {
+    let variables = server.env.iter().map(|(name, value)| (format!("env.{name}"), value));
+    let args = server.args.iter().map(|arg| (String::from("args"), arg));
+    let rest = [("command", Some(&server.command)), ("cwd", server.cwd.as_ref())];
+    let rest = rest.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let mut found = Vec::new();
+    for (member, value) in rest.chain(args).chain(variables) {
+        found.extend(placeholder(value).map(|name| format!("{name} in {member:?}")));
+    }
+    found.dedup();
+    found
+}
+
+/// The first `${NAME}` of a text; of a name with more after it (`${NAME:-default}`) only the name.
+fn placeholder(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once("${")?;
+    let (inner, _) = rest.split_once('}')?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let name = inner.split(|c| !is_name(c)).next().filter(|name| !name.is_empty())?;
+    let name = &name[..name.len().min(PLACEHOLDER)];
+    let more = if name.len() < inner.len() { "..." } else { "" };
+    Some(format!("${{{name}{more}}}"))
 }
 
 /// Which member of which server.
@@ -231,10 +296,26 @@ impl<'de> Visitor<'de> for OneServer<'_> {
 struct Member<'a> {
     server: &'a str,
     member: &'a str,
+    part: Part<'a>,
+}
+
+/// What of a member is meant.
+#[derive(Clone, Copy)]
+enum Part<'a> {
+    All,
+    /// One element of a list.
+    Element,
+    /// One variable.
+    Variable(&'a str),
 }
 
 impl fmt::Display for Member<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            Part::All => {}
+            Part::Element => f.write_str("each element of ")?,
+            Part::Variable(name) => write!(f, "the value of {name:?} in ")?,
+        }
         write!(f, "the member {:?} of the server {:?}", self.member, self.server)
     }
 }
@@ -298,7 +379,8 @@ impl<'de> Visitor<'de> for Texts<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<String>, A::Error> {
         let mut texts = Vec::new();
-        while let Some(text) = seq.next_element_seed(Text(self.0))? {
+        let element = Member { part: Part::Element, ..self.0 };
+        while let Some(text) = seq.next_element_seed(Text(element))? {
             texts.push(text);
         }
         Ok(texts)
@@ -328,7 +410,9 @@ impl<'de> Visitor<'de> for Pairs<'_> {
             if name.is_empty() || name.contains(['=', '\0']) {
                 return Err(A::Error::custom(format!("{} has a bad name: {name:?}", self.0)));
             }
-            pairs.push((name, map.next_value_seed(Text(self.0))?));
+            let variable = Member { part: Part::Variable(&name), ..self.0 };
+            let value = map.next_value_seed(Text(variable))?;
+            pairs.push((name, value));
         }
         Ok(pairs)
     }

@@ -76,6 +76,8 @@ pub(crate) struct Hub {
     /// The servers that the engine may want to be started.
     servers: RefCell<BTreeMap<Server, Rc<servers::Server>>>,
     next_server: Cell<u32>,
+    /// The paths of servers that take new sessions.
+    paths: RefCell<Vec<String>>,
     /// The file of the Unix socket that it listens on.
     file: Option<SocketFile>,
     origin: std::time::Instant,
@@ -116,6 +118,7 @@ impl Hub {
             random: RefCell::default(),
             servers: RefCell::default(),
             next_server: Cell::new(0),
+            paths: RefCell::default(),
             file,
             origin: std::time::Instant::now(),
             now: Cell::default(),
@@ -161,6 +164,14 @@ impl Hub {
             known.insert(number, Rc::new(server));
         }
         drop(known);
+        let paths: Vec<String> = numbered.iter().map(|(path, ..)| path.clone()).collect();
+        let before = self.paths.replace(paths);
+        for path in before.iter().filter(|path| numbered.iter().all(|(now, ..)| now != *path)) {
+            log::info!(
+                target: "proxy",
+                "{path} is removed: open sessions go on, new ones are refused"
+            );
+        }
         let servers = numbered.iter();
         let servers: Vec<_> = servers
             .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })

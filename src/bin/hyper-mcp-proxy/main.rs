@@ -117,8 +117,8 @@ fn serve(options: Options) -> Result<(), Exit> {
     let signals = signals::take(file.is_some()).map_err(broken("signals can't be watched"))?;
     let sockets = listen_on(passed, &place, is_placed)?;
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
-    let endpoint = if file.is_some() { "/" } else { &config.endpoint };
-    config.loopback = announce(&sockets.addresses(), endpoint);
+    let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
+    config.loopback = announce(&sockets.addresses(), &paths);
     let capacity = listen::capacity(config.sessions);
     let source = |listener| Source::new(&reactor, listener, Use::Socket);
     let sources = sockets.listeners.into_iter().map(source);
@@ -186,17 +186,20 @@ fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Soc
     })
 }
 
-/// Says where the endpoint is; whether pages in a browser of this machine could be made to speak to
+/// Says where the endpoints are; whether pages in a browser of this machine could be made to speak to
 /// it, and nobody from elsewhere can.
-fn announce(addresses: &[Address], endpoint: &str) -> bool {
+fn announce(addresses: &[Address], paths: &[&str]) -> bool {
     for address in addresses {
         match address {
             Address::Inet(address) => {
-                log::info!(target: "proxy", "listening on http://{address}{endpoint}");
+                let urls: Vec<_> =
+                    paths.iter().map(|path| format!("http://{address}{path}")).collect();
+                log::info!(target: "proxy", "listening on {}", urls.join(" and "));
             }
-            Address::Unix(path) => log::info!(
+            Address::Unix(socket) => log::info!(
                 target: "proxy",
-                "listening on the Unix socket {path}, endpoint {endpoint}"
+                "listening on the Unix socket {socket}, endpoint {}",
+                paths.join(" and ")
             ),
         }
     }

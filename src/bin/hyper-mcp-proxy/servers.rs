@@ -27,6 +27,8 @@ pub(crate) struct Server {
     pub(crate) eras: Eras,
     /// Members of its definition that mean nothing here.
     pub(crate) unknown: Vec<String>,
+    /// Texts of it that clients would replace, and where they are.
+    pub(crate) placeholders: Vec<String>,
 }
 
 impl Server {
@@ -35,7 +37,13 @@ impl Server {
         let Some(name) = &self.name else { return };
         log::info!(target: "proxy", "serving {name} at {}", self.path);
         for member in &self.unknown {
-            log::warn!(target: "proxy", "the member {member:?} of the server {name:?} is not used");
+            log::warn!(target: "proxy", "server {name:?}: unknown member {member:?} ignored");
+        }
+        for placeholder in &self.placeholders {
+            log::warn!(
+                target: "proxy",
+                "server {name:?}: {placeholder} is not replaced: the server gets this text as it is"
+            );
         }
     }
 
@@ -72,7 +80,7 @@ impl Found {
         for name in &self.remote {
             log::warn!(
                 target: "proxy",
-                "the server {name:?} is passed over: it has an address and no command"
+                "the server {name:?} is skipped: it has a url and no command"
             );
         }
     }
@@ -93,7 +101,7 @@ impl Common {
         if let Some(cwd) = &self.cwd
             && !cwd.is_dir()
         {
-            return Err(Exit::usage(format!("--cwd: {} is no directory", cwd.display())));
+            return Err(Exit::usage(format!("--cwd: {} is not a directory", cwd.display())));
         }
         let paths = self.env.iter().rev().filter(|(name, _)| name == "PATH");
         let path = paths.map(|(_, value)| value.clone()).next();
@@ -110,7 +118,11 @@ fn not_found(name: &OsStr, error: &io::Error) -> Exit {
     let name = name.to_string_lossy();
     match error.kind() {
         io::ErrorKind::NotFound => {
-            Exit::Fail { code: 127, reason: format!("command not found: {name}") }
+            let hint = match name.contains(char::is_whitespace) {
+                true => "; if this has arguments, give each of them apart from the command",
+                false => "",
+            };
+            Exit::Fail { code: 127, reason: format!("command not found: {name}{hint}") }
         }
         _ => Exit::Fail { code: 126, reason: format!("command can't be run: {name}: {error}") },
     }
@@ -147,7 +159,7 @@ impl ConfigFile {
         let file = sys::open_file(&self.file)?;
         // Anything else may keep us waiting.
         if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is no regular file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         let mut text = Vec::new();
         file.take(FILE + 1).read_to_end(&mut text)?;
@@ -158,7 +170,7 @@ impl ConfigFile {
     }
 
     fn server(&self, found: Definition) -> Result<Server, Exit> {
-        let Definition { name, command, args, env, cwd, eras, unknown } = found;
+        let Definition { name, command, args, env, cwd, eras, unknown, placeholders } = found;
         let path = format!("/{name}{}", self.endpoint);
         if self.taken.contains(&path) {
             return Err(Exit::usage(format!(
@@ -166,12 +178,17 @@ impl ConfigFile {
             )));
         }
         let mut common = self.common.clone();
+        let mut command = PathBuf::from(command);
         if let Some(cwd) = cwd.map(PathBuf::from) {
             if !cwd.is_dir() {
                 return Err(Exit::usage(format!(
-                    "the member \"cwd\" of the server {name:?} is no directory: {}",
+                    "the member \"cwd\" of the server {name:?} is not a directory: {}",
                     cwd.display()
                 )));
+            }
+            // A path is relative to where the server starts, as it is for clients.
+            if command.components().count() > 1 {
+                command = cwd.join(command);
             }
             common.cwd = Some(cwd);
         }
@@ -185,6 +202,6 @@ impl ConfigFile {
             exit @ Exit::Print(_) => exit,
         })?;
         let eras = eras.unwrap_or(self.common.eras);
-        Ok(Server { name: Some(name), path, launch, eras, unknown })
+        Ok(Server { name: Some(name), path, launch, eras, unknown, placeholders })
     }
 }

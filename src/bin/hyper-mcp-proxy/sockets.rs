@@ -6,7 +6,7 @@ mod file;
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -161,10 +161,26 @@ fn address(listener: &OwnedFd) -> Option<Address> {
     Some(Address::Unix(path.unwrap_or_else(|| String::from("without a path"))))
 }
 
+/// The addresses of a host. A name that clients take for either loopback address is both, whatever
+/// the system makes of it (RFC 6761, section 6.3).
+fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if name.eq_ignore_ascii_case("localhost") {
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(both.into_iter().map(|ip| SocketAddr::new(ip, port)).collect());
+    }
+    Ok((name, port).to_socket_addrs()?.collect())
+}
+
+/// Whether a machine has no such address, or no such protocol.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
 /// Binds all addresses of a host; port 0 becomes the same port on each.
 fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<OwnedFd>> {
     let name = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    let addresses: Vec<SocketAddr> = (name, port).to_socket_addrs()?.collect();
+    let addresses = resolve(name, port)?;
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for mut address in addresses {
@@ -174,7 +190,7 @@ fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<OwnedFd>> {
         match TcpListener::bind(address) {
             Ok(listener) => listeners.push(listener),
             // A machine without IPv6 still has a name with an IPv6 address.
-            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => failure = error,
+            Err(error) if is_missing(&error) => failure = error,
             Err(error) => return Err(error),
         }
     }

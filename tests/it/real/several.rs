@@ -120,6 +120,8 @@ fn hanging_up_reads_the_file_again_and_ends_nothing() {
     // The first is the same, the second another, the third is no more, the fourth is new.
     config.write(&json!({"a": server("1"), "b": server("2"), "d": server("2")}).to_string());
     hang_up(&proxy, &["servers: 3, new or changed: 2"]);
+    proxy.logged(&["/c/mcp is removed"]);
+    assert!(!proxy.log().contains("/b/mcp is removed"));
     for (path, session) in paths.iter().zip(&old) {
         assert_eq!(who(&proxy, path, session), "1", "{path}");
     }
@@ -149,6 +151,7 @@ fn a_bad_file_changes_nothing_and_the_log_says_why() {
         ),
         ("{\"b\": {\"command\": \"cat\", \"cwd\": \"/no/such/folder\"}}", &["\"cwd\"", "/no/such"]),
         ("{}", &["no server"]),
+        ("{\"b\": {\"command\": \"cat -u\"}}", &["not found: cat -u", "arguments"]),
     ] {
         config.write(text);
         hang_up(&proxy, &[&["ERROR", "nothing is changed"], words].concat());
@@ -213,7 +216,7 @@ fn a_file_that_became_a_pipe_keeps_nobody_waiting() {
     let session = open(&proxy, "/a/mcp");
     fs::remove_file(&config.0).unwrap();
     assert!(Command::new("mkfifo").arg(&config.0).status().unwrap().success());
-    hang_up(&proxy, &["nothing is changed", "no regular file"]);
+    hang_up(&proxy, &["nothing is changed", "not a regular file"]);
     assert_eq!(who(&proxy, "/a/mcp", &session), "1");
 }
 
@@ -285,4 +288,38 @@ fn a_service_manager_is_told_of_the_reload() {
     assert!((0..=10).contains(&ago), "{reload:?}: {ago} s ago");
     assert_eq!(told(), "READY=1");
     fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn the_first_line_has_the_address_of_each_server() {
+    let config = Config::new("first", &json!({"a": server("1"), "b": server("2")}));
+    let proxy = config.start(&[]);
+    let log = proxy.log();
+    let (first, at) = (log.lines().next().unwrap(), proxy.addr);
+    assert!(first.contains(&format!("http://{at}/a/mcp and http://{at}/b/mcp")), "{first}");
+}
+
+#[test]
+fn a_placeholder_is_warned_of_and_passed_on() {
+    let servers = json!({"a": {"command": CHILD, "env": {"WHO": "${USER:-secret}"}}});
+    let config = Config::new("placeholder", &servers);
+    let proxy = config.start(&[]);
+    proxy.logged(&["WARN", "\"a\"", "${USER...}", "env.WHO", "not replaced"]);
+    assert!(!proxy.log().contains("secret"));
+    assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "${USER:-secret}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_relative_command_is_found_where_the_server_starts() {
+    let folder = std::env::temp_dir().join(format!("hmp-{}-relative", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(CHILD, folder.join("own-server")).unwrap();
+    let servers = json!({"a": {"command": "./own-server", "cwd": folder, "env": {"WHO": "1"}}});
+    let config = Config::new("relative", &servers);
+    let proxy = config.start(&[]);
+    assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
+    drop(proxy);
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -51,6 +51,7 @@ fn flags_that_are_wrong() {
         (&["--no-such-flag"], "no-such-flag"),
         (&["--env", "novalue"], "env"),
         (&["--endpoint", "mcp"], "endpoint"),
+        (&["--health", "healthz"], "such as /health"),
         (&["--port", "70000"], "from 0 to 65535"),
         (&["--max-sessions", "0"], "max-sessions"),
         (&["--max-sessions", "0"], "from 1 to 1000000"),
@@ -148,4 +149,17 @@ fn the_ready_line_tells_the_url() {
         assert!(line.contains(&format!(":{}/x", proxy.addr.port())), "{line}");
         assert_eq!(proxy.exchange("GET /healthz", &[], "").status(), 200);
     }
+}
+
+#[test]
+fn localhost_is_both_loopback_addresses() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return; // A machine without IPv6.
+    }
+    let proxy = Proxy::start(&["--host", "localhost"], &[CHILD]);
+    for address in ["127.0.0.1", "[::1]"] {
+        proxy.logged(&[&format!("http://{address}:{}/", proxy.addr.port())]);
+    }
+    assert!(std::net::TcpStream::connect(("::1", proxy.addr.port())).is_ok());
+    assert!(std::net::TcpStream::connect(("127.0.0.1", proxy.addr.port())).is_ok());
 }

@@ -132,7 +132,7 @@ fn what_is_wrong_is_said() {
         (&["--log-format", "xml", "--", "cat"], "xml"),
         (&["--demo", "--", "cat"], "--demo"),
         (&["--config", "/no/such/file"], "/no/such/file"),
-        (&["--config", "/dev/null"], "no regular file"),
+        (&["--config", "/dev/null"], "not a regular file"),
         (&["--config", "/no/such/file", "--", "cat"], "--config"),
         (&["--config", "/no/such/file", "--demo"], "--config"),
         (&[], "command"),

@@ -76,8 +76,8 @@ fn what_is_wrong_is_told_with_its_place_and_its_member() {
     for (text, words) in [
         ("", &["line 1 column 0"][..]),
         ("[]", &["an object of servers", "line 1"]),
-        ("{}", &["no server"]),
-        (r#"{"mcpServers": {}}"#, &["no server"]),
+        ("{}", &["defines no server"]),
+        (r#"{"mcpServers": {}}"#, &["defines no server"]),
         ("{\n \"a\": {\"command\": \"x\",}\n}", &["line 2 column "]),
         ("{\"a\": {\"command\": \"x\"}} x", &["trailing", "line 1"]),
         ("{\"a\":\n{\"args\": []}}", &["\"command\" of the server \"a\"", "missing", "line 2"]),
@@ -86,9 +86,15 @@ fn what_is_wrong_is_told_with_its_place_and_its_member() {
         (r#"{"a": "secret"}"#, &["the server \"a\" to be an object", "line 1"]),
         (r#"{"a": {"command": 5}}"#, &["\"command\" of the server \"a\" to be a string", "line 1"]),
         (r#"{"a": {"command": "x", "args": "secret"}}"#, &["\"args\"", "a list of strings"]),
-        (r#"{"a": {"command": "x", "args": [1]}}"#, &["\"args\"", "a string"]),
+        (
+            r#"{"a": {"command": "x", "args": [1]}}"#,
+            &["each element of the member \"args\"", "to be a string"],
+        ),
         (r#"{"a": {"command": "x", "env": ["secret"]}}"#, &["\"env\"", "an object of strings"]),
-        (r#"{"a": {"command": "x", "env": {"K": ["secret"]}}}"#, &["\"env\"", "a string"]),
+        (
+            r#"{"a": {"command": "x", "env": {"K": ["secret"]}}}"#,
+            &["the value of \"K\" in the member \"env\"", "a string"],
+        ),
         (r#"{"a": {"command": "x", "env": {"K=": "secret"}}}"#, &["\"env\"", "\"K=\""]),
         (r#"{"a": {"command": "x", "env": {"K": "secret\u0000"}}}"#, &["\"env\"", "NUL"]),
         (r#"{"a": {"command": "x", "cwd": null}}"#, &["\"cwd\"", "a string"]),
@@ -108,4 +114,44 @@ fn what_is_wrong_is_told_with_its_place_and_its_member() {
     let many = (0..257).map(|n| format!(r#""s{n}": {{"command": "x"}}"#)).collect::<Vec<_>>();
     bad(&format!("{{{}}}", many.join(",")), &["more than 256"]);
     bad(&"[".repeat(100_000), &["line 1"]);
+}
+
+#[test]
+fn the_forms_of_other_programs_are_told_what_to_change() {
+    let rename = &["rename \"servers\" to \"mcpServers\""];
+    bad(r#"{"servers": {"a": {"command": "x"}}}"#, rename);
+    bad(r#"{"inputs": [], "servers": {"a": {"command": "secret"}}}"#, rename);
+    // Here it is a name.
+    assert_eq!(good(r#"{"servers": {"command": "x"}}"#)[0].name, "servers");
+    assert_eq!(good(r#"{"servers": 1, "mcpServers": {"a": {"command": "x"}}}"#)[0].name, "a");
+    for comment in ["// secret", "/* secret */"] {
+        for text in [
+            format!("{{\n  {comment}\n \"a\": {{\"command\": \"x\"}}}}"),
+            format!("{{\"a\": {{\"command\": \"x\"}}, {comment}\n}}"),
+            format!("{{\"a\": {{\"command\": {comment}\n \"x\"}}}}"),
+            format!("{comment}\n{{\"a\": {{\"command\": \"x\"}}}}"),
+            format!("{{\"a\": {{\"command\": \"x\"}}}} {comment}"),
+            format!("{{\"a\": {{\"command\": \"x\" {comment}\n}}}}"),
+        ] {
+            bad(&text, &["JSON has no comments", "line "]);
+        }
+    }
+    assert_eq!(good("\u{feff}{\"a\": {\"command\": \"x\"}}").len(), 1);
+    let utf16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(parse(&utf16).is_err_and(|reason| reason.contains("UTF-8")));
+}
+
+#[test]
+fn what_clients_would_replace_is_told_without_its_value() {
+    let told = good(
+        r#"{"a": {"command": "${BIN}/x", "cwd": "${workspaceFolder}", "args": ["-k", "${input:k}"],
+            "env": {"A": "x${X:-secret}", "B": "$B", "C": "${}", "D": "${open", "E": "${ x}"}}}"#,
+    );
+    let wanted = [
+        "${BIN} in \"command\"",
+        "${workspaceFolder} in \"cwd\"",
+        "${input...} in \"args\"",
+        "${X...} in \"env.A\"",
+    ];
+    assert_eq!(told[0].placeholders, wanted);
 }
