@@ -1,4 +1,4 @@
-//! What went wrong, by who is to blame, and what it becomes on the wire, in one table.
+//! What went wrong, by who is to blame, and what it becomes on the wire.
 //!
 //! No code from −32000…−32019 is minted (MCP 2026-07-28 "Error Codes"): what JSON-RPC has no code
 //! for is −32600 if the client can mend it and −32603 if it can't.

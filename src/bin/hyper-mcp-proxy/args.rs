@@ -1,6 +1,8 @@
 //! The command line: what may be said, and what it means. Everything wrong is found here or before
 //! anything listens, and said in one line.
 
+mod patterns;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use hyper_mcp_proxy::{Config, Eras};
 use crate::logging::Format;
 use crate::servers::{Common, ConfigFile, Found, Server};
 use crate::sockets::Place;
+use patterns::{all, is_host_pattern, is_origin};
 
 /// The hidden first argument with which the program starts itself as the demonstration server.
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
@@ -355,45 +358,6 @@ fn header_variable(pair: &str) -> Result<(String, String), Exit> {
         }
         _ => Err(Exit::usage(format!("--header-env takes HEADER=VARIABLE, not {pair:?}"))),
     }
-}
-
-/// A value that can match: what can't would refuse everybody in silence.
-fn all(values: Vec<String>, good: fn(&str) -> bool, what: &str) -> Result<Vec<String>, Exit> {
-    match values.iter().find(|value| *value != "*" && !good(value)) {
-        Some(bad) => Err(Exit::usage(format!("{what}, not {bad:?}"))),
-        None => Ok(values),
-    }
-}
-
-/// Whether a Host header can be this: a name or an address, with or without a port, or any.
-fn is_host_pattern(value: &str) -> bool {
-    let (host, port) = match value.rsplit_once(':') {
-        Some((host, port)) if !value.ends_with(']') => (host, Some(port)),
-        _ => (value, None),
-    };
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let named = || {
-        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
-    };
-    let good = match address {
-        _ if value == "*" => return true,
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => named(),
-    };
-    good && port.is_none_or(|port| port.parse::<u16>().is_ok())
-}
-
-fn is_host(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b"/@?#".contains(&b))
-}
-
-fn is_origin(value: &str) -> bool {
-    value == "null"
-        || value.split_once("://").is_some_and(|(scheme, host)| {
-            !scheme.is_empty()
-                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-                && is_host(host)
-        })
 }
 
 fn config(flags: Flags) -> Result<Config, Exit> {

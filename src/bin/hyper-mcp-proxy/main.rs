@@ -186,8 +186,8 @@ fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Soc
     })
 }
 
-/// Says where the endpoints are; whether pages in a browser of this machine could be made to speak to
-/// it, and nobody from elsewhere can.
+/// Says where the endpoints are; whether pages in a browser of this machine could be made to speak
+/// to it, and nobody from elsewhere can.
 fn announce(addresses: &[Address], paths: &[&str]) -> bool {
     for address in addresses {
         match address {

@@ -22,6 +22,11 @@ hyper\-mcp\-proxy \- put an MCP server that speaks stdio on the network
 .YS
 .SY hyper\-mcp\-proxy
 .RI [ option \~.\|.\|.]
+.B \-\-config
+.I file
+.YS
+.SY hyper\-mcp\-proxy
+.RI [ option \~.\|.\|.]
 .B \-\-demo
 .YS
 .SH DESCRIPTION
@@ -29,9 +34,11 @@ DESCRIPTION
 .PP
 Everything after
 .B \-\-
-is the server's command; it also begins at the first word that is no option.
-It is looked up once, before anything listens.
-The log goes to standard error; its first line tells the endpoint's address.
+is the server's command; it also begins at the first word that is not an option.
+It is looked up on
+.B PATH
+once, at startup.
+The log goes to standard error; its first line shows the address of each endpoint.
 .PP
 There is no authentication.
 Whoever reaches the address can use the server, so the default is loopback, and what is put on a
@@ -41,30 +48,26 @@ A value may follow after a space or an
 .BR = .
 "#;
 
-const END: &str = r#".SH SIGNALS
+const SIGNALS: &str = r#".SH SIGNALS
 .TP
 .BR SIGTERM ,\~ SIGINT
 New sessions are refused, calls in flight may finish for the time of
 .BR \-\-drain\-timeout ,
-every server process is ended.
+then every server process is ended.
 A second signal ends everything at once.
-.SH EXIT STATUS
 .TP
-.B 0
-A signal ended it, or help or the version was asked for.
-.TP
-.B 1
-The address can't be listened on.
-.TP
-.B 2
-The arguments are wrong.
-.TP
-.B 126
-The server's command can't be run.
-.TP
-.B 127
-The server's command isn't found.
-.SH ENVIRONMENT
+.B SIGHUP
+With
+.BR \-\-config ,
+the file is read again.
+Without it, the same as
+.BR SIGTERM ;
+no effect if it was ignored at startup
+.RB ( nohup (1)),
+or if a service manager has started the program.
+"#;
+
+const END: &str = r#".SH ENVIRONMENT
 .TP
 .B RUST_LOG
 What is logged, by level and target, such as
@@ -132,10 +135,31 @@ fn row(readme: &str, flag: &str) -> (String, String) {
     (cells[2].to_owned(), cells[3].to_owned())
 }
 
+/// README's table of exit statuses.
+fn statuses(readme: &str) -> String {
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| exit status |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|')).map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        format!(".TP\n.B {}\n{}", cells[1], roff(cells[2]))
+    });
+    let rows: String = rows.collect();
+    assert!(rows.contains("\n.B 127\n"), "{rows}");
+    format!(".SH EXIT STATUS\n{rows}")
+}
+
+/// Text without Markdown's links: a section is one of README, anything else is a file's name.
+fn unlinked(text: &str) -> String {
+    let Some((before, rest)) = text.split_once('[') else { return text.to_owned() };
+    let (name, rest) = rest.split_once("](").expect("a link has a target");
+    let (target, rest) = rest.split_once(')').expect("a target ends");
+    let link = if target.starts_with('#') { format!("\"{name}\" in README") } else { name.into() };
+    format!("{before}{link}{}", unlinked(rest))
+}
+
 /// Text of README as roff: code in bold, one sentence a line.
 fn roff(text: &str) -> String {
     let mut roff = String::new();
-    for (number, piece) in text.split('`').enumerate() {
+    for (number, piece) in unlinked(text).split('`').enumerate() {
         let piece = piece.replace('\\', r"\e");
         match number % 2 {
             0 => roff += &piece.replace(". ", ".\n"),
@@ -166,6 +190,9 @@ fn the_manual_page_is_that_of_the_flags() {
             page += &roff(&format!("The default is {default}."));
         }
     }
+    page += SIGNALS;
+    page += &statuses(&readme);
     page += END;
+    assert!(!page.contains("]("), "Markdown in the page");
     is_shipped("man/hyper-mcp-proxy.1", &page);
 }
