@@ -41,7 +41,8 @@ pub struct Config {
     /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
     /// because probes come by address, and it says nothing that they protect.
     pub health: Option<String>,
-    /// The path of the metrics in Prometheus' text format, if any.
+    /// The path of the metrics in Prometheus' text format, if any. `Host` may be any IP address
+    /// there, because Prometheus asks by address and a page that rebinds a name sends the name.
     pub metrics: Option<String>,
     /// Which eras clients may use. Where there are several servers,
     /// [`Input::Servers`](crate::Input::Servers) says it of each instead.

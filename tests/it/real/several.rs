@@ -205,7 +205,7 @@ fn a_server_that_is_called_and_not_started_is_passed_over_and_told() {
     assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
     assert_eq!(post(&proxy, "/far/mcp", None, &initialize(QUIET)).status(), 404);
     hang_up(&proxy, &["servers: 1, new or changed: 0"]);
-    assert_eq!(proxy.log().matches("passed over").count(), 2);
+    assert_eq!(proxy.log().matches("is skipped").count(), 2);
     assert!(!proxy.log().contains("secret"), "{}", proxy.log());
 }
 

@@ -131,7 +131,7 @@ fn methods_paths_and_types() {
         let allow = reply.head.field("allow").unwrap();
         assert!(["GET", "POST", "DELETE"].iter().all(|name| allow.contains(name)), "{allow}");
     }
-    for path in ["/", "/mcp/", "/mcp/x", "/MCP", "/%6dcp", "//mcp"] {
+    for path in ["/", "/mcp/x", "/MCP", "/%6dcp", "//mcp"] {
         is_error(&session.send(&format!("POST {path}"), &[BOTH, JSON], PING).reply(), 404);
     }
     assert_eq!(session.send("POST /mcp?x=y", &[BOTH, JSON], PING).reply().status(), 200);
