@@ -22,6 +22,10 @@ pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub(crate) const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 pub(crate) const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
+/// What a request says of itself (MCP 2026-07-28 "Base Protocol, `_meta`"). The session era has no
+/// place for it; other names under the same prefix belong to extensions.
+pub(crate) const REQUEST: [&str; 4] = [VERSION, CLIENT, CAPABILITIES, LOG_LEVEL];
+
 /// The stateless revision that the bridge speaks.
 pub(crate) const STATELESS: &str = "2026-07-28";
 

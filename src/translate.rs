@@ -157,11 +157,23 @@ fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     json::member(text, &(0..text.len()), name).map(|span| &text[span])
 }
 
-/// An object without one of its members; an empty one in the place of what is none.
-fn without(text: Option<&[u8]>, name: &str) -> Vec<u8> {
+/// Extensions whose methods and messages only 2026-07-28 has.
+const STATELESS_ONLY: [&str; 2] =
+    ["io.modelcontextprotocol/tasks", "io.modelcontextprotocol/events"];
+
+/// Capabilities as the other era may see them: without the tasks of 2025-11-25, and without
+/// extensions that need 2026-07-28. An empty object in the place of what is none.
+fn capabilities(text: Option<&[u8]>) -> Vec<u8> {
     let text = text.filter(|text| is_object(text)).unwrap_or(b"{}");
     let mut copy = Copy::new(text, b"", 0);
     // It was scanned before.
-    let _ = copy.object(|copy, met| if met.is(name.as_bytes()) { copy.drop() } else { Ok(false) });
+    let _ = copy.object(|copy, name| match &**name {
+        b"tasks" => copy.drop(),
+        b"extensions" if copy.peek() == b'{' => copy.unless_empty(|copy, name| {
+            let stays = STATELESS_ONLY.iter().all(|other| other.as_bytes() != &**name);
+            if stays { Ok(false) } else { copy.drop() }
+        }),
+        _ => Ok(false),
+    });
     copy.end(b"")
 }

@@ -98,20 +98,6 @@ pub(crate) fn says(raw: &[u8], text: &[u8]) -> bool {
     }) && rest.is_empty()
 }
 
-/// Whether what a string says begins so.
-fn begins(raw: &[u8], prefix: &[u8]) -> bool {
-    let mut rest = prefix;
-    let _ = each_piece(raw, |said| {
-        let length = said.len().min(rest.len());
-        let same = said[..length] == rest[..length];
-        if same {
-            rest = &rest[length..];
-        }
-        same && !rest.is_empty()
-    });
-    rest.is_empty()
-}
-
 /// Gives what a string says piece by piece, as long as it is asked for. Whether that was all.
 fn each_piece(raw: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> bool {
     pieces(raw).all(|piece| match piece {
@@ -173,14 +159,6 @@ impl<'a> Name<'a> {
         match self {
             Self::Plain(plain) => *plain == name,
             Self::Escaped { raw, .. } => says(raw, name),
-        }
-    }
-
-    /// Whether it begins so.
-    pub(crate) fn begins(&self, prefix: &[u8]) -> bool {
-        match self {
-            Self::Plain(plain) => plain.starts_with(prefix),
-            Self::Escaped { raw, .. } => begins(raw, prefix),
         }
     }
 

@@ -8,16 +8,18 @@ use crate::copy::Copy;
 use crate::eras::Eras;
 use crate::json::{self, NotJson, Scanner};
 use crate::message::{Kind, Message};
-use crate::metadata::{SERVER, SUBSCRIPTION};
+use crate::metadata::{REQUEST, SERVER, SUBSCRIPTION};
 use crate::object::{self, Object};
 use crate::translate::{Last, QUESTIONS, Told};
 
 /// By how much a text may grow that gains a few members, the head of its message included.
 const GROWTH: usize = 512;
 
-/// Results that must say how long they may be kept (MCP 2026-07-28 "Caching").
-const CACHED: [&str; 5] =
-    ["tools/list", "prompts/list", "resources/list", "resources/templates/list", "resources/read"];
+/// Whether the results of a method must say how long they may be kept (MCP 2026-07-28 "Caching").
+/// Extensions name their lists as the specification does.
+fn is_cached(method: &str) -> bool {
+    matches!(method.rsplit_once('/'), Some((_, "list" | "read")))
+}
 
 /// "URL elicitation required" (MCP 2025-11-25 "Elicitation"), which the stateless era has not.
 const URL_NEEDED: i64 = -32042;
@@ -30,8 +32,7 @@ pub(crate) fn error_code(error: &[u8]) -> Option<i64> {
 
 /// The params of the bridge's own `initialize`.
 pub(crate) fn initialize(capabilities: &[u8], client: Option<&[u8]>) -> Vec<u8> {
-    // Extensions are negotiated per request; the session era has no place for them.
-    let capabilities = super::without(Some(capabilities), "extensions");
+    let capabilities = super::capabilities(Some(capabilities));
     let own =
         concat!(r#"{"name":"hyper-mcp-proxy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
     [
@@ -53,7 +54,7 @@ pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
         b"inputResponses" | b"requestState" => copy.drop(),
         b"_meta" => super::meta(copy, |copy, name| match &**name {
             b"progressToken" => copy.set_unless_null(id),
-            _ if name.begins(b"io.modelcontextprotocol/") => copy.drop(),
+            name if REQUEST.iter().any(|field| field.as_bytes() == name) => copy.drop(),
             _ => Ok(false),
         }),
         _ => Ok(false),
@@ -67,7 +68,7 @@ pub(crate) fn discover(told: &Told, eras: Eras) -> Vec<u8> {
     let mut result = Object::default();
     result.set("resultType", &b"\"complete\""[..]);
     result.set("supportedVersions", eras.supported().as_bytes());
-    result.set("capabilities", super::without(super::member(text, "capabilities"), "tasks"));
+    result.set("capabilities", super::capabilities(super::member(text, "capabilities")));
     if let Some(instructions) = super::member(text, "instructions") {
         result.set("instructions", instructions);
     }
@@ -94,7 +95,7 @@ pub(crate) fn result(method: &str, result: &[u8], told: &Told) -> Vec<u8> {
 
 fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec<u8> {
     // What the child may change at any time, nobody may keep.
-    let cached = CACHED.contains(&method);
+    let cached = is_cached(method);
     let mut fill: [(&str, &[u8], bool); 3] = [
         ("resultType", b"\"complete\"", true),
         ("ttlMs", b"0", cached),

@@ -29,9 +29,8 @@ impl Client {
     /// Reads the params of the client's `initialize`.
     pub(crate) fn read(params: &[u8], version: &Version) -> Self {
         let kept = |name: &str| super::member(params, name).filter(|text| text.len() <= REMEMBERED);
-        let capabilities = kept("capabilities");
-        let mut capabilities = capabilities.and_then(Object::read).unwrap_or_default();
-        capabilities.remove("tasks");
+        let capabilities = super::capabilities(kept("capabilities"));
+        let mut capabilities = Object::read(&capabilities).unwrap_or_default();
         if let Some(mut roots) = capabilities.object("roots") {
             roots.remove("listChanged");
             let roots = roots.text();
@@ -197,7 +196,7 @@ pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
     let capabilities = super::member(discovered, "capabilities");
     let mut result = Object::default();
     result.set("protocolVersion", object::quoted(version));
-    result.set("capabilities", super::without(capabilities, "extensions"));
+    result.set("capabilities", super::capabilities(capabilities));
     let unnamed: &[u8] = br#"{"name":"unnamed","version":"0"}"#;
     result.set("serverInfo", server.unwrap_or(unnamed));
     if let Some(instructions) = super::member(discovered, "instructions") {

@@ -11,6 +11,9 @@ use super::client::{CAPABILITIES, LEVELS};
 /// Begins what clients send that must be refused.
 pub(super) const REFUSED: &[u8] = b"@z";
 
+/// What a request of this era says of itself; all else under its prefix is an extension's.
+const REQUEST: [&str; 4] = ["protocolVersion", "clientInfo", "clientCapabilities", "logLevel"];
+
 impl World<'_> {
     /// A line that a shared child gets.
     pub(in super::super) fn read_shared(&mut self, child: usize, line: &[u8]) -> Judged {
@@ -157,8 +160,12 @@ impl World<'_> {
         let kept = without(&own, |name| added.contains(&name));
         let rest = without(params, |name| name == "_meta");
         require!(Translation, kept == rest, "{pipe}: params changed: {shown}");
-        let reserved =
-            |name: &str| name.starts_with("io.modelcontextprotocol/") || name == "progressToken";
+        let reserved = |name: &str| {
+            name == "progressToken"
+                || name
+                    .strip_prefix("io.modelcontextprotocol/")
+                    .is_some_and(|n| REQUEST.contains(&n))
+        };
         let own = without(json::member(&own, "_meta").unwrap_or_default(), reserved);
         let meta = json::member(params, "_meta").unwrap_or_default();
         let rest = without(meta, |name| name == "progressToken");
@@ -225,8 +232,7 @@ impl World<'_> {
         let params = json::member(line, "params").unwrap_or_default();
         let told = json::flat(json::member(params, "capabilities").unwrap_or_default());
         let class = CAPABILITIES.iter().find(|(text, ..)| {
-            let declared = without(text.as_bytes(), |name| name == "extensions");
-            declared == without(&told, |_| false)
+            without(text.replace(TASKS, "").as_bytes(), |_| false) == without(&told, |_| false)
         });
         require!(Sharing, class.is_some(), "{pipe}: nobody's capabilities: {shown}");
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();

@@ -32,8 +32,15 @@ pub(super) const CAPABILITIES: [(&str, usize, &[&str]); 6] = [
     ("{\"elicitation\":{}}", 2, &["elicitation"]),
     ("{\"sampling\":{},\"roots\":{}}", 3, &["sampling", "roots"]),
     ("{\"roots\":{}, \"sampling\":{}}", 3, &["sampling", "roots"]),
-    ("{\"elicitation\":{\"form\":{},\"url\":{}},\"extensions\":{\"x/y\":{}}}", 4, &["elicitation"]),
+    (
+        "{\"elicitation\":{\"form\":{},\"url\":{}},\
+         \"extensions\":{\"x/y\":{},\"io.modelcontextprotocol/tasks\":{}}}",
+        4,
+        &["elicitation"],
+    ),
 ];
+/// What of them needs this era.
+pub(super) const TASKS: &str = ",\"io.modelcontextprotocol/tasks\":{}";
 /// Least severe first.
 pub(super) const LEVELS: [&str; 4] = ["debug", "info", "warning", "emergency"];
 
@@ -153,6 +160,7 @@ impl World<'_> {
         let (capabilities, ..) = CAPABILITIES[capabilities];
         let mut meta = format!(
             "\"io.modelcontextprotocol/protocolVersion\":\"{VERSION}\",\
+             \"io.modelcontextprotocol/related-task\":{{}},\
              \"io.modelcontextprotocol/clientCapabilities\":{capabilities},\"x\":\"@t{number}@\""
         );
         if !self.dice.one_in(4) {

@@ -34,9 +34,10 @@ pub(super) const CAPABILITIES: [(&str, &str, &str); 4] = [
         "{\"roots\":{},\"sampling\":{}}",
     ),
     (
-        "{\"elicitation\":{\"form\":{},\"url\":{}}}",
-        "{\"elicitation\":{\"form\":{},\"url\":{}}}",
-        "{\"elicitation\":{\"form\":{}}}",
+        "{\"elicitation\":{\"form\":{},\"url\":{}},\
+         \"extensions\":{\"io.modelcontextprotocol/tasks\":{},\"x/y\":{}}}",
+        "{\"elicitation\":{\"form\":{},\"url\":{}},\"extensions\":{\"x/y\":{}}}",
+        "{\"elicitation\":{\"form\":{}},\"extensions\":{\"x/y\":{}}}",
     ),
 ];
 /// What a child offers: as it says it, as a session-era client is told it, and what of it can be
@@ -44,8 +45,9 @@ pub(super) const CAPABILITIES: [(&str, &str, &str); 4] = [
 pub(super) const OFFERS: [(&str, &str, &[&str]); 3] = [
     ("{}", "{}", &[]),
     (
+        "{\"tools\":{\"listChanged\":true},\
+         \"extensions\":{\"io.modelcontextprotocol/tasks\":{},\"x/y\":{}}}",
         "{\"tools\":{\"listChanged\":true},\"extensions\":{\"x/y\":{}}}",
-        "{\"tools\":{\"listChanged\":true}}",
         &["toolsListChanged"],
     ),
     (
