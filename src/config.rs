@@ -68,6 +68,9 @@ pub struct Config {
     /// on one child, which no other client uses. A request without them shares with others without.
     /// Up to 4 KiB of values in a request.
     pub affinity: Vec<String>,
+    /// Whether the header fields `traceparent`, `tracestate` and `baggage` go into the `_meta` of
+    /// the message that they come with, where that has none of its own.
+    pub trace_context: bool,
 
     /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
     /// is told to retry. As many children again may be on their way out.
@@ -75,7 +78,8 @@ pub struct Config {
     /// Children that start at once. 8, because a start is the costly moment of a child (`npx` loads
     /// hundreds of files); further sessions wait for their turn within `start`.
     pub starting: usize,
-    /// Calls in flight in one session, and at one shared child: the next goes to another of `pool`.
+    /// Calls in flight in one session, and at one shared child, and as many open subscriptions
+    /// there, which are no calls: the next goes to another of `pool`.
     /// 256 is far above what clients run in parallel and bounds the tables.
     pub calls: usize,
     /// Children that are started before anybody asks, and not yet spoken to. 0; a server that takes
@@ -212,6 +216,7 @@ impl Default for Config {
             allow_origins: Vec::new(),
             header_env: Vec::new(),
             affinity: Vec::new(),
+            trace_context: true,
             sessions: 64,
             starting: 8,
             calls: 256,

@@ -3,6 +3,7 @@
 //!
 //! All of it is judged before the body is read and before anything is started.
 
+mod accept;
 mod hosts;
 
 use alloc::borrow::Cow;
@@ -11,12 +12,14 @@ use alloc::vec::Vec;
 
 use crate::config::Config;
 use crate::fault::Fault;
+pub(crate) use crate::head::accept::Accept;
 use crate::io::{Body, Response};
+use crate::trace;
 
 /// A request line and its header fields, as the driver read them (RFC 9110 "Message Abstraction").
 ///
 /// The driver bounds them: [`Config::head`](crate::Config::head) is the figure that it is to keep
-/// to. An `Mcp-…` field or another that the engine reads may come once; a request that repeats one
+/// to. A field that the engine reads may come once, unless it is a list; a request that repeats one
 /// is refused.
 ///
 /// # Examples
@@ -39,13 +42,6 @@ pub struct Head<'a> {
     pub path: &'a str,
     /// Field names in any case and values without surrounding white space, in their order.
     pub fields: &'a [(&'a str, &'a str)],
-}
-
-/// The forms of answer that a client takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Accept {
-    pub(crate) json: bool,
-    pub(crate) sse: bool,
 }
 
 /// What a head asks for.
@@ -78,6 +74,10 @@ pub(crate) struct Admitted<'a> {
     /// `Mcp-Method` and `Mcp-Name`, which repeat what the body says.
     pub(crate) method: Option<&'a str>,
     pub(crate) name: Option<&'a str>,
+    /// A field that repeats what the body says, and comes more than once.
+    pub(crate) repeated: Option<&'static str>,
+    /// Whether there is a trace context.
+    pub(crate) traced: bool,
     /// All fields.
     pub(crate) fields: &'a [(&'a str, &'a str)],
 }
@@ -96,7 +96,12 @@ struct Fields<'a> {
     last_event_id: Option<&'a str>,
     method: Option<&'a str>,
     name: Option<&'a str>,
+    repeated: Option<&'static str>,
+    traced: bool,
 }
+
+/// Fields that repeat what the body says: whether they agree is seen when that is there.
+const REPEATING: [&str; 3] = ["Mcp-Name", "Mcp-Method", "MCP-Protocol-Version"];
 
 const JSON: &[(&str, Cow<'_, str>)] = &[("content-type", Cow::Borrowed("application/json"))];
 const STREAM: &[(&str, Cow<'_, str>)] = &[
@@ -106,8 +111,6 @@ const STREAM: &[(&str, Cow<'_, str>)] = &[
 ];
 /// The most names that a preflight is told back: no request has more fields.
 const ASKED: usize = 64;
-/// Elements of a field's list that are read: far above what clients send.
-const ELEMENTS: usize = 128;
 const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
 const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
@@ -132,10 +135,17 @@ impl<'a> Fields<'a> {
                 20 if is(name, "mcp-protocol-version") => {
                     ("MCP-Protocol-Version", &mut fields.version)
                 }
+                7 | 10 | 11 if trace::is_field(name) => {
+                    fields.traced = true;
+                    continue;
+                }
                 _ => continue,
             };
             if known.1.replace(value).is_some() {
-                return Err(Fault::Repeated(known.0));
+                if !REPEATING.contains(&known.0) {
+                    return Err(Fault::Repeated(known.0));
+                }
+                fields.repeated = Some(known.0);
             }
         }
         Ok(fields)
@@ -188,6 +198,8 @@ pub(crate) fn admit<'a>(
         last_event_id: fields.last_event_id,
         method: fields.method,
         name: fields.name,
+        repeated: fields.repeated,
+        traced: fields.traced && config.trace_context,
         fields: head.fields,
     })
 }
@@ -221,56 +233,6 @@ fn is_json(content_type: Option<&str>) -> bool {
     }
     let media_type = content_type.and_then(|value| value.split(';').next());
     media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
-}
-
-impl Accept {
-    /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
-    /// form decides, a weight of zero excludes it; no field at all allows every form.
-    fn of(fields: &[(&str, &str)]) -> Self {
-        let ranges = fields.iter().filter(|(name, _)| is(name, "accept"));
-        if ranges.clone().next().is_none() {
-            return Self { json: true, sse: true };
-        }
-        let (mut json, mut sse) = ((0, false), (0, false));
-        for range in ranges.flat_map(|(_, value)| value.split(',')).take(ELEMENTS) {
-            let mut parts = range.split(';').take(ELEMENTS).map(str::trim);
-            let media_range = parts.next().unwrap_or_default();
-            let wanted = parts.find_map(weight).is_none_or(|zero| !zero);
-            for (form, (kind, subtype)) in
-                [(&mut json, ("application", "json")), (&mut sse, ("text", "event-stream"))]
-            {
-                let rank = specificity(media_range, kind, subtype);
-                if rank > 0 && rank >= form.0 {
-                    *form = (rank, wanted);
-                }
-            }
-        }
-        Self { json: json.1, sse: sse.1 }
-    }
-
-    pub(crate) const fn nothing(self) -> bool {
-        !self.json && !self.sse
-    }
-}
-
-/// Whether a parameter is a weight, and then whether it is zero.
-fn weight(parameter: &str) -> Option<bool> {
-    let (name, value) = parameter.split_once('=')?;
-    let zero = value.trim().bytes().all(|b| matches!(b, b'0' | b'.'));
-    name.trim().eq_ignore_ascii_case("q").then_some(zero)
-}
-
-/// How exactly a media range names a media type; 0 if it does not.
-fn specificity(range: &str, kind: &str, subtype: &str) -> u8 {
-    let Some((range_kind, range_subtype)) = range.split_once('/') else {
-        return 0;
-    };
-    match (range_kind, range_subtype) {
-        ("*", "*") => 1,
-        (k, "*") if k.eq_ignore_ascii_case(kind) => 2,
-        (k, s) if k.eq_ignore_ascii_case(kind) && s.eq_ignore_ascii_case(subtype) => 3,
-        _ => 0,
-    }
 }
 
 /// The variables that a request's fields give to the environment of its child.
@@ -316,7 +278,7 @@ fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
     const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
                          mcp-protocol-version, mcp-session-id";
     let asked = fields.iter().filter(|(name, _)| is(name, "access-control-request-headers"));
-    let asked = asked.flat_map(|(_, value)| value.split(',')).take(ELEMENTS).map(str::trim);
+    let asked = asked.flat_map(|(_, value)| value.split(',')).take(accept::ELEMENTS).map(str::trim);
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let plain = |name: &&str| !name.is_empty() && name.bytes().all(good);
     let known = |name: &str| KNOWN.split(", ").any(|known| is(name, known));

@@ -222,6 +222,7 @@ mod streams;
 mod table;
 mod time;
 mod told;
+mod trace;
 mod translate;
 mod version;
 

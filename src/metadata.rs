@@ -218,6 +218,13 @@ pub(crate) fn fingerprint(capabilities: &[u8]) -> Vec<u8> {
     sorted::text(capabilities).unwrap_or_else(|_| capabilities.to_vec())
 }
 
+/// Whether a client with these capabilities may get a task in place of a result.
+pub(crate) fn may_get_tasks(capabilities: &[u8]) -> bool {
+    let member = |text: &[u8], name| json::member(text, &(0..text.len()), name);
+    let extensions = member(capabilities, "extensions").map(|span| &capabilities[span]);
+    extensions.is_some_and(|extensions| member(extensions, translate::TASKS).is_some())
+}
+
 /// Whether a client with these capabilities can be asked for anything.
 pub(crate) fn can_be_asked(capabilities: &[u8]) -> bool {
     let mut asked = false;

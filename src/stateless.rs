@@ -5,6 +5,7 @@
 //! translates. A request whose exchange is lost is cancelled at the child.
 
 mod child_side;
+mod kept;
 mod life;
 mod listen;
 mod park;
@@ -21,11 +22,13 @@ use crate::head::Admitted;
 use crate::io::{Exchange, Pipe, Server};
 use crate::life::Life;
 use crate::message::Message;
-use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked};
+use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked, may_get_tasks};
 use crate::object;
 use crate::owner::Owner;
 use crate::reply::Reply;
 use crate::spelling::Spelling;
+use crate::stateless::kept::Kept;
+pub(crate) use crate::stateless::kept::Subject;
 use crate::stateless::listen::Listens;
 pub(crate) use crate::stateless::listen::Uris;
 use crate::stateless::park::Park;
@@ -91,6 +94,8 @@ struct Ask {
     digest: u64,
     log_level: Option<LogLevel>,
     may_ask: bool,
+    /// Whether the answer may be a task.
+    gets_tasks: bool,
     /// The id of the call at the child, once it was made.
     call: Option<u64>,
     /// What names this call to its client, should it have to wait for input.
@@ -115,6 +120,7 @@ pub(crate) struct Worker {
     asks: Table<u64, Ask>,
     parks: Table<u64, Park>,
     listens: Listens,
+    kept: Kept,
     log_level: Option<LogLevel>,
     /// What the child asked before it got a call that may be asked: its first such call is asked.
     held: Vec<(Box<[u8]>, Question)>,
@@ -150,6 +156,7 @@ impl Worker {
             asks: Table::default(),
             parks: Table::default(),
             listens: Listens::default(),
+            kept: Kept::default(),
             log_level: None,
             held: Vec::new(),
             carried: 0,
@@ -233,7 +240,7 @@ impl Worker {
         let parks: usize = self.parks.values().map(Park::size).sum();
         let initialized = if let Mode::Session(told) = &self.mode { told.text().len() } else { 0 };
         let held: usize = self.held.iter().map(|(_, question)| question.params.len()).sum();
-        self.streams.buffered() + initialized + asks + parks + held
+        self.streams.buffered() + initialized + asks + parks + held + self.kept.size()
     }
 
     /// Where there is room for a request that fits.
@@ -245,7 +252,8 @@ impl Worker {
         cx: &Context,
     ) -> Room {
         // A call that waits for input keeps its place, so that its client can come back.
-        if self.asks.len() + self.parks.len() >= cx.config.calls {
+        let calls = self.asks.len().saturating_sub(self.listens.len()) + self.parks.len();
+        if calls >= cx.config.calls {
             return Room::Elsewhere(Fault::Calls(cx.config.calls));
         }
         // Beside a child that only reads slowly there is no other.
@@ -320,6 +328,7 @@ impl Worker {
             digest: if self.may_ask(metadata) { downward::digest(message) } else { 0 },
             log_level: metadata.log_level,
             may_ask: metadata.may_ask(),
+            gets_tasks: may_get_tasks(metadata.capabilities),
             call: None,
             secret,
         };

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use crate::copy::{Changed, Copy};
 use crate::json::{self, Name};
 use crate::message::Message;
+use crate::metadata::SUBSCRIPTION;
 use crate::object::{self, Object};
 pub(crate) use told::Told;
 
@@ -147,6 +148,11 @@ fn marked(copy: &mut Copy<'_>, name: &str, value: &[u8], stays: bool) -> Changed
     Ok(true)
 }
 
+/// The subscription that a result names.
+pub(crate) fn subscription(result: &[u8]) -> Option<&[u8]> {
+    member(member(result, "_meta")?, SUBSCRIPTION)
+}
+
 /// An object with one member.
 fn object_of(name: &str, value: &[u8]) -> Vec<u8> {
     [b"{", &object::quoted(name)[..], b":", value, b"}"].concat()
@@ -157,9 +163,11 @@ fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     json::member(text, &(0..text.len()), name).map(|span| &text[span])
 }
 
+/// The extension of tasks.
+pub(crate) const TASKS: &str = "io.modelcontextprotocol/tasks";
+
 /// Extensions whose methods and messages only 2026-07-28 has.
-const STATELESS_ONLY: [&str; 2] =
-    ["io.modelcontextprotocol/tasks", "io.modelcontextprotocol/events"];
+const STATELESS_ONLY: [&str; 2] = [TASKS, "io.modelcontextprotocol/events"];
 
 /// Capabilities as the other era may see them: without the tasks of 2025-11-25, and without
 /// extensions that need 2026-07-28. An empty object in the place of what is none.

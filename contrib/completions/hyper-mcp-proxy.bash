@@ -49,7 +49,7 @@ _hyper_mcp_proxy() {
     -H | --host | -p | --port | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity) return ;;
   esac
   case $cur in
-    -*) mapfile -t COMPREPLY < <(compgen -W "-h --help -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --clear-env --eras --health --metrics --node --prewarm --header-env --affinity --log-format --demo -V --version" -- "$cur") ;;
+    -*) mapfile -t COMPREPLY < <(compgen -W "-h --help -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --clear-env --eras --health --metrics --node --prewarm --header-env --affinity --no-trace-context --log-format --demo -V --version" -- "$cur") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
   esac
 }

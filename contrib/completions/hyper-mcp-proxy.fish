@@ -24,6 +24,7 @@ complete -c hyper-mcp-proxy -l node -x -d 'name of this node among others, with 
 complete -c hyper-mcp-proxy -l prewarm -x -d 'servers to start before anybody asks, when starting takes long (0)'
 complete -c hyper-mcp-proxy -l header-env -x -d 'pass this request header to that client\'s server as an environment variable (repeatable)'
 complete -c hyper-mcp-proxy -l affinity -x -d 'header field whose value names a client of 2026-07-28, which gets a process of its own where processes are shared (repeatable)'
+complete -c hyper-mcp-proxy -l no-trace-context -d 'leave traceparent, tracestate and baggage headers out of the messages that the server gets'
 complete -c hyper-mcp-proxy -l log-format -xa 'text json' -d 'text or json (text)'
 complete -c hyper-mcp-proxy -l demo -d 'serve the demonstration server that is built in'
 complete -c hyper-mcp-proxy -s V -l version -d 'print the version'

@@ -20,6 +20,7 @@ use crate::notice::Cause;
 use crate::object::quoted;
 use crate::session::Session;
 use crate::session_id;
+use crate::trace::Trace;
 
 impl Bridge {
     pub(super) fn request(
@@ -33,7 +34,24 @@ impl Bridge {
             Ok(admitted) => admitted,
             Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
         };
-        let result = match admitted.asks {
+        let result = match (admitted.repeated, admitted.asks) {
+            (_, Asks::Post) => return self.post(exchange, &admitted, body, random),
+            (Some(name), _) => Err(Fault::Repeated(name)),
+            (None, asks) => self.without_body(exchange, &admitted, asks),
+        };
+        if let Err(fault) = result {
+            self.cx.refuse(exchange, admitted.origin, &fault, None);
+        }
+    }
+
+    /// A request whose content says nothing.
+    fn without_body(
+        &mut self,
+        exchange: Exchange,
+        admitted: &Admitted<'_>,
+        asks: Asks,
+    ) -> Result<(), Fault> {
+        match asks {
             // Clients ask so whether there is a stream at all.
             Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
             Asks::Health => {
@@ -50,16 +68,14 @@ impl Bridge {
                 Ok(())
             }
             Asks::Options => {
-                let response = head::options(&admitted);
+                let response = head::options(admitted);
                 self.cx.push(Output::Respond { exchange, response });
                 Ok(())
             }
-            Asks::Post => return self.post(exchange, &admitted, body, random),
-            Asks::Get => self.get(exchange, &admitted),
-            Asks::Delete => self.delete(exchange, &admitted),
-        };
-        if let Err(fault) = result {
-            self.cx.refuse(exchange, admitted.origin, &fault, None);
+            Asks::Get => self.get(exchange, admitted),
+            Asks::Delete => self.delete(exchange, admitted),
+            // It has content.
+            Asks::Post => Ok(()),
         }
     }
 
@@ -91,12 +107,23 @@ impl Bridge {
                 return (Err(Fault::from(&malformed)), id);
             }
         };
-        let result = match era(&one, head) {
-            Era::Stateless => self.stateless(exchange, head, &one, random),
-            Era::Session => self.deliver(exchange, head, from_ref(&one), false, random),
-        };
         // The id goes back only to a request: a response's id is the child's.
-        (result, one.id().filter(|_| one.kind() == Kind::Request))
+        let id = one.id().filter(|_| one.kind() == Kind::Request);
+        let traced = if head.traced { traced(&one, text, head) } else { None };
+        let one = match &traced {
+            None => one,
+            Some(text) => match read(text) {
+                Ok(one) => one,
+                Err(malformed) => return (Err(Fault::from(&malformed)), id),
+            },
+        };
+        let result = match (era(&one, head), head.repeated) {
+            (Era::Stateless, Some(name)) => Err(repeated(name)),
+            (Era::Session, Some(name)) => Err(Fault::Repeated(name)),
+            (Era::Stateless, None) => self.stateless(exchange, head, &one, random),
+            (Era::Session, None) => self.deliver(exchange, head, from_ref(&one), false, random),
+        };
+        (result, id)
     }
 
     fn post_batch(
@@ -107,6 +134,9 @@ impl Bridge {
         random: [u8; 16],
     ) -> Result<(), Fault> {
         let texts = texts.map_err(|malformed| Fault::from(&malformed))?;
+        if let Some(name) = head.repeated {
+            return Err(Fault::Repeated(name));
+        }
         if texts.len() > self.cx.config.calls {
             return Err(Fault::BatchTooLong(self.cx.config.calls));
         }
@@ -278,4 +308,15 @@ fn read(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
         None => Ok(message),
         Some(reason) => Err(Malformed::Invalid(reason, message.id())),
     }
+}
+
+/// The text of a client's request or notification with the trace context of its head.
+fn traced(message: &Message<'_>, text: &[u8], head: &Admitted<'_>) -> Option<Vec<u8>> {
+    let has_params = matches!(message.kind(), Kind::Request | Kind::Notification);
+    if has_params { Trace::read(head.fields).carried(text) } else { None }
+}
+
+/// A field that must agree with the body comes more than once (MCP 2026-07-28 "Server Validation").
+fn repeated(name: &str) -> Fault {
+    Fault::HeaderMismatch(format!("the {name} header is repeated; send it once"))
 }

@@ -23,7 +23,7 @@ use crate::notice::Cause;
 use crate::object;
 use crate::owner::Owner;
 use crate::session_id;
-use crate::stateless::{Request, Room, Uris, Worker};
+use crate::stateless::{Request, Room, Subject, Uris, Worker};
 
 /// A `requestState` that is longer is none of ours, however it is escaped.
 const STATE: usize = 1024;
@@ -138,6 +138,9 @@ impl Bridge {
         let exclusive = !owner.is_known()
             && metadata.may_ask()
             && metadata::can_be_asked(metadata.capabilities);
+        if let Some(pipe) = self.keeper(server, message, owner) {
+            return Ok(pipe);
+        }
         let (mut later, mut full) = (None, None);
         for worker in self.workers.values() {
             let child = self.children.get(&worker.pipe).filter(|child| child.server == server);
@@ -157,6 +160,16 @@ impl Bridge {
         self.new_worker(server, metadata, key, owner).or_else(|fault| full.ok_or(fault))
     }
 
+    /// The worker in whose child that lives which a request is about.
+    fn keeper(&self, server: Server, message: &Message<'_>, owner: &Owner) -> Option<Pipe> {
+        let subject = Subject::of(message)?;
+        let here = |worker: &&Worker| {
+            self.server_of(worker.pipe) == Some(server) && worker.owner() == owner
+        };
+        let mut workers = self.workers.values().map(|worker| &**worker).filter(here);
+        Some(workers.find(|worker| worker.keeps(&subject))?.pipe)
+    }
+
     /// Starts a worker like those that are at a limit, or the first of its kind.
     fn new_worker(
         &mut self,
@@ -173,7 +186,7 @@ impl Bridge {
             return Err(Fault::Pool(limit));
         }
         if self.workers.len() >= limit {
-            let free = self.workers.values().find(|worker| worker.is_free());
+            let free = self.workers.values().find(|worker| worker.is_idle(&self.cx));
             let Some(free) = free.map(|worker| worker.pipe) else { return Err(Fault::Pool(limit)) };
             self.end(free, Cause::Idle, None);
         }

@@ -18,7 +18,7 @@ use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::object::{self, Object};
 use crate::spelling::Spelling;
 use crate::table::Table;
-use crate::translate::{self, Told, upward};
+use crate::translate::{self, Told, downward, upward};
 
 /// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
 #[derive(Debug)]
@@ -281,7 +281,9 @@ impl Session {
         cx.counts.answer(message.kind());
         let data = match message.kind() {
             Kind::Result => {
-                let result = upward::result(&method.unwrap_or_default(), payload);
+                let named = translate::subscription(payload).and_then(child::own_id);
+                let own = Some(&*call.id).filter(|_| named == Some(id));
+                let result = upward::result(&method.unwrap_or_default(), payload, own);
                 translate::response(&call.id, "result", result)
             }
             _ => translate::response(&call.id, "error", payload),
@@ -314,6 +316,11 @@ impl Session {
             return;
         }
         let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
+        if let Some((id, call)) = subscription.and_then(|id| Some((id, child.calls.get(&id)?))) {
+            // A call of the client's that is a subscription: it lasts.
+            self.streams.put(call.stream, downward::tag(message, &call.id), cx);
+            return child.lasts(id, cx);
+        }
         if subscription.is_some() && subscription != crossing.listening {
             return self.streams.dropped(cx);
         }

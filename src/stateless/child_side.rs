@@ -203,8 +203,9 @@ impl Worker {
         }
         if matches!(self.mode, Mode::Stateless) {
             let eras = cx.servers.eras(child.server);
-            let data = self.upright(call, message, eras);
+            let data = self.upright(id, call, message, eras);
             let status = status_of(message);
+            self.keep(call.stream, message, cx);
             self.asks.remove(&call.stream);
             self.unlisten(call.stream, child, cx);
             self.streams.answer(call.stream, data, status, None, cx);
@@ -238,11 +239,11 @@ impl Worker {
     }
 
     /// A modern child's answer under the client's id; what names our id in it as well.
-    fn upright(&self, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
+    fn upright(&self, id: u64, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let payload = message.payload().unwrap_or_default();
         let changed = match (message.kind(), method) {
-            (Kind::Result, Some("subscriptions/listen")) => downward::retagged(payload, &call.id),
+            (Kind::Result, _) if names(payload, id) => downward::retagged(payload, &call.id),
             (Kind::Result, Some("server/discover")) => downward::with_our_versions(payload, eras),
             _ => None,
         };
@@ -261,7 +262,7 @@ impl Worker {
         if message.calls("notifications/message") {
             return self.logged(message, child, cx);
         }
-        if matches!(self.mode, Mode::Session(_)) {
+        if matches!(self.mode, Mode::Session(_)) && is_of_the_specification(message) {
             return self.changed(message, cx);
         }
         if message.calls("notifications/cancelled") {
@@ -276,18 +277,52 @@ impl Worker {
             }
             return;
         }
-        let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
-        let call = subscription.and_then(|id| child.calls.get(&id));
-        match call.map(|call| (call.stream, downward::tag(message, &call.id))) {
-            Some((number, data)) if self.streams.carries(number) => {
-                let acknowledges = message.calls("notifications/subscriptions/acknowledged");
-                if let Some(id) = subscription.filter(|_| acknowledges && self.listens.has(number))
-                {
-                    child.lasts(id, cx);
-                }
+        self.task_changed(message, cx);
+        let Some(subscription) = message.meta(SUBSCRIPTION) else {
+            return self.unnamed(message, child, cx);
+        };
+        let id = child::own_id(subscription);
+        let Some((id, call)) = id.and_then(|id| Some((id, child.calls.get(&id)?))) else {
+            return self.streams.dropped(cx);
+        };
+        let (number, data) = (call.stream, downward::tag(message, &call.id));
+        if !self.streams.carries(number) {
+            return self.streams.dropped(cx);
+        }
+        self.named(id, number, message, child, cx);
+        self.streams.put(number, data, cx);
+    }
+
+    /// A notification names a call: that is a subscription, which may last, whatever its method.
+    /// `subscriptions/listen` begins with its acknowledgement.
+    fn named(
+        &mut self,
+        id: u64,
+        number: u64,
+        message: &Message<'_>,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let method = self.asks.get(&number).map(|ask| &*ask.method);
+        let begins = method != Some("subscriptions/listen")
+            || message.calls("notifications/subscriptions/acknowledged");
+        if begins && (self.listens.has(number) || self.has_room_for_one_more(cx)) {
+            self.listens.add(number);
+            child.lasts(id, cx);
+        }
+    }
+
+    /// A notification that names nothing, and of which the specification says nothing, concerns
+    /// the only request that there is (MCP 2026-07-28 "stdio, Receiving Messages").
+    fn unnamed(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+        let only = self.only_call(child).filter(|_| !is_of_the_specification(message));
+        match only.filter(|number| self.asks.contains(number) && self.takes_news(*number, cx)) {
+            Some(number) => {
+                let mut data = Vec::new();
+                message.splice(&Splice::default(), &mut data);
                 self.streams.put(number, data, cx);
             }
-            _ => self.streams.dropped(cx),
+            None => self.streams.dropped(cx),
         }
     }
 
@@ -341,6 +376,28 @@ impl Worker {
             _ => self.streams.dropped(cx),
         }
     }
+}
+
+/// Whether a result names a call as its subscription.
+fn names(result: &[u8], id: u64) -> bool {
+    translate::subscription(result).and_then(child::own_id) == Some(id)
+}
+
+/// Whether the specification, of any revision, says whom a notification of a server concerns. None
+/// of these concerns a request that it does not name.
+fn is_of_the_specification(message: &Message<'_>) -> bool {
+    let method = message.method().unwrap_or_default();
+    method.ends_with("/list_changed")
+        || matches!(
+            &*method,
+            "notifications/cancelled"
+                | "notifications/initialized"
+                | "notifications/resources/updated"
+                | "notifications/elicitation/complete"
+                | "notifications/subscriptions/acknowledged"
+                | "notifications/tasks"
+                | "notifications/tasks/status"
+        )
 }
 
 /// The HTTP status that an answer has by itself (MCP 2026-07-28 "Server Validation").

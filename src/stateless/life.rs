@@ -49,7 +49,8 @@ impl Worker {
 
     /// The idle wait is due. True if the worker was idle all the while.
     pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
-        self.life.idle_due(!self.is_free(), cx)
+        let busy = !self.is_idle(cx);
+        self.life.idle_due(busy, cx)
     }
 
     /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.

@@ -107,9 +107,19 @@ impl Listens {
     pub(super) fn add(&mut self, number: u64) {
         self.open.insert(number, Listen::default());
     }
+
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
 }
 
 impl Worker {
+    /// Whether one more subscription may be open. They count apart from calls, because they last.
+    pub(super) fn has_room_for_one_more(&self, cx: &Context) -> bool {
+        self.listens.len() < cx.config.calls
+    }
+
     /// Whether no more is subscribed to than may be if these are as well.
     fn has_room_for(&self, uris: &[String], limit: usize) -> bool {
         let held = self.listens.uris.len();
@@ -126,6 +136,9 @@ impl Worker {
     /// Where there is room for a subscription to these resources.
     pub(super) fn room_to_listen(&self, uris: &Uris, cx: &Context) -> Room {
         let limit = cx.config.subscriptions;
+        if !self.has_room_for_one_more(cx) {
+            return Room::Elsewhere(Fault::Calls(cx.config.calls));
+        }
         match &self.mode {
             Mode::Session(told) if told.subscribe => match uris {
                 Uris::TooMany => Room::Later(Fault::Subscriptions(limit)),

@@ -328,6 +328,7 @@ fn readme_has_every_limit_with_its_default() {
         "allow_origins",
         "header_env",
         "affinity",
+        "trace_context",
     ];
     let limits: BTreeMap<String, String> = shown
         .lines()

@@ -132,6 +132,9 @@ struct Flags {
     /// processes are shared (repeatable)
     #[argh(option, arg_name = "header")]
     affinity: Vec<String>,
+    /// leave traceparent, tracestate and baggage headers out of the messages that the server gets
+    #[argh(switch)]
+    no_trace_context: bool,
     /// text or json (text)
     #[argh(option, default = "Format::Text", arg_name = "format")]
     log_format: Format,
@@ -388,6 +391,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         eras: flags.eras,
         header_env,
         affinity: affinity(flags.affinity)?,
+        trace_context: !flags.no_trace_context,
         node: flags.node.map(node).transpose()?,
         prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts: all(

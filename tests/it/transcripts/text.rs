@@ -226,6 +226,7 @@ impl Case {
                 config.header_env.push((String::from(header), String::from(name)));
             }
             "affinity" => config.affinity.push(String::from(value)),
+            "trace-context" => config.trace_context = value.parse().ok()?,
             "loopback" => config.loopback = value.parse().ok()?,
             "allow-host" => config.allow_hosts.push(String::from(value)),
             "allow-origin" => config.allow_origins.push(String::from(value)),

@@ -6,7 +6,7 @@ use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::text::{Holes, nonce};
 use super::asking::may_ask;
-use super::client::{CAPABILITIES, LEVELS};
+use super::client::{CAPABILITIES, LEVELS, TASKS};
 
 /// Begins what clients send that must be refused.
 pub(super) const REFUSED: &[u8] = b"@z";

@@ -18,7 +18,7 @@ const METHODS: [&str; 9] =
     ["POST", "GET", "DELETE", "OPTIONS", "HEAD", "PUT", "PATCH", "TRACE", "CONNECT"];
 
 /// The fields that are kept, beside those that begin with `mcp-` and those that the gate was given.
-const KEPT: [&[u8]; 7] = [
+const KEPT: [&[u8]; 10] = [
     b"host",
     b"accept",
     b"content-type",
@@ -26,7 +26,12 @@ const KEPT: [&[u8]; 7] = [
     b"last-event-id",
     b"access-control-request-method",
     b"access-control-request-headers",
+    TRACE[0],
+    TRACE[1],
+    TRACE[2],
 ];
+/// The trace context. What of it can't be kept is left out: no request is refused for it.
+const TRACE: [&[u8]; 3] = [b"traceparent", b"tracestate", b"baggage"];
 /// Those of them that are lists, and so may come more than once.
 const LISTS: [&[u8]; 2] = [b"accept", b"access-control-request-headers"];
 
@@ -236,20 +241,31 @@ impl Parsed {
     }
 
     fn keep(&mut self, head: &[u8], name: &[u8], value: &[u8]) -> Result<(), Refusal> {
+        let traces = is_one_of(&TRACE, name);
         if !value.iter().all(|b| matches!(b, b'\t' | 0x20..=0x7e)) {
-            return Err(Refusal::bad("a header field that matters here is not ASCII"));
+            return match traces {
+                true => Ok(()),
+                false => Err(Refusal::bad("a header field that matters here is not ASCII")),
+            };
         }
-        let is_list = LISTS.iter().any(|list| name.eq_ignore_ascii_case(list));
         let is_same = |&(from, to): &Span| head[from..to].eq_ignore_ascii_case(name);
-        if !is_list && self.fields.iter().any(|(earlier, _)| is_same(earlier)) {
+        if !traces && !may_repeat(name) && self.fields.iter().any(|(earlier, _)| is_same(earlier)) {
             return Err(Refusal::bad("a header field that must be single comes twice"));
         }
         self.fields.push((place(head, name), place(head, value)));
-        let size = |&(name, value): &(Span, Span)| value.1 - value.0 + name.1 - name.0 + 4;
-        if self.fields.iter().map(size).sum::<usize>() > KEPT_BYTES {
+        if self.kept() > KEPT_BYTES {
+            self.fields.retain(|((from, to), _)| !is_one_of(&TRACE, &head[*from..*to]));
+        }
+        if self.kept() > KEPT_BYTES {
             return Err(TOO_LARGE);
         }
         Ok(())
+    }
+
+    /// Bytes of the fields that are kept.
+    fn kept(&self) -> usize {
+        let size = |&(name, value): &(Span, Span)| value.1 - value.0 + name.1 - name.0 + 4;
+        self.fields.iter().map(size).sum()
     }
 
     /// RFC 9112, "Host": exactly one, well formed, and the same as in an absolute target.
@@ -292,6 +308,17 @@ impl Parsed {
         self.length = Length::Chunked;
         Ok(())
     }
+}
+
+fn is_one_of(names: &[&[u8]], name: &[u8]) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a field may come more than once: a list, or one that the engine compares with the body,
+/// and then refuses under the request's id (MCP 2026-07-28 "Server Validation").
+fn may_repeat(name: &[u8]) -> bool {
+    let is_mcp = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-"));
+    is_one_of(&LISTS, name) || is_mcp && !name.eq_ignore_ascii_case(b"mcp-session-id")
 }
 
 /// Where `part`, a piece of `whole`, stands in it.
