@@ -293,11 +293,14 @@ fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<Confi
 fn command_of(demo: bool, command: Vec<OsString>) -> Result<(OsString, Vec<OsString>), Exit> {
     match (demo, command.split_first()) {
         (true, None) => {
-            let own = std::env::current_exe().map_err(|error| Exit::Fail {
+            // Without /proc it is found as it was started.
+            let own = std::env::current_exe().map(PathBuf::into_os_string);
+            let own = own.or_else(|error| std::env::args_os().next().ok_or(error));
+            let own = own.map_err(|error| Exit::Fail {
                 code: 1,
                 reason: format!("the program's own file can't be found: {error}"),
             })?;
-            Ok((own.into_os_string(), vec![DEMO_SERVER.into()]))
+            Ok((own, vec![DEMO_SERVER.into()]))
         }
         (true, Some(_)) => Err(Exit::usage("--demo is a server itself and takes no command")),
         (false, Some((name, args))) => Ok((name.clone(), args.to_vec())),

@@ -58,7 +58,7 @@ pub(crate) fn has_journal() -> bool {
     let named = stream.as_deref().and_then(|stream| stream.split_once(':'));
     let Some((device, inode)) = named else { return false };
     rustix::fs::fstat(io::stderr()).is_ok_and(|own| {
-        device.parse() == Ok(own.st_dev as u64) && inode.parse() == Ok(own.st_ino as u64)
+        device.parse() == Ok(i128::from(own.st_dev)) && inode.parse() == Ok(i128::from(own.st_ino))
     })
 }
 
