@@ -2,6 +2,7 @@
 //! limits that span sessions.
 
 mod ending;
+mod front;
 mod requests;
 mod servers;
 mod workers;
@@ -11,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 
+use crate::budget::Budget;
 use crate::child::{Child, Stage};
 use crate::config::Config;
 use crate::context::Context;
@@ -24,6 +26,7 @@ use crate::stateless::{AfterExit, Worker};
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
+use front::Front;
 
 /// How much of a child's last words is kept for the log, in bytes.
 const LAST_WORDS: usize = 1024;
@@ -194,13 +197,26 @@ impl Bridge {
         Stats { sessions, children, ..self.cx.stats }
     }
 
-    /// Bytes held now: of messages, events and outputs. Without the latter, at most
+    /// Bytes that are held for peers now, in the engine and in the driver: of messages and events,
+    /// and of outputs until it is told that they were taken. At most
     /// [`Config::memory`](crate::Config::memory).
     pub fn buffered(&self) -> usize {
-        let sessions: usize = self.sessions.values().map(|session| session.buffered()).sum();
-        let workers: usize = self.workers.values().map(|worker| worker.buffered()).sum();
-        let children: usize = self.children.values().map(|child| child.buffered()).sum();
-        sessions + workers + children + self.cx.buffered()
+        self.cx.budget.held()
+    }
+
+    /// The counter behind [`buffered`](Self::buffered), for what a driver holds by itself, such as
+    /// requests that are not whole.
+    ///
+    /// ```
+    /// use hyper_mcp_proxy::{Bridge, Config};
+    ///
+    /// let bridge = Bridge::new(Config::default());
+    /// let mut request = bridge.budget().share();
+    /// request.hold(4096);
+    /// assert_eq!(bridge.buffered(), 4096);
+    /// ```
+    pub fn budget(&self) -> Budget {
+        self.cx.budget.clone()
     }
 
     /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
@@ -215,7 +231,9 @@ impl Bridge {
     }
 
     fn taken(&mut self, exchange: Exchange, bytes: usize) {
-        let Some((pipe, number)) = self.carried(exchange) else { return };
+        let Some((pipe, number)) = self.carried(exchange) else {
+            return self.cx.pay(exchange, bytes);
+        };
         if let Some(session) = self.sessions.get_mut(&pipe) {
             session.streams.taken(number, bytes, &mut self.cx);
         } else if let Some(worker) = self.workers.get_mut(&pipe) {
@@ -270,6 +288,7 @@ impl Bridge {
             }
         }
         child.lines = lines;
+        child.account();
         if child.lines.buffered() > 0 {
             child.wait_line(&mut self.cx);
         }
@@ -473,28 +492,6 @@ impl Bridge {
             work(Front::Session(session), child, &mut self.cx);
         } else if let Some(worker) = self.workers.get_mut(&pipe) {
             work(Front::Worker(worker), child, &mut self.cx);
-        }
-    }
-}
-
-/// What stands in front of a child.
-enum Front<'a> {
-    Session(&'a mut Session),
-    Worker(&'a mut Worker),
-}
-
-impl Front<'_> {
-    fn is_open(&self) -> bool {
-        match self {
-            Self::Session(session) => session.is_open(),
-            Self::Worker(worker) => worker.has_started(),
-        }
-    }
-
-    fn line(&mut self, line: Cow<'_, [u8]>, child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        match self {
-            Self::Session(session) => session.line(line, child, cx),
-            Self::Worker(worker) => worker.line(&line, child, cx),
         }
     }
 }

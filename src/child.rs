@@ -4,11 +4,14 @@
 //! is closed; if it is still there after a grace, its group gets `SIGTERM`; after another,
 //! `SIGKILL`. Only its exit, or its failure to start, takes it off the books.
 
+mod calls;
+
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::breaker::Origin;
+use crate::budget::Share;
 use crate::context::Context;
 use crate::io::{Output, Pipe, Server};
 use crate::json;
@@ -22,6 +25,7 @@ use crate::spelling::Spelling;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
 use crate::translate;
+pub(crate) use calls::{Call, Own};
 
 /// Tokens kept for tasks, whose progress goes on after their call is answered (MCP 2025-11-25
 /// "Tasks, Task Progress Notifications").
@@ -31,48 +35,6 @@ const TASK_TOKENS: usize = 64;
 /// above what log levels and ended subscriptions bring; the answer to an older one is an answer to
 /// nothing.
 pub(crate) const OWN: usize = 1024;
-
-/// A request that the bridge itself made of the child.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Own {
-    /// `server/discover`.
-    Discover,
-    /// `ping`.
-    Ping,
-    /// `initialize`.
-    Initialize,
-    /// `logging/setLevel`.
-    LogLevel,
-    /// `resources/subscribe` for this URI.
-    Subscribe(String),
-    /// `resources/unsubscribe`.
-    Unsubscribe,
-    /// `subscriptions/listen`.
-    Listen,
-}
-
-impl Own {
-    /// Whether a client waits for what becomes of it, but for a start, which has a wait of its own.
-    const fn is_awaited(&self) -> bool {
-        matches!(self, Self::Subscribe(_) | Self::Listen)
-    }
-}
-
-/// A client's request that the child has not answered.
-#[derive(Debug)]
-pub(crate) struct Call {
-    /// The stream on which the answer goes out.
-    pub(crate) stream: u64,
-    /// The id as its client spelled it.
-    pub(crate) id: Spelling,
-    /// The progress token as its client spelled it.
-    pub(crate) token: Option<Spelling>,
-    /// Whether the request asked for a task.
-    pub(crate) task: bool,
-    /// What stands for the id: equal ids have the same.
-    said: u64,
-    due: Deadline,
-}
 
 /// How far a child is from its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,26 +77,15 @@ pub(crate) struct Child {
     task_tokens: Vec<(u64, Spelling)>,
     pub(crate) noises: Noises,
     pub(crate) pings: Pings,
+    /// Bytes of what is in flight: its names, and the tables' entries.
+    names: usize,
+    /// All that is kept for it, `queued` and `lines` included.
+    share: Share,
     due: Deadline,
 }
 
-impl Call {
-    /// The call that a request makes.
-    pub(crate) fn of(request: &Message<'_>, stream: u64) -> Self {
-        let id = request.id().unwrap_or_default();
-        Self {
-            stream,
-            said: json::digest::id(id),
-            id: id.into(),
-            token: request.token().map(Into::into),
-            task: request.asks_for_a_task(),
-            due: Deadline::default(),
-        }
-    }
-}
-
 impl Child {
-    pub(crate) fn new(pipe: Pipe, server: Server, limit: usize) -> Self {
+    pub(crate) fn new(pipe: Pipe, server: Server, cx: &Context) -> Self {
         Self {
             pipe,
             server,
@@ -143,7 +94,7 @@ impl Child {
             env: Vec::new(),
             origin: Origin::default(),
             unread: false,
-            lines: Lines::new(limit),
+            lines: Lines::new(cx.config.message),
             calls: Table::default(),
             own: Table::default(),
             queued: 0,
@@ -153,6 +104,8 @@ impl Child {
             task_tokens: Vec::new(),
             noises: Noises::default(),
             pings: Pings::default(),
+            names: 0,
+            share: cx.budget.share(),
             due: Deadline::default(),
         }
     }
@@ -178,6 +131,7 @@ impl Child {
             self.moved = cx.now;
         }
         self.queued += bytes.len();
+        self.account();
         match self.stage {
             Stage::Queued => self.waiting.extend_from_slice(&bytes),
             _ => cx.push(Output::Write { pipe: self.pipe, bytes }),
@@ -187,18 +141,18 @@ impl Child {
     pub(crate) fn taken(&mut self, bytes: usize, now: Instant) {
         self.queued = self.queued.saturating_sub(bytes);
         self.moved = now;
+        self.account();
+    }
+
+    /// Counts what is kept for it.
+    pub(crate) fn account(&mut self) {
+        let names = self.names + self.pings.buffered();
+        self.share.hold(self.queued + self.lines.buffered() + names);
     }
 
     /// Whether it has taken nothing for so long that it is taken for one that reads no more.
     pub(crate) fn is_stalled(&self, cx: &Context) -> bool {
         self.queued > 0 && cx.now.since(self.moved) >= cx.config.stall
-    }
-
-    pub(crate) fn buffered(&self) -> usize {
-        let names =
-            |call: &Call| call.id.len() + call.token.as_ref().map_or(0, |token| token.len());
-        let names: usize = self.calls.values().map(names).sum();
-        self.lines.buffered() + self.waiting.len() + names + self.pings.buffered()
     }
 
     /// Writes a message on a line of its own.
@@ -226,11 +180,15 @@ impl Child {
         self.say(translate::request(Some(id), method, params), cx);
         if self.own.len() >= OWN {
             let spare = self.own.iter().find(|(_, (own, _))| !own.is_awaited()).map(|(id, _)| *id);
-            spare.and_then(|id| self.own.remove(&id));
+            if let Some((own, _)) = spare.and_then(|id| self.own.remove(&id)) {
+                self.names -= own.size();
+            }
         }
         let due =
             if own.is_awaited() { self.due_call(self.last_id, cx) } else { Deadline::default() };
+        self.names += own.size();
         self.own.insert(self.last_id, (own, due));
+        self.account();
         self.last_id
     }
 
@@ -259,6 +217,8 @@ impl Child {
     /// Takes a request of our own off the table: it is answered, or nobody waits for the answer.
     pub(crate) fn end_own(&mut self, id: u64, cx: &mut Context) -> Option<Own> {
         let (own, mut due) = self.own.remove(&id)?;
+        self.names -= own.size();
+        self.account();
         cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
         Some(own)
     }
@@ -276,13 +236,13 @@ impl Child {
 
     /// Starts a new process in the place of one that is gone, with nothing in flight.
     pub(crate) fn reopen(&mut self, cx: &mut Context) {
-        let (pipe, limit, last_id) = (self.pipe, cx.config.message, self.last_id);
+        let (pipe, last_id) = (self.pipe, self.last_id);
         debug_assert!(self.calls.is_empty());
         cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin) = (core::mem::take(&mut self.env), self.origin);
-        *self = Self { last_id, env, origin, ..Self::new(pipe, self.server, limit) };
+        *self = Self { last_id, env, origin, ..Self::new(pipe, self.server, cx) };
         self.open(cx);
     }
 
@@ -304,7 +264,9 @@ impl Child {
         let call = Call { due: self.due_call(id, cx), ..call };
         cx.stats.requests += 1;
         cx.stats.calls += 1;
+        self.names += call.size();
         self.calls.insert(id, call);
+        self.account();
         id
     }
 
@@ -325,6 +287,16 @@ impl Child {
         self.enter(call, cx);
     }
 
+    /// A call goes on under the names of another request of its client.
+    pub(crate) fn goes_on(&mut self, id: u64, fresh: Call) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        self.names += fresh.size();
+        self.names -= call.size();
+        (call.stream, call.id, call.token) = (fresh.stream, fresh.id, fresh.token);
+        call.said = fresh.said;
+        self.account();
+    }
+
     /// The number of the call that its client knows by this id; the latest, if there are several.
     /// One that is spelled so goes before one that is spelled otherwise.
     pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
@@ -340,12 +312,15 @@ impl Child {
         let mut call = self.calls.remove(&id)?;
         cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
         cx.stats.calls -= 1;
+        self.names -= call.size();
         if let Some(token) = call.token.as_ref().filter(|_| call.task) {
             if self.task_tokens.len() == TASK_TOKENS {
-                self.task_tokens.remove(0);
+                self.names -= self.task_tokens.remove(0).1.len();
             }
+            self.names += token.len();
             self.task_tokens.push((id, token.clone()));
         }
+        self.account();
         Some(call)
     }
 
@@ -372,7 +347,8 @@ impl Child {
 
     /// Steps onto the ladder. False if the process was never asked for: then it is gone already.
     pub(crate) fn end(&mut self, cx: &mut Context) -> bool {
-        for (id, (_, mut due)) in self.own.take() {
+        for (id, (own, mut due)) in self.own.take() {
+            self.names -= own.size();
             cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
         }
         match self.stage {
@@ -388,6 +364,7 @@ impl Child {
         self.forget_line(cx);
         // What it still writes is read and thrown away.
         self.lines = Lines::new(0);
+        self.account();
         true
     }
 
@@ -463,7 +440,7 @@ mod tests {
     #[test]
     fn of_requests_that_nobody_waits_for_the_latest_are_remembered() {
         let mut cx = Context::new(Config::default());
-        let mut child = Child::new(Pipe(1), Server::default(), 1024);
+        let mut child = Child::new(Pipe(1), Server::default(), &cx);
         let awaited = Own::Subscribe(String::from("a:1"));
         let awaited_id = child.ask(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
         let mut ask = |own: Own| child.ask(own, "x", b"{}", &mut cx);

@@ -8,10 +8,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::eras::{self, Eras};
-use crate::{child, header_params, message, translate};
+use crate::header_params;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+
+/// What a process takes in the tables beside what is kept for its peers.
+const PROCESS: usize = 8 * KIB;
 
 /// What the engine is told once, at [`Bridge::new`](crate::Bridge::new).
 ///
@@ -92,9 +95,14 @@ pub struct Config {
     pub parked: usize,
     /// Resources at once that are subscribed to at one shared child; more go to another. 256.
     pub subscriptions: usize,
+    /// Bytes that the engine and its driver keep for all peers together: messages on their way, in
+    /// and out, and events to be resumed. Large requests are refused first, then all new ones;
+    /// readers that take nothing lose what waits for them. 256 MiB lets several large messages
+    /// pass at once.
+    pub budget: usize,
     /// One message, either way, and so a request's body and a child's line. As much again holds the
     /// answers to a batch until all are there, and, in one session, calls that may have to be made
-    /// again. 16 MiB carries a large file in Base64.
+    /// again. 16 MiB carries a large file in Base64. At most a quarter of `budget`.
     pub message: usize,
     /// A request's head, for the driver's reader. 16 KiB is what common front proxies pass on.
     pub head: usize,
@@ -164,42 +172,26 @@ pub struct Config {
 }
 
 impl Config {
-    /// The sum of all limits in bytes: the most that [`Bridge::buffered`](crate::Bridge::buffered)
-    /// can tell of an engine with that many servers, once its outputs are taken. It is what peers
-    /// could do at worst, all at once and in every session; nearly all of it is `message` times
-    /// `sessions` and `pool`, so these are the limits to lower on a small host.
+    /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can tell of an engine with that
+    /// many servers, in bytes: the `budget`, what it remembers of the servers' tools, and what each
+    /// process takes by itself.
     ///
-    /// On top come the driver's buffers, some kilobytes for each table's entry, and what an
-    /// allocator rounds up: a buffer that grows may be twice as large as what it holds.
+    /// On top come the program, the message that is being worked on, and what an allocator rounds
+    /// up.
     ///
     /// # Examples
     ///
     /// ```
     /// use hyper_mcp_proxy::Config;
     ///
-    /// let small = Config { sessions: 4, pool: 4, message: 64 << 10, ..Config::default() };
-    /// assert!(small.memory(1) < 128 << 20 && small.memory(1) > 8 * small.message);
+    /// let small = Config { budget: 64 << 20, ..Config::default() };
+    /// assert!(small.memory(1) < 66 << 20 && small.memory(1) > small.budget);
     /// ```
     pub fn memory(&self, servers: usize) -> usize {
-        // Of messages, each process has at most: a line that is not complete, an event that is the
-        // only one of its stream, the answers to a batch or a call that waits for input with what
-        // it asks (2), the request that opened the session, the answer to it, calls that may have
-        // to be made again, what their clients answered.
-        let texts = self.message.saturating_mul(8);
-        // What waits for its start, and for its era.
-        let waiting = self.stdin.max(self.message).saturating_mul(2);
-        // Events, and the answer to a call that waits for input.
-        let events = self.replay.saturating_mul(2);
-        let calls = self.calls.saturating_mul(4 * message::ID);
-        let uris = self.subscriptions.saturating_mul(4 * translate::URI);
-        let own = translate::REMEMBERED * 4 + child::OWN * translate::URI;
-        let process = [texts, waiting, events, calls, uris, own];
-        let process = process.into_iter().fold(0, usize::saturating_add);
         let spares = self.prewarm.saturating_mul(servers);
         let processes = self.sessions.saturating_add(self.pool).saturating_add(spares);
-        process
-            .saturating_mul(processes)
-            .saturating_add((header_params::BYTES + eras::BYTES) * servers)
+        let known = (header_params::BYTES + eras::BYTES).saturating_mul(servers);
+        self.budget.saturating_add(known).saturating_add(processes.saturating_mul(PROCESS))
     }
 }
 
@@ -224,6 +216,7 @@ impl Default for Config {
             pool: 64,
             parked: 64,
             subscriptions: 256,
+            budget: 256 * MIB,
             message: 16 * MIB,
             head: 16 * KIB,
             listeners: 8,
@@ -257,35 +250,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sum_of_all_limits_has_each_of_them() {
-        let one = Config { sessions: 1, pool: 0, prewarm: 0, calls: 0, subscriptions: 0, ..none() };
-        // What peers say of themselves once, and requests of our own.
-        let own = 4 * 64 * KIB + 1024 * 2048;
-        assert_eq!(one.memory(0), own);
-        let known = 256 * KIB + 64 * KIB;
-        assert_eq!(one.memory(3), own + 3 * known, "annotations and eras of each server");
-        for (config, more) in [
-            (Config { calls: 5, ..one.clone() }, 5 * 4 * 4096),
-            (Config { subscriptions: 5, ..one.clone() }, 5 * 4 * 2048),
-            (Config { message: 5, ..one.clone() }, 5 * (8 + 2)),
-            (Config { stdin: 5, ..one.clone() }, 5 * 2),
-            (Config { replay: 5, ..one.clone() }, 5 * 2),
-            (Config { sessions: 3, ..one.clone() }, 2 * own),
-            (Config { pool: 2, ..one.clone() }, 2 * own),
-        ] {
-            assert_eq!(config.memory(0), own + more, "{config:?}");
-        }
-        let ahead = Config { prewarm: 2, ..one };
-        assert_eq!(ahead.memory(3), own * (1 + 2 * 3) + 3 * known);
-    }
-
-    fn none() -> Config {
-        Config { message: 0, stdin: 0, replay: 0, ..Config::default() }
+    fn the_most_that_is_held_is_the_budget_and_a_little() {
+        let one = Config { budget: 1000, sessions: 1, pool: 0, ..Config::default() };
+        assert_eq!(one.memory(0), 1000 + 8 * KIB);
+        assert_eq!(
+            one.memory(3),
+            1000 + 8 * KIB + 3 * 320 * KIB,
+            "annotations and eras of each server"
+        );
+        let more = Config { sessions: 3, pool: 2, prewarm: 2, ..one };
+        assert_eq!(more.memory(3), 1000 + (3 + 2 + 2 * 3) * 8 * KIB + 3 * 320 * KIB);
     }
 
     #[test]
     fn sizes_are_in_powers_of_two() {
-        let Config { message, replay, stdin, queue, head, .. } = Config::default();
+        let Config { message, replay, stdin, queue, head, budget, .. } = Config::default();
+        assert_eq!(budget, 256 << 20);
         assert_eq!((message, replay, stdin), (16 << 20, 1 << 20, 1 << 20));
         assert_eq!((queue, head), (256 << 10, 16 << 10));
     }

@@ -5,12 +5,14 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use crate::breaker::Breaker;
+use crate::budget::{Budget, MESSAGES};
 use crate::config::Config;
 use crate::fault::Fault;
 use crate::head::{self, Admitted, Head};
-use crate::io::{Body, Exchange, Output, Pipe, Response, Server};
+use crate::io::{Exchange, Output, Pipe, Response, Server};
 use crate::metrics::Counts;
 use crate::notice::Notice;
+use crate::reply::Reply;
 use crate::servers::Servers;
 use crate::stats::Stats;
 use crate::table::Table;
@@ -20,12 +22,15 @@ use crate::told::Told;
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Config,
+    pub(crate) budget: Budget,
     pub(crate) now: Instant,
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
     /// Of each exchange that still matters, the session's child and the stream's number.
     pub(crate) exchanges: Table<Exchange, (Pipe, u64)>,
+    /// Exchanges that are over but for what their peers have not taken.
+    owed: Table<Exchange, Reply>,
     /// Of each call that waits for input, by what names it to its client: its child, and its
     /// number there.
     pub(crate) parks: Table<u128, (Pipe, u64)>,
@@ -40,8 +45,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(mut config: Config) -> Self {
+        config.message = config.message.min(config.budget / MESSAGES);
         Self {
+            budget: Budget::new(config.budget, config.message),
             servers: Servers::one(&config.endpoint, config.eras),
             config,
             now: Instant::default(),
@@ -49,6 +56,7 @@ impl Context {
             stats: Stats::default(),
             counts: Counts::default(),
             exchanges: Table::default(),
+            owed: Table::default(),
             parks: Table::default(),
             spent: Vec::new(),
             breaker: Breaker::default(),
@@ -121,38 +129,31 @@ impl Context {
         self.notice(Notice::Refused { status: fault.status(), reason: fault.told().into() });
     }
 
-    /// Bytes in outputs that were not taken yet.
-    pub(crate) fn buffered(&self) -> usize {
-        let bytes = |output: &Output| match output {
-            Output::Write { bytes, .. } | Output::Send { bytes, .. } => bytes.len(),
-            Output::Respond { response: Response { body: Body::Whole(body), .. }, .. } => {
-                body.len()
-            }
-            _ => 0,
-        };
-        self.outputs.iter().map(bytes).sum()
+    /// What the peer of an exchange that is over has not taken stays the driver's, and counts.
+    pub(crate) fn owe(&mut self, reply: Reply) {
+        if reply.waiting() > 0 {
+            self.owed.insert(reply.exchange, reply);
+        }
+    }
+
+    /// The peer of an exchange that is over took so many bytes.
+    pub(crate) fn pay(&mut self, exchange: Exchange, bytes: usize) {
+        let Some(reply) = self.owed.get_mut(&exchange) else { return };
+        reply.take(bytes, self.now);
+        if reply.waiting() == 0 {
+            self.owed.remove(&exchange);
+        }
+    }
+
+    /// The peer of an exchange that is over is gone.
+    pub(crate) fn forgive(&mut self, exchange: Exchange) {
+        self.owed.remove(&exchange);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
-
-    #[test]
-    fn outputs_count_until_they_are_taken() {
-        let mut cx = Context::new(Config::default());
-        let (pipe, exchange) = (Pipe(1), Exchange(1));
-        cx.push(Output::Write { pipe, bytes: vec![0; 3] });
-        cx.push(Output::Send { exchange, bytes: vec![0; 40] });
-        cx.push(Output::Respond { exchange, response: head::json(200, vec![0; 500]) });
-        cx.push(Output::CloseStdin { pipe });
-        let mut counted = vec![cx.buffered()];
-        while cx.pop().is_some() {
-            counted.push(cx.buffered());
-        }
-        assert_eq!(counted, [543, 540, 500, 0, 0]);
-    }
 
     #[test]
     fn a_queue_that_was_long_once_is_given_back_when_it_is_empty() {

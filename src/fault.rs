@@ -57,6 +57,7 @@ pub(crate) enum Fault {
     Rounds(u32),
     Questions,
     // The bridge is at a limit.
+    Memory(usize),
     Sessions(usize),
     Calls(usize),
     Kept(usize),
@@ -162,7 +163,8 @@ impl Fault {
             | Self::Garbled(_)
             | Self::Ended(_)
             | Self::Lost(_) => (200, INTERNAL_ERROR),
-            Self::Pool(_)
+            Self::Memory(_)
+            | Self::Pool(_)
             | Self::Parked(_)
             | Self::Subscriptions(_)
             | Self::Sessions(_)
@@ -213,6 +215,7 @@ impl Fault {
             Self::MethodNotFound(_) => "unknown_method",
             Self::RequestState => "request_state",
             Self::Capability(_) => "capability",
+            Self::Memory(_) => "memory",
             Self::Sessions(_) => "sessions",
             Self::Calls(_) | Self::Kept(_) => "calls",
             Self::Stdin => "stdin",
@@ -270,6 +273,7 @@ impl Fault {
             Self::Rounds(limit) => {
                 format!("the server asked for input {}, the limit", Count(*limit, "time"))
             }
+            Self::Memory(limit) => format!("messages hold {limit} bytes, the limit; retry"),
             Self::Pool(limit) => {
                 format!("the limit of shared servers, {limit}, is reached; retry")
             }
@@ -286,8 +290,8 @@ impl Fault {
                 let calls = are(*limit, "call");
                 format!("{calls} in flight, the limit of one server process; retry")
             }
-            Self::Kept(limit) => {
-                format!("calls in flight hold {limit} bytes, the limit of one session; retry")
+            Self::Kept(most) => {
+                format!("calls in flight hold {most} bytes, the limit of one session; retry")
             }
             Self::Undiscovered(what) => format!(
                 "the server {what} when it was asked for its revisions: open a session with \
@@ -393,7 +397,8 @@ impl Fault {
         match self {
             Self::Breaker(seconds) => Some(*seconds),
             Self::Sessions(_) | Self::Exhausted(_) => Some(5),
-            Self::Calls(_)
+            Self::Memory(_)
+            | Self::Calls(_)
             | Self::Kept(_)
             | Self::Stdin
             | Self::Draining
@@ -414,7 +419,6 @@ impl Fault {
         }
     }
 
-    /// The JSON-RPC error object.
     pub(crate) fn error(&self) -> Vec<u8> {
         let (code, reason) = (self.codes().1, self.title());
         let mut text = Vec::with_capacity(reason.len() + 40);

@@ -331,7 +331,7 @@ pub enum Output {
     },
     /// Send the response's head and, unless a stream follows, its whole body.
     Respond {
-        /// Which exchange. With a whole body this is its last output.
+        /// Which exchange. With a whole body this is its last output, but for an `Abort`.
         exchange: Exchange,
         /// What to send.
         response: Response,
@@ -343,12 +343,13 @@ pub enum Output {
         /// What to send after all that was given before.
         bytes: Vec<u8>,
     },
-    /// The response's stream is whole. The exchange's last output.
+    /// The response's stream is whole. The exchange's last output, but for an `Abort`.
     Finish {
         /// Which exchange.
         exchange: Exchange,
     },
-    /// Drop the exchange so that its peer sees it broken off. The exchange's last output.
+    /// Drop the exchange so that its peer sees it broken off. The exchange's last output. It may
+    /// also come after the whole response, when the peer does not take that.
     Abort {
         /// Which exchange.
         exchange: Exchange,

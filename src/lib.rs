@@ -19,7 +19,8 @@
 //!   engine's. An input for a number that the engine no longer knows is ignored.
 //! - Any number of inputs may come before outputs are taken.
 //! - Each request ends exactly once, with one whole [`Output::Respond`], an [`Output::Finish`], an
-//!   [`Output::Abort`], or the driver's [`Input::Lost`].
+//!   [`Output::Abort`], or the driver's [`Input::Lost`]. An `Abort` may follow the first two, if
+//!   the peer does not take what it was given.
 //! - Each child that was opened ends by its [`Input::Exited`] or [`Input::OpenFailed`]; the engine
 //!   asks for that step by step, and [`Bridge::is_idle`] says when nothing is left.
 //! - Every queue, buffer, table and wait has a limit in [`Config`].
@@ -178,6 +179,7 @@
 //! | `life` | how long what stands in front of a process lives |
 //! | `servers` | the commands that children are started by, their paths, what is known of each |
 //! | `eras` | which eras clients may use, and what is known of those that a command speaks |
+//! | `budget` | the memory that peers may have together |
 //! | `fault` | what went wrong → status and JSON-RPC code |
 //! | `context`, `table` | what all share |
 #![no_std]
@@ -188,6 +190,7 @@ extern crate alloc;
 
 mod breaker;
 mod bridge;
+mod budget;
 mod child;
 mod config;
 mod context;
@@ -227,6 +230,7 @@ mod translate;
 mod version;
 
 pub use bridge::Bridge;
+pub use budget::{Budget, Share};
 pub use config::Config;
 pub use eras::Eras;
 pub use head::Head;

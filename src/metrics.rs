@@ -57,7 +57,7 @@ impl Counts {
             ("sessions", "Sessions that are open or starting.", stats.sessions),
             ("children", "Server processes that run, start or end.", stats.children),
             ("calls_in_flight", "Requests that wait for their answer.", stats.calls),
-            ("buffered_bytes", "Bytes of messages that the engine holds.", buffered),
+            ("buffered_bytes", "Bytes that are held for peers.", buffered),
         ] {
             single(&mut text, name, help, "gauge", value as u64);
         }

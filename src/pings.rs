@@ -46,6 +46,7 @@ impl Child {
         let until = cx.now.after(PATIENCE);
         self.pings.told.push((ping.id().unwrap_or_default().into(), until));
         cx.timers.no_later(&mut self.pings.due, until, Wait::Ping(self.pipe));
+        self.account();
         true
     }
 
@@ -55,6 +56,7 @@ impl Child {
         let mut told = self.pings.told.iter();
         let place = told.position(|(ping, _)| message::same_id(ping, id));
         place.map(|place| self.pings.told.remove(place));
+        self.account();
     }
 
     /// The wait for a client's answer is due. One that comes later is passed on all the same: the
@@ -74,5 +76,6 @@ impl Child {
     pub(crate) fn forget_pings(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.pings.due, Wait::Ping(self.pipe));
         self.pings.told = Vec::new();
+        self.account();
     }
 }

@@ -3,7 +3,9 @@
 
 use alloc::string::String;
 
-use crate::head::Accept;
+use crate::budget::Share;
+use crate::context::Context;
+use crate::head::{Accept, Admitted};
 use crate::io::Exchange;
 use crate::time::Instant;
 
@@ -28,7 +30,9 @@ pub(crate) struct Reply {
     /// When silence turns into a stream, while undecided.
     pub(crate) promote: Option<Instant>,
     given: u64,
-    pub(crate) taken: u64,
+    taken: u64,
+    /// What the peer has not taken, in the outputs or in the driver.
+    share: Share,
     /// When the peer last took something, or was first given something to take.
     pub(crate) moved: Instant,
     /// When something was last sent.
@@ -36,20 +40,17 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn new(
-        exchange: Exchange,
-        accept: Accept,
-        origin: Option<&str>,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(exchange: Exchange, head: &Admitted<'_>, cx: &Context) -> Self {
+        let now = cx.now;
         Self {
             exchange,
             phase: Phase::Undecided,
-            accept,
-            origin: origin.map(String::from),
+            accept: head.accept,
+            origin: head.origin.map(String::from),
             promote: None,
             given: 0,
             taken: 0,
+            share: cx.budget.share(),
             moved: now,
             spoke: now,
         }
@@ -66,5 +67,15 @@ impl Reply {
         }
         self.spoke = now;
         self.given += bytes as u64;
+        self.share.hold(self.share.size() + bytes);
+    }
+
+    /// The peer took so many bytes, or as many as there were: how many.
+    pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> usize {
+        let bytes = bytes.min(self.waiting());
+        self.taken += bytes as u64;
+        self.moved = now;
+        self.share.hold(self.share.size().min(self.waiting()));
+        bytes
     }
 }

@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::budget::Kept;
 use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -24,7 +25,6 @@ use crate::session_id;
 use crate::sse::EventId;
 use crate::stream::{STANDING, Style};
 use crate::streams::{Rest, Streams};
-use crate::time::Instant;
 use crate::translate::upward;
 use crate::version::Version;
 use crossing::Crossing;
@@ -42,27 +42,32 @@ pub(crate) struct Session {
     /// The values that its client's header fields gave to the child's environment.
     env: Vec<(String, String)>,
     /// The params of `initialize`, kept while it may turn out that the child is told otherwise.
-    hello: Vec<u8>,
+    hello: Kept,
     /// The child's error to `initialize`, kept while it is asked for its era.
-    declined: Option<Vec<u8>>,
+    declined: Option<Kept>,
     /// What is remembered for a child that speaks only the stateless era.
     crossing: Option<Box<Crossing>>,
 }
 
 impl Session {
     /// A session whose `initialize` was accepted.
-    pub(crate) fn new(pipe: Pipe, id: u128, now: Instant) -> Self {
+    pub(crate) fn new(pipe: Pipe, id: u128, cx: &Context) -> Self {
         let version = Version::chosen("");
         Self {
             pipe,
             id,
             chosen: String::new(),
-            streams: Streams::new(pipe, session_id::short(id), Style { ids: false, primed: false }),
+            streams: Streams::new(
+                pipe,
+                session_id::short(id),
+                Style { ids: false, primed: false },
+                cx,
+            ),
             version,
-            life: Life::new(pipe, now),
+            life: Life::new(pipe, cx.now),
             calls: 0,
             env: Vec::new(),
-            hello: Vec::new(),
+            hello: Kept::default(),
             declined: None,
             crossing: None,
         }
@@ -71,12 +76,6 @@ impl Session {
     /// Whether the child has answered `initialize`.
     pub(crate) fn is_open(&self) -> bool {
         !self.chosen.is_empty()
-    }
-
-    pub(crate) fn buffered(&self) -> usize {
-        let crossing = self.crossing.as_ref().map_or(0, |crossing| crossing.buffered());
-        let declined = self.declined.as_ref().map_or(0, Vec::len);
-        self.streams.buffered() + self.hello.len() + declined + crossing
     }
 
     /// The request that opens the session.
@@ -88,13 +87,13 @@ impl Session {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+        let reply = Reply::new(exchange, head, cx);
         let number = self.streams.open(reply, 1, false, cx);
         self.env = head::env(head.fields, &cx.config);
         child.env = self.env.clone();
         let known = cx.servers.spoken(child.server, &self.env).session;
         if known != Some(true) {
-            self.hello = request.params().unwrap_or(b"{}").to_vec();
+            self.hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
         }
         if known == Some(false) {
             child.enter(Call::of(request, number), cx);
@@ -135,7 +134,7 @@ impl Session {
         let requests = messages.iter().filter(|m| m.kind() == Kind::Request).count();
         self.judge(messages, batch, requests, head, child, cx)?;
         let number = if requests > 0 {
-            let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+            let reply = Reply::new(exchange, head, cx);
             self.streams.open(reply, requests, batch, cx)
         } else {
             STANDING
@@ -227,7 +226,7 @@ impl Session {
         head: &Admitted<'_>,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+        let reply = Reply::new(exchange, head, cx);
         let Some(text) = head.last_event_id else {
             self.streams.listen(reply, cx);
             return Ok(());

@@ -15,6 +15,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::budget::{self, Share};
 use crate::child::{Call, Child, Own, decimal};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -83,13 +84,16 @@ pub(crate) enum Room {
     Elsewhere(Fault),
 }
 
+/// What a request takes beside its names.
+const ASK: usize = 128;
+
 /// A request that its client waits for, by the number of its stream.
 #[derive(Debug)]
 struct Ask {
     id: Spelling,
     method: String,
     /// The request, kept while it waits for the child.
-    text: Vec<u8>,
+    text: budget::Kept,
     /// What stands for the request, if its client may be asked and has to come back with the same.
     digest: u64,
     log_level: Option<LogLevel>,
@@ -100,6 +104,7 @@ struct Ask {
     call: Option<u64>,
     /// What names this call to its client, should it have to wait for input.
     secret: u128,
+    _share: Share,
 }
 
 /// One shared child.
@@ -121,6 +126,8 @@ pub(crate) struct Worker {
     parks: Table<u64, Park>,
     listens: Listens,
     kept: Kept,
+    /// What is remembered of tasks.
+    tasks: Share,
     log_level: Option<LogLevel>,
     /// What the child asked before it got a call that may be asked: its first such call is asked.
     held: Vec<(Box<[u8]>, Question)>,
@@ -132,6 +139,8 @@ pub(crate) struct Worker {
     spent: bool,
     pub(crate) life: Life,
     served: u64,
+    /// What its clients told of themselves.
+    share: Share,
 }
 
 impl Worker {
@@ -143,6 +152,7 @@ impl Worker {
         owner: Owner,
         cx: &Context,
     ) -> Self {
+        let told = key.len() + metadata.capabilities.len();
         Self {
             pipe,
             key,
@@ -152,11 +162,12 @@ impl Worker {
             client: None,
             mode: Mode::Probing,
             asked: cx.now,
-            streams: Streams::new(pipe, 0, Style { ids: false, primed: false }),
+            streams: Streams::new(pipe, 0, Style { ids: false, primed: false }, cx),
             asks: Table::default(),
             parks: Table::default(),
             listens: Listens::default(),
             kept: Kept::default(),
+            tasks: cx.budget.share(),
             log_level: None,
             held: Vec::new(),
             carried: 0,
@@ -164,6 +175,7 @@ impl Worker {
             spent: false,
             life: Life::new(pipe, cx.now),
             served: 0,
+            share: cx.budget.share_of(told),
         }
     }
 
@@ -235,14 +247,6 @@ impl Worker {
         self.asks.iter().any(|(number, _)| !self.listens.has(*number))
     }
 
-    pub(crate) fn buffered(&self) -> usize {
-        let asks: usize = self.asks.iter().map(|(_, ask)| ask.text.len()).sum();
-        let parks: usize = self.parks.values().map(Park::size).sum();
-        let initialized = if let Mode::Session(told) = &self.mode { told.text().len() } else { 0 };
-        let held: usize = self.held.iter().map(|(_, question)| question.params.len()).sum();
-        self.streams.buffered() + initialized + asks + parks + held + self.kept.size()
-    }
-
     /// Where there is room for a request that fits.
     pub(crate) fn room(
         &self,
@@ -292,6 +296,8 @@ impl Worker {
             let client = message.meta(CLIENT);
             let client = client.filter(|text| text.len() <= translate::REMEMBERED);
             self.client = client.map(<[u8]>::to_vec);
+            let told = self.share.size() + client.map_or(0, <[u8]>::len);
+            self.share.hold(told);
         }
         let number = self.open(request, cx);
         if self.is_ready() {
@@ -312,7 +318,7 @@ impl Worker {
         let Request { message, metadata, exchange, head, secret, .. } = *request;
         self.life.touch(cx);
         self.served += 1;
-        let reply = Reply::new(exchange, head.accept, head.origin, cx.now);
+        let reply = Reply::new(exchange, head, cx);
         let number = self.streams.open(reply, 1, false, cx);
         if self.may_promote() {
             self.streams.promote_after(number, cx.config.promote, cx);
@@ -321,16 +327,19 @@ impl Worker {
         if !self.is_ready() {
             message.splice(&crate::message::Splice::default(), &mut text);
         }
+        let id = message.id().unwrap_or_default();
+        let names = ASK + id.len() + metadata.method.len();
         let ask = Ask {
-            id: message.id().unwrap_or_default().into(),
+            id: id.into(),
             method: metadata.method.clone().into_owned(),
-            text,
+            text: cx.budget.keep(text),
             digest: if self.may_ask(metadata) { downward::digest(message) } else { 0 },
             log_level: metadata.log_level,
             may_ask: metadata.may_ask(),
             gets_tasks: may_get_tasks(metadata.capabilities),
             call: None,
             secret,
+            _share: cx.budget.share_of(names),
         };
         self.asks.insert(number, ask);
         number

@@ -1,15 +1,17 @@
 //! One SSE stream of a session, or the single answer that it never became: its events, how many
 //! of them are kept for a resume, and which exchange carries it.
 //!
-//! A stream outlives its exchange. An event goes to one exchange once; only a client that names
-//! an event it has seen gets those after it again.
+//! A stream outlives its exchange. An event goes to one exchange once; only a client that names an
+//! event it has seen gets those after it again.
 
 mod at;
+mod event;
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use crate::budget::Kept;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head;
@@ -19,19 +21,12 @@ use crate::reply::{Phase, Reply};
 use crate::sse;
 use crate::streams::Rest;
 use crate::time::{Deadline, Instant, Wait};
-
 pub(crate) use at::{At, Held, Style};
+use event::{EVENT, Event};
 
 /// The number that stands for no call's stream: what goes there reaches the newest GET stream, or
 /// waits for one.
 pub(crate) const STANDING: u64 = 0;
-
-/// An event that is kept.
-#[derive(Debug)]
-struct Event {
-    place: u64,
-    data: Vec<u8>,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
@@ -41,7 +36,7 @@ pub(crate) struct Stream {
     /// Answers that are still to come.
     pub(crate) pending: usize,
     /// Of a batch, the answers that came while undecided.
-    held: Option<Vec<Vec<u8>>>,
+    held: Option<Vec<Kept>>,
     /// Whether the peer may know an event id, so that it can resume.
     pub(crate) resumable: bool,
     events: VecDeque<Event>,
@@ -104,8 +99,8 @@ impl Stream {
         self.reply.is_none() && self.pending == 0
     }
 
-    pub(crate) fn buffered(&self) -> usize {
-        self.held.iter().flatten().map(Vec::len).sum()
+    fn answers(&self) -> usize {
+        self.held.iter().flatten().map(|answer| answer.len()).sum()
     }
 
     /// Becomes a stream after `wait`, if nothing is decided then.
@@ -124,7 +119,7 @@ impl Stream {
         self.open_head(at, cx);
         self.prime(at, held, cx);
         for answer in self.held.take().into_iter().flatten() {
-            self.event(answer.into(), at, held, cx);
+            self.event(answer.into_bytes().into(), at, held, cx);
         }
         self.rearm(at, cx);
     }
@@ -176,7 +171,7 @@ impl Stream {
         let place = self.places;
         self.resumable |= at.style.ids;
         if !self.has_unsent() && self.takes(cx) {
-            if at.style.ids && data.len() <= cx.config.replay {
+            if at.style.ids && data.len() + EVENT <= cx.config.replay {
                 self.keep(Event { place, data: data.to_vec() }, held);
                 self.sent += 1;
                 self.told = self.told.max(self.sent);
@@ -188,7 +183,7 @@ impl Stream {
     }
 
     fn keep(&mut self, event: Event, held: &mut Held) {
-        held.kept += event.data.len();
+        held.kept.hold(held.kept.size() + event.size());
         self.events.push_back(event);
     }
 
@@ -218,7 +213,8 @@ impl Stream {
     /// Takes away what waits for an exchange and was given to none before, in its order.
     pub(crate) fn take_unsent(&mut self, held: &mut Held) -> impl Iterator<Item = Vec<u8>> {
         let unsent = self.events.split_off(self.sent.max(self.told));
-        held.kept -= unsent.iter().map(|event| event.data.len()).sum::<usize>();
+        let size = unsent.iter().map(Event::size).sum::<usize>();
+        held.kept.hold(held.kept.size() - size);
         unsent.into_iter().map(|event| event.data)
     }
 
@@ -235,15 +231,16 @@ impl Stream {
         let (json, sse) = self.accepts();
         // The answers to a batch are held until all are there: as much as one message may be.
         let limit = cx.config.message;
-        let outgrown = self.held.is_some() && self.buffered() + data.len() > limit;
+        let outgrown = self.held.is_some() && self.answers() + data.len() > limit;
         if self.undecided() && json && !(outgrown && sse) {
             match &mut self.held {
                 None => self.whole(head::json(status, data), at, held, cx),
                 Some(answers) => {
-                    answers.push(if outgrown { too_long(&data, limit) } else { data });
+                    let kept = if outgrown { too_long(&data, limit) } else { data };
+                    answers.push(cx.budget.keep(kept));
                     if self.pending == 0 {
-                        let answers = core::mem::take(answers);
-                        self.batch(&answers, at, held, cx);
+                        let all = core::mem::take(answers);
+                        self.batch(&all, at, held, cx);
                     }
                 }
             }
@@ -251,9 +248,7 @@ impl Stream {
         }
         if self.reply.is_none() && !self.resumable {
             // Its client left before it knew an event id: nobody can ask for this.
-            held.dropped += 1;
-            cx.stats.dropped += 1;
-            return;
+            return held.drop_one(cx);
         }
         self.event(data.into(), at, held, cx);
         if self.pending == 0 {
@@ -296,8 +291,9 @@ impl Stream {
     }
 
     /// Answers a batch with all its answers.
-    fn batch(&mut self, answers: &[Vec<u8>], at: At, held: &mut Held, cx: &mut Context) {
-        let body = [b"[", &answers.join(&b',')[..], b"]"].concat();
+    fn batch(&mut self, answers: &[Kept], at: At, held: &mut Held, cx: &mut Context) {
+        let all = answers.iter().map(|answer| &**answer).collect::<Vec<_>>().join(&b',');
+        let body = [b"[", &all[..], b"]"].concat();
         self.whole(head::json(200, body), at, held, cx);
     }
 
@@ -349,36 +345,42 @@ impl Stream {
     }
 
     /// The exchange is no longer there, for whatever reason.
-    pub(crate) fn detach(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        if let Some(reply) = self.take_reply(at, cx)
-            && !self.is_get
-        {
+    pub(crate) fn detach(&mut self, at: At, held: &mut Held, cx: &mut Context) -> Option<Reply> {
+        let reply = self.take_reply(at, cx)?;
+        if !self.is_get {
             held.unread -= reply.waiting();
         }
+        Some(reply)
     }
 
-    /// Parts the stream from its exchange. What that was given counts as sent: only a client that
-    /// asks for it gets it again.
+    /// Parts the stream from its exchange, whose bytes go again only to who asks for them.
     pub(crate) fn take_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
         let reply = self.forget_reply(at, cx)?;
         self.sent = self.sent.max(self.told);
         Some(reply)
     }
 
-    /// Breaks the exchange off, if there is one.
+    /// Breaks the exchange off, if one is not over.
     pub(crate) fn abort(&mut self, at: At, held: &mut Held, cx: &mut Context) {
-        if let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase != Phase::Over) {
+        let Some(reply) = self.detach(at, held, cx) else { return };
+        if reply.phase == Phase::Over {
+            cx.owe(reply);
+        } else {
             cx.push(Output::Abort { exchange: reply.exchange });
         }
-        self.detach(at, held, cx);
+    }
+
+    /// The same, although all may be said.
+    fn cut(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        if let Some(reply) = self.detach(at, held, cx) {
+            cx.push(Output::Abort { exchange: reply.exchange });
+        }
     }
 
     /// The peer took so many bytes.
     pub(crate) fn taken(&mut self, bytes: usize, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
-        let bytes = bytes.min(reply.waiting());
-        reply.taken += bytes as u64;
-        reply.moved = cx.now;
+        let bytes = reply.take(bytes, cx.now);
         if !self.is_get {
             held.unread -= bytes;
         }
@@ -434,11 +436,10 @@ impl Stream {
     /// Drops the oldest event that is kept. False if there is none.
     pub(crate) fn drop_oldest(&mut self, held: &mut Held, cx: &mut Context) -> bool {
         let Some(event) = self.events.pop_front() else { return false };
-        held.kept -= event.data.len();
+        held.kept.hold(held.kept.size() - event.size());
         if self.sent == 0 {
             held.overflowed = true;
-            held.dropped += 1;
-            cx.stats.dropped += 1;
+            held.drop_one(cx);
         }
         self.sent = self.sent.saturating_sub(1);
         self.told = self.told.saturating_sub(1);
@@ -463,11 +464,10 @@ impl Stream {
             return true;
         };
         if reply.waiting() > 0 && reply.moved.after(cx.config.stall) <= cx.now {
-            self.abort(at, held, cx);
+            self.cut(at, held, cx);
             return false;
         }
         match reply.phase {
-            // It is waited for that alone.
             Phase::Undecided => self.open(at, held, cx),
             Phase::Open if reply.spoke.after(cx.config.keep_alive) <= cx.now => {
                 self.send(sse::COMMENT.to_vec(), at, held, cx);

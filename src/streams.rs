@@ -44,7 +44,7 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// No stream. `session` is what its event ids begin with.
-    pub(crate) fn new(pipe: Pipe, session: u32, style: Style) -> Self {
+    pub(crate) fn new(pipe: Pipe, session: u32, style: Style, cx: &Context) -> Self {
         let mut table = Table::default();
         table.insert(STANDING, Stream::default());
         Self {
@@ -54,7 +54,7 @@ impl Streams {
             table,
             last: STANDING,
             listeners: Vec::new(),
-            held: Held::default(),
+            held: Held::new(&cx.budget),
             told_drops: false,
             forget: Deadline::default(),
         }
@@ -177,14 +177,14 @@ impl Streams {
 
     /// The exchange that carried a stream is gone.
     pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.detach(at, held, cx));
+        self.with(number, cx, |stream, at, held, cx| drop(stream.detach(at, held, cx)));
     }
 
     /// Nobody waits any more for what was to come on a stream.
     pub(crate) fn give_up(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| {
             stream.pending = 0;
-            stream.detach(at, held, cx);
+            drop(stream.detach(at, held, cx));
         });
     }
 
@@ -217,8 +217,7 @@ impl Streams {
 
     /// Counts a message that goes nowhere.
     pub(crate) fn dropped(&mut self, cx: &mut Context) {
-        self.held.dropped += 1;
-        cx.stats.dropped += 1;
+        self.held.drop_one(cx);
     }
 
     /// Ended streams were kept long enough.
@@ -241,7 +240,9 @@ impl Streams {
         for (number, mut stream) in self.table.take() {
             let at = At { number, ..at };
             stream.finish(at, cx);
-            stream.forget_reply(at, cx);
+            if let Some(reply) = stream.forget_reply(at, cx) {
+                cx.owe(reply);
+            }
         }
         cx.timers.clear(&mut self.forget, Wait::Forget(self.pipe));
     }
@@ -279,10 +280,6 @@ impl Streams {
         self.held.dropped
     }
 
-    pub(crate) fn buffered(&self) -> usize {
-        self.held.kept + self.table.iter().map(|(_, stream)| stream.buffered()).sum::<usize>()
-    }
-
     /// The streams that have ended, and since when.
     fn ended(&self) -> impl Iterator<Item = (u64, Instant)> {
         let ended = self.table.iter().filter(|(_, stream)| stream.is_ended());
@@ -299,7 +296,7 @@ impl Streams {
     /// Keeps within `Config::replay`, and within `Config::calls` ended streams, to which that one
     /// may have come.
     fn tidy(&mut self, number: u64, ended: bool, cx: &mut Context) {
-        while self.held.kept > cx.config.replay {
+        while self.held.kept.size() > cx.config.replay {
             let Some(victim) = self.victim(number) else { break };
             let Some(stream) = self.table.get_mut(&victim) else { break };
             stream.drop_oldest(&mut self.held, cx);

@@ -80,6 +80,10 @@ impl Bridge {
     }
 
     fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
+        // It becomes a line, and may be kept beside that.
+        if let Err(fault) = self.has_room(2 * body.len()) {
+            return self.cx.refuse(exchange, head.origin, &fault, None);
+        }
         let (result, id) = match message::batch_of(body, self.cx.config.calls) {
             None => self.post_one(exchange, head, body, random),
             Some(texts) => (self.post_batch(exchange, head, texts, random), None),
@@ -237,7 +241,7 @@ impl Bridge {
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
         let pipe = child.pipe;
-        let mut session = Session::new(pipe, id, self.cx.now);
+        let mut session = Session::new(pipe, id, &self.cx);
         session.initialize(request, exchange, head, &mut child, &mut self.cx);
         self.sessions.insert(pipe, Box::new(session));
         self.add_child(child);
@@ -246,9 +250,17 @@ impl Bridge {
 
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
+        // What is kept may be sent again.
+        self.has_room(if head.last_event_id.is_some() { self.cx.config.replay } else { 0 })?;
         let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         session.listen(exchange, head, &mut self.cx)
+    }
+
+    /// Whether so many bytes more may be kept.
+    fn has_room(&self, bytes: usize) -> Result<(), Fault> {
+        let fault = Fault::Memory(self.cx.config.budget);
+        if self.cx.budget.has_room(bytes) { Ok(()) } else { Err(fault) }
     }
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
@@ -286,7 +298,9 @@ impl Bridge {
     }
 
     pub(super) fn lost(&mut self, exchange: Exchange) {
-        let Some((pipe, number)) = self.carried(exchange) else { return };
+        let Some((pipe, number)) = self.carried(exchange) else {
+            return self.cx.forgive(exchange);
+        };
         if let Some(session) = self.sessions.get_mut(&pipe) {
             session.lost(number, &mut self.cx);
             if !session.is_open() {

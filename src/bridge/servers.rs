@@ -88,7 +88,7 @@ impl Bridge {
 
     fn new_child(&mut self, server: Server) -> Box<Child> {
         self.last_pipe += 1;
-        Box::new(Child::new(Pipe(self.last_pipe), server, self.cx.config.message))
+        Box::new(Child::new(Pipe(self.last_pipe), server, &self.cx))
     }
 
     /// Starts children ahead of those who will want them, as far as that is wished.

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::Session;
+use crate::budget::Kept;
 use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -152,7 +153,7 @@ impl Session {
         let call = id.and_then(|id| child.calls.get(&id))?;
         let mut declined = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
-        self.declined = Some(declined);
+        self.declined = Some(cx.budget.keep(declined));
         child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         self.life.wait_start(cx.config.probe, cx);
         None
@@ -182,7 +183,7 @@ impl Session {
         if self.declined.as_deref().is_some_and(|declined| self.knows_no_sessions(declined)) {
             knowledge.denied_session(&self.env);
         }
-        let (version, result) = self.cross(result);
+        let (version, result) = self.cross(result, cx);
         let call = child.call_ids().first().and_then(|id| child.end_call(*id, cx))?;
         let data = translate::response(&call.id, "result", result);
         self.opened(version, call.stream, data, child, cx);
@@ -213,7 +214,7 @@ impl Session {
                 None => self.fail(id, &Fault::Garbled("it speaks no known era"), child, cx),
                 Some(declined) => {
                     let Some(call) = child.end_call(id, cx) else { continue };
-                    self.answer(call.stream, declined, cx);
+                    self.answer(call.stream, declined.into_bytes(), cx);
                 }
             }
         }
@@ -229,7 +230,7 @@ impl Session {
         child: &Child,
         cx: &mut Context,
     ) {
-        self.hello = Vec::new();
+        self.hello = Kept::default();
         self.declined = None;
         self.version = Version::chosen(&chosen);
         self.streams.style = self.version.style();

@@ -9,6 +9,7 @@ use core::ops::RangeBounds;
 
 use super::Session;
 use super::rounds::Round;
+use crate::budget::Share;
 use crate::child::{self, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -32,6 +33,9 @@ struct Pending {
     fresh: bool,
 }
 
+/// What an entry of a table takes beside its text.
+const ENTRY: usize = 48;
+
 /// What a session remembers for a child that doesn't.
 #[derive(Debug, Default)]
 pub(super) struct Crossing {
@@ -46,12 +50,14 @@ pub(super) struct Crossing {
     pending: Vec<Pending>,
     pub(super) rounds: Table<u64, Round>,
     pub(super) last_asked: u64,
+    /// All but the calls.
+    share: Option<Share>,
 }
 
 impl Session {
     /// The child answered `server/discover`: from now on the bridge translates. Gives the version
     /// and the result that the client gets.
-    pub(super) fn cross(&mut self, discovered: &[u8]) -> (String, Vec<u8>) {
+    pub(super) fn cross(&mut self, discovered: &[u8], cx: &Context) -> (String, Vec<u8>) {
         let hello = core::mem::take(&mut self.hello);
         let asked = crate::version::told(&hello);
         let known = Some(asked).filter(|name| crate::version::Version::named(name).is_some());
@@ -59,7 +65,10 @@ impl Session {
         let client = upward::Client::read(&hello, crate::version::Version::chosen(&version));
         let result = upward::initialized(discovered, &version);
         let discovered = Told::read(discovered);
-        self.crossing = Some(Box::new(Crossing { client, discovered, ..Crossing::default() }));
+        let share = Some(cx.budget.share());
+        let crossing = Crossing { client, discovered, share, ..Crossing::default() };
+        self.crossing = Some(Box::new(crossing));
+        self.account();
         (version, result)
     }
 
@@ -156,6 +165,7 @@ impl Session {
         let said = json::digest::id(id);
         let uri = adds.then_some(uri);
         crossing.pending.push(Pending { stream: number, id: id.into(), said, uri, fresh });
+        self.account();
         self.relisten(child, cx);
     }
 
@@ -212,6 +222,7 @@ impl Session {
             };
             answers.push((pending.stream, data));
         }
+        self.account();
         for (stream, data) in answers {
             self.answer(stream, data, cx);
         }
@@ -257,6 +268,7 @@ impl Session {
                 None => crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref()),
             }
         }
+        self.account();
         failed
     }
 
@@ -352,6 +364,20 @@ impl Session {
         } else if crossing.listening == Some(id) {
             crossing.listening = None;
         }
+    }
+}
+
+impl Session {
+    /// Counts what is remembered of the client and its subscriptions.
+    fn account(&mut self) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let uris = crossing.uris.iter().map(|uri| uri.len() + ENTRY);
+        let pending = crossing.pending.iter().map(|pending| {
+            pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY
+        });
+        let told = crossing.client.size() + crossing.discovered.text().len();
+        let size = told + uris.chain(pending).sum::<usize>();
+        crossing.share.iter_mut().for_each(|share| share.hold(size));
     }
 }
 

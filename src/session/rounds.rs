@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::Session;
 use super::crossing::Crossing;
+use crate::budget::Share;
 use crate::child::{Call, Child, decimal};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -41,6 +42,7 @@ pub(super) struct Round {
     state: Option<Vec<u8>>,
     /// When the child is called again, if it asked for nothing but that.
     due: Deadline,
+    share: Share,
 }
 
 /// What the client is asked in a round.
@@ -54,6 +56,10 @@ struct Question {
 }
 
 impl Round {
+    fn account(&mut self) {
+        self.share.hold(self.size());
+    }
+
     fn size(&self) -> usize {
         let question = |question: &Question| {
             question.key.len()
@@ -66,10 +72,6 @@ impl Round {
 }
 
 impl Crossing {
-    pub(super) fn buffered(&self) -> usize {
-        self.discovered.text().len() + self.kept()
-    }
-
     fn kept(&self) -> usize {
         self.rounds.values().map(Round::size).sum()
     }
@@ -91,7 +93,7 @@ impl Session {
         cx: &mut Context,
     ) {
         let Some(crossing) = &mut self.crossing else { return };
-        let round = Round {
+        let mut round = Round {
             method: message.method().unwrap_or_default().into_owned(),
             params: message.params().unwrap_or(b"{}").to_vec(),
             rounds: 0,
@@ -99,7 +101,9 @@ impl Session {
             open: Vec::new(),
             state: None,
             due: Deadline::default(),
+            share: cx.budget.share(),
         };
+        round.account();
         crossing.send(Call::of(message, number), round, &upward::Round::default(), child, cx);
     }
 
@@ -128,6 +132,7 @@ impl Session {
         let answer = upward::answer(&entry.method, message);
         let declined = answer.is_none();
         entry.answer = Some(answer.unwrap_or_default().into_owned());
+        round.account();
         if declined {
             return self.fail(call, &Fault::Declined, child, cx);
         }
@@ -159,6 +164,7 @@ impl Session {
         let answers = (!answers.is_empty()).then(|| answers.text());
         let with = upward::Round { answers, state: round.state.take() };
         round.rounds += 1;
+        round.account();
         crossing.send(call, round, &with, child, cx);
     }
 
@@ -201,6 +207,7 @@ impl Session {
             requests.push(translate::request(Some(&asked), &method, params));
             round.open.push(Question { key, asked: *last, method, answer: None });
         }
+        round.account();
         if requests.is_empty() {
             // The child sheds load: it wants to be called again, not at once.
             let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));

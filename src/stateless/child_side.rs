@@ -149,7 +149,9 @@ impl Worker {
                     let initialized = translate::request(None, "notifications/initialized", b"{}");
                     child.say(initialized, cx);
                     let version = version::told(result);
-                    self.opened(Mode::Session(Told::read(result)), &version, child, cx);
+                    let told = Told::read(result);
+                    self.share.hold(self.share.size() + told.text().len());
+                    self.opened(Mode::Session(told), &version, child, cx);
                     None
                 }
                 None => {

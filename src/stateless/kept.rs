@@ -125,14 +125,16 @@ impl Worker {
             "events/subscribe" => self.kept.events = Some(cx.now.after(LONGEST)),
             "tasks/get" => self.kept.told(payload, false, cx.now),
             _ if ask.gets_tasks => self.kept.told(payload, true, cx.now),
-            _ => {}
+            _ => return,
         }
+        self.tasks.hold(self.kept.size());
     }
 
     /// Notes what a notification says of a task.
     pub(super) fn task_changed(&mut self, message: &Message<'_>, cx: &Context) {
         if message.calls("notifications/tasks") {
             self.kept.told(message.params().unwrap_or(b"{}"), false, cx.now);
+            self.tasks.hold(self.kept.size());
         }
     }
 }

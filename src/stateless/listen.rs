@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Mode, Room, Worker};
+use crate::budget::Share;
 use crate::child::{Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -15,6 +16,9 @@ use crate::object;
 use crate::table::Table;
 use crate::translate::{self, LISTS, downward};
 
+/// What a URI takes beside its text.
+const URI: usize = 48;
+
 /// One subscription of a client.
 #[derive(Debug, Default)]
 struct Listen {
@@ -22,6 +26,8 @@ struct Listen {
     lists: [bool; 3],
     uris: Vec<String>,
     acknowledged: bool,
+    /// The URIs, here and where they are counted.
+    _share: Option<Share>,
 }
 
 /// A resource that is subscribed to at the child.
@@ -185,6 +191,8 @@ impl Worker {
                 return self.fail(number, &Fault::Subscriptions(limit), cx);
             }
         };
+        let named: usize = uris.iter().map(|uri| uri.len() + URI).sum();
+        listen._share = (named > 0).then(|| cx.budget.share_of(2 * named));
         self.subscribe(&mut listen, uris, child, cx);
         self.listens.open.insert(number, listen);
         self.acknowledge(number, cx);

@@ -14,6 +14,7 @@ use core::time::Duration;
 
 use super::child_side::status_of;
 use super::{Mode, Request, Worker};
+use crate::budget::Share;
 use crate::child::{Call, Child};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -50,6 +51,8 @@ pub(crate) struct Park {
     /// The request that is sent when the child had time to act on the answers.
     settles: Option<u64>,
     due: Deadline,
+    /// All but the request.
+    share: Share,
 }
 
 /// A question that is not answered.
@@ -88,6 +91,10 @@ impl Park {
     pub(super) fn size(&self) -> usize {
         let questions: usize = self.open.iter().map(|open| open.question.params.len()).sum();
         questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
+    }
+
+    fn account(&mut self) {
+        self.share.hold(self.size());
     }
 }
 
@@ -140,6 +147,15 @@ impl Worker {
             return refuse(id, -32603, "too many questions at once", child, cx);
         }
         self.held.push((id.into(), question));
+        self.share.hold(self.share.size() + more);
+    }
+
+    /// Takes what the child asked away.
+    pub(super) fn take_held(&mut self) -> Vec<(Box<[u8]>, Question)> {
+        let held = core::mem::take(&mut self.held);
+        let size: usize = held.iter().map(|(id, question)| id.len() + question.params.len()).sum();
+        self.share.hold(self.share.size() - size);
+        held
     }
 
     /// Whether the client of this request is asked something before the child gets it.
@@ -153,7 +169,7 @@ impl Worker {
         if cx.parks.len() >= cx.config.parked {
             return self.fail(number, &Fault::Parked(cx.config.parked), cx);
         }
-        let held = core::mem::take(&mut self.held);
+        let held = self.take_held();
         let questions = held.into_iter().map(|(id, question)| (Some(id), question)).collect();
         self.park_stream(child.reserve_id(), number, questions, true, cx);
     }
@@ -222,6 +238,7 @@ impl Worker {
             asked: 0,
             settles: None,
             due: Deadline::default(),
+            share: cx.budget.share(),
         };
         for (child_id, question) in questions {
             park.add(child_id, question);
@@ -246,6 +263,7 @@ impl Worker {
         }
         let roots = question.method == ROOTS;
         park.add(Some(id.into()), question);
+        park.account();
         if roots {
             self.spend(cx);
         }
@@ -259,6 +277,7 @@ impl Worker {
         let result = downward::input_required(questions, &state, told);
         let when = cx.now.after(cx.config.park);
         cx.timers.set(&mut park.due, when, Wait::Park(self.pipe, id));
+        park.account();
         cx.parks.insert(park.secret, (self.pipe, id));
         self.parks.insert(id, park);
         self.answer_result(number, &result, cx);
@@ -323,12 +342,7 @@ impl Worker {
 
     /// The call in the child is its client's new request from now on.
     fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>, child: &mut Child) {
-        if let Some(call) = child.calls.get_mut(&id) {
-            let fresh = Call::of(request.message, number);
-            call.stream = number;
-            call.id = fresh.id;
-            call.token = fresh.token;
-        }
+        child.goes_on(id, Call::of(request.message, number));
         self.called(number, id);
     }
 
@@ -343,7 +357,9 @@ impl Worker {
     ) {
         park.settles = Some(number);
         if let Some(ask) = self.asks.get_mut(&number) {
-            call.splice(&Splice::default(), &mut ask.text);
+            let mut text = Vec::new();
+            call.splice(&Splice::default(), &mut text);
+            ask.text = cx.budget.keep(text);
         }
         cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.pipe, id));
         self.parks.insert(id, park);
@@ -399,6 +415,7 @@ impl Worker {
             if lacks {
                 let fault = Fault::Capability("elicitation");
                 park.early = Some((fault.status(), "error", fault.error()));
+                park.account();
                 return;
             }
             // The call is over; what it asks now, its client sees when it comes back.
@@ -407,10 +424,12 @@ impl Worker {
             for question in questions {
                 park.add(None, question);
             }
+            park.account();
             return;
         }
         let member = if message.kind() == Kind::Result { "result" } else { "error" };
         park.early = Some((status_of(message), member, text));
+        park.account();
     }
 
     /// Takes a parked call off the table.

@@ -174,7 +174,7 @@ impl Worker {
 
     /// Starts another process in the place of the one that is gone.
     fn restart(&mut self, child: &mut Child, cx: &mut Context) {
-        self.held.clear();
+        self.take_held();
         self.life.reopened(cx);
         child.reopen(cx);
         self.initialize(child, cx);

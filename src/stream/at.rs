@@ -3,6 +3,7 @@
 
 use alloc::borrow::Cow;
 
+use crate::budget::{Budget, Share};
 use crate::context::Context;
 use crate::io::{Pipe, Response};
 use crate::session_id;
@@ -49,14 +50,26 @@ impl At {
 }
 
 /// What a session's streams hold together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Held {
-    /// Bytes of events that are kept.
-    pub(crate) kept: usize,
+    /// Events that are kept.
+    pub(crate) kept: Share,
     /// Bytes that POST exchanges have not taken: they stop the child.
     pub(crate) unread: usize,
     /// Messages that were dropped.
     pub(crate) dropped: u64,
     /// Whether one of them had waited for a reader.
     pub(crate) overflowed: bool,
+}
+
+impl Held {
+    pub(crate) fn new(budget: &Budget) -> Self {
+        Self { kept: budget.share(), unread: 0, dropped: 0, overflowed: false }
+    }
+
+    /// Counts a message that goes nowhere.
+    pub(crate) const fn drop_one(&mut self, cx: &mut Context) {
+        self.dropped += 1;
+        cx.stats.dropped += 1;
+    }
 }

@@ -43,6 +43,11 @@ impl Client {
         Self { info: kept("clientInfo").map(<[u8]>::to_vec), capabilities: capabilities.text() }
     }
 
+    /// Bytes of what it told of itself.
+    pub(crate) fn size(&self) -> usize {
+        self.capabilities.len() + self.info.as_ref().map_or(0, Vec::len)
+    }
+
     /// The metadata of one request.
     fn metadata<'a>(&'a self, meta: &mut Object<'a>, level: Option<LogLevel>) {
         meta.set(VERSION, object::quoted(STATELESS));
@@ -117,10 +122,6 @@ impl Client {
             copy.close(b'}');
             copy.end(b"}")
         })
-    }
-
-    fn size(&self) -> usize {
-        self.capabilities.len() + self.info.as_ref().map_or(0, Vec::len)
     }
 }
 

@@ -143,6 +143,8 @@ impl World<'_> {
             stream: None,
             cursor: 0,
             untaken: 0,
+            is_short: false,
+            was_late: false,
             moved: self.seen,
             sent: self.seen,
             pace,

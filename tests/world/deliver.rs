@@ -38,8 +38,7 @@ impl World<'_> {
             Body::Whole(body) => {
                 let exchange = &mut self.exchanges[number];
                 exchange.phase = Phase::Done;
-                // A refusal by the head alone is between the driver and the peer.
-                exchange.untaken = if exchange.known { body.len() } else { 0 };
+                exchange.gets(body);
                 exchange.moved = self.seen;
                 self.whole(number, &response, body)
             }
@@ -174,8 +173,8 @@ impl World<'_> {
     /// A refusal for load needs a load.
     fn judge_load(&self, number: usize, status: u16) -> Judged {
         let exchange = &self.exchanges[number];
-        let accepted = self.told.iter().any(|told| told.exchange == number && told.seen);
-        if status != 503 || accepted || exchange.crowded || self.shutdowns > 0 {
+        let taken = self.told.iter().any(|told| told.exchange == number && told.seen);
+        if status != 503 || taken || exchange.crowded || self.shutdowns > 0 {
             return Ok(());
         }
         let ended = exchange.session.is_some_and(|session| self.is_ending(session));

@@ -88,6 +88,7 @@ impl World<'_> {
         let bytes = exchange.untaken.min(most);
         // Timers come first: a reader that is late has lost its stream already.
         let late = exchange.moved.after(self.config.stall) <= now;
+        exchange.was_late |= late && bytes > 0;
         if !(late && exchange.carries()) {
             exchange.untaken -= bytes;
             exchange.moved = now;
@@ -297,8 +298,8 @@ impl World<'_> {
         let last = |number: usize| self.pipes.get(&self.children[number].pipe) == Some(&number);
         let mut gone = (0..self.children.len()).filter(|child| self.children[*child].gone_settled);
         let gone = gone.find(|number| last(*number)).map(|number| self.children[number].pipe);
-        let done = (0..self.exchanges.len()).find(|number| {
-            self.exchanges[*number].phase == Phase::Done || self.exchanges[*number].lost_settled
+        let done = self.exchanges.iter().position(|exchange| {
+            exchange.phase == Phase::Done && exchange.untaken == 0 || exchange.lost_settled
         });
         let exchange = Number(done.unwrap_or(1_000_000) as u64);
         match (self.dice.below(9), gone) {

@@ -113,6 +113,10 @@ pub(crate) struct Exchange {
     pub(crate) cursor: usize,
     /// Bytes sent and not taken, and since when.
     pub(crate) untaken: usize,
+    /// Whether that is an error of the bridge, perhaps.
+    pub(crate) is_short: bool,
+    /// Whether what was over was taken only when it could have been given up.
+    pub(crate) was_late: bool,
     pub(crate) moved: Instant,
     pub(crate) sent: Instant,
     pub(crate) pace: Pace,
@@ -151,6 +155,13 @@ impl Exchange {
     /// Outputs for it may come.
     pub(crate) fn is_live(&self) -> bool {
         self.phase != Phase::Done && !self.lost
+    }
+
+    /// It is given its whole content.
+    pub(crate) fn gets(&mut self, body: &[u8]) {
+        // A refusal by the head alone is between the driver and the peer.
+        self.untaken = if self.known { body.len() } else { 0 };
+        self.is_short = body.windows(8).any(|word| word == b"\"error\":");
     }
 
     /// It has bytes that its peer may still take, or will be lost with.

@@ -320,7 +320,25 @@ impl World<'_> {
             .filter(|child| child.partial <= message)
             .map(|child| child.partial)
             .sum();
-        require!(Buffered, held >= partial, "it holds {partial} of lines, and says {held}");
+        let behind: usize = children.clone().map(|child| child.backlog).sum();
+        let untaken: usize = self
+            .open
+            .iter()
+            .map(|number| &self.exchanges[*number])
+            .filter(|exchange| exchange.lingers())
+            .map(|exchange| exchange.untaken)
+            .sum();
+        // What is refused, and said of the bridge itself, is short, and may not be counted.
+        let short: usize = self
+            .open
+            .iter()
+            .map(|number| &self.exchanges[*number])
+            .filter(|exchange| exchange.lingers())
+            .filter(|exchange| exchange.is_short || exchange.ask == Ask::Health)
+            .map(|exchange| exchange.untaken)
+            .sum();
+        let must = partial + behind + untaken - short;
+        require!(Buffered, held >= must, "it holds {must}, and says {held}");
         let waiting = self.sessions.iter().filter(|session| !session.over).count();
         let sessions = (children.count() + waiting)
             * (message + PIECE.min(16 * message) + replay + message + stdin + message + SLACK);
@@ -332,7 +350,7 @@ impl World<'_> {
             .sum();
         // Calls that may go on, together as long as one message, or one of them longer.
         let crossed = self.upward.crossings.len() * 3 * message;
-        let most = sessions + crossed + exchanges * (message + queue + SLACK);
+        let most = must + short + sessions + crossed + exchanges * (message + queue + SLACK);
         let most = most.min(self.config.memory(1));
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
         Ok(())

@@ -333,8 +333,9 @@ impl World<'_> {
     }
 
     pub(super) fn abort(&mut self, number: usize) -> Judged {
-        let known = self.exchanges.get(number).map(|exchange| exchange.phase);
-        let open = known.is_some_and(|phase| phase != Phase::Done);
+        let known = self.exchanges.get(number);
+        let open = known
+            .is_some_and(|known| known.phase != Phase::Done || known.untaken > 0 || known.was_late);
         require!(EndsOnce, open, "{number} is broken off after its end");
         let exchange = &self.exchanges[number];
         require!(NothingAfterLoss, !exchange.lost_settled, "{number} is broken off, but lost");
@@ -343,7 +344,8 @@ impl World<'_> {
         let ending = exchange.session.is_some_and(|session| self.is_ending(session));
         // Among several inputs, it may have been taken after it was due.
         let unsure = self.pending > 1;
-        let cause = stalled || cancelled || ending || exchange.rivalled || unsure;
+        let cause =
+            stalled || exchange.was_late || cancelled || ending || exchange.rivalled || unsure;
         if let Some(turn) = self.turn_of(number) {
             self.modern.turns[turn].aborted = true;
         }

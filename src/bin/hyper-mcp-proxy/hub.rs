@@ -204,7 +204,8 @@ impl Hub {
     /// The peer of an exchange is gone, or is done with it. If it took all up to the last output,
     /// the engine knows; otherwise it reckons with what was not taken until it is told.
     pub(crate) fn lose(&self, exchange: Exchange, took_all: bool) {
-        let goes_on = self.exchanges.borrow_mut().remove(&exchange.0).is_some();
+        let known = self.exchanges.borrow_mut().remove(&exchange.0);
+        let goes_on = known.is_some_and(|mailbox| !mailbox.is_whole());
         if goes_on || !took_all {
             self.feed(Input::Lost { exchange });
         }
@@ -250,14 +251,14 @@ impl Hub {
                 Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
                 Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
                 Output::Kill { pipe } => self.with_child(pipe, Child::kill),
-                Output::Respond { exchange, response } => self.respond(exchange, response),
-                Output::Send { exchange, bytes } => {
-                    if let Some(mailbox) = self.exchanges.borrow().get(&exchange.0) {
-                        mailbox.send(bytes);
-                    }
+                Output::Respond { exchange, response } => {
+                    self.with_mailbox(exchange, |mailbox| mailbox.respond(response));
                 }
-                Output::Finish { exchange } => self.end(exchange, Mailbox::finish),
-                Output::Abort { exchange } => self.end(exchange, Mailbox::abort),
+                Output::Send { exchange, bytes } => {
+                    self.with_mailbox(exchange, |mailbox| mailbox.send(bytes));
+                }
+                Output::Finish { exchange } => self.with_mailbox(exchange, Mailbox::finish),
+                Output::Abort { exchange } => self.with_mailbox(exchange, Mailbox::abort),
                 Output::Notice(notice) => tell(&notice),
             }
         }
@@ -272,21 +273,9 @@ impl Hub {
         }
     }
 
-    fn respond(&self, exchange: Exchange, response: Response) {
-        let is_last = matches!(response.body, hyper_mcp_proxy::Body::Whole(_));
-        let mut exchanges = self.exchanges.borrow_mut();
-        if is_last {
-            if let Some(mailbox) = exchanges.remove(&exchange.0) {
-                mailbox.respond(response);
-            }
-        } else if let Some(mailbox) = exchanges.get(&exchange.0) {
-            mailbox.respond(response);
-        }
-    }
-
-    fn end(&self, exchange: Exchange, how: impl FnOnce(&Mailbox)) {
-        if let Some(mailbox) = self.exchanges.borrow_mut().remove(&exchange.0) {
-            how(&mailbox);
+    fn with_mailbox(&self, exchange: Exchange, f: impl FnOnce(&Mailbox)) {
+        if let Some(mailbox) = self.exchanges.borrow().get(&exchange.0) {
+            f(mailbox);
         }
     }
 

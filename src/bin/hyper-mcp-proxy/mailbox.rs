@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
-use hyper_mcp_proxy::Response;
+use hyper_mcp_proxy::{Body, Response};
 
 use crate::reactor::WakerSlot;
 
@@ -30,11 +30,16 @@ struct Inner {
     response: Option<Response>,
     sends: VecDeque<Vec<u8>>,
     end: Option<End>,
+    /// Whether nothing follows, but that it may be broken off.
+    is_whole: bool,
 }
 
 impl Mailbox {
     pub(crate) fn respond(&self, response: Response) {
-        self.inner.borrow_mut().response = Some(response);
+        let mut inner = self.inner.borrow_mut();
+        inner.is_whole = matches!(response.body, Body::Whole(_));
+        inner.response = Some(response);
+        drop(inner);
         self.waker.wake();
     }
 
@@ -52,7 +57,10 @@ impl Mailbox {
     }
 
     fn end(&self, end: End) {
-        self.inner.borrow_mut().end = Some(end);
+        let mut inner = self.inner.borrow_mut();
+        inner.end = Some(end);
+        inner.is_whole = true;
+        drop(inner);
         self.waker.wake();
     }
 
@@ -81,6 +89,11 @@ impl Mailbox {
     /// Whether the exchange was broken off, whatever is left in here.
     pub(crate) fn is_aborted(&self) -> bool {
         self.inner.borrow().end == Some(End::Aborted)
+    }
+
+    /// Whether all was said.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.inner.borrow().is_whole
     }
 
     /// Makes it as new for the next exchange.

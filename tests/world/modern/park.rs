@@ -245,7 +245,7 @@ impl World<'_> {
         }
         let waits = known.park.is_some_and(|park| {
             let ended = &self.modern.parks[park];
-            self.is_open(park) && ended.early.is_none() && !(ended.resend && !known.held)
+            self.is_open(park) && ended.early.is_none() && (known.held || !ended.resend)
         });
         require!(State, !waits, "{pipe}: its client may still answer: {shown}");
         let cancels = result == Some(b"{\"action\":\"cancel\"}");

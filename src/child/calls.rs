@@ -1,0 +1,76 @@
+//! What a child was asked and has not answered: by its clients, and by the bridge itself.
+
+use alloc::string::String;
+
+use crate::json;
+use crate::message::Message;
+use crate::spelling::Spelling;
+use crate::time::Deadline;
+
+/// What a request in flight takes beside its names.
+const IN_FLIGHT: usize = 128;
+
+/// A request that the bridge itself made of the child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Own {
+    /// `server/discover`.
+    Discover,
+    /// `ping`.
+    Ping,
+    /// `initialize`.
+    Initialize,
+    /// `logging/setLevel`.
+    LogLevel,
+    /// `resources/subscribe` for this URI.
+    Subscribe(String),
+    /// `resources/unsubscribe`.
+    Unsubscribe,
+    /// `subscriptions/listen`.
+    Listen,
+}
+
+impl Own {
+    /// Whether a client waits for what becomes of it, but for a start, which has a wait of its own.
+    pub(super) const fn is_awaited(&self) -> bool {
+        matches!(self, Self::Subscribe(_) | Self::Listen)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        IN_FLIGHT + if let Self::Subscribe(uri) = self { uri.len() } else { 0 }
+    }
+}
+
+/// A client's request that the child has not answered.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The stream on which the answer goes out.
+    pub(crate) stream: u64,
+    /// The id as its client spelled it.
+    pub(crate) id: Spelling,
+    /// The progress token as its client spelled it.
+    pub(crate) token: Option<Spelling>,
+    /// Whether the request asked for a task.
+    pub(crate) task: bool,
+    /// What stands for the id: equal ids have the same.
+    pub(super) said: u64,
+    pub(super) due: Deadline,
+}
+
+impl Call {
+    /// The call that a request makes.
+    pub(crate) fn of(request: &Message<'_>, stream: u64) -> Self {
+        let id = request.id().unwrap_or_default();
+        Self {
+            stream,
+            said: json::digest::id(id),
+            id: id.into(),
+            token: request.token().map(Into::into),
+            task: request.asks_for_a_task(),
+            due: Deadline::default(),
+        }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        IN_FLIGHT + self.id.len() + self.token.as_ref().map_or(0, |token| token.len())
+    }
+}
