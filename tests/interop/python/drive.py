@@ -75,6 +75,7 @@ async def full(url, _):
         await reports(face)
         await content(face)
         await questions(face)
+        await cancelling(face)
     await sessions(url)
 
 
@@ -200,6 +201,10 @@ async def questions(face):
         said = await face.text("test_input_required_result_multiple_inputs")
         equal(said, "Ann: heard: Generate a greeting (file:///one)")
 
+    await check("sampling, elicitation, roots, three at once", asked)
+
+
+async def cancelling(face):
     async def cancelled():
         before = int(await face.text("cancellations"))
         with anyio.move_on_after(0.3):
@@ -210,7 +215,6 @@ async def questions(face):
 
         await until(told)
 
-    await check("sampling, elicitation, roots, three at once", asked)
     if MAJOR >= 2:  # the 1.x client tells nobody that it gave up
         await check("a cancelled call is cancelled at the child", cancelled)
 
@@ -265,6 +269,9 @@ async def stateless(url, _):
         await calls(face, crowd=10)
         await questions(face)
         await check("listen, change, updated", listened)
+    # One that can't be asked: its process goes on.
+    async with opened(url) as face:
+        await cancelling(face)
 
 
 async def everything(url, _):

@@ -14,6 +14,8 @@ export async function inspector(report, era = 'legacy') {
   const { folder, remove } = scratch();
   // It keeps settings in the home folder: a folder of ours is one.
   const ask = (url, method, ...args) => inspect(folder, [url, '--protocol-era', era, '--method', method, ...args]);
+  // Pinned to 2026-07-28 it has to be let in before servers of the session era.
+  const flags = era === 'modern' ? ['--eras', 'both'] : [];
   const rows = [
     ['full server', full(), (check, on) => fullServer(check, on, era === 'legacy' ? [200, 20] : [60, 10])],
     ['server-everything', everything(), everythingServer],
@@ -23,7 +25,7 @@ export async function inspector(report, era = 'legacy') {
   // A client that probes first speaks like one of the newest revision then: one server shows it.
   for (const [server, command, body] of era === 'auto' ? rows.slice(0, 1) : rows) {
     await report.group(`Inspector CLI, ${era}, ${server}`, (check) =>
-      behindProxy(check, command, (url) => body(check, (...args) => ask(url, ...args))),
+      behindProxy(check, command, (url) => body(check, (...args) => ask(url, ...args)), { flags }),
     );
   }
   remove();

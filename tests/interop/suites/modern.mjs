@@ -9,12 +9,18 @@ import { full } from '../lib/servers.mjs';
 import { common, many, opened, until, watched } from './full.mjs';
 import { withOwnHttp } from './own.mjs';
 
+const AFFINITY = 'x-client';
+
 export async function modernClients(report) {
   for (const era of ['modern', 'session', 'dual']) {
     await report.group(`TypeScript SDK v2, modern, full server (${era})`, (check) =>
       behindProxy(check, full(era), (url) => modernServer(check, url), { flags: ['--eras', 'both'] }),
     );
   }
+  const flags = ['--eras', 'both', '--affinity', AFFINITY];
+  await report.group('TypeScript SDK v2, modern, named clients, full server', (check) =>
+    behindProxy(check, full('session'), (url) => named(check, url), { flags }),
+  );
 }
 
 // The same without a proxy, to know that the checks are right.
@@ -25,13 +31,22 @@ export const modernBaseline = (report) =>
 
 export async function modernServer(check, url) {
   const { client, elicit } = await opened(modern, url);
+  // First: of clients that nothing tells apart, only a process's first request gets log messages.
+  await reports(check, client);
   await introduced(check, client, url);
   await common(check, client, elicit);
-  await reports(check, client);
   await listening(check, client);
   await rounds(check, client, elicit, url);
   await crowds(check, client, url);
-  await check('a cancelled call is cancelled at the child', async () => {
+  await client.close();
+  // One that can't be asked: its process goes on.
+  const plain = await modern(url, { capabilities: {} });
+  await cancelling(check, plain);
+  await plain.close();
+}
+
+const cancelling = (check, client) =>
+  check('a cancelled call is cancelled at the child', async () => {
     const before = Number(await client.text('cancellations'));
     const abort = new AbortController();
     const call = client.call('sleep', { ms: 60_000 }, { signal: abort.signal });
@@ -39,7 +54,38 @@ export async function modernServer(check, url) {
     await assert.rejects(call);
     await until(async () => Number(await client.text('cancellations')) === before + 1);
   });
-  await client.close();
+
+// Clients that a header field names have a process each, though nothing else tells them apart.
+async function named(check, url) {
+  const by = (name) => {
+    const naming = (input, init) => {
+      const headers = new Headers(init?.headers);
+      headers.set(AFFINITY, name);
+      return fetch(input, { ...init, headers });
+    };
+    return modern(url, { fetch: naming });
+  };
+  const [one, two] = await Promise.all(['one', 'two'].map(by));
+  await check('four calls at once of each are in its process', async () => {
+    const pids = (client) => Promise.all([1, 2, 3, 4].map(() => client.text('pid')));
+    const seen = await Promise.all([pids(one), pids(two)]);
+    assert.deepEqual(seen.map((all) => new Set(all).size), [1, 1]);
+    assert.notEqual(seen[0][0], seen[1][0]);
+  });
+  await check('each counts from one', async () => {
+    for (let i = 1; i <= 3; i++) {
+      for (const client of [one, two]) assert.equal(await client.text('touch'), `version ${i}`);
+    }
+  });
+  await check('log messages of each call', async () => {
+    for (const times of [1, 2]) {
+      await logging(one, 'info');
+      await until(() => one.seen('notifications/message').length === 3 * times);
+    }
+    assert.equal(two.seen('notifications/message').length, 0);
+  });
+  await cancelling(check, one);
+  await Promise.all([one.close(), two.close()]);
 }
 
 // A client that can be asked has a session-era child to itself for each call, and of
@@ -81,20 +127,21 @@ async function introduced(check, client, url) {
   });
 }
 
+const logging = ({ client }, level) =>
+  client.callTool({
+    name: 'test_tool_with_logging',
+    arguments: {},
+    ...(level ? { _meta: { [LOG_LEVEL_META_KEY]: level } } : {}),
+  });
+
 async function reports(check, client) {
-  const call = (level) =>
-    client.client.callTool({
-      name: 'test_tool_with_logging',
-      arguments: {},
-      ...(level ? { _meta: { [LOG_LEVEL_META_KEY]: level } } : {}),
-    });
   await check('log messages where the request asks for them, and nowhere else', async () => {
     const logged = () => client.seen('notifications/message').length;
-    await call();
-    await call('error');
-    assert.equal(logged(), 0);
-    await call('info');
+    await logging(client, 'info');
     await until(() => logged() === 3);
+    await logging(client);
+    await logging(client, 'error');
+    assert.equal(logged(), 3);
   });
 }
 
