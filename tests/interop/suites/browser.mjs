@@ -33,7 +33,7 @@ export async function browser(report) {
   if (!program) throw new Error('INTEROP_BROWSER names no browser');
   await report.group('a page in Chromium', async (check) => {
     const pages = await Pages.start(program);
-    const flags = ['--allow-origin', pages.origin(FRIEND), '--metrics', '/metrics'];
+    const flags = ['--allow-origin', pages.origin(FRIEND), '--metrics', '/metrics', '--eras', 'both'];
     const proxy = await Proxy.start(full('session'), { flags });
     try {
       await stranger(check, pages, proxy);
