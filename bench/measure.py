@@ -199,6 +199,25 @@ def engine(few=200, many=2200):
     return difference(measure, few, many)[0], last["allocations"], last["allocated"]
 
 
+def costs(size=16 * 1024):
+    """Of each kind of hostile shape (tests/costs), the instructions that a byte of the dearest one
+    costs the engine, and which that is."""
+    out = TARGET / "bench" / "callgrind.costs"
+    for old in out.parent.glob(f"{out.name}.*"):
+        old.unlink()
+    words = callgrind([program("costs"), size], out, "--toggle-collect=measured_shape",
+                      "--dump-after=shape_ended")
+    dearest = {}
+    for number, line in enumerate(command(*words, stderr=subprocess.DEVNULL).splitlines(), 1):
+        measured, _, name = line.split("\t")
+        total, _ = read_profile(f"{out}.{number}")
+        kind = name.split(":")[0]
+        # A head is dear by itself.
+        each = total / max(int(measured), 1024)
+        dearest[kind] = max(dearest.get(kind, (0, "")), (each, name))
+    return dearest
+
+
 def system_calls(peer, few=200, many=1200):
     """System calls per call, all threads of the peer, none of its children; and which."""
     out = TARGET / "bench" / "strace.out"

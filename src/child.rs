@@ -301,7 +301,8 @@ impl Child {
     /// One that is spelled so goes before one that is spelled otherwise.
     pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
         let said = json::digest::id(id);
-        let calls = || self.calls.iter().rev().filter(|(_, call)| call.said == said);
+        let its = |call: &Call| call.said.unwrap_or_else(|| json::digest::id(&call.id));
+        let calls = || self.calls.iter().rev().filter(|(_, call)| its(call) == said);
         let spelled = calls().find(|(_, call)| *call.id == *id);
         let call = spelled.or_else(|| calls().find(|(_, call)| message::same_id(&call.id, id)));
         call.map(|(number, _)| *number)

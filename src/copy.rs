@@ -188,7 +188,7 @@ impl<'a> Copy<'a> {
     /// Steps over the member's value, an object, and gives its place.
     pub(crate) fn inspect(
         &mut self,
-        take: impl FnMut(&mut Scanner<'a>, Name<'a>) -> Result<(), NotJson>,
+        take: impl FnMut(&mut Scanner<'a>, &Name<'a>) -> Result<(), NotJson>,
     ) -> Result<Span, NotJson> {
         self.scanner.peek();
         let start = self.scanner.position();

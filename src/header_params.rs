@@ -61,7 +61,7 @@ impl HeaderParams {
     pub(crate) fn learn(&mut self, env: &Env, result: &[u8]) {
         // What is no object of an array of tools teaches nothing.
         let _ = Scanner::new(result).members(|scanner, name| {
-            if *name != *b"tools" {
+            if **name != *b"tools" {
                 return scanner.value().map(|_| ());
             }
             scanner.elements(|scanner| {
@@ -263,7 +263,7 @@ fn read_tool<'a>(
     }
     let (mut name, mut schema) = (None, Schema { text, ..Schema::default() });
     scanner.members(|scanner, key| {
-        match &*key {
+        match &**key {
             b"name" => name = object::string(&text[scanner.value()?]),
             b"inputSchema" => {
                 schema = Schema { text, ..Schema::default() };
@@ -297,13 +297,13 @@ impl<'a> Schema<'a> {
         let (mut header, mut kind) = (None, None);
         let before = self.found.len();
         scanner.members(|scanner, name| {
-            match &*name {
+            match &**name {
                 b"x-mcp-header" => header = Some(scanner.value()?),
                 b"type" => kind = Some(scanner.value()?),
                 b"properties" if self.path.len() < DEPTH && scanner.peek() == b'{' => {
                     self.found.truncate(before);
                     scanner.members(|scanner, name| {
-                        self.path.push(name);
+                        self.path.push(name.clone());
                         self.read(scanner)?;
                         self.path.pop();
                         Ok(())

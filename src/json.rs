@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-pub(crate) use string::{Name, Piece, excerpt, is_text, pieces, says};
+pub(crate) use string::{Name, Piece, excerpt, is_text, named, pieces, says};
 
 /// Where something stands in the text.
 pub(crate) type Span = Range<usize>;
@@ -149,13 +149,23 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub(crate) fn members(
         &mut self,
-        mut take: impl FnMut(&mut Self, Name<'a>) -> Result<(), NotJson>,
+        mut take: impl FnMut(&mut Self, &Name<'a>) -> Result<(), NotJson>,
     ) -> Result<(), NotJson> {
         self.enter(b'{')?;
         let mut first = true;
         while self.next(b'}', first)? {
             first = false;
-            let name = self.name()?;
+            self.escaped = false;
+            let raw = self.key()?;
+            // Lent, as it is large for the sake of the few that have escapes.
+            let plain = Name::Plain(unquoted(raw));
+            let decoded;
+            let name = if self.escaped {
+                decoded = Name::escaped(raw);
+                &decoded
+            } else {
+                &plain
+            };
             take(self, name)?;
         }
         Ok(())

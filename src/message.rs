@@ -18,14 +18,11 @@ use core::fmt;
 use crate::json::{self, NotJson, Scanner, Span};
 use crate::number;
 pub(crate) use members::MEMBERS;
-use members::{META, Members, Meta, Params, REQUEST_ID, TASK, TOLD, WANTED};
+use members::{Known, LENGTH, META, Members, Place, REQUEST_ID, TASK, TOLD, WANTED};
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.
 pub(crate) const ID: usize = 4096;
-
-/// Where nothing stands.
-const EMPTY: Span = 0..0;
 
 /// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
 ///
@@ -90,10 +87,7 @@ pub struct Message<'a> {
     method: Option<Span>,
     params: Option<Span>,
     payload: Option<Span>,
-    param: Params,
-    meta: Meta,
-    doubtful: bool,
-    doubtful_token: bool,
+    known: Known,
 }
 
 /// Why a text is no message.
@@ -135,7 +129,7 @@ impl fmt::Display for Malformed<'_> {
 impl core::error::Error for Malformed<'_> {}
 
 impl<'a> Message<'a> {
-    /// Reads one message, of any length: its limit is the caller's. White space around it is not
+    /// Reads one message, of up to 4 GiB: its limit is the caller's. White space around it is not
     /// part of it, and a batch is none: see [`batch`].
     ///
     /// # Errors
@@ -146,6 +140,9 @@ impl<'a> Message<'a> {
     /// if it has not exactly one of `method`, `result` and `error`, or an `id` that is neither a
     /// string nor a number (MCP "Requests": it is not null).
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
+        if text.len() > LENGTH {
+            return Err(Malformed::Invalid("the message is longer than 4 GiB", None));
+        }
         let mut scanner = Scanner::new(text);
         let mut members = Members::default();
         let read = members.read(&mut scanner);
@@ -167,10 +164,7 @@ impl<'a> Message<'a> {
             method: members.method,
             params: members.params,
             payload: members.result.or(members.error),
-            param: members.param,
-            meta: members.meta,
-            doubtful: members.doubtful,
-            doubtful_token: members.doubtful_token,
+            known: members.known,
         })
     }
 
@@ -207,38 +201,39 @@ impl<'a> Message<'a> {
     /// The progress token as it is spelled: of a request `params._meta.progressToken` unless it is
     /// null, of a notification `params.progressToken` (MCP "Progress").
     pub fn token(&self) -> Option<&'a [u8]> {
-        self.found(self.token_span())
+        self.found(self.token_place())
     }
 
-    fn token_span(&self) -> &Span {
-        let (wanted, told) = (&self.meta[WANTED], &self.param[TOLD]);
+    fn token_place(&self) -> Place {
         match self.kind {
             // One that is null is none.
-            Kind::Request if self.found(wanted) == Some(b"null") => &EMPTY,
-            Kind::Request => wanted,
-            _ => told,
+            Kind::Request if self.found(self.known.meta[WANTED]) == Some(b"null") => {
+                Place::default()
+            }
+            Kind::Request => self.known.meta[WANTED],
+            _ => self.known.param[TOLD],
         }
     }
 
     /// A member of `params._meta` as it is spelled.
     pub fn meta(&self, name: &str) -> Option<&'a [u8]> {
         match members::meta(name.as_bytes()) {
-            Some(place) => self.found(&self.meta[place]),
-            None => self.text.get(json::member(self.text, &self.param[META], name)?),
+            Some(place) => self.found(self.known.meta[place]),
+            None => self.text.get(json::member(self.text, &self.known.param[META].span(), name)?),
         }
     }
 
     /// A member of its params as it is spelled.
     pub fn param(&self, name: &str) -> Option<&'a [u8]> {
         match members::param(name.as_bytes()) {
-            Some(place) => self.found(&self.param[place]),
+            Some(place) => self.found(self.known.param[place]),
             None => self.text.get(json::member(self.text, self.params.as_ref()?, name)?),
         }
     }
 
     /// `params.requestId` as it is spelled (MCP "Cancellation").
     pub fn request_id(&self) -> Option<&'a [u8]> {
-        self.found(&self.param[REQUEST_ID])
+        self.found(self.known.param[REQUEST_ID])
     }
 
     /// Why a request can't be passed on for its progress token, if so. The child must see no token
@@ -248,7 +243,7 @@ impl<'a> Message<'a> {
             return None;
         }
         match self.token() {
-            _ if self.doubtful_token => Some("a param is named twice, or almost as another"),
+            _ if self.known.doubtful_token => Some("a param is named twice, or almost as another"),
             Some(token) if !names_a_call(token) => Some("a progress token is a string or a number"),
             Some(token) if token.len() > ID => Some("the progress token is too long"),
             _ => None,
@@ -257,13 +252,13 @@ impl<'a> Message<'a> {
 
     /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").
     pub(crate) fn asks_for_a_task(&self) -> bool {
-        !self.param[TASK].is_empty()
+        !self.known.param[TASK].is_empty()
     }
 
     /// Whether two readers may understand its params differently: what the bridge acts on is named
     /// twice, or there is a name that some take for it.
     pub(crate) const fn is_doubtful(&self) -> bool {
-        self.doubtful
+        self.known.doubtful
     }
 
     /// Bytes of its text, white space around it included.
@@ -276,8 +271,8 @@ impl<'a> Message<'a> {
     }
 
     /// What stands there; no value is empty.
-    fn found(&self, span: &Span) -> Option<&'a [u8]> {
-        self.text.get(span.clone()).filter(|text| !text.is_empty())
+    fn found(&self, place: Place) -> Option<&'a [u8]> {
+        if place.is_empty() { None } else { self.text.get(place.span()) }
     }
 
     /// Appends the message, on one line and without the white space around it, to `out`; what
@@ -298,9 +293,9 @@ impl<'a> Message<'a> {
     pub fn splice(&self, change: &Splice<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         let edits = [
-            (self.id.as_ref(), change.id),
-            (Some(self.token_span()).filter(|span| !span.is_empty()), change.token),
-            (Some(&self.param[REQUEST_ID]).filter(|span| !span.is_empty()), change.request_id),
+            (self.id.clone(), change.id),
+            (there(self.token_place()), change.token),
+            (there(self.known.param[REQUEST_ID]), change.request_id),
         ];
         let length = self.whole.len() + change.growth();
         if out.capacity() == 0 {
@@ -312,7 +307,7 @@ impl<'a> Message<'a> {
         // What is changed stands in any order.
         while let Some((span, new)) = edits
             .iter()
-            .filter_map(|(span, new)| span.zip(*new))
+            .filter_map(|(span, new)| span.as_ref().zip(*new))
             .filter(|(span, _)| span.start >= at)
             .min_by_key(|(span, _)| span.start)
         {
@@ -358,6 +353,10 @@ impl Renamed {
         on_one_line(&mut text, self.multiline);
         text
     }
+}
+
+fn there(place: Place) -> Option<Span> {
+    if place.is_empty() { None } else { Some(place.span()) }
 }
 
 /// Takes the line breaks out of a message. In a JSON text a raw one is white space, nothing else.

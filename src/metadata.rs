@@ -229,7 +229,7 @@ pub(crate) fn may_get_tasks(capabilities: &[u8]) -> bool {
 pub(crate) fn can_be_asked(capabilities: &[u8]) -> bool {
     let mut asked = false;
     let read = Scanner::new(capabilities).members(|scanner, name| {
-        asked |= matches!(&*name, b"sampling" | b"elicitation" | b"roots");
+        asked |= matches!(&**name, b"sampling" | b"elicitation" | b"roots");
         scanner.value().map(|_| ())
     });
     read.is_ok() && asked

@@ -40,6 +40,9 @@ impl Own {
     }
 }
 
+/// Ids that are no longer are read anew when they are compared.
+const SHORT: usize = 32;
+
 /// A client's request that the child has not answered.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -51,8 +54,8 @@ pub(crate) struct Call {
     pub(crate) token: Option<Spelling>,
     /// Whether the request asked for a task.
     pub(crate) task: bool,
-    /// What stands for the id: equal ids have the same.
-    pub(super) said: u64,
+    /// What stands for the id, if it is long: equal ids have the same.
+    pub(super) said: Option<u64>,
     pub(super) due: Deadline,
 }
 
@@ -62,7 +65,7 @@ impl Call {
         let id = request.id().unwrap_or_default();
         Self {
             stream,
-            said: json::digest::id(id),
+            said: (id.len() > SHORT).then(|| json::digest::id(id)),
             id: id.into(),
             token: request.token().map(Into::into),
             task: request.asks_for_a_task(),

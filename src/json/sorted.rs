@@ -51,7 +51,7 @@ fn object(scanner: &mut Scanner<'_>, depth: usize, out: &mut Vec<u8>) -> Result<
         }
         members.push((out.len(), name.len() + 2));
         out.push(b'"');
-        out.extend_from_slice(&name);
+        out.extend_from_slice(name);
         out.extend_from_slice(b"\":");
         value(scanner, depth + 1, out)?;
         out.push(b',');

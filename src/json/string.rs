@@ -132,6 +132,7 @@ pub(crate) fn excerpt(raw: &[u8], characters: usize) -> String {
 
 /// A member's name. It reads as the bytes that it says; a long one with escapes, which is no name
 /// that anybody here looks for, as it is spelled.
+#[derive(Clone)]
 pub(crate) enum Name<'a> {
     Plain(&'a [u8]),
     Escaped { raw: &'a [u8], said: [u8; KNOWN], length: usize },
@@ -191,6 +192,11 @@ impl Deref for Name<'_> {
             Self::Escaped { raw, .. } => raw,
         }
     }
+}
+
+/// Gives what a name, with its quotes, says to who compares it: see [`Name`].
+pub(crate) fn named<T>(raw: &[u8], compare: impl FnOnce(&[u8]) -> T) -> T {
+    if raw.contains(&b'\\') { compare(&Name::escaped(raw)) } else { compare(unquoted(raw)) }
 }
 
 /// Puts what a string says into a place, and gives its length; `None` if there is no room for it.

@@ -160,8 +160,8 @@ fn a_string_says_the_same_to_every_reader() {
         let read = scanner.members(|scanner, name| {
             assert_eq!(name.is(said.as_bytes()), twin.is_some(), "{raw}");
             match &twin {
-                Some(said) if said.len() <= 48 => assert_eq!(&*name, said.as_bytes()),
-                _ => assert_eq!(&*name, raw.as_bytes()),
+                Some(said) if said.len() <= 48 => assert_eq!(&**name, said.as_bytes()),
+                _ => assert_eq!(&**name, raw.as_bytes()),
             }
             scanner.value().map(|_| ())
         });

@@ -22,10 +22,37 @@ pub(super) const TELLING: [&str; 7] =
 /// The longest of all names that must have no double: `inputResponses`.
 const LONGEST: usize = 14;
 
+/// Where a value stands in a message, of which there are many: nothing stands where it is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place {
+    start: u32,
+    end: u32,
+}
+
+impl Place {
+    pub(super) const fn is_empty(self) -> bool {
+        self.end == 0
+    }
+
+    pub(super) const fn span(self) -> Span {
+        self.start as usize..self.end as usize
+    }
+}
+
+impl From<&Span> for Place {
+    /// No message is longer than [`LENGTH`].
+    fn from(span: &Span) -> Self {
+        Self { start: span.start as u32, end: span.end as u32 }
+    }
+}
+
+/// The longest message.
+pub(super) const LENGTH: usize = u32::MAX as usize;
+
 /// Where the params stand that the bridge reads, by [`param`].
-pub(super) type Params = [Span; 13];
+pub(super) type Params = [Place; 13];
 /// Where the members of `params._meta` stand that the bridge reads, by [`meta`].
-pub(super) type Meta = [Span; 6];
+pub(super) type Meta = [Place; 6];
 
 /// The place of a param that the bridge reads. The first are those of [`TELLING`], in its order.
 #[inline(always)]
@@ -75,6 +102,18 @@ pub(super) fn meta(name: &[u8]) -> Option<usize> {
 /// `params._meta.progressToken`, a request's.
 pub(super) const WANTED: usize = 0;
 
+/// What is known of a message's params.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// Of each name the last.
+    pub(super) param: Params,
+    pub(super) meta: Meta,
+    /// Whether one of [`TELLING`] can be read in two ways.
+    pub(super) doubtful: bool,
+    /// Whether readers may find different progress tokens.
+    pub(super) doubtful_token: bool,
+}
+
 /// What is wrong with an object as a message.
 type Wrong = Option<&'static str>;
 
@@ -89,13 +128,7 @@ pub(super) struct Members<'a> {
     pub(super) params: Option<Span>,
     pub(super) result: Option<Span>,
     pub(super) error: Option<Span>,
-    /// Of each name the last.
-    pub(super) param: Params,
-    pub(super) meta: Meta,
-    /// Whether one of [`TELLING`] can be read in two ways.
-    pub(super) doubtful: bool,
-    /// Whether readers may find different progress tokens.
-    pub(super) doubtful_token: bool,
+    pub(super) known: Known,
     unknown: Vec<Cow<'a, [u8]>>,
 }
 
@@ -161,21 +194,21 @@ impl<'a> Members<'a> {
         self.whole.start = scanner.position();
         scanner.members(|scanner, name| {
             count += 1;
-            let value = match &*name {
+            let value = match &**name {
                 b"params" => self.params(scanner)?,
                 _ => scanner.value()?,
             };
-            let doubled = match self.slot(&name) {
+            let doubled = match self.slot(name) {
                 Some(slot) => slot.replace(value).is_some(),
                 None if count > MEMBERS => {
                     wrong = Some("a message with too many members");
                     false
                 }
-                None if resembles(&name, &ENVELOPE) => {
+                None if resembles(name, &ENVELOPE) => {
                     wrong = Some("a member of the message has almost the name of another");
                     false
                 }
-                None => self.doubles(&name),
+                None => self.doubles(name),
             };
             if doubled {
                 wrong = Some("a member of the message is named twice");
@@ -217,21 +250,21 @@ impl<'a> Members<'a> {
         }
         let start = scanner.position();
         scanner.members(|scanner, name| {
-            let place = param(&name);
+            let place = param(name);
             let value = match place {
                 Some(META) => self.meta(scanner)?,
                 _ => scanner.value()?,
             };
             match place {
                 Some(place) => {
-                    let old = core::mem::replace(&mut self.param[place], value);
+                    let old = core::mem::replace(&mut self.known.param[place], Place::from(&value));
                     let again = place < TELLING.len() && !old.is_empty();
-                    self.doubtful |= again;
-                    self.doubtful_token |= again && place == META;
+                    self.known.doubtful |= again;
+                    self.known.doubtful_token |= again && place == META;
                 }
-                None if resembles(&name, &TELLING) => {
-                    self.doubtful = true;
-                    self.doubtful_token |= resembles(&name, &["_meta"]);
+                None if resembles(name, &TELLING) => {
+                    self.known.doubtful = true;
+                    self.known.doubtful_token |= resembles(name, &["_meta"]);
                 }
                 None => {}
             }
@@ -242,19 +275,19 @@ impl<'a> Members<'a> {
 
     /// The same of a `_meta`, the last of which counts.
     fn meta(&mut self, scanner: &mut Scanner<'a>) -> Result<Span, NotJson> {
-        self.meta = Meta::default();
+        self.known.meta = Meta::default();
         if scanner.peek() != b'{' {
             return scanner.value();
         }
         let start = scanner.position();
         scanner.members(|scanner, name| {
             let value = scanner.value()?;
-            match meta(&name) {
+            match meta(name) {
                 Some(place) => {
-                    let old = core::mem::replace(&mut self.meta[place], value);
-                    self.doubtful_token |= place == WANTED && !old.is_empty();
+                    let old = core::mem::replace(&mut self.known.meta[place], Place::from(&value));
+                    self.known.doubtful_token |= place == WANTED && !old.is_empty();
                 }
-                None => self.doubtful_token |= resembles(&name, &["progressToken"]),
+                None => self.known.doubtful_token |= resembles(name, &["progressToken"]),
             }
             Ok(())
         })?;

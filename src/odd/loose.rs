@@ -116,8 +116,10 @@ impl<'a> Cursor<'a> {
                 break;
             }
             self.at += 1;
-            let is = |known| json::spells(name, known);
-            let known = [is("jsonrpc"), is("result") || is("error"), is("method"), is("id")];
+            let known = json::named(name, |name| {
+                let is = |known: &str| name == known.as_bytes();
+                [is("jsonrpc"), is("result") || is("error"), is("method"), is("id")]
+            });
             object.jsonrpc |= known[0];
             object.answers |= known[1];
             object.asks |= known[2];

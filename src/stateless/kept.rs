@@ -72,7 +72,7 @@ impl Kept {
         // It was scanned before.
         let _ = Scanner::new(text).members(|scanner, member| {
             let value = &text[scanner.value()?];
-            match &*member {
+            match &**member {
                 b"resultType" => kind = Some(value),
                 b"taskId" => name = Some(value),
                 b"status" => status = Some(value),

@@ -175,7 +175,7 @@ impl Worker {
         // It was scanned before.
         let _ = Scanner::new(filter).members(|scanner, name| {
             let value = &filter[scanner.value()?];
-            if let Some(list) = LISTS.iter().position(|(list, ..)| list.as_bytes() == &*name) {
+            if let Some(list) = LISTS.iter().position(|(list, ..)| list.as_bytes() == &**name) {
                 listen.lists[list] = value == b"true" && told.lists[list];
             }
             Ok(())

@@ -80,7 +80,7 @@ impl Park {
             if answer.first() != Some(&b'{') {
                 return Err("an object was expected");
             }
-            if let Some(place) = self.open.iter().position(|open| open.key.as_bytes() == &*name) {
+            if let Some(place) = self.open.iter().position(|open| open.key.as_bytes() == &**name) {
                 answers[place] = Some(answer);
             }
             Ok(())

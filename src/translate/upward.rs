@@ -245,7 +245,7 @@ fn schema(copy: &mut Copy<'_>) -> Changed {
     let mut kind = None;
     let schema = copy.inspect(|scanner, name| {
         let value = scanner.value()?;
-        if *name == *b"type" {
+        if **name == *b"type" {
             kind = Some(value);
         }
         Ok(())
@@ -280,7 +280,7 @@ pub(crate) fn wanted(result: &[u8]) -> Option<Wanted> {
     let (mut kind, mut state, mut requests) = (None, None, None);
     let read = Scanner::new(result).members(|scanner, name| {
         let value = &result[scanner.value()?];
-        match &*name {
+        match &**name {
             b"resultType" => kind = Some(value),
             b"requestState" => state = Some(value),
             b"inputRequests" => requests = Some(value),
@@ -299,7 +299,7 @@ pub(crate) fn wanted(result: &[u8]) -> Option<Wanted> {
         if questions.len() > QUESTIONS {
             return Err("too many questions");
         }
-        questions.extend(asked(&key, request));
+        questions.extend(asked(key, request));
         Ok(())
     });
     Some(Wanted { questions, state: state.map(<[u8]>::to_vec) })
