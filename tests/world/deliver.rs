@@ -226,7 +226,7 @@ impl World<'_> {
         self.deliver(number, body, None)?;
         match id {
             Some(id) => self.open_session(session, id, said),
-            None => self.sessions[session].over = true,
+            None => self.declined(session),
         }
         self.require_fresh_id(session)
     }

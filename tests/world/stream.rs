@@ -19,7 +19,7 @@ impl World<'_> {
         if matches!(self.exchanges[number].ask, Ask::Modern(_) | Ask::Listen(_)) {
             return self.modern_stream(number, response.status);
         }
-        let nothing = self.nothing_is_left(number, Call::is_settled);
+        let nothing = self.nothing_is_left(number, Call::is_settled) && !self.was_cut(number);
         require!(Resume, !nothing, "{number}: a stream on which nothing can come");
         let exchange = &mut self.exchanges[number];
         require!(Status, response.status == 200, "{number}: a stream with {}", response.status);
@@ -85,6 +85,12 @@ impl World<'_> {
                 (self.streams.len() - 1, 0)
             }
         }
+    }
+
+    /// Whether a reader of the stream that is resumed left, so that it may have missed events.
+    fn was_cut(&self, number: usize) -> bool {
+        let Ask::Resume { stream, .. } = self.exchanges[number].ask else { return false };
+        self.streams[stream].carriers.iter().any(|carrier| self.exchanges[*carrier].lost)
     }
 
     /// Who resumes a GET stream ends none of its readers: they go on with streams of their own.
@@ -389,7 +395,9 @@ impl World<'_> {
             !(call.may_be_settled() || forgets && call.answer.is_some())
         });
         if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd) {
-            let crowded = self.sessions[session].gets.len() > self.config.listeners;
+            let most = self.config.listeners;
+            let gets = self.sessions[session].gets.len();
+            let crowded = gets > most || gets == most && exchange.superseded;
             let cause = crowded || self.is_ending(session) || self.is_idle_due(session);
             require!(EveryRequestEnds, cause, "{number}: the GET stream ends for no reason");
         } else if !exchange.rivalled {

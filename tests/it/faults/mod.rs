@@ -19,7 +19,7 @@ use sim::subject::Fault;
 
 const LENGTH: usize = 1500;
 /// A fault that this many cases do not show is not noticed.
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 3000;
 
 /// Some case of the world breaks this law with this fault, and no law without it.
 fn noticed<F: Fault>(law: Law, fault: impl Fn() -> F) {

@@ -112,6 +112,12 @@ impl World<'_> {
         !speaks && all().any(failed)
     }
 
+    /// A session was declined: what was known of the server's era may be taken back.
+    pub(in super::super) fn declined(&mut self, session: usize) {
+        self.sessions[session].over = true;
+        self.modern.denied = false;
+    }
+
     /// What was learned since the last look, and who waits for a session.
     pub(super) fn note_eras(&mut self) {
         let seen = self.seen;
