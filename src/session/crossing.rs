@@ -330,8 +330,12 @@ impl Session {
         let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
         if let Some((id, call)) = subscription.and_then(|id| Some((id, child.calls.get(&id)?))) {
             // A call of the client's that is a subscription: it lasts.
-            self.streams.put(call.stream, downward::tag(message, &call.id), cx);
-            return child.lasts(id, cx);
+            let (number, data) = (call.stream, downward::tag(message, &call.id));
+            child.lasts(id, cx);
+            return match self.streams.carries(number) {
+                true => self.streams.put(number, data, cx),
+                false => self.streams.dropped(cx),
+            };
         }
         if subscription.is_some() && subscription != crossing.listening {
             return self.streams.dropped(cx);

@@ -21,6 +21,9 @@ const KNOWN: [&str; 8] = [
     "mcp-name",
 ];
 
+/// Those of them that repeat what the body says.
+const REPEATING: [&str; 3] = ["mcp-protocol-version", "mcp-method", "mcp-name"];
+
 /// The first byte is the configuration, the first line a method and a path; then come fields, an
 /// empty line, and the content.
 pub(crate) fn run(data: &[u8]) {
@@ -123,7 +126,9 @@ fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
         let lower = |name: &str| name.to_ascii_lowercase() == wanted;
         head.fields.iter().filter(|(name, _)| lower(name)).map(|(_, value)| *value).collect()
     };
-    if KNOWN.iter().any(|name| all(name).len() > 1) {
+    // Whether what repeats the body comes twice is told with the request's id.
+    let single = KNOWN.iter().filter(|name| !REPEATING.contains(name));
+    if single.into_iter().any(|name| all(name).len() > 1) {
         return Some(Err(400));
     }
     let one = |name: &str| all(name).first().copied();
@@ -257,6 +262,12 @@ fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
 
 /// Whether the head repeats what the body says, in the plainest way to look.
 fn agrees(head: &Head<'_>, content: &[u8]) -> bool {
+    let count = |wanted: &&str| {
+        head.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).count()
+    };
+    if REPEATING.iter().any(|name| count(name) > 1) {
+        return false;
+    }
     let deep = |path: &[&str]| {
         path.iter().try_fold(content, |text, name| {
             let members = json::members(text)?;

@@ -234,3 +234,27 @@ fn a_wait_that_ends_in_silence_is_noticed() {
         })
     });
 }
+
+/// Changes the lines that children get and for which this is so.
+fn lines(meant: fn(&[u8]) -> bool, from: &'static str, to: &'static str) -> impl Fault {
+    change(move |output| {
+        if let Output::Write { bytes, .. } = output
+            && meant(bytes)
+        {
+            replace(bytes, from, to);
+        }
+    })
+}
+
+#[test]
+fn an_extension_that_stays_behind_is_noticed() {
+    let hello = |bytes: &[u8]| contains(bytes, "\"initialize\"");
+    noticed(Law::Sharing, || lines(hello, ",\"extensions\":{\"x/y\":{}}", ""));
+}
+
+#[test]
+fn the_metadata_of_an_extension_that_stays_behind_is_noticed() {
+    let crossed = |bytes: &[u8]| !contains(bytes, "/protocolVersion\"");
+    let field = "\"io.modelcontextprotocol/related-task\":{},";
+    noticed(Law::Translation, || lines(crossed, field, ""));
+}

@@ -285,3 +285,22 @@ fn health_is_told_to_anyone() {
     assert_eq!(other.exchange("GET /up", &[], "").status(), 200);
     is_error(&other.exchange("GET /healthz", &[], ""), 404);
 }
+
+#[test]
+fn a_repeated_field_of_the_protocol_is_refused_under_the_requests_id() {
+    let proxy = Proxy::child(&[]);
+    let body = concat!(
+        r#"{"jsonrpc":"2.0","id":"i","method":"tools/call","params":{"name":"t","_meta":{"#,
+        r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
+        r#""io.modelcontextprotocol/clientCapabilities":{}}}}"#
+    );
+    let told =
+        [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "t")];
+    for again in told {
+        let fields = [&[BOTH, JSON], &told[..], &[again]].concat();
+        let reply = proxy.exchange("POST /mcp", &fields, body);
+        is_error(&reply, 400);
+        let body = reply.json();
+        assert_eq!((&body["id"], &body["error"]["code"]), (&json!("i"), &json!(-32020)), "{body}");
+    }
+}
