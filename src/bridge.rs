@@ -3,6 +3,7 @@
 
 mod ending;
 mod front;
+mod pressure;
 mod requests;
 mod servers;
 mod workers;
@@ -12,7 +13,6 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 
-use crate::budget::Budget;
 use crate::child::{Child, Stage};
 use crate::config::Config;
 use crate::context::Context;
@@ -27,6 +27,7 @@ use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::{Deadline, Instant, Wait};
 use front::Front;
+use pressure::Leader;
 
 /// How much of a child's last words is kept for the log, in bytes.
 const LAST_WORDS: usize = 1024;
@@ -90,6 +91,12 @@ pub struct Bridge {
     exhausted_until: Instant,
     draining: bool,
     drain: Deadline,
+    /// The child whose long line is read on although memory is short.
+    leader: Option<Leader>,
+    last_leader: Pipe,
+    /// Since when there is such a line and no room for it.
+    starved: Option<Instant>,
+    relief: Deadline,
 }
 
 impl Bridge {
@@ -107,6 +114,10 @@ impl Bridge {
             exhausted_until: Instant::default(),
             draining: false,
             drain: Deadline::default(),
+            leader: None,
+            last_leader: Pipe(0),
+            starved: None,
+            relief: Deadline::default(),
         }
     }
 
@@ -166,6 +177,7 @@ impl Bridge {
         if self.draining {
             self.end_drained();
         }
+        self.relieve();
         self.end_retired();
         self.start_queued();
         self.prewarm();
@@ -183,40 +195,18 @@ impl Bridge {
     }
 
     /// Whether this child's standard output may be read now: false while a reader of its answers
-    /// is behind. It can change with every input.
+    /// is behind, or while memory is short. It can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
         let session = self.sessions.get(&pipe).map(|session| session.streams.wants(queue));
         let worker = || self.workers.get(&pipe).map(|worker| worker.wants(queue));
-        session.or_else(worker).unwrap_or(true)
+        session.or_else(worker).unwrap_or(true) && self.has_room_to_read(pipe)
     }
 
     /// Counters for operators.
     pub fn stats(&self) -> Stats {
         let (sessions, children) = (self.sessions.len(), self.children.len());
         Stats { sessions, children, ..self.cx.stats }
-    }
-
-    /// Bytes that are held for peers now, in the engine and in the driver: of messages and events,
-    /// and of outputs until it is told that they were taken. At most
-    /// [`Config::memory`](crate::Config::memory).
-    pub fn buffered(&self) -> usize {
-        self.cx.budget.held()
-    }
-
-    /// The counter behind [`buffered`](Self::buffered), for what a driver holds by itself, such as
-    /// requests that are not whole.
-    ///
-    /// ```
-    /// use hyper_mcp_proxy::{Bridge, Config};
-    ///
-    /// let bridge = Bridge::new(Config::default());
-    /// let mut request = bridge.budget().share();
-    /// request.hold(4096);
-    /// assert_eq!(bridge.buffered(), 4096);
-    /// ```
-    pub fn budget(&self) -> Budget {
-        self.cx.budget.clone()
     }
 
     /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
@@ -302,6 +292,7 @@ impl Bridge {
         if let Some(cause) = cause {
             self.end(pipe, cause, None);
         }
+        self.line_ended(pipe);
     }
 
     fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str) {
@@ -438,6 +429,7 @@ impl Bridge {
                     Front::Worker(worker) => worker.tick(number, child, cx),
                 });
             }
+            Wait::Relief => self.relief_due(),
             Wait::Drain => {
                 self.drain.spend();
                 self.end_all();

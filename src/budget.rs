@@ -41,15 +41,16 @@ struct Inner {
     tight: usize,
     full: usize,
     small: usize,
+    message: usize,
 }
 
 impl Budget {
     /// A budget of so many bytes, of which one message is at most a quarter.
     pub(crate) fn new(bytes: usize, message: usize) -> Self {
         let full = bytes.saturating_sub(message);
-        let tight = full.saturating_sub(message);
+        let tight = full.saturating_sub(message + message / 4);
         let small = SMALL.min(message / 4);
-        Self(Arc::new(Inner { held: AtomicUsize::new(0), tight, full, small }))
+        Self(Arc::new(Inner { held: AtomicUsize::new(0), tight, full, small, message }))
     }
 
     /// Bytes that are held now.
@@ -57,9 +58,31 @@ impl Budget {
         self.0.held.load(Relaxed)
     }
 
+    /// Whether who holds much must wait.
+    pub(crate) fn is_tight(&self) -> bool {
+        self.held() > self.0.tight
+    }
+
+    /// Whether nothing new is taken on.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held() > self.0.full
+    }
+
+    /// What a holder may have however short memory is.
+    pub(crate) fn small(&self) -> usize {
+        self.0.small
+    }
+
+    /// Whether so many bytes more have room for what is to come to its end.
+    pub(crate) fn lasts_for(&self, bytes: usize) -> bool {
+        self.held().saturating_add(bytes) <= self.0.full
+    }
+
     /// Whether so many bytes more may be taken on. The last part is kept for what is small.
     pub fn has_room(&self, bytes: usize) -> bool {
-        let limit = if bytes <= self.0.small { self.0.full } else { self.0.tight };
+        // One of the largest has room if there is no other.
+        let alone = self.held() <= self.0.message + self.0.message / 4;
+        let limit = if bytes <= self.0.small || alone { self.0.full } else { self.0.tight };
         self.held().saturating_add(bytes) <= limit
     }
 

@@ -9,6 +9,7 @@ mod calls;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::breaker::Origin;
 use crate::budget::Share;
@@ -144,6 +145,19 @@ impl Child {
         self.account();
     }
 
+    /// Bytes that are kept for it.
+    pub(crate) const fn held(&self) -> usize {
+        self.share.size()
+    }
+
+    /// Whether it has much and has left it so for a while: a line that it does not end, or input
+    /// that it does not read.
+    pub(crate) fn hoards(&self, patience: Duration, cx: &Context) -> bool {
+        let small = cx.budget.small();
+        let deaf = self.queued > small && self.moved.after(patience) <= cx.now;
+        deaf || self.lines.buffered() > small
+    }
+
     /// Counts what is kept for it.
     pub(crate) fn account(&mut self) {
         let names = self.names + self.pings.buffered();
@@ -164,7 +178,9 @@ impl Child {
     /// Answers a request that it made. One that asks on and on and reads nothing goes without: what
     /// is kept for it is bounded.
     pub(crate) fn reply(&mut self, message: Vec<u8>, cx: &mut Context) {
-        if self.queued > cx.config.stdin.saturating_add(cx.config.message) {
+        let all = cx.config.stdin.saturating_add(cx.config.message);
+        let limit = if cx.budget.is_tight() { cx.budget.small() } else { all };
+        if self.queued > limit {
             cx.stats.dropped += 1;
             return;
         }

@@ -145,6 +145,18 @@ impl Context {
         }
     }
 
+    /// The peers of exchanges that are over: what they have not taken, and when they took some.
+    pub(crate) fn owing(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
+        self.owed.iter().map(|(exchange, reply)| (*exchange, reply.waiting(), reply.moved))
+    }
+
+    /// The peer of an exchange that is over gets no more of it.
+    pub(crate) fn foreclose(&mut self, exchange: Exchange) {
+        if self.owed.remove(&exchange).is_some() {
+            self.push(Output::Abort { exchange });
+        }
+    }
+
     /// The peer of an exchange that is over is gone.
     pub(crate) fn forgive(&mut self, exchange: Exchange) {
         self.owed.remove(&exchange);

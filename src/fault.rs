@@ -57,7 +57,7 @@ pub(crate) enum Fault {
     Rounds(u32),
     Questions,
     // The bridge is at a limit.
-    Memory(usize),
+    Memory,
     Sessions(usize),
     Calls(usize),
     Kept(usize),
@@ -163,7 +163,7 @@ impl Fault {
             | Self::Garbled(_)
             | Self::Ended(_)
             | Self::Lost(_) => (200, INTERNAL_ERROR),
-            Self::Memory(_)
+            Self::Memory
             | Self::Pool(_)
             | Self::Parked(_)
             | Self::Subscriptions(_)
@@ -215,7 +215,7 @@ impl Fault {
             Self::MethodNotFound(_) => "unknown_method",
             Self::RequestState => "request_state",
             Self::Capability(_) => "capability",
-            Self::Memory(_) => "memory",
+            Self::Memory => "memory",
             Self::Sessions(_) => "sessions",
             Self::Calls(_) | Self::Kept(_) => "calls",
             Self::Stdin => "stdin",
@@ -273,7 +273,6 @@ impl Fault {
             Self::Rounds(limit) => {
                 format!("the server asked for input {}, the limit", Count(*limit, "time"))
             }
-            Self::Memory(limit) => format!("messages hold {limit} bytes, the limit; retry"),
             Self::Pool(limit) => {
                 format!("the limit of shared servers, {limit}, is reached; retry")
             }
@@ -379,6 +378,7 @@ impl Fault {
             Self::InputResponses => "inputResponses is an object of results by the keys asked for",
             Self::Questions => "the server asks for more input at once than a call may",
             Self::Declined => "the client answered the server's question with an error",
+            Self::Memory => "the memory for messages is used up; retry, or see --max-memory",
             Self::Stdin => "the server is not reading its input; retry",
             Self::Draining => "the proxy is shutting down; connect again in a moment",
             Self::Breaker(_) => {
@@ -397,7 +397,7 @@ impl Fault {
         match self {
             Self::Breaker(seconds) => Some(*seconds),
             Self::Sessions(_) | Self::Exhausted(_) => Some(5),
-            Self::Memory(_)
+            Self::Memory
             | Self::Calls(_)
             | Self::Kept(_)
             | Self::Stdin

@@ -57,6 +57,8 @@ pub enum Cause {
     StdinClosed,
     /// The child wrote a line longer than `Config::message`.
     LineTooLong,
+    /// What the child said, or a line that it left unfinished, took memory that is short.
+    Memory,
     /// The child could not be started.
     NotStarted,
     /// The child could not be started because the driver was out of something.
@@ -89,6 +91,7 @@ impl Cause {
             Self::StdoutClosed => "stdout_closed",
             Self::StdinClosed => "stdin_closed",
             Self::LineTooLong => "line_too_long",
+            Self::Memory => "memory",
             Self::NotStarted => "not_started",
             Self::Exhausted => "exhausted",
             Self::StartTimeout => "start_timeout",
@@ -112,6 +115,7 @@ impl fmt::Display for Cause {
             Self::StdoutClosed => f.write_str("server closed its standard output"),
             Self::StdinClosed => f.write_str("server closed its standard input"),
             Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
+            Self::Memory => f.write_str("server held memory that is short; see --max-memory"),
             Self::NotStarted => f.write_str("server could not be started"),
             Self::Exhausted => f.write_str("there was not enough to start the server with"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),

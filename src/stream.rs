@@ -371,7 +371,7 @@ impl Stream {
     }
 
     /// The same, although all may be said.
-    fn cut(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+    pub(crate) fn cut(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         if let Some(reply) = self.detach(at, held, cx) {
             cx.push(Output::Abort { exchange: reply.exchange });
         }

@@ -8,7 +8,7 @@ mod listeners;
 use alloc::vec::Vec;
 
 use crate::context::Context;
-use crate::io::{Pipe, Response};
+use crate::io::{Exchange, Pipe, Response};
 use crate::notice::Notice;
 use crate::reply::Reply;
 use crate::sse::EventId;
@@ -215,6 +215,28 @@ impl Streams {
         kept != Some(false)
     }
 
+    /// Breaks off the exchange that carries a stream: memory is short, and its peer takes nothing.
+    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+        self.with(number, cx, |stream, at, held, cx| stream.cut(at, held, cx));
+        cx.notice(Notice::Stalled { pipe: self.pipe });
+    }
+
+    /// Who carries streams: what they have not taken, and when they last took some.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
+        let replies = self.table.iter().filter_map(|(_, stream)| stream.reply.as_ref());
+        replies.map(|reply| (reply.exchange, reply.waiting(), reply.moved))
+    }
+
+    /// Bytes of events that are kept.
+    pub(crate) const fn kept(&self) -> usize {
+        self.held.kept.size()
+    }
+
+    /// Keeps no more events than there is room for now.
+    pub(crate) fn shrink(&mut self, cx: &mut Context) {
+        self.tidy(STANDING, false, cx);
+    }
+
     /// Counts a message that goes nowhere.
     pub(crate) fn dropped(&mut self, cx: &mut Context) {
         self.held.drop_one(cx);
@@ -296,7 +318,9 @@ impl Streams {
     /// Keeps within `Config::replay`, and within `Config::calls` ended streams, to which that one
     /// may have come.
     fn tidy(&mut self, number: u64, ended: bool, cx: &mut Context) {
-        while self.held.kept.size() > cx.config.replay {
+        let tight = cx.budget.is_tight();
+        let limit = if tight { cx.budget.small() } else { usize::MAX }.min(cx.config.replay);
+        while self.held.kept.size() > limit {
             let Some(victim) = self.victim(number) else { break };
             let Some(stream) = self.table.get_mut(&victim) else { break };
             stream.drop_oldest(&mut self.held, cx);

@@ -85,6 +85,8 @@ pub(crate) enum Wait {
     Park(Pipe, u64),
     /// What a silent or stalled stream needs, by its number.
     Stream(Pipe, u64),
+    /// What must give way while memory is short.
+    Relief,
     /// The end of draining.
     Drain,
 }

@@ -10,7 +10,7 @@ _hyper_mcp_proxy() {
         ((i++))
         break
         ;;
-      -H | --host | -p | --port | --unix | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --config | --cwd | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity | --log-format)
+      -H | --host | -p | --port | --unix | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --config | --cwd | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity | --log-format)
         # bash splits --name=value at its sign.
         if [ "${COMP_WORDS[i + 1]}" = = ]; then ((i++)); fi
         ((i++))
@@ -46,10 +46,10 @@ _hyper_mcp_proxy() {
       mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur")
       return
       ;;
-    -H | --host | -p | --port | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity) return ;;
+    -H | --host | -p | --port | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity) return ;;
   esac
   case $cur in
-    -*) mapfile -t COMPREPLY < <(compgen -W "-h --help -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --clear-env --eras --health --metrics --node --prewarm --header-env --affinity --no-trace-context --log-format --demo -V --version" -- "$cur") ;;
+    -*) mapfile -t COMPREPLY < <(compgen -W "-h --help -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --clear-env --eras --health --metrics --node --prewarm --header-env --affinity --no-trace-context --log-format --demo -V --version" -- "$cur") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
   esac
 }

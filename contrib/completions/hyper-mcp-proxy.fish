@@ -9,6 +9,7 @@ complete -c hyper-mcp-proxy -s e -l endpoint -x -d 'path of the MCP endpoint (/m
 complete -c hyper-mcp-proxy -l session-keep-alive -x -d 'how long an unused session lives; 0 means no limit (300)'
 complete -c hyper-mcp-proxy -l max-sessions -x -d 'maximum concurrent sessions, one process each (64)'
 complete -c hyper-mcp-proxy -l max-message -x -d 'longest message, either way, in bytes or with K, M, G (16M)'
+complete -c hyper-mcp-proxy -l max-memory -x -d 'what messages on their way may take together, in bytes or with K, M, G (a quarter of the memory, from 64M to 256M)'
 complete -c hyper-mcp-proxy -l request-timeout -x -d 'how long a call may run; 0 means no limit (0)'
 complete -c hyper-mcp-proxy -l drain-timeout -x -d 'how long calls may go on after SIGTERM or SIGINT (10)'
 complete -c hyper-mcp-proxy -l allow-origin -x -d 'additional web origin to allow besides local ones, such as https://app.example; * is any (repeatable)'
@@ -28,4 +29,4 @@ complete -c hyper-mcp-proxy -l no-trace-context -d 'leave traceparent, tracestat
 complete -c hyper-mcp-proxy -l log-format -xa 'text json' -d 'text or json (text)'
 complete -c hyper-mcp-proxy -l demo -d 'serve the demonstration server that is built in'
 complete -c hyper-mcp-proxy -s V -l version -d 'print the version'
-complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --eras --health --metrics --node --prewarm --header-env --affinity --log-format)'
+complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --eras --health --metrics --node --prewarm --header-env --affinity --log-format)'

@@ -22,6 +22,9 @@ use crate::session::Session;
 use crate::session_id;
 use crate::trace::Trace;
 
+/// What a request may take beside its content: its names, and the tables' entries.
+const NAMES: usize = 1024;
+
 impl Bridge {
     pub(super) fn request(
         &mut self,
@@ -80,11 +83,10 @@ impl Bridge {
     }
 
     fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
-        // It becomes a line, and may be kept beside that.
-        if let Err(fault) = self.has_room(2 * body.len()) {
-            return self.cx.refuse(exchange, head.origin, &fault, None);
-        }
+        let room = self.has_room(body.len() + NAMES);
         let (result, id) = match message::batch_of(body, self.cx.config.calls) {
+            // The refusal of a request names its id.
+            _ if room.is_err() => (room, id_of(body)),
             None => self.post_one(exchange, head, body, random),
             Some(texts) => (self.post_batch(exchange, head, texts, random), None),
         };
@@ -259,8 +261,7 @@ impl Bridge {
 
     /// Whether so many bytes more may be kept.
     fn has_room(&self, bytes: usize) -> Result<(), Fault> {
-        let fault = Fault::Memory(self.cx.config.budget);
-        if self.cx.budget.has_room(bytes) { Ok(()) } else { Err(fault) }
+        if self.cx.budget.has_room(bytes) { Ok(()) } else { Err(Fault::Memory) }
     }
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
@@ -333,4 +334,10 @@ fn traced(message: &Message<'_>, text: &[u8], head: &Admitted<'_>) -> Option<Vec
 /// A field that must agree with the body comes more than once (MCP 2026-07-28 "Server Validation").
 fn repeated(name: &str) -> Fault {
     Fault::HeaderMismatch(format!("the {name} header is repeated; send it once"))
+}
+
+/// The id of a request, if it is one.
+fn id_of(body: &[u8]) -> Option<&[u8]> {
+    let request = Message::parse(body).ok().filter(|one| one.kind() == Kind::Request)?;
+    request.id()
 }

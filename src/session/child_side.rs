@@ -108,7 +108,8 @@ impl Session {
             self.streams.dropped(cx);
             return None;
         }
-        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(child, cx) {
+        let kept = || cx.budget.has_room(message.size());
+        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(child, cx) && kept() {
             return self.ask_for_era(id, message, child, cx);
         }
         let Some(call) = id.and_then(|id| child.end_call(id, cx)) else {
@@ -178,6 +179,9 @@ impl Session {
         let Some(result) = result.filter(|result| upward::speaks_stateless(result)) else {
             return Some(self.decline(child, cx));
         };
+        if !cx.budget.has_room(result.len()) {
+            return Some(Cause::Memory);
+        }
         let knowledge = cx.servers.learn(child.server);
         knowledge.spoke_modern(&self.env);
         if self.declined.as_deref().is_some_and(|declined| self.knows_no_sessions(declined)) {

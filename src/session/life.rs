@@ -80,6 +80,12 @@ impl Session {
         self.life.idle_due(self.streams.is_alive(), cx)
     }
 
+    /// Memory is short, and a stream's reader takes nothing.
+    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+        self.streams.cut(number, cx);
+        self.life.touch(cx);
+    }
+
     /// A stream's wait is due.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
         if !self.streams.tick(number, cx) {

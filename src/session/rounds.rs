@@ -179,7 +179,8 @@ impl Session {
         let stream = child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
         let fits =
-            self.crossing.as_ref().is_some_and(|crossing| crossing.keeps(wanted.size(), limit));
+            self.crossing.as_ref().is_some_and(|crossing| crossing.keeps(wanted.size(), limit))
+                && cx.budget.has_room(wanted.size());
         let round = self.crossing.as_mut().and_then(|crossing| {
             let last = &mut crossing.last_asked;
             crossing.rounds.get_mut(&id).map(|round| (round, last))

@@ -144,6 +144,7 @@ impl Worker {
             }
             Own::Initialize if self.is_ready() => None,
             Own::Initialize => match result {
+                Some(result) if !cx.budget.has_room(result.len()) => Some(Cause::Memory),
                 Some(result) => {
                     cx.servers.learn(child.server).spoke_session(&self.owner.env);
                     let initialized = translate::request(None, "notifications/initialized", b"{}");

@@ -26,6 +26,12 @@ impl Worker {
         self.unlisten(number, child, cx);
     }
 
+    /// Memory is short, and the reader of a request's answer takes nothing.
+    pub(crate) fn cut(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+        self.streams.cut(number, cx);
+        self.lost(number, child, cx);
+    }
+
     /// A stream's wait is due.
     pub(crate) fn tick(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
         if !self.streams.tick(number, cx) {

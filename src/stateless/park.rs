@@ -3,8 +3,7 @@
 //!
 //! The child's question ends the client's request with an `input_required` result, while the call
 //! goes on waiting in the child. What the client holds, its `requestState`, is 128 random bits:
-//! they name the parked call, once, until it expires, and only for the same call. All else stays
-//! here.
+//! they name the parked call, once, until it expires, and only for the same call.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -134,6 +133,9 @@ impl Worker {
             Some(_) if cx.parks.len() >= cx.config.parked => {
                 refuse(id, -32603, "too many calls wait for input", child, cx);
             }
+            Some(_) if !cx.budget.has_room(2 * question.params.len()) => {
+                refuse(id, -32603, "there is no memory for this question", child, cx);
+            }
             Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], child, cx),
         }
     }
@@ -256,8 +258,10 @@ impl Worker {
         cx: &mut Context,
     ) {
         let Some(park) = self.parks.get_mut(&call) else { return };
+        let size = question.params.len();
         if park.open.len() >= translate::QUESTIONS
-            || park.size() + question.params.len() > cx.config.message
+            || park.size() + size > cx.config.message
+            || !cx.budget.has_room(size)
         {
             return refuse(id, -32603, "too many questions at once", child, cx);
         }
@@ -404,7 +408,7 @@ impl Worker {
         let (method, open) = (park.method.clone(), core::mem::take(&mut park.open));
         self.decline(&open, child, cx);
         let text = self.downward_answer(&method, message);
-        if text.len() > cx.config.replay {
+        if text.len() > cx.config.replay || !cx.budget.has_room(text.len()) {
             self.streams.dropped(cx);
             self.drop_park(id, cx);
             return;

@@ -388,6 +388,7 @@ impl World<'_> {
             Cause::Declined => call.answer.is_some() && !session.open,
             Cause::ClientLeft => self.exchanges[session.exchange].lost && !session.open,
             Cause::Shutdown => self.shutdowns > 0,
+            Cause::Memory => self.pressed,
             // A cause that this world does not know can't be true in it.
             _ => false,
         };

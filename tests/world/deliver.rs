@@ -117,7 +117,7 @@ impl World<'_> {
     /// The status of a whole response is one that the judge expects.
     fn judge_status(&self, number: usize, status: u16) -> Judged {
         let exchange = &self.exchanges[number];
-        let draining = status == 503 && self.shutdowns > 0;
+        let draining = status == 503 && (self.shutdowns > 0 || self.pressed);
         if let Ask::Wrong { statuses, why, .. } = exchange.ask {
             let gone = status == 404 && exchange.session.is_some() && !exchange.knew_alive;
             let era = status == 400 && self.may_refuse_for_era(why);
@@ -174,7 +174,7 @@ impl World<'_> {
     fn judge_load(&self, number: usize, status: u16) -> Judged {
         let exchange = &self.exchanges[number];
         let taken = self.told.iter().any(|told| told.exchange == number && told.seen);
-        if status != 503 || taken || exchange.crowded || self.shutdowns > 0 {
+        if status != 503 || taken || exchange.crowded || self.pressed || self.shutdowns > 0 {
             return Ok(());
         }
         let ended = exchange.session.is_some_and(|session| self.is_ending(session));

@@ -14,6 +14,8 @@ use super::{DRAIN, World};
 const TICKS: usize = 20_000;
 /// Bytes of a case in which the program may end.
 const LATE: usize = 250;
+/// What a message may take beside its text.
+const MORE: usize = 1024;
 /// Rounds in which what is owed makes more be owed.
 const ROUNDS: usize = 100;
 
@@ -28,7 +30,14 @@ impl World<'_> {
             self.piece += bytes.len();
         }
         self.events += 1;
+        let more = match input {
+            Input::Request { body, .. } => 2 * body.len() + MORE,
+            Input::Stdout { bytes, .. } => 2 * bytes.len() + MORE,
+            _ => 0,
+        };
+        self.pressed |= self.subject.buffered() + more > self.config.budget / 8;
         self.subject.handle(input, self.now);
+        self.pressed |= self.subject.buffered() > self.config.budget / 8;
         Ok(())
     }
 

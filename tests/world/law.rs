@@ -120,6 +120,28 @@ pub(crate) enum Law {
     Same,
 }
 
+impl Law {
+    /// Whether it says what must come of what was asked, as long as nothing has to give way.
+    pub(crate) const fn foretells(self) -> bool {
+        matches!(
+            self,
+            Self::Status
+                | Self::Cause
+                | Self::Route
+                | Self::Prompt
+                | Self::State
+                | Self::Rounds
+                | Self::Listening
+                | Self::Attribution
+                | Self::Resume
+                | Self::SignOfLife
+                | Self::Stall
+                | Self::Cancel
+                | Self::Wants
+        )
+    }
+}
+
 /// A law, and how it was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Broken {

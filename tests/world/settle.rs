@@ -351,7 +351,8 @@ impl World<'_> {
         // Calls that may go on, together as long as one message, or one of them longer.
         let crossed = self.upward.crossings.len() * 3 * message;
         let most = must + short + sessions + crossed + exchanges * (message + queue + SLACK);
-        let most = most.min(self.config.memory(1));
+        let processes = self.config.memory(0);
+        let most = most.min(processes + 2 * self.piece);
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
         Ok(())
     }

@@ -245,6 +245,8 @@ pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
     config.keep_ended = dice.pick(&[seconds(60), seconds(10)]);
     config.start = dice.pick(&[seconds(60), seconds(8)]);
     config.breaker_starts = dice.pick(&[5, 2]);
+    // Messages of the largest size that have room at once; mostly more than there ever are.
+    config.budget = config.message * dice.pick(&[100_000, 4, 6, 100_000]);
     config
 }
 

@@ -11,6 +11,7 @@ use argh::FromArgs;
 use hyper_mcp_proxy::{Config, Eras};
 
 use crate::logging::Format;
+use crate::memory;
 use crate::servers::{Common, ConfigFile, Found, Server};
 use crate::sockets::Place;
 use patterns::{all, is_host_pattern, is_origin};
@@ -19,7 +20,7 @@ use patterns::{all, is_host_pattern, is_origin};
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
 /// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
-const LONG: [&str; 22] = [
+const LONG: [&str; 23] = [
     "--host",
     "--port",
     "--unix",
@@ -27,6 +28,7 @@ const LONG: [&str; 22] = [
     "--session-keep-alive",
     "--max-sessions",
     "--max-message",
+    "--max-memory",
     "--request-timeout",
     "--drain-timeout",
     "--allow-origin",
@@ -85,6 +87,10 @@ struct Flags {
     /// longest message, either way, in bytes or with K, M, G (16M)
     #[argh(option, from_str_fn(size), arg_name = "bytes")]
     max_message: Option<usize>,
+    /// what messages on their way may take together, in bytes or with K, M, G (a quarter of the
+    /// memory, from 64M to 256M)
+    #[argh(option, from_str_fn(size), arg_name = "bytes")]
+    max_memory: Option<usize>,
     /// how long a call may run; 0 means no limit (0)
     #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
     request_timeout: Option<Duration>,
@@ -387,6 +393,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
     let none_if_zero = |wait: Duration| Some(wait).filter(|wait| !wait.is_zero());
     let sessions = flags.max_sessions.unwrap_or(default.sessions);
     let message = flags.max_message.unwrap_or(default.message);
+    let budget = memory::budget(flags.max_memory, message).map_err(Exit::usage)?;
     Ok(Config {
         endpoint: flags.endpoint,
         health,
@@ -412,6 +419,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         // The shared processes of 2026-07-28 are as many more.
         pool: sessions,
         message,
+        budget,
         idle: flags.session_keep_alive.map_or(default.idle, none_if_zero),
         request: flags.request_timeout.map_or(default.request, none_if_zero),
         drain: flags.drain_timeout.unwrap_or(default.drain),

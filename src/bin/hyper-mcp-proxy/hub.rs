@@ -90,24 +90,28 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new(config: Config, file: Option<SocketFile>, reactor: Rc<Reactor>) -> Rc<Self> {
+        // A quarter of the budget, or what one of the largest messages and some small ones need.
+        let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
+        let contents = most.min((config.budget / 4).max(message + message / 2));
+        let variables = config.header_env.iter().map(|(header, _)| header);
+        let listed_fields = variables.chain(&config.affinity).cloned().collect();
+        let head_limit = config.head;
+        let bridge = Bridge::new(config);
         Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             executor: Rc::new(LocalExecutor::new()),
             reactor,
             deadlines: Rc::default(),
             scratch: RefCell::new(vec![0; SCRATCH]),
-            head_limit: config.head,
-            listed_fields: {
-                let variables = config.header_env.iter().map(|(header, _)| header);
-                variables.chain(&config.affinity).cloned().collect()
-            },
+            head_limit,
+            listed_fields,
             heads: RefCell::default(),
-            contents: Pool::new(config.message.saturating_mul(CONTENTS)),
+            contents: Pool::new(contents, bridge.budget().share()),
             complaints: stderr::Total::default(),
             connections: Cell::new(0),
             closed: WakerSlot::default(),
             crowded: Cell::new(false),
-            bridge: RefCell::new(Bridge::new(config)),
+            bridge: RefCell::new(bridge),
             exchanges: RefCell::default(),
             children: RefCell::default(),
             household: Household::new(),

@@ -21,6 +21,7 @@ mod logging;
 mod mailbox;
 #[cfg_attr(windows, path = "windows/manager.rs")]
 mod manager;
+mod memory;
 mod outgoing;
 mod pieces;
 #[cfg(target_os = "linux")]

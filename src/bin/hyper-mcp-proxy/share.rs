@@ -1,7 +1,9 @@
 //! A share of a bounded amount, given back when its holder ends, or before if another needs it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+
+use hyper_mcp_proxy as engine;
 
 /// A share up to here is small. The last quarter of the amount is for small shares alone, so that
 /// a few large ones never leave nothing for the others.
@@ -12,11 +14,13 @@ pub(crate) const SMALL: usize = 1024 * 1024;
 pub(crate) struct Pool {
     held: Cell<usize>,
     limit: usize,
+    /// What it has of the memory that the engine reckons with.
+    share: RefCell<engine::Share>,
 }
 
 impl Pool {
-    pub(crate) fn new(limit: usize) -> Rc<Self> {
-        Rc::new(Self { held: Cell::new(0), limit })
+    pub(crate) fn new(limit: usize, share: engine::Share) -> Rc<Self> {
+        Rc::new(Self { held: Cell::new(0), limit, share: RefCell::new(share) })
     }
 }
 
@@ -44,6 +48,7 @@ impl Holding {
             return false;
         }
         pool.held.set(held);
+        pool.share.borrow_mut().hold(held);
         self.size.set(size);
         true
     }

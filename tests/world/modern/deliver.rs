@@ -352,7 +352,7 @@ impl World<'_> {
             // Starts that fail in the step of a request come before it.
             let broken = status == Some(503) && self.seen < self.breaker;
             let failed = failed || broken || self.is_start_failing();
-            let cause = known.crowded || failed || self.shutdowns > 0;
+            let cause = known.crowded || self.pressed || failed || self.shutdowns > 0;
             // A start may be older than the request that waits for it.
             let late = self.modern.turns.iter().any(|other| {
                 other.child.is_none() && other.asked.after(self.config.start) <= self.seen

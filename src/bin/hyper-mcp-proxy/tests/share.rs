@@ -1,10 +1,12 @@
 //! The memory that contents on their way in have together.
 
+use hyper_mcp_proxy::{Bridge, Config};
+
 use crate::share::{Pool, SMALL, Share};
 
 #[test]
 fn no_more_is_held_than_there_is() {
-    let pool = Pool::new(100);
+    let pool = Pool::new(100, Bridge::new(Config::default()).budget().share());
     let (one, two) = (Share::new(&pool), Share::new(&pool));
     assert!(one.hold(60));
     assert!(two.hold(40));
@@ -19,7 +21,7 @@ fn no_more_is_held_than_there_is() {
 
 #[test]
 fn large_shares_leave_a_quarter_to_small_ones() {
-    let pool = Pool::new(8 * SMALL);
+    let pool = Pool::new(8 * SMALL, Bridge::new(Config::default()).budget().share());
     let (large, small) = (Share::new(&pool), Share::new(&pool));
     assert!(!large.hold(7 * SMALL) && large.hold(6 * SMALL));
     assert!(small.hold(SMALL) && !small.hold(SMALL + 1));

@@ -1,0 +1,90 @@
+//! How much memory messages on their way may take together, if nobody says.
+
+use std::fs;
+use std::path::Path;
+
+const MIB: usize = 1024 * 1024;
+/// What several messages of the default size need.
+const LEAST: usize = 64 * MIB;
+/// What a workstation or a small host can spare.
+const MOST: usize = 256 * MIB;
+/// Messages of the largest size that must have room at once: one that comes in, one that goes out,
+/// and one that is worked on beside what others hold.
+const MESSAGES: usize = 4;
+
+/// The budget: what was asked for, or a quarter of the memory that there is.
+pub(crate) fn budget(asked: Option<usize>, message: usize) -> Result<usize, String> {
+    let needed = message.saturating_mul(MESSAGES);
+    match asked {
+        Some(asked) if asked < needed => Err(format!(
+            "--max-memory must be {MESSAGES} times --max-message, {needed} bytes, or more"
+        )),
+        Some(asked) => Ok(asked),
+        None => Ok(default(memory()).max(needed)),
+    }
+}
+
+/// What is taken of so much memory.
+fn default(memory: Option<usize>) -> usize {
+    memory.map_or(MOST, |memory| (memory / 4).clamp(LEAST, MOST))
+}
+
+/// The memory of the machine, or less if a control group allows less.
+fn memory() -> Option<usize> {
+    let text = fs::read_to_string("/proc/meminfo").ok();
+    let machine = text.and_then(|text| total(&text));
+    let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| of_groups(&text));
+    machine.into_iter().chain(group).min()
+}
+
+/// `MemTotal` of `/proc/meminfo`, in bytes.
+fn total(meminfo: &str) -> Option<usize> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: usize = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+/// The lowest limit of the control groups that this process is in, and of those above them: of
+/// version 2, or of version 1's memory controller.
+fn of_groups(groups: &str) -> Option<usize> {
+    let limits = groups.lines().flat_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or("/"));
+        let (root, file) = match controllers {
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            list if list.split(',').any(|one| one == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => return Vec::new(),
+        };
+        let groups = Path::new(path.trim_start_matches('/')).ancestors();
+        groups.filter_map(|group| limit(&Path::new(root).join(group).join(file))).collect()
+    });
+    limits.min()
+}
+
+fn limit(file: &Path) -> Option<usize> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quarter_of_the_memory_is_taken_within_limits() {
+        for (memory, taken) in [(100, 64), (400, 100), (512, 128), (4096, 256)] {
+            assert_eq!(default(Some(memory * MIB)), taken * MIB);
+        }
+        assert_eq!(default(None), 256 * MIB);
+        assert_eq!(total("MemFree: 1 kB\nMemTotal:    2048 kB\n"), Some(2 * MIB));
+        assert!(memory().is_none_or(|memory| memory > 0));
+    }
+
+    #[test]
+    fn what_is_asked_for_has_room_for_messages() {
+        assert_eq!(budget(Some(64 * MIB), 16 * MIB), Ok(64 * MIB));
+        assert!(budget(Some(64 * MIB - 1), 16 * MIB).is_err_and(|e| e.contains("--max-message")));
+        assert_eq!(budget(None, 100 * MIB), Ok(400 * MIB));
+    }
+}
