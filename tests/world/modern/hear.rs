@@ -100,6 +100,29 @@ impl World<'_> {
         Ok(())
     }
 
+    /// A session-era child is asked for nothing that nobody wants any more.
+    pub(super) fn judge_given_up(&self) -> Judged {
+        if self.pending > 1 {
+            return Ok(());
+        }
+        for (number, child) in self.children.iter().enumerate() {
+            if child.gone || child.is_leaving() {
+                continue;
+            }
+            let desk = &self.modern.desks[number];
+            let kept = desk.kept.iter().filter(|(_, kept)| !matches!(kept, Kept::Refused));
+            for (uri, _) in kept {
+                let wanted = (0..self.modern.listenings.len()).any(|listening| {
+                    let of = &self.modern.listenings[listening];
+                    let open = self.listens(listening) || !of.settled;
+                    open && Some(of.class) == desk.class && of.uris.contains(uri.as_str())
+                });
+                require!(Listening, wanted, "{}: nobody wants {uri} any more", child.pipe);
+            }
+        }
+        Ok(())
+    }
+
     // ---- towards clients
 
     /// A whole response: a refusal, or an end before anything was told.

@@ -26,6 +26,7 @@ impl World<'_> {
         }
         self.judge_parks()?;
         self.judge_listenings()?;
+        self.judge_given_up()?;
         self.judge_sharing()?;
         self.judge_pool()
     }
