@@ -23,7 +23,7 @@ expect() {
 
 complete -p hyper-mcp-proxy >/dev/null
 expect '--port' --po
-expect '--max-message --max-sessions' --max
+expect '--max-memory --max-message --max-sessions' --max
 expect 'json text' --host ::1 --log-format ''
 expect '--demo' --port = 80 --dem
 expect '/usr' --cwd /us

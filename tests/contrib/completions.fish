@@ -10,7 +10,7 @@ function expect
 end
 
 expect --po --port
-expect --max '--max-message --max-sessions'
+expect --max '--max-memory --max-message --max-sessions'
 expect '--host ::1 --log-format ' 'json text'
 expect '--cwd /us' /usr/
 expect '--port 1 mktem' mktemp

@@ -31,6 +31,8 @@ impl World<'_> {
         }
         self.events += 1;
         let more = match input {
+            // A resume is let in if all that may be kept has room.
+            Input::Request { head, .. } if head.method == "GET" => self.config.replay + MORE,
             Input::Request { body, .. } => 2 * body.len() + MORE,
             Input::Stdout { bytes, .. } => 2 * bytes.len() + MORE,
             _ => 0,
