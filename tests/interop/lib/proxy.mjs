@@ -100,7 +100,8 @@ export function descendants(root) {
   const found = [];
   for (let wave = [root]; wave.length > 0; ) {
     wave = [...parents].filter(([, parent]) => wave.includes(parent)).map(([pid]) => pid);
-    found.push(...wave.map((pid) => ({ pid, start: startOf(pid) })));
+    // One that ends meanwhile has no start any more, and would be taken for there ever after.
+    found.push(...wave.map((pid) => ({ pid, start: startOf(pid) })).filter(({ start }) => start));
   }
   return found;
 }
@@ -111,6 +112,8 @@ function stat(pid) {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+    // It has ended, and waits for the first process of the system to take note.
+    if (fields[0] === 'Z') return undefined;
     return { parent: Number(fields[1]), start: fields[19] };
   } catch {
     return undefined;
