@@ -83,7 +83,9 @@ impl Bridge {
     }
 
     fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
-        let room = self.has_room(body.len() + NAMES);
+        // Of `initialize`, which has no session yet, a copy is kept beside the line for the child.
+        let copies = if head.session.is_none() { 2 } else { 1 };
+        let room = self.has_room(copies * body.len() + NAMES);
         let (result, id) = match message::batch_of(body, self.cx.config.calls) {
             // The refusal of a request names its id.
             _ if room.is_err() => (room, id_of(body)),

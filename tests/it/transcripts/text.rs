@@ -237,6 +237,7 @@ impl Case {
             "pool" => config.pool = number?,
             "subscriptions" => config.subscriptions = number?,
             "message" => config.message = number?,
+            "budget" => config.budget = number?,
             "listeners" => config.listeners = number?,
             "replay" => config.replay = number?,
             "queue" => config.queue = number?,
