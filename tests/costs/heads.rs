@@ -1,7 +1,7 @@
 //! Heads that are dear to read, and streams that are dear to resume.
 
-use crate::play::{SESSION_FIELDS, Speaks, VERSION};
-use crate::shapes::{Play, add, modern_call, modern_list};
+use crate::play::{SESSION_FIELDS, VERSION};
+use crate::shapes::{Play, add, list_annotated, modern_call};
 
 /// Heads, and streams that are resumed.
 pub(crate) fn heads(all: &mut Vec<(String, Play)>) {
@@ -23,18 +23,7 @@ pub(crate) fn heads(all: &mut Vec<(String, Play)>) {
         });
     }
     add(all, "head: many Mcp-Param", |world, _| {
-        world.speaks = Speaks::Modern;
-        let properties: Vec<String> = (0..64)
-            .map(|n| format!(r#""p{n}":{{"type":"string","x-mcp-header":"P{n}"}}"#))
-            .collect();
-        world.ask("tools/list", None, &modern_list());
-        world.answer(
-            "result",
-            &format!(
-                r#"{{"tools":[{{"name":"t","inputSchema":{{"properties":{{{}}}}}}}]}}"#,
-                properties.join(",")
-            ),
-        );
+        list_annotated(world);
         let names: Vec<String> = (0..64).map(|n| format!("mcp-param-p{n}")).collect();
         let mut fields =
             [&SESSION_FIELDS[..], &[VERSION, ("mcp-method", "tools/call"), ("mcp-name", "t")]]

@@ -292,21 +292,25 @@ fn lists(all: &mut Vec<(String, Play)>) {
     parked(all);
 }
 
+/// A server of 2026-07-28 lists a tool with 64 annotations.
+pub(crate) fn list_annotated(world: &mut World) {
+    world.speaks = Speaks::Modern;
+    let properties: Vec<String> =
+        (0..64).map(|n| format!(r#""p{n}":{{"type":"string","x-mcp-header":"P{n}"}}"#)).collect();
+    world.ask("tools/list", None, &modern_list());
+    world.answer(
+        "result",
+        &format!(
+            r#"{{"tools":[{{"name":"t","inputSchema":{{"properties":{{{}}}}}}}]}}"#,
+            properties.join(",")
+        ),
+    );
+}
+
 /// A tool with 64 annotations is called.
 fn annotated(all: &mut Vec<(String, Play)>, name: &str, value: &'static str) {
     add(all, format!("annotated call: {name}"), move |world, bytes| {
-        world.speaks = Speaks::Modern;
-        let properties: Vec<String> = (0..64)
-            .map(|n| format!(r#""p{n}":{{"type":"string","x-mcp-header":"P{n}"}}"#))
-            .collect();
-        world.ask("tools/list", None, &modern_list());
-        world.answer(
-            "result",
-            &format!(
-                r#"{{"tools":[{{"name":"t","inputSchema":{{"properties":{{{}}}}}}}]}}"#,
-                properties.join(",")
-            ),
-        );
+        list_annotated(world);
         let text = modern_call(&format!(r#""arguments":{{"x":[{}]}}"#, fill(value, bytes)));
         world.measured(|world| _ = world.ask("tools/call", Some("t"), &text));
         assert_eq!(world.asked.len(), 1, "it has no such argument, so no field is missing");
