@@ -129,7 +129,7 @@ impl Connection {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        if self.half_closed && self.may_probe && self.deadline.poll(cx).is_ready() {
+        while self.half_closed && self.may_probe && self.deadline.poll(cx).is_ready() {
             if !self.probe(cx) {
                 return Poll::Ready(());
             }
@@ -138,9 +138,6 @@ impl Connection {
             self.probes += 1;
             self.may_probe = self.probes < PROBES;
             self.deadline.set(self.hub.now().after(HALF));
-            if self.may_probe && self.deadline.poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
         }
         self.socket.poll_broken(cx)
     }
