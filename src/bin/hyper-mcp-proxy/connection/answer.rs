@@ -129,7 +129,7 @@ impl Connection {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        while self.half_closed && self.may_probe && self.deadline.poll(cx).is_ready() {
+        if self.half_closed && self.may_probe && self.deadline.poll(cx).is_ready() {
             if !self.probe(cx) {
                 return Poll::Ready(());
             }
@@ -138,6 +138,9 @@ impl Connection {
             self.probes += 1;
             self.may_probe = self.probes < PROBES;
             self.deadline.set(self.hub.now().after(HALF));
+            if self.may_probe && self.deadline.poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
         }
         self.socket.poll_broken(cx)
     }
