@@ -18,8 +18,6 @@ const STALL: Duration = Duration::from_secs(30);
 /// From the end of a client's bytes to the question whether it still reads: most answers come
 /// within it, and clients that close half a connection are simple ones, best not asked.
 const HALF: Duration = Duration::from_millis(30);
-/// Interim responses that a client gets at most: each is 25 bytes that it passes over.
-const PROBES: u32 = 4;
 /// What a client may send ahead. Above it, its loss is noticed only when sending.
 const AHEAD: usize = 64 * 1024;
 
@@ -38,7 +36,6 @@ impl Connection {
         keep_alive: bool,
     ) -> Result<(), Stop> {
         self.may_probe = !is_old;
-        self.probes = 0;
         let said = self.said().await;
         self.may_probe = false;
         self.deadline.clear();
@@ -130,16 +127,9 @@ impl Connection {
             }
         }
         if self.half_closed && self.may_probe && self.deadline.poll(cx).is_ready() {
+            self.may_probe = false;
             if !self.probe(cx) {
                 return Poll::Ready(());
-            }
-            // A client that is gone answers the first by breaking the connection, and the system
-            // refuses the next.
-            self.probes += 1;
-            self.may_probe = self.probes < PROBES;
-            self.deadline.set(self.hub.now().after(HALF));
-            if self.may_probe && self.deadline.poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
             }
         }
         self.socket.poll_broken(cx)

@@ -87,8 +87,6 @@ struct Connection {
     half_closed: bool,
     /// Whether an interim response may be sent to learn if it does.
     may_probe: bool,
-    /// Interim responses that were sent for this answer.
-    probes: u32,
     turn: Turn,
     /// What it holds of the memory for contents.
     share: Share,
@@ -113,7 +111,6 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
         exchange: None,
         half_closed: false,
         may_probe: false,
-        probes: 0,
     };
     let stop = loop {
         if let Err(stop) = connection.serve_one().await {
