@@ -6,15 +6,17 @@ mod front;
 mod pressure;
 mod requests;
 mod servers;
+mod waits;
 mod workers;
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use core::time::Duration;
 
 use crate::child::{Child, Stage};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::{Asks, Head};
@@ -25,12 +27,15 @@ use crate::session::Session;
 use crate::stateless::{AfterExit, Worker};
 use crate::stats::Stats;
 use crate::table::Table;
-use crate::time::{Deadline, Instant, Wait};
+use crate::time::{Deadline, Instant};
 use front::Front;
 use pressure::Leader;
 
 /// How much of a child's last words is kept for the log, in bytes.
 const LAST_WORDS: usize = 1024;
+
+/// How far ahead of the last input the next wait is told at most.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The engine: everything between HTTP exchanges on one side and child processes on the other.
 ///
@@ -50,7 +55,7 @@ const LAST_WORDS: usize = 1024;
 /// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output};
 /// use std::time::Duration;
 ///
-/// let mut bridge = Bridge::new(Config::default());
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
 /// let head = Head { method: "POST", path: "/mcp", fields: &fields };
 /// assert!(bridge.admit(&head).is_ok());
@@ -101,8 +106,13 @@ pub struct Bridge {
 
 impl Bridge {
     /// An engine with nothing open.
-    pub fn new(config: Config) -> Self {
-        Self {
+    ///
+    /// # Errors
+    ///
+    /// What [`Config::check`] says.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
             cx: Context::new(config),
             sessions: Table::default(),
             ids: Table::default(),
@@ -118,7 +128,7 @@ impl Bridge {
             last_leader: Pipe(0),
             starved: None,
             relief: Deadline::default(),
-        }
+        })
     }
 
     /// Judges a head before its body is read: the largest body to read, in bytes, or the refusal
@@ -145,7 +155,7 @@ impl Bridge {
     /// Tells the engine one thing that happened, at this time. It cannot fail: a peer's fault
     /// becomes an answer to that peer. Waits that are due by `now` run first.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
-        self.cx.now = self.cx.now.max(now);
+        self.cx.now = self.cx.now.max(now).min(Instant::END);
         self.run_waits();
         match input {
             Input::Request { exchange, head, body, random } => {
@@ -190,8 +200,12 @@ impl Bridge {
     }
 
     /// When to call [`handle`](Self::handle) with [`Input::Tick`] if nothing happens before.
+    ///
+    /// It is at most a year after the last `handle`, so that a driver can add it to its origin: a
+    /// wait that is longer is told again. A `Tick` that comes early does nothing, so a driver whose
+    /// clock is coarse rounds up.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.cx.timers.next()
+        Some(self.cx.timers.next()?.min(self.cx.now.after(YEAR)))
     }
 
     /// Whether this child's standard output may be read now: false while a reader of its answers
@@ -370,98 +384,6 @@ impl Bridge {
             self.with_worker(pipe, |worker, child, cx| worker.pipe_closed(cause, child, cx));
         } else {
             self.end_spare(pipe, cause);
-        }
-    }
-
-    fn run_waits(&mut self) {
-        while let Some(wait) = self.cx.timers.due(self.cx.now) {
-            self.run_wait(wait);
-        }
-    }
-
-    fn run_wait(&mut self, wait: Wait) {
-        match wait {
-            Wait::Ladder(pipe) => {
-                if let Some(child) = self.children.get_mut(&pipe) {
-                    child.climb(&mut self.cx);
-                }
-            }
-            Wait::Start(pipe) => self.start_due(pipe),
-            Wait::Ping(pipe) => {
-                if let Some(child) = self.children.get_mut(&pipe) {
-                    child.pings_due(&mut self.cx);
-                }
-            }
-            Wait::Line(pipe) => self.line_due(pipe),
-            Wait::Exit(pipe) if self.workers.contains(&pipe) => {
-                self.with_worker(pipe, |worker, child, cx| worker.exit_due(child, cx));
-            }
-            Wait::Silent(pipe) => self.tell_silence(pipe),
-            Wait::Exit(pipe) => {
-                let closed = self.sessions.get(&pipe).and_then(|session| session.life.closed());
-                if let Some(cause) = closed {
-                    self.end(pipe, cause, None);
-                }
-            }
-            Wait::Idle(pipe) => {
-                let session = self.sessions.get_mut(&pipe).map(|s| s.idle_due(&mut self.cx));
-                let worker = self.workers.get_mut(&pipe).map(|w| w.idle_due(&mut self.cx));
-                if session.or(worker) == Some(true) {
-                    self.end(pipe, Cause::Idle, None);
-                }
-            }
-            Wait::Forget(pipe) => {
-                if let Some(session) = self.sessions.get_mut(&pipe) {
-                    session.streams.forget(&mut self.cx);
-                }
-            }
-            Wait::Call(pipe, id) => self.with_front(pipe, |front, child, cx| match front {
-                Front::Session(session) => session.overdue(id, child, cx),
-                Front::Worker(worker) => worker.overdue(id, child, cx),
-            }),
-            Wait::Park(pipe, id) => self.with_front(pipe, |front, child, cx| match front {
-                Front::Session(session) => session.pace_due(id, child, cx),
-                Front::Worker(worker) => worker.park_due(id, child, cx),
-            }),
-            Wait::Stream(pipe, number) => {
-                self.with_front(pipe, |front, child, cx| match front {
-                    Front::Session(session) => session.tick(number, cx),
-                    Front::Worker(worker) => worker.tick(number, child, cx),
-                });
-            }
-            Wait::Relief => self.relief_due(),
-            Wait::Drain => {
-                self.drain.spend();
-                self.end_all();
-            }
-        }
-    }
-
-    fn start_due(&mut self, pipe: Pipe) {
-        let mut cause = None;
-        self.with_front(pipe, |front, child, cx| {
-            cause = match front {
-                Front::Session(session) => Some(session.start_due(child, cx)),
-                Front::Worker(worker) => worker.start_due(child, cx),
-            };
-        });
-        if let Some(cause) = cause {
-            self.end(pipe, cause, None);
-        }
-    }
-
-    fn line_due(&mut self, pipe: Pipe) {
-        let (reads, mut cause) = (self.wants(pipe), None);
-        self.with_front(pipe, |front, child, cx| {
-            cause = match front {
-                // It can't end a line that is not read.
-                _ if !reads => child.wait_line_anew(cx),
-                Front::Session(session) => session.unended(child, cx),
-                Front::Worker(worker) => worker.unended(child, cx),
-            };
-        });
-        if let Some(cause) = cause {
-            self.end(pipe, cause, None);
         }
     }
 

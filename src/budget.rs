@@ -24,7 +24,7 @@ pub(crate) const MESSAGES: usize = 4;
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config};
 ///
-/// let budget = Bridge::new(Config { budget: 1 << 20, ..Config::default() }).budget();
+/// let budget = Bridge::new(Config { budget: 1 << 20, ..Config::default() }).unwrap().budget();
 /// let mut share = budget.share();
 /// share.hold(1000);
 /// assert_eq!((budget.held(), share.size()), (1000, 1000));

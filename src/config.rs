@@ -3,12 +3,15 @@
 //! Plain data. Sizes are in bytes, waits are durations, counts are counts. What `Config` bounds,
 //! nothing in the engine exceeds.
 
+mod check;
+
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::eras::{self, Eras};
 use crate::header_params;
+pub use check::ConfigError;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -20,6 +23,21 @@ const PROCESS: usize = 8 * KIB;
 ///
 /// Fields are added in minor versions: name those that differ and take the rest from the default.
 /// What a client is told at a limit is in README, "Status codes".
+///
+/// # Zero and the largest value
+///
+/// A count or a size of zero is none: no session, no shared child, nothing kept. A wait of zero is
+/// over at once. The largest value is no limit, and so is `None` of a wait; a wait that ends later
+/// than the last representable [`Instant`](crate::Instant) never ends. What could not work is an
+/// error of [`check`](Self::check):
+///
+/// - zero for `starting`, `calls`, `listeners`, `message`, `head`, `queue` and `breaker_starts`;
+/// - a `budget` of less than four bytes;
+/// - less than a millisecond for `start`, `keep_alive`, `idle`, `request`, `probe`, `park` and
+///   `stall`;
+/// - more than 1024 for `prewarm`, and with it more than 1024 for `breaker_starts` or less than a
+///   millisecond for `breaker_wait`;
+/// - a path, a node or a variable that can't be one.
 ///
 /// # Examples
 ///
@@ -33,8 +51,9 @@ const PROCESS: usize = 8 * KIB;
 ///     request: Some(Duration::from_secs(600)),
 ///     ..Config::default()
 /// };
-/// let bridge = Bridge::new(config);
+/// let bridge = Bridge::new(config)?;
 /// assert!(bridge.is_idle());
+/// # Ok::<(), hyper_mcp_proxy::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {

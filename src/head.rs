@@ -27,7 +27,7 @@ use crate::trace;
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config, Head};
 ///
-/// let mut bridge = Bridge::new(Config::default());
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
 /// let post = Head { method: "POST", path: "/mcp", fields: &fields };
 /// assert_eq!(bridge.admit(&post).ok(), Some(16 << 20)); // Config::message

@@ -76,7 +76,7 @@ impl fmt::Display for Pipe {
 /// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Exchange, Head, Input, Instant};
 /// use hyper_mcp_proxy::{Output, Server};
 ///
-/// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+/// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let at = |path, number| Endpoint { path, server: Server(number), eras: Eras::Auto };
 /// let servers = [at("/files/mcp", 1), at("/time/mcp", 2)];
 /// bridge.handle(Input::Servers { servers: &servers }, now);
@@ -99,7 +99,7 @@ pub struct Server(pub u32);
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
 ///
-/// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+/// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let files = Endpoint { path: "/files/mcp", server: Server(1), eras: Eras::Auto };
 /// bridge.handle(Input::Servers { servers: &[files] }, now);
 /// // The same processes, for others: nothing is started anew.
@@ -155,7 +155,7 @@ impl fmt::Display for Exit {
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output};
 ///
-/// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+/// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
 /// let head = Head { method: "POST", path: "/mcp", fields: &fields };
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
@@ -283,7 +283,7 @@ pub enum Input<'a> {
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config, Input, Instant, Notice, Output};
 ///
-/// let mut bridge = Bridge::new(Config::default());
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// bridge.handle(Input::Shutdown, Instant::default());
 /// while let Some(output) = bridge.poll_output() {
 ///     match output {
@@ -366,7 +366,7 @@ pub enum Output {
 /// ```
 /// use hyper_mcp_proxy::{Body, Bridge, Config, Head};
 ///
-/// let mut bridge = Bridge::new(Config::default());
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
 /// let refusal = bridge.admit(&rebound).unwrap_err();
 /// assert_eq!((refusal.status, bridge.stats().refused), (403, 1));

@@ -93,7 +93,7 @@
 //!     (status, session, String::from_utf8_lossy(&content).into_owned())
 //! }
 //!
-//! let mut bridge = Bridge::new(Config::default());
+//! let mut bridge = Bridge::new(Config::default()).unwrap();
 //! let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
 //! let post = Head { method: "POST", path: "/mcp", fields: &fields };
 //! let initialize = br#"{"jsonrpc":"2.0","id":"a","method":"initialize","params":{}}"#;
@@ -231,7 +231,7 @@ mod version;
 
 pub use bridge::Bridge;
 pub use budget::{Budget, Share};
-pub use config::Config;
+pub use config::{Config, ConfigError};
 pub use eras::Eras;
 pub use head::Head;
 pub use io::{Body, Endpoint, Exchange, Exit, Input, Output, Pipe, Response, Server};

@@ -150,7 +150,7 @@ impl<'a> Feed<'a> {
                 continue;
             }
             // A CR before the LF is not part of the line.
-            if self.lines.buffer.len() + piece.len() > self.lines.limit + 1 {
+            if self.lines.buffer.len() + piece.len() > self.lines.limit.saturating_add(1) {
                 self.lines.state = State::Done;
                 return Some(Err(TooLong));
             }
@@ -180,7 +180,7 @@ impl<'a> Feed<'a> {
         if self.lines.state == State::Skipping {
             return true;
         }
-        if self.lines.buffer.len() + piece.len() > self.lines.limit + 1 {
+        if self.lines.buffer.len() + piece.len() > self.lines.limit.saturating_add(1) {
             self.lines.buffer = Vec::new();
             self.lines.state = State::Skipping;
             return false;

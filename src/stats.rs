@@ -9,7 +9,7 @@
 /// ```
 /// use hyper_mcp_proxy::{Bridge, Config};
 ///
-/// let stats = Bridge::new(Config::default()).stats();
+/// let stats = Bridge::new(Config::default()).unwrap().stats();
 /// assert_eq!((stats.sessions, stats.requests), (0, 0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,7 +13,9 @@ use crate::io::Pipe;
 /// A point in time: how long after an origin of the caller's choice.
 ///
 /// The caller picks the origin once, for instance the start of its process, and measures with a
-/// monotonic clock. An `Instant` earlier than one that the engine has seen is read as that one.
+/// monotonic clock. An `Instant` earlier than one that the engine has seen is read as that one, and
+/// so is one that is half of the representable time or more after the origin: there the engine's
+/// time stands still.
 ///
 /// # Examples
 ///
@@ -32,6 +34,10 @@ use crate::io::Pipe;
 pub struct Instant(Duration);
 
 impl Instant {
+    /// The end of time: an input that is later is read as this one, so that what is waited for
+    /// after it is always later still.
+    pub(crate) const END: Self = Self(Duration::from_secs(u64::MAX / 2));
+
     /// The instant that lies `since_origin` after the caller's origin.
     pub const fn new(since_origin: Duration) -> Self {
         Self(since_origin)

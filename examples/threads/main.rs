@@ -63,7 +63,7 @@ impl Shared {
     fn new(config: Config, command: Vec<OsString>) -> Self {
         let head_limit = config.head;
         let state = State {
-            bridge: Bridge::new(config),
+            bridge: Bridge::new(config).expect("a good configuration"),
             exchanges: BTreeMap::new(),
             children: BTreeMap::new(),
             next_exchange: 1,

@@ -52,7 +52,7 @@ impl Bridge {
     /// ```
     /// use hyper_mcp_proxy::{Bridge, Config};
     ///
-    /// let bridge = Bridge::new(Config::default());
+    /// let bridge = Bridge::new(Config::default()).unwrap();
     /// let mut request = bridge.budget().share();
     /// request.hold(4096);
     /// assert_eq!(bridge.buffered(), 4096);

@@ -254,8 +254,10 @@ impl Bridge {
 
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
+        let session = self.sessions.get(&pipe).ok_or(Fault::SessionUnknown)?;
         // What is kept may be sent again.
-        self.has_room(if head.last_event_id.is_some() { self.cx.config.replay } else { 0 })?;
+        let again = if head.last_event_id.is_some() { session.streams.kept() } else { 0 };
+        self.has_room(again)?;
         let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         session.listen(exchange, head, &mut self.cx)

@@ -22,7 +22,7 @@ impl Bridge {
     /// ```
     /// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
     ///
-    /// let (mut bridge, now) = (Bridge::new(Config::default()), Instant::default());
+    /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
     /// let one = Endpoint { path: "/mcp", server: Server(1), eras: Eras::Auto };
     /// bridge.handle(Input::Servers { servers: &[one] }, now);
     /// assert!(bridge.serves(Server(1)) && !bridge.serves(Server(0)));

@@ -63,7 +63,7 @@ impl World {
     pub(crate) fn new(hook: Hook) -> Self {
         let config = Config { loopback: false, eras: Eras::Both, ..Config::default() };
         Self {
-            bridge: Bridge::new(config),
+            bridge: Bridge::new(config).expect("a good configuration"),
             speaks: Speaks::Session,
             revision: "2025-06-18",
             offers: String::from(

@@ -73,7 +73,7 @@ fn outputs(bridge: &mut Bridge, input: Input<'_>) -> Vec<Output> {
 }
 
 fn judge(config: &Config, head: &Head<'_>, content: &[u8]) {
-    let mut bridge = Bridge::new(config.clone());
+    let mut bridge = Bridge::new(config.clone()).expect("a good configuration");
     let admitted = bridge.admit(head);
     if let Some(expected) = naive(config, head) {
         assert_eq!(
@@ -223,7 +223,8 @@ fn naive_accept(values: &[&str]) -> Option<(bool, bool)> {
 /// The same request where a modern child has told of a tool with an argument for the head: what
 /// reaches the child has a head that agrees.
 fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
-    let mut bridge = Bridge::new(Config { loopback: false, ..config });
+    let mut bridge =
+        Bridge::new(Config { loopback: false, ..config }).expect("a good configuration");
     let fields = [
         ("Host", "mcp.test:80"),
         ("Content-Type", "application/json"),

@@ -6,6 +6,7 @@ mod api;
 mod corpus;
 #[cfg(feature = "proxy")]
 mod driver_http;
+mod embedding;
 mod faults;
 #[cfg(feature = "proxy")]
 mod gate;

@@ -204,7 +204,7 @@ fn each_path_is_answered_by_its_server_whatever_is_told() {
         let config =
             Config { sessions: STEPS, prewarm: usize::from(seed % 3 == 0), ..Config::default() };
         let mut play = Play {
-            bridge: Bridge::new(config),
+            bridge: Bridge::new(config).expect("a good configuration"),
             dice: Dice(seed),
             current: BTreeMap::new(),
             last_server: 0,

@@ -56,7 +56,12 @@ impl<'f> Subject<'f> {
             fault.config(&mut config);
         }
         let digest = DefaultHasher::new();
-        Self { bridge: Bridge::new(config), fault, ready: VecDeque::new(), digest }
+        Self {
+            bridge: Bridge::new(config).expect("a good configuration"),
+            fault,
+            ready: VecDeque::new(),
+            digest,
+        }
     }
 
     pub(crate) fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {

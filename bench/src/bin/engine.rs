@@ -178,7 +178,7 @@ fn main() {
         r#"{{"protocolVersion":"{version}","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"c","version":"1"}}}}"#
     );
     let mut world = World {
-        bridge: Bridge::new(Config::default()),
+        bridge: Bridge::new(Config::default()).expect("a good configuration"),
         pipe: None,
         answer: answer(&begin),
         line: Vec::new(),

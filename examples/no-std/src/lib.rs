@@ -50,7 +50,7 @@ impl Machine {
     /// An engine for a listener on loopback.
     pub fn new() -> Self {
         Self {
-            bridge: Bridge::new(Config::default()),
+            bridge: Bridge::new(Config::default()).expect("the default can be"),
             pipes: BTreeMap::new(),
             inbox: Vec::new(),
             outbox: Vec::new(),

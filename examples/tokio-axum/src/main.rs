@@ -50,7 +50,7 @@ struct State {
 impl Hub {
     pub fn new(config: Config, command: Vec<OsString>) -> Arc<Self> {
         let state = Mutex::new(State {
-            bridge: Bridge::new(config),
+            bridge: Bridge::new(config).expect("a good configuration"),
             exchanges: BTreeMap::new(),
             children: BTreeMap::new(),
             next_exchange: 1,

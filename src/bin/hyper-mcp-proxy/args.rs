@@ -394,7 +394,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
     let sessions = flags.max_sessions.unwrap_or(default.sessions);
     let message = flags.max_message.unwrap_or(default.message);
     let budget = memory::budget(flags.max_memory, message).map_err(Exit::usage)?;
-    Ok(Config {
+    let config = Config {
         endpoint: flags.endpoint,
         health,
         metrics: flags.metrics,
@@ -424,7 +424,11 @@ fn config(flags: Flags) -> Result<Config, Exit> {
         request: flags.request_timeout.map_or(default.request, none_if_zero),
         drain: flags.drain_timeout.unwrap_or(default.drain),
         ..default
-    })
+    };
+    let flag = |field: &str| format!("--{}", field.replace('_', "-"));
+    let checked = config.check();
+    checked.map_err(|error| Exit::usage(format!("{} {}", flag(error.field), error.reason)))?;
+    Ok(config)
 }
 
 /// A name that is fit for a header field, a map of a front, and a part of a regular expression.

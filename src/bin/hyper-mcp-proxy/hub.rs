@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use hyper_mcp_proxy::{
-    Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant, Level, Notice, Output, Pipe,
-    Response, Server,
+    Bridge, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant, Level, Notice,
+    Output, Pipe, Response, Server,
 };
 use smol::LocalExecutor;
 
@@ -89,15 +89,19 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Config, file: Option<SocketFile>, reactor: Rc<Reactor>) -> Rc<Self> {
+    pub(crate) fn new(
+        config: Config,
+        file: Option<SocketFile>,
+        reactor: Rc<Reactor>,
+    ) -> Result<Rc<Self>, ConfigError> {
         // A quarter of the budget, or what one of the largest messages and some small ones need.
         let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
         let contents = most.min((config.budget / 4).max(message + message / 2));
         let variables = config.header_env.iter().map(|(header, _)| header);
         let listed_fields = variables.chain(&config.affinity).cloned().collect();
         let head_limit = config.head;
-        let bridge = Bridge::new(config);
-        Rc::new_cyclic(|me| Self {
+        let bridge = Bridge::new(config)?;
+        Ok(Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             executor: Rc::new(LocalExecutor::new()),
             reactor,
@@ -128,7 +132,7 @@ impl Hub {
             now: Cell::default(),
             draining: Cell::new(false),
             drained: WakerSlot::default(),
-        })
+        }))
     }
 
     /// The time at the last wake, or since a child was started, which takes long.

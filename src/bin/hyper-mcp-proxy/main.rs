@@ -125,7 +125,8 @@ fn serve(options: Options) -> Result<(), Exit> {
     let sources = sockets.listeners.into_iter().map(source);
     let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
 
-    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor));
+    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor))
+        .map_err(|error| failure(1, format!("these limits can't be: {error}")))?;
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
     #[cfg(windows)] // Polled here, it needs no thread of its own.

@@ -47,7 +47,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(config: Config) -> Self {
         Self {
-            bridge: Bridge::new(config),
+            bridge: Bridge::new(config).expect("a good configuration"),
             admits: true,
             piece: usize::MAX,
             done: Vec::new(),

@@ -118,7 +118,10 @@ fn an_evicted_connection_goes_whatever_comes_meanwhile() {
 #[test]
 fn the_slowest_upload_gives_its_memory_back() {
     let table: Rc<Deadlines> = Rc::default();
-    let pool = Pool::new(20 * SMALL, Bridge::new(Config::default()).budget().share());
+    let pool = Pool::new(
+        20 * SMALL,
+        Bridge::new(Config::default()).expect("a good configuration").budget().share(),
+    );
     let shares: Vec<_> = (0..4).map(|_| Share::new(&pool)).collect();
     let all: Vec<_> = shares.iter().map(|s| Deadline::new(&table).shares(s)).collect();
     for (deadline, bytes) in all.iter().zip([8 * SMALL, 4 * SMALL, SMALL, SMALL / 2]) {

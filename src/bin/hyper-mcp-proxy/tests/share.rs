@@ -6,7 +6,10 @@ use crate::share::{Pool, SMALL, Share};
 
 #[test]
 fn no_more_is_held_than_there_is() {
-    let pool = Pool::new(100, Bridge::new(Config::default()).budget().share());
+    let pool = Pool::new(
+        100,
+        Bridge::new(Config::default()).expect("a good configuration").budget().share(),
+    );
     let (one, two) = (Share::new(&pool), Share::new(&pool));
     assert!(one.hold(60));
     assert!(two.hold(40));
@@ -21,7 +24,10 @@ fn no_more_is_held_than_there_is() {
 
 #[test]
 fn large_shares_leave_a_quarter_to_small_ones() {
-    let pool = Pool::new(8 * SMALL, Bridge::new(Config::default()).budget().share());
+    let pool = Pool::new(
+        8 * SMALL,
+        Bridge::new(Config::default()).expect("a good configuration").budget().share(),
+    );
     let (large, small) = (Share::new(&pool), Share::new(&pool));
     assert!(!large.hold(7 * SMALL) && large.hold(6 * SMALL));
     assert!(small.hold(SMALL) && !small.hold(SMALL + 1));
