@@ -27,6 +27,12 @@ pub(crate) struct Deadlines {
     looked: Cell<Instant>,
 }
 
+/// What a peer may have sent at once. Once it stops, only so much counts, and less with each moment:
+/// whoever begins after that and sends twice as much is faster. What one sends before it stops
+/// would else make it faster than all who come within the next second. A connection needs no memory
+/// for its first 64 KiB, so one that asks for some has sent that.
+const BURST: usize = 32 * 1024;
+
 /// What a connection waits for, while it may be closed for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
@@ -54,15 +60,23 @@ impl Wait {
 struct Progress {
     since: Instant,
     bytes: usize,
+    /// When the last of the bytes came.
+    moved: Instant,
     wait: Wait,
 }
 
 impl Progress {
-    /// Bytes a second.
+    /// Bytes a second: all of them since the wait began, or the last ones since they came, whatever
+    /// is less.
     fn rate(self, now: Instant) -> u64 {
-        let millis = u64::try_from(now.since(self.since).as_millis()).unwrap_or(u64::MAX);
-        (self.bytes as u64).saturating_mul(1000) / millis.saturating_add(1)
+        let last = self.bytes.min(self.wait.credit() + BURST);
+        per_second(self.bytes, now.since(self.since)).min(per_second(last, now.since(self.moved)))
     }
+}
+
+fn per_second(bytes: usize, time: Duration) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    (bytes as u64).saturating_mul(1000) / millis.saturating_add(1)
 }
 
 /// Why a connection has to make way for another.
@@ -198,7 +212,7 @@ impl Deadline {
     /// what it waits for, `bytes` are done.
     pub(crate) fn set_wait(&self, at: Instant, wait: Wait, since: Instant, bytes: usize) {
         let bytes = wait.credit() + bytes;
-        self.put(Some(at), Some(Progress { since, bytes, wait }));
+        self.put(Some(at), Some(Progress { since, bytes, moved: since, wait }));
     }
 
     /// This is the connection's share in the memory for contents.
@@ -208,9 +222,10 @@ impl Deadline {
     }
 
     /// The peer went on by so many bytes.
-    pub(crate) fn moved(&self, bytes: usize) {
+    pub(crate) fn moved(&self, bytes: usize, now: Instant) {
         if let Some(mut progress) = self.slot.progress.get() {
             progress.bytes += bytes;
+            progress.moved = now;
             self.slot.progress.set(Some(progress));
         }
     }

@@ -183,11 +183,14 @@ fn a_crowd_of_connections_without_progress_makes_way() {
             .collect();
         std::thread::sleep(Duration::from_millis(300));
         conns.iter_mut().for_each(|conn| conn.trickle(later.as_bytes()));
-        for _ in 0..5 {
+        let mut times = [(); 5].map(|()| {
             let start = Instant::now();
             assert_eq!(ask(&session, &mut proxy.connect(), PING), 200, "{name}");
-            assert!(start.elapsed() < Duration::from_secs(1), "{name}: {:?}", start.elapsed());
-        }
+            start.elapsed()
+        });
+        // Other programs may disturb some of them.
+        times.sort();
+        assert!(times[2] < Duration::from_secs(1), "{name}: {times:?}");
         assert_eq!(ask(&session, &mut kept, PING), 200, "{name}");
         drop(Session::open(&proxy));
         drop(conns);

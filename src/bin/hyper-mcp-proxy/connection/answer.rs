@@ -189,8 +189,9 @@ impl Connection {
                     Poll::Pending => {
                         self.turn.rest();
                         if !std::mem::replace(&mut waits, true) {
-                            let stall = self.hub.now().after(STALL);
-                            self.deadline.set_wait(stall, Wait::Rest, since, sent);
+                            let now = self.hub.now();
+                            self.deadline.set_wait(now.after(STALL), Wait::Rest, since, 0);
+                            self.deadline.moved(sent, now);
                             waited = true;
                         }
                         if self.mailbox.is_aborted() {

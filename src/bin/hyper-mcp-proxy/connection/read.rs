@@ -138,7 +138,7 @@ impl Connection {
     pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
         self.read(cx).map_ok(|count| {
             self.turn.spend(turns::units(count));
-            self.deadline.moved(count);
+            self.deadline.moved(count, self.hub.now());
             count
         })
     }

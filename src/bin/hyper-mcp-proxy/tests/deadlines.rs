@@ -92,10 +92,10 @@ fn the_connection_that_makes_the_least_progress_makes_room() {
     all[2].set_wait(end, Wait::Next, began, 0);
     // Half a head, a byte each second; half a content that does not go on; one that does.
     all[3].set_wait(end, Wait::Rest, began, 1);
-    (0..10).for_each(|_| all[3].moved(1));
+    (11_000..20_000).step_by(1000).for_each(|now| all[3].moved(1, at(now)));
     all[4].set_wait(end, Wait::Rest, began, 10_000);
     all[5].set_wait(end, Wait::Rest, began, 100);
-    all[5].moved(1 << 20);
+    all[5].moved(1 << 20, at(20_000));
     // Nothing at all, and one that just came.
     all[6].set_wait(end, Wait::First, began, 0);
     all[7].set_wait(end, Wait::First, at(19_995), 0);
@@ -109,33 +109,55 @@ fn an_evicted_connection_goes_whatever_comes_meanwhile() {
     let one = Deadline::new(&table);
     one.set_wait(at(1000), Wait::First, at(0), 0);
     assert!(table.evict(at(1)));
-    one.moved(100);
+    one.moved(100, at(1));
     one.set_wait(at(1000), Wait::Rest, at(1), 100);
     assert!(is_over(&one) && !table.evict(at(2)));
     assert_eq!(one.take_evicted(), Some(Evicted::Place));
 }
 
+fn pool(limit: usize) -> Rc<Pool> {
+    let bridge = Bridge::new(Config::default()).expect("a good configuration");
+    Pool::new(limit, bridge.budget().share())
+}
+
 #[test]
 fn the_slowest_upload_gives_its_memory_back() {
     let table: Rc<Deadlines> = Rc::default();
-    let pool = Pool::new(
-        20 * SMALL,
-        Bridge::new(Config::default()).expect("a good configuration").budget().share(),
-    );
+    let pool = pool(20 * SMALL);
     let shares: Vec<_> = (0..4).map(|_| Share::new(&pool)).collect();
     let all: Vec<_> = shares.iter().map(|s| Deadline::new(&table).shares(s)).collect();
     for (deadline, bytes) in all.iter().zip([8 * SMALL, 4 * SMALL, SMALL, SMALL / 2]) {
-        deadline.set_wait(at(100_000), Wait::Rest, at(0), bytes);
+        deadline.set_wait(at(100_000), Wait::Rest, at(0), 0);
+        deadline.moved(bytes, at(1000));
     }
     assert!(shares[0].hold(8 * SMALL) && shares[1].hold(4 * SMALL) && shares[2].hold(SMALL));
     // Nobody is slower than the slowest, and a large upload takes nothing from a small one.
     assert!(!table.evict_upload(&all[3], SMALL / 2, at(1000)));
-    all[3].moved(100 * SMALL);
+    all[3].moved(100 * SMALL, at(1000));
     assert!(table.evict_upload(&all[3], 2 * SMALL, at(1000)));
     assert_eq!(all[1].take_evicted(), Some(Evicted::Memory));
     assert!(!shares[0].hold(16 * SMALL) && shares[0].hold(14 * SMALL));
     assert!(table.evict_upload(&all[3], SMALL, at(1000)));
     assert_eq!(all[2].take_evicted(), Some(Evicted::Memory));
+}
+
+#[test]
+fn an_upload_that_has_stopped_is_slower_than_one_that_begins() {
+    let table: Rc<Deadlines> = Rc::default();
+    let pool = pool(16 * SMALL);
+    for (length, late) in [(12 * SMALL, 1), (12 * SMALL, 5000), (SMALL, 1), (SMALL, 5000)] {
+        let shares = [Share::new(&pool), Share::new(&pool)];
+        let [stopped, begins] = shares.each_ref().map(|s| Deadline::new(&table).shares(s));
+        // It came at once.
+        stopped.set_wait(at(100_000), Wait::Rest, at(1000), 0);
+        stopped.moved(length, at(1000));
+        assert!(shares[0].hold(length));
+        // So much needs no share yet; and each step of the other takes a while.
+        begins.set_wait(at(100_000), Wait::Rest, at(1000), 64 * 1024);
+        begins.moved(1, at(1000 + late));
+        assert!(table.evict_upload(&begins, 1, at(1000 + late)), "{length} bytes, {late} ms");
+        assert_eq!(stopped.take_evicted(), Some(Evicted::Memory));
+    }
 }
 
 #[test]
