@@ -2,20 +2,19 @@
 //! limits that span sessions.
 
 mod ending;
-mod front;
 mod pressure;
 mod requests;
+mod seats;
 mod servers;
 mod waits;
 mod workers;
 
 use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::time::Duration;
 
-use crate::child::{Child, Stage};
+use crate::child::Stage;
 use crate::config::{Config, ConfigError};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -23,13 +22,12 @@ use crate::head::{Asks, Head};
 use crate::io::{Exchange, Exit, Input, Output, Pipe, Response};
 use crate::lines::Lines;
 use crate::notice::{Cause, Notice};
-use crate::session::Session;
-use crate::stateless::{AfterExit, Worker};
+use crate::stateless::AfterExit;
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::{Deadline, Instant};
-use front::Front;
 use pressure::Leader;
+use seats::{Seat, Seats};
 
 /// How much of a child's last words is kept for the log, in bytes.
 const LAST_WORDS: usize = 1024;
@@ -82,11 +80,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Debug)]
 pub struct Bridge {
     cx: Context,
-    sessions: Table<Pipe, Box<Session>>,
+    seats: Seats,
+    /// The children of open sessions, by the sessions' ids.
     ids: Table<u128, Pipe>,
-    /// Children that the stateless era's requests share.
-    workers: Table<Pipe, Box<Worker>>,
-    children: Table<Pipe, Box<Child>>,
     /// Children that wait for their turn to start.
     queue: VecDeque<Pipe>,
     /// Children that were asked for and have not answered `initialize`.
@@ -114,10 +110,8 @@ impl Bridge {
         config.check()?;
         Ok(Self {
             cx: Context::new(config),
-            sessions: Table::default(),
+            seats: Seats::default(),
             ids: Table::default(),
-            workers: Table::default(),
-            children: Table::default(),
             queue: VecDeque::new(),
             starting: 0,
             last_pipe: 0,
@@ -164,7 +158,7 @@ impl Bridge {
             Input::Lost { exchange } => self.lost(exchange),
             Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
             Input::Opened { pipe, pid } => {
-                if let Some(child) = self.children.get_mut(&pipe) {
+                if let Some(child) = self.seats.child_mut(pipe) {
                     child.pid = pid;
                 }
             }
@@ -172,7 +166,7 @@ impl Bridge {
             Input::Exhausted { pipe, reason } => self.exhausted(pipe, reason),
             Input::Stdout { pipe, bytes } => self.stdout(pipe, bytes),
             Input::StdinTaken { pipe, bytes } => {
-                if let Some(child) = self.children.get_mut(&pipe) {
+                if let Some(child) = self.seats.child_mut(pipe) {
                     child.taken(bytes, self.cx.now);
                 }
             }
@@ -212,22 +206,24 @@ impl Bridge {
     /// is behind, or while memory is short. It can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
-        let session = self.sessions.get(&pipe).map(|session| session.streams.wants(queue));
-        let worker = || self.workers.get(&pipe).map(|worker| worker.wants(queue));
-        session.or_else(worker).unwrap_or(true) && self.has_room_to_read(pipe)
+        let reads = match self.seats.get(pipe) {
+            Some(Seat::Session(session)) => session.streams.wants(queue),
+            Some(Seat::Shared(worker, _)) => worker.wants(queue),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => true,
+        };
+        reads && self.has_room_to_read(pipe)
     }
 
     /// Counters for operators.
     pub fn stats(&self) -> Stats {
-        let (sessions, children) = (self.sessions.len(), self.children.len());
+        let (sessions, children) = (self.seats.session_count(), self.seats.len());
         Stats { sessions, children, ..self.cx.stats }
     }
 
     /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
     /// output left, the program can end.
     pub fn is_idle(&self) -> bool {
-        // No session or worker is without a child.
-        self.children.is_empty()
+        self.seats.len() == 0
     }
 
     fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {
@@ -238,10 +234,10 @@ impl Bridge {
         let Some((pipe, number)) = self.carried(exchange) else {
             return self.cx.pay(exchange, bytes);
         };
-        if let Some(session) = self.sessions.get_mut(&pipe) {
-            session.streams.taken(number, bytes, &mut self.cx);
-        } else if let Some(worker) = self.workers.get_mut(&pipe) {
-            worker.streams.taken(number, bytes, &mut self.cx);
+        match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => session.streams.taken(number, bytes, &mut self.cx),
+            Some(Seat::Shared(worker, _)) => worker.streams.taken(number, bytes, &mut self.cx),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }
 
@@ -253,10 +249,10 @@ impl Bridge {
             };
             if self.refuses_all_of(pipe) {
                 self.end(pipe, Cause::Undiscovered, None);
-            } else if let Some(child) = self.children.get_mut(&pipe) {
-                child.open(&mut self.cx);
+            } else if let Some(seat) = self.seats.get_mut(pipe) {
+                seat.child_mut().open(&mut self.cx);
                 self.starting += 1;
-                if let Some(worker) = self.workers.get_mut(&pipe) {
+                if let Seat::Shared(worker, child) = seat {
                     worker.process_started(child, &mut self.cx);
                 }
             }
@@ -264,44 +260,41 @@ impl Bridge {
     }
 
     fn stdout(&mut self, pipe: Pipe, bytes: &[u8]) {
-        let Some(child) = self.children.get_mut(&pipe) else { return };
-        let mut front = if let Some(session) = self.sessions.get_mut(&pipe) {
-            Front::Session(session)
-        } else if let Some(worker) = self.workers.get_mut(&pipe) {
-            Front::Worker(worker)
-        } else {
-            // It ends: what it says is not heard any more.
-            return;
-        };
+        let Some(seat) = self.seats.get_mut(pipe) else { return };
+        let open = seat.has_started();
+        let child = seat.child_mut();
         if child.stage != Stage::Running {
-            // Another takes its place.
+            // It ends, and nobody is served by it any more.
             return;
         }
-        let open = front.is_open();
         let limit = self.cx.config.message;
         let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));
         let mut feed = lines.feed(bytes);
         let mut cause = None;
         while let Some(line) = feed.take() {
-            cause = match line {
-                Ok(line) => front.line(line, child, &mut self.cx),
-                Err(_) => Some(Cause::LineTooLong),
+            cause = match (line, &mut *seat) {
+                (Err(_), _) => Some(Cause::LineTooLong),
+                (Ok(line), Seat::Session(session)) => session.line(line, &mut self.cx),
+                (Ok(line), Seat::Shared(worker, child)) => worker.line(&line, child, &mut self.cx),
+                (Ok(_), Seat::Prewarmed(_) | Seat::Leaving(_)) => None,
             };
             if cause.is_some() {
                 break;
             }
         }
+        let child = seat.child_mut();
         child.lines = lines;
         child.account();
         if child.lines.buffered() > 0 {
             child.wait_line(&mut self.cx);
         }
-        if !open && front.is_open() {
-            if let Front::Session(session) = front {
-                self.ids.insert(session.id, pipe);
-            }
+        if !open && seat.has_started() {
+            let child = seat.child();
             self.starting -= 1;
             self.cx.breaker.worked(child.server, child.origin);
+            if let Seat::Session(session) = seat {
+                self.ids.insert(session.id, pipe);
+            }
         }
         if let Some(cause) = cause {
             self.end(pipe, cause, None);
@@ -310,7 +303,7 @@ impl Bridge {
     }
 
     fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str) {
-        let Some(child) = self.children.get_mut(&pipe) else { return };
+        let Some(child) = self.seats.child_mut(pipe) else { return };
         child.stage = Stage::Gone;
         self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
         self.end(pipe, cause, Some(reason));
@@ -318,19 +311,22 @@ impl Bridge {
     }
 
     fn exited(&mut self, pipe: Pipe, exit: Exit, stderr: &[u8]) {
-        let Some(child) = self.children.get_mut(&pipe) else { return };
+        let Some(seat) = self.seats.get_mut(pipe) else { return };
+        let child = seat.child_mut();
         let unasked = child.stage == Stage::Running;
         // Nobody has sent it a signal yet.
         let crashed = child.stage == Stage::Closing && matches!(exit, Exit::Signal(_));
         let asked = !unasked && !crashed;
         let pid = child.pid;
         child.stage = Stage::Gone;
-        let worker = self.workers.get_mut(&pipe);
-        let after = worker.map(|worker| worker.exited(exit, unasked, child, &mut self.cx));
-        let cause = match after {
-            Some(AfterExit::Restarted) => return,
-            Some(AfterExit::Ends(cause)) => cause,
-            None => Cause::Exited(exit),
+        let cause = match seat {
+            Seat::Shared(worker, child) => {
+                match worker.exited(exit, unasked, child, &mut self.cx) {
+                    AfterExit::Restarted => return,
+                    AfterExit::Ends(cause) => cause,
+                }
+            }
+            Seat::Session(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => Cause::Exited(exit),
         };
         self.end(pipe, cause, None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
@@ -341,31 +337,39 @@ impl Bridge {
     }
 
     fn gone(&mut self, pipe: Pipe) {
-        if let Some(child) = self.children.remove(&pipe) {
-            child.gone(&mut self.cx);
+        match self.seats.remove(pipe) {
+            Some(Seat::Prewarmed(child) | Seat::Leaving(child)) => child.gone(&mut self.cx),
+            Some(owned) => {
+                debug_assert!(false, "a process is gone and its owner is not");
+                self.seats.insert(owned);
+            }
+            None => {}
         }
         self.forget_retired();
     }
 
     /// Ends a session or a worker, whatever the cause, and sends its child down the ladder.
     fn end(&mut self, pipe: Pipe, cause: Cause, reason: Option<&str>) {
-        let Some(child) = self.children.get_mut(&pipe) else { return };
-        let open = if let Some(session) = self.sessions.remove(&pipe) {
-            let open = session.is_open();
-            self.ids.remove(&session.id);
-            let fault = if open { Fault::ended(cause) } else { Fault::of_start(cause, reason) };
-            session.end(cause, &fault, child, &mut self.cx);
-            open
-        } else if let Some(worker) = self.workers.remove(&pipe) {
-            let open = worker.has_started();
-            let fault = if open { Fault::lost(cause) } else { Fault::of_start(cause, reason) };
-            worker.end(cause, &fault, child, &mut self.cx);
-            open
-        } else {
-            return self.end_spare(pipe, cause);
+        let Some(seat) = self.seats.remove(pipe) else { return };
+        let open = seat.has_started();
+        let start = || Fault::of_start(cause, reason);
+        let mut child = match seat {
+            Seat::Session(session) => {
+                self.ids.remove(&session.id);
+                let fault = if open { Fault::ended(cause) } else { start() };
+                session.end(cause, &fault, &mut self.cx)
+            }
+            Seat::Shared(worker, mut child) => {
+                let fault = if open { Fault::lost(cause) } else { start() };
+                worker.end(cause, &fault, &mut child, &mut self.cx);
+                child
+            }
+            Seat::Prewarmed(child) => return self.end_prewarmed(child, cause),
+            Seat::Leaving(child) => return self.seats.insert(Seat::Leaving(child)),
         };
-        let (server, origin, blame) = (child.server, child.origin, servers::blame(cause, child));
+        let (server, origin, blame) = (child.server, child.origin, servers::blame(cause, &child));
         let asked_for = child.end(&mut self.cx);
+        self.seats.insert(Seat::Leaving(child));
         if !asked_for {
             self.queue.retain(|queued| *queued != pipe);
             return self.gone(pipe);
@@ -378,34 +382,22 @@ impl Bridge {
 
     /// A child closed its input or its output. Most do because they end.
     fn closed(&mut self, pipe: Pipe, cause: Cause) {
-        if let Some(session) = self.sessions.get_mut(&pipe) {
-            session.life.pipe_closed(cause, &mut self.cx);
-        } else if self.workers.contains(&pipe) {
-            self.with_worker(pipe, |worker, child, cx| worker.pipe_closed(cause, child, cx));
-        } else {
-            self.end_spare(pipe, cause);
-        }
+        let cause = match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => {
+                session.life.pipe_closed(cause, &mut self.cx);
+                None
+            }
+            Some(Seat::Shared(worker, child)) => worker.pipe_closed(cause, child, &mut self.cx),
+            Some(Seat::Prewarmed(_)) => Some(cause),
+            Some(Seat::Leaving(_)) | None => None,
+        };
+        self.end_for(pipe, cause);
     }
 
-    /// Lets a worker do something, and ends it if it says so.
-    fn with_worker(
-        &mut self,
-        pipe: Pipe,
-        work: impl FnOnce(&mut Worker, &mut Child, &mut Context) -> Option<Cause>,
-    ) {
-        let (worker, child) = (self.workers.get_mut(&pipe), self.children.get_mut(&pipe));
-        let cause = worker.zip(child).and_then(|(w, child)| work(w, child, &mut self.cx));
+    /// Ends what a child is for, if there is a cause.
+    fn end_for(&mut self, pipe: Pipe, cause: Option<Cause>) {
         if let Some(cause) = cause {
             self.end(pipe, cause, None);
-        }
-    }
-
-    fn with_front(&mut self, pipe: Pipe, work: impl FnOnce(Front<'_>, &mut Child, &mut Context)) {
-        let Some(child) = self.children.get_mut(&pipe) else { return };
-        if let Some(session) = self.sessions.get_mut(&pipe) {
-            work(Front::Session(session), child, &mut self.cx);
-        } else if let Some(worker) = self.workers.get_mut(&pipe) {
-            work(Front::Worker(worker), child, &mut self.cx);
         }
     }
 }

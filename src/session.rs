@@ -17,7 +17,7 @@ use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::{self, Admitted};
-use crate::io::{Exchange, Pipe};
+use crate::io::Exchange;
 use crate::life::Life;
 use crate::message::{Kind, Message, Splice};
 use crate::reply::Reply;
@@ -31,7 +31,7 @@ use crossing::Crossing;
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) pipe: Pipe,
+    pub(crate) child: Box<Child>,
     pub(crate) id: u128,
     /// The version that the child chose, as it spelled it; empty until it did.
     chosen: String,
@@ -51,10 +51,11 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session whose `initialize` was accepted.
-    pub(crate) fn new(pipe: Pipe, id: u128, cx: &Context) -> Self {
+    pub(crate) fn new(child: Box<Child>, id: u128, cx: &Context) -> Self {
+        let pipe = child.pipe;
         let version = Version::chosen("");
         Self {
-            pipe,
+            child,
             id,
             chosen: String::new(),
             streams: Streams::new(
@@ -84,24 +85,23 @@ impl Session {
         request: &Message<'_>,
         exchange: Exchange,
         head: &Admitted<'_>,
-        child: &mut Child,
         cx: &mut Context,
     ) {
         let reply = Reply::new(exchange, head, cx);
         let number = self.streams.open(reply, 1, false, cx);
         self.env = head::env(head.fields, &cx.config);
-        child.env = self.env.clone();
-        let known = cx.servers.spoken(child.server, &self.env).session;
+        self.child.env = self.env.clone();
+        let known = cx.servers.spoken(self.child.server, &self.env).session;
         if known != Some(true) {
             self.hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
         }
         if known == Some(false) {
-            child.enter(Call::of(request, number), cx);
-            child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+            self.child.enter(Call::of(request, number), cx);
+            self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         } else {
             let mut line = Vec::new();
-            child.call(request, number, &mut line, cx);
-            child.write(line, cx);
+            self.child.call(request, number, &mut line, cx);
+            self.child.write(line, cx);
         }
         self.life.wait_start(cx.config.start, cx);
     }
@@ -128,11 +128,10 @@ impl Session {
         batch: bool,
         exchange: Exchange,
         head: &Admitted<'_>,
-        child: &mut Child,
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let requests = messages.iter().filter(|m| m.kind() == Kind::Request).count();
-        self.judge(messages, batch, requests, head, child, cx)?;
+        self.judge(messages, batch, requests, head, cx)?;
         let number = if requests > 0 {
             let reply = Reply::new(exchange, head, cx);
             self.streams.open(reply, requests, batch, cx)
@@ -141,10 +140,10 @@ impl Session {
         };
         let mut lines = Vec::new();
         for message in messages {
-            self.forward(message, number, &mut lines, child, cx);
+            self.forward(message, number, &mut lines, cx);
         }
         if !lines.is_empty() {
-            child.write(lines, cx);
+            self.child.write(lines, cx);
         }
         if requests == 0 {
             cx.respond(exchange, head.origin, head::empty(202));
@@ -162,7 +161,6 @@ impl Session {
         batch: bool,
         requests: usize,
         head: &Admitted<'_>,
-        child: &Child,
         cx: &Context,
     ) -> Result<(), Fault> {
         if batch && !self.version.batch {
@@ -174,7 +172,7 @@ impl Session {
         if requests > 0 && head.accept.nothing() {
             return Err(Fault::NotAcceptable);
         }
-        if child.calls.len() + requests > cx.config.calls {
+        if self.child.calls.len() + requests > cx.config.calls {
             return Err(Fault::Calls(cx.config.calls));
         }
         if let Some(crossing) = &self.crossing {
@@ -186,7 +184,7 @@ impl Session {
             }
         }
         let size = messages.iter().map(Message::size).sum();
-        if child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }
+        if self.child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }
     }
 
     /// Appends what the child gets for one message.
@@ -195,24 +193,23 @@ impl Session {
         message: &Message<'_>,
         number: u64,
         lines: &mut Vec<u8>,
-        child: &mut Child,
         cx: &mut Context,
     ) {
         if self.crossing.is_some() {
-            return self.forward_across(message, number, child, cx);
+            return self.forward_across(message, number, cx);
         }
         let mut digits = [0; 20];
         let mut change = Splice::default();
         match message.kind() {
-            Kind::Request => return child.call(message, number, lines, cx),
+            Kind::Request => return self.child.call(message, number, lines, cx),
             Kind::Notification if message.calls("notifications/cancelled") => {
                 // A call that is not in flight was answered already: nothing to cancel.
-                let id = message.request_id().and_then(|id| child.find(id));
+                let id = message.request_id().and_then(|id| self.child.find(id));
                 let Some(call) = id else { return };
-                self.cancel(call, child, cx);
+                self.cancel(call, cx);
                 change.request_id = Some(child::decimal(call, &mut digits));
             }
-            Kind::Result | Kind::Error => child.ping_is_answered(message),
+            Kind::Result | Kind::Error => self.child.ping_is_answered(message),
             Kind::Notification => {}
         }
         message.splice(&change, lines);

@@ -2,8 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::Bridge;
-use crate::child::Child;
+use super::{Bridge, Seat};
 use crate::notice::{Cause, Notice};
 use crate::time::Wait;
 
@@ -13,7 +12,7 @@ impl Bridge {
             return self.end_at_once();
         }
         self.draining = true;
-        let (sessions, calls) = (self.sessions.len(), self.cx.stats.calls);
+        let (sessions, calls) = (self.seats.session_count(), self.cx.stats.calls);
         self.cx.notice(Notice::Draining { sessions, calls });
         let when = self.cx.now.after(self.cx.config.drain);
         self.cx.timers.set(&mut self.drain, when, Wait::Drain);
@@ -21,13 +20,13 @@ impl Bridge {
 
     fn end_at_once(&mut self) {
         self.end_all();
-        for child in self.children.values_mut() {
-            child.kill(&mut self.cx);
+        for seat in self.seats.iter_mut() {
+            seat.child_mut().kill(&mut self.cx);
         }
     }
 
     pub(super) fn end_all(&mut self) {
-        for pipe in self.children.keys().copied().collect::<Vec<_>>() {
+        for pipe in self.seats.children().map(|child| child.pipe).collect::<Vec<_>>() {
             self.end(pipe, Cause::Shutdown, None);
         }
     }
@@ -35,18 +34,16 @@ impl Bridge {
     /// While draining: ends what nobody waits for.
     pub(super) fn end_drained(&mut self) {
         // What is not open yet will be of use to nobody.
-        let waited_for = |child: &Child| match self.workers.get(&child.pipe) {
-            Some(worker) => worker.is_ready() && worker.is_busy(),
-            None => {
-                let open = self.sessions.get(&child.pipe).is_some_and(|session| session.is_open());
-                open && !child.calls.is_empty()
-            }
+        let waited_for = |seat: &Seat| match seat {
+            Seat::Session(session) => session.is_open() && !session.child.calls.is_empty(),
+            Seat::Shared(worker, _) => worker.is_ready() && worker.is_busy(),
+            Seat::Prewarmed(_) | Seat::Leaving(_) => false,
         };
-        let drained = self.children.values().filter(|child| !waited_for(child));
-        for pipe in drained.map(|child| child.pipe).collect::<Vec<_>>() {
+        let drained = self.seats.iter().filter(|seat| !waited_for(seat));
+        for pipe in drained.map(|seat| seat.child().pipe).collect::<Vec<_>>() {
             self.end(pipe, Cause::Shutdown, None);
         }
-        if self.sessions.is_empty() && self.workers.is_empty() {
+        if self.seats.session_count() == 0 && self.seats.shared_count() == 0 {
             self.cx.timers.clear(&mut self.drain, Wait::Drain);
         }
     }

@@ -2,18 +2,15 @@
 //! that were kept to be resumed go, and of children in the middle of a long line one at a time is
 //! read on, so that each line comes to its end.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::{Bridge, Front};
+use super::{Bridge, Seat, Seats};
 use crate::budget::Budget;
-use crate::child::Child;
 use crate::context::Context;
 use crate::io::{Exchange, Pipe};
 use crate::notice::Cause;
-use crate::table::Table;
 use crate::time::{Instant, Wait};
 
 /// How often it is looked again who must give way.
@@ -67,7 +64,7 @@ impl Bridge {
         if !budget.is_tight() || self.leader.as_ref().is_some_and(|leader| leader.pipe == pipe) {
             return true;
         }
-        let line = self.children.get(&pipe).map_or(0, |child| child.lines.buffered());
+        let line = self.seats.child(pipe).map_or(0, |child| child.lines.buffered());
         line <= budget.small() && !budget.is_full()
     }
 
@@ -96,14 +93,14 @@ impl Bridge {
     fn shrink_replays(&mut self) {
         let limit = self.cx.budget.small();
         let mut large: Vec<_> =
-            self.sessions.values().map(|s| (s.streams.kept(), s.pipe)).collect();
+            self.seats.sessions().map(|s| (s.streams.kept(), s.child.pipe)).collect();
         large.retain(|(kept, _)| *kept > limit);
         large.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
         for (_, pipe) in large {
             if !self.cx.budget.is_tight() {
                 return;
             }
-            if let Some(session) = self.sessions.get_mut(&pipe) {
+            if let Some(session) = self.seats.session_mut(pipe) {
                 session.streams.shrink(&mut self.cx);
             }
         }
@@ -130,8 +127,8 @@ impl Bridge {
 
     /// All that wait for bytes to be taken: how many, and when some were last taken.
     fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
-        let sessions = self.sessions.values().flat_map(|session| session.streams.readers());
-        let workers = self.workers.values().flat_map(|worker| worker.streams.readers());
+        let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
+        let workers = self.seats.shared().flat_map(|(worker, _)| worker.streams.readers());
         sessions.chain(workers).chain(self.cx.owing())
     }
 
@@ -139,21 +136,22 @@ impl Bridge {
         let Some((pipe, number)) = self.carried(exchange) else {
             return self.cx.foreclose(exchange);
         };
-        self.with_front(pipe, |front, child, cx| match front {
-            Front::Session(session) => session.cut(number, cx),
-            Front::Worker(worker) => worker.cut(number, child, cx),
-        });
+        match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => session.cut(number, &mut self.cx),
+            Some(Seat::Shared(worker, child)) => worker.cut(number, child, &mut self.cx),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+        }
     }
 
     /// Of children in the middle of a long line, one after the other is read on, as far as that has
     /// room. If none has for a while, who holds most and does nothing with it ends.
     fn choose_leader(&mut self) {
-        self.leader.take_if(|leader| !leader.goes_on(&self.children, &self.cx));
+        self.leader.take_if(|leader| !leader.goes_on(&self.seats, &self.cx));
         if self.leader.is_some() || !self.cx.budget.is_tight() {
             return;
         }
         let small = self.cx.budget.small();
-        let long = self.children.values().map(|child| (child.lines.buffered(), child.pipe));
+        let long = self.seats.children().map(|child| (child.lines.buffered(), child.pipe));
         let mut long: Vec<_> = long.filter(|(line, _)| *line > small).collect();
         if long.is_empty() {
             self.starved = None;
@@ -171,7 +169,7 @@ impl Bridge {
         let since = *self.starved.get_or_insert(self.cx.now);
         if since.after(PATIENCE) <= self.cx.now {
             self.starved = None;
-            let holders = self.children.values().filter(|child| child.hoards(PATIENCE, &self.cx));
+            let holders = self.seats.children().filter(|child| child.hoards(PATIENCE, &self.cx));
             if let Some(pipe) = holders.max_by_key(|child| child.held()).map(|child| child.pipe) {
                 self.end(pipe, Cause::Memory, None);
             }
@@ -188,8 +186,8 @@ impl Bridge {
 
 impl Leader {
     /// Whether it is in the middle of its line, and has not left it so for long.
-    fn goes_on(&mut self, children: &Table<Pipe, Box<Child>>, cx: &Context) -> bool {
-        let line = children.get(&self.pipe).map_or(0, |child| child.lines.buffered());
+    fn goes_on(&mut self, seats: &Seats, cx: &Context) -> bool {
+        let line = seats.child(self.pipe).map_or(0, |child| child.lines.buffered());
         if line > self.line {
             (self.line, self.since) = (line, cx.now);
         }

@@ -8,7 +8,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::slice::from_ref;
 
-use super::Bridge;
+use super::{Bridge, Seat};
 use crate::breaker::Origin;
 use crate::eras::Eras;
 use crate::fault::Fault;
@@ -176,16 +176,12 @@ impl Bridge {
         }
         let pipe = self.find(head)?;
         let draining = self.draining && messages.iter().any(|m| m.kind() == Kind::Request);
-        let (Some(session), Some(child)) =
-            (self.sessions.get_mut(&pipe), self.children.get_mut(&pipe))
-        else {
-            return Err(Fault::SessionUnknown);
-        };
+        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         if draining {
             return Err(Fault::Draining);
         }
-        session.post(messages, batch, exchange, head, child, &mut self.cx)
+        session.post(messages, batch, exchange, head, &mut self.cx)
     }
 
     /// The session that a GET or DELETE is about. In the stateless era there is nothing to get or
@@ -238,27 +234,26 @@ impl Bridge {
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
         let taken = self.ids.contains(&id);
-        if taken || self.sessions.len() >= limit || self.is_crowded() {
+        if taken || self.seats.session_count() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
         let probed = self.take_probed(server, &variables);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
-        let pipe = child.pipe;
-        let mut session = Session::new(pipe, id, &self.cx);
-        session.initialize(request, exchange, head, &mut child, &mut self.cx);
-        self.sessions.insert(pipe, Box::new(session));
-        self.add_child(child);
+        self.await_start(&child);
+        let mut session = Session::new(child, id, &self.cx);
+        session.initialize(request, exchange, head, &mut self.cx);
+        self.seats.insert(Seat::Session(Box::new(session)));
         Ok(())
     }
 
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
-        let session = self.sessions.get(&pipe).ok_or(Fault::SessionUnknown)?;
+        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         // What is kept may be sent again.
         let again = if head.last_event_id.is_some() { session.streams.kept() } else { 0 };
         self.has_room(again)?;
-        let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
+        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         session.listen(exchange, head, &mut self.cx)
     }
@@ -270,7 +265,7 @@ impl Bridge {
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
-        let session = self.sessions.get_mut(&pipe).ok_or(Fault::SessionUnknown)?;
+        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         self.cx.respond(exchange, head.origin, head::empty(200));
         self.end(pipe, Cause::Deleted, None);
@@ -286,11 +281,11 @@ impl Bridge {
             count => Cow::Owned(format!("{count} of {all} servers fail at start")),
         };
         // A node that can serve somebody is of use.
-        let serves = self.sessions.values().any(|session| session.is_open())
-            || self.workers.values().any(|worker| worker.is_ready());
+        let serves = self.seats.sessions().any(Session::is_open)
+            || self.seats.shared().any(|(worker, _)| worker.is_ready());
         let lost = self.draining || all > 0 && failing.len() == all && !serves;
         let status = if lost { 503 } else { 200 };
-        let sessions = self.sessions.len();
+        let sessions = self.seats.session_count();
         let mut body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}");
         for (number, path) in failing.iter().enumerate() {
             body.push_str(if number == 0 { ",\"failing\":[" } else { "," });
@@ -306,16 +301,16 @@ impl Bridge {
         let Some((pipe, number)) = self.carried(exchange) else {
             return self.cx.forgive(exchange);
         };
-        if let Some(session) = self.sessions.get_mut(&pipe) {
-            session.lost(number, &mut self.cx);
-            if !session.is_open() {
-                // Nobody will ever know the session's id.
-                self.end(pipe, Cause::ClientLeft, None);
+        match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => {
+                session.lost(number, &mut self.cx);
+                if !session.is_open() {
+                    // Nobody will ever know the session's id.
+                    self.end(pipe, Cause::ClientLeft, None);
+                }
             }
-        } else if let (Some(worker), Some(child)) =
-            (self.workers.get_mut(&pipe), self.children.get_mut(&pipe))
-        {
-            worker.lost(number, child, &mut self.cx);
+            Some(Seat::Shared(worker, child)) => worker.lost(number, child, &mut self.cx),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }
 }

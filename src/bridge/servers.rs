@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::{Bridge, Front};
+use super::{Bridge, Seat};
 use crate::breaker::{Blame, Origin};
 use crate::child::Child;
 use crate::config::Config;
@@ -35,7 +35,7 @@ impl Bridge {
     pub(super) fn serve(&mut self, servers: &[Endpoint<'_>]) {
         self.cx.servers.set(servers);
         for spare in self.cx.servers.retired_spares() {
-            self.end_spare(spare, Cause::Retired);
+            self.end(spare, Cause::Retired, None);
         }
         self.forget_retired();
     }
@@ -48,20 +48,19 @@ impl Bridge {
         if !self.cx.servers.has_retired() {
             return;
         }
-        for pipe in
-            self.workers.values().filter(|w| w.is_free()).map(|w| w.pipe).collect::<Vec<_>>()
-        {
-            if self.server_of(pipe).is_some_and(|server| !self.cx.servers.is_current(server)) {
-                self.end(pipe, Cause::Retired, None);
-            }
+        let servers = &self.cx.servers;
+        let free = self.seats.shared().filter(|(worker, _)| worker.is_free());
+        let retired = free.filter(|(_, child)| !servers.is_current(child.server));
+        for pipe in retired.map(|(_, child)| child.pipe).collect::<Vec<_>>() {
+            self.end(pipe, Cause::Retired, None);
         }
     }
 
     /// Ends shared children that can't be given to another client, once their last call is over.
     fn end_spent(&mut self) {
         for pipe in core::mem::take(&mut self.cx.spent) {
-            match self.workers.get(&pipe) {
-                Some(worker) if worker.is_done() => self.end(pipe, Cause::Spent, None),
+            match self.seats.shared_mut(pipe) {
+                Some((worker, _)) if worker.is_done() => self.end(pipe, Cause::Spent, None),
                 Some(_) => self.cx.spent.push(pipe),
                 None => {}
             }
@@ -71,19 +70,24 @@ impl Bridge {
     /// Forgets servers that get no new requests and have no child left. It looks at every child, so
     /// it is for the moments at which there may be such a server.
     pub(super) fn forget_retired(&mut self) {
-        let children = &self.children;
-        self.cx.servers.forget(|server| children.values().any(|child| child.server == server));
+        let seats = &self.seats;
+        self.cx.servers.forget(|server| seats.children().any(|child| child.server == server));
     }
 
     pub(super) fn server_of(&self, pipe: Pipe) -> Option<Server> {
-        self.children.get(&pipe).map(|child| child.server)
+        self.seats.child(pipe).map(|child| child.server)
     }
 
     /// A child that runs already, or a new one that does not yet.
     pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.cx.servers.of(server).spares.pop_front();
-        let spare = spare.and_then(|pipe| self.children.remove(&pipe));
-        spare.unwrap_or_else(|| self.new_child(server))
+        match spare.and_then(|pipe| self.seats.remove(pipe)) {
+            Some(Seat::Prewarmed(child)) => child,
+            other => {
+                debug_assert!(other.is_none(), "a prewarmed child has an owner");
+                self.new_child(server)
+            }
+        }
     }
 
     fn new_child(&mut self, server: Server) -> Box<Child> {
@@ -113,24 +117,27 @@ impl Bridge {
                 let mut child = self.new_child(server);
                 child.open(&mut self.cx);
                 self.cx.servers.of(server).spares.push_back(child.pipe);
-                self.children.insert(child.pipe, child);
+                self.seats.insert(Seat::Prewarmed(child));
             }
         }
     }
 
     /// A child, whose exit follows, had read nothing.
     pub(super) fn unread(&mut self, pipe: Pipe) {
-        if let Some(child) = self.children.get_mut(&pipe) {
+        if let Some(child) = self.seats.child_mut(pipe) {
             child.unread = true;
         }
     }
 
     /// A child has not answered its first request for long.
     pub(super) fn tell_silence(&mut self, pipe: Pipe) {
-        self.with_front(pipe, |front, child, cx| match front {
-            Front::Session(session) => session.life.tell_silence(child.pid, cx),
-            Front::Worker(worker) => worker.life.tell_silence(child.pid, cx),
-        });
+        match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => {
+                session.life.tell_silence(session.child.pid, &mut self.cx);
+            }
+            Some(Seat::Shared(worker, child)) => worker.life.tell_silence(child.pid, &mut self.cx),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+        }
     }
 
     /// A child could not be started, because the driver had too little.
@@ -140,18 +147,12 @@ impl Bridge {
     }
 
     /// Ends a child that nobody has spoken to.
-    pub(super) fn end_spare(&mut self, pipe: Pipe, cause: Cause) {
-        let Some(server) = self.server_of(pipe) else { return };
-        let spares = &mut self.cx.servers.of(server).spares;
-        let count = spares.len();
-        spares.retain(|spare| *spare != pipe);
-        if spares.len() < count {
-            // Nobody has said anything to it.
-            self.judge_start(server, Origin::default(), cause, Blame::All);
-            if let Some(child) = self.children.get_mut(&pipe) {
-                child.end(&mut self.cx);
-            }
-        }
+    pub(super) fn end_prewarmed(&mut self, mut child: Box<Child>, cause: Cause) {
+        let (pipe, server) = (child.pipe, child.server);
+        self.cx.servers.of(server).spares.retain(|spare| *spare != pipe);
+        child.end(&mut self.cx);
+        self.seats.insert(Seat::Leaving(child));
+        self.judge_start(server, Origin::default(), cause, Blame::All);
     }
 
     /// Whether a child of this server may be started now for whoever that is.
@@ -210,7 +211,7 @@ impl Bridge {
         let Config { sessions, pool, prewarm, .. } = self.cx.config;
         let spares = prewarm.saturating_mul(self.cx.servers.count());
         let limit = sessions.saturating_add(pool).saturating_add(spares);
-        self.children.len() >= limit.saturating_mul(2)
+        self.seats.len() >= limit.saturating_mul(2)
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::Bridge;
+use super::{Bridge, Seat};
 use crate::breaker::Origin;
 use crate::child::{Child, Stage};
 use crate::eras::Eras;
@@ -85,11 +85,7 @@ impl Bridge {
                 (self.worker_for(server, message, &uris, &metadata, &owner)?, None)
             }
         };
-        let (Some(worker), Some(child)) =
-            (self.workers.get_mut(&pipe), self.children.get_mut(&pipe))
-        else {
-            return Err(Fault::RequestState);
-        };
+        let (worker, child) = self.seats.shared_mut(pipe).ok_or(Fault::RequestState)?;
         let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
             Some(_) if *worker.owner() != owner => Err(Fault::RequestState),
@@ -142,9 +138,7 @@ impl Bridge {
             return Ok(pipe);
         }
         let (mut later, mut full) = (None, None);
-        for worker in self.workers.values() {
-            let child = self.children.get(&worker.pipe).filter(|child| child.server == server);
-            let Some(child) = child else { continue };
+        for (worker, child) in self.seats.shared().filter(|(_, child)| child.server == server) {
             if worker.owner() != owner || !worker.fits(&key, exclusive, crosses) {
                 continue;
             }
@@ -163,11 +157,10 @@ impl Bridge {
     /// The worker in whose child that lives which a request is about.
     fn keeper(&self, server: Server, message: &Message<'_>, owner: &Owner) -> Option<Pipe> {
         let subject = Subject::of(message)?;
-        let here = |worker: &&Worker| {
-            self.server_of(worker.pipe) == Some(server) && worker.owner() == owner
+        let keeps = |(worker, child): &(&Worker, &Child)| {
+            child.server == server && worker.owner() == owner && worker.keeps(&subject)
         };
-        let mut workers = self.workers.values().map(|worker| &**worker).filter(here);
-        Some(workers.find(|worker| worker.keeps(&subject))?.pipe)
+        self.seats.shared().find(keeps).map(|(_, child)| child.pipe)
     }
 
     /// Starts a worker like those that are at a limit, or the first of its kind.
@@ -185,9 +178,9 @@ impl Bridge {
         if self.is_crowded() {
             return Err(Fault::Pool(limit));
         }
-        if self.workers.len() >= limit {
-            let free = self.workers.values().find(|worker| worker.is_idle(&self.cx));
-            let Some(free) = free.map(|worker| worker.pipe) else { return Err(Fault::Pool(limit)) };
+        if self.seats.shared_count() >= limit {
+            let free = self.seats.shared().find(|(worker, _)| worker.is_idle(&self.cx));
+            let free = free.map(|(_, child)| child.pipe).ok_or(Fault::Pool(limit))?;
             self.end(free, Cause::Idle, None);
         }
         let mut child = self.take_child(server);
@@ -196,8 +189,8 @@ impl Bridge {
         child.origin = origin;
         let mut worker = Worker::new(pipe, server, metadata, key, owner.clone(), &self.cx);
         worker.greet(&mut child, &mut self.cx);
-        self.workers.insert(pipe, Box::new(worker));
-        self.add_child(child);
+        self.await_start(&child);
+        self.seats.insert(Seat::Shared(Box::new(worker), child));
         Ok(pipe)
     }
 
@@ -216,29 +209,33 @@ impl Bridge {
     /// Whether a child need not be started, because another told the era meanwhile and its requests
     /// are refused.
     pub(super) fn refuses_all_of(&mut self, pipe: Pipe) -> bool {
-        let (worker, child) = (self.workers.get_mut(&pipe), self.children.get(&pipe));
-        worker.zip(child).is_some_and(|(worker, child)| worker.refuses_all(child, &mut self.cx))
+        let shared = self.seats.shared_mut(pipe);
+        shared.is_some_and(|(worker, child)| worker.refuses_all(child, &mut self.cx))
     }
 
     /// The child that was asked for its era and waits for a session with these variables.
     pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
-        let server_of = |worker: &Worker| self.server_of(worker.pipe);
-        let pipe = self
-            .workers
-            .values()
-            .find(|worker| server_of(worker) == Some(server) && worker.waits_for(env))?
-            .pipe;
-        self.workers.remove(&pipe)?.release(&mut self.cx);
-        self.children.remove(&pipe)
+        let waits =
+            |(worker, child): &(&Worker, &Child)| child.server == server && worker.waits_for(env);
+        let pipe = self.seats.shared().find(waits).map(|(_, child)| child.pipe)?;
+        match self.seats.remove(pipe)? {
+            Seat::Shared(worker, child) => {
+                worker.release(&mut self.cx);
+                Some(child)
+            }
+            other => {
+                self.seats.insert(other);
+                None
+            }
+        }
     }
 
-    /// Puts a child on the books; one that does not run waits for its turn to start.
-    pub(super) fn add_child(&mut self, child: Box<Child>) {
+    /// A child is to answer its first request; one that does not run waits for its turn to start.
+    pub(super) fn await_start(&mut self, child: &Child) {
         if child.stage == Stage::Queued {
             self.queue.push_back(child.pipe);
         } else {
             self.starting += 1;
         }
-        self.children.insert(child.pipe, child);
     }
 }

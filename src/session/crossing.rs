@@ -10,7 +10,7 @@ use core::ops::RangeBounds;
 use super::Session;
 use super::rounds::Round;
 use crate::budget::Share;
-use crate::child::{self, Child, Own};
+use crate::child::{self, Own};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json::{self, Scanner};
@@ -75,33 +75,27 @@ impl Session {
     // ---- from the client
 
     /// Translates one message of the client.
-    pub(super) fn forward_across(
-        &mut self,
-        message: &Message<'_>,
-        number: u64,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    pub(super) fn forward_across(&mut self, message: &Message<'_>, number: u64, cx: &mut Context) {
         let method = message.method().unwrap_or_default();
         match (message.kind(), &*method) {
             (Kind::Request, "ping") => self.reply_with(number, message, b"{}", cx),
             (Kind::Request, "logging/setLevel") => self.set_level(number, message, cx),
             (Kind::Request, "resources/subscribe" | "resources/unsubscribe") => {
-                self.subscribe(number, message, child, cx);
+                self.subscribe(number, message, cx);
             }
             (Kind::Request, method) if method.starts_with("tasks/") => {
                 let fault = Fault::MethodNotFound(method.to_string());
                 self.answer(number, fault.message(message.id()), cx);
             }
-            (Kind::Request, _) => self.call_across(number, message, child, cx),
-            (Kind::Notification, "notifications/initialized") => self.relisten(child, cx),
+            (Kind::Request, _) => self.call_across(number, message, cx),
+            (Kind::Notification, "notifications/initialized") => self.relisten(cx),
             (Kind::Notification, "notifications/cancelled") => {
                 let Some(id) = message.request_id() else { return };
-                let Some(call) = child.find(id) else { return self.cancel_pending(id, child, cx) };
+                let Some(call) = self.child.find(id) else { return self.cancel_pending(id, cx) };
                 if self.is_at_child(call) {
-                    child.say_cancelled(call, "cancelled by the client", cx);
+                    self.child.say_cancelled(call, "cancelled by the client", cx);
                 }
-                self.cancel(call, child, cx);
+                self.cancel(call, cx);
             }
             // Gone from the stateless era, in which every request says all.
             (Kind::Notification, "notifications/roots/list_changed" | "notifications/progress") => {
@@ -109,9 +103,9 @@ impl Session {
             (Kind::Notification, _) => {
                 let mut line = Vec::new();
                 message.splice(&Splice::default(), &mut line);
-                child.say(line, cx);
+                self.child.say(line, cx);
             }
-            (Kind::Result | Kind::Error, _) => self.answered_by_client(message, child, cx),
+            (Kind::Result | Kind::Error, _) => self.answered_by_client(message, cx),
         }
     }
 
@@ -131,13 +125,7 @@ impl Session {
     }
 
     /// Changes what is listened to. A subscription can't be changed, so a new one replaces it.
-    fn subscribe(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    fn subscribe(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
         let (Some(uri), Some(crossing)) = (uri, &mut self.crossing) else {
             let fault = Fault::Params("uri is missing");
@@ -166,11 +154,11 @@ impl Session {
         let uri = adds.then_some(uri);
         crossing.pending.push(Pending { stream: number, id: id.into(), said, uri, fresh });
         self.account();
-        self.relisten(child, cx);
+        self.relisten(cx);
     }
 
     /// The client no longer waits for what it subscribed to, if it is that which it cancels.
-    fn cancel_pending(&mut self, id: &[u8], child: &mut Child, cx: &mut Context) {
+    fn cancel_pending(&mut self, id: &[u8], cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         let said = json::digest::id(id);
         let mut pending = crossing.pending.iter();
@@ -180,30 +168,30 @@ impl Session {
         for pending in self.drop_pending(place..=place) {
             self.streams.cancel(pending.stream, cx);
         }
-        self.relisten(child, cx);
+        self.relisten(cx);
     }
 
     /// Listens to the child anew, for all that the session wants.
-    fn relisten(&mut self, child: &mut Child, cx: &mut Context) {
+    fn relisten(&mut self, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         let filter = crossing.filter();
         if let Some(superseded) = crossing.opening.take() {
-            child.withdraw(superseded, "superseded", cx);
+            self.child.withdraw(superseded, "superseded", cx);
         }
         if filter.is_empty() {
-            self.settle(None, child, cx);
+            self.settle(None, cx);
             return;
         }
         let params = crossing.client.own_params(&[("notifications", &filter.text())]);
-        crossing.opening = Some(child.ask(Own::Listen, "subscriptions/listen", &params, cx));
+        crossing.opening = Some(self.child.ask(Own::Listen, "subscriptions/listen", &params, cx));
     }
 
     /// What the child honours is known: the client's requests that waited for it are answered.
-    fn settle(&mut self, honoured: Option<&[u8]>, child: &mut Child, cx: &mut Context) {
+    fn settle(&mut self, honoured: Option<&[u8]>, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         let fresh = crossing.opening.take();
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
-            child.withdraw(old, "superseded", cx);
+            self.child.withdraw(old, "superseded", cx);
         }
         let honoured = honoured.map(|list| honours(list, cx.config.subscriptions));
         let honoured = honoured.unwrap_or_default();
@@ -230,18 +218,18 @@ impl Session {
 
     /// The child did not say in time what it honours: the client's requests that wait for it are
     /// told, and what was asked for before them is asked for again.
-    pub(super) fn listen_overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    pub(super) fn listen_overdue(&mut self, id: u64, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         // Where nobody waits, it may come late.
         if crossing.opening != Some(id) || crossing.pending.is_empty() {
             return;
         }
         crossing.opening = None;
-        child.withdraw(id, "timed out", cx);
+        self.child.withdraw(id, "timed out", cx);
         let listens = crossing.listening.is_some();
         self.fail_pending(.., &Fault::TimedOut, cx);
         if !listens {
-            self.relisten(child, cx);
+            self.relisten(cx);
         }
     }
 
@@ -275,20 +263,14 @@ impl Session {
     // ---- from the child
 
     /// The answer to a call: what the client gets, or what it is asked first.
-    pub(super) fn response_across(
-        &mut self,
-        id: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    pub(super) fn response_across(&mut self, id: u64, message: &Message<'_>, cx: &mut Context) {
         let payload = message.payload().unwrap_or_default();
         if message.kind() == Kind::Result
             && let Some(wanted) = upward::wanted(payload)
         {
-            return self.ask_client(id, wanted, child, cx);
+            return self.ask_client(id, wanted, cx);
         }
-        let Some(call) = child.end_call(id, cx) else { return self.streams.dropped(cx) };
+        let Some(call) = self.child.end_call(id, cx) else { return self.streams.dropped(cx) };
         let method = self.end_rounds(id, call.stream, cx);
         cx.counts.answer(message.kind());
         let data = match message.kind() {
@@ -304,14 +286,9 @@ impl Session {
     }
 
     /// A notification of the child.
-    pub(super) fn notified_across(
-        &mut self,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    pub(super) fn notified_across(&mut self, message: &Message<'_>, cx: &mut Context) {
         if message.calls("notifications/progress") {
-            return self.progress_across(message, child, cx);
+            return self.progress_across(message, cx);
         }
         let Some(crossing) = &self.crossing else { return };
         if message.calls("notifications/subscriptions/acknowledged") {
@@ -320,7 +297,7 @@ impl Session {
                 let uris = message.param("notifications").and_then(|n| {
                     json::member(n, &(0..n.len()), "resourceSubscriptions").map(|s| &n[s])
                 });
-                self.settle(Some(uris.unwrap_or(b"[]")), child, cx);
+                self.settle(Some(uris.unwrap_or(b"[]")), cx);
             }
             return;
         }
@@ -328,10 +305,11 @@ impl Session {
             return;
         }
         let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
-        if let Some((id, call)) = subscription.and_then(|id| Some((id, child.calls.get(&id)?))) {
+        if let Some((id, call)) = subscription.and_then(|id| Some((id, self.child.calls.get(&id)?)))
+        {
             // A call of the client's that is a subscription: it lasts.
             let (number, data) = (call.stream, downward::tag(message, &call.id));
-            child.lasts(id, cx);
+            self.child.lasts(id, cx);
             return match self.streams.carries(number) {
                 true => self.streams.put(number, data, cx),
                 false => self.streams.dropped(cx),
@@ -340,12 +318,12 @@ impl Session {
         if subscription.is_some() && subscription != crossing.listening {
             return self.streams.dropped(cx);
         }
-        let number = self.route(message, child);
+        let number = self.route(message);
         self.streams.put(number, upward::untag(message), cx);
     }
 
     /// Progress, which must increase over all rounds of a call.
-    fn progress_across(&mut self, message: &Message<'_>, child: &Child, cx: &mut Context) {
+    fn progress_across(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.token().and_then(child::own_id);
         let told = message.param("progress").and_then(|text| core::str::from_utf8(text).ok());
         let told: Option<f64> = told.and_then(|text| text.parse().ok());
@@ -355,16 +333,16 @@ impl Session {
             return self.streams.dropped(cx);
         }
         round.progress = told;
-        self.progress(message, child, cx);
+        self.progress(message, cx);
     }
 
     /// Our subscription at the child ended, or was refused.
-    pub(super) fn listen_ended(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    pub(super) fn listen_ended(&mut self, id: u64, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         if crossing.opening == Some(id) {
             // What the child granted before stands.
             crossing.opening = crossing.listening.take();
-            self.settle(None, child, cx);
+            self.settle(None, cx);
         } else if crossing.listening == Some(id) {
             crossing.listening = None;
         }

@@ -85,13 +85,7 @@ impl Crossing {
 }
 
 impl Session {
-    pub(super) fn call_across(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    pub(super) fn call_across(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
         let mut round = Round {
             method: message.method().unwrap_or_default().into_owned(),
@@ -104,16 +98,17 @@ impl Session {
             share: cx.budget.share(),
         };
         round.account();
-        crossing.send(Call::of(message, number), round, &upward::Round::default(), child, cx);
+        crossing.send(
+            Call::of(message, number),
+            round,
+            &upward::Round::default(),
+            &mut self.child,
+            cx,
+        );
     }
 
     /// The client answered something that the bridge asked it for the child.
-    pub(super) fn answered_by_client(
-        &mut self,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    pub(super) fn answered_by_client(&mut self, message: &Message<'_>, cx: &mut Context) {
         let asked = message.id().and_then(object::string);
         let asked = asked.and_then(|id| id.strip_prefix(ASKED)?.parse::<u64>().ok());
         let (Some(asked), Some(crossing)) = (asked, &mut self.crossing) else { return };
@@ -134,26 +129,27 @@ impl Session {
         entry.answer = Some(answer.unwrap_or_default().into_owned());
         round.account();
         if declined {
-            return self.fail(call, &Fault::Declined, child, cx);
+            return self.fail(call, &Fault::Declined, cx);
         }
         if round.open.iter().all(|question| question.answer.is_some()) {
-            self.next_round(call, child, cx);
+            self.next_round(call, cx);
         }
     }
 
     /// The child that only asked for time gets the call again.
-    pub(crate) fn pace_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    pub(crate) fn pace_due(&mut self, id: u64, cx: &mut Context) {
         let round = self.crossing.as_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
         if let Some(round) = round {
             round.due.spend();
-            self.next_round(id, child, cx);
+            self.next_round(id, cx);
         }
     }
 
     /// Calls the child again, with all that the client answered.
-    fn next_round(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    fn next_round(&mut self, id: u64, cx: &mut Context) {
         let Some(crossing) = &mut self.crossing else { return };
-        let (Some(mut round), Some(call)) = (crossing.rounds.remove(&id), child.end_call(id, cx))
+        let (Some(mut round), Some(call)) =
+            (crossing.rounds.remove(&id), self.child.end_call(id, cx))
         else {
             return;
         };
@@ -165,18 +161,12 @@ impl Session {
         let with = upward::Round { answers, state: round.state.take() };
         round.rounds += 1;
         round.account();
-        crossing.send(call, round, &with, child, cx);
+        crossing.send(call, round, &with, &mut self.child, cx);
     }
 
     /// Asks the client what the child wants to know, on the call's own stream.
-    pub(super) fn ask_client(
-        &mut self,
-        id: u64,
-        wanted: upward::Wanted,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
-        let stream = child.calls.get(&id).map(|call| call.stream);
+    pub(super) fn ask_client(&mut self, id: u64, wanted: upward::Wanted, cx: &mut Context) {
+        let stream = self.child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
         let fits =
             self.crossing.as_ref().is_some_and(|crossing| crossing.keeps(wanted.size(), limit))
@@ -193,10 +183,10 @@ impl Session {
             return self.streams.dropped(cx);
         }
         if round.rounds >= ROUNDS {
-            return self.fail(id, &Fault::Rounds(ROUNDS), child, cx);
+            return self.fail(id, &Fault::Rounds(ROUNDS), cx);
         }
         if !fits || wanted.questions.len() > translate::QUESTIONS {
-            return self.fail(id, &Fault::Questions, child, cx);
+            return self.fail(id, &Fault::Questions, cx);
         }
         round.state = wanted.state;
         let mut requests = Vec::new();
@@ -212,7 +202,7 @@ impl Session {
         if requests.is_empty() {
             // The child sheds load: it wants to be called again, not at once.
             let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));
-            cx.timers.set(&mut round.due, when, Wait::Park(self.pipe, id));
+            cx.timers.set(&mut round.due, when, Wait::Park(self.child.pipe, id));
             return;
         }
         for request in requests {
@@ -222,15 +212,14 @@ impl Session {
 
     /// Whether the child owes an answer to this call: not while it waits for the client's.
     pub(super) fn is_at_child(&self, id: u64) -> bool {
-        let round = self.crossing.as_ref().and_then(|crossing| crossing.rounds.get(&id));
-        round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
+        self.crossing.as_ref().is_none_or(|crossing| crossing.is_at_child(id))
     }
 
     /// A call on this stream is over: its rounds are, and what its client is still asked is asked
     /// no more (MCP "Cancellation"). Gives the call's method.
     pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
         let mut round = self.crossing.as_mut()?.rounds.remove(&id)?;
-        cx.timers.clear(&mut round.due, Wait::Park(self.pipe, id));
+        cx.timers.clear(&mut round.due, Wait::Park(self.child.pipe, id));
         for question in round.open.iter().filter(|question| question.answer.is_none()) {
             let params = format!(
                 r#"{{"requestId":"{ASKED}{}","reason":"the call is over"}}"#,
@@ -265,5 +254,11 @@ impl Crossing {
         let id = child.enter(call, cx);
         child.say(text, cx);
         self.rounds.insert(id, round);
+    }
+
+    /// Whether the child owes an answer to this call: not while it waits for the client's.
+    pub(super) fn is_at_child(&self, id: u64) -> bool {
+        let round = self.rounds.get(&id);
+        round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
     }
 }
