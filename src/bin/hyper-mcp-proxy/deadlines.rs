@@ -27,10 +27,10 @@ pub(crate) struct Deadlines {
     looked: Cell<Instant>,
 }
 
-/// What a peer may have sent at once. Once it stops, only so much counts, and less with each moment:
-/// whoever begins after that and sends twice as much is faster. What one sends before it stops
-/// would else make it faster than all who come within the next second. A connection needs no memory
-/// for its first 64 KiB, so one that asks for some has sent that.
+/// What a peer may have sent at once. Once it stops, only so much counts, and less with each
+/// moment: whoever begins after that and sends twice as much is faster. What one sends before it
+/// stops would else make it faster than all who come within the next second. A connection needs no
+/// memory for its first 64 KiB, so one that asks for some has sent that.
 const BURST: usize = 32 * 1024;
 
 /// What a connection waits for, while it may be closed for another.
