@@ -10,6 +10,7 @@ mod waits;
 mod workers;
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use core::time::Duration;
@@ -18,8 +19,8 @@ use crate::child::Stage;
 use crate::config::{Config, ConfigError};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::head::{Asks, Head};
-use crate::io::{Exchange, Exit, Input, Output, Pipe, Response};
+use crate::head::Head;
+use crate::io::{Admitted, Exchange, Exit, Input, Output, Pipe, Refusal};
 use crate::lines::Lines;
 use crate::notice::{Cause, Notice};
 use crate::stateless::AfterExit;
@@ -50,16 +51,16 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The crate's documentation drives a whole session; this is the start of one.
 ///
 /// ```
-/// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output};
+/// use hyper_mcp_proxy::{Bridge, Config, Head, Input, Instant, Output};
 /// use std::time::Duration;
 ///
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
 /// let head = Head { method: "POST", path: "/mcp", fields: &fields };
-/// assert!(bridge.admit(&head).is_ok());
+/// let admitted = bridge.admit(&head).expect("it is let in");
 ///
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
-/// let request = Input::Request { exchange: Exchange(1), head: &head, body, random: [7; 16] };
+/// let request = Input::Request { admitted, head: &head, body, random: [7; 16] };
 /// bridge.handle(request, Instant::default());
 /// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
 /// bridge.handle(Input::Opened { pipe, pid: 42 }, Instant::default());
@@ -67,7 +68,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// assert!(bytes.ends_with(b"}\n"));
 /// assert!(bridge.poll_output().is_none() && bridge.wants(pipe));
 /// assert_eq!((bridge.stats().sessions, bridge.is_idle()), (1, false));
-/// assert!(bridge.buffered() > 0, "the engine counts what the child has not taken");
+/// assert!(bridge.buffered() > 0, "what the child has not taken counts");
 ///
 /// // The child does not answer: in time the client is told so.
 /// let mut now = Instant::default();
@@ -88,6 +89,7 @@ pub struct Bridge {
     /// Children that were asked for and have not answered `initialize`.
     starting: usize,
     last_pipe: u64,
+    last_exchange: u64,
     /// Until when nothing is started ahead: the driver was out of something.
     exhausted_until: Instant,
     draining: bool,
@@ -115,6 +117,7 @@ impl Bridge {
             queue: VecDeque::new(),
             starting: 0,
             last_pipe: 0,
+            last_exchange: 0,
             exhausted_until: Instant::default(),
             draining: false,
             drain: Deadline::default(),
@@ -125,25 +128,21 @@ impl Bridge {
         })
     }
 
-    /// Judges a head before its body is read: the largest body to read, in bytes, or the refusal
-    /// to send instead, which is counted and told the operator. What it lets in,
+    /// Judges a head before its body is read. It queues no output. What it lets in,
     /// [`Input::Request`] judges again.
     ///
     /// # Errors
     ///
-    /// The response of a request that is not let in: its Host, Origin, path, method, Content-Type
-    /// (POST) or Accept (GET) is none of those allowed, or a field that counts is there twice
-    /// (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server"). It has a
-    /// whole body, and the exchange is none of the engine's.
-    pub fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {
-        match self.cx.admit(head) {
-            Ok(admitted) if admitted.asks == Asks::Post => Ok(self.cx.config.message),
-            Ok(_) => Ok(0),
-            Err(fault) => {
-                self.cx.refused(&fault);
-                Err(fault.response(None))
-            }
-        }
+    /// The answer to a request that is not let in, and what to log: its Host, Origin, path, method,
+    /// Content-Type (POST) or Accept (GET) is none of those allowed, or a field that counts is
+    /// there twice (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
+    pub fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
+        let limit = match self.cx.admit(head) {
+            Ok(admitted) => self.cx.body_limit(admitted.asks),
+            Err(fault) => return Err(Box::new(self.cx.refusal(&fault))),
+        };
+        self.last_exchange += 1;
+        Ok(Admitted { exchange: Exchange(self.last_exchange), limit })
     }
 
     /// Tells the engine one thing that happened, at this time. It cannot fail: a peer's fault
@@ -152,8 +151,8 @@ impl Bridge {
         self.cx.now = self.cx.now.max(now).min(Instant::END);
         self.run_waits();
         match input {
-            Input::Request { exchange, head, body, random } => {
-                self.request(exchange, head, body, random);
+            Input::Request { admitted, head, body, random } => {
+                self.request(admitted.exchange, head, body, random);
             }
             Input::Lost { exchange } => self.lost(exchange),
             Input::Taken { exchange, bytes } => self.taken(exchange, bytes),

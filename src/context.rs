@@ -8,8 +8,8 @@ use crate::breaker::Breaker;
 use crate::budget::{Budget, MESSAGES};
 use crate::config::Config;
 use crate::fault::Fault;
-use crate::head::{self, Admitted, Head};
-use crate::io::{Exchange, Output, Pipe, Response, Server};
+use crate::head::{self, Admitted, Asks, Head};
+use crate::io::{Exchange, Output, Pipe, Refusal, Response, Server};
 use crate::metrics::Counts;
 use crate::notice::Notice;
 use crate::reply::Reply;
@@ -119,14 +119,30 @@ impl Context {
         }
     }
 
+    /// The most bytes that the body of such a request may have.
+    pub(crate) fn body_limit(&self, asks: Asks) -> usize {
+        if asks == Asks::Post { self.config.message } else { 0 }
+    }
+
     /// Counts a refusal, and tells the operator.
     pub(crate) fn refused(&mut self, fault: &Fault) {
-        self.stats.refused += 1;
-        self.counts.refusal(fault.status(), fault.label());
-        if let Some(notice) = self.told.refusal(fault, self.now) {
+        if let Some(notice) = self.count_refusal(fault) {
             self.notice(notice);
         }
-        self.notice(Notice::Refused { status: fault.status(), reason: fault.told().into() });
+        self.notice(refused(fault));
+    }
+
+    /// Counts the refusal of a head. The caller tells the operator.
+    pub(crate) fn refusal(&mut self, fault: &Fault) -> Refusal {
+        let event = self.count_refusal(fault).unwrap_or_else(|| refused(fault));
+        Refusal { response: fault.response(None), event }
+    }
+
+    /// Counts a refusal. What the operator is told of it that is not told of each.
+    fn count_refusal(&mut self, fault: &Fault) -> Option<Notice> {
+        self.stats.refused += 1;
+        self.counts.refusal(fault.status(), fault.label());
+        self.told.refusal(fault, self.now)
     }
 
     /// What the peer of an exchange that is over has not taken stays the driver's, and counts.
@@ -161,6 +177,11 @@ impl Context {
     pub(crate) fn forgive(&mut self, exchange: Exchange) {
         self.owed.remove(&exchange);
     }
+}
+
+/// What the operator is told of each refusal.
+fn refused(fault: &Fault) -> Notice {
+    Notice::Refused { status: fault.status(), reason: fault.told().into() }
 }
 
 #[cfg(test)]

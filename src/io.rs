@@ -1,8 +1,7 @@
 //! The engine's two enums: all that it can be told, and all that it can ask for.
 //!
-//! [`Input`] borrows, [`Output`] owns. Handles are minted by whoever opens the thing: exchanges
-//! are the driver's numbers, pipes the engine's. Every `Output` is an order that the driver
-//! carries out as given; none needs an answer of its own to be correct.
+//! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and pipes. Every `Output` is an
+//! order that the driver carries out as given; none needs an answer of its own to be correct.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -13,25 +12,101 @@ use crate::eras::Eras;
 use crate::head::Head;
 use crate::notice::Notice;
 
-/// One HTTP request and its response. The driver numbers exchanges and never reuses a number.
+/// One HTTP request and its response. The engine numbers exchanges, in [`Admitted`], and never uses
+/// a number again.
 ///
 /// # Examples
 ///
 /// ```
 /// use hyper_mcp_proxy::Exchange;
 ///
-/// let mut last = 0;
-/// let mut next = || {
-///     last += 1;
-///     Exchange(last)
-/// };
-/// assert!(next() < next());
+/// // A driver that keeps only numbers, such as the tokens of a poller, makes the handle of one.
+/// let exchange = Exchange::from_number(7);
+/// assert_eq!((exchange.number(), exchange.to_string()), (7, String::from("7")));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Exchange(pub u64);
+pub struct Exchange(pub(crate) u64);
 
-/// One child process with its three pipes. The engine numbers pipes and never reuses a number: a
-/// driver takes it from [`Output::Open`] and can't make one up.
+impl Exchange {
+    /// The number itself: a short label for logs, and no secret.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The handle of that number. The engine ignores inputs for one that it has not given.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A request whose head was let in: what [`Bridge::admit`](crate::Bridge::admit) gives, and what
+/// [`Input::Request`] takes when the body is there. To drop it is to give the request up: the
+/// engine holds nothing for it.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Head};
+///
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
+/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
+/// let post = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let first = bridge.admit(&post).unwrap();
+/// assert_eq!(first.limit(), 16 << 20); // Config::message
+/// let second = bridge.admit(&post).unwrap();
+/// assert_ne!(first.exchange(), second.exchange());
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Admitted {
+    pub(crate) exchange: Exchange,
+    pub(crate) limit: usize,
+}
+
+impl Admitted {
+    /// The number of its exchange.
+    pub const fn exchange(&self) -> Exchange {
+        self.exchange
+    }
+
+    /// The most bytes that its body may have. A driver need not read more; a longer body is
+    /// answered by 413.
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+}
+
+/// A request whose head was not let in. It is over for the engine: it has no exchange.
+///
+/// # Examples
+///
+/// ```
+/// use hyper_mcp_proxy::{Bridge, Config, Head};
+///
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
+/// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
+/// let refusal = bridge.admit(&rebound).unwrap_err();
+/// assert_eq!(refusal.response.status, 403);
+/// println!("{}", refusal.event); // Host "example.com" is not allowed…
+/// assert!(bridge.poll_output().is_none());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Refusal {
+    /// What to answer. It has a whole body.
+    pub response: Response,
+    /// What an operator may want to read.
+    pub event: Notice,
+}
+
+/// One child process with its three pipes. The engine numbers pipes, in [`Output::Open`], and never
+/// uses a number again: another process has another number.
 ///
 /// # Examples
 ///
@@ -45,8 +120,10 @@ pub struct Exchange(pub u64);
 ///         _ => None,
 ///     }
 /// }
-/// # let tick = Output::Abort { exchange: hyper_mcp_proxy::Exchange(1) };
-/// # assert_eq!(label(&tick), None);
+/// # let abort = Output::Abort { exchange: hyper_mcp_proxy::Exchange::from_number(1) };
+/// # assert_eq!(label(&abort), None);
+/// // One that is kept as a number, such as the token of a poller, is made of that again.
+/// assert_eq!(Pipe::from_number(1).number(), 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pipe(pub(crate) u64);
@@ -55,6 +132,11 @@ impl Pipe {
     /// The number itself: a short label for logs, and no secret.
     pub const fn number(self) -> u64 {
         self.0
+    }
+
+    /// The handle of that number. The engine ignores inputs for one that it has not given.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
     }
 }
 
@@ -73,8 +155,7 @@ impl fmt::Display for Pipe {
 /// # Examples
 ///
 /// ```
-/// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Exchange, Head, Input, Instant};
-/// use hyper_mcp_proxy::{Output, Server};
+/// use hyper_mcp_proxy::{Bridge, Config, Endpoint, Eras, Head, Input, Instant, Output, Server};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let at = |path, number| Endpoint { path, server: Server(number), eras: Eras::Auto };
@@ -85,8 +166,8 @@ impl fmt::Display for Pipe {
 /// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
 /// let head = Head { method: "POST", path: "/time/mcp", fields: &fields };
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
-/// let (exchange, random) = (Exchange(1), [7; 16]);
-/// bridge.handle(Input::Request { exchange, head: &head, body, random }, now);
+/// let admitted = bridge.admit(&head).unwrap();
+/// bridge.handle(Input::Request { admitted, head: &head, body, random: [7; 16] }, now);
 /// assert!(matches!(bridge.poll_output(), Some(Output::Open { server: Server(2), .. })));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,25 +234,26 @@ impl fmt::Display for Exit {
 /// A client asks, and is gone before the child that was opened for it runs.
 ///
 /// ```
-/// use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output};
+/// use hyper_mcp_proxy::{Bridge, Config, Head, Input, Instant, Output};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
 /// let head = Head { method: "POST", path: "/mcp", fields: &fields };
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
-/// let (exchange, random) = (Exchange(1), [7; 16]);
-/// bridge.handle(Input::Request { exchange, head: &head, body, random }, now);
+/// let admitted = bridge.admit(&head).unwrap();
+/// let exchange = admitted.exchange();
+/// bridge.handle(Input::Request { admitted, head: &head, body, random: [7; 16] }, now);
 /// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
 /// bridge.handle(Input::Lost { exchange }, now);
 /// bridge.handle(Input::OpenFailed { pipe, reason: "no such file" }, now);
 /// assert!(bridge.is_idle());
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub enum Input<'a> {
     /// A whole request that [`Bridge::admit`](crate::Bridge::admit) has let in.
     Request {
-        /// The driver's new number for it.
-        exchange: Exchange,
+        /// What [`Bridge::admit`](crate::Bridge::admit) gave for it.
+        admitted: Admitted,
         /// Its request line and header fields.
         head: &'a Head<'a>,
         /// Its content, decoded from any transfer coding.
@@ -369,9 +451,10 @@ pub enum Output {
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
 /// let refusal = bridge.admit(&rebound).unwrap_err();
-/// assert_eq!((refusal.status, bridge.stats().refused), (403, 1));
-/// assert!(refusal.fields.contains(&("content-type", "application/json".into())));
-/// assert!(matches!(refusal.body, Body::Whole(content) if !content.is_empty()));
+/// let response = refusal.response;
+/// assert_eq!((response.status, bridge.stats().refused), (403, 1));
+/// assert!(response.fields.contains(&("content-type", "application/json".into())));
+/// assert!(matches!(response.body, Body::Whole(content) if !content.is_empty()));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {

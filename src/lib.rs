@@ -15,8 +15,8 @@
 //! - [`Bridge::poll_timeout`] says when to call `handle` with [`Input::Tick`] if nothing happens
 //!   before.
 //! - [`Bridge::wants`] says whether a child's standard output may be read now.
-//! - Who opens a thing numbers it: [`Exchange`]s and [`Server`]s are the driver's, [`Pipe`]s the
-//!   engine's. An input for a number that the engine no longer knows is ignored.
+//! - The engine numbers [`Exchange`]s and [`Pipe`]s and uses no number again; [`Server`]s are the
+//!   driver's. An input for a number that the engine does not know any more is ignored.
 //! - Any number of inputs may come before outputs are taken.
 //! - Each request ends exactly once, with one whole [`Output::Respond`], an [`Output::Finish`], an
 //!   [`Output::Abort`], or the driver's [`Input::Lost`]. An `Abort` may follow the first two, if
@@ -31,7 +31,7 @@
 //!
 //! ```
 //! use hyper_mcp_proxy::message::{Kind, Message, Splice};
-//! use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output};
+//! use hyper_mcp_proxy::{Body, Bridge, Config, Exit, Head, Input, Instant, Output};
 //! use std::time::Duration;
 //!
 //! /// A child: answers `initialize`, and any other request with an empty result.
@@ -51,12 +51,13 @@
 //!
 //! /// A driver: sends one request and does all that is asked for. Gives the answer's status, the
 //! /// session's id if it was told, and the answer's content.
-//! fn ask(bridge: &mut Bridge, number: u64, head: Head<'_>, body: &[u8])
+//! fn ask(bridge: &mut Bridge, time: u64, head: Head<'_>, body: &[u8])
 //! -> (u16, Option<String>, String) {
-//!     let now = Instant::new(Duration::from_secs(number)); // A real one asks a clock.
-//!     let exchange = Exchange(number);
-//!     assert!(bridge.admit(&head).is_ok());
-//!     bridge.handle(Input::Request { exchange, head: &head, body, random: [7; 16] }, now);
+//!     let now = Instant::new(Duration::from_secs(time)); // A real one asks a clock,
+//!     let random = [time as u8; 16]; // and the system for random bytes.
+//!     let admitted = bridge.admit(&head).expect("it is let in");
+//!     let exchange = admitted.exchange();
+//!     bridge.handle(Input::Request { admitted, head: &head, body, random }, now);
 //!     let (mut status, mut session, mut content) = (0, None, Vec::new());
 //!     while let Some(output) = bridge.poll_output() {
 //!         match output {
@@ -234,7 +235,8 @@ pub use budget::{Budget, Share};
 pub use config::{Config, ConfigError};
 pub use eras::Eras;
 pub use head::Head;
-pub use io::{Body, Endpoint, Exchange, Exit, Input, Output, Pipe, Response, Server};
+pub use io::{Admitted, Body, Endpoint, Exchange, Exit, Input, Output, Pipe, Refusal};
+pub use io::{Response, Server};
 pub use notice::{Cause, Level, Notice};
 pub use stats::Stats;
 pub use time::Instant;

@@ -18,7 +18,6 @@ const FAREWELL_MS = 1000;
 
 const exchanges = new Map();
 const children = new Map();
-let lastExchange = 0;
 let draining = false;
 let timer;
 
@@ -132,28 +131,43 @@ function signal(pipe, name) {
 
 // ---- Connections
 
+// The content, or null if it is too long or the client left before its end.
+async function read(request, limit) {
+  const pieces = [];
+  let length = 0;
+  try {
+    for await (const piece of request) {
+      pieces.push(piece);
+      length += piece.length;
+      if (length > limit) return null;
+    }
+  } catch {
+    return null;
+  }
+  return Buffer.concat(pieces);
+}
+
 const server = createServer(async (request, response) => {
   const lines = [request.method, request.url.split('?')[0], ...request.rawHeaders].join('\n');
   put(lines);
   const limit = engine.admit(machine);
   if (limit < 0) {
+    if (engine.outbox_length(machine) === 0) return response.writeHead(400, { connection: 'close' }).end();
     const { status, fields, body } = readResponse();
     return response.writeHead(status, [...fields, 'connection', 'close']).end(body);
   }
-  const pieces = [];
-  let length = 0;
-  for await (const piece of request) {
-    pieces.push(piece);
-    length += piece.length;
-    if (length > limit) return response.writeHead(413, { connection: 'close' }).end();
+  const exchange = engine.number(machine);
+  const body = await read(request, limit);
+  if (body === null) {
+    engine.withdraw(machine, exchange);
+    return response.writeHead(413, { connection: 'close' }).end();
   }
-  const exchange = ++lastExchange;
   exchanges.set(exchange, response);
   response.once('close', () => {
     exchanges.delete(exchange);
     tell(LOST, exchange); // If it was whole, the engine doesn't know it any more.
   });
-  put(lines, randomBytes(16), ...pieces);
+  put(lines, randomBytes(16), body);
   engine.request(machine, exchange, Buffer.byteLength(lines), performance.now());
   carryOut();
 });

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hyper_mcp_proxy::{Body, Exchange, Head, Input, Response};
+use hyper_mcp_proxy::{Admitted, Body, Exchange, Head, Input, Refusal, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{FAREWELL, Order, PIECE, Shared};
@@ -71,16 +71,18 @@ impl Shared {
         };
         let path = target.split('?').next().unwrap_or(target);
         let head = Head { method, path, fields: &fields };
-        let limit = match self.lock().bridge.admit(&head) {
-            Ok(limit) => limit,
-            Err(response) => {
+        let admitted = match self.lock().bridge.admit(&head) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let Refusal { response, event } = *refusal;
+                eprintln!("{event}");
                 let head = head_of(&response);
                 let Body::Whole(body) = response.body else { return Ok(()) };
                 return send_last(socket, &[head, body].concat());
             }
         };
         let length = match length(&fields) {
-            Some(length) if length <= limit => length,
+            Some(length) if length <= admitted.limit() => length,
             Some(_) => return refuse(socket, "413 Content Too Large"),
             None => return refuse(socket, "411 Length Required"),
         };
@@ -92,13 +94,14 @@ impl Shared {
             read_some(socket, &mut body, missing, deadline)?;
         }
         body.truncate(length);
-        self.exchange(socket, &head, &body)
+        self.exchange(socket, admitted, &head, &body)
     }
 
     /// One request and its answer, with an eye on the peer.
     fn exchange(
         self: &Arc<Self>,
         socket: &TcpStream,
+        admitted: Admitted,
         head: &Head<'_>,
         body: &[u8],
     ) -> io::Result<()> {
@@ -108,10 +111,9 @@ impl Shared {
         let (sender, orders) = channel();
         let watched = socket.try_clone()?;
         let mut state = self.lock();
-        let exchange = Exchange(state.next_exchange);
-        state.next_exchange += 1;
+        let exchange = admitted.exchange();
         state.exchanges.insert(exchange, (sender, socket.try_clone()?));
-        self.feed(&mut state, Input::Request { exchange, head, body, random });
+        self.feed(&mut state, Input::Request { admitted, head, body, random });
         drop(state);
         let (gone, farewell) = channel::<()>();
         let shared = Arc::clone(self);

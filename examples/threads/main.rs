@@ -41,7 +41,6 @@ struct State {
     bridge: Bridge,
     exchanges: BTreeMap<Exchange, (Sender<Order>, TcpStream)>,
     children: BTreeMap<Pipe, Running>,
-    next_exchange: u64,
     connections: usize,
     draining: bool,
 }
@@ -66,7 +65,6 @@ impl Shared {
             bridge: Bridge::new(config).expect("a good configuration"),
             exchanges: BTreeMap::new(),
             children: BTreeMap::new(),
-            next_exchange: 1,
             connections: 0,
             draining: false,
         };

@@ -37,7 +37,9 @@ impl Bridge {
             Ok(admitted) => admitted,
             Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
         };
+        let limit = self.cx.body_limit(admitted.asks);
         let result = match (admitted.repeated, admitted.asks) {
+            _ if body.len() > limit => Err(Fault::TooLong(limit)),
             (_, Asks::Post) => return self.post(exchange, &admitted, body, random),
             (Some(name), _) => Err(Fault::Repeated(name)),
             (None, asks) => self.without_body(exchange, &admitted, asks),

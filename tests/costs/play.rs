@@ -41,7 +41,6 @@ pub(crate) struct World {
     pub(crate) status: u16,
     pub(crate) text: Vec<u8>,
     pub(crate) session: String,
-    exchange: u64,
     now: Duration,
 }
 
@@ -77,7 +76,6 @@ impl World {
             status: 0,
             text: Vec::new(),
             session: String::new(),
-            exchange: 0,
             now: Duration::from_secs(1),
         }
     }
@@ -175,17 +173,16 @@ impl World {
 
     /// A request with these fields.
     pub(crate) fn send(&mut self, method: &str, fields: &[(&str, &str)], body: &[u8]) -> Exchange {
-        self.exchange += 1;
-        let exchange = Exchange(self.exchange);
         let head = Head { method, path: "/mcp", fields };
         match self.bridge.admit(&head) {
-            Ok(_) => {
-                let random = u128::from(self.exchange).to_be_bytes();
-                self.feed(Input::Request { exchange, head: &head, body, random });
+            Ok(admitted) => {
+                let exchange = admitted.exchange();
+                let random = u128::from(exchange.number()).to_be_bytes();
+                self.feed(Input::Request { admitted, head: &head, body, random });
+                exchange
             }
-            Err(response) => self.status = response.status,
+            Err(refusal) => panic!("it is let in: {refusal:?}"),
         }
-        exchange
     }
 
     /// A message of a client: of this session, or of none.

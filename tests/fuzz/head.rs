@@ -3,7 +3,7 @@
 //! body disagree.
 
 use hyper_mcp_proxy::message::Message;
-use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Head, Input, Instant, Output};
+use hyper_mcp_proxy::{Admitted, Body, Bridge, Config, Head, Input, Instant, Output};
 
 use super::sim::json;
 
@@ -72,17 +72,26 @@ fn outputs(bridge: &mut Bridge, input: Input<'_>) -> Vec<Output> {
     all
 }
 
+/// A request that is always let in.
+fn health(bridge: &mut Bridge) -> Admitted {
+    let head = Head { method: "GET", path: "/healthz", fields: &[] };
+    bridge.admit(&head).expect("the health check is for everybody")
+}
+
 fn judge(config: &Config, head: &Head<'_>, content: &[u8]) {
     let mut bridge = Bridge::new(config.clone()).expect("a good configuration");
     let admitted = bridge.admit(head);
     if let Some(expected) = naive(config, head) {
-        assert_eq!(
-            admitted.as_ref().map(|limit| *limit).map_err(|refusal| refusal.status),
-            expected,
-            "{head:?}"
-        );
+        let limit = admitted.as_ref().map(Admitted::limit);
+        let told = limit.map_err(|refusal| refusal.response.status);
+        assert_eq!(told, expected, "{head:?}");
     }
-    let input = Input::Request { exchange: Exchange(1), head, body: content, random: [7; 16] };
+    // A driver that shows another head than was let in gains nothing by it.
+    let (admitted, refused) = match admitted {
+        Ok(admitted) => (admitted, None),
+        Err(refusal) => (health(&mut bridge), Some(refusal.response)),
+    };
+    let input = Input::Request { admitted, head, body: content, random: [7; 16] };
     let all = outputs(&mut bridge, input);
     let responses = all.iter().filter_map(|output| match output {
         Output::Respond { response, .. } => Some(response),
@@ -90,7 +99,7 @@ fn judge(config: &Config, head: &Head<'_>, content: &[u8]) {
     });
     let responses: Vec<_> = responses.collect();
     let opened = all.iter().any(|output| matches!(output, Output::Open { .. }));
-    if let Err(refusal) = admitted {
+    if let Some(refusal) = refused {
         assert!(!opened, "a refused request starts something");
         assert_eq!(responses, [&refusal]);
     }
@@ -235,8 +244,8 @@ fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{{META}}}}}}}"#
     );
-    let exchange = Exchange(1);
-    let input = Input::Request { exchange, head: &first, body: body.as_bytes(), random: [1; 16] };
+    let admitted = bridge.admit(&first).expect("a good head");
+    let input = Input::Request { admitted, head: &first, body: body.as_bytes(), random: [1; 16] };
     let opened = outputs(&mut bridge, input);
     let pipe = opened.iter().find_map(|output| match output {
         Output::Open { pipe, .. } => Some(*pipe),
@@ -252,9 +261,9 @@ fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
         let line = line.replace('\n', " ") + "\n";
         outputs(&mut bridge, Input::Stdout { pipe, bytes: line.as_bytes() });
     }
-    let exchange = Exchange(2);
+    let admitted = health(&mut bridge);
     let all =
-        outputs(&mut bridge, Input::Request { exchange, head, body: content, random: [2; 16] });
+        outputs(&mut bridge, Input::Request { admitted, head, body: content, random: [2; 16] });
     let written = all.iter().any(|output| matches!(output, Output::Write { .. }));
     if written && head.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("mcp-method")) {
         assert!(agrees(head, content), "{head:?} {}", String::from_utf8_lossy(content));

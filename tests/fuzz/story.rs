@@ -26,6 +26,9 @@ pub(crate) fn run(data: &[u8]) {
 fn tell(case: &Case) -> Vec<String> {
     let mut config = case.config.clone();
     config.prewarm = config.prewarm.min(PREWARM);
+    if config.check().is_err() {
+        return Vec::new();
+    }
     let mut driver = Driver::new(config);
     let mut told = Vec::new();
     for step in &case.steps {

@@ -1,11 +1,12 @@
 //! What an embedder can do wrong, and what the engine does about it: each test is named by what
 //! must hold, whatever a driver does.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use hyper_mcp_proxy::message::{Kind, Message, Splice};
 use hyper_mcp_proxy::{
-    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe, lines,
+    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Notice, Output, Pipe, lines,
 };
 
 const JSON: [(&str, &str); 2] = [("Host", "localhost"), ("Content-Type", "application/json")];
@@ -19,7 +20,6 @@ const MANY: usize = 5000;
 struct Rig {
     bridge: Bridge,
     now: Duration,
-    last: u64,
     /// Whether children can be started.
     starts: bool,
     opened: Vec<Pipe>,
@@ -34,7 +34,6 @@ impl Rig {
         Self {
             bridge: Bridge::new(config).expect("a good configuration"),
             now: Duration::ZERO,
-            last: 0,
             starts: true,
             opened: Vec::new(),
             answers: Vec::new(),
@@ -102,11 +101,10 @@ impl Rig {
 
     /// Sends a request and does all that is asked for; the status of its answer.
     fn ask(&mut self, head: &Head<'_>, body: &[u8]) -> u16 {
-        self.last += 1;
-        let exchange = Exchange(self.last);
-        let random = u128::from(self.last).to_be_bytes();
-        assert!(self.bridge.admit(head).is_ok());
-        self.tell(Input::Request { exchange, head, body, random });
+        let admitted = self.bridge.admit(head).expect("it is let in");
+        let exchange = admitted.exchange();
+        let random = u128::from(exchange.number()).to_be_bytes();
+        self.tell(Input::Request { admitted, head, body, random });
         self.drain();
         self.pass(Duration::from_millis(100));
         self.status(exchange)
@@ -321,4 +319,44 @@ fn a_command_that_always_fails_is_not_started_ahead_for_ever() {
 fn the_shortest_keep_alive_does_not_spin() {
     let config = Config { keep_alive: Duration::from_millis(1), ..Config::default() };
     assert_eq!(life(config), WHOLE);
+}
+
+#[test]
+fn refusals_leave_nothing_in_the_engine() {
+    let mut rig = Rig::new(Config::default());
+    let nowhere = Head { path: "/nowhere", ..POST };
+    let held = format!("{:?}", rig.bridge).len();
+    for _ in 0..1000 {
+        let refusal = rig.bridge.admit(&nowhere).expect_err("there is nothing");
+        assert_eq!(refusal.response.status, 404);
+        assert!(matches!(refusal.event, Notice::Refused { status: 404, .. }));
+    }
+    assert!(rig.bridge.poll_output().is_none());
+    let more = format!("{:?}", rig.bridge).len();
+    assert!(more < held + 100, "{held} bytes became {more}");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_whatever_the_driver_reads() {
+    let mut rig = Rig::new(Config { message: 100, ..Config::default() });
+    assert_eq!(rig.ask(&POST, &[b' '; 101]), 413);
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let get = Head { method: "GET", path: "/healthz", fields: &[] };
+    assert_eq!(rig.ask(&get, b"x"), 413);
+    assert_eq!(rig.bridge.buffered(), 0);
+}
+
+#[test]
+fn no_two_requests_have_one_number() {
+    let mut rig = Rig::new(Config::default());
+    let mut seen = BTreeSet::new();
+    for _ in 0..10 {
+        let admitted = rig.bridge.admit(&POST).expect("it is let in");
+        assert!(seen.insert(admitted.exchange()));
+    }
+    // Nor is a number that the engine never gave anything to it.
+    let exchange = Exchange::from_number(u64::MAX);
+    rig.tell(Input::Taken { exchange, bytes: 1 });
+    rig.tell(Input::Lost { exchange });
+    assert!(rig.bridge.is_idle() && rig.bridge.poll_output().is_none());
 }

@@ -34,7 +34,6 @@ struct Play {
     dice: Dice,
     current: BTreeMap<&'static str, Server>,
     last_server: u32,
-    last_exchange: u64,
     /// Children that run, and whose they are.
     children: BTreeMap<Pipe, Server>,
     sessions: Vec<Session>,
@@ -83,14 +82,18 @@ impl Play {
         fields: &[(&str, &str)],
         body: &Value,
     ) -> (Response, Value) {
-        self.last_exchange += 1;
-        let exchange = Exchange(self.last_exchange);
         let fields = [&[("Host", "localhost"), JSON], fields].concat();
         let head = Head { method, path, fields: &fields };
-        let random = u128::from(self.last_exchange).to_be_bytes();
-        let body = body.to_string();
-        self.tell(Input::Request { exchange, head: &head, body: body.as_bytes(), random });
-        let answer = self.answers.remove(&exchange).expect("an answer");
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = match self.bridge.admit(&head) {
+            Err(refusal) => refusal.response,
+            Ok(admitted) => {
+                let exchange = admitted.exchange();
+                let random = u128::from(exchange.number()).to_be_bytes();
+                self.tell(Input::Request { admitted, head: &head, body: body.as_bytes(), random });
+                self.answers.remove(&exchange).expect("an answer")
+            }
+        };
         let Body::Whole(content) = &answer.body else { panic!("a stream: {answer:?}") };
         let content = serde_json::from_slice(content).unwrap_or_default();
         (answer, content)
@@ -208,7 +211,6 @@ fn each_path_is_answered_by_its_server_whatever_is_told() {
             dice: Dice(seed),
             current: BTreeMap::new(),
             last_server: 0,
-            last_exchange: 0,
             children: BTreeMap::new(),
             sessions: Vec::new(),
             answers: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! How a client asks: the head, the body, and what the judge expects of the answer by what it
 //! knows at that moment.
 
-use hyper_mcp_proxy::{Exchange as Number, Head, Input, Instant};
+use hyper_mcp_proxy::{Head, Input, Instant};
 
 use super::World;
 use super::law::Judged;
@@ -102,12 +102,15 @@ impl World<'_> {
             heading.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let head = Head { method: heading.method, path: &heading.path, fields: &fields };
         match self.subject.admit(&head) {
-            Err(response) => self.respond(number, response),
-            Ok(_) => {
-                self.exchanges[number].known = true;
+            Err(refusal) => {
+                self.notice(&refusal.event)?;
+                self.respond(number, refusal.response)
+            }
+            Ok(admitted) => {
+                self.exchanges[number].handle = Some(admitted.exchange());
+                self.handles.insert(admitted.exchange(), number);
                 let random = random(number);
-                let exchange = Number(number as u64);
-                self.tell(Input::Request { exchange, head: &head, body, random })
+                self.tell(Input::Request { admitted, head: &head, body, random })
             }
         }
     }
@@ -148,7 +151,7 @@ impl World<'_> {
             moved: self.seen,
             sent: self.seen,
             pace,
-            known: false,
+            handle: None,
             over_settled: false,
             blocks: 0,
             rivalled: false,

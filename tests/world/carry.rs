@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use hyper_mcp_proxy::{Cause, Exit, Notice, Output, Pipe};
+use hyper_mcp_proxy::{Cause, Exchange, Exit, Notice, Output, Pipe};
 
 use super::World;
 use super::json;
@@ -31,10 +31,12 @@ impl World<'_> {
             Output::CloseStdin { pipe } => self.close_stdin(pipe),
             Output::Terminate { pipe } => self.terminate(pipe),
             Output::Kill { pipe } => self.kill(pipe),
-            Output::Respond { exchange, response } => self.respond(exchange.0 as usize, response),
-            Output::Send { exchange, bytes } => self.send(exchange.0 as usize, &bytes),
-            Output::Finish { exchange } => self.finish(exchange.0 as usize),
-            Output::Abort { exchange } => self.abort(exchange.0 as usize),
+            Output::Respond { exchange, response } => {
+                self.respond(self.number(exchange)?, response)
+            }
+            Output::Send { exchange, bytes } => self.send(self.number(exchange)?, &bytes),
+            Output::Finish { exchange } => self.finish(self.number(exchange)?),
+            Output::Abort { exchange } => self.abort(self.number(exchange)?),
             Output::Notice(notice) => self.notice(&notice),
         }
     }
@@ -346,8 +348,19 @@ impl World<'_> {
         }
     }
 
+    /// The exchange that the engine means.
+    fn number(&self, exchange: Exchange) -> Result<usize, Broken> {
+        let number = self.handles.get(&exchange).copied();
+        require!(
+            EndsOnce,
+            number.is_some(),
+            "an output for exchange {exchange}, which nobody opened"
+        );
+        Ok(number.unwrap_or_default())
+    }
+
     /// What the operator is told is true, and no secret.
-    fn notice(&mut self, notice: &Notice) -> Judged {
+    pub(super) fn notice(&mut self, notice: &Notice) -> Judged {
         let shown = notice.to_string();
         let leak =
             self.sessions.iter().flat_map(|session| &session.id).any(|id| shown.contains(id));
@@ -409,14 +422,14 @@ fn brief(output: &Output) -> String {
             format!("write {pipe} {}", String::from_utf8_lossy(bytes))
         }
         Output::Send { exchange, bytes } => {
-            format!("send {} {}", exchange.0, String::from_utf8_lossy(bytes).escape_debug())
+            format!("send {exchange} {}", String::from_utf8_lossy(bytes).escape_debug())
         }
         Output::Respond { exchange, response } => {
             let body = match &response.body {
                 hyper_mcp_proxy::Body::Whole(bytes) => String::from_utf8_lossy(bytes).into_owned(),
                 hyper_mcp_proxy::Body::Stream => String::from("(stream)"),
             };
-            format!("respond {} {} {:?} {body}", exchange.0, response.status, response.fields)
+            format!("respond {exchange} {} {:?} {body}", response.status, response.fields)
         }
         other => format!("{other:?}"),
     }

@@ -1,6 +1,5 @@
 //! What clients do: right things mostly, wrong things sometimes, everything at any moment.
 
-use hyper_mcp_proxy::Exchange as Number;
 use hyper_mcp_proxy::Input;
 
 use super::World;
@@ -390,7 +389,10 @@ impl World<'_> {
             session.doomed |= session.exchange == number && !session.open && !opens;
             session.gets.retain(|get| *get != number);
         }
-        self.tell(Input::Lost { exchange: Number(number as u64) })
+        match self.exchanges[number].handle {
+            Some(exchange) => self.tell(Input::Lost { exchange }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -104,7 +104,11 @@ impl World<'_> {
             exchange.untaken -= bytes;
             exchange.moved = now;
         }
-        self.tell(Input::Taken { exchange: Number(number as u64), bytes })
+        let handle = exchange.handle;
+        match handle {
+            Some(exchange) => self.tell(Input::Taken { exchange, bytes }),
+            None => Ok(()),
+        }
     }
 
     fn take_of_child(&mut self, child: usize, most: usize) -> Judged {
@@ -312,7 +316,8 @@ impl World<'_> {
         let done = self.exchanges.iter().position(|exchange| {
             exchange.phase == Phase::Done && exchange.untaken == 0 || exchange.lost_settled
         });
-        let exchange = Number(done.unwrap_or(1_000_000) as u64);
+        let exchange = done.and_then(|number| self.exchanges[number].handle);
+        let exchange = exchange.unwrap_or(Number::from_number(1_000_000));
         match (self.dice.below(9), gone) {
             (0, _) => self.tell(Input::Lost { exchange }),
             (1, _) => self.tell(Input::Taken { exchange, bytes: 3 }),
@@ -406,7 +411,7 @@ impl World<'_> {
 /// An input as the trace shows it. Requests are shown where they are asked.
 fn brief(input: &Input<'_>) -> String {
     match input {
-        Input::Request { exchange, .. } => format!("-> request {}", exchange.0),
+        Input::Request { admitted, .. } => format!("-> request {}", admitted.exchange()),
         Input::Stdout { pipe, bytes } => {
             format!("-> stdout {pipe} {}", String::from_utf8_lossy(bytes).escape_debug())
         }

@@ -45,7 +45,7 @@ mod wrong;
 
 use std::collections::BTreeMap;
 
-use hyper_mcp_proxy::{Config, Instant, Pipe};
+use hyper_mcp_proxy::{Config, Exchange as Handle, Instant, Pipe};
 
 use dice::Dice;
 use law::{Broken, Judged, Law, require};
@@ -217,6 +217,7 @@ pub(crate) struct World<'a> {
     modern: Modern,
     upward: Upward,
     pipes: BTreeMap<Pipe, usize>,
+    handles: BTreeMap<Handle, usize>,
     /// Exchanges that may still change; the others are only history.
     open: Vec<usize>,
     /// Messages of children that were told since the last drain.
@@ -297,6 +298,7 @@ impl<'a> World<'a> {
             modern: Modern::default(),
             upward: Upward::default(),
             pipes: BTreeMap::new(),
+            handles: BTreeMap::new(),
             open: Vec::new(),
             fresh: Vec::new(),
             shutdown: None,

@@ -4,7 +4,7 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use hyper_mcp_proxy::{Exit, Instant, Pipe};
+use hyper_mcp_proxy::{Exchange as Handle, Exit, Instant, Pipe};
 
 use super::events::Reader;
 use super::json;
@@ -122,8 +122,8 @@ pub(crate) struct Exchange {
     pub(crate) pace: Pace,
     /// Its last output came, or it was lost, before the last drain.
     pub(crate) over_settled: bool,
-    /// The engine knows of it: its head was let in.
-    pub(crate) known: bool,
+    /// The engine's name for it, if its head was let in.
+    pub(crate) handle: Option<Handle>,
     /// Which of the events on it was the first.
     pub(crate) blocks: usize,
     /// A later request of its session took, or may have taken, its place.
@@ -160,7 +160,7 @@ impl Exchange {
     /// It is given its whole content.
     pub(crate) fn gets(&mut self, body: &[u8]) {
         // A refusal by the head alone is between the driver and the peer.
-        self.untaken = if self.known { body.len() } else { 0 };
+        self.untaken = if self.handle.is_some() { body.len() } else { 0 };
         self.is_short = body.windows(8).any(|word| word == b"\"error\":");
     }
 

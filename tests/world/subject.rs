@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 
 use hyper_mcp_proxy::{
-    Body, Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe, Response,
+    Admitted, Body, Bridge, Config, Head, Input, Instant, Output, Pipe, Refusal, Response,
 };
 
 /// Spoils an engine.
@@ -37,9 +37,6 @@ pub(crate) trait Fault {
     fn idle(&mut self, idle: bool) -> bool {
         idle
     }
-    fn admit(&mut self, admitted: Result<usize, Response>) -> Result<usize, Response> {
-        admitted
-    }
 }
 
 /// The engine, perhaps spoilt.
@@ -64,15 +61,11 @@ impl<'f> Subject<'f> {
         }
     }
 
-    pub(crate) fn admit(&mut self, head: &Head<'_>) -> Result<usize, Response> {
+    pub(crate) fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
         let admitted = self.bridge.admit(head);
-        let admitted = match &mut self.fault {
-            Some(fault) => fault.admit(admitted),
-            None => admitted,
-        };
         match &admitted {
-            Ok(limit) => limit.hash(&mut self.digest),
-            Err(response) => digest_response(response, &mut self.digest),
+            Ok(admitted) => admitted.limit().hash(&mut self.digest),
+            Err(refusal) => digest_response(&refusal.response, &mut self.digest),
         }
         admitted
     }
@@ -82,13 +75,13 @@ impl<'f> Subject<'f> {
         if fault.swallows(&input) {
             return;
         }
-        let Input::Request { exchange, head, body, random } = input else {
+        let Input::Request { admitted, head, body, random } = input else {
             return self.bridge.handle(input, now);
         };
         let fields: Vec<(&str, &str)> =
             head.fields.iter().copied().filter(|(name, _)| !fault.hides(name)).collect();
         let head = &Head { fields: &fields, ..*head };
-        self.bridge.handle(Input::Request { exchange, head, body, random }, now);
+        self.bridge.handle(Input::Request { admitted, head, body, random }, now);
     }
 
     pub(crate) fn poll_output(&mut self) -> Option<Output> {
@@ -154,8 +147,8 @@ fn digest_output(output: &Output, into: &mut DefaultHasher) {
         | Output::Terminate { pipe }
         | Output::Kill { pipe } => pipe.hash(into),
         Output::Write { pipe, bytes } => (pipe, bytes).hash(into),
-        Output::Respond { exchange: Exchange(number), response } => {
-            number.hash(into);
+        Output::Respond { exchange, response } => {
+            exchange.hash(into);
             digest_response(response, into);
         }
         Output::Send { exchange, bytes } => (exchange, bytes).hash(into),

@@ -11,7 +11,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use hyper_mcp_proxy::{Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe, Response};
+use hyper_mcp_proxy::Refusal;
+use hyper_mcp_proxy::{Admitted, Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
@@ -52,7 +53,7 @@ fn count(size: usize) {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn measured_admit(bridge: &mut Bridge, head: &Head<'_>) -> Result<usize, Response> {
+fn measured_admit(bridge: &mut Bridge, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
     bridge.admit(head)
 }
 
@@ -98,10 +99,10 @@ impl World {
         self.exchange += 1;
         self.now += Duration::from_micros(50);
         let now = Instant::new(self.now);
-        let exchange = Exchange(self.exchange);
-        assert!(measured_admit(&mut self.bridge, head).is_ok());
+        let admitted = measured_admit(&mut self.bridge, head).expect("it is let in");
+        let exchange = admitted.exchange();
         let random = u128::from(self.exchange).to_ne_bytes();
-        measured_handle(&mut self.bridge, Input::Request { exchange, head, body, random }, now);
+        measured_handle(&mut self.bridge, Input::Request { admitted, head, body, random }, now);
         while let Some(output) = measured_poll(&mut self.bridge) {
             self.carry_out(&output, exchange, now);
             COUNTING.store(true, Relaxed);

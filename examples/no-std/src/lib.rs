@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use hyper_mcp_proxy::{
-    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe, Response,
+    Admitted, Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe, Response,
 };
 
 /// What [`Machine::poll`] gives, in numbers; those of what [`Machine::tell`] takes are its own.
@@ -36,7 +36,8 @@ pub mod output {
 
 pub struct Machine {
     bridge: Bridge,
-    /// By the numbers that the host knows them by.
+    /// Requests whose content the host reads, then children, by the host's numbers for them.
+    admitted: BTreeMap<u32, Admitted>,
     pipes: BTreeMap<u32, Pipe>,
     /// What the host says with the next call.
     pub inbox: Vec<u8>,
@@ -51,6 +52,7 @@ impl Machine {
     pub fn new() -> Self {
         Self {
             bridge: Bridge::new(Config::default()).expect("the default can be"),
+            admitted: BTreeMap::new(),
             pipes: BTreeMap::new(),
             inbox: Vec::new(),
             outbox: Vec::new(),
@@ -58,17 +60,28 @@ impl Machine {
         }
     }
 
-    /// Judges the head in the inbox: the largest content to read, or `None` and the refusal is in
-    /// the outbox. A head is lines: the method, the path, then names and values by turns.
+    /// Judges the head in the inbox: the largest content to read for the exchange `number`, or
+    /// `None` and the refusal is in the outbox, which is empty if the head is no text. A head is
+    /// lines: the method, the path, then names and values by turns.
     pub fn admit(&mut self) -> Option<u32> {
-        let limit = with_head(&self.inbox, |head| self.bridge.admit(head))?;
-        match limit {
-            Ok(limit) => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
-            Err(response) => {
-                self.outbox = on_one_page(&response);
+        self.outbox.clear();
+        match with_head(&self.inbox, |head| self.bridge.admit(head))? {
+            Ok(admitted) => {
+                let limit = u32::try_from(admitted.limit()).unwrap_or(u32::MAX);
+                self.number = admitted.exchange().number() as u32;
+                self.admitted.insert(self.number, admitted);
+                Some(limit)
+            }
+            Err(refusal) => {
+                self.outbox = on_one_page(&refusal.response);
                 None
             }
         }
+    }
+
+    /// The client left before its content was whole.
+    pub fn withdraw(&mut self, exchange: u32) {
+        self.admitted.remove(&exchange);
     }
 
     /// A request: its head is the first `head` bytes of the inbox, then come 16 random bytes, then
@@ -76,9 +89,9 @@ impl Machine {
     pub fn request(&mut self, exchange: u32, head: usize, now: Duration) {
         let Some((lines, rest)) = self.inbox.split_at_checked(head) else { return };
         let Some((random, body)) = rest.split_first_chunk() else { return };
-        let exchange = Exchange(exchange.into());
+        let Some(admitted) = self.admitted.remove(&exchange) else { return };
         with_head(lines, |head| {
-            let request = Input::Request { exchange, head, body, random: *random };
+            let request = Input::Request { admitted, head, body, random: *random };
             self.bridge.handle(request, Instant::new(now));
         });
     }
@@ -86,7 +99,7 @@ impl Machine {
     /// All else that can happen: what, to which exchange or child, and a figure about it. What
     /// else there is to say is in the inbox.
     pub fn tell(&mut self, what: u32, number: u32, figure: i32, now: Duration) {
-        let exchange = Exchange(number.into());
+        let exchange = Exchange::from_number(number.into());
         let bytes = usize::try_from(figure).unwrap_or(0);
         let pipe = self.pipes.get(&number).copied();
         let input = match (what, pipe) {
@@ -158,7 +171,7 @@ impl Machine {
     }
 
     fn peer(&mut self, what: u32, exchange: Exchange) -> u32 {
-        self.number = exchange.0 as u32;
+        self.number = exchange.number() as u32;
         what
     }
 

@@ -54,6 +54,11 @@ pub extern "C" fn admit(machine: &mut Machine) -> f64 {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn withdraw(machine: &mut Machine, exchange: u32) {
+    machine.withdraw(exchange);
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn request(machine: &mut Machine, exchange: u32, head: usize, now: f64) {
     machine.request(exchange, head, at(now));
 }

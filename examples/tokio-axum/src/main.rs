@@ -43,7 +43,6 @@ struct State {
     /// The queues' lengths are the engine's care: see `Config::queue` and `Config::stdin`.
     exchanges: BTreeMap<Exchange, UnboundedSender<Order>>,
     children: BTreeMap<Pipe, Running>,
-    next_exchange: u64,
     draining: bool,
 }
 
@@ -53,7 +52,6 @@ impl Hub {
             bridge: Bridge::new(config).expect("a good configuration"),
             exchanges: BTreeMap::new(),
             children: BTreeMap::new(),
-            next_exchange: 1,
             draining: false,
         });
         let origin = tokio::time::Instant::now();

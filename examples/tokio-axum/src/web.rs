@@ -44,23 +44,26 @@ async fn handle(State(hub): State<Arc<Hub>>, request: Request) -> Response {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let head = Head { method: parts.method.as_str(), path: parts.uri.path(), fields: &fields };
-    let limit = match hub.lock().bridge.admit(&head) {
-        Ok(limit) => limit,
-        Err(refusal) => return refused(refusal),
+    let admitted = match hub.lock().bridge.admit(&head) {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            eprintln!("{}", refusal.event);
+            return refused(refusal.response);
+        }
     };
-    let body = match timeout(CONTENT, to_bytes(body, limit)).await {
+    let body = match timeout(CONTENT, to_bytes(body, admitted.limit())).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
     };
-    match hub.ask(&head, &body) {
+    match hub.ask(admitted, &head, &body) {
         Ok(answer) => respond(answer).await,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-fn refused(refusal: engine::Response) -> Response {
-    let engine::Response { status, fields, body } = refusal;
+fn refused(response: engine::Response) -> Response {
+    let engine::Response { status, fields, body } = response;
     let body = match body {
         engine::Body::Whole(bytes) => Body::from(bytes),
         engine::Body::Stream => Body::empty(), // A refusal is whole.
@@ -107,15 +110,19 @@ struct Answer {
 }
 
 impl Hub {
-    fn ask(self: &Arc<Self>, head: &Head<'_>, body: &[u8]) -> Result<Answer, getrandom::Error> {
+    fn ask(
+        self: &Arc<Self>,
+        admitted: engine::Admitted,
+        head: &Head<'_>,
+        body: &[u8],
+    ) -> Result<Answer, getrandom::Error> {
         let mut random = [0; 16];
         getrandom::fill(&mut random)?;
         let (sender, orders) = unbounded_channel();
         let mut state = self.lock();
-        let exchange = Exchange(state.next_exchange);
-        state.next_exchange += 1;
+        let exchange = admitted.exchange();
         state.exchanges.insert(exchange, sender);
-        self.feed(&mut state, Input::Request { exchange, head, body, random });
+        self.feed(&mut state, Input::Request { admitted, head, body, random });
         drop(state);
         Ok(Answer { hub: Arc::clone(self), exchange, orders, rest: Bytes::new(), is_whole: false })
     }

@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use hyper_mcp_proxy::{
-    Bridge, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant, Level, Notice,
-    Output, Pipe, Response, Server,
+    Admitted, Bridge, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant, Level,
+    Notice, Output, Pipe, Response, Server,
 };
 use smol::LocalExecutor;
 
@@ -71,7 +71,6 @@ pub(crate) struct Hub {
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
     started: RefCell<VecDeque<(Pipe, Result<u32, Refusal>)>>,
-    next_exchange: Cell<u64>,
     random: RefCell<Random>,
     /// The servers that the engine may want to be started.
     servers: RefCell<BTreeMap<Server, Rc<servers::Server>>>,
@@ -122,7 +121,6 @@ impl Hub {
             rests: RefCell::default(),
             paused: RefCell::default(),
             started: RefCell::default(),
-            next_exchange: Cell::new(1),
             random: RefCell::default(),
             servers: RefCell::default(),
             next_server: Cell::new(0),
@@ -191,28 +189,32 @@ impl Hub {
     }
 
     /// Judges a head before its content is read.
-    pub(crate) fn admit(&self, head: &Head<'_>) -> Result<usize, Response> {
-        let verdict = self.bridge.borrow_mut().admit(head);
-        if verdict.is_err() {
-            self.carry_out(); // The operator is told.
-        }
-        verdict
+    pub(crate) fn admit(&self, head: &Head<'_>) -> Result<Admitted, Response> {
+        self.bridge.borrow_mut().admit(head).map_err(|refusal| {
+            tell(&refusal.event);
+            refusal.response
+        })
     }
 
     /// Hands a whole request to the engine; its response comes to `mailbox`.
-    pub(crate) fn request(&self, mailbox: &Rc<Mailbox>, head: &Head<'_>, body: &[u8]) -> Exchange {
-        let exchange = Exchange(self.next_exchange.get());
-        self.next_exchange.set(exchange.0 + 1);
+    pub(crate) fn request(
+        &self,
+        admitted: Admitted,
+        mailbox: &Rc<Mailbox>,
+        head: &Head<'_>,
+        body: &[u8],
+    ) -> Exchange {
+        let exchange = admitted.exchange();
         let random = self.random.borrow_mut().take();
-        self.exchanges.borrow_mut().insert(exchange.0, Rc::clone(mailbox));
-        self.feed(Input::Request { exchange, head, body, random });
+        self.exchanges.borrow_mut().insert(exchange.number(), Rc::clone(mailbox));
+        self.feed(Input::Request { admitted, head, body, random });
         exchange
     }
 
     /// The peer of an exchange is gone, or is done with it. If it took all up to the last output,
     /// the engine knows; otherwise it reckons with what was not taken until it is told.
     pub(crate) fn lose(&self, exchange: Exchange, took_all: bool) {
-        let known = self.exchanges.borrow_mut().remove(&exchange.0);
+        let known = self.exchanges.borrow_mut().remove(&exchange.number());
         let goes_on = known.is_some_and(|mailbox| !mailbox.is_whole());
         if goes_on || !took_all {
             self.feed(Input::Lost { exchange });
@@ -282,7 +284,7 @@ impl Hub {
     }
 
     fn with_mailbox(&self, exchange: Exchange, f: impl FnOnce(&Mailbox)) {
-        if let Some(mailbox) = self.exchanges.borrow().get(&exchange.0) {
+        if let Some(mailbox) = self.exchanges.borrow().get(&exchange.number()) {
             f(mailbox);
         }
     }

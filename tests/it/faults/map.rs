@@ -14,11 +14,11 @@ pub(super) struct Map {
 
 impl Map {
     pub(super) fn learn(&mut self, input: &Input<'_>) {
-        if let Input::Request { exchange, head, .. } = input
+        if let Input::Request { admitted, head, .. } = input
             && let Some((_, id)) =
                 head.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("mcp-session-id"))
         {
-            self.sessions.insert(*exchange, (*id).to_string());
+            self.sessions.insert(admitted.exchange(), (*id).to_string());
         }
         if let Input::Lost { exchange } = input {
             self.streams.remove(exchange);

@@ -193,10 +193,10 @@ struct Ousted {
 impl Fault for Ousted {
     fn swallows(&mut self, input: &Input<'_>) -> bool {
         self.map.learn(input);
-        if let Input::Request { exchange, head, .. } = input
+        if let Input::Request { admitted, head, .. } = input
             && head.method == "GET"
         {
-            self.gets.insert(*exchange);
+            self.gets.insert(admitted.exchange());
         }
         false
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hyper_mcp_proxy::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
-use hyper_mcp_proxy::{Notice, Output, Pipe, Response};
+use hyper_mcp_proxy::{Notice, Output, Pipe, Refusal, Response};
 
 use super::text::{Act, Amount, Request};
 
@@ -27,6 +27,8 @@ pub(crate) struct Driver {
     /// Whether heads are judged before their bodies are there. If not, the engine's second
     /// judgement is all there is.
     pub(crate) admits: bool,
+    /// A path at which every request is let in.
+    health: Option<String>,
     /// The most of a child's output that is told at once.
     pub(crate) piece: usize,
     /// What the engine wanted done since this was last emptied.
@@ -34,6 +36,8 @@ pub(crate) struct Driver {
     now: Duration,
     pipes: BTreeMap<u64, Pipe>,
     gone: BTreeSet<u64>,
+    /// The engine's names for exchanges that were let in, by the story's numbers.
+    names: BTreeMap<u64, Exchange>,
     /// Of each exchange its phase and the bytes that it was given and has not taken.
     exchanges: BTreeMap<u64, (Phase, usize)>,
     /// Of each child the bytes that it was given and has not read.
@@ -47,6 +51,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(config: Config) -> Self {
         Self {
+            health: config.health.clone(),
             bridge: Bridge::new(config).expect("a good configuration"),
             admits: true,
             piece: usize::MAX,
@@ -54,6 +59,7 @@ impl Driver {
             now: Duration::ZERO,
             pipes: BTreeMap::new(),
             gone: BTreeSet::new(),
+            names: BTreeMap::new(),
             exchanges: BTreeMap::new(),
             unread: BTreeMap::new(),
             drops: BTreeSet::new(),
@@ -111,7 +117,10 @@ impl Driver {
                 if let Some(exchange) = self.exchanges.get_mut(number) {
                     *exchange = (Phase::Over, 0);
                 }
-                self.tell(Input::Lost { exchange: Exchange(*number) })
+                match self.names.get(number).copied() {
+                    Some(exchange) => self.tell(Input::Lost { exchange }),
+                    None => Ok(()),
+                }
             }
             Act::Stops(number) => {
                 self.slow.insert(*number);
@@ -186,18 +195,41 @@ impl Driver {
         let fields: Vec<(&str, &str)> =
             request.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
         let head = Head { method: &request.method, path: &request.path, fields: &fields };
-        let exchange = Exchange(request.exchange);
         if self.exchanges.insert(request.exchange, (Phase::Asked, 0)).is_some() {
             return Err(format!("exchange {} was there before", request.exchange));
         }
-        if self.admits
-            && let Err(response) = self.bridge.admit(&head)
-        {
-            self.note(Output::Respond { exchange, response })?;
-            return self.oblige();
-        }
+        // The other head is let in for everybody.
+        let other = self.health.clone().filter(|_| !self.admits);
+        let other = other.as_deref().map(|path| Head { method: "GET", path, fields: &[] });
+        let shown = other.as_ref().unwrap_or(&head);
+        let admitted = match self.bridge.admit(shown) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let Refusal { response, event } = *refusal;
+                self.done.push(Output::Notice(event));
+                self.responds(request.exchange, &response)?;
+                let exchange = Exchange::from_number(request.exchange);
+                self.done.push(Output::Respond { exchange, response });
+                return self.oblige();
+            }
+        };
+        self.names.insert(request.exchange, admitted.exchange());
         let random = u128::from(request.exchange).to_be_bytes();
-        self.tell(Input::Request { exchange, head: &head, body: &request.body, random })
+        self.tell(Input::Request { admitted, head: &head, body: &request.body, random })
+    }
+
+    /// An output with the story's number for its exchange.
+    fn renamed(&self, mut output: Output) -> Result<Output, String> {
+        if let Output::Respond { exchange, .. }
+        | Output::Send { exchange, .. }
+        | Output::Finish { exchange }
+        | Output::Abort { exchange } = &mut output
+        {
+            let mut names = self.names.iter();
+            let name = names.find(|(_, name)| *name == exchange).ok_or("no such exchange")?;
+            *exchange = Exchange::from_number(*name.0);
+        }
+        Ok(output)
     }
 
     fn wait(&mut self, time: Duration) -> Result<(), String> {
@@ -246,7 +278,7 @@ impl Driver {
     fn take_outputs(&mut self) -> Result<(), String> {
         let held = self.bridge.buffered();
         while let Some(output) = self.bridge.poll_output() {
-            self.note(output)?;
+            self.note(self.renamed(output)?)?;
         }
         expect("bytes held when the driver has all outputs", held, self.bridge.buffered())
     }
@@ -261,8 +293,9 @@ impl Driver {
     fn taken(&mut self, number: u64, amount: Amount) -> Result<(), String> {
         let (_, left) = self.exchanges.get_mut(&number).ok_or("no such exchange")?;
         let bytes = take(left, amount)?;
-        let input = Input::Taken { exchange: Exchange(number), bytes };
-        self.bridge.handle(input, Instant::new(self.now));
+        if let Some(exchange) = self.names.get(&number).copied() {
+            self.bridge.handle(Input::Taken { exchange, bytes }, Instant::new(self.now));
+        }
         Ok(())
     }
 
@@ -290,14 +323,14 @@ impl Driver {
             Output::Write { pipe, bytes } => {
                 *self.unread.entry(pipe.number()).or_default() += bytes.len();
             }
-            Output::Respond { exchange, response } => self.responds(*exchange, response)?,
+            Output::Respond { exchange, response } => self.responds(exchange.number(), response)?,
             Output::Send { exchange, bytes } => {
-                self.step(*exchange, Phase::Streams, Phase::Streams, bytes.len())?;
+                self.step(exchange.number(), Phase::Streams, Phase::Streams, bytes.len())?;
             }
             Output::Finish { exchange } => {
-                self.step(*exchange, Phase::Streams, Phase::Over, 0)?;
+                self.step(exchange.number(), Phase::Streams, Phase::Over, 0)?;
             }
-            Output::Abort { exchange } => match self.exchanges.get_mut(&exchange.0) {
+            Output::Abort { exchange } => match self.exchanges.get_mut(&exchange.number()) {
                 // What is broken off may not have been answered at all.
                 Some(known) if known.0 != Phase::Over || known.1 > 0 => *known = (Phase::Over, 0),
                 _ => return Err(format!("{exchange:?} has ended before")),
@@ -314,7 +347,7 @@ impl Driver {
         Ok(())
     }
 
-    fn responds(&mut self, exchange: Exchange, response: &Response) -> Result<(), String> {
+    fn responds(&mut self, exchange: u64, response: &Response) -> Result<(), String> {
         for (name, value) in response.fields.iter() {
             if !value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
                 return Err(format!("no field value: {name}: {value}"));
@@ -326,10 +359,10 @@ impl Driver {
         }
     }
 
-    fn step(&mut self, of: Exchange, from: Phase, to: Phase, given: usize) -> Result<(), String> {
-        let (phase, left) = self.exchanges.get_mut(&of.0).ok_or("no such exchange")?;
+    fn step(&mut self, of: u64, from: Phase, to: Phase, given: usize) -> Result<(), String> {
+        let (phase, left) = self.exchanges.get_mut(&of).ok_or("no such exchange")?;
         if *phase != from {
-            return Err(format!("{of:?} is {phase:?}, so it can't become {to:?}"));
+            return Err(format!("exchange {of} is {phase:?}, so it can't become {to:?}"));
         }
         *phase = to;
         *left += given;

@@ -44,11 +44,11 @@ impl From<Output> for Item {
                     Body::Whole(body) => Some(body),
                     Body::Stream => None,
                 };
-                Self::Respond(exchange.0, response.status, fields, body)
+                Self::Respond(exchange.number(), response.status, fields, body)
             }
-            Output::Send { exchange, bytes } => Self::Send(exchange.0, bytes),
-            Output::Finish { exchange } => Self::Finish(exchange.0),
-            Output::Abort { exchange } => Self::Abort(exchange.0),
+            Output::Send { exchange, bytes } => Self::Send(exchange.number(), bytes),
+            Output::Finish { exchange } => Self::Finish(exchange.number()),
+            Output::Abort { exchange } => Self::Abort(exchange.number()),
             Output::Notice(notice) => Self::Notice(notice.to_string()),
         }
     }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use hyper_mcp_proxy::{Exchange, Response};
+use hyper_mcp_proxy::{Admitted, Exchange, Response};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
 use crate::deadlines::{Deadline, Evicted, Wait};
@@ -80,6 +80,8 @@ struct Connection {
     idle: Wait,
     /// Of the head of the request whose content is being read.
     decoder: Decoder,
+    /// The engine's leave for the request that is being read.
+    admitted: Option<Admitted>,
     /// What it will be answered without the engine.
     refused: Option<Box<Response>>,
     exchange: Option<Exchange>,
@@ -107,6 +109,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
         phase: None,
         idle: Wait::First,
         decoder: Decoder::default(),
+        admitted: None,
         refused: None,
         exchange: None,
         half_closed: false,
@@ -145,8 +148,11 @@ impl Connection {
             self.send_whole(*response, is_head, keep_alive).await?;
             return keep_or_stop(keep_alive);
         }
-        self.exchange = self.decoder.with_head(&self.gate, |head| {
-            self.hub.request(&self.mailbox, head, self.gate.content())
+        let admitted = self.admitted.take();
+        self.exchange = admitted.and_then(|admitted| {
+            self.decoder.with_head(&self.gate, |head| {
+                self.hub.request(admitted, &self.mailbox, head, self.gate.content())
+            })
         });
         self.release();
         let answered = self.answer(is_head, is_old, keep_alive).await;

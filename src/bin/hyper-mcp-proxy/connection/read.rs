@@ -31,6 +31,7 @@ const FREE: usize = 64 * 1024;
 impl Connection {
     pub(super) async fn read_request(&mut self) -> Result<(), Stop> {
         self.phase = None;
+        self.admitted = None;
         loop {
             match self.gate.poll()? {
                 Step::More(phase) => {
@@ -72,7 +73,10 @@ impl Connection {
         }
         let verdict = self.decoder.with_head(&self.gate, |head| self.hub.admit(head));
         match verdict.ok_or(malformed)? {
-            Ok(limit) => self.gate.admit(limit)?,
+            Ok(admitted) => {
+                self.gate.admit(admitted.limit())?;
+                self.admitted = Some(admitted);
+            }
             Err(response) => {
                 let length = self.gate.declared().filter(|_| !self.gate.expects_continue());
                 if length.is_none_or(|length| length > DISCARD as u64) && length != Some(0) {
