@@ -18,7 +18,10 @@ use core::fmt;
 use crate::json::{self, NotJson, Scanner, Span};
 use crate::number;
 pub(crate) use members::MEMBERS;
-use members::{Known, LENGTH, META, Members, Place, REQUEST_ID, TASK, TOLD, WANTED};
+use members::{
+    ERROR, Known, LENGTH, META, METHOD, Members, NAME, PARAMS, Place, REQUEST_ID, RESULT, TASK,
+    TOLD, WANTED,
+};
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.
@@ -79,14 +82,14 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     text: &'a [u8],
-    /// The text without the white space around it.
-    whole: Span,
     kind: Kind,
     multiline: bool,
-    id: Option<Span>,
-    method: Option<Span>,
-    params: Option<Span>,
-    payload: Option<Span>,
+    /// The text without the white space around it.
+    whole: Place,
+    id: Place,
+    method: Place,
+    params: Place,
+    payload: Place,
     known: Known,
 }
 
@@ -150,20 +153,22 @@ impl<'a> Message<'a> {
             return Err(Malformed::Parse("the message is not UTF-8"));
         }
         let doubled = read.map_err(|reason| no_object(text, reason))?;
-        let id = members.id.clone().map(|span| &text[span]).filter(|id| names_a_call(id));
         if let Some(reason) = doubled {
             return Err(Malformed::Invalid(reason, None));
         }
-        let kind = members.kind(text).map_err(|reason| Malformed::Invalid(reason, id))?;
+        let kind = members.kind(text).map_err(|reason| {
+            let id = members.at(NAME).of(text).filter(|id| names_a_call(id));
+            Malformed::Invalid(reason, id)
+        })?;
         Ok(Self {
             text,
-            whole: members.whole,
             kind,
             multiline: scanner.multiline,
-            id: members.id,
-            method: members.method,
-            params: members.params,
-            payload: members.result.or(members.error),
+            whole: members.whole,
+            id: members.at(NAME),
+            method: members.at(METHOD),
+            params: members.at(PARAMS),
+            payload: members.at(if kind == Kind::Error { ERROR } else { RESULT }),
             known: members.known,
         })
     }
@@ -175,39 +180,39 @@ impl<'a> Message<'a> {
 
     /// Its id as it is spelled, quotes included. `None` for a notification.
     pub fn id(&self) -> Option<&'a [u8]> {
-        self.get(self.id.as_ref())
+        self.id.of(self.text)
     }
 
     /// Its method, without quotes and escapes. `None` for a response.
     pub fn method(&self) -> Option<Cow<'a, str>> {
-        json::decoded(self.get(self.method.as_ref())?)
+        json::decoded(self.method.of(self.text)?)
     }
 
     /// Whether its method is this one, whatever its escapes.
     pub fn calls(&self, method: &str) -> bool {
-        self.get(self.method.as_ref()).is_some_and(|raw| json::spells(raw, method))
+        self.method.of(self.text).is_some_and(|raw| json::spells(raw, method))
     }
 
     /// Its params as they are spelled, if it has any.
     pub fn params(&self) -> Option<&'a [u8]> {
-        self.get(self.params.as_ref())
+        self.params.of(self.text)
     }
 
     /// A response's result or error as it is spelled.
     pub fn payload(&self) -> Option<&'a [u8]> {
-        self.get(self.payload.as_ref())
+        self.payload.of(self.text)
     }
 
     /// The progress token as it is spelled: of a request `params._meta.progressToken` unless it is
     /// null, of a notification `params.progressToken` (MCP "Progress").
     pub fn token(&self) -> Option<&'a [u8]> {
-        self.found(self.token_place())
+        self.token_place().of(self.text)
     }
 
     fn token_place(&self) -> Place {
         match self.kind {
             // One that is null is none.
-            Kind::Request if self.found(self.known.meta[WANTED]) == Some(b"null") => {
+            Kind::Request if self.known.meta[WANTED].of(self.text) == Some(b"null") => {
                 Place::default()
             }
             Kind::Request => self.known.meta[WANTED],
@@ -218,7 +223,7 @@ impl<'a> Message<'a> {
     /// A member of `params._meta` as it is spelled.
     pub fn meta(&self, name: &str) -> Option<&'a [u8]> {
         match members::meta(name.as_bytes()) {
-            Some(place) => self.found(self.known.meta[place]),
+            Some(place) => self.known.meta[place].of(self.text),
             None => self.text.get(json::member(self.text, &self.known.param[META].span(), name)?),
         }
     }
@@ -226,14 +231,14 @@ impl<'a> Message<'a> {
     /// A member of its params as it is spelled.
     pub fn param(&self, name: &str) -> Option<&'a [u8]> {
         match members::param(name.as_bytes()) {
-            Some(place) => self.found(self.known.param[place]),
-            None => self.text.get(json::member(self.text, self.params.as_ref()?, name)?),
+            Some(place) => self.known.param[place].of(self.text),
+            None => self.text.get(json::member(self.text, &self.params.span(), name)?),
         }
     }
 
     /// `params.requestId` as it is spelled (MCP "Cancellation").
     pub fn request_id(&self) -> Option<&'a [u8]> {
-        self.found(self.known.param[REQUEST_ID])
+        self.known.param[REQUEST_ID].of(self.text)
     }
 
     /// Why a request can't be passed on for its progress token, if so. The child must see no token
@@ -266,15 +271,6 @@ impl<'a> Message<'a> {
         self.text.len()
     }
 
-    fn get(&self, span: Option<&Span>) -> Option<&'a [u8]> {
-        span.and_then(|span| self.text.get(span.clone()))
-    }
-
-    /// What stands there; no value is empty.
-    fn found(&self, place: Place) -> Option<&'a [u8]> {
-        if place.is_empty() { None } else { self.text.get(place.span()) }
-    }
-
     /// Appends the message, on one line and without the white space around it, to `out`; what
     /// `change` names is spelled anew, everything else stays as it is. What `change` names and the
     /// message has not is passed over. No line break is appended.
@@ -293,29 +289,31 @@ impl<'a> Message<'a> {
     pub fn splice(&self, change: &Splice<'_>, out: &mut Vec<u8>) {
         let start = out.len();
         let edits = [
-            (self.id.clone(), change.id),
-            (there(self.token_place()), change.token),
-            (there(self.known.param[REQUEST_ID]), change.request_id),
+            change.id.map(|new| (self.id, new)),
+            change.token.map(|new| (self.token_place(), new)),
+            change.request_id.map(|new| (self.known.param[REQUEST_ID], new)),
         ];
-        let length = self.whole.len() + change.growth();
+        let whole = self.whole.span();
+        let length = whole.len() + change.growth();
         if out.capacity() == 0 {
             *out = Vec::with_capacity(length); // the short way
         } else {
             out.reserve(length);
         }
-        let mut at = self.whole.start;
+        let mut at = whole.start;
         // What is changed stands in any order.
-        while let Some((span, new)) = edits
+        while let Some((place, new)) = edits
             .iter()
-            .filter_map(|(span, new)| span.as_ref().zip(*new))
-            .filter(|(span, _)| span.start >= at)
-            .min_by_key(|(span, _)| span.start)
+            .flatten()
+            .filter(|(place, _)| !place.is_empty() && place.span().start >= at)
+            .min_by_key(|(place, _)| place.span().start)
         {
+            let span = place.span();
             out.extend_from_slice(&self.text[at..span.start]);
             out.extend_from_slice(new);
             at = span.end;
         }
-        out.extend_from_slice(&self.text[at..self.whole.end]);
+        out.extend_from_slice(&self.text[at..whole.end]);
         on_one_line(&mut out[start..], self.multiline);
     }
 }
@@ -333,8 +331,9 @@ pub(crate) struct Renamed {
 impl Message<'_> {
     /// The message under another id; `None` if it has none, or white space before it.
     pub(crate) fn renamed(&self, new: &[u8]) -> Option<Renamed> {
-        let id = self.id.clone().filter(|_| self.whole.start == 0)?;
-        Some(Renamed { end: self.whole.end, multiline: self.multiline, id, new: new.into() })
+        let (whole, id) = (self.whole.span(), self.id.span());
+        let renamed = Renamed { end: whole.end, multiline: self.multiline, id, new: new.into() };
+        Some(renamed).filter(|_| whole.start == 0 && !self.id.is_empty())
     }
 }
 
@@ -353,10 +352,6 @@ impl Renamed {
         on_one_line(&mut text, self.multiline);
         text
     }
-}
-
-fn there(place: Place) -> Option<Span> {
-    if place.is_empty() { None } else { Some(place.span()) }
 }
 
 /// Takes the line breaks out of a message. In a JSON text a raw one is white space, nothing else.

@@ -126,11 +126,14 @@ pub(crate) enum Odd<'a> {
 
 /// One message of a server, whose errors a client can read.
 pub(crate) fn parse(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
-    let message = Message::parse(text)?;
-    match message.payload().filter(|_| message.kind() == Kind::Error).and_then(lack) {
-        None => Ok(message),
-        Some(reason) => Err(Malformed::Invalid(reason, message.id())),
+    let mut parsed = Message::parse(text);
+    if let Ok(message) = &parsed
+        && message.kind() == Kind::Error
+        && let Some(reason) = message.payload().and_then(lack)
+    {
+        parsed = Err(Malformed::Invalid(reason, message.id()));
     }
+    parsed
 }
 
 /// What an error lacks that clients insist on (JSON-RPC 2.0 "Error object").
@@ -404,21 +407,21 @@ fn response(id: u64, error: &[u8]) -> Vec<u8> {
 /// ends what the child serves.
 pub(crate) fn each_message(
     line: &[u8],
-    mut take: impl FnMut(&[u8], Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,
+    mut take: impl FnMut(&[u8], &Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,
 ) -> Option<Cause> {
     let text = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     let texts = match message::batch_of(text, BATCH) {
-        None => return take(text, parse(text)),
-        Some(Err(malformed)) => return take(text, Err(malformed)),
+        None => return take(text, &parse(text)),
+        Some(Err(malformed)) => return take(text, &Err(malformed)),
         Some(Ok(texts)) if texts.len() > BATCH => {
             let malformed = Malformed::Invalid("a batch of too many messages", None);
-            return take(text, Err(malformed));
+            return take(text, &Err(malformed));
         }
         Some(Ok(texts)) => texts,
     };
     let mut cause = None;
     for text in texts {
-        let ended = take(text, parse(text));
+        let ended = take(text, &parse(text));
         cause = cause.or(ended);
     }
     cause

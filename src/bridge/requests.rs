@@ -107,31 +107,31 @@ impl Bridge {
         text: &'a [u8],
         random: [u8; 16],
     ) -> (Result<(), Fault>, Option<&'a [u8]>) {
-        let one = match read(text) {
+        let parsed = read(text);
+        let one = match &parsed {
             Ok(one) => one,
             Err(malformed) => {
                 let id = match malformed {
-                    Malformed::Invalid(_, id) => id,
+                    Malformed::Invalid(_, id) => *id,
                     Malformed::Parse(_) => None,
                 };
-                return (Err(Fault::from(&malformed)), id);
+                return (Err(Fault::from(malformed)), id);
             }
         };
         // The id goes back only to a request: a response's id is the child's.
         let id = one.id().filter(|_| one.kind() == Kind::Request);
-        let traced = if head.traced { traced(&one, text, head) } else { None };
-        let one = match &traced {
+        let traced = if head.traced { traced(one, text, head) } else { None };
+        let reparsed = traced.as_deref().map(read);
+        let one = match &reparsed {
             None => one,
-            Some(text) => match read(text) {
-                Ok(one) => one,
-                Err(malformed) => return (Err(Fault::from(&malformed)), id),
-            },
+            Some(Ok(one)) => one,
+            Some(Err(malformed)) => return (Err(Fault::from(malformed)), id),
         };
-        let result = match (era(&one, head), head.repeated) {
+        let result = match (era(one, head), head.repeated) {
             (Era::Stateless, Some(name)) => Err(repeated(name)),
             (Era::Session, Some(name)) => Err(Fault::Repeated(name)),
-            (Era::Stateless, None) => self.stateless(exchange, head, &one, random),
-            (Era::Session, None) => self.deliver(exchange, head, from_ref(&one), false, random),
+            (Era::Stateless, None) => self.stateless(exchange, head, one, random),
+            (Era::Session, None) => self.deliver(exchange, head, from_ref(one), false, random),
         };
         (result, id)
     }
@@ -319,11 +319,13 @@ impl Bridge {
 
 /// A client's message, if a child can get it.
 fn read(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
-    let message = Message::parse(text)?;
-    match message.token_fault() {
-        None => Ok(message),
-        Some(reason) => Err(Malformed::Invalid(reason, message.id())),
+    let mut parsed = Message::parse(text);
+    if let Ok(message) = &parsed
+        && let Some(reason) = message.token_fault()
+    {
+        parsed = Err(Malformed::Invalid(reason, message.id()));
     }
+    parsed
 }
 
 /// The text of a client's request or notification with the trace context of its head.

@@ -16,6 +16,27 @@ use crate::metadata;
 pub(crate) const MEMBERS: usize = 64;
 /// Those six.
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+const JSONRPC: usize = 0;
+/// The places of the others, by [`envelope`].
+pub(super) const NAME: usize = 1;
+pub(super) const METHOD: usize = 2;
+pub(super) const PARAMS: usize = 3;
+pub(super) const RESULT: usize = 4;
+pub(super) const ERROR: usize = 5;
+
+/// The place of a member of [`ENVELOPE`].
+#[inline(always)]
+fn envelope(name: &[u8]) -> Option<usize> {
+    Some(match name {
+        b"jsonrpc" => JSONRPC,
+        b"id" => NAME,
+        b"method" => METHOD,
+        b"params" => PARAMS,
+        b"result" => RESULT,
+        b"error" => ERROR,
+        _ => return None,
+    })
+}
 /// Params that the head of a 2026-07-28 request repeats or that the bridge acts on.
 pub(super) const TELLING: [&str; 7] =
     ["name", "arguments", "_meta", "uri", "taskId", "requestState", "inputResponses"];
@@ -36,6 +57,11 @@ impl Place {
 
     pub(super) const fn span(self) -> Span {
         self.start as usize..self.end as usize
+    }
+
+    /// What stands there.
+    pub(super) fn of(self, text: &[u8]) -> Option<&[u8]> {
+        if self.is_empty() { None } else { text.get(self.span()) }
     }
 }
 
@@ -121,13 +147,8 @@ type Wrong = Option<&'static str>;
 #[derive(Default)]
 pub(super) struct Members<'a> {
     /// The object itself.
-    pub(super) whole: Span,
-    jsonrpc: Option<Span>,
-    pub(super) id: Option<Span>,
-    pub(super) method: Option<Span>,
-    pub(super) params: Option<Span>,
-    pub(super) result: Option<Span>,
-    pub(super) error: Option<Span>,
+    pub(super) whole: Place,
+    envelope: [Place; 6],
     pub(super) known: Known,
     unknown: Vec<Cow<'a, [u8]>>,
 }
@@ -191,15 +212,19 @@ impl<'a> Members<'a> {
         let mut wrong = None;
         let mut count = 0;
         scanner.peek();
-        self.whole.start = scanner.position();
+        let start = scanner.position();
         scanner.members(|scanner, name| {
             count += 1;
-            let value = match &**name {
-                b"params" => self.params(scanner)?,
+            let place = envelope(name);
+            let value = match place {
+                Some(PARAMS) => self.params(scanner)?,
                 _ => scanner.value()?,
             };
-            let doubled = match self.slot(name) {
-                Some(slot) => slot.replace(value).is_some(),
+            let doubled = match place {
+                Some(place) => {
+                    let old = &mut self.envelope[place];
+                    !core::mem::replace(old, Place::from(&value)).is_empty()
+                }
                 None if count > MEMBERS => {
                     wrong = Some("a message with too many members");
                     false
@@ -215,21 +240,14 @@ impl<'a> Members<'a> {
             }
             Ok(())
         })?;
-        self.whole.end = scanner.position();
+        self.whole = Place::from(&(start..scanner.position()));
         scanner.end()?;
         Ok(wrong)
     }
 
-    fn slot(&mut self, name: &[u8]) -> Option<&mut Option<Span>> {
-        Some(match name {
-            b"jsonrpc" => &mut self.jsonrpc,
-            b"id" => &mut self.id,
-            b"method" => &mut self.method,
-            b"params" => &mut self.params,
-            b"result" => &mut self.result,
-            b"error" => &mut self.error,
-            _ => return None,
-        })
+    /// Where a member of [`ENVELOPE`] stands.
+    pub(super) const fn at(&self, member: usize) -> Place {
+        self.envelope[member]
     }
 
     /// Whether an unknown member was met before, whatever its spelling.
@@ -295,30 +313,31 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
-        let starts = |span: &Option<Span>| span.as_ref().and_then(|s| text.get(s.start)).copied();
-        let version = self.jsonrpc.clone().map(|span| &text[span]);
+        let starts = |place: usize| self.envelope[place].of(text).map(|value| value[0]);
         let says = |version: &[u8]| version[0] == b'"' && json::spells(version, "2.0");
+        let version = self.envelope[JSONRPC].of(text);
         if !version.is_some_and(|version| version == b"\"2.0\"" || says(version)) {
             return Err("the member jsonrpc is not \"2.0\"");
         }
-        if self.id.clone().is_some_and(|id| !names_a_call(&text[id])) {
+        let id = self.envelope[NAME].of(text);
+        if id.is_some_and(|id| !names_a_call(id)) {
             return Err("an id is a string or a number");
         }
-        if self.id.as_ref().is_some_and(|id| id.len() > ID) {
+        if id.is_some_and(|id| id.len() > ID) {
             return Err("the id is too long");
         }
-        match (starts(&self.method), starts(&self.result), starts(&self.error)) {
-            (Some(b'"'), None, None) => match starts(&self.params) {
-                None | Some(b'{' | b'[') if self.id.is_some() => Ok(Kind::Request),
+        match (starts(METHOD), starts(RESULT), starts(ERROR)) {
+            (Some(b'"'), None, None) => match starts(PARAMS) {
+                None | Some(b'{' | b'[') if id.is_some() => Ok(Kind::Request),
                 None | Some(b'{' | b'[') => Ok(Kind::Notification),
                 Some(_) => Err("params are an object or an array"),
             },
             (Some(_), None, None) => Err("a method is a string"),
-            (None, Some(_), None) if self.id.is_some() => Ok(Kind::Result),
-            (None, None, Some(b'{')) if self.id.is_some() => Ok(Kind::Error),
-            (None, None, Some(_)) if self.id.is_some() => Err("an error is an object"),
+            (None, Some(_), None) if id.is_some() => Ok(Kind::Result),
+            (None, None, Some(b'{')) if id.is_some() => Ok(Kind::Error),
+            (None, None, Some(_)) if id.is_some() => Err("an error is an object"),
             (None, None, None) => Err("a message has a method, a result or an error"),
-            (None, ..) if self.id.is_none() => Err("a response has an id"),
+            (None, ..) if id.is_none() => Err("a response has an id"),
             _ => Err("a message has one of method, result and error"),
         }
     }

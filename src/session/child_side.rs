@@ -30,9 +30,9 @@ impl Session {
         let cause = odd::each_message(&line, |text, message| match message {
             Ok(message) => {
                 let alone = owned && text.len() == line.len();
-                self.message(&message, alone.then_some(&mut later), cx)
+                self.message(message, alone.then_some(&mut later), cx)
             }
-            Err(malformed) => self.noise(text, &malformed, cx),
+            Err(malformed) => self.noise(text, malformed, cx),
         });
         if let Some((stream, answer)) = later {
             self.answer(stream, answer.apply(line.into_owned()), cx);

@@ -24,8 +24,8 @@ impl Worker {
         cx: &mut Context,
     ) -> Option<Cause> {
         odd::each_message(line, |text, message| match message {
-            Ok(message) => self.message(&message, child, cx),
-            Err(malformed) => self.noise(text, &malformed, child, cx),
+            Ok(message) => self.message(message, child, cx),
+            Err(malformed) => self.noise(text, malformed, child, cx),
         })
     }
 
