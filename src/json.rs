@@ -255,39 +255,43 @@ impl<'a> Scanner<'a> {
 
     /// Steps over a string. Most are names, which end within eight bytes.
     fn string(&mut self) -> Result<(), NotJson> {
-        let start = self.at + 1;
-        if let Some(word) = self.text.get(start..).and_then(|rest| rest.first_chunk()) {
-            let end = start + first(special(u64::from_le_bytes(*word)));
-            if self.text.get(end) == Some(&b'"') {
-                self.at = end + 1;
+        self.at += 1;
+        // A byte more than is looked at, so that the end is known to be in there.
+        if let Some(chunk) = self.text.get(self.at..).and_then(|rest| rest.first_chunk::<9>())
+            && let Some((word, _)) = chunk.split_first_chunk()
+        {
+            let end = first(special(u64::from_le_bytes(*word)));
+            self.at += end;
+            if chunk[end] == b'"' {
+                self.at += 1;
                 return Ok(());
             }
         }
-        self.long_string()
+        self.rest_of_string()
     }
 
-    /// The same, of any length. Apart, so that the short way needs no room of its own.
+    /// The same, of any length, within the string. Apart, so that the short way needs no room of
+    /// its own.
     #[inline(never)]
-    fn long_string(&mut self) -> Result<(), NotJson> {
-        self.at += 1;
+    fn rest_of_string(&mut self) -> Result<(), NotJson> {
         loop {
-            self.run(special);
-            if !self.byte().is_ascii() {
-                self.ascii = false;
-                self.run(|word| special(word) & !word);
-            }
             match self.byte() {
                 b'"' => {
                     self.at += 1;
                     return Ok(());
                 }
                 b'\\' => self.escape()?,
-                _ => {
+                0..b' ' => {
                     return Err(self.unless_ended(
                         "a control character within a string",
                         "the text ends within a string",
                     ));
                 }
+                0x80.. => {
+                    self.ascii = false;
+                    self.run(|word| special(word) & !word);
+                }
+                _ => self.run(special),
             }
         }
     }

@@ -38,7 +38,8 @@ pub(super) fn origin_allowed(origin: Option<&str>, config: &Config) -> Result<()
 
 /// `host[:port]` without its port; unchanged if what follows the last colon is no port.
 fn without_port(host: &str) -> &str {
-    let name = host.trim_end_matches(|c: char| c.is_ascii_digit());
+    let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let name = &host[..host.len() - digits];
     name.strip_suffix(':').unwrap_or(host)
 }
 
