@@ -299,7 +299,8 @@ impl Worker {
             let told = self.share.size() + client.map_or(0, <[u8]>::len);
             self.share.hold(told);
         }
-        let number = self.open(request, cx);
+        let digest = if self.may_ask(request.metadata) { downward::digest(message) } else { 0 };
+        let number = self.open(request, digest, cx);
         if self.is_ready() {
             self.dispatch(number, message, child, cx);
         }
@@ -313,8 +314,8 @@ impl Worker {
             && can_be_asked(metadata.capabilities)
     }
 
-    /// Notes a request and the stream for its answer.
-    fn open(&mut self, request: &Request<'_>, cx: &mut Context) -> u64 {
+    /// Notes a request, with what stands for it, and the stream for its answer.
+    fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> u64 {
         let Request { message, metadata, exchange, head, secret, .. } = *request;
         self.life.touch(cx);
         self.served += 1;
@@ -333,7 +334,7 @@ impl Worker {
             id: id.into(),
             method: metadata.method.clone().into_owned(),
             text: cx.budget.keep(text),
-            digest: if self.may_ask(metadata) { downward::digest(message) } else { 0 },
+            digest,
             log_level: metadata.log_level,
             may_ask: metadata.may_ask(),
             gets_tasks: may_get_tasks(metadata.capabilities),

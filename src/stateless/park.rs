@@ -309,7 +309,7 @@ impl Worker {
             return Err(Fault::Stdin);
         }
         let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
-        let number = self.open(request, cx);
+        let number = self.open(request, park.digest, cx);
         park.secret = request.secret;
         if let Some((status, member, text)) = park.early.take() {
             if let Some(ask) = self.asks.remove(&number) {
