@@ -131,21 +131,25 @@ fn informed(copy: &mut Copy<'_>, meta: &Object<'_>, id: &[u8]) -> Changed {
         return copy.set(&meta.text());
     }
     copy.begin();
-    let mut missing: Vec<(Cow<'_, str>, &[u8])> = meta.iter().collect();
+    // Each is said once.
+    let mut missing: Vec<(Cow<'_, str>, Option<&[u8]>)> =
+        meta.iter().map(|(name, text)| (name, Some(text))).collect();
     copy.members(|copy, name| {
         if **name == *b"progressToken" {
             return copy.set_unless_null(id);
         }
-        if meta.iter().all(|(known, _)| known.as_bytes() != &**name) {
-            return Ok(false);
-        }
-        match missing.iter().position(|(known, _)| known.as_bytes() == &**name) {
-            Some(place) => copy.set(missing.remove(place).1),
-            None => copy.drop(),
+        match missing.iter_mut().find(|(known, _)| known.as_bytes() == &**name) {
+            None => Ok(false),
+            Some((_, text)) => match text.take() {
+                Some(text) => copy.set(text),
+                None => copy.drop(),
+            },
         }
     })?;
     for (name, text) in missing {
-        copy.add(&name, text);
+        if let Some(text) = text {
+            copy.add(&name, text);
+        }
     }
     copy.close(b'}');
     Ok(true)
