@@ -17,11 +17,10 @@ use core::fmt;
 
 use crate::json::{self, NotJson, Scanner, Span};
 use crate::number;
-pub(crate) use members::MEMBERS;
-use members::{
-    ERROR, Known, LENGTH, META, METHOD, Members, NAME, PARAMS, Place, REQUEST_ID, RESULT, TASK,
-    TOLD, WANTED,
+pub(crate) use members::{
+    ENVELOPE, ERROR, JSONRPC, MEMBERS, METHOD, NAME, PARAMS, RESULT, envelope,
 };
+use members::{Known, LENGTH, META, Members, Place, REQUEST_ID, TASK, TOLD, WANTED};
 
 /// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
 /// in flight. Clients count, or send a UUID.

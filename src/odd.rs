@@ -12,12 +12,16 @@ use core::time::Duration;
 
 use crate::child::{Child, decimal, own_id};
 use crate::context::Context;
-use crate::json::{self, Scanner};
+use crate::copy::Copy;
+use crate::json::{self, Scanner, Span};
 use crate::lines::Lines;
-use crate::message::{self, Kind, MEMBERS, Malformed, Message};
+use crate::message::{
+    self, ENVELOPE, ERROR, JSONRPC, Kind, MEMBERS, METHOD, Malformed, Message, NAME, PARAMS,
+    RESULT, envelope,
+};
 use crate::notice::{Cause, Notice};
 use crate::number::Number;
-use crate::object::Object;
+use crate::object::string;
 use crate::time::{Deadline, Instant, Wait};
 use crate::translate;
 use loose::{Fragments, answered};
@@ -163,49 +167,52 @@ pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
 /// A message whose sender writes every member, also those that it has not: null stands for none.
 /// The result of a response may be null.
 fn mended<'a>(text: &[u8]) -> Option<Odd<'a>> {
-    let mut object = Some(text).filter(|text| is_small(text)).and_then(Object::read)?;
-    let count = |name: &str| object.iter().filter(|(key, _)| key == name).count();
-    let known = ["jsonrpc", "id", "method", "params", "result", "error"];
-    if known.into_iter().any(|name| count(name) > 1) || object.string("jsonrpc")? != "2.0" {
+    let members = envelope_of(text)?;
+    let member = |place: usize| members[place].as_ref().map(|span| &text[span.clone()]);
+    let is_null = |place| member(place) == Some(b"null");
+    let some = |place| member(place).filter(|value| *value != b"null");
+    let says = |raw: &[u8], wanted| json::is_text(raw) && json::spells(raw, wanted);
+    if !member(JSONRPC).is_some_and(|version| says(version, "2.0")) {
         return None;
     }
-    let is_null = |object: &Object<'_>, name| object.get(name) == Some(b"null");
-    for name in ["method", "params", "error"] {
-        if is_null(&object, name) {
-            object.remove(name);
-        }
+    let method = some(METHOD);
+    let notifies =
+        method.and_then(string).is_some_and(|method| method.starts_with("notifications/"));
+    let mut absent = [false; ENVELOPE.len()];
+    for place in [METHOD, PARAMS, ERROR] {
+        absent[place] = is_null(place);
     }
-    let notifies = |object: &Object<'_>| {
-        object.string("method").is_some_and(|method| method.starts_with("notifications/"))
-    };
-    if is_null(&object, "result")
-        && ["error", "method"].iter().any(|name| object.get(name).is_some())
-    {
-        object.remove("result");
-    }
-    if is_null(&object, "id") && notifies(&object) {
-        object.remove("id");
-    }
-    let id = object.get("id").filter(|id| *id != b"null");
-    let alone = ["method", "result"].iter().all(|name| object.get(name).is_none());
-    if let Some(error) = object.get("error").filter(|error| error.first() == Some(&b'{'))
-        && id.is_none()
+    absent[RESULT] = is_null(RESULT) && (some(ERROR).is_some() || method.is_some());
+    absent[NAME] = is_null(NAME) && notifies;
+    let alone = method.is_none() && (member(RESULT).is_none() || absent[RESULT]);
+    if let Some(error) = some(ERROR).filter(|error| error.first() == Some(&b'{'))
+        && some(NAME).is_none()
         && alone
     {
         return Some(Odd::Nameless(error.to_vec()));
     }
-    let text = object.text();
+    if !absent.contains(&true) {
+        return None;
+    }
+    let mut copy = Copy::new(text, b"", 0);
+    let is_absent = |name: &[u8]| envelope(name).is_some_and(|place| absent[place]);
+    copy.object(|copy, name| if is_absent(name) { copy.drop() } else { Ok(false) }).ok()?;
+    let text = copy.end(b"");
     parse(&text).is_ok().then_some(Odd::Message(text))
 }
 
-/// Whether an object has no more members than a message may have.
-fn is_small(text: &[u8]) -> bool {
+/// Where the members of JSON-RPC's stand in an object; `None` if one is there twice, or if there
+/// are more members than a message may have.
+fn envelope_of(text: &[u8]) -> Option<[Option<Span>; ENVELOPE.len()]> {
+    let mut members = <[Option<Span>; ENVELOPE.len()]>::default();
     let mut count = 0;
-    let read = Scanner::new(text).members(|scanner, _| {
+    let read = Scanner::new(text).members(|scanner, name| {
         count += 1;
-        scanner.value().map(drop)
+        let value = scanner.value()?;
+        let twice = envelope(name).is_some_and(|place| members[place].replace(value).is_some());
+        if twice || count > MEMBERS { Err("no message") } else { Ok(()) }
     });
-    read.is_ok() && count <= MEMBERS
+    read.is_ok().then_some(members)
 }
 
 /// What noise is.

@@ -157,9 +157,17 @@ impl<'a> Name<'a> {
 
     /// Whether it is this one, of any length.
     pub(crate) fn is(&self, name: &[u8]) -> bool {
+        match (self.short(), self) {
+            (None, Self::Escaped { raw, .. }) => says(raw, name),
+            _ => **self == *name,
+        }
+    }
+
+    /// What it says, if it has no escapes or is not longer than any name that is looked for.
+    pub(crate) fn short(&self) -> Option<&[u8]> {
         match self {
-            Self::Plain(plain) => *plain == name,
-            Self::Escaped { raw, .. } => says(raw, name),
+            Self::Plain(name) => Some(name),
+            Self::Escaped { said, length, .. } => said.get(..*length).filter(|_| *length > 0),
         }
     }
 
@@ -202,10 +210,19 @@ pub(crate) fn named<T>(raw: &[u8], compare: impl FnOnce(&[u8]) -> T) -> T {
 /// Puts what a string says into a place, and gives its length; `None` if there is no room for it.
 fn fill(raw: &[u8], place: &mut [u8]) -> Option<usize> {
     let mut at = 0;
-    let all = each_piece(raw, |said| {
-        let room = place.get_mut(at..at + said.len());
+    for piece in pieces(raw) {
+        let mut letter = [0; 4];
+        let said = match piece? {
+            Piece::Char(said) if said.is_ascii() => {
+                *place.get_mut(at)? = said as u8;
+                at += 1;
+                continue;
+            }
+            Piece::Char(said) => said.encode_utf8(&mut letter).as_bytes(),
+            Piece::Plain(plain) => plain,
+        };
+        place.get_mut(at..at + said.len())?.copy_from_slice(said);
         at += said.len();
-        room.map(|room| room.copy_from_slice(said)).is_some()
-    });
-    all.then_some(at)
+    }
+    Some(at)
 }

@@ -15,18 +15,18 @@ use crate::metadata;
 /// look for doubled names short.
 pub(crate) const MEMBERS: usize = 64;
 /// Those six.
-const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
-const JSONRPC: usize = 0;
-/// The places of the others, by [`envelope`].
-pub(super) const NAME: usize = 1;
-pub(super) const METHOD: usize = 2;
-pub(super) const PARAMS: usize = 3;
-pub(super) const RESULT: usize = 4;
-pub(super) const ERROR: usize = 5;
+pub(crate) const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
+/// Their places, by [`envelope`].
+pub(crate) const JSONRPC: usize = 0;
+pub(crate) const NAME: usize = 1;
+pub(crate) const METHOD: usize = 2;
+pub(crate) const PARAMS: usize = 3;
+pub(crate) const RESULT: usize = 4;
+pub(crate) const ERROR: usize = 5;
 
 /// The place of a member of [`ENVELOPE`].
 #[inline(always)]
-fn envelope(name: &[u8]) -> Option<usize> {
+pub(crate) fn envelope(name: &[u8]) -> Option<usize> {
     Some(match name {
         b"jsonrpc" => JSONRPC,
         b"id" => NAME,
@@ -192,9 +192,10 @@ fn fold<'a>(name: &Name<'_>, place: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
         }
         Some(())
     };
-    match name.with_escapes() {
-        None => plain(name.spelling())?,
-        Some(raw) => {
+    match (name.short(), name.with_escapes()) {
+        (Some(text), _) => plain(text)?,
+        (None, None) => {}
+        (None, Some(raw)) => {
             for piece in json::pieces(raw) {
                 match piece? {
                     Piece::Plain(text) => plain(text)?,
