@@ -126,6 +126,16 @@ impl<'a> Copy<'a> {
         Ok(true)
     }
 
+    /// Gives the member what its value turns into; one that turns into nothing is left out.
+    pub(crate) fn turn<'t>(&mut self, into: impl FnOnce(&[u8]) -> Option<&'t [u8]>) -> Changed {
+        let old = self.scanner.value()?;
+        if let Some(new) = into(&self.text[old]) {
+            self.begin();
+            self.out.extend_from_slice(new);
+        }
+        Ok(true)
+    }
+
     /// Puts the member's value between two texts.
     pub(crate) fn wrap(&mut self, before: &[u8], after: &[u8]) -> Changed {
         let value = self.scanner.value()?;

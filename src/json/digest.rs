@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use super::{NotJson, Piece, Scanner, pieces, spells};
+use super::{NotJson, Piece, Scanner, pieces};
 
 /// Brackets within each other that are looked into. What is deeper counts as it is spelled.
 const DEPTH: usize = 1024;
@@ -54,18 +54,18 @@ fn digest(scanner: &mut Scanner<'_>) -> Result<u64, NotJson> {
 
 /// The number of an object without some of its members.
 pub(crate) fn members(text: &[u8], without: &[&str]) -> Result<u64, NotJson> {
-    let mut scanner = Scanner::new(text);
-    scanner.enter(b'{')?;
-    let (mut sum, mut first) = (0u64, true);
-    while scanner.next(b'}', first)? {
-        first = false;
-        let name = scanner.key()?;
-        if without.iter().any(|known| spells(name, known)) {
-            scanner.value()?;
-        } else {
-            sum = sum.wrapping_add(member(said(name), digest(&mut scanner)?));
+    let mut sum = 0u64;
+    Scanner::new(text).members(|scanner, name| {
+        if without.iter().any(|known| name.is(known.as_bytes())) {
+            return scanner.value().map(drop);
         }
-    }
+        let name = match name.short() {
+            Some(name) => mixed(plain(plain(START, b"\""), name)),
+            None => name.with_escapes().map_or(0, said),
+        };
+        sum = sum.wrapping_add(member(name, digest(scanner)?));
+        Ok(())
+    })?;
     Ok(sum)
 }
 
@@ -96,13 +96,17 @@ impl Open {
     }
 }
 
+/// What an FNV-1a sum begins with.
+const START: u64 = 0xcbf2_9ce4_8422_2325;
+
+fn plain(sum: u64, text: &[u8]) -> u64 {
+    text.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+}
+
 /// What a name, a string or a number says; what is no text, as it is spelled.
 pub(crate) fn said(raw: &[u8]) -> u64 {
-    let plain = |sum: u64, text: &[u8]| {
-        text.iter().fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
-    };
     // A string is no number: it begins with another byte.
-    let start = plain(0xcbf2_9ce4_8422_2325, &raw[..raw.len().min(1)]);
+    let start = plain(START, &raw[..raw.len().min(1)]);
     if raw.first() != Some(&b'"') {
         return mixed(plain(start, raw));
     }

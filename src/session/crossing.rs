@@ -275,8 +275,10 @@ impl Session {
         cx.counts.answer(message.kind());
         let data = match message.kind() {
             Kind::Result => {
-                let named = translate::subscription(payload).and_then(child::own_id);
-                let own = Some(&*call.id).filter(|_| named == Some(id));
+                let own = |named: &[u8]| {
+                    let is_own = child::own_id(named) == Some(id);
+                    is_own.then_some(&*call.id)
+                };
                 let result = upward::result(&method.unwrap_or_default(), payload, own);
                 translate::response(&call.id, "result", result)
             }

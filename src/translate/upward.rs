@@ -210,13 +210,17 @@ pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
     result.text()
 }
 
-/// A result as a session-era client knows it; if it names its own call as its subscription, under
-/// the client's id.
-pub(crate) fn result(method: &str, result: &[u8], own: Option<&[u8]>) -> Vec<u8> {
+/// A result as a session-era client knows it. What `own` gives takes the place of the subscription
+/// that is named: the client's id, if that is the call's own.
+pub(crate) fn result<'o>(
+    method: &str,
+    result: &[u8],
+    own: impl Fn(&[u8]) -> Option<&'o [u8]>,
+) -> Vec<u8> {
     if !super::is_object(result) {
         return result.to_vec();
     }
-    let mut copy = Copy::new(result, b"", GROWTH + own.map_or(0, <[u8]>::len));
+    let mut copy = Copy::new(result, b"", GROWTH);
     // It was scanned before.
     let _ = copy.object(|copy, name| match &**name {
         b"tools" if method == "tools/list" && copy.peek() == b'[' => {
@@ -228,9 +232,9 @@ pub(crate) fn result(method: &str, result: &[u8], own: Option<&[u8]>) -> Vec<u8>
             Ok(true)
         }
         b"resultType" | b"ttlMs" | b"cacheScope" => copy.drop(),
-        b"_meta" if copy.peek() == b'{' => copy.unless_empty(|copy, name| match (own, &**name) {
-            (Some(id), name) if name == SUBSCRIPTION.as_bytes() => copy.set(id),
-            (_, name) if [SERVER, SUBSCRIPTION].iter().any(|n| n.as_bytes() == name) => copy.drop(),
+        b"_meta" if copy.peek() == b'{' => copy.unless_empty(|copy, name| match &**name {
+            name if name == SUBSCRIPTION.as_bytes() => copy.turn(&own),
+            name if name == SERVER.as_bytes() => copy.drop(),
             _ => Ok(false),
         }),
         // Structured content was an object up to 2025-11-25.
