@@ -103,6 +103,8 @@ pub(crate) struct Spoken {
     pub(crate) modern: Option<bool>,
     /// A probe came to nothing and proved nothing: until when no process is started for another.
     pub(crate) doubted: Option<Instant>,
+    /// A process of the session era asked something when its call was answered.
+    pub(crate) asks_late: bool,
 }
 
 /// What is known of a command.
@@ -174,9 +176,14 @@ impl Knowledge {
         self.change(env, |spoken| {
             if spoken.session != Some(true) {
                 let modern = spoken.modern.filter(|modern| *modern);
-                *spoken = Spoken { modern, ..Spoken::default() };
+                *spoken = Spoken { modern, asks_late: spoken.asks_late, ..Spoken::default() };
             }
         });
+    }
+
+    /// A process asked something when its call was answered.
+    pub(crate) fn asked_late(&mut self, env: &Env) {
+        self.change(env, |spoken| spoken.asks_late = true);
     }
 
     fn change(&mut self, env: &Env, change: impl FnOnce(&mut Spoken)) {

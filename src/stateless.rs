@@ -10,6 +10,7 @@ mod life;
 mod listen;
 mod park;
 mod probe;
+mod sharing;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -34,6 +35,7 @@ use crate::stateless::listen::Listens;
 pub(crate) use crate::stateless::listen::Uris;
 use crate::stateless::park::Park;
 pub(crate) use crate::stateless::probe::AfterExit;
+pub(crate) use crate::stateless::sharing::Beside;
 use crate::stream::Style;
 use crate::streams::Streams;
 use crate::table::Table;
@@ -133,8 +135,8 @@ pub(crate) struct Worker {
     held: Vec<(Box<[u8]>, Question)>,
     /// Requests that the child got; a call that was made again by its client counts once.
     carried: u64,
-    /// Whether one of them might be asked.
-    carried_asking: bool,
+    /// How many of them might be asked.
+    carried_asking: u64,
     /// Whether it takes no new requests, because what happened in it is one client's.
     spent: bool,
     pub(crate) life: Life,
@@ -171,7 +173,7 @@ impl Worker {
             log_level: None,
             held: Vec::new(),
             carried: 0,
-            carried_asking: false,
+            carried_asking: 0,
             spent: false,
             life: Life::new(pipe, cx.now),
             served: 0,
@@ -183,27 +185,6 @@ impl Worker {
         &self.owner
     }
 
-    /// Whether all that the child says concerns one client. Of clients that nothing tells apart
-    /// only the first request is certain: what comes later may be of one that is over.
-    const fn is_one_clients(&self) -> bool {
-        self.owner.is_known() || self.carried <= 1
-    }
-
-    /// What happened concerns a client that can't be told from others: no other may get this child.
-    fn spend(&mut self, cx: &mut Context) {
-        if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
-            cx.spent.push(self.pipe);
-        }
-    }
-
-    /// A call ended while the child may still be at work for it. What it asks then would be asked
-    /// of another client.
-    fn abandoned(&mut self, cx: &mut Context) {
-        if matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities) {
-            self.spend(cx);
-        }
-    }
-
     /// Whether nothing is left that a child which takes no new requests has to do.
     pub(crate) fn is_done(&self) -> bool {
         !self.is_busy() && self.parks.is_empty()
@@ -211,25 +192,6 @@ impl Worker {
 
     pub(crate) const fn is_ready(&self) -> bool {
         matches!(self.mode, Mode::Stateless | Mode::Session(_))
-    }
-
-    /// Whether it can take a request that a client with these capabilities makes; `crosses` if that
-    /// may go on to a child of the session era.
-    pub(crate) fn fits(&self, key: &[u8], exclusive: bool, crosses: bool) -> bool {
-        match self.mode {
-            _ if self.spent => false,
-            Mode::Stateless => true,
-            Mode::Spare => false,
-            _ if self.crosses != crosses => false,
-            // Either it is of 2026-07-28 and serves all, or all are refused.
-            _ if !crosses => true,
-            _ => self.key == key && !(exclusive && self.is_engaged()),
-        }
-    }
-
-    /// Whether a call that may ask its client runs or waits.
-    fn is_engaged(&self) -> bool {
-        !self.parks.is_empty() || self.asks.iter().any(|(_, ask)| ask.may_ask)
     }
 
     /// Whether its child may be read. Beside readers that are behind there is room for the others.
@@ -439,7 +401,7 @@ impl Worker {
             return self.ask_first(number, child, cx);
         }
         self.carried += 1;
-        self.carried_asking |= self.asks.get(&number).is_some_and(|ask| ask.may_ask);
+        self.carried_asking += u64::from(self.asks.get(&number).is_some_and(|ask| ask.may_ask));
         self.ask_for_logs(number, child, cx);
         let mut digits = [0; 20];
         let own = decimal(child.next_id(), &mut digits);

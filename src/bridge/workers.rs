@@ -23,7 +23,7 @@ use crate::notice::Cause;
 use crate::object;
 use crate::owner::Owner;
 use crate::session_id;
-use crate::stateless::{Request, Room, Subject, Uris, Worker};
+use crate::stateless::{Beside, Request, Room, Subject, Uris, Worker};
 
 /// A `requestState` that is longer is none of ours, however it is escaped.
 const STATE: usize = 1024;
@@ -130,16 +130,13 @@ impl Bridge {
     ) -> Result<Pipe, Fault> {
         let crosses = self.cx.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
-        // Of one client any call may be in flight; what is asked reaches that client.
-        let exclusive = !owner.is_known()
-            && metadata.may_ask()
-            && metadata::can_be_asked(metadata.capabilities);
+        let beside = self.beside(server, metadata, owner);
         if let Some(pipe) = self.keeper(server, message, owner) {
             return Ok(pipe);
         }
         let (mut later, mut full) = (None, None);
         for (worker, child) in self.seats.shared().filter(|(_, child)| child.server == server) {
-            if worker.owner() != owner || !worker.fits(&key, exclusive, crosses) {
+            if worker.owner() != owner || !worker.fits(&key, beside, crosses) {
                 continue;
             }
             match worker.room(message, uris, child, &self.cx) {
@@ -152,6 +149,17 @@ impl Bridge {
             return Ok(pipe);
         }
         self.new_worker(server, metadata, key, owner).or_else(|fault| full.ok_or(fault))
+    }
+
+    /// Which other calls that may ask may be where this request goes. Of one client any call may be
+    /// in flight; what is asked reaches that client.
+    fn beside(&self, server: Server, metadata: &Metadata<'_>, owner: &Owner) -> Beside {
+        let may_ask = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
+        match may_ask && !owner.is_known() {
+            false => Beside::Any,
+            true if self.cx.servers.spoken(server, &owner.env).asks_late => Beside::NoneEver,
+            true => Beside::NoneInFlight,
+        }
     }
 
     /// The worker in whose child that lives which a request is about.

@@ -225,6 +225,10 @@ impl Worker {
             return self.park_for_resend(id, call, questions, cx);
         }
         let text = self.downward_answer(&ask.method.clone(), message);
+        if ask.may_ask && self.asks_late(child, cx) {
+            // What it asks from now on is nobody's.
+            self.abandoned(cx);
+        }
         let member = if message.kind() == Kind::Result { "result" } else { "error" };
         let data = translate::response(&call.id, member, text);
         self.asks.remove(&call.stream);

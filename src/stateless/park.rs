@@ -111,9 +111,11 @@ impl Worker {
             // The child may do without it.
             return refuse(id, -32601, "the client does not have this capability", child, cx);
         }
-        let (call, certain) = self.asking(child);
+        let (call, certain) = self.asking(child, cx);
+        // Roots are the client's, whichever of its calls they are asked for.
+        let certain = certain || question.method == ROOTS && self.owner.is_known();
         match call {
-            None if !self.carried_asking
+            None if self.carried_asking == 0
                 && matches!(self.mode, Mode::Opening | Mode::Session(_)) =>
             {
                 self.hold(id, question, child, cx);
@@ -121,11 +123,12 @@ impl Worker {
             None => {
                 refuse(id, -32602, "no client's request is in flight", child, cx);
                 // A call that is over goes on in the child.
+                self.asked_late(child, cx);
                 self.abandoned(cx);
             }
-            // Roots are the client's, whichever of its calls they are asked for.
-            Some(_) if !certain && question.method != ROOTS => {
+            Some(_) if !certain => {
                 refuse(id, -32603, "several calls may have asked this", child, cx);
+                self.abandoned(cx);
             }
             Some(call) if self.parks.contains(&call) => {
                 self.add_question(call, id, question, child, cx);
@@ -180,15 +183,6 @@ impl Worker {
     pub(super) fn lacks(&self, capability: &str) -> bool {
         let declared = &self.capabilities;
         json::member(declared, &(0..declared.len()), capability).is_none()
-    }
-
-    /// The first call in flight that a question may belong to, and whether it is the only one.
-    fn asking(&self, child: &Child) -> (Option<u64>, bool) {
-        let may_ask = |id: &u64, stream: &u64| {
-            self.parks.contains(id) || self.asks.get(stream).is_some_and(|ask| ask.may_ask)
-        };
-        let mut asking = child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));
-        (asking.next().map(|(id, _)| *id), asking.next().is_none())
     }
 
     /// Ends the client's request with questions and keeps the call.
@@ -337,6 +331,7 @@ impl Worker {
             // `requestState` was ours; the child gets the call as it was made first.
             true => {
                 self.carried = self.carried.saturating_sub(1);
+                self.carried_asking = self.carried_asking.saturating_sub(1);
                 self.call_downward(number, request.message, child, cx);
             }
             false => self.go_on(id, number, request, child),
@@ -406,6 +401,9 @@ impl Worker {
     ) {
         let Some(park) = self.parks.get_mut(&id) else { return };
         let (method, open) = (park.method.clone(), core::mem::take(&mut park.open));
+        if !open.is_empty() {
+            self.asked_late(child, cx);
+        }
         self.decline(&open, child, cx);
         let text = self.downward_answer(&method, message);
         if text.len() > cx.config.replay || !cx.budget.has_room(text.len()) {

@@ -166,6 +166,34 @@ fn a_process_that_another_client_left_at_work_is_noticed() {
     noticed(Law::Sharing, Reuse::default);
 }
 
+/// Gives a process that has had a call to the next client, once its server asked late.
+#[derive(Default)]
+struct Mix {
+    had: Option<hyper_mcp_proxy::Pipe>,
+    late: bool,
+}
+
+impl Fault for Mix {
+    fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
+        if let Output::Write { pipe, bytes } = &mut output {
+            if contains(bytes, "no client's request is in flight") {
+                self.late = true;
+            } else if contains(bytes, "tools/call") && contains(bytes, "\"@t") {
+                match self.had {
+                    Some(had) if self.late => *pipe = had,
+                    _ => self.had = Some(*pipe),
+                }
+            }
+        }
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_call_after_another_at_a_server_that_asks_late_is_noticed() {
+    noticed(Law::Sharing, Mix::default);
+}
+
 #[test]
 fn a_level_that_is_not_asked_for_is_noticed() {
     noticed(Law::Levels, || {

@@ -90,6 +90,10 @@ impl World<'_> {
         let ready = self.modern.desks[child].ready;
         require!(StdinLines, ready, "{pipe} was not asked for its era: {shown}");
         require!(Sharing, !self.is_spent(child, turn.root), "{pipe} is another client's: {shown}");
+        let can = !CAPABILITIES[turn.capabilities].2.is_empty();
+        let asks = self.modern.desks[child].session_era && can && may_ask(turn.method);
+        let several = asks && self.is_of_several(child, number);
+        require!(Sharing, !several, "{pipe} asks late, and had another call: {shown}");
         let asked = turn.holes.token.is_some();
         let holes = match self.modern.desks[child].session_era {
             false => turn.text.read(line),
