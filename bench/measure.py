@@ -200,7 +200,7 @@ def engine(few=200, many=2200):
 
 
 def costs(size=16 * 1024):
-    """Of each kind of hostile shape (tests/costs), the instructions that a byte of the dearest one
+    """Of each kind of hostile shape (engine/tests/costs), the instructions that a byte of the dearest one
     costs the engine, and which that is."""
     out = TARGET / "bench" / "callgrind.costs"
     for old in out.parent.glob(f"{out.name}.*"):

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hyper_mcp_proxy::{Admitted, Body, Exchange, Head, Input, Refusal, Response};
+use mcp_bridge::{Admitted, Body, Exchange, Head, Input, Refusal, Response};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::{FAREWELL, Order, PIECE, Shared};

@@ -19,9 +19,7 @@ use std::time::Duration;
 use std::{env, thread};
 
 use async_signal::{Signal as Received, Signals};
-use hyper_mcp_proxy::{
-    Body, Bridge, Config, Exchange, Exit, Input, Instant, Output, Pipe, Response,
-};
+use mcp_bridge::{Body, Bridge, Config, Exchange, Exit, Input, Instant, Output, Pipe, Response};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// For what is over but for the peer's own end.

@@ -1,7 +1,7 @@
 //! Raw HTTP at the gate under the fuzzer.
 #![no_main]
 
-#[path = "../../tests/fuzz/gate.rs"]
+#[path = "../../gate/tests/it/twin.rs"]
 mod body;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

@@ -1,9 +1,9 @@
 //! The rules of a request's head under the fuzzer.
 #![no_main]
 
-#[path = "../../tests/fuzz/head.rs"]
+#[path = "../../engine/tests/fuzz/head.rs"]
 mod body;
-#[path = "../../tests/world/json.rs"]
+#[path = "../../engine/tests/world/json.rs"]
 #[allow(dead_code, reason = "the world uses the rest")]
 mod json;
 

@@ -1,7 +1,7 @@
 //! The line splitter under the fuzzer.
 #![no_main]
 
-#[path = "../../tests/fuzz/lines.rs"]
+#[path = "../../engine/tests/fuzz/lines.rs"]
 mod body;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

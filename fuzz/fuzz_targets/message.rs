@@ -1,9 +1,9 @@
 //! The envelope reader under the fuzzer.
 #![no_main]
 
-#[path = "../../tests/fuzz/message.rs"]
+#[path = "../../engine/tests/fuzz/message.rs"]
 mod body;
-#[path = "../../tests/world/json.rs"]
+#[path = "../../engine/tests/world/json.rs"]
 #[allow(dead_code, reason = "the world uses the rest")]
 mod json;
 

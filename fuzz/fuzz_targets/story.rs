@@ -1,17 +1,17 @@
 //! The whole engine under stories that the fuzzer writes.
 #![no_main]
 
-#[path = "../../tests/fuzz/story.rs"]
+#[path = "../../engine/tests/fuzz/story.rs"]
 mod body;
-#[path = "../../tests/it/transcripts/driver.rs"]
+#[path = "../../engine/tests/it/transcripts/driver.rs"]
 mod driver;
-#[path = "../../tests/it/transcripts/item.rs"]
+#[path = "../../engine/tests/it/transcripts/item.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod item;
-#[path = "../../tests/it/transcripts/text.rs"]
+#[path = "../../engine/tests/it/transcripts/text.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod text;
-#[path = "../../tests/it/transcripts/words.rs"]
+#[path = "../../engine/tests/it/transcripts/words.rs"]
 mod words;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| body::run(data));

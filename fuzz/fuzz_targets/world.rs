@@ -1,9 +1,9 @@
 //! The whole engine in the simulated world under the fuzzer.
 #![no_main]
 
-#[path = "../../tests/fuzz/world.rs"]
+#[path = "../../engine/tests/fuzz/world.rs"]
 mod body;
-#[path = "../../tests/world/mod.rs"]
+#[path = "../../engine/tests/world/mod.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
 mod sim;
 

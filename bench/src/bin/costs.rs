@@ -3,35 +3,31 @@
 //!
 //! Usage: `costs [BYTES [NAME]]`, of each message, and of the shapes whose names hold that alone.
 
-#[path = "../../../tests/costs/heads.rs"]
+#[path = "../../../engine/tests/costs/heads.rs"]
 mod heads;
-#[path = "../../../tests/costs/lines.rs"]
+#[path = "../../../engine/tests/costs/lines.rs"]
 mod lines;
-#[path = "../../../tests/costs/play.rs"]
+#[path = "../../../engine/tests/costs/play.rs"]
 mod play;
-#[path = "../../../tests/costs/shapes.rs"]
+#[path = "../../../engine/tests/costs/shapes.rs"]
 mod shapes;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use hyper_mcp_proxy::{Bridge, Input, Output};
+use mcp_bridge::{Bridge, Input, Output};
 
 static NANOS: AtomicU64 = AtomicU64::new(0);
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn measured_shape(
-    bridge: &mut Bridge,
-    input: Input<'_>,
-    now: hyper_mcp_proxy::Instant,
-) -> Vec<Output> {
+fn measured_shape(bridge: &mut Bridge, input: Input<'_>, now: mcp_bridge::Instant) -> Vec<Output> {
     bridge.handle(input, now);
     std::iter::from_fn(|| bridge.poll_output()).collect()
 }
 
-fn hook(bridge: &mut Bridge, input: Input<'_>, now: hyper_mcp_proxy::Instant) -> Vec<Output> {
+fn hook(bridge: &mut Bridge, input: Input<'_>, now: mcp_bridge::Instant) -> Vec<Output> {
     let began = Instant::now();
     let outputs = measured_shape(bridge, input, now);
     NANOS.fetch_add(began.elapsed().as_nanos() as u64, Relaxed);

@@ -11,8 +11,8 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use hyper_mcp_proxy::Refusal;
-use hyper_mcp_proxy::{Admitted, Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe};
+use mcp_bridge::Refusal;
+use mcp_bridge::{Admitted, Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
@@ -131,7 +131,7 @@ impl World {
                 }
             }
             Output::Respond { response, .. } => {
-                let hyper_mcp_proxy::Body::Whole(body) = &response.body else {
+                let mcp_bridge::Body::Whole(body) = &response.body else {
                     panic!("a stream, though the child answers at once");
                 };
                 assert!((200..203).contains(&response.status), "{response:?}");

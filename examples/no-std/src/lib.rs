@@ -14,7 +14,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use hyper_mcp_proxy::{
+use mcp_bridge::{
     Admitted, Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe, Response,
 };
 

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::serve::ListenerExt;
-use hyper_mcp_proxy::{Body, Bridge, Config, Exchange, Input, Instant, Output, Pipe};
+use mcp_bridge::{Body, Bridge, Config, Exchange, Input, Instant, Output, Pipe};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};

@@ -13,8 +13,8 @@ use axum::http::header::{CONTENT_LENGTH, HeaderValue};
 use axum::http::{StatusCode, response};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
-use hyper_mcp_proxy as engine;
-use hyper_mcp_proxy::{Exchange, Head, Input};
+use mcp_bridge as engine;
+use mcp_bridge::{Exchange, Head, Input};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 

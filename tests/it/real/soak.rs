@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::misdeeds::list;
-use crate::gate::vectors;
+use super::vectors::list as vectors;
 use crate::support::http::PATIENCE;
 use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, initialize, script};
 use crate::support::process;

@@ -1,9 +1,12 @@
 //! The gate's table of raw requests, over real sockets: what is refused gets its status and the
 //! end, and no byte after it is served as another request.
 
-use crate::gate::vectors;
 use crate::support::http::Conn;
 use crate::support::proxy::{CHILD, Proxy};
+
+/// The table alone: the gate itself is in the program.
+#[path = "../../../gate/tests/it/vectors.rs"]
+pub(super) mod list;
 
 /// Sends what a vector says, and a good request after what must be refused.
 fn replay(proxy: &Proxy, bytes: &[u8], refused: bool) -> Conn {
@@ -34,7 +37,7 @@ fn what_the_gate_refuses_gets_its_status_and_the_end_and_nothing_after_it_is_ser
     let flags = ["--max-message", "1000", "--endpoint", "/", "--allow-host", "*"];
     let proxy = Proxy::start(&flags, &[CHILD]);
     let (mut refusals, mut others) = (0, 0);
-    for vector in vectors::all() {
+    for vector in list::all() {
         let parts: Vec<&str> = vector.expected.split("; ").collect();
         let last = parts[parts.len() - 1];
         let text = String::from_utf8_lossy(&vector.bytes).into_owned();

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -12,8 +13,42 @@ use rustix::process::Signal;
 use super::http::{Conn, PATIENCE, Reply};
 use super::process;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_hyper-mcp-proxy");
+/// Where cargo puts the child, from the folder of the program. It names no place for an example.
+const EXAMPLE: &str = "examples/test-child";
+
+const FOLDER: usize = {
+    let mut end = PROGRAM.len();
+    while end > 0 && PROGRAM.as_bytes()[end - 1] != b'/' {
+        end -= 1;
+    }
+    end
+};
+
+const CHILD_PATH: [u8; FOLDER + EXAMPLE.len()] = {
+    let mut path = [0; FOLDER + EXAMPLE.len()];
+    let (folder, example) = path.split_at_mut(FOLDER);
+    folder.copy_from_slice(PROGRAM.as_bytes().split_at(FOLDER).0);
+    example.copy_from_slice(EXAMPLE.as_bytes());
+    path
+};
+
 /// The child that misbehaves on demand.
-pub(crate) const CHILD: &str = env!("CARGO_BIN_EXE_test-child");
+pub(crate) const CHILD: &str = match str::from_utf8(&CHILD_PATH) {
+    Ok(path) => path,
+    Err(_) => panic!("the program's path is UTF-8"),
+};
+
+/// Panics unless the child is there and as new as its source: `cargo test --test it` does not build
+/// examples.
+fn require_child() {
+    let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/child");
+    let sources = ["program.rs", "misdeeds.rs"].map(|file| changed(&source.join(file)));
+    let built = changed(Path::new(CHILD));
+    let is_new = built.is_some() && sources.iter().all(|source| *source <= built);
+    assert!(is_new, "{CHILD} is missing or old; build it: cargo build --example test-child");
+}
 
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -26,7 +61,9 @@ pub(crate) struct Proxy {
 
 /// The program, not yet started.
 pub(crate) fn program(flags: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hyper-mcp-proxy"));
+    static CHILD_IS_THERE: Once = Once::new();
+    CHILD_IS_THERE.call_once(require_child);
+    let mut command = Command::new(PROGRAM);
     command.args(flags).env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{complain, files, read};
+use super::{complain, files, is_shipped, read};
 
 /// The rows of its tables, and how many each has.
 const ROWS: [(&str, usize); 4] = [("S", 15), ("H", 13), ("T", 16), ("R", 20)];
@@ -16,11 +16,11 @@ fn spans(text: &str) -> impl Iterator<Item = &str> {
 fn is_there(name: &str, code: &[(String, String)]) -> bool {
     if let Some(named) = name.strip_prefix("transcripts/") {
         let Some((file, case)) = named.split_once(": ") else { return false };
-        let text = read(format!("tests/transcripts/{file}"));
+        let text = read(format!("engine/tests/transcripts/{file}"));
         return text.lines().any(|line| line.strip_prefix("case ") == Some(case));
     }
     if let Some(law) = name.strip_prefix("world: ") {
-        return read("tests/world/law.rs").contains(&format!("\n    {law},\n"));
+        return read("engine/tests/world/law.rs").contains(&format!("\n    {law},\n"));
     }
     let mut parts: Vec<&str> = name.split("::").collect();
     let function = format!("fn {}()", parts.pop().unwrap_or_default());
@@ -86,7 +86,7 @@ fn the_misdeeds_are_as_many_as_is_said() {
 /// A command is run as it was given, by nobody in between.
 #[test]
 fn no_shell_is_started() {
-    let code = files("rs").into_iter().filter(|(path, _)| path.starts_with("src/"));
+    let code = files("rs").into_iter().filter(|(path, _)| is_shipped(path));
     let starts =
         |text: &str| ["\"sh\"", "\"-c\"", "bin/sh", "bash"].iter().any(|w| text.contains(w));
     let found: Vec<_> = code

@@ -1,0 +1,242 @@
+//! A sans-IO bridge between MCP's Streamable HTTP and stdio transports.
+//!
+//! This crate decides; it does nothing. It has no clock, socket, file, process, thread, lock or
+//! randomness: a driver tells it what happened and does what it asks. The same inputs give the
+//! same outputs, so a run can be written down and played again. The program of the same name is
+//! one such driver; README.md tells about it.
+//!
+//! # The contract
+//!
+//! - [`Bridge::admit`] judges a request's head before its body is read.
+//! - [`Bridge::handle`] is told one thing that happened, with the time. It can't fail: a peer's
+//!   fault becomes an answer to that peer.
+//! - [`Bridge::poll_output`] gives the next thing to do. Outputs are carried out in their order.
+//!   [`Output`] is exhaustive, so that the compiler finds a driver that forgets one.
+//! - [`Bridge::poll_timeout`] says when to call `handle` with [`Input::Tick`] if nothing happens
+//!   before.
+//! - [`Bridge::wants`] says whether a child's standard output may be read now.
+//! - The engine numbers [`Exchange`]s and [`Pipe`]s and uses no number again; [`Server`]s are the
+//!   driver's. An input for a number that the engine does not know any more is ignored.
+//! - Any number of inputs may come before outputs are taken.
+//! - Each request ends exactly once, with one whole [`Output::Respond`], an [`Output::Finish`], an
+//!   [`Output::Abort`], or the driver's [`Input::Lost`]. An `Abort` may follow the first two, if
+//!   the peer does not take what it was given.
+//! - Each child that was opened ends by its [`Input::Exited`] or [`Input::OpenFailed`]; the engine
+//!   asks for that step by step, and [`Bridge::is_idle`] says when nothing is left.
+//! - Every queue, buffer, table and wait has a limit in [`Config`].
+//!
+//! # A whole life
+//!
+//! A session is opened, called and deleted. The driver is one function, and so is the child.
+//!
+//! ```
+//! use mcp_bridge::message::{Kind, Message, Splice};
+//! use mcp_bridge::{Body, Bridge, Config, Exit, Head, Input, Instant, Output};
+//! use std::time::Duration;
+//!
+//! /// A child: answers `initialize`, and any other request with an empty result.
+//! fn child(line: &[u8]) -> Option<Vec<u8>> {
+//!     let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
+//!     let result = match request.calls("initialize") {
+//!         true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,
+//!         false => "{}",
+//!     };
+//!     let answer = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
+//!     let mut line = Vec::new();
+//!     let change = Splice { id: request.id(), ..Splice::default() };
+//!     Message::parse(answer.as_bytes()).ok()?.splice(&change, &mut line);
+//!     line.push(b'\n');
+//!     Some(line)
+//! }
+//!
+//! /// A driver: sends one request and does all that is asked for. Gives the answer's status, the
+//! /// session's id if it was told, and the answer's content.
+//! fn ask(bridge: &mut Bridge, time: u64, head: Head<'_>, body: &[u8])
+//! -> (u16, Option<String>, String) {
+//!     let now = Instant::new(Duration::from_secs(time)); // A real one asks a clock,
+//!     let random = [time as u8; 16]; // and the system for random bytes.
+//!     let admitted = bridge.admit(&head).expect("it is let in");
+//!     let exchange = admitted.exchange();
+//!     bridge.handle(Input::Request { admitted, head: &head, body, random }, now);
+//!     let (mut status, mut session, mut content) = (0, None, Vec::new());
+//!     while let Some(output) = bridge.poll_output() {
+//!         match output {
+//!             Output::Open { pipe, .. } => bridge.handle(Input::Opened { pipe, pid: 42 }, now),
+//!             Output::Write { pipe, bytes } => {
+//!                 bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, now);
+//!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
+//!                     bridge.handle(Input::Stdout { pipe, bytes: &line }, now);
+//!                 }
+//!             }
+//!             Output::CloseStdin { pipe } => {
+//!                 let exit = Exit::Code(0); // It leaves when its input ends.
+//!                 bridge.handle(Input::Exited { pipe, exit, stderr: b"" }, now);
+//!             }
+//!             Output::Terminate { .. } | Output::Kill { .. } => unreachable!("it left by itself"),
+//!             Output::Respond { response, .. } => {
+//!                 status = response.status;
+//!                 let mut fields = response.fields.iter();
+//!                 let id = fields.find(|(name, _)| *name == "mcp-session-id");
+//!                 session = id.map(|(_, id)| id.to_string());
+//!                 if let Body::Whole(bytes) = response.body {
+//!                     bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
+//!                     content = bytes;
+//!                 }
+//!             }
+//!             Output::Send { bytes, .. } => {
+//!                 bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
+//!                 content.extend(bytes);
+//!             }
+//!             Output::Finish { .. } | Output::Abort { .. } => {}
+//!             Output::Notice(notice) => println!("{notice}"),
+//!         }
+//!     }
+//!     (status, session, String::from_utf8_lossy(&content).into_owned())
+//! }
+//!
+//! let mut bridge = Bridge::new(Config::default()).unwrap();
+//! let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
+//! let post = Head { method: "POST", path: "/mcp", fields: &fields };
+//! let initialize = br#"{"jsonrpc":"2.0","id":"a","method":"initialize","params":{}}"#;
+//! let (status, session, content) = ask(&mut bridge, 1, post, initialize);
+//! assert_eq!(status, 200);
+//! assert!(content.starts_with(r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion""#));
+//!
+//! let session = session.expect("a new session tells its id");
+//! let fields = [fields[0], fields[1], ("Mcp-Session-Id", &*session)];
+//! let post = Head { fields: &fields, ..post };
+//! let call = br#"{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"any"}}"#;
+//! let (status, _, content) = ask(&mut bridge, 2, post, call);
+//! assert_eq!((status, &*content), (200, r#"{"jsonrpc":"2.0","id":"b","result":{}}"#));
+//!
+//! let delete = Head { method: "DELETE", ..post };
+//! assert_eq!(ask(&mut bridge, 3, delete, b"").0, 200);
+//! assert!(bridge.is_idle() && bridge.buffered() == 0);
+//! assert_eq!(ask(&mut bridge, 4, post, call).0, 404);
+//! ```
+//!
+//! # The codecs
+//!
+//! They are public because drivers, tests and clients want them as well. [`message`] reads one
+//! JSON-RPC message as spans and changes what it is told to, nothing else:
+//!
+//! ```
+//! use mcp_bridge::message::{Kind, Message, Splice};
+//!
+//! let text = br#"{"id": "mine", "jsonrpc": "2.0", "method": "ping", "extra": 1.10}"#;
+//! let message = Message::parse(text)?;
+//! assert_eq!((message.kind(), message.id()), (Kind::Request, Some(&br#""mine""#[..])));
+//! let mut line = Vec::new();
+//! message.splice(&Splice { id: Some(b"7"), ..Splice::default() }, &mut line);
+//! assert_eq!(line, br#"{"id": 7, "jsonrpc": "2.0", "method": "ping", "extra": 1.10}"#);
+//! # Ok::<(), mcp_bridge::message::Malformed<'_>>(())
+//! ```
+//!
+//! [`lines`] cuts a pipe's bytes into lines, and copies only what is cut in the middle:
+//!
+//! ```
+//! let mut lines = mcp_bridge::lines::Lines::new(1024);
+//! let mut seen = Vec::new();
+//! for piece in [&b"one\r\ntw"[..], b"o\nthr", b"ee\n"] {
+//!     let mut feed = lines.feed(piece);
+//!     while let Some(line) = feed.next() {
+//!         seen.push(line?.to_vec());
+//!     }
+//! }
+//! assert_eq!(seen, [&b"one"[..], b"two", b"three"]);
+//! # Ok::<(), mcp_bridge::lines::TooLong>(())
+//! ```
+//!
+//! [`sse`] writes events and reads them by the WHATWG's rules:
+//!
+//! ```
+//! use mcp_bridge::sse::{Decoder, EventId, encode};
+//!
+//! let mut stream = Vec::new();
+//! encode(Some(EventId { session: 10, stream: 2, place: 1 }), b"{}", &mut stream);
+//! assert_eq!(stream, b"event: message\nid: a-2-1\ndata: {}\n\n");
+//! let mut events = Vec::new();
+//! Decoder::new(1024).feed(&stream, &mut events)?;
+//! assert_eq!((&*events[0].id, &*events[0].data), ("a-2-1", "{}"));
+//! # Ok::<(), mcp_bridge::lines::TooLong>(())
+//! ```
+//!
+//! # The map
+//!
+//! | modules | what |
+//! |---|---|
+//! | `bridge` | [`Bridge`]: routes exchanges and pipes, keeps the limits that span sessions |
+//! | `io`, `config`, `notice`, `stats`, `time` | what goes in and comes out, as plain data |
+//! | `head`, `metadata`, `header_params`, `version` | the rules of a request's head, by revision |
+//! | `message`, `json`, `object`, `lines`, `sse` | the codecs |
+//! | `session_id` | what names a session to its client |
+//! | `session` | the session era in front (2024-11-05 … 2025-11-25) |
+//! | `stateless` | the 2026-07-28 era in front |
+//! | `translate` | the crossings between the eras |
+//! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
+//! | `child` | one process: calls in flight, the ladder by which it ends |
+//! | `odd`, `number` | what a line of a child is that is no message, and ids in another spelling |
+//! | `pings` | pings of a child that its client is told |
+//! | `life` | how long what stands in front of a process lives |
+//! | `servers` | the commands that children are started by, their paths, what is known of each |
+//! | `eras` | which eras clients may use, and what is known of those that a command speaks |
+//! | `budget` | the memory that peers may have together |
+//! | `fault` | what went wrong → status and JSON-RPC code |
+//! | `context`, `table` | what all share |
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+extern crate alloc;
+
+mod breaker;
+mod bridge;
+mod budget;
+mod child;
+mod config;
+mod context;
+mod copy;
+mod eras;
+mod fault;
+mod head;
+mod header_params;
+mod io;
+mod json;
+mod life;
+pub mod lines;
+pub mod message;
+mod metadata;
+mod metrics;
+mod notice;
+mod number;
+mod object;
+mod odd;
+mod owner;
+mod pings;
+mod reply;
+mod servers;
+mod session;
+mod session_id;
+mod spelling;
+pub mod sse;
+mod stateless;
+mod stats;
+mod stream;
+mod streams;
+mod table;
+mod time;
+mod told;
+mod trace;
+mod translate;
+mod version;
+
+pub use bridge::Bridge;
+pub use budget::{Budget, Share};
+pub use config::{Config, ConfigError};
+pub use eras::Eras;
+pub use head::Head;
+pub use io::{Admitted, Body, Endpoint, Exchange, Exit, Input, Output, Pipe, Refusal};
+pub use io::{Response, Server};
+pub use notice::{Cause, Level, Notice};
+pub use stats::Stats;
+pub use time::Instant;

@@ -1,0 +1,191 @@
+//! Time as a value, and who waits until when.
+//!
+//! The engine has no clock: each input carries its [`Instant`], and every wait is one entry of
+//! `Timers`. An owner keeps the deadline that it asked for, so that it can move or drop it; a
+//! deadline is never left behind by an owner that ended.
+
+use alloc::collections::BTreeSet;
+use core::fmt;
+use core::time::Duration;
+
+use crate::io::Pipe;
+
+/// A point in time: how long after an origin of the caller's choice.
+///
+/// The caller picks the origin once, for instance the start of its process, and measures with a
+/// monotonic clock. An `Instant` earlier than one that the engine has seen is read as that one, and
+/// so is one that is half of the representable time or more after the origin: there the engine's
+/// time stands still.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::Instant;
+/// use std::time::Duration;
+///
+/// let second = Duration::from_secs(1);
+/// let origin = std::time::Instant::now(); // Once.
+/// let now = Instant::new(origin.elapsed()); // Before each input.
+/// let later = now.after(second);
+/// assert_eq!((later.since(now), now.since(later)), (second, Duration::ZERO));
+/// assert_eq!(later.since_origin(), now.since_origin() + second);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The end of time: an input that is later is read as this one, so that what is waited for
+    /// after it is always later still.
+    pub(crate) const END: Self = Self(Duration::from_secs(u64::MAX / 2));
+
+    /// The instant that lies `since_origin` after the caller's origin.
+    pub const fn new(since_origin: Duration) -> Self {
+        Self(since_origin)
+    }
+
+    /// How long after the origin this is.
+    pub const fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// This instant moved later by `wait`; the last representable instant if that overflows.
+    #[must_use]
+    pub const fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(wait))
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:03}s", self.0.as_secs(), self.0.subsec_millis())
+    }
+}
+
+/// What is waited for. The order has no meaning; it only makes the queue's order total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wait {
+    /// The next step of a child's end.
+    Ladder(Pipe),
+    /// The answer to `initialize`.
+    Start(Pipe),
+    /// The same, until the operator is told.
+    Silent(Pipe),
+    /// The exit status of a child whose standard output is closed.
+    Exit(Pipe),
+    /// The end of an idle session.
+    Idle(Pipe),
+    /// The end of the time for which ended streams are kept.
+    Forget(Pipe),
+    /// The answer to a call, by the id that the child knows.
+    Call(Pipe, u64),
+    /// The client's answer to a ping of a child.
+    Ping(Pipe),
+    /// The end of a line that a child has begun.
+    Line(Pipe),
+    /// The input that a call needs, by the id that the child knows.
+    Park(Pipe, u64),
+    /// What a silent or stalled stream needs, by its number.
+    Stream(Pipe, u64),
+    /// What must give way while memory is short.
+    Relief,
+    /// The end of draining.
+    Drain,
+}
+
+/// A deadline that its owner keeps, so that it can be moved and dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline(Option<Instant>);
+
+/// All waits, the next one first.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    queue: BTreeSet<(Instant, Wait)>,
+}
+
+impl Timers {
+    /// Sets or moves a deadline.
+    pub(crate) fn set(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
+        self.clear(deadline, wait);
+        self.queue.insert((at, wait));
+        deadline.0 = Some(at);
+    }
+
+    /// Sets a deadline, or moves it if it is later. The wait looks again when it is due, so that
+    /// what moves often costs nothing.
+    pub(crate) fn no_later(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
+        if deadline.0.is_none_or(|set| set > at) {
+            self.set(deadline, at, wait);
+        }
+    }
+
+    /// Drops a deadline.
+    pub(crate) fn clear(&mut self, deadline: &mut Deadline, wait: Wait) {
+        if let Some(set) = deadline.0.take() {
+            self.queue.remove(&(set, wait));
+        }
+    }
+
+    /// Takes the next wait that is due. Its owner's deadline is spent: see [`Deadline::spend`].
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Wait> {
+        let (_, wait) = self.queue.first().filter(|(at, _)| *at <= now)?;
+        let wait = *wait;
+        self.queue.pop_first();
+        Some(wait)
+    }
+
+    /// When the next wait is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}
+
+impl Deadline {
+    /// Notes that the wait was taken from the queue.
+    pub(crate) const fn spend(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) const fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_moves_and_leaves_nothing_behind() {
+        let at = |seconds| Instant::new(Duration::from_secs(seconds));
+        let wait = Wait::Drain;
+        let (mut timers, mut deadline) = (Timers::default(), Deadline::default());
+        timers.set(&mut deadline, at(5), wait);
+        timers.no_later(&mut deadline, at(9), wait);
+        assert_eq!(timers.next(), Some(at(5)));
+        timers.no_later(&mut deadline, at(3), wait);
+        assert_eq!((timers.due(at(2)), timers.due(at(3)), timers.next()), (None, Some(wait), None));
+        deadline.spend();
+        timers.no_later(&mut deadline, at(7), wait);
+        assert_eq!(timers.next(), Some(at(7)));
+        timers.clear(&mut deadline, wait);
+        assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn an_instant_is_shown_in_seconds() {
+        use alloc::string::ToString;
+        assert_eq!(Instant::new(Duration::from_millis(1_234)).to_string(), "1.234s");
+    }
+
+    #[test]
+    fn instants_saturate() {
+        let last = Instant::new(Duration::MAX);
+        assert_eq!(last.after(Duration::from_secs(1)), last);
+        assert_eq!(Instant::default().since(last), Duration::ZERO);
+    }
+}

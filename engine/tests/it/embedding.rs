@@ -1,0 +1,362 @@
+//! What an embedder can do wrong, and what the engine does about it: each test is named by what
+//! must hold, whatever a driver does.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use mcp_bridge::message::{Kind, Message, Splice};
+use mcp_bridge::{
+    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Notice, Output, Pipe, lines,
+};
+
+const JSON: [(&str, &str); 2] = [("Host", "localhost"), ("Content-Type", "application/json")];
+const POST: Head<'_> = Head { method: "POST", path: "/mcp", fields: &JSON };
+const INITIALIZE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"a"}}"#;
+/// Outputs that one input may bring here; more would be a spin.
+const MANY: usize = 5000;
+
+/// An engine with a driver that does as it is told, and children that answer at once.
+struct Rig {
+    bridge: Bridge,
+    now: Duration,
+    /// Whether children can be started.
+    starts: bool,
+    opened: Vec<Pipe>,
+    /// Status and content of each answer.
+    answers: Vec<(Exchange, u16, Vec<u8>)>,
+    /// The id that the last new session told.
+    session: String,
+}
+
+impl Rig {
+    fn new(config: Config) -> Self {
+        Self {
+            bridge: Bridge::new(config).expect("a good configuration"),
+            now: Duration::ZERO,
+            starts: true,
+            opened: Vec::new(),
+            answers: Vec::new(),
+            session: String::new(),
+        }
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        self.bridge.handle(input, Instant::new(self.now));
+    }
+
+    /// Does all that is asked for.
+    fn drain(&mut self) {
+        for _ in 0..MANY {
+            match self.bridge.poll_output() {
+                None => return,
+                Some(output) => self.carry_out(output),
+            }
+        }
+        panic!("one input brings more than {MANY} outputs");
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Open { pipe, .. } if self.starts => {
+                self.opened.push(pipe);
+                self.tell(Input::Opened { pipe, pid: 1 });
+            }
+            Output::Open { pipe, .. } => {
+                self.tell(Input::OpenFailed { pipe, reason: "no such file" });
+            }
+            Output::Write { pipe, bytes } => {
+                self.tell(Input::StdinTaken { pipe, bytes: bytes.len() });
+                for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
+                    self.tell(Input::Stdout { pipe, bytes: &line });
+                }
+            }
+            Output::CloseStdin { pipe } => {
+                self.tell(Input::Exited { pipe, exit: Exit::Code(0), stderr: b"" });
+            }
+            Output::Respond { exchange, response } => {
+                let mut fields = response.fields.iter();
+                if let Some((_, id)) = fields.find(|(name, _)| *name == "mcp-session-id") {
+                    self.session = id.to_string();
+                }
+                let content = match response.body {
+                    Body::Whole(content) => content,
+                    Body::Stream => Vec::new(),
+                };
+                self.tell(Input::Taken { exchange, bytes: content.len() });
+                self.answers.push((exchange, response.status, content));
+            }
+            Output::Send { exchange, bytes } => {
+                self.tell(Input::Taken { exchange, bytes: bytes.len() });
+                let answer = self.answers.iter_mut().rfind(|(known, ..)| *known == exchange);
+                answer.expect("its head came before").2.extend(bytes);
+            }
+            Output::Finish { .. }
+            | Output::Abort { .. }
+            | Output::Terminate { .. }
+            | Output::Kill { .. }
+            | Output::Notice(_) => {}
+        }
+    }
+
+    /// Sends a request and does all that is asked for; the status of its answer.
+    fn ask(&mut self, head: &Head<'_>, body: &[u8]) -> u16 {
+        let admitted = self.bridge.admit(head).expect("it is let in");
+        let exchange = admitted.exchange();
+        let random = u128::from(exchange.number()).to_be_bytes();
+        self.tell(Input::Request { admitted, head, body, random });
+        self.drain();
+        self.pass(Duration::from_millis(100));
+        self.status(exchange)
+    }
+
+    /// The status of an exchange's answer, 0 if there is none.
+    fn status(&self, exchange: Exchange) -> u16 {
+        let known = self.answers.iter().find(|(known, ..)| *known == exchange);
+        known.map_or(0, |(_, status, _)| *status)
+    }
+
+    /// Lets time pass, with a tick at each wait.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        for _ in 0..MANY {
+            let due = self.bridge.poll_timeout().map(Instant::since_origin);
+            let Some(due) = due.filter(|due| *due <= end) else { break };
+            self.now = due.max(self.now);
+            self.tell(Input::Tick);
+            self.drain();
+        }
+        self.now = end;
+        self.tell(Input::Tick);
+        self.drain();
+    }
+}
+
+/// A child: answers `initialize`, and any other request with an empty result.
+fn child(line: &[u8]) -> Option<Vec<u8>> {
+    let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
+    let result = match request.calls("initialize") {
+        true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,
+        false => "{}",
+    };
+    let answer = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
+    let mut line = Vec::new();
+    let change = Splice { id: request.id(), ..Splice::default() };
+    Message::parse(answer.as_bytes()).ok()?.splice(&change, &mut line);
+    line.push(b'\n');
+    Some(line)
+}
+
+/// A whole life of a session: the statuses of `initialize`, a call and a DELETE.
+fn life(config: Config) -> [u16; 3] {
+    let mut rig = Rig::new(config);
+    let opened = rig.ask(&POST, INITIALIZE);
+    let session = rig.session.clone();
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*session)];
+    let post = Head { fields: &fields, ..POST };
+    let called = rig.ask(&post, CALL);
+    let deleted = rig.ask(&Head { method: "DELETE", ..post }, b"");
+    rig.tell(Input::Shutdown);
+    rig.drain();
+    assert!(rig.bridge.is_idle() && rig.bridge.buffered() == 0);
+    [opened, called, deleted]
+}
+
+/// A change of one field of a configuration.
+type Change = fn(&mut Config);
+
+const WHOLE: [u16; 3] = [200, 200, 200];
+
+#[test]
+fn what_could_not_work_is_refused_by_name() {
+    const ZERO: Duration = Duration::ZERO;
+    let refused: [(&str, Change); 26] = [
+        ("endpoint", |c| c.endpoint = String::new()),
+        ("endpoint", |c| c.endpoint = String::from("mcp")),
+        ("health", |c| c.health = Some(String::from("/mcp"))),
+        ("health", |c| c.health = Some(String::from("/a b"))),
+        ("metrics", |c| c.metrics = Some(String::from("/healthz"))),
+        ("node", |c| c.node = Some(String::new())),
+        ("node", |c| c.node = Some(String::from("a\r\nSet-Cookie: b"))),
+        ("node", |c| c.node = Some(String::from("Köln"))),
+        ("header_env", |c| c.header_env = vec![(String::from("x-a"), String::from("A=B"))]),
+        ("budget", |c| c.budget = 3),
+        ("starting", |c| c.starting = 0),
+        ("calls", |c| c.calls = 0),
+        ("listeners", |c| c.listeners = 0),
+        ("message", |c| c.message = 0),
+        ("head", |c| c.head = 0),
+        ("queue", |c| c.queue = 0),
+        ("start", |c| c.start = ZERO),
+        ("keep_alive", |c| c.keep_alive = ZERO),
+        ("idle", |c| c.idle = Some(ZERO)),
+        ("request", |c| c.request = Some(ZERO)),
+        ("stall", |c| c.stall = Duration::from_nanos(1)),
+        ("breaker_starts", |c| c.breaker_starts = 0),
+        ("prewarm", |c| c.prewarm = usize::MAX),
+        ("breaker_starts", |c| (c.prewarm, c.breaker_starts) = (1, u32::MAX)),
+        ("breaker_wait", |c| (c.prewarm, c.breaker_wait) = (1, ZERO)),
+        ("probe", |c| c.probe = ZERO),
+    ];
+    for (field, change) in refused {
+        let mut config = Config::default();
+        change(&mut config);
+        let error = Bridge::new(config).expect_err(field);
+        assert_eq!(error.field, field, "{error}");
+    }
+}
+
+#[test]
+fn zero_is_none_of_something_or_at_once() {
+    const ZERO: Duration = Duration::ZERO;
+    // What is refused of a session, and what does not matter to it.
+    let zero: [(Change, [u16; 3]); 17] = [
+        (|c| c.sessions = 0, [503, 400, 405]),
+        (|c| c.pool = 0, WHOLE),
+        (|c| c.parked = 0, WHOLE),
+        (|c| c.subscriptions = 0, WHOLE),
+        (|c| c.replay = 0, WHOLE),
+        (|c| c.stdin = 0, WHOLE),
+        (|c| c.promote_primed = ZERO, WHOLE),
+        (|c| c.promote = ZERO, WHOLE),
+        (|c| c.retry = ZERO, WHOLE),
+        (|c| c.fallback = ZERO, WHOLE),
+        (|c| c.keep_ended = ZERO, WHOLE),
+        (|c| c.exit_grace = ZERO, WHOLE),
+        (|c| c.term_grace = ZERO, WHOLE),
+        (|c| c.kill_grace = ZERO, WHOLE),
+        (|c| c.drain = ZERO, WHOLE),
+        (|c| c.breaker_wait = ZERO, WHOLE),
+        (|c| c.prewarm = 0, WHOLE),
+    ];
+    for (number, (change, wanted)) in zero.into_iter().enumerate() {
+        let mut config = Config::default();
+        change(&mut config);
+        assert_eq!(life(config), wanted, "change {number}");
+    }
+}
+
+#[test]
+fn the_largest_value_is_no_limit() {
+    const ALL: usize = usize::MAX;
+    const EVER: Duration = Duration::MAX;
+    let config = Config {
+        sessions: ALL,
+        starting: ALL,
+        calls: ALL,
+        pool: ALL,
+        parked: ALL,
+        subscriptions: ALL,
+        budget: ALL,
+        message: ALL,
+        head: ALL,
+        listeners: ALL,
+        replay: ALL,
+        queue: ALL,
+        stdin: ALL,
+        start: EVER,
+        promote_primed: EVER,
+        promote: EVER,
+        keep_alive: EVER,
+        retry: EVER,
+        idle: Some(EVER),
+        request: Some(EVER),
+        probe: EVER,
+        fallback: EVER,
+        park: EVER,
+        stall: EVER,
+        keep_ended: EVER,
+        exit_grace: EVER,
+        term_grace: EVER,
+        kill_grace: EVER,
+        drain: EVER,
+        breaker_starts: u32::MAX,
+        breaker_wait: EVER,
+        ..Config::default()
+    };
+    assert_eq!(config.memory(ALL), ALL);
+    assert_eq!(life(config), WHOLE);
+    // The codecs have no sum that overflows either.
+    let mut lines = lines::Lines::new(ALL);
+    assert_eq!(lines.feed(b"one\n").next(), Some(Ok(&b"one"[..])));
+}
+
+#[test]
+fn a_wait_can_be_added_to_the_time_of_the_last_input() {
+    let mut rig = Rig::new(Config { idle: Some(Duration::MAX), ..Config::default() });
+    rig.now = Duration::from_secs(10);
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let due = rig.bridge.poll_timeout().expect("the idle session").since_origin();
+    assert!(due > rig.now && due < rig.now + Duration::from_secs(366 * 24 * 60 * 60));
+}
+
+#[test]
+fn at_the_end_of_time_the_engine_rests() {
+    let mut rig = Rig::new(Config::default());
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let session = rig.session.clone();
+    let fields = [JSON[0], ("Accept", "text/event-stream"), ("Mcp-Session-Id", &*session)];
+    let get = Head { method: "GET", path: "/mcp", fields: &fields };
+    assert_eq!(rig.ask(&get, b""), 200);
+    rig.now = Duration::MAX;
+    for _ in 0..3 {
+        rig.tell(Input::Tick);
+        rig.drain();
+    }
+    assert!(rig.bridge.poll_timeout().is_some_and(|due| due > Instant::default()));
+}
+
+#[test]
+fn a_command_that_always_fails_is_not_started_ahead_for_ever() {
+    let mut rig = Rig::new(Config { prewarm: 8, ..Config::default() });
+    rig.starts = false;
+    rig.tell(Input::Tick);
+    rig.drain();
+    assert!(rig.bridge.poll_output().is_none());
+}
+
+#[test]
+fn the_shortest_keep_alive_does_not_spin() {
+    let config = Config { keep_alive: Duration::from_millis(1), ..Config::default() };
+    assert_eq!(life(config), WHOLE);
+}
+
+#[test]
+fn refusals_leave_nothing_in_the_engine() {
+    let mut rig = Rig::new(Config::default());
+    let nowhere = Head { path: "/nowhere", ..POST };
+    let held = format!("{:?}", rig.bridge).len();
+    for _ in 0..1000 {
+        let refusal = rig.bridge.admit(&nowhere).expect_err("there is nothing");
+        assert_eq!(refusal.response.status, 404);
+        assert!(matches!(refusal.event, Notice::Refused { status: 404, .. }));
+    }
+    assert!(rig.bridge.poll_output().is_none());
+    let more = format!("{:?}", rig.bridge).len();
+    assert!(more < held + 100, "{held} bytes became {more}");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_whatever_the_driver_reads() {
+    let mut rig = Rig::new(Config { message: 100, ..Config::default() });
+    assert_eq!(rig.ask(&POST, &[b' '; 101]), 413);
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let get = Head { method: "GET", path: "/healthz", fields: &[] };
+    assert_eq!(rig.ask(&get, b"x"), 413);
+    assert_eq!(rig.bridge.buffered(), 0);
+}
+
+#[test]
+fn no_two_requests_have_one_number() {
+    let mut rig = Rig::new(Config::default());
+    let mut seen = BTreeSet::new();
+    for _ in 0..10 {
+        let admitted = rig.bridge.admit(&POST).expect("it is let in");
+        assert!(seen.insert(admitted.exchange()));
+    }
+    // Nor is a number that the engine never gave anything to it.
+    let exchange = Exchange::from_number(u64::MAX);
+    rig.tell(Input::Taken { exchange, bytes: 1 });
+    rig.tell(Input::Lost { exchange });
+    assert!(rig.bridge.is_idle() && rig.bridge.poll_output().is_none());
+}

@@ -1,0 +1,9 @@
+//! One integration crate.
+
+mod api;
+mod corpus;
+mod embedding;
+mod faults;
+mod servers;
+mod transcripts;
+mod world;

@@ -1,0 +1,409 @@
+//! A good driver for stories: every output is taken at once, every wait is told when it is due, and
+//! whoever is not said to be slow takes all that it is given. It keeps the book of who was given
+//! what, and knows what may not come at all: each exchange is answered once, and no order is for a
+//! child that is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
+use mcp_bridge::{Notice, Output, Pipe, Refusal, Response};
+
+use super::text::{Act, Amount, Request};
+
+/// So many waits are told one by one while time passes; then the clock jumps.
+const TICKS: usize = 1000;
+
+/// How far an exchange is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Asked,
+    Streams,
+    Over,
+}
+
+pub(crate) struct Driver {
+    pub(crate) bridge: Bridge,
+    /// Whether heads are judged before their bodies are there. If not, the engine's second
+    /// judgement is all there is.
+    pub(crate) admits: bool,
+    /// A path at which every request is let in.
+    health: Option<String>,
+    /// The most of a child's output that is told at once.
+    pub(crate) piece: usize,
+    /// What the engine wanted done since this was last emptied.
+    pub(crate) done: Vec<Output>,
+    now: Duration,
+    pipes: BTreeMap<u64, Pipe>,
+    gone: BTreeSet<u64>,
+    /// The engine's names for exchanges that were let in, by the story's numbers.
+    names: BTreeMap<u64, Exchange>,
+    /// Of each exchange its phase and the bytes that it was given and has not taken.
+    exchanges: BTreeMap<u64, (Phase, usize)>,
+    /// Of each child the bytes that it was given and has not read.
+    unread: BTreeMap<u64, usize>,
+    /// Children of which it was told that nobody reads what they write.
+    drops: BTreeSet<u64>,
+    slow: BTreeSet<u64>,
+    deaf: BTreeSet<u64>,
+}
+
+impl Driver {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            health: config.health.clone(),
+            bridge: Bridge::new(config).expect("a good configuration"),
+            admits: true,
+            piece: usize::MAX,
+            done: Vec::new(),
+            now: Duration::ZERO,
+            pipes: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            names: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
+            unread: BTreeMap::new(),
+            drops: BTreeSet::new(),
+            slow: BTreeSet::new(),
+            deaf: BTreeSet::new(),
+        }
+    }
+
+    /// A child that was opened.
+    pub(crate) fn pipe(&self, number: u64) -> Result<Pipe, String> {
+        self.pipes.get(&number).copied().ok_or_else(|| format!("#{number} was never opened"))
+    }
+
+    /// Whether it can happen as things stand.
+    pub(crate) fn can(&self, act: &Act) -> bool {
+        let is_there =
+            |number: &u64| self.pipes.contains_key(number) && !self.gone.contains(number);
+        let enough = |amount: &Amount, left: usize| match amount {
+            Amount::All => true,
+            Amount::Bytes(bytes) => *bytes <= left,
+        };
+        match act {
+            Act::Request(request) => !self.exchanges.contains_key(&request.exchange),
+            Act::Taken(number, amount) => {
+                self.exchanges.get(number).is_some_and(|(_, left)| enough(amount, *left))
+            }
+            Act::Read(number, amount) => {
+                is_there(number) && enough(amount, self.unread.get(number).copied().unwrap_or(0))
+            }
+            Act::Opened(number, _)
+            | Act::Failed(number, _)
+            | Act::Exhausted(number, _)
+            | Act::Unread(number)
+            | Act::Stdout(number, _)
+            | Act::StdoutClosed(number)
+            | Act::StdinClosed(number)
+            | Act::Exited(number, ..)
+            | Act::Wants(number, _) => is_there(number),
+            Act::Lost(_)
+            | Act::Stops(_)
+            | Act::StopsReading(_)
+            | Act::Servers(_)
+            | Act::Shutdown
+            | Act::Wait(_)
+            | Act::Stat(..)
+            | Act::Idle => true,
+        }
+    }
+
+    /// Lets something happen. What is only asked of the engine is not asked here.
+    pub(crate) fn act(&mut self, act: &Act) -> Result<(), String> {
+        match act {
+            Act::Request(request) => self.request(request),
+            Act::Lost(number) => {
+                if let Some(exchange) = self.exchanges.get_mut(number) {
+                    *exchange = (Phase::Over, 0);
+                }
+                match self.names.get(number).copied() {
+                    Some(exchange) => self.tell(Input::Lost { exchange }),
+                    None => Ok(()),
+                }
+            }
+            Act::Stops(number) => {
+                self.slow.insert(*number);
+                Ok(())
+            }
+            Act::StopsReading(number) => {
+                self.deaf.insert(*number);
+                Ok(())
+            }
+            Act::Taken(number, amount) => {
+                self.taken(*number, *amount)?;
+                self.oblige()
+            }
+            Act::Read(number, amount) => {
+                self.read(*number, *amount)?;
+                self.oblige()
+            }
+            Act::Servers(servers) => {
+                let servers = servers.iter();
+                let servers: Vec<_> = servers
+                    .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })
+                    .collect();
+                self.tell(Input::Servers { servers: &servers })
+            }
+            Act::Shutdown => self.tell(Input::Shutdown),
+            Act::Wait(time) => self.wait(*time),
+            Act::Opened(number, pid) => {
+                let pipe = self.pipe(*number)?;
+                self.tell(Input::Opened { pipe, pid: *pid })
+            }
+            Act::Failed(number, reason) => {
+                let pipe = self.leaves(*number)?;
+                self.tell(Input::OpenFailed { pipe, reason })
+            }
+            Act::Exhausted(number, reason) => {
+                let pipe = self.leaves(*number)?;
+                self.tell(Input::Exhausted { pipe, reason })
+            }
+            Act::Unread(number) => {
+                let pipe = self.pipe(*number)?;
+                self.tell(Input::Unread { pipe })
+            }
+            Act::Stdout(number, bytes) => {
+                let pipe = self.pipe(*number)?;
+                let mut pieces = bytes.chunks(self.piece);
+                pieces.try_for_each(|bytes| self.tell(Input::Stdout { pipe, bytes }))
+            }
+            Act::StdoutClosed(number) => {
+                let pipe = self.pipe(*number)?;
+                self.tell(Input::StdoutClosed { pipe })
+            }
+            Act::StdinClosed(number) => {
+                let pipe = self.pipe(*number)?;
+                self.tell(Input::StdinClosed { pipe })
+            }
+            Act::Exited(number, exit, stderr) => {
+                let pipe = self.leaves(*number)?;
+                self.tell(Input::Exited { pipe, exit: *exit, stderr })
+            }
+            Act::Wants(..) | Act::Stat(..) | Act::Idle => Ok(()),
+        }
+    }
+
+    /// A child is no more.
+    fn leaves(&mut self, number: u64) -> Result<Pipe, String> {
+        self.gone.insert(number);
+        self.unread.remove(&number);
+        self.pipe(number)
+    }
+
+    fn request(&mut self, request: &Request) -> Result<(), String> {
+        let fields: Vec<(&str, &str)> =
+            request.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let head = Head { method: &request.method, path: &request.path, fields: &fields };
+        if self.exchanges.insert(request.exchange, (Phase::Asked, 0)).is_some() {
+            return Err(format!("exchange {} was there before", request.exchange));
+        }
+        // The other head is let in for everybody.
+        let other = self.health.clone().filter(|_| !self.admits);
+        let other = other.as_deref().map(|path| Head { method: "GET", path, fields: &[] });
+        let shown = other.as_ref().unwrap_or(&head);
+        let admitted = match self.bridge.admit(shown) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                let Refusal { response, event } = *refusal;
+                self.done.push(Output::Notice(event));
+                self.responds(request.exchange, &response)?;
+                let exchange = Exchange::from_number(request.exchange);
+                self.done.push(Output::Respond { exchange, response });
+                return self.oblige();
+            }
+        };
+        self.names.insert(request.exchange, admitted.exchange());
+        let random = u128::from(request.exchange).to_be_bytes();
+        self.tell(Input::Request { admitted, head: &head, body: &request.body, random })
+    }
+
+    /// An output with the story's number for its exchange.
+    fn renamed(&self, mut output: Output) -> Result<Output, String> {
+        if let Output::Respond { exchange, .. }
+        | Output::Send { exchange, .. }
+        | Output::Finish { exchange }
+        | Output::Abort { exchange } = &mut output
+        {
+            let mut names = self.names.iter();
+            let name = names.find(|(_, name)| *name == exchange).ok_or("no such exchange")?;
+            *exchange = Exchange::from_number(*name.0);
+        }
+        Ok(output)
+    }
+
+    fn wait(&mut self, time: Duration) -> Result<(), String> {
+        let end = self.now + time;
+        for _ in 0..TICKS {
+            let Some(due) = self.due().filter(|due| *due <= end) else { break };
+            self.now = self.now.max(due);
+            self.tell(Input::Tick)?;
+            if self.due().is_some_and(|next| next <= self.now) {
+                return Err(String::from("a wait is due again at once"));
+            }
+        }
+        self.now = end;
+        self.tell(Input::Tick)
+    }
+
+    fn due(&self) -> Option<Duration> {
+        self.bridge.poll_timeout().map(Instant::since_origin)
+    }
+
+    /// Tells the engine something, and does what it wants until it wants nothing more.
+    fn tell(&mut self, input: Input<'_>) -> Result<(), String> {
+        self.bridge.handle(input, Instant::new(self.now));
+        self.oblige()
+    }
+
+    fn oblige(&mut self) -> Result<(), String> {
+        loop {
+            self.take_outputs()?;
+            let mut pipes = self.unread.iter();
+            let reads = pipes.find(|(number, left)| **left > 0 && !self.deaf.contains(*number));
+            if let Some(number) = reads.map(|(number, _)| *number) {
+                self.read(number, Amount::All)?;
+                continue;
+            }
+            let mut exchanges = self.exchanges.iter();
+            let takes = exchanges.find(|(n, (_, left))| *left > 0 && !self.slow.contains(*n));
+            match takes.map(|(number, _)| *number) {
+                Some(number) => self.taken(number, Amount::All)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// What an output gives is held until its peer has taken it.
+    fn take_outputs(&mut self) -> Result<(), String> {
+        let held = self.bridge.buffered();
+        while let Some(output) = self.bridge.poll_output() {
+            self.note(self.renamed(output)?)?;
+        }
+        expect("bytes held when the driver has all outputs", held, self.bridge.buffered())
+    }
+
+    fn read(&mut self, number: u64, amount: Amount) -> Result<(), String> {
+        let pipe = self.pipe(number)?;
+        let bytes = take(self.unread.entry(number).or_default(), amount)?;
+        self.bridge.handle(Input::StdinTaken { pipe, bytes }, Instant::new(self.now));
+        Ok(())
+    }
+
+    fn taken(&mut self, number: u64, amount: Amount) -> Result<(), String> {
+        let (_, left) = self.exchanges.get_mut(&number).ok_or("no such exchange")?;
+        let bytes = take(left, amount)?;
+        if let Some(exchange) = self.names.get(&number).copied() {
+            self.bridge.handle(Input::Taken { exchange, bytes }, Instant::new(self.now));
+        }
+        Ok(())
+    }
+
+    /// Notes an output, and whether it may come at all.
+    fn note(&mut self, output: Output) -> Result<(), String> {
+        match &output {
+            Output::Open { pipe, .. } => {
+                // A child that is gone may be started again under its number.
+                let gone = self.gone.remove(&pipe.number());
+                if self.pipes.insert(pipe.number(), *pipe).is_some() && !gone {
+                    return Err(format!("{pipe} is opened while it is there"));
+                }
+            }
+            Output::Write { pipe, .. }
+            | Output::CloseStdin { pipe }
+            | Output::Terminate { pipe }
+            | Output::Kill { pipe }
+                if self.gone.contains(&pipe.number()) || self.pipe(pipe.number()).is_err() =>
+            {
+                return Err(format!("{output:?} is for a child that is gone"));
+            }
+            Output::Write { bytes, .. } if !bytes.ends_with(b"\n") => {
+                return Err(format!("half a line: {output:?}"));
+            }
+            Output::Write { pipe, bytes } => {
+                *self.unread.entry(pipe.number()).or_default() += bytes.len();
+            }
+            Output::Respond { exchange, response } => self.responds(exchange.number(), response)?,
+            Output::Send { exchange, bytes } => {
+                self.step(exchange.number(), Phase::Streams, Phase::Streams, bytes.len())?;
+            }
+            Output::Finish { exchange } => {
+                self.step(exchange.number(), Phase::Streams, Phase::Over, 0)?;
+            }
+            Output::Abort { exchange } => match self.exchanges.get_mut(&exchange.number()) {
+                // What is broken off may not have been answered at all.
+                Some(known) if known.0 != Phase::Over || known.1 > 0 => *known = (Phase::Over, 0),
+                _ => return Err(format!("{exchange:?} has ended before")),
+            },
+            Output::Notice(Notice::Dropping { pipe }) if !self.drops.insert(pipe.number()) => {
+                return Err(format!("told again: {output:?}"));
+            }
+            Output::CloseStdin { .. }
+            | Output::Terminate { .. }
+            | Output::Kill { .. }
+            | Output::Notice(_) => {}
+        }
+        self.done.push(output);
+        Ok(())
+    }
+
+    fn responds(&mut self, exchange: u64, response: &Response) -> Result<(), String> {
+        for (name, value) in response.fields.iter() {
+            if !value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
+                return Err(format!("no field value: {name}: {value}"));
+            }
+        }
+        match &response.body {
+            Body::Whole(body) => self.step(exchange, Phase::Asked, Phase::Over, body.len()),
+            Body::Stream => self.step(exchange, Phase::Asked, Phase::Streams, 0),
+        }
+    }
+
+    fn step(&mut self, of: u64, from: Phase, to: Phase, given: usize) -> Result<(), String> {
+        let (phase, left) = self.exchanges.get_mut(&of).ok_or("no such exchange")?;
+        if *phase != from {
+            return Err(format!("exchange {of} is {phase:?}, so it can't become {to:?}"));
+        }
+        *phase = to;
+        *left += given;
+        Ok(())
+    }
+
+    /// After every story: at a second shutdown everything ends, each request was answered, and the
+    /// engine holds nothing more.
+    pub(crate) fn end(&mut self) -> Result<(), String> {
+        self.slow.clear();
+        self.deaf.clear();
+        self.tell(Input::Shutdown)?;
+        self.tell(Input::Shutdown)?;
+        let there = self.pipes.keys().copied().filter(|number| !self.gone.contains(number));
+        for number in there.collect::<Vec<_>>() {
+            let pipe = self.leaves(number)?;
+            self.tell(Input::Exited { pipe, exit: Exit::Signal(9), stderr: b"" })?;
+        }
+        let open: Vec<_> =
+            self.exchanges.iter().filter(|(_, (phase, _))| *phase != Phase::Over).collect();
+        expect("exchanges without an end", &Vec::new(), &open)?;
+        expect("is idle at the end", true, self.bridge.is_idle())?;
+        expect("waits at the end", None, self.bridge.poll_timeout())?;
+        expect("bytes held at the end", 0, self.bridge.buffered())?;
+        expect("calls at the end", 0, self.bridge.stats().calls)
+    }
+}
+
+fn take(left: &mut usize, amount: Amount) -> Result<usize, String> {
+    let bytes = match amount {
+        Amount::All => *left,
+        Amount::Bytes(bytes) => bytes,
+    };
+    *left = left.checked_sub(bytes).ok_or_else(|| format!("only {left} bytes are there"))?;
+    Ok(bytes)
+}
+
+pub(crate) fn expect<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    wanted: T,
+    is: T,
+) -> Result<(), String> {
+    if wanted == is { Ok(()) } else { Err(format!("{what}: wanted {wanted:?}, is {is:?}")) }
+}

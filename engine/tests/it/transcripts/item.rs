@@ -1,0 +1,139 @@
+//! What the engine wants done, as the transcripts write it; and when two such lists are the same.
+
+use std::fmt;
+
+use mcp_bridge::{Body, Output};
+
+/// Bytes of a message, an answer or a stream.
+pub(crate) type Content = Vec<u8>;
+
+/// One output, with numbers for handles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// Of that server, with the variables that it gives, as `NAME=VALUE`.
+    Open(u64, u32, Vec<String>),
+    Write(u64, Content),
+    CloseStdin(u64),
+    Terminate(u64),
+    Kill(u64),
+    /// Status, fields in the order of their names, and the content unless a stream follows.
+    Respond(u64, u16, Vec<(String, String)>, Option<Content>),
+    Send(u64, Content),
+    Finish(u64),
+    Abort(u64),
+    Notice(String),
+}
+
+impl From<Output> for Item {
+    fn from(output: Output) -> Self {
+        match output {
+            Output::Open { server, pipe, env } => {
+                let pairs = env.into_iter().map(|(name, value)| format!("{name}={value}"));
+                Self::Open(pipe.number(), server.0, pairs.collect())
+            }
+            Output::Write { pipe, bytes } => Self::Write(pipe.number(), bytes),
+            Output::CloseStdin { pipe } => Self::CloseStdin(pipe.number()),
+            Output::Terminate { pipe } => Self::Terminate(pipe.number()),
+            Output::Kill { pipe } => Self::Kill(pipe.number()),
+            Output::Respond { exchange, response } => {
+                let named = |(name, value): (&str, _)| (name.to_string(), String::from(value));
+                let mut fields: Vec<_> =
+                    response.fields.into_owned().into_iter().map(named).collect();
+                fields.sort();
+                let body = match response.body {
+                    Body::Whole(body) => Some(body),
+                    Body::Stream => None,
+                };
+                Self::Respond(exchange.number(), response.status, fields, body)
+            }
+            Output::Send { exchange, bytes } => Self::Send(exchange.number(), bytes),
+            Output::Finish { exchange } => Self::Finish(exchange.number()),
+            Output::Abort { exchange } => Self::Abort(exchange.number()),
+            Output::Notice(notice) => Self::Notice(notice.to_string()),
+        }
+    }
+}
+
+impl Item {
+    /// Where the bytes that it carries are collected, if it carries any.
+    pub(super) const fn content(&mut self) -> Option<&mut Content> {
+        match self {
+            Self::Write(_, content) | Self::Send(_, content) | Self::Respond(.., Some(content)) => {
+                Some(content)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether all that was wanted was done, and nothing else. Notices count only where they are
+/// named, and then no further time; how many pieces bytes come in does not count.
+pub(super) fn same(wanted: &[Item], done: &[Item]) -> bool {
+    let counts = |item: &&Item| !matches!(item, Item::Notice(_)) || wanted.contains(item);
+    let told: Vec<Item> = done.iter().filter(counts).cloned().collect();
+    joined(wanted) == joined(&told)
+}
+
+/// The same with neighbouring pieces for one peer put together.
+fn joined(items: &[Item]) -> Vec<Item> {
+    let mut whole: Vec<Item> = Vec::new();
+    for item in items {
+        match (whole.last_mut(), item) {
+            (Some(Item::Write(to, all)), Item::Write(pipe, piece)) if to == pipe => {
+                all.extend_from_slice(piece);
+            }
+            (Some(Item::Send(to, all)), Item::Send(exchange, piece)) if to == exchange => {
+                all.extend_from_slice(piece);
+            }
+            _ => whole.push(item.clone()),
+        }
+    }
+    whole
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(pipe, server, env) => {
+                let env: String = env.iter().map(|pair| format!(" {pair}")).collect();
+                let of = if *server == 0 { String::new() } else { format!(" of {server}") };
+                writeln!(f, "< open #{pipe}{of}{env}")
+            }
+            Self::CloseStdin(pipe) => writeln!(f, "< close #{pipe}"),
+            Self::Terminate(pipe) => writeln!(f, "< terminate #{pipe}"),
+            Self::Kill(pipe) => writeln!(f, "< kill #{pipe}"),
+            Self::Finish(exchange) => writeln!(f, "< finish {exchange}"),
+            Self::Abort(exchange) => writeln!(f, "< abort {exchange}"),
+            Self::Notice(text) => writeln!(f, "< notice {text}"),
+            Self::Write(pipe, bytes) => {
+                writeln!(f, "< write #{pipe}")?;
+                show(f, bytes)
+            }
+            Self::Send(exchange, bytes) => {
+                writeln!(f, "< send {exchange}")?;
+                show(f, bytes)
+            }
+            Self::Respond(exchange, status, fields, body) => {
+                let stream = if body.is_none() { " stream" } else { "" };
+                writeln!(f, "< respond {exchange} {status}{stream}")?;
+                for (name, value) in fields {
+                    writeln!(f, "<   {name}: {value}")?;
+                }
+                match body.as_deref() {
+                    None | Some([]) => Ok(()),
+                    Some(body) => writeln!(f, "<   | {}", String::from_utf8_lossy(body)),
+                }
+            }
+        }
+    }
+}
+
+fn show(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => writeln!(f, "<   | {}", String::from_utf8_lossy(line))?,
+            None => writeln!(f, "<   % {}", String::from_utf8_lossy(line))?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,493 @@
+//! The transcripts' format, which `tests/transcripts/README.md` explains: text in, cases out.
+
+use std::time::Duration;
+
+use mcp_bridge::{Config, Eras, Exit, Server};
+
+use super::item::{Content, Item};
+use super::words;
+
+/// One story, told to a fresh engine.
+pub(crate) struct Case {
+    pub(super) name: String,
+    pub(super) line: usize,
+    /// The engine does not do this yet.
+    pub(super) pending: bool,
+    pub(crate) config: Config,
+    pub(crate) steps: Vec<Step>,
+    /// What ends a line of the content that is being read.
+    ends: Ends,
+}
+
+/// One thing that happens, and all that the engine wants done for it.
+pub(crate) struct Step {
+    pub(super) line: usize,
+    pub(crate) act: Act,
+    pub(super) wanted: Vec<Item>,
+}
+
+/// A request as a client sends it.
+#[derive(Clone, Default)]
+pub(crate) struct Request {
+    pub(crate) exchange: u64,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) body: Content,
+}
+
+/// How much a peer takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Amount {
+    All,
+    Bytes(usize),
+}
+
+/// What happens, or what is asked of the engine.
+#[derive(Clone)]
+pub(crate) enum Act {
+    Request(Request),
+    Lost(u64),
+    /// From now on the exchange's peer takes only what it is told to.
+    Stops(u64),
+    Taken(u64, Amount),
+    Opened(u64, u32),
+    Failed(u64, String),
+    Exhausted(u64, String),
+    /// The child has ended and had read nothing.
+    Unread(u64),
+    Stdout(u64, Content),
+    /// From now on the child reads only what it is told to.
+    StopsReading(u64),
+    Read(u64, Amount),
+    StdoutClosed(u64),
+    StdinClosed(u64),
+    Exited(u64, Exit, Content),
+    Servers(Vec<(String, Server, Eras)>),
+    Shutdown,
+    Wait(Duration),
+    /// Whether the child's output may be read.
+    Wants(u64, bool),
+    /// The value of a counter of `Stats`.
+    Stat(String, u64),
+    Idle,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// The lines of a body: a line break stands between them.
+    Between,
+    /// The lines of a pipe or a stream: each is ended.
+    Line,
+    /// The data of an event: an empty line follows.
+    Event,
+    /// No content is expected here.
+    Nothing,
+}
+
+/// What opens most cases: a session of that version, open.
+const SESSION: &str = include_str!("../../transcripts/session.part");
+
+/// What opens cases of the stateless era: a shared child that speaks it, and one that does not.
+const STATELESS: &str = include_str!("../../transcripts/stateless.part");
+const TRANSLATED: &str = include_str!("../../transcripts/translated.part");
+
+/// What opens cases of a session before a child that speaks only the stateless era.
+const ACROSS: &str = include_str!("../../transcripts/across.part");
+
+/// Reads a file. Panics, with its number, at a line that it does not understand.
+pub(super) fn parse(file: &str, text: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut cited = true;
+    for (number, line) in text.lines().enumerate() {
+        let place = number + 1;
+        if let Some(comment) = line.strip_prefix('#') {
+            cited |= cites(comment);
+        } else if let Some(name) = line.strip_prefix("case ") {
+            assert!(cited, "{file}: the case before line {place} cites nothing");
+            cited = false;
+            cases.push(Case::new(name, place));
+        } else if !line.is_empty() {
+            let read = cases.last_mut().and_then(|case| case.line(line, place));
+            assert!(read.is_some(), "{file}:{place}: not understood: {line}");
+        }
+    }
+    assert!(cited, "{file}: the last case cites nothing");
+    cases
+}
+
+/// Whether a comment says where the rule stands that its case shows.
+fn cites(comment: &str) -> bool {
+    ["MCP 20", "RFC ", "JSON-RPC 2.0", "WHATWG ", "Ours:"]
+        .iter()
+        .any(|source| comment.trim_start().starts_with(source))
+}
+
+/// A session id as the tests' random bytes make it.
+fn session(number: u64) -> String {
+    format!("{number:032x}")
+}
+
+/// `#7`, a child's number.
+fn pipe(word: &str) -> Option<u64> {
+    word.strip_prefix('#')?.parse().ok()
+}
+
+/// Text with `%` and two hexadecimal digits for any byte.
+fn percent(text: &str) -> Option<Content> {
+    let mut pieces = text.split('%');
+    let mut content = Content::from(pieces.next()?);
+    for piece in pieces {
+        content.push(u8::from_str_radix(piece.get(..2)?, 16).ok()?);
+        content.extend_from_slice(&piece.as_bytes()[2..]);
+    }
+    Some(content)
+}
+
+impl Case {
+    fn new(name: &str, line: usize) -> Self {
+        let (name, config) = (String::from(name), Config::default());
+        Self { name, line, pending: false, config, steps: Vec::new(), ends: Ends::Nothing }
+    }
+
+    /// Reads what it understands, and passes over the rest.
+    pub(crate) fn loose(text: &str) -> Self {
+        let mut case = Self::new("", 0);
+        for line in text.lines() {
+            let _ = case.line(line, 0);
+        }
+        case
+    }
+
+    fn line(&mut self, line: &str, place: usize) -> Option<()> {
+        let line = &*words::spelled(line);
+        if let [">", exchange, "ASK", method, name @ ..] = &line.split(' ').collect::<Vec<_>>()[..]
+        {
+            return self.ask(exchange, method, name, place);
+        }
+        let (side, rest) = line.split_at_checked(1)?;
+        let rest = rest.strip_prefix(' ').unwrap_or(rest);
+        match side {
+            ">" | "<" if rest.starts_with("  ") => self.detail(side, rest.trim_start()),
+            ">" => self.input(rest, place),
+            "<" => self.output(rest),
+            "=" => self.state(rest, place),
+            _ => self.setting(line, place),
+        }
+    }
+
+    /// A request with the head that 2026-07-28 asks for.
+    fn ask(&mut self, exchange: &str, method: &str, name: &[&str], place: usize) -> Option<()> {
+        self.line(&format!("> {exchange} POST"), place)?;
+        self.line(">   mcp-protocol-version: 2026-07-28", place)?;
+        self.line(&format!(">   mcp-method: {method}"), place)?;
+        if name.is_empty() {
+            return Some(());
+        }
+        self.line(&format!(">   mcp-name: {}", name.join(" ")), place)
+    }
+
+    fn lines(&mut self, lines: &str, place: usize) -> Option<()> {
+        for line in lines.lines() {
+            self.line(line, place)?;
+        }
+        Some(())
+    }
+
+    fn setting(&mut self, line: &str, place: usize) -> Option<()> {
+        let (name, value) = line.split_once(' ')?;
+        match name {
+            "session" => self.lines(&SESSION.replace("VERSION", value), place),
+            "across" => self.lines(&ACROSS.replace("VERSION", value), place),
+            "child" if value == "stateless" => self.lines(STATELESS, place),
+            "child" if value == "session-era" => self.lines(TRANSLATED, place),
+            "config" => self.configure(value),
+            "pending" => {
+                self.pending = true;
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    fn configure(&mut self, line: &str) -> Option<()> {
+        let (name, value) = line.split_once(' ')?;
+        let config = &mut self.config;
+        let number = value.parse().ok();
+        match name {
+            "node" => config.node = Some(String::from(value)),
+            "endpoint" => config.endpoint = String::from(value),
+            "health" => config.health = (value != "none").then(|| String::from(value)),
+            "eras" => config.eras = value.parse().ok()?,
+            "metrics" => config.metrics = Some(String::from(value)),
+            "prewarm" => config.prewarm = number?,
+            "header-env" => {
+                let (header, name) = value.split_once('=')?;
+                config.header_env.push((String::from(header), String::from(name)));
+            }
+            "affinity" => config.affinity.push(String::from(value)),
+            "trace-context" => config.trace_context = value.parse().ok()?,
+            "loopback" => config.loopback = value.parse().ok()?,
+            "allow-host" => config.allow_hosts.push(String::from(value)),
+            "allow-origin" => config.allow_origins.push(String::from(value)),
+            "sessions" => config.sessions = number?,
+            "starting" => config.starting = number?,
+            "calls" => config.calls = number?,
+            "parked" => config.parked = number?,
+            "pool" => config.pool = number?,
+            "subscriptions" => config.subscriptions = number?,
+            "message" => config.message = number?,
+            "budget" => config.budget = number?,
+            "listeners" => config.listeners = number?,
+            "replay" => config.replay = number?,
+            "queue" => config.queue = number?,
+            "stdin" => config.stdin = number?,
+            "idle" => config.idle = if value == "none" { None } else { Some(duration(value)?) },
+            "breaker-starts" => config.breaker_starts = value.parse().ok()?,
+            "request" => config.request = Some(duration(value)?),
+            "stall" => config.stall = duration(value)?,
+            "start" => config.start = duration(value)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn state(&mut self, line: &str, place: usize) -> Option<()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let act = match words[..] {
+            ["idle"] => Act::Idle,
+            ["reads", of] => Act::Wants(pipe(of)?, true),
+            ["waits", of] => Act::Wants(pipe(of)?, false),
+            [name, value] => Act::Stat(String::from(name), value.parse().ok()?),
+            _ => return None,
+        };
+        self.step(act, Ends::Nothing, place)
+    }
+
+    fn step(&mut self, act: Act, ends: Ends, line: usize) -> Option<()> {
+        self.steps.push(Step { line, act, wanted: Vec::new() });
+        self.ends = ends;
+        Some(())
+    }
+
+    fn input(&mut self, line: &str, place: usize) -> Option<()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let (act, ends) = match words[..] {
+            ["lost", exchange] => (Act::Lost(exchange.parse().ok()?), Ends::Nothing),
+            ["stops", of] if of.starts_with('#') => (Act::StopsReading(pipe(of)?), Ends::Nothing),
+            ["stops", exchange] => (Act::Stops(exchange.parse().ok()?), Ends::Nothing),
+            ["taken", exchange, many] => {
+                (Act::Taken(exchange.parse().ok()?, amount(many)?), Ends::Nothing)
+            }
+            ["read", of, many] => (Act::Read(pipe(of)?, amount(many)?), Ends::Nothing),
+            ["opened", of, pid] => (Act::Opened(pipe(of)?, pid.parse().ok()?), Ends::Nothing),
+            ["failed", of, ref reason @ ..] => {
+                (Act::Failed(pipe(of)?, reason.join(" ")), Ends::Nothing)
+            }
+            ["exhausted", of, ref reason @ ..] => {
+                (Act::Exhausted(pipe(of)?, reason.join(" ")), Ends::Nothing)
+            }
+            ["unread", of] => (Act::Unread(pipe(of)?), Ends::Nothing),
+            ["stdout", of] => (Act::Stdout(pipe(of)?, Content::new()), Ends::Line),
+            ["stdout-closed", of] => (Act::StdoutClosed(pipe(of)?), Ends::Nothing),
+            ["stdin-closed", of] => (Act::StdinClosed(pipe(of)?), Ends::Nothing),
+            ["exit", of, ref how @ ..] => {
+                (Act::Exited(pipe(of)?, exit(how)?, Content::new()), Ends::Line)
+            }
+            ["servers", ref servers @ ..] => {
+                let server = |text: &&str| {
+                    let (number, path) = text.split_once('=')?;
+                    let (path, eras) = path.split_once('=').unwrap_or((path, "auto"));
+                    let eras = eras.parse().ok()?;
+                    Some((String::from(path), Server(number.parse().ok()?), eras))
+                };
+                (Act::Servers(servers.iter().map(server).collect::<Option<_>>()?), Ends::Nothing)
+            }
+            ["shutdown"] => (Act::Shutdown, Ends::Nothing),
+            ["wait", ref time @ ..] => (Act::Wait(duration(&time.join(" "))?), Ends::Nothing),
+            [exchange, method, ref rest @ ..] => {
+                (Act::Request(request(exchange, method, rest)?), Ends::Between)
+            }
+            _ => return None,
+        };
+        self.step(act, ends, place)
+    }
+
+    fn output(&mut self, line: &str) -> Option<()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        let none = Content::new();
+        let (item, ends) = match words[..] {
+            ["open", of, ref rest @ ..] => {
+                let (server, env) = match rest {
+                    ["of", server, env @ ..] => (server.parse().ok()?, env),
+                    env => (0, env),
+                };
+                let env = env.iter().map(|pair| pair.to_string()).collect();
+                (Item::Open(pipe(of)?, server, env), Ends::Nothing)
+            }
+            ["write", of] => (Item::Write(pipe(of)?, none), Ends::Line),
+            ["close", of] => (Item::CloseStdin(pipe(of)?), Ends::Nothing),
+            ["terminate", of] => (Item::Terminate(pipe(of)?), Ends::Nothing),
+            ["kill", of] => (Item::Kill(pipe(of)?), Ends::Nothing),
+            ["finish", exchange] => (Item::Finish(exchange.parse().ok()?), Ends::Nothing),
+            ["abort", exchange] => (Item::Abort(exchange.parse().ok()?), Ends::Nothing),
+            ["notice", ..] => (Item::Notice(line.split_once(' ')?.1.into()), Ends::Nothing),
+            ["send", exchange] => (Item::Send(exchange.parse().ok()?, none), Ends::Line),
+            ["comment", exchange] => {
+                (Item::Send(exchange.parse().ok()?, b":\n\n".to_vec()), Ends::Nothing)
+            }
+            ["event", exchange, id] => {
+                let start = format!("event: message\nid: {id}\ndata: ").into_bytes();
+                (Item::Send(exchange.parse().ok()?, start), Ends::Event)
+            }
+            ["prime", exchange, id] => {
+                let event = format!("id: {id}\nretry: 1000\ndata: \n\n").into_bytes();
+                (Item::Send(exchange.parse().ok()?, event), Ends::Nothing)
+            }
+            ["respond", exchange, status, ref rest @ ..] => {
+                respond(exchange, status.parse().ok()?, rest)?
+            }
+            _ => return None,
+        };
+        self.steps.last_mut()?.wanted.push(item);
+        self.ends = ends;
+        Some(())
+    }
+
+    /// A field or a line of content of what stands before.
+    fn detail(&mut self, side: &str, line: &str) -> Option<()> {
+        let step = self.steps.last_mut()?;
+        let last = step.wanted.last_mut();
+        if let Some(text) = line.strip_prefix('|').map(|l| l.strip_prefix(' ').unwrap_or(l)) {
+            let content = content(side, &mut step.act, last)?;
+            if self.ends == Ends::Between && !content.is_empty() {
+                content.push(b'\n');
+            }
+            content.extend_from_slice(text.as_bytes());
+            content.extend_from_slice(match self.ends {
+                Ends::Between => b"",
+                Ends::Line => b"\n",
+                Ends::Event => b"\n\n",
+                Ends::Nothing => return None,
+            });
+            return Some(());
+        }
+        if let Some(text) = line.strip_prefix("% ") {
+            content(side, &mut step.act, last)?.extend(percent(text)?);
+            return Some(());
+        }
+        let (name, value) = line.split_once(':')?;
+        let value = value.trim_start();
+        let value = match value.strip_prefix('@') {
+            Some(number) => session(number.parse().ok()?),
+            None => String::from(value),
+        };
+        let fields = match (side, &mut step.act, last) {
+            (">", Act::Request(request), None) => &mut request.fields,
+            ("<", _, Some(Item::Respond(_, _, fields, _))) => fields,
+            _ => return None,
+        };
+        // `*` in front of a request's field adds one more of that name.
+        match name.strip_prefix('*') {
+            Some(name) => fields.push((String::from(name), value)),
+            None => {
+                fields.retain(|(known, _)| known != name);
+                if value != "-" {
+                    fields.push((String::from(name), value));
+                }
+            }
+        }
+        fields.sort();
+        Some(())
+    }
+}
+
+fn content<'a>(
+    side: &str,
+    act: &'a mut Act,
+    last: Option<&'a mut Item>,
+) -> Option<&'a mut Content> {
+    match (side, act, last) {
+        (">", Act::Request(Request { body: content, .. }), None)
+        | (">", Act::Stdout(_, content) | Act::Exited(_, _, content), None) => Some(content),
+        ("<", _, Some(item)) => item.content(),
+        _ => None,
+    }
+}
+
+fn request(exchange: &str, method: &str, rest: &[&str]) -> Option<Request> {
+    let mut request = Request {
+        exchange: exchange.parse().ok()?,
+        method: String::from(method),
+        path: String::from("/mcp"),
+        ..Request::default()
+    };
+    let mut add = |name: &str, value: &str| request.fields.push((name.into(), value.into()));
+    add("host", "localhost:8080");
+    match method {
+        "POST" => {
+            add("accept", "application/json, text/event-stream");
+            add("content-type", "application/json");
+        }
+        "GET" => add("accept", "text/event-stream"),
+        _ => {}
+    }
+    for word in rest {
+        match word.strip_prefix('@') {
+            Some(number) => {
+                request.fields.push(("mcp-session-id".into(), session(number.parse().ok()?)));
+            }
+            None if word.starts_with('/') => request.path = String::from(*word),
+            None => return None,
+        }
+    }
+    Some(request)
+}
+
+/// `json` and `stream` stand for the fields that such a response always has.
+fn respond(exchange: &str, status: u16, rest: &[&str]) -> Option<(Item, Ends)> {
+    let field = |name: &str, value: &str| (String::from(name), String::from(value));
+    let (fields, body, ends) = match rest {
+        [] => (Vec::new(), Some(Content::new()), Ends::Between),
+        ["json"] => {
+            let fields = vec![field("content-type", "application/json")];
+            (fields, Some(Content::new()), Ends::Between)
+        }
+        ["stream"] => {
+            let fields = vec![
+                field("cache-control", "no-cache, no-transform"),
+                field("content-type", "text/event-stream"),
+                field("x-accel-buffering", "no"),
+            ];
+            (fields, None, Ends::Nothing)
+        }
+        _ => return None,
+    };
+    Some((Item::Respond(exchange.parse().ok()?, status, fields, body), ends))
+}
+
+fn amount(word: &str) -> Option<Amount> {
+    match word {
+        "all" => Some(Amount::All),
+        bytes => bytes.parse().ok().map(Amount::Bytes),
+    }
+}
+
+fn exit(words: &[&str]) -> Option<Exit> {
+    match words {
+        ["code", code] => code.parse().ok().map(Exit::Code),
+        ["signal", signal] => signal.parse().ok().map(Exit::Signal),
+        ["unknown"] => Some(Exit::Unknown),
+        _ => None,
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_once(' ')?;
+    let number = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        _ => None,
+    }
+}

@@ -1,0 +1,108 @@
+//! The laws of waiting: after a tick nothing is due any more, and of starts that are refused.
+
+use core::time::Duration;
+
+use mcp_bridge::Response;
+
+use super::World;
+use super::law::{Broken, Judged, Law, require};
+use super::model::{Ask, Exchange, Phase, Version};
+
+impl World<'_> {
+    /// The answer to `initialize`. Each client here says something of its own, so what refuses a
+    /// session is what no client can have caused.
+    pub(super) fn judge_opening(
+        &mut self,
+        number: usize,
+        response: &Response,
+        body: &[u8],
+    ) -> Judged {
+        let refused = String::from_utf8_lossy(body).contains("failed at its last starts");
+        let (count, limit) = (self.blameless, self.config.breaker_starts);
+        require!(Breaker, !refused || count >= limit, "refused after {count} of {limit} failures");
+        self.opened(number, response, body)
+    }
+
+    /// Nothing that the engine promised for this moment is still to come.
+    pub(super) fn judge_waits(&mut self) -> Judged {
+        let (due, seen) = (self.subject.poll_timeout(), self.seen);
+        require!(NoSpin, due.is_none_or(|due| due > seen), "due at {due:?} after a tick at {seen}");
+        for number in &self.open {
+            let exchange = &self.exchanges[*number];
+            if exchange.is_live() {
+                self.judge_silence(*number, exchange)?;
+                self.judge_patience(*number, exchange)?;
+            }
+        }
+        self.judge_spares()?;
+        self.judge_ladder()
+    }
+
+    /// A silent call became a stream, a silent stream got a comment.
+    fn judge_silence(&self, number: usize, exchange: &Exchange) -> Judged {
+        let seen = self.seen;
+        if exchange.phase == Phase::Streaming {
+            let due = exchange.sent.after(self.config.keep_alive);
+            let quiet = exchange.untaken > 0 || due > seen;
+            require!(SignOfLife, quiet, "{number} is silent since {}", exchange.sent);
+            return Ok(());
+        }
+        let Some(session) = exchange.session else { return Ok(()) };
+        if !matches!(exchange.ask, Ask::Calls { .. }) || !exchange.sse {
+            return Ok(());
+        }
+        let primes = self.sessions[session].version.is_some_and(Version::primes);
+        let wait = if primes { self.config.promote_primed } else { self.config.promote };
+        let late = exchange.asked.after(wait) <= seen;
+        require!(SignOfLife, !late, "{number} waits since {} without a head", exchange.asked);
+        Ok(())
+    }
+
+    /// Nobody waits longer than `Config` says.
+    fn judge_patience(&self, number: usize, exchange: &Exchange) -> Judged {
+        let seen = self.seen;
+        let stalled = exchange.phase == Phase::Streaming
+            && exchange.untaken > 0
+            && exchange.moved.after(self.config.stall) <= seen;
+        require!(Stall, !stalled, "{number} took nothing since {}", exchange.moved);
+        if exchange.ask == Ask::Initialize {
+            let declined = exchange.calls.iter().any(|call| self.is_declined(*call));
+            let probe = if declined { self.config.probe } else { Duration::ZERO };
+            let late = exchange.asked.after(self.config.start + probe) <= seen;
+            require!(EveryRequestEnds, !late, "{number}: initialize since {}", exchange.asked);
+        }
+        if let Some(turn) = self.turn_of(number) {
+            return self.judge_modern_patience(number, turn);
+        }
+        let Some(limit) = self.config.request else { return Ok(()) };
+        // The answers to a batch may wait for the last of them.
+        let calls = || exchange.calls.iter().map(|call| &self.calls[*call]);
+        let last = calls().map(|call| call.sent).max().unwrap_or_default();
+        for call in calls().filter(|call| !call.has_ended() && !call.is_initialize) {
+            let late = last.after(limit) <= seen;
+            require!(EveryRequestEnds, !late, "{number} runs since {}", call.asked);
+        }
+        Ok(())
+    }
+
+    /// Each child that was told to go got the next step in time.
+    fn judge_ladder(&self) -> Judged {
+        let seen = self.seen;
+        for child in self.children.iter().filter(|child| !child.gone) {
+            let pipe = child.pipe;
+            if let Some(closed) = child.close_stdin {
+                let due = closed.after(self.config.term_grace) <= seen;
+                let done = child.terminate.is_some() || child.kill.is_some();
+                require!(LadderDue, !due || done, "{pipe}: no SIGTERM, stdin closed at {closed}");
+            }
+            if let Some(asked) = child.terminate {
+                let due = asked.after(self.config.kill_grace) <= seen;
+                require!(LadderDue, !due || child.kill.is_some(), "{pipe}: no SIGKILL");
+            }
+            let ended = self.shutdown.map(|asked| asked.after(self.config.drain));
+            let drained = ended.is_some_and(|ended| ended <= seen);
+            require!(LadderDue, !drained || child.is_leaving(), "{pipe} stays after the drain");
+        }
+        Ok(())
+    }
+}

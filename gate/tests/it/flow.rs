@@ -1,0 +1,94 @@
+//! How the gate is used piece by piece, and what that may cost.
+
+use hyper_mcp_gate::{Gate, Phase, Step};
+
+use crate::gate::{CONTENT_LIMIT, HEAD_LIMIT};
+use crate::vectors::chunked;
+
+#[test]
+fn leave_to_send_is_given_once_and_only_to_who_waits() {
+    let head = "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n";
+    for (framing, begun) in [
+        ("Content-Length: 3\r\n", "a"),
+        ("Transfer-Encoding: chunked\r\n", "3"),
+        ("Transfer-Encoding: chunked\r\n", "1\r\na\r\n"),
+    ] {
+        let head = format!("{head}{framing}\r\n");
+        let mut gate = Gate::new(HEAD_LIMIT);
+        gate.feed(head.as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        gate.admit(CONTENT_LIMIT).unwrap();
+        assert_eq!(gate.poll(), Ok(Step::Continue));
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+        gate.feed(begun.as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+
+        let mut gate = Gate::new(HEAD_LIMIT);
+        gate.feed(head.as_bytes());
+        gate.feed(begun.as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        gate.admit(CONTENT_LIMIT).unwrap();
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+    }
+    // HTTP/1.0 knows no interim responses.
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(b"POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    gate.admit(CONTENT_LIMIT).unwrap();
+    assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+}
+
+#[test]
+fn content_is_read_in_place() {
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\nab");
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    assert!(gate.content_room().is_none());
+    gate.admit(CONTENT_LIMIT).unwrap();
+    assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+    let (buffer, missing) = gate.content_room().unwrap();
+    assert_eq!(missing, 498);
+    assert!(buffer.capacity() < 500, "a claimed length reserves nothing");
+    buffer.extend_from_slice(&[b'c'; 498]);
+    buffer.extend_from_slice(b"GET /2 HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(gate.poll(), Ok(Step::Whole));
+    assert_eq!(gate.content().len(), 500);
+    gate.release();
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    assert_eq!(gate.path(), "/2");
+}
+
+#[test]
+fn framing_does_not_pile_up() {
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(chunked("").as_bytes());
+    assert_eq!(gate.poll(), Ok(Step::Head));
+    gate.admit(1 << 20).unwrap();
+    for _ in 0..100_000 {
+        gate.feed(b"1\r\nx\r\n");
+        assert_eq!(gate.poll(), Ok(Step::More(Phase::Content)));
+    }
+    assert!(gate.held() < 100_200, "{}", gate.held());
+    gate.feed(b"0\r\n\r\n");
+    assert_eq!(gate.poll(), Ok(Step::Whole));
+    assert_eq!(gate.content().len(), 100_000);
+}
+
+/// 64 times the bytes must not take much more than 64 times as long, however they come.
+#[test]
+fn reading_is_linear() {
+    let time = |fill: usize| {
+        let mut gate = Gate::new(1 << 22);
+        let start = std::time::Instant::now();
+        gate.feed(b"GET / HTTP/1.1\r\nHost: h\r\nX: ");
+        for _ in 0..fill {
+            gate.feed(b"x");
+            assert!(gate.poll().is_ok());
+        }
+        start.elapsed().as_secs_f64()
+    };
+    let best = |fill: usize| (0..3).map(|_| time(fill)).fold(f64::MAX, f64::min);
+    // If each byte meant a look at all before it, it would be some 4,000 times as much.
+    let (one, many) = (best(10_000), best(640_000));
+    assert!(many < one * 1000.0, "{one} s, then {many} s");
+}

@@ -1,0 +1,7 @@
+//! One integration crate.
+
+mod corpus;
+mod flow;
+mod gate;
+mod twin;
+mod vectors;

@@ -1,0 +1,465 @@
+//! The one owner of the engine: feeds it what happened, and at once carries out what it wants.
+//!
+//! Nothing waits for a peer in here. What an output concerns is put where its task finds it, and
+//! the task is woken. A line for a child is written on the spot if it can be. Starting a
+//! child is done on the spot, because it must happen on the main thread, and its outcome is told to
+//! the engine after all other outputs.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use mcp_bridge::{
+    Admitted, Bridge, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant, Level,
+    Notice, Output, Pipe, Response, Server,
+};
+use smol::LocalExecutor;
+
+use crate::deadlines::Deadlines;
+use crate::group;
+use crate::http::Heads;
+use crate::launch;
+use crate::mailbox::Mailbox;
+use crate::process::{self, Child};
+use crate::random::Random;
+use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::rest;
+use crate::share::Pool;
+use crate::sockets::SocketFile;
+use crate::spawn::{Refusal, Started};
+use crate::stderr;
+use crate::stdin::Stdin;
+use crate::tree::{Census, Household, Tree};
+
+/// The size of the one buffer that all reads go through.
+pub(crate) const SCRATCH: usize = 64 * 1024;
+
+/// Processes that are reaped in one turn.
+const REAPED: usize = 1024;
+
+/// How many of the largest messages may be on their way in at once.
+const CONTENTS: usize = 4;
+
+pub(crate) struct Hub {
+    pub(crate) executor: Rc<LocalExecutor<'static>>,
+    pub(crate) reactor: Rc<Reactor>,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    pub(crate) head_limit: usize,
+    /// Names of header fields whose values go to children.
+    pub(crate) listed_fields: Rc<[String]>,
+    /// Response heads.
+    pub(crate) heads: RefCell<Heads>,
+    /// Memory for contents that are being read, in all connections.
+    pub(crate) contents: Rc<Pool>,
+    /// What was logged of all children's standard errors.
+    complaints: stderr::Total,
+    /// Open connections.
+    pub(crate) connections: Cell<usize>,
+    /// Woken when a connection closes.
+    pub(crate) closed: WakerSlot,
+    /// Whether a new connection waits for one to close.
+    pub(crate) crowded: Cell<bool>,
+    me: Weak<Self>,
+    bridge: RefCell<Bridge>,
+    exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
+    children: RefCell<BTreeMap<u64, Rc<Child>>>,
+    household: Household,
+    /// Trees of children that have ended, of which there may be something left.
+    rests: RefCell<Vec<Rc<Tree>>>,
+    /// Children whose output the engine does not want now.
+    paused: RefCell<Vec<Rc<Child>>>,
+    /// Children that were started or not, of which the engine doesn't know yet.
+    started: RefCell<VecDeque<(Pipe, Result<u32, Refusal>)>>,
+    random: RefCell<Random>,
+    /// The servers that the engine may want to be started.
+    servers: RefCell<BTreeMap<Server, Rc<launch::Server>>>,
+    next_server: Cell<u32>,
+    /// The paths of servers that take new sessions.
+    paths: RefCell<Vec<String>>,
+    /// The file of the Unix socket that it listens on.
+    file: Option<SocketFile>,
+    origin: std::time::Instant,
+    /// What [`now`](Self::now) tells.
+    now: Cell<Instant>,
+    draining: Cell<bool>,
+    /// Woken when draining and idle.
+    drained: WakerSlot,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        config: Config,
+        file: Option<SocketFile>,
+        reactor: Rc<Reactor>,
+    ) -> Result<Rc<Self>, ConfigError> {
+        // A quarter of the budget, or what one of the largest messages and some small ones need.
+        let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
+        let contents = most.min((config.budget / 4).max(message + message / 2));
+        let variables = config.header_env.iter().map(|(header, _)| header);
+        let listed_fields = variables.chain(&config.affinity).cloned().collect();
+        let head_limit = config.head;
+        let bridge = Bridge::new(config)?;
+        Ok(Rc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            executor: Rc::new(LocalExecutor::new()),
+            reactor,
+            deadlines: Rc::default(),
+            scratch: RefCell::new(vec![0; SCRATCH]),
+            head_limit,
+            listed_fields,
+            heads: RefCell::default(),
+            contents: Pool::new(contents, bridge.budget().share()),
+            complaints: stderr::Total::default(),
+            connections: Cell::new(0),
+            closed: WakerSlot::default(),
+            crowded: Cell::new(false),
+            bridge: RefCell::new(bridge),
+            exchanges: RefCell::default(),
+            children: RefCell::default(),
+            household: Household::new(),
+            rests: RefCell::default(),
+            paused: RefCell::default(),
+            started: RefCell::default(),
+            random: RefCell::default(),
+            servers: RefCell::default(),
+            next_server: Cell::new(0),
+            paths: RefCell::default(),
+            file,
+            origin: std::time::Instant::now(),
+            now: Cell::default(),
+            draining: Cell::new(false),
+            drained: WakerSlot::default(),
+        }))
+    }
+
+    /// The time at the last wake, or since a child was started, which takes long.
+    pub(crate) fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// The terms under which a child's standard error is logged now.
+    pub(crate) fn log_terms(&self) -> stderr::Terms<'_> {
+        stderr::Terms { now: self.now(), total: &self.complaints }
+    }
+
+    fn look_at_the_clock(&self) {
+        self.now.set(Instant::new(self.origin.elapsed()));
+    }
+
+    /// These are the servers from now on: how many of them were not there before, or have clients
+    /// of other eras. One whose command is the same as before keeps its number, and with it what
+    /// runs and what is known.
+    pub(crate) fn serve(&self, found: launch::Found) -> usize {
+        found.tell();
+        let mut known = self.servers.borrow_mut();
+        let mut fresh = 0;
+        let mut numbered = Vec::new();
+        for server in found.servers {
+            let same = known.iter().find(|(_, other)| other.is_same(&server));
+            let was = same.map(|(_, other)| other.eras);
+            let number = same.map(|(number, _)| *number).unwrap_or_else(|| {
+                server.tell();
+                Server(self.next_server.replace(self.next_server.get() + 1))
+            });
+            if was != Some(server.eras) {
+                fresh += 1;
+                server.tell_of_eras();
+            }
+            numbered.push((server.path.clone(), number, server.eras));
+            known.insert(number, Rc::new(server));
+        }
+        drop(known);
+        let paths: Vec<String> = numbered.iter().map(|(path, ..)| path.clone()).collect();
+        let before = self.paths.replace(paths);
+        for path in before.iter().filter(|path| numbered.iter().all(|(now, ..)| now != *path)) {
+            log::info!(
+                target: "proxy",
+                "{path} is removed: open sessions go on, new ones are refused"
+            );
+        }
+        let servers = numbered.iter();
+        let servers: Vec<_> = servers
+            .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })
+            .collect();
+        self.feed(Input::Servers { servers: &servers });
+        let bridge = self.bridge.borrow();
+        self.servers.borrow_mut().retain(|number, _| bridge.serves(*number));
+        fresh
+    }
+
+    /// Judges a head before its content is read.
+    pub(crate) fn admit(&self, head: &Head<'_>) -> Result<Admitted, Response> {
+        self.bridge.borrow_mut().admit(head).map_err(|refusal| {
+            tell(&refusal.event);
+            refusal.response
+        })
+    }
+
+    /// Hands a whole request to the engine; its response comes to `mailbox`.
+    pub(crate) fn request(
+        &self,
+        admitted: Admitted,
+        mailbox: &Rc<Mailbox>,
+        head: &Head<'_>,
+        body: &[u8],
+    ) -> Exchange {
+        let exchange = admitted.exchange();
+        let random = self.random.borrow_mut().take();
+        self.exchanges.borrow_mut().insert(exchange.number(), Rc::clone(mailbox));
+        self.feed(Input::Request { admitted, head, body, random });
+        exchange
+    }
+
+    /// The peer of an exchange is gone, or is done with it. If it took all up to the last output,
+    /// the engine knows; otherwise it reckons with what was not taken until it is told.
+    pub(crate) fn lose(&self, exchange: Exchange, took_all: bool) {
+        let known = self.exchanges.borrow_mut().remove(&exchange.number());
+        let goes_on = known.is_some_and(|mailbox| !mailbox.is_whole());
+        if goes_on || !took_all {
+            self.feed(Input::Lost { exchange });
+        }
+    }
+
+    /// Tells the engine what happened, and does what it wants.
+    pub(crate) fn feed(&self, input: Input<'_>) {
+        self.bridge.borrow_mut().handle(input, self.now());
+        self.carry_out();
+        while let Some((pipe, started)) = self.next_started() {
+            let input = match &started {
+                Ok(pid) => Input::Opened { pipe, pid: *pid },
+                Err(Refusal::Server(reason)) => Input::OpenFailed { pipe, reason },
+                Err(Refusal::System(reason)) => Input::Exhausted { pipe, reason },
+            };
+            self.bridge.borrow_mut().handle(input, self.now());
+            self.carry_out();
+        }
+        self.resume();
+        if self.is_drained() {
+            self.drained.wake();
+        }
+    }
+
+    /// Whether it is to end and nothing is open any more.
+    fn is_drained(&self) -> bool {
+        self.draining.get() && self.rests.borrow().is_empty() && self.bridge.borrow().is_idle()
+    }
+
+    fn next_started(&self) -> Option<(Pipe, Result<u32, Refusal>)> {
+        self.started.borrow_mut().pop_front()
+    }
+
+    fn next_output(&self) -> Option<Output> {
+        self.bridge.borrow_mut().poll_output()
+    }
+
+    fn carry_out(&self) {
+        while let Some(output) = self.next_output() {
+            match output {
+                Output::Open { server, pipe, env } => self.open(server, pipe, env),
+                Output::Write { pipe, bytes } => self.write(pipe, bytes),
+                Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
+                Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
+                Output::Kill { pipe } => self.with_child(pipe, Child::kill),
+                Output::Respond { exchange, response } => {
+                    self.with_mailbox(exchange, |mailbox| mailbox.respond(response));
+                }
+                Output::Send { exchange, bytes } => {
+                    self.with_mailbox(exchange, |mailbox| mailbox.send(bytes));
+                }
+                Output::Finish { exchange } => self.with_mailbox(exchange, Mailbox::finish),
+                Output::Abort { exchange } => self.with_mailbox(exchange, Mailbox::abort),
+                Output::Notice(notice) => tell(&notice),
+            }
+        }
+    }
+
+    fn write(&self, pipe: Pipe, bytes: Vec<u8>) {
+        let mut done = 0;
+        self.with_child(pipe, |child| done = child.write(bytes, self.now()));
+        if done > 0 {
+            let taken = Input::StdinTaken { pipe, bytes: done };
+            self.bridge.borrow_mut().handle(taken, self.now());
+        }
+    }
+
+    fn with_mailbox(&self, exchange: Exchange, f: impl FnOnce(&Mailbox)) {
+        if let Some(mailbox) = self.exchanges.borrow().get(&exchange.number()) {
+            f(mailbox);
+        }
+    }
+
+    fn with_child(&self, pipe: Pipe, f: impl FnOnce(&Child)) {
+        if let Some(child) = self.children.borrow().get(&pipe.number()) {
+            f(child);
+        }
+    }
+
+    fn open(&self, server: Server, pipe: Pipe, env: Vec<(String, String)>) {
+        let Some(hub) = self.me.upgrade() else { return };
+        let Some(server) = self.servers.borrow().get(&server).cloned() else { return };
+        if let Some(name) = &server.name {
+            log::info!(target: "session", "server {pipe} starts: {name}");
+        }
+        let mark = self.household.mark();
+        let started = server.launch.start(&self.reactor, env, mark);
+        self.look_at_the_clock();
+        let told = match started {
+            Ok(Started { process, stdin, stdout, stderr }) => {
+                let pid = process.id();
+                let tree = Tree::new(pid, mark, &self.household);
+                let child = Child::new(pipe, tree, server.name.clone(), Stdin::new(stdin));
+                let child = Rc::new(child);
+                self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
+                let carried = process::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
+                self.executor.spawn(carried).detach();
+                group::watch(hub, child, process);
+                Ok(pid)
+            }
+            Err(error) => Err(server.launch.explain(&error)),
+        };
+        self.started.borrow_mut().push_back((pipe, told));
+    }
+
+    /// A child is gone and reaped, and all that it wrote was told.
+    pub(crate) fn forget(&self, child: &Child, exit: Exit, stderr: &[u8]) {
+        self.children.borrow_mut().remove(&child.pipe.number());
+        self.feed(Input::Exited { pipe: child.pipe, exit, stderr });
+    }
+
+    /// Reaps what has ended, up to a bound: whether there may be more.
+    pub(crate) fn reap(&self) -> bool {
+        for _ in 0..REAPED {
+            let Some((pid, exit)) = group::ended() else { return false };
+            let children = self.children.borrow();
+            let child = children.values().find(|child| child.pid() == pid && !child.is_gone());
+            let child = child.cloned();
+            drop(children);
+            if let Some(child) = child {
+                self.has_ended(&child, exit);
+            }
+        }
+        true
+    }
+
+    /// A child has ended and is reaped.
+    pub(crate) fn has_ended(&self, child: &Child, exit: Exit) {
+        child.has_ended(exit);
+        let Some(hub) = self.me.upgrade() else { return };
+        let (pipe, tree) = (child.pipe, Rc::clone(&child.tree));
+        self.rests.borrow_mut().push(Rc::clone(&tree));
+        let end = async move {
+            rest::end(&hub, pipe, &tree).await;
+            hub.rests.borrow_mut().retain(|other| !Rc::ptr_eq(other, &tree));
+            if hub.is_drained() {
+                hub.drained.wake();
+            }
+        };
+        self.executor.spawn(end).detach();
+    }
+
+    /// The processes of this program as they are now.
+    pub(crate) fn census(&self) -> Census<'_> {
+        let children = self.children.borrow();
+        let running = children.values().filter(|child| !child.is_gone());
+        Census { household: &self.household, children: running.map(|child| child.pid()).collect() }
+    }
+
+    /// Ends all children at once, and all that they have started.
+    pub(crate) fn kill_all(&self) {
+        let children: Vec<_> = self.children.borrow().values().cloned().collect();
+        children.iter().for_each(|child| child.kill());
+        let mut trees = self.rests.borrow().clone();
+        trees.extend(children.iter().map(|child| Rc::clone(&child.tree)));
+        rest::kill_all(self, &trees);
+    }
+
+    /// Leaves nothing behind in the file system.
+    pub(crate) fn clean_up(&self) {
+        self.file.iter().for_each(SocketFile::remove);
+    }
+
+    /// Whether this child's output is wanted; if not, it is woken when it is again.
+    pub(crate) fn wants(&self, child: &Rc<Child>) -> bool {
+        let wants = self.bridge.borrow().wants(child.pipe);
+        if !wants && !child.paused.replace(true) {
+            self.paused.borrow_mut().push(Rc::clone(child));
+        }
+        wants
+    }
+
+    fn resume(&self) {
+        if self.paused.borrow().is_empty() {
+            return;
+        }
+        let bridge = self.bridge.borrow();
+        self.paused.borrow_mut().retain(|child| {
+            let stays = !bridge.wants(child.pipe) && !child.is_gone();
+            if !stays {
+                child.paused.set(false);
+                child.wake();
+            }
+            stays
+        });
+    }
+
+    /// The operator wants the program to end. Idle connections stay until all else is done, so
+    /// that a request on its way is told so.
+    pub(crate) fn shut_down(&self) {
+        self.draining.set(true);
+        self.feed(Input::Shutdown);
+    }
+
+    /// Whether no further request should be made on a connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Ends when the program was told to end and nothing is open any more.
+    pub(crate) async fn drained(&self) {
+        std::future::poll_fn(|cx| {
+            self.drained.register(cx);
+            match self.is_drained() {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
+    }
+}
+
+impl Clock for Hub {
+    fn next(&self) -> Option<std::time::Instant> {
+        let engine = self.bridge.borrow().poll_timeout();
+        let table = self.deadlines.next();
+        let next = match (engine, table) {
+            (Some(engine), Some(table)) => engine.min(table),
+            (engine, table) => engine.or(table)?,
+        };
+        self.origin.checked_add(next.since_origin())
+    }
+
+    fn fire(&self) {
+        self.look_at_the_clock();
+        let now = self.now();
+        let due = self.bridge.borrow().poll_timeout().is_some_and(|at| at <= now);
+        if due {
+            self.feed(Input::Tick);
+        }
+        self.deadlines.fire(now);
+    }
+}
+
+fn tell(notice: &Notice) {
+    let level = match notice.level() {
+        Level::Error => log::Level::Error,
+        Level::Warn => log::Level::Warn,
+        Level::Info => log::Level::Info,
+        Level::Debug => log::Level::Debug,
+    };
+    log::log!(target: "session", level, "{notice}");
+    if let Notice::Noise { pipe, line, .. } = notice {
+        // It may be an answer that was cut: only who asks for it sees it.
+        log::trace!(target: "child", "{pipe}: not an MCP message: {line}");
+    }
+}

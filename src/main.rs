@@ -1,0 +1,235 @@
+//! hyper-mcp-proxy: MCP clients speak Streamable HTTP to it, it speaks stdio to the MCP servers
+//! that it starts.
+//!
+//! All that decides anything is in the library, which does no I/O. This is the driver around it:
+//! one thread, one executor, one reactor. What can be wrong is found before anything listens.
+
+mod args;
+mod connection;
+mod deadlines;
+mod definitions;
+mod demo;
+#[cfg_attr(windows, path = "windows/group.rs")]
+mod group;
+mod http;
+mod hub;
+mod launch;
+mod line_reader;
+mod listen;
+mod logging;
+mod mailbox;
+#[cfg_attr(windows, path = "windows/manager.rs")]
+mod manager;
+mod memory;
+mod outgoing;
+mod pieces;
+mod process;
+#[cfg(target_os = "linux")]
+mod processes;
+mod random;
+mod reactor;
+mod rest;
+mod share;
+mod signals;
+mod sockets;
+mod spawn;
+mod stderr;
+mod stdin;
+#[cfg_attr(windows, path = "windows/sys.rs")]
+mod sys;
+#[cfg(test)]
+mod tests;
+#[cfg_attr(not(target_os = "linux"), path = "elsewhere/tree.rs")]
+mod tree;
+mod turns;
+
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use args::{Exit, Options};
+use deadlines::Deadline;
+use hub::Hub;
+use reactor::{Reactor, Source, Use};
+use smol::LocalExecutor;
+use sockets::{Address, Place, Sockets};
+use sys::OwnedFd;
+
+/// Files that the program opens for itself: what it is built on panics without them.
+const FILES: usize = 16;
+/// How long the last answers may take to be sent when all else is done.
+const FLUSH: Duration = Duration::from_secs(1);
+/// Tasks that run before anybody looks at the descriptors again.
+const RUNS: usize = 200;
+
+fn main() -> ExitCode {
+    let _flush = logging::FlushAtEnd;
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let done = if args.first().is_some_and(|first| first == args::DEMO_SERVER) {
+        demo::run().map_err(|error| failure(1, format!("demo: {error}")))
+    } else {
+        args::parse(args).and_then(serve)
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Exit::Print(text)) => match io::stdout().write_all(text.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        },
+        Err(Exit::Fail { code, reason }) => {
+            // If nobody can read it, the status still tells.
+            logging::say(&format!("hyper-mcp-proxy: {reason}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn failure(code: u8, reason: String) -> Exit {
+    Exit::Fail { code, reason }
+}
+
+/// Serves until a signal ends it.
+fn serve(options: Options) -> Result<(), Exit> {
+    let Options { place, is_placed, log_format, mut config, servers, file } = options;
+    logging::start(log_format);
+    log_panics();
+    sys::raise_open_files();
+    let files = sys::open_files();
+    if files < FILES {
+        let reason = format!(
+            "the limit of open files is {files}, and the program itself needs {FILES}; raise {}",
+            sys::RAISE_FILES
+        );
+        return Err(failure(1, reason));
+    }
+    let broken =
+        |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
+    let passed =
+        manager::sockets().map_err(broken("the service manager's sockets can't be used"))?;
+    sys::seal_descriptors();
+    sys::give_memory_back();
+    sys::adopt_orphans();
+    // Before there is a socket: whoever finds that may send one.
+    let signals = signals::take(file.is_some()).map_err(broken("signals can't be watched"))?;
+    let sockets = listen_on(passed, &place, is_placed)?;
+    let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
+    let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
+    config.loopback = announce(&sockets.addresses(), &paths);
+    let capacity = listen::capacity(config.sessions);
+    let source = |listener| Source::new(&reactor, listener, Use::Socket);
+    let sources = sockets.listeners.into_iter().map(source);
+    let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
+
+    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor))
+        .map_err(|error| failure(1, format!("these limits can't be: {error}")))?;
+    let executor = Rc::clone(&hub.executor);
+    hub.serve(servers);
+    #[cfg(windows)] // Polled here, it needs no thread of its own.
+    executor.spawn(async_process::driver()).detach();
+    executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
+    let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
+    manager::tell("READY=1");
+    let end = async {
+        hub.drained().await;
+        drop(accepting);
+        hub.clean_up();
+        flush(&hub).await;
+    };
+    reactor.run(&*hub, run_tasks(&executor, end));
+    log::info!(target: "proxy", "ended");
+    Ok(())
+}
+
+/// Runs the tasks that are awake until `end` comes. The executor can do that itself, with one
+/// queue more for threads that share it: here is one thread.
+async fn run_tasks(executor: &LocalExecutor<'_>, end: impl Future<Output = ()>) {
+    let mut end = pin!(end);
+    let mut next = pin!(executor.tick());
+    poll_fn(|cx| {
+        if end.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        for _ in 0..RUNS {
+            if executor.try_tick() {
+                continue;
+            }
+            // There is none: be woken when there is one.
+            if next.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            next.set(executor.tick());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The sockets to listen on: those that were passed on, or else those at the place that was named.
+fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Sockets, Exit> {
+    if passed.is_empty() {
+        return Sockets::bind(place).map_err(|error| {
+            failure(1, format!("can't listen on {place}: {error}; see {}", place.flags()))
+        });
+    }
+    if is_placed {
+        log::warn!(
+            target: "proxy",
+            "--host, --port and --unix are not used: the service manager has passed sockets on"
+        );
+    }
+    Sockets::inherit(passed).map_err(|error| {
+        failure(1, format!("the service manager's sockets can't be used: {error}"))
+    })
+}
+
+/// Says where the endpoints are; whether pages in a browser of this machine could be made to speak
+/// to it, and nobody from elsewhere can.
+fn announce(addresses: &[Address], paths: &[&str]) -> bool {
+    for address in addresses {
+        match address {
+            Address::Inet(address) => {
+                let urls: Vec<_> =
+                    paths.iter().map(|path| format!("http://{address}{path}")).collect();
+                log::info!(target: "proxy", "listening on {}", urls.join(" and "));
+            }
+            Address::Unix(socket) => log::info!(
+                target: "proxy",
+                "listening on the Unix socket {socket}, endpoint {}",
+                paths.join(" and ")
+            ),
+        }
+    }
+    let public = addresses.iter().any(Address::is_public);
+    if public {
+        log::warn!(
+            target: "proxy",
+            "there is no authentication: whoever reaches this address can use the server"
+        );
+    }
+    !public && addresses.iter().any(Address::is_loopback)
+}
+
+/// Lets connections send what they have, for a while.
+async fn flush(hub: &Rc<Hub>) {
+    hub.deadlines.evict_idle();
+    let deadline = Deadline::new(&hub.deadlines);
+    deadline.set(hub.now().after(FLUSH));
+    poll_fn(|cx| {
+        if hub.connections.get() == 0 {
+            return Poll::Ready(());
+        }
+        hub.closed.register(cx);
+        deadline.poll(cx)
+    })
+    .await;
+}
+
+/// A panic is a fault of ours; it ends one task, and belongs into the log on one line.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| log::error!(target: "proxy", "fault: {panic}")));
+}

@@ -1,0 +1,108 @@
+//! Signals: processes that ended, and an operator who wants the program to end.
+
+use std::rc::Rc;
+
+use async_signal::{Signal, Signals};
+use futures_lite::StreamExt;
+
+use crate::args::Exit;
+use crate::hub::Hub;
+use crate::launch::ConfigFile;
+use crate::logging;
+use crate::manager;
+use crate::sys;
+
+/// Takes the signals over from their defaults. SIGHUP stays ignored if that is how the program was
+/// started, as by nohup(1), and it has no file to read again.
+pub(crate) fn take(has_file: bool) -> std::io::Result<Signals> {
+    let keeps_hup = !has_file && sys::ignores_hang_up();
+    sys::unblock_signals();
+    // Windows has the one.
+    let all = [
+        Signal::Int,
+        #[cfg(unix)]
+        Signal::Term,
+        #[cfg(unix)]
+        Signal::Hup,
+        #[cfg(unix)]
+        Signal::Child,
+    ];
+    Signals::new(all.into_iter().filter(|signal| !(keeps_hup && is_hang_up(*signal))))
+}
+
+#[cfg(unix)]
+fn is_hang_up(signal: Signal) -> bool {
+    signal == Signal::Hup
+}
+
+#[cfg(windows)]
+fn is_hang_up(_: Signal) -> bool {
+    false
+}
+
+/// Acts on signals for ever.
+pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<ConfigFile>) {
+    while let Some(signal) = signals.next().await {
+        match signal {
+            Ok(Signal::Child) => {
+                while hub.reap() {
+                    futures_lite::future::yield_now().await;
+                }
+            }
+            Ok(Signal::Hup) if let Some(file) = &file => read_again(&hub, file),
+            // It is meant to have something read again, of which there is nothing.
+            Ok(Signal::Hup) if manager::is_there() => log::warn!(
+                target: "proxy",
+                "SIGHUP received, and nothing is changed: there is no --config to read again"
+            ),
+            Ok(signal) if hub.is_draining() => end_now(&hub, signal),
+            Ok(signal) => {
+                log::info!(target: "proxy", "{} received: draining", name(signal));
+                manager::tell("STOPPING=1");
+                hub.shut_down();
+            }
+            Err(error) => log::error!(target: "proxy", "signals: {error}"),
+        }
+    }
+}
+
+/// Reads the servers again. The thread waits for the file, which is small and on a disk.
+fn read_again(hub: &Hub, file: &ConfigFile) {
+    if hub.is_draining() {
+        return;
+    }
+    manager::tell_of_reload();
+    match file.read() {
+        Ok(found) => {
+            let all = found.servers.len();
+            let fresh = hub.serve(found);
+            log::info!(
+                target: "proxy",
+                "SIGHUP received: servers: {all}, new or changed: {fresh}"
+            );
+        }
+        Err(Exit::Fail { reason, .. } | Exit::Print(reason)) => {
+            log::error!(target: "proxy", "SIGHUP received, and nothing is changed: {reason}");
+        }
+    }
+    manager::tell("READY=1");
+}
+
+/// The second signal: nobody waits any more.
+fn end_now(hub: &Hub, signal: Signal) -> ! {
+    log::warn!(target: "proxy", "{} received again: ending at once", name(signal));
+    hub.feed(mcp_bridge::Input::Shutdown);
+    hub.kill_all();
+    hub.clean_up();
+    logging::flush();
+    std::process::exit(128 + signal as i32)
+}
+
+fn name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Hup => "SIGHUP",
+        Signal::Int => "SIGINT",
+        Signal::Term => "SIGTERM",
+        _ => "a signal",
+    }
+}

@@ -1,0 +1,158 @@
+//! What a child writes to its standard error: bytes in, lines for the log out.
+//!
+//! A line is cut at a limit and the rest of it dropped; a child that writes too much is cut short
+//! by time, and told so once it is over. It is read on in any case: a child must never block on
+//! its complaints. All children together have a limit as well. The last of it is kept for the
+//! notice of its end.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use mcp_bridge::Instant;
+
+use crate::logging;
+
+/// The longest line that is logged whole.
+const LINE: usize = 8 * 1024;
+/// How much of the end is kept.
+const TAIL: usize = 1024;
+/// What may be logged of one child in one window. Bytes are counted as the log writes them.
+const WINDOW: Duration = Duration::from_secs(1);
+const WINDOW_LINES: usize = 100;
+const WINDOW_BYTES: usize = 64 * 1024;
+/// What may be logged of all children together in one window: four that flood. More fill disks and
+/// tell nobody anything.
+const TOTAL_LINES: usize = 400;
+const TOTAL_BYTES: usize = 256 * 1024;
+/// The last quarter of the total is for children with no more lines than this in their window and
+/// in the one before, so that those that flood don't hide what a quiet one has to say.
+const FEW_LINES: usize = 10;
+
+/// What was logged of all children in the current window.
+#[derive(Debug, Default)]
+pub(crate) struct Total {
+    window: Cell<Instant>,
+    lines: Cell<usize>,
+    bytes: Cell<usize>,
+}
+
+impl Total {
+    /// Counts one more line, of a child that wrote so many of late: whether it may be logged.
+    fn allows(&self, bytes: usize, of_late: usize, now: Instant) -> bool {
+        if now.since(self.window.get()) >= WINDOW {
+            self.window.set(now);
+            self.lines.set(0);
+            self.bytes.set(0);
+        }
+        let (lines, bytes) = (self.lines.get() + 1, self.bytes.get() + bytes);
+        let reserve = if of_late <= FEW_LINES { 0 } else { 4 };
+        let limit = |all: usize| all - all.checked_div(reserve).unwrap_or(0);
+        if lines > limit(TOTAL_LINES) || bytes > limit(TOTAL_BYTES) {
+            return false;
+        }
+        self.lines.set(lines);
+        self.bytes.set(bytes);
+        true
+    }
+}
+
+/// The time and the limit under which lines are logged now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) now: Instant,
+    pub(crate) total: &'a Total,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Stderr {
+    /// The unfinished line, up to its limit.
+    line: Vec<u8>,
+    /// How much of the unfinished line was dropped.
+    cut: usize,
+    tail: Vec<u8>,
+    window: Instant,
+    lines: usize,
+    bytes: usize,
+    /// Lines of the window before.
+    before: usize,
+    suppressed: usize,
+}
+
+impl Stderr {
+    /// Takes bytes, and gives `log` each line that is whole now.
+    pub(crate) fn feed(&mut self, bytes: &[u8], terms: Terms<'_>, log: &mut impl FnMut(&str)) {
+        self.keep_tail(bytes);
+        for piece in bytes.split_inclusive(|&b| b == b'\n') {
+            let (text, ends) = match piece.strip_suffix(b"\n") {
+                Some(text) => (text, true),
+                None => (piece, false),
+            };
+            let room = LINE.saturating_sub(self.line.len()).min(text.len());
+            self.line.extend_from_slice(&text[..room]);
+            self.cut += text.len() - room;
+            if ends {
+                self.finish_line(terms, log);
+            }
+        }
+    }
+
+    /// The child writes no more: gives what is left.
+    pub(crate) fn end(&mut self, terms: Terms<'_>, log: &mut impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            self.finish_line(terms, log);
+        }
+        self.tell_suppressed(log);
+    }
+
+    /// The last of what came.
+    pub(crate) fn tail(&self) -> &[u8] {
+        let start = self.tail.len().saturating_sub(TAIL);
+        self.tail[start..].trim_ascii()
+    }
+
+    fn finish_line(&mut self, terms: Terms<'_>, log: &mut impl FnMut(&str)) {
+        let line = std::mem::take(&mut self.line);
+        let cut = std::mem::take(&mut self.cut);
+        if terms.now.since(self.window) >= WINDOW {
+            self.tell_suppressed(log);
+            (self.window, self.before) = (terms.now, self.lines);
+            (self.lines, self.bytes) = (0, 0);
+        }
+        let text = String::from_utf8_lossy(line.trim_ascii_end());
+        if text.is_empty() && cut == 0 {
+            return;
+        }
+        if !self.may_log(&text, terms) {
+            self.suppressed += 1;
+        } else if cut > 0 {
+            log(&format!("{text} ... ({cut} bytes more)"));
+        } else {
+            log(&text);
+        }
+    }
+
+    fn may_log(&mut self, text: &str, Terms { now, total }: Terms<'_>) -> bool {
+        self.lines += 1;
+        if self.lines > WINDOW_LINES || self.bytes > WINDOW_BYTES {
+            return false;
+        }
+        let bytes = logging::width(text);
+        self.bytes += bytes;
+        self.bytes <= WINDOW_BYTES && total.allows(bytes, self.lines.max(self.before), now)
+    }
+
+    fn tell_suppressed(&mut self, log: &mut impl FnMut(&str)) {
+        let count = std::mem::take(&mut self.suppressed);
+        if count > 0 {
+            log(&format!("(too many lines at once: {count} not logged)"));
+        }
+    }
+
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        let start = bytes.len().saturating_sub(TAIL);
+        self.tail.extend_from_slice(&bytes[start..]);
+        if self.tail.len() > 2 * TAIL {
+            self.tail.drain(..self.tail.len() - TAIL);
+        }
+    }
+}

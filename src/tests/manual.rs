@@ -1,0 +1,198 @@
+//! The manual page, made from the flags' definition and README's reasons for them, and held equal
+//! to the file that is shipped. `WRITE_CONTRIB=1 cargo test manual` writes it anew.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use argh::FlagInfoKind;
+
+use crate::args::definition;
+
+const START: &str = r#".\" Made from the flags' definition: see src/tests/manual.rs.
+.TH HYPER\-MCP\-PROXY 1 "" "hyper\-mcp\-proxy VERSION" "User Commands"
+.SH NAME
+hyper\-mcp\-proxy \- put an MCP server that speaks stdio on the network
+.SH SYNOPSIS
+.SY hyper\-mcp\-proxy
+.RI [ option \~.\|.\|.]
+.RB [ \-\- ]
+.I command
+.RI [ argument \~.\|.\|.]
+.YS
+.SY hyper\-mcp\-proxy
+.RI [ option \~.\|.\|.]
+.B \-\-config
+.I file
+.YS
+.SY hyper\-mcp\-proxy
+.RI [ option \~.\|.\|.]
+.B \-\-demo
+.YS
+.SH DESCRIPTION
+DESCRIPTION
+.PP
+Everything after
+.B \-\-
+is the server's command; it also begins at the first word that is not an option.
+It is looked up on
+.B PATH
+once, at startup.
+The log goes to standard error; its first line shows the address of each endpoint.
+.PP
+There is no authentication.
+Whoever reaches the address can use the server, so the default is loopback, and what is put on a
+network belongs behind a reverse proxy with TLS and authentication.
+.SH OPTIONS
+A value may follow after a space or an
+.BR = .
+"#;
+
+const SIGNALS: &str = r#".SH SIGNALS
+.TP
+.BR SIGTERM ,\~ SIGINT
+New sessions are refused, calls in flight may finish for the time of
+.BR \-\-drain\-timeout ,
+then every server process is ended.
+A second signal ends everything at once.
+.TP
+.B SIGHUP
+With
+.BR \-\-config ,
+the file is read again.
+Without it, the same as
+.BR SIGTERM ;
+no effect if it was ignored at startup
+.RB ( nohup (1)),
+or if a service manager has started the program.
+"#;
+
+const END: &str = r#".SH ENVIRONMENT
+.TP
+.B RUST_LOG
+What is logged, by level and target, such as
+.B info,child=off
+for silence about what the servers write to their standard error.
+The default is
+.BR info .
+.SH EXAMPLES
+.TP
+.B hyper\-mcp\-proxy \-\-demo
+A server to try clients with, at
+.BR http://127.0.0.1:8080/mcp .
+.TP
+.B hyper\-mcp\-proxy \-\-port 9000 \-\- npx \-y @modelcontextprotocol/server\-everything
+A real one.
+.TP
+.B curl http://127.0.0.1:8080/healthz
+Whether sessions are taken.
+"#;
+
+/// A flag as the program takes it.
+pub(super) struct Flag {
+    pub(super) long: &'static str,
+    pub(super) short: Option<char>,
+    /// The name of its value, if it takes one.
+    pub(super) value: Option<&'static str>,
+    pub(super) help: &'static str,
+}
+
+/// All of them; help is asked for by a trigger, of which the definition has only the long name.
+pub(super) fn flags() -> Vec<Flag> {
+    let visible = definition().flags.iter().filter(|flag| !flag.hidden);
+    let flags = visible.map(|flag| {
+        let short = flag.short.or_else(|| (flag.long == "--help").then_some('h'));
+        let value = match flag.kind {
+            FlagInfoKind::Option { arg_name } => Some(arg_name),
+            FlagInfoKind::Switch => None,
+        };
+        Flag { long: flag.long, short, value, help: flag.description }
+    });
+    flags.collect()
+}
+
+/// Fails unless the file holds this text, or writes it if that is asked for.
+#[track_caller]
+pub(super) fn is_shipped(path: &str, text: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib").join(path);
+    if std::env::var_os("WRITE_CONTRIB").is_some() {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, text).unwrap();
+    }
+    let shipped = fs::read_to_string(&file).unwrap();
+    assert!(
+        shipped == text,
+        "contrib/{path} is not what the flags say: WRITE_CONTRIB=1 cargo test"
+    );
+}
+
+/// README's row about a flag: its default, and what it is and why so.
+fn row(readme: &str, flag: &str) -> (String, String) {
+    let named =
+        |row: &&str| row.starts_with("| `") && row.split('|').nth(1).unwrap().contains(flag);
+    let row = readme.lines().find(named).unwrap_or_else(|| panic!("README has no row for {flag}"));
+    let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+    (cells[2].to_owned(), cells[3].to_owned())
+}
+
+/// README's table of exit statuses.
+fn statuses(readme: &str) -> String {
+    let rows = readme.lines().skip_while(|line| !line.starts_with("| exit status |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|')).map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        format!(".TP\n.B {}\n{}", cells[1], roff(cells[2]))
+    });
+    let rows: String = rows.collect();
+    assert!(rows.contains("\n.B 127\n"), "{rows}");
+    format!(".SH EXIT STATUS\n{rows}")
+}
+
+/// Text without Markdown's links: a section is one of README, anything else is a file's name.
+fn unlinked(text: &str) -> String {
+    let Some((before, rest)) = text.split_once('[') else { return text.to_owned() };
+    let (name, rest) = rest.split_once("](").expect("a link has a target");
+    let (target, rest) = rest.split_once(')').expect("a target ends");
+    let link = if target.starts_with('#') { format!("\"{name}\" in README") } else { name.into() };
+    format!("{before}{link}{}", unlinked(rest))
+}
+
+/// Text of README as roff: code in bold, one sentence a line.
+fn roff(text: &str) -> String {
+    let mut roff = String::new();
+    for (number, piece) in unlinked(text).split('`').enumerate() {
+        let piece = piece.replace('\\', r"\e");
+        match number % 2 {
+            0 => roff += &piece.replace(". ", ".\n"),
+            _ => write!(roff, r"\fB{}\fR", piece.replace('-', r"\-")).unwrap(),
+        }
+    }
+    let lines = roff.lines().map(|line| match line.starts_with(['.', '\'']) {
+        true => format!("\\&{line}\n"),
+        false => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+#[test]
+fn the_manual_page_is_that_of_the_flags() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let start = START.replace("VERSION", env!("CARGO_PKG_VERSION"));
+    let mut page = start.replace("\nDESCRIPTION\n", &format!("\n{}\n", definition().description));
+    for flag in flags() {
+        let bold = |name: &str| format!(r"\fB{}\fR", name.replace('-', r"\-"));
+        let short = flag.short.map(|short| bold(&format!("-{short}")) + ", ").unwrap_or_default();
+        let value = flag.value.map(|name| format!(r" \fI{name}\fR")).unwrap_or_default();
+        let (default, text) = row(&readme, flag.long);
+        writeln!(page, ".TP\n{short}{}{value}", bold(flag.long)).unwrap();
+        page += &roff(&text);
+        if default != "–" {
+            page += &roff(&format!("The default is {default}."));
+        }
+    }
+    page += SIGNALS;
+    page += &statuses(&readme);
+    page += END;
+    assert!(!page.contains("]("), "Markdown in the page");
+    is_shipped("man/hyper-mcp-proxy.1", &page);
+}
