@@ -13,6 +13,7 @@ mod eras;
 mod fairness;
 mod logs;
 mod misdeeds;
+mod neighbours;
 mod nodes;
 mod secrets;
 mod several;
