@@ -88,7 +88,6 @@ pub struct Bridge {
     queue: VecDeque<Pipe>,
     /// Children that were asked for and have not answered `initialize`.
     starting: usize,
-    last_pipe: u64,
     last_exchange: u64,
     /// Until when nothing is started ahead: the driver was out of something.
     exhausted_until: Instant,
@@ -116,7 +115,6 @@ impl Bridge {
             ids: Table::default(),
             queue: VecDeque::new(),
             starting: 0,
-            last_pipe: 0,
             last_exchange: 0,
             exhausted_until: Instant::default(),
             draining: false,
@@ -321,7 +319,7 @@ impl Bridge {
         let cause = match seat {
             Seat::Shared(worker, child) => {
                 match worker.exited(exit, unasked, child, &mut self.cx) {
-                    AfterExit::Restarted => return,
+                    AfterExit::Restarted => return self.renamed(pipe),
                     AfterExit::Ends(cause) => cause,
                 }
             }
@@ -333,6 +331,13 @@ impl Bridge {
         let stderr = String::from(words.trim());
         self.cx.notice(Notice::ChildExited { pipe, pid, exit, asked, stderr });
         self.gone(pipe);
+    }
+
+    /// Another process took the place of one that is gone.
+    fn renamed(&mut self, old: Pipe) {
+        if let Some(seat) = self.seats.remove(old) {
+            self.seats.insert(seat);
+        }
     }
 
     fn gone(&mut self, pipe: Pipe) {

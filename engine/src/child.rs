@@ -250,15 +250,16 @@ impl Child {
         self.say(translate::request(None, "notifications/cancelled", params.as_bytes()), cx);
     }
 
-    /// Starts a new process in the place of one that is gone, with nothing in flight.
+    /// Starts a new process in the place of one that is gone, with nothing in flight. It has a
+    /// number of its own, so that what is told late of the other is not taken for its.
     pub(crate) fn reopen(&mut self, cx: &mut Context) {
-        let (pipe, last_id) = (self.pipe, self.last_id);
+        let last_id = self.last_id;
         debug_assert!(self.calls.is_empty());
-        cx.timers.clear(&mut self.due, Wait::Ladder(pipe));
+        cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin) = (core::mem::take(&mut self.env), self.origin);
-        *self = Self { last_id, env, origin, ..Self::new(pipe, self.server, cx) };
+        *self = Self { last_id, env, origin, ..Self::new(cx.fresh_pipe(), self.server, cx) };
         self.open(cx);
     }
 

@@ -42,6 +42,7 @@ pub(crate) struct Context {
     /// Refusals that the operator was told of.
     told: Told,
     outputs: VecDeque<Output>,
+    last_pipe: u64,
 }
 
 impl Context {
@@ -62,6 +63,7 @@ impl Context {
             breaker: Breaker::default(),
             told: Told::default(),
             outputs: VecDeque::new(),
+            last_pipe: 0,
         }
     }
 
@@ -117,6 +119,33 @@ impl Context {
             let (endpoint, eras) = (self.servers.path(server).into(), self.servers.eras(server));
             self.notice(Notice::EraRefused { endpoint, eras });
         }
+    }
+
+    /// A number for another process.
+    pub(crate) const fn fresh_pipe(&mut self) -> Pipe {
+        self.last_pipe += 1;
+        Pipe(self.last_pipe)
+    }
+
+    /// What is known by the number of a process that is gone goes on by that of another.
+    pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
+        self.timers.rename(old, new);
+        for (_, (pipe, _)) in self.exchanges.iter_mut().filter(|(_, (pipe, _))| *pipe == old) {
+            *pipe = new;
+        }
+        for (_, (pipe, _)) in self.parks.iter_mut().filter(|(_, (pipe, _))| *pipe == old) {
+            *pipe = new;
+        }
+        for pipe in self.spent.iter_mut().filter(|pipe| **pipe == old) {
+            *pipe = new;
+        }
+    }
+
+    /// The refusal of a request whose random bytes name something already. The operator is told.
+    pub(crate) fn random_in_use(&mut self) -> Fault {
+        let rule = "the random bytes of each request are fresh";
+        self.notice(Notice::Misuse { rule });
+        Fault::Random
     }
 
     /// The most bytes that the body of such a request may have.

@@ -57,6 +57,8 @@ pub(crate) enum Fault {
     Questions,
     // The bridge is at a limit.
     Memory,
+    /// The driver gave random bytes that name something already.
+    Random,
     Sessions(usize),
     Calls(usize),
     Kept(usize),
@@ -175,6 +177,7 @@ impl Fault {
             | Self::Exhausted(_)
             | Self::Breaker(_) => (503, INTERNAL_ERROR),
             Self::NotStarted(_) | Self::Unstarted(_) | Self::Unreadable(_) => (502, INTERNAL_ERROR),
+            Self::Random => (500, INTERNAL_ERROR),
             Self::StartTimeout => (504, INTERNAL_ERROR),
         }
     }
@@ -217,6 +220,7 @@ impl Fault {
             Self::RequestState => "request_state",
             Self::Capability(_) => "capability",
             Self::Memory => "memory",
+            Self::Random => "random",
             Self::Sessions(_) => "sessions",
             Self::Calls(_) | Self::Kept(_) => "calls",
             Self::Stdin => "stdin",
@@ -382,6 +386,7 @@ impl Fault {
             Self::Questions => "the server asks for more input at once than a call may",
             Self::Declined => "the client answered the server's question with an error",
             Self::Memory => "the memory for messages is used up; retry, or see --max-memory",
+            Self::Random => "the random bytes for this request are in use; see the log, and retry",
             Self::Stdin => "the server is not reading its input; retry",
             Self::Draining => "the proxy is shutting down; connect again in a moment",
             Self::Breaker(_) => {

@@ -258,7 +258,9 @@ pub enum Input<'a> {
         head: &'a Head<'a>,
         /// Its content, decoded from any transfer coding.
         body: &'a [u8],
-        /// 16 bytes from the system's secure random source, fresh for each request.
+        /// 16 bytes from the system's secure random source, fresh for each request: they name the
+        /// session that it opens, or the call that waits for its client. A request whose bytes name
+        /// something already is answered by 500, and the operator is told of the fault.
         random: [u8; 16],
     },
     /// The peer of the exchange is gone, or what it was sent can't be delivered. Also after the
@@ -382,8 +384,7 @@ pub enum Output {
     Open {
         /// Whose command to start it with.
         server: Server,
-        /// The engine's number for it: a new one, or that of a child which is gone and gets
-        /// another process.
+        /// The engine's number for it, a new one.
         pipe: Pipe,
         /// Variables that its environment has beside the operator's. They may be secrets.
         env: Vec<(String, String)>,

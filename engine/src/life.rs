@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Life {
-    pipe: Pipe,
+    pub(crate) pipe: Pipe,
     began: Instant,
     /// When somebody was last heard of.
     contact: Instant,

@@ -304,6 +304,12 @@ pub enum Notice {
         /// `initialize`, who may have caused it.
         all: bool,
     },
+    /// The driver broke a rule of the engine's interface. It has a fault, and a request was refused
+    /// for it.
+    Misuse {
+        /// The rule.
+        rule: &'static str,
+    },
     /// Draining has begun.
     Draining {
         /// Sessions that are open.
@@ -317,7 +323,9 @@ impl Notice {
     /// How much it matters.
     pub const fn level(&self) -> Level {
         match self {
-            Self::SpawnFailed { .. } | Self::BreakerOpen { all: true, .. } => Level::Error,
+            Self::SpawnFailed { .. }
+            | Self::BreakerOpen { all: true, .. }
+            | Self::Misuse { .. } => Level::Error,
             Self::ChildExited { asked: false, .. }
             | Self::SessionEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
             | Self::WorkerEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
@@ -455,6 +463,9 @@ impl Notice {
             }
             Self::OriginRefused { origin } => {
                 write!(f, "Origin {origin:?} is not allowed and refused; see --allow-origin")
+            }
+            Self::Misuse { rule } => {
+                write!(f, "a fault of the driver, a request is refused: {rule}")
             }
             Self::Full { limit, refused } => write!(
                 f,

@@ -29,7 +29,7 @@ pub(crate) enum Rest {
 
 #[derive(Debug)]
 pub(crate) struct Streams {
-    pipe: Pipe,
+    pub(crate) pipe: Pipe,
     /// What tells the session from others in its event ids.
     session: u32,
     pub(crate) style: Style,

@@ -97,6 +97,31 @@ pub(crate) enum Wait {
     Drain,
 }
 
+impl Wait {
+    /// The same for the other process, if it is about the first.
+    fn renamed(mut self, old: Pipe, new: Pipe) -> Self {
+        match &mut self {
+            Self::Ladder(pipe)
+            | Self::Start(pipe)
+            | Self::Silent(pipe)
+            | Self::Exit(pipe)
+            | Self::Idle(pipe)
+            | Self::Forget(pipe)
+            | Self::Call(pipe, _)
+            | Self::Ping(pipe)
+            | Self::Line(pipe)
+            | Self::Park(pipe, _)
+            | Self::Stream(pipe, _) => {
+                if *pipe == old {
+                    *pipe = new;
+                }
+            }
+            Self::Relief | Self::Drain => {}
+        }
+        self
+    }
+}
+
 /// A deadline that its owner keeps, so that it can be moved and dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline(Option<Instant>);
@@ -136,6 +161,13 @@ impl Timers {
         let wait = *wait;
         self.queue.pop_first();
         Some(wait)
+    }
+
+    /// What a process that is gone was waited for by is waited for by another. Its owner keeps the
+    /// deadlines.
+    pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
+        let renamed = |(at, wait): &(Instant, Wait)| (*at, wait.renamed(old, new));
+        self.queue = self.queue.iter().map(renamed).collect();
     }
 
     /// When the next wait is due.

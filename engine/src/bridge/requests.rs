@@ -235,8 +235,10 @@ impl Bridge {
         self.may_start(server, origin)?;
         let limit = self.cx.config.sessions;
         let id = u128::from_be_bytes(random);
-        let taken = self.ids.contains(&id);
-        if taken || self.seats.session_count() >= limit || self.is_crowded() {
+        if self.seats.sessions().any(|session| session.id == id) {
+            return Err(self.cx.random_in_use());
+        }
+        if self.seats.session_count() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
         let probed = self.take_probed(server, &variables);

@@ -91,8 +91,8 @@ impl Bridge {
     }
 
     fn new_child(&mut self, server: Server) -> Box<Child> {
-        self.last_pipe += 1;
-        Box::new(Child::new(Pipe(self.last_pipe), server, &self.cx))
+        let pipe = self.cx.fresh_pipe();
+        Box::new(Child::new(pipe, server, &self.cx))
     }
 
     /// Starts children ahead of those who will want them, as far as that is wished.

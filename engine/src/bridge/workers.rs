@@ -70,6 +70,9 @@ impl Bridge {
             return Err(Fault::Draining);
         }
         let secret = u128::from_be_bytes(random);
+        if self.cx.parks.contains(&secret) {
+            return Err(self.cx.random_in_use());
+        }
         let limit = self.cx.config.subscriptions;
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
         let (pipe, parked) = match parked {

@@ -8,6 +8,7 @@ use crate::child::{self, Call, Child, Own};
 use crate::context::Context;
 use crate::eras::Eras;
 use crate::fault::Fault;
+use crate::json;
 use crate::message::{Kind, Malformed, Message, Splice};
 use crate::metadata::{LogLevel, SUBSCRIPTION};
 use crate::notice::{self, Cause, Notice};
@@ -16,6 +17,12 @@ use crate::translate::{self, Told, downward};
 use crate::version;
 
 impl Worker {
+    /// Whether its clients did not declare this capability.
+    pub(super) fn lacks(&self, capability: &str) -> bool {
+        let declared = &self.capabilities;
+        json::member(declared, &(0..declared.len()), capability).is_none()
+    }
+
     /// One line of the child. The cause, if the worker ends by it.
     pub(crate) fn line(
         &mut self,

@@ -17,7 +17,7 @@ use crate::budget::Share;
 use crate::child::{Call, Child};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::json::{self, Scanner};
+use crate::json::Scanner;
 use crate::message::{Kind, Message, Splice};
 use crate::session_id;
 use crate::stream::STANDING;
@@ -179,12 +179,6 @@ impl Worker {
         self.park_stream(child.reserve_id(), number, questions, true, cx);
     }
 
-    /// Whether its clients did not declare this capability.
-    pub(super) fn lacks(&self, capability: &str) -> bool {
-        let declared = &self.capabilities;
-        json::member(declared, &(0..declared.len()), capability).is_none()
-    }
-
     /// Ends the client's request with questions and keeps the call.
     fn park(
         &mut self,
@@ -270,6 +264,11 @@ impl Worker {
     /// Answers the client's request with what is open, and waits.
     fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
+        if cx.parks.contains(&park.secret) {
+            // Two requests came with the same bytes, and one of them waits already.
+            let fault = cx.random_in_use();
+            return self.fail(number, &fault, cx);
+        }
         let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
         let result = downward::input_required(questions, &state, told);

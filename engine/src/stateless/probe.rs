@@ -177,6 +177,10 @@ impl Worker {
         self.take_held();
         self.life.reopened(cx);
         child.reopen(cx);
+        cx.rename(self.pipe, child.pipe);
+        self.pipe = child.pipe;
+        self.streams.pipe = child.pipe;
+        self.life.pipe = child.pipe;
         self.initialize(child, cx);
     }
 

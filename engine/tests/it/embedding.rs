@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mcp_bridge::message::{Kind, Message, Splice};
 use mcp_bridge::{
-    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Notice, Output, Pipe, lines,
+    Body, Bridge, Config, Eras, Exchange, Exit, Head, Input, Instant, Notice, Output, Pipe, lines,
 };
 
 const JSON: [(&str, &str); 2] = [("Host", "localhost"), ("Content-Type", "application/json")];
@@ -27,6 +27,10 @@ struct Rig {
     answers: Vec<(Exchange, u16, Vec<u8>)>,
     /// The id that the last new session told.
     session: String,
+    /// Whether a child ends when it is asked for its era.
+    probed: bool,
+    /// Whether the operator was told of a fault of the driver.
+    misused: bool,
 }
 
 impl Rig {
@@ -38,6 +42,8 @@ impl Rig {
             opened: Vec::new(),
             answers: Vec::new(),
             session: String::new(),
+            probed: false,
+            misused: false,
         }
     }
 
@@ -67,6 +73,10 @@ impl Rig {
             }
             Output::Write { pipe, bytes } => {
                 self.tell(Input::StdinTaken { pipe, bytes: bytes.len() });
+                if self.probed && bytes.windows(15).any(|word| word == b"server/discover") {
+                    let exit = Exit::Code(1);
+                    return self.tell(Input::Exited { pipe, exit, stderr: b"" });
+                }
                 for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
                     self.tell(Input::Stdout { pipe, bytes: &line });
                 }
@@ -94,8 +104,10 @@ impl Rig {
             Output::Finish { .. }
             | Output::Abort { .. }
             | Output::Terminate { .. }
-            | Output::Kill { .. }
-            | Output::Notice(_) => {}
+            | Output::Kill { .. } => {}
+            Output::Notice(notice) => {
+                self.misused |= matches!(notice, Notice::Misuse { .. });
+            }
         }
     }
 
@@ -359,4 +371,61 @@ fn no_two_requests_have_one_number() {
     rig.tell(Input::Taken { exchange, bytes: 1 });
     rig.tell(Input::Lost { exchange });
     assert!(rig.bridge.is_idle() && rig.bridge.poll_output().is_none());
+}
+
+/// `initialize`, with these random bytes: the status of its answer.
+fn open_with(rig: &mut Rig, random: [u8; 16]) -> u16 {
+    let admitted = rig.bridge.admit(&POST).expect("it is let in");
+    let exchange = admitted.exchange();
+    rig.tell(Input::Request { admitted, head: &POST, body: INITIALIZE, random });
+    rig.drain();
+    rig.status(exchange)
+}
+
+#[test]
+fn random_bytes_that_are_in_use_are_a_fault_of_the_driver_and_join_nobody() {
+    let mut rig = Rig::new(Config::default());
+    assert_eq!(open_with(&mut rig, [7; 16]), 200);
+    let first = rig.session.clone();
+    assert_eq!(open_with(&mut rig, [7; 16]), 500);
+    assert!(rig.misused && rig.bridge.stats().sessions == 1);
+    assert_eq!((open_with(&mut rig, [8; 16]), rig.session == first), (200, false));
+
+    // The first has not started yet.
+    let mut rig = Rig::new(Config::default());
+    let admitted = [(); 2].map(|()| rig.bridge.admit(&POST).expect("it is let in"));
+    let exchanges = [admitted[0].exchange(), admitted[1].exchange()];
+    for admitted in admitted {
+        rig.tell(Input::Request { admitted, head: &POST, body: INITIALIZE, random: [7; 16] });
+    }
+    rig.drain();
+    assert_eq!(exchanges.map(|exchange| rig.status(exchange)), [200, 500]);
+    assert!(rig.misused && rig.bridge.stats().sessions == 1);
+}
+
+#[test]
+fn of_a_process_that_is_gone_nothing_late_is_heard() {
+    let head = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+    let fields = [JSON[0], JSON[1], head[0], head[1]];
+    let post = Head { fields: &fields, ..POST };
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let mut rig = Rig::new(Config { eras: Eras::Both, ..Config::default() });
+    // The probe ends the first process, so another gets the handshake.
+    rig.probed = true;
+    let admitted = rig.bridge.admit(&post).expect("it is let in");
+    let exchange = admitted.exchange();
+    rig.tell(Input::Request { admitted, head: &post, body, random: [1; 16] });
+    rig.drain();
+    let [old, new] = *rig.opened else { panic!("two processes: {:?}", rig.opened) };
+    assert_ne!(old, new);
+    rig.tell(Input::StdoutClosed { pipe: old });
+    rig.tell(Input::Stdout { pipe: old, bytes: b"{\"late\":1}\n" });
+    rig.tell(Input::Exited { pipe: old, exit: Exit::Code(1), stderr: b"" });
+    rig.drain();
+    rig.pass(Duration::from_secs(1));
+    assert_eq!((rig.bridge.stats().children, rig.status(exchange)), (1, 200));
+    // It is still there, and is asked to end.
+    rig.tell(Input::Shutdown);
+    rig.drain();
+    assert_eq!(rig.bridge.stats().children, 0);
 }

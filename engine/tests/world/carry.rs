@@ -42,9 +42,7 @@ impl World<'_> {
     }
 
     fn open(&mut self, pipe: Pipe) -> Judged {
-        // A pipe number may come again, for another child, once the one before is gone.
-        let before = self.pipes.get(&pipe).map(|number| &self.children[*number]);
-        require!(NoOrphan, before.is_none_or(|child| child.gone), "{pipe} is opened twice");
+        require!(NoOrphan, !self.pipes.contains_key(&pipe), "{pipe} is opened twice");
         let late = self.shutdowns > 0 && self.pending == 1;
         require!(NoOrphan, !late, "{pipe} opens when all shall end");
         let temper = setup::temper(&mut self.dice, &self.swarm);

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use mcp_bridge::{Exchange as Number, Exit, Input, Instant};
+use mcp_bridge::{Exchange as Number, Exit, Input, Instant, Pipe};
 
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Pace, Phase};
@@ -309,10 +309,9 @@ impl World<'_> {
 
     /// Something about what is gone: tasks of a driver race.
     pub(super) fn stale(&mut self) -> Judged {
-        // The number of a child that got another process is not stale.
-        let last = |number: usize| self.pipes.get(&self.children[number].pipe) == Some(&number);
-        let mut gone = (0..self.children.len()).filter(|child| self.children[*child].gone_settled);
-        let gone = gone.find(|number| last(*number)).map(|number| self.children[number].pipe);
+        let gone = self.children.iter().filter(|child| child.gone_settled);
+        let gone: Vec<Pipe> = gone.map(|child| child.pipe).collect();
+        let gone = (!gone.is_empty()).then(|| self.dice.pick(&gone));
         let done = self.exchanges.iter().position(|exchange| {
             exchange.phase == Phase::Done && exchange.untaken == 0 || exchange.lost_settled
         });

@@ -303,10 +303,8 @@ impl Driver {
     fn note(&mut self, output: Output) -> Result<(), String> {
         match &output {
             Output::Open { pipe, .. } => {
-                // A child that is gone may be started again under its number.
-                let gone = self.gone.remove(&pipe.number());
-                if self.pipes.insert(pipe.number(), *pipe).is_some() && !gone {
-                    return Err(format!("{pipe} is opened while it is there"));
+                if self.pipes.insert(pipe.number(), *pipe).is_some() {
+                    return Err(format!("{pipe} is opened twice"));
                 }
             }
             Output::Write { pipe, .. }
