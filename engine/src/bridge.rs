@@ -205,7 +205,7 @@ impl Bridge {
         let queue = self.cx.config.queue;
         let reads = match self.seats.get(pipe) {
             Some(Seat::Session(session)) => session.streams.wants(queue),
-            Some(Seat::Shared(worker, _)) => worker.wants(queue),
+            Some(Seat::Shared(worker)) => worker.wants(queue),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => true,
         };
         reads && self.has_room_to_read(pipe)
@@ -233,7 +233,7 @@ impl Bridge {
         };
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => session.streams.taken(number, bytes, &mut self.cx),
-            Some(Seat::Shared(worker, _)) => worker.streams.taken(number, bytes, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.streams.taken(number, bytes, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }
@@ -249,8 +249,8 @@ impl Bridge {
             } else if let Some(seat) = self.seats.get_mut(pipe) {
                 seat.child_mut().open(&mut self.cx);
                 self.starting += 1;
-                if let Seat::Shared(worker, child) = seat {
-                    worker.process_started(child, &mut self.cx);
+                if let Seat::Shared(worker) = seat {
+                    worker.process_started(&mut self.cx);
                 }
             }
         }
@@ -272,7 +272,7 @@ impl Bridge {
             cause = match (line, &mut *seat) {
                 (Err(_), _) => Some(Cause::LineTooLong),
                 (Ok(line), Seat::Session(session)) => session.line(line, &mut self.cx),
-                (Ok(line), Seat::Shared(worker, child)) => worker.line(&line, child, &mut self.cx),
+                (Ok(line), Seat::Shared(worker)) => worker.line(&line, &mut self.cx),
                 (Ok(_), Seat::Prewarmed(_) | Seat::Leaving(_)) => None,
             };
             if cause.is_some() {
@@ -317,12 +317,10 @@ impl Bridge {
         let pid = child.pid;
         child.stage = Stage::Gone;
         let cause = match seat {
-            Seat::Shared(worker, child) => {
-                match worker.exited(exit, unasked, child, &mut self.cx) {
-                    AfterExit::Restarted => return self.renamed(pipe),
-                    AfterExit::Ends(cause) => cause,
-                }
-            }
+            Seat::Shared(worker) => match worker.exited(exit, unasked, &mut self.cx) {
+                AfterExit::Restarted => return self.renamed(pipe),
+                AfterExit::Ends(cause) => cause,
+            },
             Seat::Session(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => Cause::Exited(exit),
         };
         self.end(pipe, cause, None);
@@ -363,10 +361,9 @@ impl Bridge {
                 let fault = if open { Fault::ended(cause) } else { start() };
                 session.end(cause, &fault, &mut self.cx)
             }
-            Seat::Shared(worker, mut child) => {
+            Seat::Shared(worker) => {
                 let fault = if open { Fault::lost(cause) } else { start() };
-                worker.end(cause, &fault, &mut child, &mut self.cx);
-                child
+                worker.end(cause, &fault, &mut self.cx)
             }
             Seat::Prewarmed(child) => return self.end_prewarmed(child, cause),
             Seat::Leaving(child) => return self.seats.insert(Seat::Leaving(child)),
@@ -391,7 +388,7 @@ impl Bridge {
                 session.life.pipe_closed(cause, &mut self.cx);
                 None
             }
-            Some(Seat::Shared(worker, child)) => worker.pipe_closed(cause, child, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),
             Some(Seat::Prewarmed(_)) => Some(cause),
             Some(Seat::Leaving(_)) | None => None,
         };

@@ -21,7 +21,7 @@ use crate::child::{Call, Child, Own, decimal};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::head::Admitted;
-use crate::io::{Exchange, Pipe, Server};
+use crate::io::Exchange;
 use crate::life::Life;
 use crate::message::Message;
 use crate::metadata::{CLIENT, LogLevel, Metadata, can_be_asked, may_get_tasks};
@@ -112,7 +112,7 @@ struct Ask {
 /// One shared child.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    pub(crate) pipe: Pipe,
+    pub(crate) child: Box<Child>,
     /// The capabilities that it was opened with, in one spelling.
     key: Vec<u8>,
     owner: Owner,
@@ -147,16 +147,16 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(
-        pipe: Pipe,
-        server: Server,
+        child: Box<Child>,
         metadata: &Metadata<'_>,
         key: Vec<u8>,
         owner: Owner,
         cx: &Context,
     ) -> Self {
         let told = key.len() + metadata.capabilities.len();
+        let (pipe, server) = (child.pipe, child.server);
         Self {
-            pipe,
+            child,
             key,
             owner,
             capabilities: metadata.capabilities.to_vec(),
@@ -210,24 +210,18 @@ impl Worker {
     }
 
     /// Where there is room for a request that fits.
-    pub(crate) fn room(
-        &self,
-        message: &Message<'_>,
-        uris: &Uris,
-        child: &Child,
-        cx: &Context,
-    ) -> Room {
+    pub(crate) fn room(&self, message: &Message<'_>, uris: &Uris, cx: &Context) -> Room {
         // A call that waits for input keeps its place, so that its client can come back.
         let calls = self.asks.len().saturating_sub(self.listens.len()) + self.parks.len();
         if calls >= cx.config.calls {
             return Room::Elsewhere(Fault::Calls(cx.config.calls));
         }
         // Beside a child that only reads slowly there is no other.
-        if self.is_ready() && child.is_stalled(cx) {
+        if self.is_ready() && self.child.is_stalled(cx) {
             return Room::Elsewhere(Fault::Stdin);
         }
         let fits = if self.is_ready() {
-            child.accepts(message.size(), cx.config.stdin)
+            self.child.accepts(message.size(), cx.config.stdin)
         } else {
             // What waits for the child's era is not in its input yet, where our own question may
             // be.
@@ -242,16 +236,9 @@ impl Worker {
     }
 
     /// Takes a request of a client.
-    pub(crate) fn request(
-        &mut self,
-        request: &Request<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
+    pub(crate) fn request(&mut self, request: &Request<'_>, cx: &mut Context) -> Result<(), Fault> {
         let message = request.message;
-        if let Room::Later(fault) | Room::Elsewhere(fault) =
-            self.room(message, request.uris, child, cx)
-        {
+        if let Room::Later(fault) | Room::Elsewhere(fault) = self.room(message, request.uris, cx) {
             return Err(fault);
         }
         if self.client.is_none() {
@@ -264,7 +251,7 @@ impl Worker {
         let digest = if self.may_ask(request.metadata) { downward::digest(message) } else { 0 };
         let number = self.open(request, digest, cx);
         if self.is_ready() {
-            self.dispatch(number, message, child, cx);
+            self.dispatch(number, message, cx);
         }
         Ok(())
     }
@@ -315,7 +302,7 @@ impl Worker {
     }
 
     /// Sends what waited for the child.
-    fn ready(&mut self, child: &mut Child, cx: &mut Context) {
+    fn ready(&mut self, cx: &mut Context) {
         self.life.started(cx);
         let waiting: Vec<u64> = self.asks.keys().copied().collect();
         for number in waiting {
@@ -325,28 +312,22 @@ impl Worker {
             let Some(ask) = self.asks.get_mut(&number) else { continue };
             let text = core::mem::take(&mut ask.text);
             if self.asks_first(number) {
-                self.ask_first(number, child, cx);
+                self.ask_first(number, cx);
                 continue;
             }
             if let Ok(message) = Message::parse(&text) {
-                self.dispatch(number, &message, child, cx);
+                self.dispatch(number, &message, cx);
             }
         }
     }
 
     /// Sends a request to the child that is ready for it, or answers it.
-    fn dispatch(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    fn dispatch(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         if matches!(self.mode, Mode::Stateless) {
             let mut line = Vec::new();
-            let id = child.next_id();
-            child.call(message, number, &mut line, cx);
-            child.write(line, cx);
+            let id = self.child.next_id();
+            self.child.call(message, number, &mut line, cx);
+            self.child.write(line, cx);
             // What a server tells of itself it tells everybody.
             self.carried += u64::from(!message.calls("server/discover"));
             self.called(number, id);
@@ -355,7 +336,7 @@ impl Worker {
             }
             return;
         }
-        self.dispatch_downward(number, message, child, cx);
+        self.dispatch_downward(number, message, cx);
     }
 
     fn called(&mut self, number: u64, id: u64) {
@@ -364,57 +345,45 @@ impl Worker {
         }
     }
 
-    fn dispatch_downward(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    fn dispatch_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         let method = message.method().unwrap_or_default();
         match &*method {
             "server/discover" => {
-                let result = downward::discover(told, cx.servers.eras(child.server));
+                let result = downward::discover(told, cx.servers.eras(self.child.server));
                 self.answer_result(number, &result, cx);
             }
-            "subscriptions/listen" => self.listen(number, message, child, cx),
+            "subscriptions/listen" => self.listen(number, message, cx),
             _ if method.starts_with("tasks/") => {
                 self.fail(number, &Fault::MethodNotFound(method.into_owned()), cx);
             }
             _ if message.param("requestState").is_some() => {
                 self.fail(number, &Fault::RequestState, cx);
             }
-            _ => self.call_downward(number, message, child, cx),
+            _ => self.call_downward(number, message, cx),
         }
     }
 
     /// Makes a call of a session-era child.
-    fn call_downward(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    fn call_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         if self.asks_first(number) {
-            return self.ask_first(number, child, cx);
+            return self.ask_first(number, cx);
         }
         self.carried += 1;
         self.carried_asking += u64::from(self.asks.get(&number).is_some_and(|ask| ask.may_ask));
-        self.ask_for_logs(number, child, cx);
+        self.ask_for_logs(number, cx);
         let mut digits = [0; 20];
-        let own = decimal(child.next_id(), &mut digits);
+        let own = decimal(self.child.next_id(), &mut digits);
         let line = downward::request(message, own);
-        let id = child.enter(Call::of(message, number), cx);
-        child.say(line, cx);
+        let id = self.child.enter(Call::of(message, number), cx);
+        self.child.say(line, cx);
         self.called(number, id);
     }
 
     /// Has the child log at the level that a request asks for, or at that of another which asks
     /// for more. The level is the process's, so what is not this request's is sorted out on the way
     /// back.
-    fn ask_for_logs(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    fn ask_for_logs(&mut self, number: u64, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
             return;
@@ -424,7 +393,7 @@ impl Worker {
         if told.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
-            child.ask(Own::LogLevel, "logging/setLevel", &params, cx);
+            self.child.ask(Own::LogLevel, "logging/setLevel", &params, cx);
         }
     }
 

@@ -36,7 +36,7 @@ impl Bridge {
         // What is not open yet will be of use to nobody.
         let waited_for = |seat: &Seat| match seat {
             Seat::Session(session) => session.is_open() && !session.child.calls.is_empty(),
-            Seat::Shared(worker, _) => worker.is_ready() && worker.is_busy(),
+            Seat::Shared(worker) => worker.is_ready() && worker.is_busy(),
             Seat::Prewarmed(_) | Seat::Leaving(_) => false,
         };
         let drained = self.seats.iter().filter(|seat| !waited_for(seat));

@@ -128,7 +128,7 @@ impl Bridge {
     /// All that wait for bytes to be taken: how many, and when some were last taken.
     fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
-        let workers = self.seats.shared().flat_map(|(worker, _)| worker.streams.readers());
+        let workers = self.seats.shared().flat_map(|worker| worker.streams.readers());
         sessions.chain(workers).chain(self.cx.owing())
     }
 
@@ -138,7 +138,7 @@ impl Bridge {
         };
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => session.cut(number, &mut self.cx),
-            Some(Seat::Shared(worker, child)) => worker.cut(number, child, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }

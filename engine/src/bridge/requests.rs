@@ -286,7 +286,7 @@ impl Bridge {
         };
         // A node that can serve somebody is of use.
         let serves = self.seats.sessions().any(Session::is_open)
-            || self.seats.shared().any(|(worker, _)| worker.is_ready());
+            || self.seats.shared().any(|worker| worker.is_ready());
         let lost = self.draining || all > 0 && failing.len() == all && !serves;
         let status = if lost { 503 } else { 200 };
         let sessions = self.seats.session_count();
@@ -313,7 +313,7 @@ impl Bridge {
                     self.end(pipe, Cause::ClientLeft, None);
                 }
             }
-            Some(Seat::Shared(worker, child)) => worker.lost(number, child, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }

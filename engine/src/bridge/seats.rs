@@ -17,7 +17,7 @@ pub(super) enum Seat {
     /// It belongs to one session.
     Session(Box<Session>),
     /// Requests of 2026-07-28 share it.
-    Shared(Box<Worker>, Box<Child>),
+    Shared(Box<Worker>),
     /// It ends, and nobody is served by it any more.
     Leaving(Box<Child>),
 }
@@ -26,14 +26,16 @@ impl Seat {
     pub(super) fn child(&self) -> &Child {
         match self {
             Self::Session(session) => &session.child,
-            Self::Prewarmed(child) | Self::Shared(_, child) | Self::Leaving(child) => child,
+            Self::Shared(worker) => &worker.child,
+            Self::Prewarmed(child) | Self::Leaving(child) => child,
         }
     }
 
     pub(super) fn child_mut(&mut self) -> &mut Child {
         match self {
             Self::Session(session) => &mut session.child,
-            Self::Prewarmed(child) | Self::Shared(_, child) | Self::Leaving(child) => child,
+            Self::Shared(worker) => &mut worker.child,
+            Self::Prewarmed(child) | Self::Leaving(child) => child,
         }
     }
 
@@ -41,7 +43,7 @@ impl Seat {
     pub(super) fn has_started(&self) -> bool {
         match self {
             Self::Session(session) => session.is_open(),
-            Self::Shared(worker, _) => worker.has_started(),
+            Self::Shared(worker) => worker.has_started(),
             Self::Prewarmed(_) | Self::Leaving(_) => false,
         }
     }
@@ -62,7 +64,7 @@ impl Seats {
         let pipe = seat.child().pipe;
         match seat {
             Seat::Session(_) => self.sessions += 1,
-            Seat::Shared(..) => self.shared.push(pipe),
+            Seat::Shared(_) => self.shared.push(pipe),
             Seat::Prewarmed(_) | Seat::Leaving(_) => {}
         }
         let before = self.table.insert(pipe, seat);
@@ -73,7 +75,7 @@ impl Seats {
         let seat = self.table.remove(&pipe)?;
         match seat {
             Seat::Session(_) => self.sessions -= 1,
-            Seat::Shared(..) => self.shared.retain(|shared| *shared != pipe),
+            Seat::Shared(_) => self.shared.retain(|shared| *shared != pipe),
             Seat::Prewarmed(_) | Seat::Leaving(_) => {}
         }
         Some(seat)
@@ -102,9 +104,9 @@ impl Seats {
         }
     }
 
-    pub(super) fn shared_mut(&mut self, pipe: Pipe) -> Option<(&mut Worker, &mut Child)> {
+    pub(super) fn shared_mut(&mut self, pipe: Pipe) -> Option<&mut Worker> {
         match self.get_mut(pipe)? {
-            Seat::Shared(worker, child) => Some((worker, child)),
+            Seat::Shared(worker) => Some(worker),
             _ => None,
         }
     }
@@ -129,9 +131,9 @@ impl Seats {
         })
     }
 
-    pub(super) fn shared(&self) -> impl Iterator<Item = (&Worker, &Child)> {
+    pub(super) fn shared(&self) -> impl Iterator<Item = &Worker> {
         self.shared.iter().filter_map(|pipe| match self.get(*pipe)? {
-            Seat::Shared(worker, child) => Some((&**worker, &**child)),
+            Seat::Shared(worker) => Some(&**worker),
             _ => None,
         })
     }

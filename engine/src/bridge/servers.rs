@@ -49,9 +49,9 @@ impl Bridge {
             return;
         }
         let servers = &self.cx.servers;
-        let free = self.seats.shared().filter(|(worker, _)| worker.is_free());
-        let retired = free.filter(|(_, child)| !servers.is_current(child.server));
-        for pipe in retired.map(|(_, child)| child.pipe).collect::<Vec<_>>() {
+        let free = self.seats.shared().filter(|worker| worker.is_free());
+        let retired = free.filter(|worker| !servers.is_current(worker.child.server));
+        for pipe in retired.map(|worker| worker.child.pipe).collect::<Vec<_>>() {
             self.end(pipe, Cause::Retired, None);
         }
     }
@@ -60,7 +60,7 @@ impl Bridge {
     fn end_spent(&mut self) {
         for pipe in core::mem::take(&mut self.cx.spent) {
             match self.seats.shared_mut(pipe) {
-                Some((worker, _)) if worker.is_done() => self.end(pipe, Cause::Spent, None),
+                Some(worker) if worker.is_done() => self.end(pipe, Cause::Spent, None),
                 Some(_) => self.cx.spent.push(pipe),
                 None => {}
             }
@@ -135,7 +135,9 @@ impl Bridge {
             Some(Seat::Session(session)) => {
                 session.life.tell_silence(session.child.pid, &mut self.cx);
             }
-            Some(Seat::Shared(worker, child)) => worker.life.tell_silence(child.pid, &mut self.cx),
+            Some(Seat::Shared(worker)) => {
+                worker.life.tell_silence(worker.child.pid, &mut self.cx);
+            }
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }

@@ -37,17 +37,17 @@ impl Bridge {
             }
             Wait::Call(pipe, id) => match self.seats.get_mut(pipe) {
                 Some(Seat::Session(session)) => session.overdue(id, &mut self.cx),
-                Some(Seat::Shared(worker, child)) => worker.overdue(id, child, &mut self.cx),
+                Some(Seat::Shared(worker)) => worker.overdue(id, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
             Wait::Park(pipe, id) => match self.seats.get_mut(pipe) {
                 Some(Seat::Session(session)) => session.pace_due(id, &mut self.cx),
-                Some(Seat::Shared(worker, child)) => worker.park_due(id, child, &mut self.cx),
+                Some(Seat::Shared(worker)) => worker.park_due(id, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
             Wait::Stream(pipe, number) => match self.seats.get_mut(pipe) {
                 Some(Seat::Session(session)) => session.tick(number, &mut self.cx),
-                Some(Seat::Shared(worker, child)) => worker.tick(number, child, &mut self.cx),
+                Some(Seat::Shared(worker)) => worker.tick(number, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
             Wait::Relief => self.relief_due(),
@@ -61,7 +61,7 @@ impl Bridge {
     fn start_due(&mut self, pipe: Pipe) {
         let cause = match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => Some(session.start_due(&mut self.cx)),
-            Some(Seat::Shared(worker, child)) => worker.start_due(child, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.start_due(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(pipe, cause);
@@ -70,7 +70,7 @@ impl Bridge {
     fn exit_due(&mut self, pipe: Pipe) {
         let cause = match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => session.life.closed(),
-            Some(Seat::Shared(worker, child)) => worker.exit_due(child, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.exit_due(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(pipe, cause);
@@ -79,7 +79,7 @@ impl Bridge {
     fn idle_due(&mut self, pipe: Pipe) {
         let idle = match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => session.idle_due(&mut self.cx),
-            Some(Seat::Shared(worker, _)) => worker.idle_due(&mut self.cx),
+            Some(Seat::Shared(worker)) => worker.idle_due(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => false,
         };
         self.end_for(pipe, idle.then_some(Cause::Idle));
@@ -91,7 +91,7 @@ impl Bridge {
             // It can't end a line that is not read.
             Some(seat) if !reads => seat.child_mut().wait_line_anew(&mut self.cx),
             Some(Seat::Session(session)) => session.unended(&mut self.cx),
-            Some(Seat::Shared(worker, child)) => worker.unended(child, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.unended(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(pipe, cause);

@@ -88,12 +88,12 @@ impl Bridge {
                 (self.worker_for(server, message, &uris, &metadata, &owner)?, None)
             }
         };
-        let (worker, child) = self.seats.shared_mut(pipe).ok_or(Fault::RequestState)?;
+        let worker = self.seats.shared_mut(pipe).ok_or(Fault::RequestState)?;
         let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
             Some(_) if *worker.owner() != owner => Err(Fault::RequestState),
-            Some(call) => worker.resume(call, &request, child, &mut self.cx),
-            None => worker.request(&request, child, &mut self.cx),
+            Some(call) => worker.resume(call, &request, &mut self.cx),
+            None => worker.request(&request, &mut self.cx),
         }
     }
 
@@ -138,14 +138,14 @@ impl Bridge {
             return Ok(pipe);
         }
         let (mut later, mut full) = (None, None);
-        for (worker, child) in self.seats.shared().filter(|(_, child)| child.server == server) {
+        for worker in self.seats.shared().filter(|worker| worker.child.server == server) {
             if worker.owner() != owner || !worker.fits(&key, beside, crosses) {
                 continue;
             }
-            match worker.room(message, uris, child, &self.cx) {
-                Room::Here => return Ok(worker.pipe),
-                Room::Later(_) => later = Some(worker.pipe),
-                Room::Elsewhere(_) => full = Some(worker.pipe),
+            match worker.room(message, uris, &self.cx) {
+                Room::Here => return Ok(worker.child.pipe),
+                Room::Later(_) => later = Some(worker.child.pipe),
+                Room::Elsewhere(_) => full = Some(worker.child.pipe),
             }
         }
         if let Some(pipe) = later {
@@ -168,10 +168,10 @@ impl Bridge {
     /// The worker in whose child that lives which a request is about.
     fn keeper(&self, server: Server, message: &Message<'_>, owner: &Owner) -> Option<Pipe> {
         let subject = Subject::of(message)?;
-        let keeps = |(worker, child): &(&Worker, &Child)| {
-            child.server == server && worker.owner() == owner && worker.keeps(&subject)
+        let keeps = |worker: &&Worker| {
+            worker.child.server == server && worker.owner() == owner && worker.keeps(&subject)
         };
-        self.seats.shared().find(keeps).map(|(_, child)| child.pipe)
+        self.seats.shared().find(keeps).map(|worker| worker.child.pipe)
     }
 
     /// Starts a worker like those that are at a limit, or the first of its kind.
@@ -190,18 +190,18 @@ impl Bridge {
             return Err(Fault::Pool(limit));
         }
         if self.seats.shared_count() >= limit {
-            let free = self.seats.shared().find(|(worker, _)| worker.is_idle(&self.cx));
-            let free = free.map(|(_, child)| child.pipe).ok_or(Fault::Pool(limit))?;
+            let free = self.seats.shared().find(|worker| worker.is_idle(&self.cx));
+            let free = free.map(|worker| worker.child.pipe).ok_or(Fault::Pool(limit))?;
             self.end(free, Cause::Idle, None);
         }
         let mut child = self.take_child(server);
         let pipe = child.pipe;
         child.env = owner.env.clone();
         child.origin = origin;
-        let mut worker = Worker::new(pipe, server, metadata, key, owner.clone(), &self.cx);
-        worker.greet(&mut child, &mut self.cx);
         self.await_start(&child);
-        self.seats.insert(Seat::Shared(Box::new(worker), child));
+        let mut worker = Worker::new(child, metadata, key, owner.clone(), &self.cx);
+        worker.greet(&mut self.cx);
+        self.seats.insert(Seat::Shared(Box::new(worker)));
         Ok(pipe)
     }
 
@@ -221,19 +221,15 @@ impl Bridge {
     /// are refused.
     pub(super) fn refuses_all_of(&mut self, pipe: Pipe) -> bool {
         let shared = self.seats.shared_mut(pipe);
-        shared.is_some_and(|(worker, child)| worker.refuses_all(child, &mut self.cx))
+        shared.is_some_and(|worker| worker.refuses_all(&mut self.cx))
     }
 
     /// The child that was asked for its era and waits for a session with these variables.
     pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
-        let waits =
-            |(worker, child): &(&Worker, &Child)| child.server == server && worker.waits_for(env);
-        let pipe = self.seats.shared().find(waits).map(|(_, child)| child.pipe)?;
+        let waits = |worker: &&Worker| worker.child.server == server && worker.waits_for(env);
+        let pipe = self.seats.shared().find(waits).map(|worker| worker.child.pipe)?;
         match self.seats.remove(pipe)? {
-            Seat::Shared(worker, child) => {
-                worker.release(&mut self.cx);
-                Some(child)
-            }
+            Seat::Shared(worker) => Some(worker.release(&mut self.cx)),
             other => {
                 self.seats.insert(other);
                 None

@@ -1,5 +1,6 @@
 //! How a shared child, its requests and its streams end, and what they wait for until then.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Worker;
@@ -11,45 +12,45 @@ use crate::notice::{Cause, Notice};
 
 impl Worker {
     /// An exchange is lost, so nobody waits for the answer any more: its request is cancelled.
-    pub(crate) fn lost(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
         self.life.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
         cx.counts.call(CANCELLED);
         if let Some(id) = ask.call {
-            child.end_call(id, cx);
-            child.say_cancelled(id, "the client is gone", cx);
+            self.child.end_call(id, cx);
+            self.child.say_cancelled(id, "the client is gone", cx);
             if ask.may_ask {
                 self.abandoned(cx);
             }
         }
-        self.unlisten(number, child, cx);
+        self.unlisten(number, cx);
     }
 
     /// Memory is short, and the reader of a request's answer takes nothing.
-    pub(crate) fn cut(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
         self.streams.cut(number, cx);
-        self.lost(number, child, cx);
+        self.lost(number, cx);
     }
 
     /// A stream's wait is due.
-    pub(crate) fn tick(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
-            self.lost(number, child, cx);
+            self.lost(number, cx);
         }
     }
 
     /// A call was not answered, or a subscription not acknowledged, in time.
-    pub(crate) fn overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
-        let Some(call) = child.end_call(id, cx) else {
-            return self.subscribe_overdue(id, child, cx);
+    pub(crate) fn overdue(&mut self, id: u64, cx: &mut Context) {
+        let Some(call) = self.child.end_call(id, cx) else {
+            return self.subscribe_overdue(id, cx);
         };
-        self.give_up_park(id, child, cx);
-        child.say_cancelled(id, "timed out", cx);
+        self.give_up_park(id, cx);
+        self.child.say_cancelled(id, "timed out", cx);
         if self.asks.get(&call.stream).is_none_or(|ask| ask.may_ask) {
             self.abandoned(cx);
         }
-        self.unlisten(call.stream, child, cx);
+        self.unlisten(call.stream, cx);
         self.fail(call.stream, &Fault::TimedOut, cx);
     }
 
@@ -60,9 +61,9 @@ impl Worker {
     }
 
     /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
-    pub(crate) fn end(mut self, cause: Cause, fault: &Fault, child: &mut Child, cx: &mut Context) {
-        for id in child.call_ids() {
-            child.end_call(id, cx);
+    pub(crate) fn end(mut self, cause: Cause, fault: &Fault, cx: &mut Context) -> Box<Child> {
+        for id in self.child.call_ids() {
+            self.child.end_call(id, cx);
         }
         for id in self.parks.keys().copied().collect::<Vec<_>>() {
             self.drop_park(id, cx);
@@ -80,13 +81,14 @@ impl Worker {
         self.life.end(cx);
         cx.counts.end(cause.label());
         cx.notice(Notice::WorkerEnded {
-            pipe: self.pipe,
-            pid: child.pid,
+            pipe: self.child.pipe,
+            pid: self.child.pid,
             cause,
             opened: self.is_ready(),
             lived: self.life.age(cx),
             calls: self.served,
             dropped: self.streams.drops(),
         });
+        self.child
     }
 }

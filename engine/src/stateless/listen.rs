@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::{Mode, Room, Worker};
 use crate::budget::Share;
-use crate::child::{Child, Own};
+use crate::child::Own;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::json::{self, Scanner};
@@ -158,13 +158,7 @@ impl Worker {
     }
 
     /// Opens a subscription before a session-era child.
-    pub(super) fn listen(
-        &mut self,
-        number: u64,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    pub(super) fn listen(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         let Some(filter) = message.param("notifications").filter(|f| f.first() == Some(&b'{'))
         else {
@@ -193,25 +187,19 @@ impl Worker {
         };
         let named: usize = uris.iter().map(|uri| uri.len() + URI).sum();
         listen._share = (named > 0).then(|| cx.budget.share_of(2 * named));
-        self.subscribe(&mut listen, uris, child, cx);
+        self.subscribe(&mut listen, uris, cx);
         self.listens.open.insert(number, listen);
         self.acknowledge(number, cx);
     }
 
     /// Subscribes to what nobody listens to yet.
-    fn subscribe(
-        &mut self,
-        listen: &mut Listen,
-        uris: Vec<String>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    fn subscribe(&mut self, listen: &mut Listen, uris: Vec<String>, cx: &mut Context) {
         for uri in uris {
             let wanted = self.listens.uris.or_default(uri.clone());
             wanted.count += 1;
             if wanted.count == 1 {
                 let own = Own::Subscribe(uri.clone());
-                wanted.asked = Some(child.ask(own, "resources/subscribe", &about(&uri), cx));
+                wanted.asked = Some(self.child.ask(own, "resources/subscribe", &about(&uri), cx));
             }
             listen.uris.push(uri);
         }
@@ -234,13 +222,13 @@ impl Worker {
     }
 
     /// The child did not answer a subscription of ours in time: who waits for it is told.
-    pub(super) fn subscribe_overdue(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    pub(super) fn subscribe_overdue(&mut self, id: u64, cx: &mut Context) {
         let asked = self.listens.uris.iter().find(|(_, wanted)| wanted.asked == Some(id));
         let Some(uri) = asked.map(|(uri, _)| uri.clone()) else { return };
-        child.withdraw(id, "timed out", cx);
+        self.child.withdraw(id, "timed out", cx);
         let waiting = self.listens.open.iter().filter(|(_, listen)| listen.uris.contains(&uri));
         for number in waiting.map(|(number, _)| *number).collect::<Vec<_>>() {
-            self.unlisten(number, child, cx);
+            self.unlisten(number, cx);
             self.fail(number, &Fault::TimedOut, cx);
         }
     }
@@ -285,7 +273,7 @@ impl Worker {
     }
 
     /// A subscription is over on the client's side.
-    pub(super) fn unlisten(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    pub(super) fn unlisten(&mut self, number: u64, cx: &mut Context) {
         let Some(listen) = self.listens.open.remove(&number) else { return };
         for uri in listen.uris {
             let Some(wanted) = self.listens.uris.get_mut(&uri) else { continue };
@@ -294,10 +282,10 @@ impl Worker {
                 continue;
             }
             if let Some(asked) = wanted.asked {
-                child.end_own(asked, cx);
+                self.child.end_own(asked, cx);
             }
             self.listens.uris.remove(&uri);
-            child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
+            self.child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
         }
     }
 

@@ -99,57 +99,62 @@ impl Park {
 
 impl Worker {
     /// A request of a session-era child.
-    pub(super) fn asked(&mut self, message: &Message<'_>, child: &mut Child, cx: &mut Context) {
+    pub(super) fn asked(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.id().unwrap_or_default();
         if message.calls("ping") {
-            return child.reply(translate::response(id, "result", b"{}"), cx);
+            return self.child.reply(translate::response(id, "result", b"{}"), cx);
         }
         let Some((question, capability)) = downward::question(message) else {
-            return refuse(id, -32601, "the client can't be asked this", child, cx);
+            return refuse(&mut self.child, id, (-32601, "the client can't be asked this"), cx);
         };
         if self.lacks(capability) {
             // The child may do without it.
-            return refuse(id, -32601, "the client does not have this capability", child, cx);
+            return refuse(
+                &mut self.child,
+                id,
+                (-32601, "the client does not have this capability"),
+                cx,
+            );
         }
-        let (call, certain) = self.asking(child, cx);
+        let (call, certain) = self.asking(cx);
         // Roots are the client's, whichever of its calls they are asked for.
         let certain = certain || question.method == ROOTS && self.owner.is_known();
         match call {
             None if self.carried_asking == 0
                 && matches!(self.mode, Mode::Opening | Mode::Session(_)) =>
             {
-                self.hold(id, question, child, cx);
+                self.hold(id, question, cx);
             }
             None => {
-                refuse(id, -32602, "no client's request is in flight", child, cx);
+                refuse(&mut self.child, id, (-32602, "no client's request is in flight"), cx);
                 // A call that is over goes on in the child.
-                self.asked_late(child, cx);
+                self.asked_late(cx);
                 self.abandoned(cx);
             }
             Some(_) if !certain => {
-                refuse(id, -32603, "several calls may have asked this", child, cx);
+                refuse(&mut self.child, id, (-32603, "several calls may have asked this"), cx);
                 self.abandoned(cx);
             }
             Some(call) if self.parks.contains(&call) => {
-                self.add_question(call, id, question, child, cx);
+                self.add_question(call, id, question, cx);
             }
             Some(_) if cx.parks.len() >= cx.config.parked => {
-                refuse(id, -32603, "too many calls wait for input", child, cx);
+                refuse(&mut self.child, id, (-32603, "too many calls wait for input"), cx);
             }
             Some(_) if !cx.budget.has_room(2 * question.params.len()) => {
-                refuse(id, -32603, "there is no memory for this question", child, cx);
+                refuse(&mut self.child, id, (-32603, "there is no memory for this question"), cx);
             }
-            Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], child, cx),
+            Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], cx),
         }
     }
 
     /// Keeps a question until there is a call whose client can be asked.
-    fn hold(&mut self, id: &[u8], question: Question, child: &mut Child, cx: &mut Context) {
+    fn hold(&mut self, id: &[u8], question: Question, cx: &mut Context) {
         let size = |(id, question): &(Box<[u8]>, Question)| id.len() + question.params.len();
         let held: usize = self.held.iter().map(size).sum();
         let more = id.len() + question.params.len();
         if self.held.len() >= translate::QUESTIONS || held + more > translate::REMEMBERED {
-            return refuse(id, -32603, "too many questions at once", child, cx);
+            return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
         }
         self.held.push((id.into(), question));
         self.share.hold(self.share.size() + more);
@@ -170,24 +175,19 @@ impl Worker {
     }
 
     /// Asks the client of a request what the child wanted to know before.
-    pub(super) fn ask_first(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    pub(super) fn ask_first(&mut self, number: u64, cx: &mut Context) {
         if cx.parks.len() >= cx.config.parked {
             return self.fail(number, &Fault::Parked(cx.config.parked), cx);
         }
         let held = self.take_held();
         let questions = held.into_iter().map(|(id, question)| (Some(id), question)).collect();
-        self.park_stream(child.reserve_id(), number, questions, true, cx);
+        let id = self.child.reserve_id();
+        self.park_stream(id, number, questions, true, cx);
     }
 
     /// Ends the client's request with questions and keeps the call.
-    fn park(
-        &mut self,
-        id: u64,
-        questions: Vec<(Option<Box<[u8]>>, Question)>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
-        let Some(call) = child.calls.get_mut(&id) else { return };
+    fn park(&mut self, id: u64, questions: Vec<(Option<Box<[u8]>>, Question)>, cx: &mut Context) {
+        let Some(call) = self.child.calls.get_mut(&id) else { return };
         let number = core::mem::replace(&mut call.stream, STANDING);
         self.park_stream(id, number, questions, false, cx);
     }
@@ -237,21 +237,14 @@ impl Worker {
     }
 
     /// The client of a parked call is asked one thing more in the next round.
-    fn add_question(
-        &mut self,
-        call: u64,
-        id: &[u8],
-        question: Question,
-        child: &mut Child,
-        cx: &mut Context,
-    ) {
+    fn add_question(&mut self, call: u64, id: &[u8], question: Question, cx: &mut Context) {
         let Some(park) = self.parks.get_mut(&call) else { return };
         let size = question.params.len();
         if park.open.len() >= translate::QUESTIONS
             || park.size() + size > cx.config.message
             || !cx.budget.has_room(size)
         {
-            return refuse(id, -32603, "too many questions at once", child, cx);
+            return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
         }
         let roots = question.method == ROOTS;
         park.add(Some(id.into()), question);
@@ -273,9 +266,9 @@ impl Worker {
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
         let result = downward::input_required(questions, &state, told);
         let when = cx.now.after(cx.config.park);
-        cx.timers.set(&mut park.due, when, Wait::Park(self.pipe, id));
+        cx.timers.set(&mut park.due, when, Wait::Park(self.child.pipe, id));
         park.account();
-        cx.parks.insert(park.secret, (self.pipe, id));
+        cx.parks.insert(park.secret, (self.child.pipe, id));
         self.parks.insert(id, park);
         self.answer_result(number, &result, cx);
     }
@@ -285,7 +278,6 @@ impl Worker {
         &mut self,
         id: u64,
         request: &Request<'_>,
-        child: &mut Child,
         cx: &mut Context,
     ) -> Result<(), Fault> {
         let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
@@ -298,7 +290,7 @@ impl Worker {
         let answers = park.answers(given).ok_or(Fault::InputResponses)?;
         // At a limit the wait goes on, so that the client may come back again.
         let writes = park.early.is_none() && !park.unseen;
-        if writes && !child.accepts(request.message.size(), cx.config.stdin) {
+        if writes && !self.child.accepts(request.message.size(), cx.config.stdin) {
             return Err(Fault::Stdin);
         }
         let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
@@ -315,9 +307,9 @@ impl Worker {
             self.ask_client(id, number, park, cx);
             return Ok(());
         }
-        self.ask_for_logs(number, child, cx);
+        self.ask_for_logs(number, cx);
         let before = park.resend && park.open.iter().any(|open| open.asked.is_some());
-        self.hand_over(&mut park, answers, number, child, cx);
+        self.hand_over(&mut park, answers, number, cx);
         if park.resend {
             park.open.retain(|open| open.asked.is_some());
         }
@@ -331,16 +323,16 @@ impl Worker {
             true => {
                 self.carried = self.carried.saturating_sub(1);
                 self.carried_asking = self.carried_asking.saturating_sub(1);
-                self.call_downward(number, request.message, child, cx);
+                self.call_downward(number, request.message, cx);
             }
-            false => self.go_on(id, number, request, child),
+            false => self.go_on(id, number, request),
         }
         Ok(())
     }
 
     /// The call in the child is its client's new request from now on.
-    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>, child: &mut Child) {
-        child.goes_on(id, Call::of(request.message, number));
+    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>) {
+        self.child.goes_on(id, Call::of(request.message, number));
         self.called(number, id);
     }
 
@@ -359,29 +351,28 @@ impl Worker {
             call.splice(&Splice::default(), &mut text);
             ask.text = cx.budget.keep(text);
         }
-        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.pipe, id));
+        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.pipe, id));
         self.parks.insert(id, park);
     }
 
     /// Gives the child the answers that came, in the order of what is open.
     fn hand_over(
-        &self,
+        &mut self,
         park: &mut Park,
         answers: Vec<Option<&[u8]>>,
         number: u64,
-        child: &mut Child,
         cx: &mut Context,
     ) {
         // What others asked for before must not be answered out of this client's folders.
         let mut others =
             self.asks.keys().filter(|other| **other != number && !self.listens.has(**other));
         let shared = !self.owner.is_known() && others.next().is_some();
-        let mut answers = answers.into_iter();
+        let (mut answers, child) = (answers.into_iter(), &mut self.child);
         park.open.retain(|open| {
             let Some(answer) = answers.next().flatten() else { return true };
             match &open.asked {
                 Some(id) if shared && open.question.method == ROOTS => {
-                    refuse(id, -32603, "other clients use this process", child, cx);
+                    refuse(child, id, (-32603, "other clients use this process"), cx);
                 }
                 Some(id) => child.say(translate::response(id, "result", answer), cx),
                 None => {}
@@ -395,15 +386,14 @@ impl Worker {
         &mut self,
         id: u64,
         message: &Message<'_>,
-        child: &mut Child,
         cx: &mut Context,
     ) {
         let Some(park) = self.parks.get_mut(&id) else { return };
         let (method, open) = (park.method.clone(), core::mem::take(&mut park.open));
         if !open.is_empty() {
-            self.asked_late(child, cx);
+            self.asked_late(cx);
         }
-        self.decline(&open, child, cx);
+        self.decline(&open, cx);
         let text = self.downward_answer(&method, message);
         if text.len() > cx.config.replay || !cx.budget.has_room(text.len()) {
             self.streams.dropped(cx);
@@ -437,52 +427,54 @@ impl Worker {
     pub(super) fn drop_park(&mut self, id: u64, cx: &mut Context) -> Option<Park> {
         let mut park = self.parks.remove(&id)?;
         cx.parks.remove(&park.secret);
-        cx.timers.clear(&mut park.due, Wait::Park(self.pipe, id));
+        cx.timers.clear(&mut park.due, Wait::Park(self.child.pipe, id));
         Some(park)
     }
 
     /// The client did not come back: the child is told, and the call ends.
-    pub(crate) fn park_due(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    pub(crate) fn park_due(&mut self, id: u64, cx: &mut Context) {
         match self.parks.get(&id).map(|park| park.settles) {
             Some(Some(number)) => {
                 self.drop_park(id, cx);
-                self.send_kept(number, child, cx);
+                self.send_kept(number, cx);
             }
-            Some(None) => self.give_up_park(id, child, cx),
+            Some(None) => self.give_up_park(id, cx),
             None => return,
         }
-        if child.end_call(id, cx).is_some() {
-            child.say_cancelled(id, "the client did not answer", cx);
+        if self.child.end_call(id, cx).is_some() {
+            self.child.say_cancelled(id, "the client did not answer", cx);
             self.abandoned(cx);
         }
         self.life.touch(cx);
     }
 
     /// Sends a request that was kept.
-    fn send_kept(&mut self, number: u64, child: &mut Child, cx: &mut Context) {
+    fn send_kept(&mut self, number: u64, cx: &mut Context) {
         let Some(ask) = self.asks.get_mut(&number) else { return };
         let text = core::mem::take(&mut ask.text);
         if let Ok(message) = Message::parse(&text) {
-            self.call_downward(number, &message, child, cx);
+            self.call_downward(number, &message, cx);
         }
     }
 
     /// Nobody comes back to a parked call: what its client was asked is not answered.
-    pub(super) fn give_up_park(&mut self, id: u64, child: &mut Child, cx: &mut Context) {
+    pub(super) fn give_up_park(&mut self, id: u64, cx: &mut Context) {
         if let Some(park) = self.drop_park(id, cx) {
-            self.decline(&park.open, child, cx);
+            self.decline(&park.open, cx);
         }
     }
 
     /// Ends questions without an answer of their client's. The child may have more to ask.
-    fn decline(&mut self, open: &[Open], child: &mut Child, cx: &mut Context) {
+    fn decline(&mut self, open: &[Open], cx: &mut Context) {
         for open in open {
             match &open.asked {
                 Some(asked) if open.question.method == "elicitation/create" => {
                     let answer = translate::response(asked, "result", br#"{"action":"cancel"}"#);
-                    child.reply(answer, cx);
+                    self.child.reply(answer, cx);
                 }
-                Some(asked) => refuse(asked, -32603, "the client did not answer", child, cx),
+                Some(asked) => {
+                    refuse(&mut self.child, asked, (-32603, "the client did not answer"), cx)
+                }
                 None => continue,
             }
             self.abandoned(cx);
@@ -491,7 +483,8 @@ impl Worker {
 }
 
 /// Answers a request of the child with an error.
-fn refuse(id: &[u8], code: i32, reason: &str, child: &mut Child, cx: &mut Context) {
+fn refuse(child: &mut Child, id: &[u8], fault: (i32, &str), cx: &mut Context) {
+    let (code, reason) = fault;
     let error = format!(r#"{{"code":{code},"message":"{reason}"}}"#);
     child.reply(translate::response(id, "error", error.as_bytes()), cx);
 }

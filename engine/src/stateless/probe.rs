@@ -6,6 +6,7 @@
 //! opened nothing, and may get `initialize`: ours, where clients of 2026-07-28 share it; else that
 //! of the client who was refused, for which it waits.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
 use super::{Mode, Worker};
@@ -45,33 +46,33 @@ pub(crate) enum AfterExit {
 
 impl Worker {
     /// Makes the first request of a fresh child: a probe, unless the era is known.
-    pub(crate) fn greet(&mut self, child: &mut Child, cx: &mut Context) {
-        if cx.servers.spoken(child.server, &self.owner.env).modern == Some(false) {
-            return self.initialize(child, cx);
+    pub(crate) fn greet(&mut self, cx: &mut Context) {
+        if cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false) {
+            return self.initialize(cx);
         }
         self.mode = Mode::Probing;
-        child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
-        if child.stage == Stage::Queued {
+        self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        if self.child.stage == Stage::Queued {
             self.life.wait_start(cx.config.start, cx);
         } else {
-            self.process_started(child, cx);
+            self.process_started(cx);
         }
     }
 
     /// The process of its child was started, and has from now on time to answer the probe.
-    pub(crate) fn process_started(&mut self, child: &Child, cx: &mut Context) {
+    pub(crate) fn process_started(&mut self, cx: &mut Context) {
         if matches!(self.mode, Mode::Probing) {
             self.asked = cx.now;
-            let known = cx.servers.is_modern(child.server);
+            let known = cx.servers.is_modern(self.child.server);
             let wait = if known { cx.config.start } else { cx.config.probe };
             self.life.wait_start(wait, cx);
         }
     }
 
-    fn initialize(&mut self, child: &mut Child, cx: &mut Context) {
+    fn initialize(&mut self, cx: &mut Context) {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
-        child.ask(Own::Initialize, "initialize", &params, cx);
+        self.child.ask(Own::Initialize, "initialize", &params, cx);
         self.life.wait_start(cx.config.start, cx);
     }
 
@@ -91,33 +92,29 @@ impl Worker {
     }
 
     /// Gives its child up to a session.
-    pub(crate) fn release(mut self, cx: &mut Context) {
+    pub(crate) fn release(mut self, cx: &mut Context) -> Box<Child> {
         self.streams.close(cx);
         self.life.end(cx);
+        self.child
     }
 
     /// The child's answer to the probe.
-    pub(super) fn discovered(
-        &mut self,
-        message: &Message<'_>,
-        child: &mut Child,
-        cx: &mut Context,
-    ) -> Option<Cause> {
+    pub(super) fn discovered(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         if !self.is_probing() {
             return None;
         }
         let payload = message.payload().unwrap_or_default();
         let is_result = message.kind() == Kind::Result;
         if is_result && upward::speaks_stateless(payload) {
-            cx.servers.learn(child.server).spoke_modern(&self.owner.env);
-            self.opened(Mode::Stateless, "2026-07-28", child, cx);
+            cx.servers.learn(self.child.server).spoke_modern(&self.owner.env);
+            self.opened(Mode::Stateless, "2026-07-28", cx);
             return None;
         }
         let code = downward::error_code(payload);
         let proves = is_result || code.is_some_and(|code| PROOFS.contains(&code));
         let text = Object::read(payload).and_then(|o| o.string("message").map(|m| m.to_string()));
         let error = text.unwrap_or_default().chars().take(SHOWN).collect();
-        self.undiscovered(Failure::Answered { error, proves }, child, cx)
+        self.undiscovered(Failure::Answered { error, proves }, cx)
     }
 
     /// The child answers `ping`: so it runs, and would have answered the probe by now if it knew
@@ -130,14 +127,9 @@ impl Worker {
     }
 
     /// The probe came to nothing. The cause, if the worker ends by it.
-    fn undiscovered(
-        &mut self,
-        failure: Failure,
-        child: &mut Child,
-        cx: &mut Context,
-    ) -> Option<Cause> {
+    fn undiscovered(&mut self, failure: Failure, cx: &mut Context) -> Option<Cause> {
         let until = cx.now.after(cx.config.breaker_wait);
-        let knowledge = cx.servers.learn(child.server);
+        let knowledge = cx.servers.learn(self.child.server);
         match &failure {
             Failure::Answered { proves: true, .. } => {
                 knowledge.denied_modern(&self.owner.env, until)
@@ -146,24 +138,24 @@ impl Worker {
         }
         if self.crosses {
             match failure {
-                Failure::Answered { .. } => self.initialize(child, cx),
-                Failure::Ended(_) => self.restart(child, cx),
+                Failure::Answered { .. } => self.initialize(cx),
+                Failure::Ended(_) => self.restart(cx),
                 Failure::Silent => {
                     self.mode = Mode::Leaving;
-                    child.end(cx);
+                    self.child.end(cx);
                     self.life.wait_start(cx.config.start, cx);
                 }
             }
             return None;
         }
-        let known = cx.servers.spoken(child.server, &self.owner.env).modern == Some(false);
+        let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
         let what = match &failure {
             Failure::Answered { error, .. } => alloc::format!("answered with an error ({error})"),
             Failure::Ended(exit) => alloc::format!("ended with {exit}"),
             Failure::Silent => String::from("did not answer"),
         };
         let fault = if known { Fault::SessionEra } else { Fault::Undiscovered(what) };
-        self.refuse_all(&fault, child, cx);
+        self.refuse_all(&fault, cx);
         if matches!(failure, Failure::Answered { .. }) {
             self.mode = Mode::Spare;
             self.life.wait_start(cx.config.fallback, cx);
@@ -173,31 +165,32 @@ impl Worker {
     }
 
     /// Starts another process in the place of the one that is gone.
-    fn restart(&mut self, child: &mut Child, cx: &mut Context) {
+    fn restart(&mut self, cx: &mut Context) {
         self.take_held();
         self.life.reopened(cx);
-        child.reopen(cx);
-        cx.rename(self.pipe, child.pipe);
-        self.pipe = child.pipe;
-        self.streams.pipe = child.pipe;
-        self.life.pipe = child.pipe;
-        self.initialize(child, cx);
+        let before = self.child.pipe;
+        self.child.reopen(cx);
+        let pipe = self.child.pipe;
+        cx.rename(before, pipe);
+        self.streams.pipe = pipe;
+        self.life.pipe = pipe;
+        self.initialize(cx);
     }
 
     /// Refuses all that wait for the era, if that is known. True if so.
-    pub(crate) fn refuses_all(&mut self, child: &Child, cx: &mut Context) -> bool {
-        let known = cx.servers.spoken(child.server, &self.owner.env).modern == Some(false);
+    pub(crate) fn refuses_all(&mut self, cx: &mut Context) -> bool {
+        let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
         let refuses = known && !self.crosses && matches!(self.mode, Mode::Probing);
         if refuses {
-            self.refuse_all(&Fault::SessionEra, child, cx);
+            self.refuse_all(&Fault::SessionEra, cx);
         }
         refuses
     }
 
     /// Refuses all requests that waited for the child's era.
-    fn refuse_all(&mut self, fault: &Fault, child: &Child, cx: &mut Context) {
+    fn refuse_all(&mut self, fault: &Fault, cx: &mut Context) {
         if !self.asks.is_empty() {
-            cx.era_refused(child.server);
+            cx.era_refused(self.child.server);
         }
         for (number, ask) in self.asks.take() {
             cx.refused(fault);
@@ -206,18 +199,18 @@ impl Worker {
     }
 
     /// The wait for the first answer is due. The cause, if there is nothing more to try.
-    pub(crate) fn start_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
+    pub(crate) fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
         if matches!(self.mode, Mode::Spare) {
             return Some(Cause::Idle);
         }
-        if child.noises.is_alien() {
-            return child.noises.cause();
+        if self.child.noises.is_alien() {
+            return self.child.noises.cause();
         }
         let left = cx.config.start.saturating_sub(cx.now.since(self.asked));
-        let known = cx.servers.is_modern(child.server);
-        let started = child.stage != Stage::Queued;
+        let known = cx.servers.is_modern(self.child.server);
+        let started = self.child.stage != Stage::Queued;
         if !self.is_probing() || !started || known && left.is_zero() {
-            return child.noises.cause().or(Some(Cause::StartTimeout));
+            return self.child.noises.cause().or(Some(Cause::StartTimeout));
         }
         if known {
             // Another child told the era meanwhile: this one only starts slowly.
@@ -225,55 +218,44 @@ impl Worker {
             return None;
         }
         let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
-        if has_time && !child.is_asked(&Own::Ping) {
-            child.ask(Own::Ping, "ping", b"{}", cx);
+        if has_time && !self.child.is_asked(&Own::Ping) {
+            self.child.ask(Own::Ping, "ping", b"{}", cx);
             self.life.wait_start(left, cx);
             return None;
         }
-        self.undiscovered(Failure::Silent, child, cx)
+        self.undiscovered(Failure::Silent, cx)
     }
 
     /// The child closed its standard output or input. The cause, if the worker ends by it at once.
-    pub(crate) fn pipe_closed(
-        &mut self,
-        cause: Cause,
-        child: &Child,
-        cx: &mut Context,
-    ) -> Option<Cause> {
+    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
         if matches!(self.mode, Mode::Spare) {
             return Some(cause);
         }
-        if child.stage == Stage::Running {
+        if self.child.stage == Stage::Running {
             self.life.pipe_closed(cause, cx);
         }
         None
     }
 
     /// The child has closed its standard output or input and is still there.
-    pub(crate) fn exit_due(&mut self, child: &mut Child, cx: &mut Context) -> Option<Cause> {
-        if !self.is_probing() || cx.servers.is_modern(child.server) {
+    pub(crate) fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        if !self.is_probing() || cx.servers.is_modern(self.child.server) {
             return self.life.closed();
         }
-        self.undiscovered(Failure::Silent, child, cx)
+        self.undiscovered(Failure::Silent, cx)
     }
 
     /// The child is gone; `unasked` if it left by itself.
-    pub(crate) fn exited(
-        &mut self,
-        exit: Exit,
-        unasked: bool,
-        child: &mut Child,
-        cx: &mut Context,
-    ) -> AfterExit {
+    pub(crate) fn exited(&mut self, exit: Exit, unasked: bool, cx: &mut Context) -> AfterExit {
         if matches!(self.mode, Mode::Leaving) {
-            self.restart(child, cx);
+            self.restart(cx);
             return AfterExit::Restarted;
         }
-        let probed = unasked && self.is_probing() && !cx.servers.is_modern(child.server);
+        let probed = unasked && self.is_probing() && !cx.servers.is_modern(self.child.server);
         if !probed {
             return AfterExit::Ends(Cause::Exited(exit));
         }
-        match self.undiscovered(Failure::Ended(exit), child, cx) {
+        match self.undiscovered(Failure::Ended(exit), cx) {
             Some(cause) => AfterExit::Ends(cause),
             None => AfterExit::Restarted,
         }

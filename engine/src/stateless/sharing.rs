@@ -1,7 +1,6 @@
 //! Whose a shared process is: which requests it takes beside others, and whose a question is.
 
 use super::{Mode, Worker};
-use crate::child::Child;
 use crate::context::Context;
 use crate::metadata::can_be_asked;
 
@@ -23,7 +22,7 @@ impl Worker {
     /// What happened concerns a client that can't be told from others: no other may get this child.
     pub(super) fn spend(&mut self, cx: &mut Context) {
         if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
-            cx.spent.push(self.pipe);
+            cx.spent.push(self.child.pipe);
         }
     }
 
@@ -37,15 +36,15 @@ impl Worker {
 
     /// Whether its server has asked something when a call was answered. Then a question is of a
     /// call only if the process has had no other of another client.
-    pub(super) fn asks_late(&self, child: &Child, cx: &Context) -> bool {
-        cx.servers.spoken(child.server, &self.owner.env).asks_late
+    pub(super) fn asks_late(&self, cx: &Context) -> bool {
+        cx.servers.spoken(self.child.server, &self.owner.env).asks_late
     }
 
     /// It asked something when its call was answered.
-    pub(super) fn asked_late(&self, child: &Child, cx: &mut Context) {
+    pub(super) fn asked_late(&self, cx: &mut Context) {
         // Whoever gave a call up may have crossed with a question of it: that proves nothing.
         if !self.spent && !self.owner.is_known() {
-            cx.servers.learn(child.server).asked_late(&self.owner.env);
+            cx.servers.learn(self.child.server).asked_late(&self.owner.env);
         }
     }
 
@@ -78,13 +77,13 @@ impl Worker {
     }
 
     /// The first call in flight that a question may belong to, and whether it is the only one.
-    pub(super) fn asking(&self, child: &Child, cx: &Context) -> (Option<u64>, bool) {
+    pub(super) fn asking(&self, cx: &Context) -> (Option<u64>, bool) {
         let may_ask = |id: &u64, stream: &u64| {
             self.parks.contains(id) || self.asks.get(stream).is_some_and(|ask| ask.may_ask)
         };
-        let mut asking = child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));
+        let mut asking = self.child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));
         let first = asking.next().map(|(id, _)| *id);
-        let late = !self.owner.is_known() && self.carried_asking > 1 && self.asks_late(child, cx);
+        let late = !self.owner.is_known() && self.carried_asking > 1 && self.asks_late(cx);
         (first, asking.next().is_none() && !late)
     }
 }
