@@ -163,80 +163,44 @@
 //!
 //! # The map
 //!
-//! | modules | what |
+//! | rooms | what |
 //! |---|---|
-//! | `bridge` | [`Bridge`]: routes exchanges and pipes, keeps the limits that span sessions |
-//! | `io`, `config`, `notice`, `stats`, `time` | what goes in and comes out, as plain data |
-//! | `head`, `metadata`, `header_params`, `version` | the rules of a request's head, by revision |
-//! | `message`, `json`, `object`, `lines`, `sse` | the codecs |
-//! | `session_id` | what names a session to its client |
-//! | `session` | the session era in front (2024-11-05 … 2025-11-25) |
-//! | `stateless` | the 2026-07-28 era in front |
-//! | `translate` | the crossings between the eras |
-//! | `stream`, `streams`, `reply` | event streams and the exchanges that carry them |
-//! | `child` | one process: calls in flight, the ladder by which it ends |
-//! | `odd`, `number` | what a line of a child is that is no message, and ids in another spelling |
-//! | `pings` | pings of a child that its client is told |
-//! | `life` | how long what stands in front of a process lives |
-//! | `servers` | the commands that children are started by, their paths, what is known of each |
-//! | `eras` | which eras clients may use, and what is known of those that a command speaks |
-//! | `budget` | the memory that peers may have together |
-//! | `fault` | what went wrong → status and JSON-RPC code |
-//! | `context`, `table` | what all share |
+//! | `api` | what goes in and comes out, as plain data |
+//! | `bridge` | [`Bridge`]: which session and which child is meant, the limits that span sessions |
+//! | `http` | what a request's head may say, and what a refusal looks like |
+//! | `front` | who asks: a session, or a request of 2026-07-28 |
+//! | `dialect` | how the two eras read each other |
+//! | `stream` | answers and event streams, their replay, the exchanges that carry them |
+//! | `child` | one process: its calls in flight, the ladder by which it ends |
+//! | `context` | what these share: time, outputs, waits, memory, what is known of commands |
+//! | `codec` | bytes to messages and back |
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 extern crate alloc;
 
-mod breaker;
+mod api;
 mod bridge;
-mod budget;
 mod child;
-mod config;
+mod codec;
 mod context;
-mod copy;
-mod eras;
-mod fault;
-mod head;
-mod header_params;
-mod io;
-mod json;
-mod life;
-pub mod lines;
-pub mod message;
-mod metadata;
-mod metrics;
-mod notice;
-mod number;
-mod object;
-mod odd;
-mod owner;
-mod pings;
-mod reply;
-mod servers;
-mod session;
-mod session_id;
-mod spelling;
-pub mod sse;
-mod stateless;
-mod stats;
+mod dialect;
+mod front;
+mod http;
 mod stream;
-mod streams;
 mod table;
-mod time;
-mod told;
-mod trace;
-mod translate;
-mod version;
 
+pub use api::admit::{Admitted, Refusal};
+pub use api::config::{Config, ConfigError};
+pub use api::eras::Eras;
+pub use api::event::{Cause, Level, Notice};
+pub use api::handles::{Exchange, Exit, Pipe, Server};
+pub use api::head::Head;
+pub use api::instant::Instant;
+pub use api::io::{Endpoint, Input, Output};
+pub use api::response::{Body, Response};
+pub use api::stats::Stats;
 pub use bridge::Bridge;
-pub use budget::{Budget, Share};
-pub use config::{Config, ConfigError};
-pub use eras::Eras;
-pub use head::Head;
-pub use io::{Admitted, Body, Endpoint, Exchange, Exit, Input, Output, Pipe, Refusal};
-pub use io::{Response, Server};
-pub use notice::{Cause, Level, Notice};
-pub use stats::Stats;
-pub use time::Instant;
+pub use codec::{lines, message, sse};
+pub use context::budget::{Budget, Share};

@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use super::{Bridge, Seat};
-use crate::notice::{Cause, Notice};
-use crate::time::Wait;
+use crate::api::event::{Cause, Notice};
+use crate::context::timers::Wait;
 
 impl Bridge {
     pub(super) fn shutdown(&mut self) {

@@ -7,11 +7,12 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::{Bridge, Seat, Seats};
-use crate::budget::Budget;
+use crate::api::event::Cause;
+use crate::api::handles::{Exchange, Pipe};
+use crate::api::instant::Instant;
 use crate::context::Context;
-use crate::io::{Exchange, Pipe};
-use crate::notice::Cause;
-use crate::time::{Instant, Wait};
+use crate::context::budget::Budget;
+use crate::context::timers::Wait;
 
 /// How often it is looked again who must give way.
 const AGAIN: Duration = Duration::from_millis(250);

@@ -9,18 +9,23 @@ use alloc::vec::Vec;
 use core::slice::from_ref;
 
 use super::{Bridge, Seat};
-use crate::breaker::Origin;
-use crate::eras::Eras;
-use crate::fault::Fault;
-use crate::head::{self, Admitted, Asks, Head};
-use crate::io::{Body, Exchange, Output, Pipe, Response, Server};
-use crate::message::{self, Kind, Malformed, Message};
-use crate::metadata::{Era, era, is_stateless_head, mismatch};
-use crate::notice::Cause;
-use crate::object::quoted;
-use crate::session::Session;
-use crate::session_id;
-use crate::trace::Trace;
+use crate::api::eras::Eras;
+use crate::api::event::Cause;
+use crate::api::handles::{Exchange, Pipe, Server};
+use crate::api::head::Head;
+use crate::api::io::Output;
+use crate::api::response::{self, Body, Response};
+use crate::codec::message::{self, Kind, Malformed, Message};
+use crate::codec::object::quoted;
+use crate::context::breaker::Origin;
+use crate::front::session::Session;
+use crate::http::admission::{Admitted, Asks};
+use crate::http::cors;
+use crate::http::fault::Fault;
+use crate::http::metadata::{Era, era, is_stateless_head, mismatch};
+use crate::http::owner;
+use crate::http::session_id;
+use crate::http::trace::Trace;
 
 /// What a request may take beside its content: its names, and the tables' entries.
 const NAMES: usize = 1024;
@@ -73,7 +78,7 @@ impl Bridge {
                 Ok(())
             }
             Asks::Options => {
-                let response = head::options(admitted);
+                let response = cors::options(admitted);
                 self.cx.push(Output::Respond { exchange, response });
                 Ok(())
             }
@@ -230,7 +235,7 @@ impl Bridge {
         }
         let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
         self.may_have_sessions(server)?;
-        let variables = head::env(head.fields, &self.cx.config);
+        let variables = owner::env(head.fields, &self.cx.config);
         let origin = Origin::new(&variables, request.params().unwrap_or_default());
         self.may_start(server, origin)?;
         let limit = self.cx.config.sessions;
@@ -271,7 +276,7 @@ impl Bridge {
         let pipe = self.find_standing(head)?;
         let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
-        self.cx.respond(exchange, head.origin, head::empty(200));
+        self.cx.respond(exchange, head.origin, response::empty(200));
         self.end(pipe, Cause::Deleted, None);
         Ok(())
     }
@@ -296,7 +301,7 @@ impl Bridge {
             body.push_str(&String::from_utf8_lossy(&quoted(path)));
         }
         body.push_str(if failing.is_empty() { "}\n" } else { "]}\n" });
-        let mut response = head::json(status, body.into_bytes());
+        let mut response = response::json(status, body.into_bytes());
         response.fields.to_mut().push(("cache-control", Cow::Borrowed("no-store")));
         response
     }

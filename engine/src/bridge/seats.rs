@@ -3,10 +3,10 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::api::handles::Pipe;
 use crate::child::Child;
-use crate::io::Pipe;
-use crate::session::Session;
-use crate::stateless::Worker;
+use crate::front::session::Session;
+use crate::front::stateless::Worker;
 use crate::table::Table;
 
 /// What a child process is for. Its owner holds it, so none is without one.

@@ -2,9 +2,9 @@
 
 use super::Bridge;
 use super::seats::Seat;
-use crate::io::Pipe;
-use crate::notice::Cause;
-use crate::time::Wait;
+use crate::api::event::Cause;
+use crate::api::handles::Pipe;
+use crate::context::timers::Wait;
 
 impl Bridge {
     pub(super) fn run_waits(&mut self) {

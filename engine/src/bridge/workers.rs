@@ -11,19 +11,20 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Bridge, Seat};
-use crate::breaker::Origin;
+use crate::api::eras::Eras;
+use crate::api::event::Cause;
+use crate::api::handles::{Exchange, Pipe, Server};
+use crate::api::response;
 use crate::child::{Child, Stage};
-use crate::eras::Eras;
-use crate::fault::Fault;
-use crate::head::{self, Admitted};
-use crate::io::{Exchange, Pipe, Server};
-use crate::message::{Kind, Message};
-use crate::metadata::{self, Metadata};
-use crate::notice::Cause;
-use crate::object;
-use crate::owner::Owner;
-use crate::session_id;
-use crate::stateless::{Beside, Request, Room, Subject, Uris, Worker};
+use crate::codec::message::{Kind, Message};
+use crate::codec::object;
+use crate::context::breaker::Origin;
+use crate::front::stateless::{Beside, Request, Room, Subject, Uris, Worker};
+use crate::http::admission::Admitted;
+use crate::http::fault::Fault;
+use crate::http::metadata::{self, Metadata};
+use crate::http::owner::Owner;
+use crate::http::session_id;
 
 /// A `requestState` that is longer is none of ours, however it is escaped.
 const STATE: usize = 1024;
@@ -51,7 +52,7 @@ impl Bridge {
             Kind::Request => {}
             Kind::Notification => {
                 // The revision defines none for HTTP; one is taken and comes to nothing.
-                self.cx.respond(exchange, head.origin, head::empty(202));
+                self.cx.respond(exchange, head.origin, response::empty(202));
                 return Ok(());
             }
             Kind::Result | Kind::Error => return Err(Fault::StatelessResponse),

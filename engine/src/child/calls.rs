@@ -2,10 +2,10 @@
 
 use alloc::string::String;
 
-use crate::json;
-use crate::message::Message;
-use crate::spelling::Spelling;
-use crate::time::Deadline;
+use crate::codec::json;
+use crate::codec::message::Message;
+use crate::codec::raw_id::Spelling;
+use crate::context::timers::Deadline;
 
 /// What a request in flight takes beside its names.
 const IN_FLIGHT: usize = 128;

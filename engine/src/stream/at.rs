@@ -3,20 +3,13 @@
 
 use alloc::borrow::Cow;
 
-use crate::budget::{Budget, Share};
+use crate::api::handles::Pipe;
+use crate::api::response::Response;
+use crate::codec::sse::EventId;
+use crate::codec::version::Style;
 use crate::context::Context;
-use crate::io::{Pipe, Response};
-use crate::session_id;
-use crate::sse::EventId;
-
-/// What a protocol revision asks of its streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Style {
-    /// Events have ids and are kept to be resumed.
-    pub(crate) ids: bool,
-    /// Streams begin with a priming event.
-    pub(crate) primed: bool,
-}
+use crate::context::budget::{Budget, Share};
+use crate::http::session_id;
 
 /// Where a stream stands, so that its methods can speak for it.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +40,17 @@ impl At {
     pub(super) fn id(self, place: u64) -> Option<EventId> {
         self.style.ids.then(|| self.event_id(place))
     }
+}
+
+/// What is left of a stream for a client that names an event of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// The event is not one of its own, or what came after it is not kept.
+    Unknown,
+    /// The stream has ended, and that event was the last.
+    Nothing,
+    /// Events, or the wait for some.
+    Stream,
 }
 
 /// What a session's streams hold together.

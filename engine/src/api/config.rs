@@ -1,0 +1,291 @@
+//! Every limit and every wait, with the reason for its default.
+//!
+//! Plain data. Sizes are in bytes, waits are durations, counts are counts. What `Config` bounds,
+//! nothing in the engine exceeds.
+
+mod check;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::api::eras::Eras;
+use crate::api::limits::{ANNOTATIONS, KNOWN_ERAS};
+pub use check::ConfigError;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// What a process takes in the tables beside what is kept for its peers.
+const PROCESS: usize = 8 * KIB;
+
+/// What the engine is told once, at [`Bridge::new`](crate::Bridge::new).
+///
+/// Fields are added in minor versions: name those that differ and take the rest from the default.
+/// What a client is told at a limit is in README, "Status codes".
+///
+/// # Zero and the largest value
+///
+/// A count or a size of zero is none: no session, no shared child, nothing kept. A wait of zero is
+/// over at once. The largest value is no limit, and so is `None` of a wait; a wait that ends later
+/// than the last representable [`Instant`](crate::Instant) never ends. What could not work is an
+/// error of [`check`](Self::check):
+///
+/// - zero for `starting`, `calls`, `listeners`, `message`, `head`, `queue` and `breaker_starts`;
+/// - a `budget` of less than four bytes;
+/// - less than a millisecond for `start`, `keep_alive`, `idle`, `request`, `probe`, `park` and
+///   `stall`;
+/// - more than 1024 for `prewarm`, and with it more than 1024 for `breaker_starts` or less than a
+///   millisecond for `breaker_wait`;
+/// - a path, a node or a variable that can't be one.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::{Bridge, Config};
+/// use std::time::Duration;
+///
+/// let config = Config {
+///     allow_origins: vec![String::from("https://app.example.com")],
+///     message: 1 << 20,
+///     request: Some(Duration::from_secs(600)),
+///     ..Config::default()
+/// };
+/// let bridge = Bridge::new(config)?;
+/// assert!(bridge.is_idle());
+/// # Ok::<(), mcp_bridge::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The path of the MCP endpoint, compared as it stands in the request's target. Where there are
+    /// several servers, [`Input::Servers`](crate::Input::Servers) gives their paths instead.
+    pub endpoint: String,
+    /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
+    /// because probes come by address, and it says nothing that they protect.
+    pub health: Option<String>,
+    /// The path of the metrics in Prometheus' text format, if any. `Host` may be any IP address
+    /// there, because Prometheus asks by address and a page that rebinds a name sends the name.
+    pub metrics: Option<String>,
+    /// Which eras clients may use. Where there are several servers,
+    /// [`Input::Servers`](crate::Input::Servers) says it of each instead.
+    pub eras: Eras,
+    /// The name of this node, with which session ids and request states begin, so that a front can
+    /// tell by them which of its nodes is meant. Visible ASCII.
+    pub node: Option<String>,
+    /// Whether the listener is bound to a loopback address only. Then `Host` must be a loopback
+    /// name or listed in `allow_hosts`: DNS rebinding is stopped by the name that the browser
+    /// believes in. A Unix socket is none, because no browser reaches it.
+    pub loopback: bool,
+    /// Further `Host` values that are let in: a host, or a host with its port; `*` is any. If
+    /// `loopback` is false, an empty list is any.
+    pub allow_hosts: Vec<String>,
+    /// `Origin` values that are let in beside loopback ones: scheme, host and port as a browser
+    /// writes them; `*` is any.
+    pub allow_origins: Vec<String>,
+    /// Header fields whose values reach the child of the session, each with the name of the
+    /// variable that gets it. What a front proxy has found out about a client goes to that
+    /// client's child and to no other; a session, and a shared child, is for one set of values.
+    pub header_env: Vec<(String, String)>,
+    /// Header fields whose values name a client of 2026-07-28: requests with the same values stay
+    /// on one child, which no other client uses. A request without them shares with others without.
+    /// Up to 4 KiB of values in a request.
+    pub affinity: Vec<String>,
+    /// Whether the header fields `traceparent`, `tracestate` and `baggage` go into the `_meta` of
+    /// the message that they come with, where that has none of its own.
+    pub trace_context: bool,
+
+    /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
+    /// is told to retry. As many children again may be on their way out.
+    pub sessions: usize,
+    /// Children that start at once. 8, because a start is the costly moment of a child (`npx` loads
+    /// hundreds of files); further sessions wait for their turn within `start`.
+    pub starting: usize,
+    /// Calls in flight in one session, and at one shared child, and as many open subscriptions
+    /// there, which are no calls: the next goes to another of `pool`.
+    /// 256 is far above what clients run in parallel and bounds the tables.
+    pub calls: usize,
+    /// Children that are started before anybody asks, and not yet spoken to. 0; a server that takes
+    /// long to start is worth one or two. None where `header_env` makes children differ.
+    pub prewarm: usize,
+    /// Children that the stateless era's requests share, at once: sets of client capabilities, or
+    /// calls at once that may ask their client. 64, because each costs what a session costs.
+    pub pool: usize,
+    /// Calls at once that wait for their client's input. 64.
+    pub parked: usize,
+    /// Resources at once that are subscribed to at one shared child; more go to another. 256.
+    pub subscriptions: usize,
+    /// Bytes that the engine and its driver keep for all peers together: messages on their way, in
+    /// and out, and events to be resumed. Large requests are refused first, then all new ones;
+    /// readers that take nothing lose what waits for them. 256 MiB lets several large messages
+    /// pass at once.
+    pub budget: usize,
+    /// One message, either way, and so a request's body and a child's line. As much again holds the
+    /// answers to a batch until all are there, and, in one session, calls that may have to be made
+    /// again. 16 MiB carries a large file in Base64. At most a quarter of `budget`.
+    pub message: usize,
+    /// A request's head, for the driver's reader. 16 KiB is what common front proxies pass on.
+    pub head: usize,
+    /// GET streams of one session at once; the oldest ends for one more. A client has one; 8 leaves
+    /// room for those that broke and whose end is not noticed yet.
+    pub listeners: usize,
+    /// Events kept in one session to be resumed or to wait for a reader. 1 MiB.
+    pub replay: usize,
+    /// Bytes of one session's answers and streams that their peers have not taken, above which its
+    /// child is not read. What a piece of the child's output, or a resume, brings at once comes on
+    /// top. 256 KiB keeps a fast peer busy. A shared child is read up to twice that, so that
+    /// readers who are behind leave room for the others.
+    pub queue: usize,
+    /// Bytes that one child's standard input has not taken, above which a POST is answered 503.
+    /// A message is accepted into an empty queue whatever its size. 1 MiB.
+    pub stdin: usize,
+
+    /// From the acceptance of `initialize` to the child's answer. 60 s: a first `npx` downloads.
+    pub start: Duration,
+    /// The silence after which a call becomes a stream in a session of 2025-11-25 or later, where
+    /// the priming event makes it resumable. 50 ms keeps quick answers plain JSON.
+    pub promote_primed: Duration,
+    /// The same in older sessions, where all that a stream brings is a sign of life. 15 s.
+    pub promote: Duration,
+    /// The silence after which an open stream gets a comment. 15 s: below the idle limits of
+    /// common proxies (60 s).
+    pub keep_alive: Duration,
+    /// The reconnection time that a primed stream proposes (WHATWG SSE, `retry`). 1 s.
+    pub retry: Duration,
+    /// How long a session lives without a call that somebody waits for, a stream that somebody
+    /// reads, or a request. 300 s; `None` is for ever.
+    pub idle: Option<Duration>,
+    /// How long a call may run, and how long a subscription may take to begin. `None`, because
+    /// agents run for hours.
+    pub request: Option<Duration>,
+    /// How long a child may leave `server/discover` unanswered. 5 s. Then it gets a `ping`: one
+    /// that answers that is given as long again and taken for one of the session era, one that
+    /// does not may only start slowly, and is waited for as long as `start` permits.
+    pub probe: Duration,
+    /// How long a child that was asked for its era, and answered that it is of the session era,
+    /// waits for the `initialize` of the client that was refused. 10 s: SDKs send it at once.
+    pub fallback: Duration,
+    /// How long a call waits for the input that its client was asked for (MCP 2026-07-28 "Multi
+    /// Round-Trip Requests"). 5 minutes: a person reads and types.
+    pub park: Duration,
+    /// How long a peer with bytes waiting may take none before it loses its exchange, and a shared
+    /// child before another takes its requests. 30 s.
+    pub stall: Duration,
+    /// How long events of an ended stream are kept for a resume. 60 s.
+    pub keep_ended: Duration,
+    /// From a child's closed standard output to the end of its session, so that its exit status
+    /// can be told. 80 ms.
+    pub exit_grace: Duration,
+    /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" asks to
+    /// wait, and well-behaved children need milliseconds.
+    pub term_grace: Duration,
+    /// From `SIGTERM` to `SIGKILL`. 2 s.
+    pub kill_grace: Duration,
+    /// How long calls in flight may go on after [`Input::Shutdown`](crate::Input::Shutdown). 10 s.
+    pub drain: Duration,
+    /// Starts that fail in a row before such starts are refused for `breaker_wait`: all of that
+    /// server if no client can have caused it, else those with the same variables or of clients
+    /// that say the same. 5.
+    pub breaker_starts: u32,
+    /// How long they are refused after that. 10 s.
+    pub breaker_wait: Duration,
+}
+
+impl Config {
+    /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can tell of an engine with that
+    /// many servers, in bytes: the `budget`, what it remembers of the servers' tools, and what each
+    /// process takes by itself.
+    ///
+    /// On top come the program, the message that is being worked on, and what an allocator rounds
+    /// up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_bridge::Config;
+    ///
+    /// let small = Config { budget: 64 << 20, ..Config::default() };
+    /// assert!(small.memory(1) < 66 << 20 && small.memory(1) > small.budget);
+    /// ```
+    pub fn memory(&self, servers: usize) -> usize {
+        let spares = self.prewarm.saturating_mul(servers);
+        let processes = self.sessions.saturating_add(self.pool).saturating_add(spares);
+        let known = (ANNOTATIONS + KNOWN_ERAS).saturating_mul(servers);
+        self.budget.saturating_add(known).saturating_add(processes.saturating_mul(PROCESS))
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            endpoint: String::from("/mcp"),
+            health: Some(String::from("/healthz")),
+            metrics: None,
+            eras: Eras::Auto,
+            node: None,
+            loopback: true,
+            allow_hosts: Vec::new(),
+            allow_origins: Vec::new(),
+            header_env: Vec::new(),
+            affinity: Vec::new(),
+            trace_context: true,
+            sessions: 64,
+            starting: 8,
+            calls: 256,
+            prewarm: 0,
+            pool: 64,
+            parked: 64,
+            subscriptions: 256,
+            budget: 256 * MIB,
+            message: 16 * MIB,
+            head: 16 * KIB,
+            listeners: 8,
+            replay: MIB,
+            queue: 256 * KIB,
+            stdin: MIB,
+            start: Duration::from_secs(60),
+            promote_primed: Duration::from_millis(50),
+            promote: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(15),
+            retry: Duration::from_secs(1),
+            idle: Some(Duration::from_secs(300)),
+            request: None,
+            probe: Duration::from_secs(5),
+            fallback: Duration::from_secs(10),
+            park: Duration::from_secs(300),
+            stall: Duration::from_secs(30),
+            keep_ended: Duration::from_secs(60),
+            exit_grace: Duration::from_millis(80),
+            term_grace: Duration::from_secs(2),
+            kill_grace: Duration::from_secs(2),
+            drain: Duration::from_secs(10),
+            breaker_starts: 5,
+            breaker_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_that_is_held_is_the_budget_and_a_little() {
+        let one = Config { budget: 1000, sessions: 1, pool: 0, ..Config::default() };
+        assert_eq!(one.memory(0), 1000 + 8 * KIB);
+        assert_eq!(
+            one.memory(3),
+            1000 + 8 * KIB + 3 * 320 * KIB,
+            "annotations and eras of each server"
+        );
+        let more = Config { sessions: 3, pool: 2, prewarm: 2, ..one };
+        assert_eq!(more.memory(3), 1000 + (3 + 2 + 2 * 3) * 8 * KIB + 3 * 320 * KIB);
+    }
+
+    #[test]
+    fn sizes_are_in_powers_of_two() {
+        let Config { message, replay, stdin, queue, head, budget, .. } = Config::default();
+        assert_eq!(budget, 256 << 20);
+        assert_eq!((message, replay, stdin), (16 << 20, 1 << 20, 1 << 20));
+        assert_eq!((queue, head), (256 << 10, 16 << 10));
+    }
+}

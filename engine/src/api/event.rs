@@ -1,0 +1,479 @@
+//! What the engine tells the operator: facts, never message contents or session ids.
+//!
+//! A notice is data with a [`Display`](core::fmt::Display); the driver adds the time and writes
+//! it where its log goes.
+
+use alloc::string::String;
+use core::fmt;
+use core::time::Duration;
+
+use crate::api::eras::Eras;
+use crate::api::handles::{Exit, Pipe};
+
+/// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::{Level, Notice};
+///
+/// let notice = Notice::Draining { sessions: 1, calls: 0 };
+/// assert_eq!(notice.level(), Level::Info);
+/// assert!(notice.level() <= Level::Info, "a log at info shows it");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something failed that an operator should mend.
+    Error,
+    /// Something was lost or refused.
+    Warn,
+    /// The normal course of sessions.
+    Info,
+    /// The course of single requests.
+    Debug,
+}
+
+/// Why a session, or a shared child, ended.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::{Cause, Exit};
+///
+/// assert_eq!(Cause::Exited(Exit::Code(1)).to_string(), "server ended with exit code 1");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The client asked for it with DELETE.
+    Deleted,
+    /// Nothing happened for as long as `Config::idle`.
+    Idle,
+    /// The child ended by itself.
+    Exited(Exit),
+    /// The child closed its standard output.
+    StdoutClosed,
+    /// The child closed its standard input.
+    StdinClosed,
+    /// The child wrote a line longer than `Config::message`.
+    LineTooLong,
+    /// What the child said, or a line that it left unfinished, took memory that is short.
+    Memory,
+    /// The child could not be started.
+    NotStarted,
+    /// The child could not be started because the driver was out of something.
+    Exhausted,
+    /// The child did not answer `initialize` within `Config::start`.
+    StartTimeout,
+    /// The child gave no answer to `initialize` that can be read, for this reason.
+    Unreadable(&'static str),
+    /// The child answered `initialize` with an error.
+    Declined,
+    /// The child was asked for its revisions, did not tell them, and is of no use for a session.
+    Undiscovered,
+    /// The client left before its session was open.
+    ClientLeft,
+    /// Its server has another command now, or is none any more.
+    Retired,
+    /// It is one client's by what happened in it, and can't serve another.
+    Spent,
+    /// The proxy is shutting down.
+    Shutdown,
+}
+
+impl Cause {
+    /// A word for it, as a label.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Idle => "idle",
+            Self::Exited(_) => "exited",
+            Self::StdoutClosed => "stdout_closed",
+            Self::StdinClosed => "stdin_closed",
+            Self::LineTooLong => "line_too_long",
+            Self::Memory => "memory",
+            Self::NotStarted => "not_started",
+            Self::Exhausted => "exhausted",
+            Self::StartTimeout => "start_timeout",
+            Self::Unreadable(_) => "unreadable",
+            Self::Declined => "declined",
+            Self::Undiscovered => "undiscovered",
+            Self::ClientLeft => "client_left",
+            Self::Retired => "retired",
+            Self::Spent => "spent",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deleted => f.write_str("deleted by the client"),
+            Self::Idle => f.write_str("idle"),
+            Self::Exited(exit) => write!(f, "server ended with {exit}"),
+            Self::StdoutClosed => f.write_str("server closed its standard output"),
+            Self::StdinClosed => f.write_str("server closed its standard input"),
+            Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
+            Self::Memory => f.write_str("server held memory that is short; see --max-memory"),
+            Self::NotStarted => f.write_str("server could not be started"),
+            Self::Exhausted => f.write_str("there was not enough to start the server with"),
+            Self::StartTimeout => f.write_str("server did not answer initialize in time"),
+            Self::Unreadable(reason) => {
+                write!(f, "server gave no answer to initialize that can be read: {reason}")
+            }
+            Self::Declined => f.write_str("server declined initialize"),
+            Self::Undiscovered => f.write_str("server did not answer server/discover"),
+            Self::ClientLeft => f.write_str("client left before the session was open"),
+            Self::Retired => f.write_str("its server was replaced"),
+            Self::Spent => f.write_str("no other client can use it"),
+            Self::Shutdown => f.write_str("shutdown"),
+        }
+    }
+}
+
+/// Something an operator may want to read. Its [`Display`](fmt::Display) is a sentence without the
+/// time; what a child wrote stands in it as it came, so a log has to escape control characters.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::Notice;
+///
+/// let notice = Notice::Draining { sessions: 3, calls: 1 };
+/// assert_eq!(notice.to_string(), "draining: 3 sessions, 1 call in flight");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A session is open.
+    SessionOpened {
+        /// Its child.
+        pipe: Pipe,
+        /// The child's process id, 0 if the driver has not told it.
+        pid: u32,
+        /// The protocol version that the child chose.
+        version: String,
+        /// How long the child took from its start to its answer.
+        start: Duration,
+    },
+    /// A session ended; its child is on its way out or gone.
+    SessionEnded {
+        /// Its child.
+        pipe: Pipe,
+        /// The child's process id, 0 if it never ran.
+        pid: u32,
+        /// Why.
+        cause: Cause,
+        /// Whether it was open: whether its child ever answered `initialize`.
+        opened: bool,
+        /// How long it lived.
+        lived: Duration,
+        /// Requests of the client that it carried.
+        calls: u64,
+        /// Messages of the child that nobody read.
+        dropped: u64,
+    },
+    /// A shared child of the stateless era is ready.
+    WorkerOpened {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// The protocol version that it speaks.
+        version: String,
+        /// How long it took from its start.
+        start: Duration,
+    },
+    /// A shared child of the stateless era is on its way out or gone.
+    WorkerEnded {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id, 0 if it never ran.
+        pid: u32,
+        /// Why.
+        cause: Cause,
+        /// Whether it was ever ready.
+        opened: bool,
+        /// How long it lived.
+        lived: Duration,
+        /// Requests that it carried.
+        calls: u64,
+        /// Messages of the child that could be given to nobody.
+        dropped: u64,
+    },
+    /// A child has not answered its first request for long.
+    Silent {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// For how long.
+        wait: Duration,
+    },
+    /// A child is gone and reaped.
+    ChildExited {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// How it ended.
+        exit: Exit,
+        /// Whether it was asked to end. If it was and a signal ended it that nobody sent, it was
+        /// not.
+        asked: bool,
+        /// The last of its standard error, if it ended unasked.
+        stderr: String,
+    },
+    /// A child could not be started.
+    SpawnFailed {
+        /// Which child.
+        pipe: Pipe,
+        /// Why, in the system's words.
+        reason: String,
+    },
+    /// A child ignored the end of its input, or `SIGTERM`, and got the next step of the ladder.
+    Stubborn {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id.
+        pid: u32,
+        /// What it gets now.
+        signal: &'static str,
+    },
+    /// The first of a child's messages that waited for a reader was dropped; the count comes with
+    /// the end of its session, or its own if it is shared.
+    Dropping {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// A child wrote a line that is no JSON-RPC message. Told once for each session.
+    Noise {
+        /// Its child.
+        pipe: Pipe,
+        /// Why it is none.
+        reason: &'static str,
+        /// How the line starts. It may be an answer that was cut, so [`Display`](fmt::Display)
+        /// leaves it out.
+        line: String,
+    },
+    /// A peer took no byte for as long as `Config::stall` and lost its exchange.
+    Stalled {
+        /// The child whose output it was to read.
+        pipe: Pipe,
+    },
+    /// A request was refused.
+    Refused {
+        /// With this status.
+        status: u16,
+        /// Why.
+        reason: String,
+    },
+    /// A Host is not allowed. Told once for each value, of a limited number of them.
+    HostRefused {
+        /// The Host header.
+        host: String,
+    },
+    /// An Origin is not allowed. Told once for each value, of a limited number of them.
+    OriginRefused {
+        /// The Origin header.
+        origin: String,
+    },
+    /// A request was refused because the limit of sessions or shared children is reached. Told at
+    /// most once a minute.
+    Full {
+        /// The limit.
+        limit: usize,
+        /// How many were refused since it was told last.
+        refused: u64,
+    },
+    /// A client was refused for the era that it speaks. Told once for each server.
+    EraRefused {
+        /// The path of the server.
+        endpoint: String,
+        /// Which eras its clients may use.
+        eras: Eras,
+    },
+    /// Starts failed in a row; new sessions are refused for a while.
+    BreakerOpen {
+        /// The path of the server.
+        endpoint: String,
+        /// How long.
+        wait: Duration,
+        /// Whether for everybody; if not, for those with the same variables or the same
+        /// `initialize`, who may have caused it.
+        all: bool,
+    },
+    /// The driver broke a rule of the engine's interface. It has a fault, and a request was refused
+    /// for it.
+    Misuse {
+        /// The rule.
+        rule: &'static str,
+    },
+    /// Draining has begun.
+    Draining {
+        /// Sessions that are open.
+        sessions: usize,
+        /// Calls that may still finish.
+        calls: usize,
+    },
+}
+
+impl Notice {
+    /// How much it matters.
+    pub const fn level(&self) -> Level {
+        match self {
+            Self::SpawnFailed { .. }
+            | Self::BreakerOpen { all: true, .. }
+            | Self::Misuse { .. } => Level::Error,
+            Self::ChildExited { asked: false, .. }
+            | Self::SessionEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
+            | Self::WorkerEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
+            | Self::Silent { .. }
+            | Self::BreakerOpen { all: false, .. }
+            | Self::HostRefused { .. }
+            | Self::OriginRefused { .. }
+            | Self::Full { .. }
+            | Self::Stubborn { .. }
+            | Self::Dropping { .. }
+            | Self::Noise { .. }
+            | Self::Stalled { .. } => Level::Warn,
+            Self::SessionOpened { .. }
+            | Self::SessionEnded { .. }
+            | Self::WorkerOpened { .. }
+            | Self::WorkerEnded { .. }
+            | Self::ChildExited { .. }
+            | Self::EraRefused { .. }
+            | Self::Draining { .. } => Level::Info,
+            Self::Refused { .. } => Level::Debug,
+        }
+    }
+}
+
+/// A protocol version as it is told: what a child says need not be one.
+pub(crate) fn version(text: &str) -> String {
+    let is_date = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    String::from(if is_date { text } else { "unknown" })
+}
+
+/// So many of something, in words.
+pub(crate) struct Count<N>(pub(crate) N, pub(crate) &'static str);
+
+impl<N: fmt::Display + PartialEq + From<bool>> fmt::Display for Count<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, noun) = self;
+        write!(f, "{number} {noun}{}", if *number == N::from(true) { "" } else { "s" })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SessionOpened { pipe, pid, version, start } => {
+                write!(f, "session {pipe} opened: pid {pid}, protocol {version}, start {start:.1?}")
+            }
+            Self::SessionEnded { pipe, cause, opened: false, .. } => {
+                write!(f, "session {pipe} was never open: {cause}")
+            }
+            Self::WorkerEnded { pipe, cause, opened: false, .. } => {
+                write!(f, "server {pipe} was never ready: {cause}")
+            }
+            Self::SessionEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
+                f,
+                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
+                Count(*calls, "call")
+            ),
+            Self::WorkerOpened { pipe, pid, version, start } => {
+                write!(f, "server {pipe} ready: pid {pid}, protocol {version}, start {start:.1?}")
+            }
+            Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
+                f,
+                "server {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
+                Count(*calls, "request")
+            ),
+            Self::SpawnFailed { pipe, reason } => {
+                write!(f, "server {pipe} could not be started: {reason}")
+            }
+            Self::Stubborn { pipe, pid, signal } => {
+                write!(f, "server {pipe} (pid {pid}) did not exit, sending {signal}")
+            }
+            Self::Dropping { pipe } => {
+                write!(f, "server {pipe}: its messages are not read, the oldest are dropped")
+            }
+            Self::Noise { pipe, reason, .. } => write!(
+                f,
+                "server {pipe} wrote a line that is not an MCP message ({reason}); later ones of \
+                 this kind are not logged"
+            ),
+            Self::Stalled { pipe } => {
+                write!(f, "server {pipe}: a reader of it took nothing for too long and was dropped")
+            }
+            Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
+            Self::BreakerOpen { endpoint, wait, all } => {
+                let whom = if *all { "at every start" } else { "for one kind of client" };
+                write!(
+                    f,
+                    "the server at {endpoint} fails {whom}, refusing such starts for {wait:.0?}"
+                )
+            }
+            Self::Draining { sessions, calls } => {
+                let (sessions, calls) = (Count(*sessions, "session"), Count(*calls, "call"));
+                write!(f, "draining: {sessions}, {calls} in flight")
+            }
+            other => other.fmt_warning(f),
+        }
+    }
+}
+
+impl Notice {
+    /// What is told now and then, not in the course of things.
+    fn fmt_warning(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent { pipe, pid, wait } => write!(
+                f,
+                "server {pipe} (pid {pid}) has not answered for {wait:.0?} since its start; see \
+                 what it writes to its standard error"
+            ),
+            Self::ChildExited { pipe, pid, exit, asked, stderr } => {
+                let unasked = if *asked { "" } else { " by itself" };
+                write!(f, "server {pipe} exited{unasked}: pid {pid}, {exit}")?;
+                if stderr.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; stderr: {stderr}")
+            }
+            Self::EraRefused { endpoint, eras: Eras::Modern } => write!(
+                f,
+                "a client of {endpoint} was refused because it asked for a session: --eras modern \
+                 serves 2026-07-28 alone, --eras auto sessions as well"
+            ),
+            Self::EraRefused { endpoint, eras: Eras::Sessions } => write!(
+                f,
+                "a 2026-07-28 client of {endpoint} was refused: --eras sessions serves sessions \
+                 alone, --eras auto 2026-07-28 as well"
+            ),
+            Self::EraRefused { endpoint, .. } => write!(
+                f,
+                "a 2026-07-28 client of {endpoint} was refused, so that it opens a session: the \
+                 server did not tell that it speaks 2026-07-28; with --eras both such clients \
+                 share its processes"
+            ),
+            Self::HostRefused { host } => {
+                write!(f, "Host {host:?} is not allowed and refused; see --allow-host")
+            }
+            Self::OriginRefused { origin } => {
+                write!(f, "Origin {origin:?} is not allowed and refused; see --allow-origin")
+            }
+            Self::Misuse { rule } => {
+                write!(f, "a fault of the driver, a request is refused: {rule}")
+            }
+            Self::Full { limit, refused } => write!(
+                f,
+                "the limit of sessions, {limit}, is reached: {} refused since this was told last; \
+                 see --max-sessions",
+                Count(*refused, "request")
+            ),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The engine's two enums: all that it can be told, and all that it can ask for.
+//!
+//! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and pipes. Every `Output` is an
+//! order that the driver carries out as given; none needs an answer of its own to be correct.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::api::admit::Admitted;
+use crate::api::eras::Eras;
+use crate::api::event::Notice;
+use crate::api::handles::{Exchange, Exit, Pipe, Server};
+use crate::api::head::Head;
+use crate::api::response::Response;
+
+/// Where a server is found, and by whom.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
+///
+/// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
+/// let files = Endpoint { path: "/files/mcp", server: Server(1), eras: Eras::Auto };
+/// bridge.handle(Input::Servers { servers: &[files] }, now);
+/// // The same processes, for others: nothing is started anew.
+/// bridge.handle(Input::Servers { servers: &[Endpoint { eras: Eras::Sessions, ..files }] }, now);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Endpoint<'a> {
+    /// The path, compared as it stands in the request's target.
+    pub path: &'a str,
+    /// The server's number. One that stays as it was keeps it.
+    pub server: Server,
+    /// Which eras its clients may use. It may change while the server stays.
+    pub eras: Eras,
+}
+
+/// One thing that happened. Inputs for handles that the engine no longer knows are ignored:
+/// races between a driver's tasks are normal.
+///
+/// # Examples
+///
+/// A client asks, and is gone before the child that was opened for it runs.
+///
+/// ```
+/// use mcp_bridge::{Bridge, Config, Head, Input, Instant, Output};
+///
+/// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
+/// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
+/// let head = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+/// let admitted = bridge.admit(&head).unwrap();
+/// let exchange = admitted.exchange();
+/// bridge.handle(Input::Request { admitted, head: &head, body, random: [7; 16] }, now);
+/// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
+/// bridge.handle(Input::Lost { exchange }, now);
+/// bridge.handle(Input::OpenFailed { pipe, reason: "no such file" }, now);
+/// assert!(bridge.is_idle());
+/// ```
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A whole request that [`Bridge::admit`](crate::Bridge::admit) has let in.
+    Request {
+        /// What [`Bridge::admit`](crate::Bridge::admit) gave for it.
+        admitted: Admitted,
+        /// Its request line and header fields.
+        head: &'a Head<'a>,
+        /// Its content, decoded from any transfer coding.
+        body: &'a [u8],
+        /// 16 bytes from the system's secure random source, fresh for each request: they name the
+        /// session that it opens, or the call that waits for its client. A request whose bytes name
+        /// something already is answered by 500, and the operator is told of the fault.
+        random: [u8; 16],
+    },
+    /// The peer of the exchange is gone, or what it was sent can't be delivered. Also after the
+    /// exchange's last output, if not all of it was taken.
+    Lost {
+        /// Which exchange.
+        exchange: Exchange,
+    },
+    /// The peer's transport took so many bytes of what [`Output::Send`] or a whole body gave, of
+    /// the content alone: this is what back-pressure is made of. It is told also after the
+    /// exchange's last output, until all is taken or the exchange is lost.
+    Taken {
+        /// Which exchange.
+        exchange: Exchange,
+        /// How many bytes more than were told before.
+        bytes: usize,
+    },
+    /// The child of [`Output::Open`] runs.
+    Opened {
+        /// Which child.
+        pipe: Pipe,
+        /// Its process id, for the operator's log.
+        pid: u32,
+    },
+    /// The child of [`Output::Open`] could not be started. The pipe is gone.
+    OpenFailed {
+        /// Which child.
+        pipe: Pipe,
+        /// Why, in the system's words.
+        reason: &'a str,
+    },
+    /// The child of [`Output::Open`] could not be started because the driver's own process, or its
+    /// host, is out of something: descriptors, processes, memory. No server is to blame. The pipe
+    /// is gone.
+    Exhausted {
+        /// Which child.
+        pipe: Pipe,
+        /// What there is too little of, and what to raise. Clients and operators are told.
+        reason: &'a str,
+    },
+    /// The child wrote these bytes to its standard output.
+    Stdout {
+        /// Which child.
+        pipe: Pipe,
+        /// Any piece of its output.
+        bytes: &'a [u8],
+    },
+    /// The child's standard input took so many bytes of what [`Output::Write`] gave.
+    StdinTaken {
+        /// Which child.
+        pipe: Pipe,
+        /// How many bytes more than were told before.
+        bytes: usize,
+    },
+    /// The child closed its standard output.
+    StdoutClosed {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// The child has ended and had read nothing of its standard input, so no client can have caused
+    /// that. Told before [`Input::Exited`] by a driver that knows it: then the breaker refuses all
+    /// starts with the same variables, and otherwise only those of the same clients.
+    Unread {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// The child closed its standard input, though it was not told that this is the end of it: what
+    /// is written to it from now on is lost.
+    StdinClosed {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// The child ended and was reaped; all that it wrote before was told. The pipe is gone.
+    Exited {
+        /// Which child.
+        pipe: Pipe,
+        /// How it ended.
+        exit: Exit,
+        /// The last of what it wrote to its standard error, for the operator's log.
+        stderr: &'a [u8],
+    },
+    /// These are the servers from now on, in place of all before. Sessions go on where they are:
+    /// only new ones get the server that is at their path now, and where none is any more there is
+    /// nothing but for the sessions that were opened there.
+    Servers {
+        /// All of them. Of two at one path the later one counts.
+        servers: &'a [Endpoint<'a>],
+    },
+    /// The operator wants the program to end: drain. A second time: end at once.
+    Shutdown,
+    /// Nothing happened, but [`Bridge::poll_timeout`](crate::Bridge::poll_timeout) is due.
+    Tick,
+}
+
+/// One thing to do, in this order. Exhaustive on purpose: the compiler finds a driver that
+/// forgets one.
+///
+/// `Debug` shows all of it, messages and secrets included: it is for tests, not for logs.
+///
+/// # Examples
+///
+/// The crate's own example carries out each of them; this is the loop.
+///
+/// ```
+/// use mcp_bridge::{Bridge, Config, Input, Instant, Notice, Output};
+///
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
+/// bridge.handle(Input::Shutdown, Instant::default());
+/// while let Some(output) = bridge.poll_output() {
+///     match output {
+///         Output::Notice(notice) => {
+///             assert_eq!(notice, Notice::Draining { sessions: 0, calls: 0 });
+///         }
+///         other => unreachable!("nothing is open: {other:?}"),
+///     }
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Start a child of that server; answer with [`Input::Opened`] or [`Input::OpenFailed`].
+    Open {
+        /// Whose command to start it with.
+        server: Server,
+        /// The engine's number for it, a new one.
+        pipe: Pipe,
+        /// Variables that its environment has beside the operator's. They may be secrets.
+        env: Vec<(String, String)>,
+    },
+    /// Write these bytes, whole lines, to the child's standard input.
+    Write {
+        /// Which child.
+        pipe: Pipe,
+        /// What to write after all that was given before.
+        bytes: Vec<u8>,
+    },
+    /// Close the child's standard input once all that was given is written, or at once if the
+    /// child does not read.
+    CloseStdin {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// Ask the child's whole process group to end (`SIGTERM`).
+    Terminate {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// End the child's whole process group (`SIGKILL`).
+    Kill {
+        /// Which child.
+        pipe: Pipe,
+    },
+    /// Send the response's head and, unless a stream follows, its whole body.
+    Respond {
+        /// Which exchange. With a whole body this is its last output, but for an `Abort`.
+        exchange: Exchange,
+        /// What to send.
+        response: Response,
+    },
+    /// Send these bytes of the response's stream.
+    Send {
+        /// Which exchange.
+        exchange: Exchange,
+        /// What to send after all that was given before.
+        bytes: Vec<u8>,
+    },
+    /// The response's stream is whole. The exchange's last output, but for an `Abort`.
+    Finish {
+        /// Which exchange.
+        exchange: Exchange,
+    },
+    /// Drop the exchange so that its peer sees it broken off. The exchange's last output. It may
+    /// also come after the whole response, when the peer does not take that.
+    Abort {
+        /// Which exchange.
+        exchange: Exchange,
+    },
+    /// Something an operator may want to read.
+    Notice(Notice),
+}

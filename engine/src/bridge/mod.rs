@@ -1,0 +1,408 @@
+//! [`Bridge`]: takes inputs, gives outputs; which session and which child is meant, and the
+//! limits that span sessions. What needs to see more than one session or shared child belongs
+//! here.
+
+mod ending;
+mod pressure;
+mod requests;
+mod seats;
+mod supply;
+mod waits;
+mod workers;
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::api::admit::{Admitted, Refusal};
+use crate::api::config::{Config, ConfigError};
+use crate::api::event::{Cause, Notice};
+use crate::api::handles::{Exchange, Exit, Pipe};
+use crate::api::head::Head;
+use crate::api::instant::Instant;
+use crate::api::io::{Input, Output};
+use crate::api::stats::Stats;
+use crate::child::Stage;
+use crate::codec::lines::Lines;
+use crate::context::Context;
+use crate::context::timers::Deadline;
+use crate::front::stateless::AfterExit;
+use crate::http::fault::Fault;
+use crate::table::Table;
+use pressure::Leader;
+use seats::{Seat, Seats};
+
+/// How much of a child's last words is kept for the log, in bytes.
+const LAST_WORDS: usize = 1024;
+
+/// How far ahead of the last input the next wait is told at most.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The engine: everything between HTTP exchanges on one side and child processes on the other.
+///
+/// Feed it what happens with [`handle`](Self::handle), do what [`poll_output`](Self::poll_output)
+/// asks, in its order, and call `handle` with [`Input::Tick`] when
+/// [`poll_timeout`](Self::poll_timeout) is reached. Any number of inputs may come before outputs
+/// are taken.
+///
+/// It is `Send` and `Sync`, has no interior mutability, and allocates; one thread at a time feeds
+/// it. `Debug` shows all that it holds, messages included: it is for tests, not for logs.
+///
+/// # Examples
+///
+/// The crate's documentation drives a whole session; this is the start of one.
+///
+/// ```
+/// use mcp_bridge::{Bridge, Config, Head, Input, Instant, Output};
+/// use std::time::Duration;
+///
+/// let mut bridge = Bridge::new(Config::default()).unwrap();
+/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
+/// let head = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let admitted = bridge.admit(&head).expect("it is let in");
+///
+/// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
+/// let request = Input::Request { admitted, head: &head, body, random: [7; 16] };
+/// bridge.handle(request, Instant::default());
+/// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
+/// bridge.handle(Input::Opened { pipe, pid: 42 }, Instant::default());
+/// let Some(Output::Write { bytes, .. }) = bridge.poll_output() else { unreachable!() };
+/// assert!(bytes.ends_with(b"}\n"));
+/// assert!(bridge.poll_output().is_none() && bridge.wants(pipe));
+/// assert_eq!((bridge.stats().sessions, bridge.is_idle()), (1, false));
+/// assert!(bridge.buffered() > 0, "what the child has not taken counts");
+///
+/// // The child does not answer: in time the client is told so.
+/// let mut now = Instant::default();
+/// while !matches!(bridge.poll_output(), Some(Output::Respond { .. })) {
+///     now = bridge.poll_timeout().expect("the child's answer is waited for");
+///     bridge.handle(Input::Tick, now);
+/// }
+/// assert_eq!(now, Instant::new(Duration::from_secs(60)));
+/// ```
+#[derive(Debug)]
+pub struct Bridge {
+    cx: Context,
+    seats: Seats,
+    /// The children of open sessions, by the sessions' ids.
+    ids: Table<u128, Pipe>,
+    /// Children that wait for their turn to start.
+    queue: VecDeque<Pipe>,
+    /// Children that were asked for and have not answered `initialize`.
+    starting: usize,
+    last_exchange: u64,
+    /// Until when nothing is started ahead: the driver was out of something.
+    exhausted_until: Instant,
+    draining: bool,
+    drain: Deadline,
+    /// The child whose long line is read on although memory is short.
+    leader: Option<Leader>,
+    last_leader: Pipe,
+    /// Since when there is such a line and no room for it.
+    starved: Option<Instant>,
+    relief: Deadline,
+}
+
+impl Bridge {
+    /// An engine with nothing open.
+    ///
+    /// # Errors
+    ///
+    /// What [`Config::check`] says.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        Ok(Self {
+            cx: Context::new(config),
+            seats: Seats::default(),
+            ids: Table::default(),
+            queue: VecDeque::new(),
+            starting: 0,
+            last_exchange: 0,
+            exhausted_until: Instant::default(),
+            draining: false,
+            drain: Deadline::default(),
+            leader: None,
+            last_leader: Pipe(0),
+            starved: None,
+            relief: Deadline::default(),
+        })
+    }
+
+    /// Judges a head before its body is read. It queues no output. What it lets in,
+    /// [`Input::Request`] judges again.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a request that is not let in, and what to log: its Host, Origin, path, method,
+    /// Content-Type (POST) or Accept (GET) is none of those allowed, or a field that counts is
+    /// there twice (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
+    pub fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
+        let limit = match self.cx.admit(head) {
+            Ok(admitted) => self.cx.body_limit(admitted.asks),
+            Err(fault) => return Err(Box::new(self.cx.refusal(&fault))),
+        };
+        self.last_exchange += 1;
+        Ok(Admitted { exchange: Exchange(self.last_exchange), limit })
+    }
+
+    /// Tells the engine one thing that happened, at this time. It cannot fail: a peer's fault
+    /// becomes an answer to that peer. Waits that are due by `now` run first.
+    pub fn handle(&mut self, input: Input<'_>, now: Instant) {
+        self.cx.now = self.cx.now.max(now).min(Instant::END);
+        self.run_waits();
+        match input {
+            Input::Request { admitted, head, body, random } => {
+                self.request(admitted.exchange, head, body, random);
+            }
+            Input::Lost { exchange } => self.lost(exchange),
+            Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
+            Input::Opened { pipe, pid } => {
+                if let Some(child) = self.seats.child_mut(pipe) {
+                    child.pid = pid;
+                }
+            }
+            Input::OpenFailed { pipe, reason } => self.open_failed(pipe, Cause::NotStarted, reason),
+            Input::Exhausted { pipe, reason } => self.exhausted(pipe, reason),
+            Input::Stdout { pipe, bytes } => self.stdout(pipe, bytes),
+            Input::StdinTaken { pipe, bytes } => {
+                if let Some(child) = self.seats.child_mut(pipe) {
+                    child.taken(bytes, self.cx.now);
+                }
+            }
+            Input::StdoutClosed { pipe } => self.closed(pipe, Cause::StdoutClosed),
+            Input::StdinClosed { pipe } => self.closed(pipe, Cause::StdinClosed),
+            Input::Unread { pipe } => self.unread(pipe),
+            Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
+            Input::Servers { servers } => self.serve(servers),
+            Input::Shutdown => self.shutdown(),
+            Input::Tick => {}
+        }
+        if self.draining {
+            self.end_drained();
+        }
+        self.relieve();
+        self.end_retired();
+        self.start_queued();
+        self.prewarm();
+    }
+
+    /// The next thing to do, in order; `None` if there is nothing to do now.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.cx.pop()
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Input::Tick`] if nothing happens before.
+    ///
+    /// It is at most a year after the last `handle`, so that a driver can add it to its origin: a
+    /// wait that is longer is told again. A `Tick` that comes early does nothing, so a driver whose
+    /// clock is coarse rounds up.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.cx.timers.next()?.min(self.cx.now.after(YEAR)))
+    }
+
+    /// Whether this child's standard output may be read now: false while a reader of its answers
+    /// is behind, or while memory is short. It can change with every input.
+    pub fn wants(&self, pipe: Pipe) -> bool {
+        let queue = self.cx.config.queue;
+        let reads = match self.seats.get(pipe) {
+            Some(Seat::Session(session)) => session.streams.wants(queue),
+            Some(Seat::Shared(worker)) => worker.wants(queue),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => true,
+        };
+        reads && self.has_room_to_read(pipe)
+    }
+
+    /// Counters for operators.
+    pub fn stats(&self) -> Stats {
+        let (sessions, children) = (self.seats.session_count(), self.seats.len());
+        Stats { sessions, children, ..self.cx.stats }
+    }
+
+    /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
+    /// output left, the program can end.
+    pub fn is_idle(&self) -> bool {
+        self.seats.len() == 0
+    }
+
+    fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {
+        self.cx.exchanges.get(&exchange).copied()
+    }
+
+    fn taken(&mut self, exchange: Exchange, bytes: usize) {
+        let Some((pipe, number)) = self.carried(exchange) else {
+            return self.cx.pay(exchange, bytes);
+        };
+        match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => session.streams.taken(number, bytes, &mut self.cx),
+            Some(Seat::Shared(worker)) => worker.streams.taken(number, bytes, &mut self.cx),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+        }
+    }
+
+    /// Starts children that wait, as far as the limit allows.
+    fn start_queued(&mut self) {
+        while self.starting < self.cx.config.starting && !self.draining {
+            let Some(pipe) = self.queue.pop_front() else {
+                return;
+            };
+            if self.refuses_all_of(pipe) {
+                self.end(pipe, Cause::Undiscovered, None);
+            } else if let Some(seat) = self.seats.get_mut(pipe) {
+                seat.child_mut().open(&mut self.cx);
+                self.starting += 1;
+                if let Seat::Shared(worker) = seat {
+                    worker.process_started(&mut self.cx);
+                }
+            }
+        }
+    }
+
+    fn stdout(&mut self, pipe: Pipe, bytes: &[u8]) {
+        let Some(seat) = self.seats.get_mut(pipe) else { return };
+        let open = seat.has_started();
+        let child = seat.child_mut();
+        if child.stage != Stage::Running {
+            // It ends, and nobody is served by it any more.
+            return;
+        }
+        let limit = self.cx.config.message;
+        let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));
+        let mut feed = lines.feed(bytes);
+        let mut cause = None;
+        while let Some(line) = feed.take() {
+            cause = match (line, &mut *seat) {
+                (Err(_), _) => Some(Cause::LineTooLong),
+                (Ok(line), Seat::Session(session)) => session.line(line, &mut self.cx),
+                (Ok(line), Seat::Shared(worker)) => worker.line(&line, &mut self.cx),
+                (Ok(_), Seat::Prewarmed(_) | Seat::Leaving(_)) => None,
+            };
+            if cause.is_some() {
+                break;
+            }
+        }
+        let child = seat.child_mut();
+        child.lines = lines;
+        child.account();
+        if child.lines.buffered() > 0 {
+            child.wait_line(&mut self.cx);
+        }
+        if !open && seat.has_started() {
+            let child = seat.child();
+            self.starting -= 1;
+            self.cx.breaker.worked(child.server, child.origin);
+            if let Seat::Session(session) = seat {
+                self.ids.insert(session.id, pipe);
+            }
+        }
+        if let Some(cause) = cause {
+            self.end(pipe, cause, None);
+        }
+        self.line_ended(pipe);
+    }
+
+    fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str) {
+        let Some(child) = self.seats.child_mut(pipe) else { return };
+        child.stage = Stage::Gone;
+        self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
+        self.end(pipe, cause, Some(reason));
+        self.gone(pipe);
+    }
+
+    fn exited(&mut self, pipe: Pipe, exit: Exit, stderr: &[u8]) {
+        let Some(seat) = self.seats.get_mut(pipe) else { return };
+        let child = seat.child_mut();
+        let unasked = child.stage == Stage::Running;
+        // Nobody has sent it a signal yet.
+        let crashed = child.stage == Stage::Closing && matches!(exit, Exit::Signal(_));
+        let asked = !unasked && !crashed;
+        let pid = child.pid;
+        child.stage = Stage::Gone;
+        let cause = match seat {
+            Seat::Shared(worker) => match worker.exited(exit, unasked, &mut self.cx) {
+                AfterExit::Restarted => return self.renamed(pipe),
+                AfterExit::Ends(cause) => cause,
+            },
+            Seat::Session(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => Cause::Exited(exit),
+        };
+        self.end(pipe, cause, None);
+        let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
+        let words = if !asked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
+        let stderr = String::from(words.trim());
+        self.cx.notice(Notice::ChildExited { pipe, pid, exit, asked, stderr });
+        self.gone(pipe);
+    }
+
+    /// Another process took the place of one that is gone.
+    fn renamed(&mut self, old: Pipe) {
+        if let Some(seat) = self.seats.remove(old) {
+            self.seats.insert(seat);
+        }
+    }
+
+    fn gone(&mut self, pipe: Pipe) {
+        match self.seats.remove(pipe) {
+            Some(Seat::Prewarmed(child) | Seat::Leaving(child)) => child.gone(&mut self.cx),
+            Some(owned) => {
+                debug_assert!(false, "a process is gone and its owner is not");
+                self.seats.insert(owned);
+            }
+            None => {}
+        }
+        self.forget_retired();
+    }
+
+    /// Ends a session or a worker, whatever the cause, and sends its child down the ladder.
+    fn end(&mut self, pipe: Pipe, cause: Cause, reason: Option<&str>) {
+        let Some(seat) = self.seats.remove(pipe) else { return };
+        let open = seat.has_started();
+        let start = || Fault::of_start(cause, reason);
+        let mut child = match seat {
+            Seat::Session(session) => {
+                self.ids.remove(&session.id);
+                let fault = if open { Fault::ended(cause) } else { start() };
+                session.end(cause, &fault, &mut self.cx)
+            }
+            Seat::Shared(worker) => {
+                let fault = if open { Fault::lost(cause) } else { start() };
+                worker.end(cause, &fault, &mut self.cx)
+            }
+            Seat::Prewarmed(child) => return self.end_prewarmed(child, cause),
+            Seat::Leaving(child) => return self.seats.insert(Seat::Leaving(child)),
+        };
+        let (server, origin, blame) = (child.server, child.origin, supply::blame(cause, &child));
+        let asked_for = child.end(&mut self.cx);
+        self.seats.insert(Seat::Leaving(child));
+        if !asked_for {
+            self.queue.retain(|queued| *queued != pipe);
+            return self.gone(pipe);
+        }
+        if !open {
+            self.starting -= 1;
+            self.judge_start(server, origin, cause, blame);
+        }
+    }
+
+    /// A child closed its input or its output. Most do because they end.
+    fn closed(&mut self, pipe: Pipe, cause: Cause) {
+        let cause = match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => {
+                session.life.pipe_closed(cause, &mut self.cx);
+                None
+            }
+            Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),
+            Some(Seat::Prewarmed(_)) => Some(cause),
+            Some(Seat::Leaving(_)) | None => None,
+        };
+        self.end_for(pipe, cause);
+    }
+
+    /// Ends what a child is for, if there is a cause.
+    fn end_for(&mut self, pipe: Pipe, cause: Option<Cause>) {
+        if let Some(cause) = cause {
+            self.end(pipe, cause, None);
+        }
+    }
+}

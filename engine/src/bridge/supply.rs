@@ -1,0 +1,228 @@
+//! Which servers children are started for, which of them may start, and what is started ahead.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::{Bridge, Seat};
+use crate::api::config::Config;
+use crate::api::event::{Cause, Notice};
+use crate::api::handles::{Pipe, Server};
+use crate::api::io::Endpoint;
+use crate::child::Child;
+use crate::context::breaker::{Blame, Origin};
+use crate::http::fault::Fault;
+
+/// How long nothing is started ahead after a start for which the driver had too little.
+const EXHAUSTED: Duration = Duration::from_secs(1);
+
+impl Bridge {
+    /// Whether [`Output::Open`](crate::Output::Open) may still name this server. If not, a driver
+    /// can forget its command.
+    ///
+    /// ```
+    /// use mcp_bridge::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
+    ///
+    /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
+    /// let one = Endpoint { path: "/mcp", server: Server(1), eras: Eras::Auto };
+    /// bridge.handle(Input::Servers { servers: &[one] }, now);
+    /// assert!(bridge.serves(Server(1)) && !bridge.serves(Server(0)));
+    /// ```
+    pub fn serves(&self, server: Server) -> bool {
+        self.cx.servers.get(server).is_some()
+    }
+
+    /// These are the servers from now on.
+    pub(super) fn serve(&mut self, servers: &[Endpoint<'_>]) {
+        self.cx.servers.set(servers);
+        for spare in self.cx.servers.retired_spares() {
+            self.end(spare, Cause::Retired, None);
+        }
+        self.forget_retired();
+    }
+
+    /// Ends what was of use only to new requests of servers that get none any more.
+    pub(super) fn end_retired(&mut self) {
+        if !self.cx.spent.is_empty() {
+            self.end_spent();
+        }
+        if !self.cx.servers.has_retired() {
+            return;
+        }
+        let servers = &self.cx.servers;
+        let free = self.seats.shared().filter(|worker| worker.is_free());
+        let retired = free.filter(|worker| !servers.is_current(worker.child.server));
+        for pipe in retired.map(|worker| worker.child.pipe).collect::<Vec<_>>() {
+            self.end(pipe, Cause::Retired, None);
+        }
+    }
+
+    /// Ends shared children that can't be given to another client, once their last call is over.
+    fn end_spent(&mut self) {
+        for pipe in core::mem::take(&mut self.cx.spent) {
+            match self.seats.shared_mut(pipe) {
+                Some(worker) if worker.is_done() => self.end(pipe, Cause::Spent, None),
+                Some(_) => self.cx.spent.push(pipe),
+                None => {}
+            }
+        }
+    }
+
+    /// Forgets servers that get no new requests and have no child left. It looks at every child, so
+    /// it is for the moments at which there may be such a server.
+    pub(super) fn forget_retired(&mut self) {
+        let seats = &self.seats;
+        self.cx.servers.forget(|server| seats.children().any(|child| child.server == server));
+    }
+
+    pub(super) fn server_of(&self, pipe: Pipe) -> Option<Server> {
+        self.seats.child(pipe).map(|child| child.server)
+    }
+
+    /// A child that runs already, or a new one that does not yet.
+    pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
+        let spare = self.cx.servers.of(server).spares.pop_front();
+        match spare.and_then(|pipe| self.seats.remove(pipe)) {
+            Some(Seat::Prewarmed(child)) => child,
+            other => {
+                debug_assert!(other.is_none(), "a prewarmed child has an owner");
+                self.new_child(server)
+            }
+        }
+    }
+
+    fn new_child(&mut self, server: Server) -> Box<Child> {
+        let pipe = self.cx.fresh_pipe();
+        Box::new(Child::new(pipe, server, &self.cx))
+    }
+
+    /// Starts children ahead of those who will want them, as far as that is wished.
+    pub(super) fn prewarm(&mut self) {
+        let wished = self.cx.config.prewarm;
+        if wished == 0 || !self.cx.config.header_env.is_empty() {
+            return;
+        }
+        if self.cx.now < self.exhausted_until {
+            return;
+        }
+        let servers: Vec<Server> = self.cx.servers.current().map(|(server, _)| server).collect();
+        for server in servers {
+            let lacks = |bridge: &Self| {
+                let spares = bridge.cx.servers.get(server).map_or(0, |known| known.spares.len());
+                spares < wished
+            };
+            while lacks(self)
+                && self.may_start(server, Origin::default()).is_ok()
+                && !self.is_crowded()
+            {
+                let mut child = self.new_child(server);
+                child.open(&mut self.cx);
+                self.cx.servers.of(server).spares.push_back(child.pipe);
+                self.seats.insert(Seat::Prewarmed(child));
+            }
+        }
+    }
+
+    /// A child, whose exit follows, had read nothing.
+    pub(super) fn unread(&mut self, pipe: Pipe) {
+        if let Some(child) = self.seats.child_mut(pipe) {
+            child.unread = true;
+        }
+    }
+
+    /// A child has not answered its first request for long.
+    pub(super) fn tell_silence(&mut self, pipe: Pipe) {
+        match self.seats.get_mut(pipe) {
+            Some(Seat::Session(session)) => {
+                session.life.tell_silence(session.child.pid, &mut self.cx);
+            }
+            Some(Seat::Shared(worker)) => {
+                worker.life.tell_silence(worker.child.pid, &mut self.cx);
+            }
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+        }
+    }
+
+    /// A child could not be started, because the driver had too little.
+    pub(super) fn exhausted(&mut self, pipe: Pipe, reason: &str) {
+        self.exhausted_until = self.cx.now.after(EXHAUSTED);
+        self.open_failed(pipe, Cause::Exhausted, reason);
+    }
+
+    /// Ends a child that nobody has spoken to.
+    pub(super) fn end_prewarmed(&mut self, mut child: Box<Child>, cause: Cause) {
+        let (pipe, server) = (child.pipe, child.server);
+        self.cx.servers.of(server).spares.retain(|spare| *spare != pipe);
+        child.end(&mut self.cx);
+        self.seats.insert(Seat::Leaving(child));
+        self.judge_start(server, Origin::default(), cause, Blame::All);
+    }
+
+    /// Whether a child of this server may be started now for whoever that is.
+    pub(super) fn may_start(&self, server: Server, origin: Origin) -> Result<(), Fault> {
+        if self.draining {
+            return Err(Fault::Draining);
+        }
+        let wait = self.cx.breaker.closed_until(server, origin).since(self.cx.now);
+        match wait.as_millis().div_ceil(1000) as u64 {
+            0 => Ok(()),
+            seconds => Err(Fault::Breaker(seconds)),
+        }
+    }
+
+    /// The paths of servers that fail at every start, whoever asks.
+    pub(super) fn failing(&self) -> Vec<&str> {
+        let current = self.cx.servers.current();
+        let failing = current.filter(|(server, _)| self.cx.breaker.fails(*server, self.cx.now));
+        failing.map(|(server, _)| self.cx.servers.path(server)).collect()
+    }
+
+    /// Counts a start that came to nothing by the child's own fault, or by its client's.
+    pub(super) fn judge_start(
+        &mut self,
+        server: Server,
+        origin: Origin,
+        cause: Cause,
+        blame: Blame,
+    ) {
+        if matches!(
+            cause,
+            Cause::ClientLeft
+                | Cause::Shutdown
+                | Cause::Retired
+                | Cause::Spent
+                | Cause::Declined
+                | Cause::Undiscovered
+                | Cause::Deleted
+                | Cause::Idle
+                | Cause::Exhausted
+        ) {
+            return;
+        }
+        self.cx.stats.failed_starts += 1;
+        let Config { breaker_starts, breaker_wait: wait, .. } = self.cx.config;
+        let when = (self.cx.now, wait);
+        if self.cx.breaker.failed((server, origin), blame, breaker_starts, when) {
+            let endpoint = self.cx.servers.path(server).into();
+            let all = self.cx.breaker.fails(server, self.cx.now);
+            self.cx.notice(Notice::BreakerOpen { endpoint, wait, all });
+        }
+    }
+
+    /// Whether so many children are there, those on their way out included, that no more may be.
+    pub(super) fn is_crowded(&self) -> bool {
+        let Config { sessions, pool, prewarm, .. } = self.cx.config;
+        let spares = prewarm.saturating_mul(self.cx.servers.count());
+        let limit = sessions.saturating_add(pool).saturating_add(spares);
+        self.seats.len() >= limit.saturating_mul(2)
+    }
+}
+
+/// Whom the failure of this child's start counts for.
+pub(super) fn blame(cause: Cause, child: &Child) -> Blame {
+    match cause {
+        Cause::NotStarted => Blame::All,
+        Cause::Exited(_) if child.unread => Blame::Variables,
+        _ => Blame::Client,
+    }
+}

@@ -1,0 +1,137 @@
+//! How long what stands in front of a child lives, be it a session or a shared child's: until the
+//! child was too slow to start, nobody was heard of for too long, or the child's output ended.
+
+use core::time::Duration;
+
+use crate::api::event::{Cause, Notice};
+use crate::api::handles::Pipe;
+use crate::api::instant::Instant;
+use crate::context::Context;
+use crate::context::timers::{Deadline, Wait};
+
+/// How long a child may take to answer its first request before the operator is told: a start from
+/// a warm cache takes a second, and somebody is waiting.
+const SILENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(crate) struct Life {
+    pub(crate) pipe: Pipe,
+    began: Instant,
+    /// When somebody was last heard of.
+    contact: Instant,
+    start: Deadline,
+    /// When it is told that the child has not answered.
+    silent: Deadline,
+    told: bool,
+    idle: Deadline,
+    exit: Deadline,
+    /// Which of its pipes the child closed first.
+    closed: Option<Cause>,
+}
+
+impl Life {
+    pub(crate) fn new(pipe: Pipe, now: Instant) -> Self {
+        Self {
+            pipe,
+            began: now,
+            contact: now,
+            start: Deadline::default(),
+            silent: Deadline::default(),
+            told: false,
+            idle: Deadline::default(),
+            exit: Deadline::default(),
+            closed: None,
+        }
+    }
+
+    /// How long it has lived.
+    pub(crate) fn age(&self, cx: &Context) -> Duration {
+        cx.now.since(self.began)
+    }
+
+    /// Somebody was heard of.
+    pub(crate) fn touch(&mut self, cx: &Context) {
+        self.contact = cx.now;
+    }
+
+    /// The child is to answer within that time.
+    pub(crate) fn wait_start(&mut self, wait: Duration, cx: &mut Context) {
+        cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+        if wait > SILENCE && !core::mem::replace(&mut self.told, true) {
+            cx.timers.set(&mut self.silent, cx.now.after(SILENCE), Wait::Silent(self.pipe));
+        }
+    }
+
+    /// Tells the operator that the child has not answered for long.
+    pub(crate) fn tell_silence(&mut self, pid: u32, cx: &mut Context) {
+        self.silent.spend();
+        cx.notice(Notice::Silent { pipe: self.pipe, pid, wait: SILENCE });
+    }
+
+    /// The same, unless it has less time already.
+    pub(crate) fn wait_start_no_longer(&mut self, wait: Duration, cx: &mut Context) {
+        cx.timers.no_later(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+    }
+
+    /// The child answered.
+    pub(crate) fn started(&mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
+        cx.timers.clear(&mut self.silent, Wait::Silent(self.pipe));
+        self.wait_idle(cx);
+    }
+
+    /// The child closed its standard output or input: it ends, and how is known in a moment. One
+    /// that lives on is of no use.
+    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.closed = Some(cause);
+        let when = cx.now.after(cx.config.exit_grace);
+        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
+    }
+
+    /// Which of its pipes the child closed first.
+    pub(crate) const fn closed(&self) -> Option<Cause> {
+        self.closed
+    }
+
+    /// Another process takes the place of the one that ended.
+    pub(crate) fn reopened(&mut self, cx: &mut Context) {
+        self.closed = None;
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+    }
+
+    fn wait_idle(&mut self, cx: &mut Context) {
+        if let Some(idle) = cx.config.idle {
+            let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
+            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
+        }
+    }
+
+    /// The idle wait is due, and it is busy or not. True if it was idle all the while.
+    pub(crate) fn idle_due(&mut self, busy: bool, cx: &mut Context) -> bool {
+        self.idle.spend();
+        let Some(idle) = cx.config.idle else { return false };
+        if busy {
+            self.contact = cx.now;
+        }
+        if cx.now.since(self.contact) >= idle {
+            return true;
+        }
+        self.wait_idle(cx);
+        false
+    }
+
+    /// It ends: drops what it waited for.
+    pub(crate) fn end(&mut self, cx: &mut Context) {
+        for (deadline, wait) in [
+            (&mut self.start, Wait::Start(self.pipe)),
+            (&mut self.silent, Wait::Silent(self.pipe)),
+            (&mut self.idle, Wait::Idle(self.pipe)),
+            (&mut self.exit, Wait::Exit(self.pipe)),
+        ] {
+            cx.timers.clear(deadline, wait);
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! One child: its input and output, the calls it has in flight, and the ladder by which it ends.
+//!
+//! Every child that was opened ends by the ladder (MCP "Lifecycle, Shutdown"): its standard input
+//! is closed; if it is still there after a grace, its group gets `SIGTERM`; after another,
+//! `SIGKILL`. Only its exit, or its failure to start, takes it off the books.
+//!
+//! What is true of a process whoever it serves belongs here: also how long it lives ([`lease`]),
+//! and what a line of it is that is no message ([`odd`]).
+
+mod calls;
+pub(crate) mod lease;
+pub(crate) mod odd;
+pub(crate) mod pings;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::api::event::Notice;
+use crate::api::handles::{Pipe, Server};
+use crate::api::instant::Instant;
+use crate::api::io::Output;
+use crate::child::odd::Noises;
+use crate::child::pings::Pings;
+use crate::codec::json;
+use crate::codec::lines::Lines;
+use crate::codec::message::{self, Message, Splice};
+use crate::codec::number;
+use crate::codec::raw_id::Spelling;
+use crate::codec::rpc;
+use crate::context::Context;
+use crate::context::breaker::Origin;
+use crate::context::budget::Share;
+use crate::context::timers::{Deadline, Wait};
+use crate::table::Table;
+pub(crate) use calls::{Call, Own};
+
+/// Tokens kept for tasks, whose progress goes on after their call is answered (MCP 2025-11-25
+/// "Tasks, Task Progress Notifications").
+const TASK_TOKENS: usize = 64;
+
+/// Requests of our own that nobody waits for and that a child may leave unanswered, at once. Far
+/// above what log levels and ended subscriptions bring; the answer to an older one is an answer to
+/// nothing.
+pub(crate) const OWN: usize = 1024;
+
+/// How far a child is from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It waits for its turn to start.
+    Queued,
+    Running,
+    /// Its standard input is closed.
+    Closing,
+    /// It got `SIGTERM`.
+    Terminating,
+    /// It got `SIGKILL`.
+    Killed,
+    /// It is no more.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pipe: Pipe,
+    pub(crate) server: Server,
+    pub(crate) pid: u32,
+    pub(crate) stage: Stage,
+    /// Variables for its environment.
+    pub(crate) env: Vec<(String, String)>,
+    /// What its start has in common with others.
+    pub(crate) origin: Origin,
+    /// Whether it ended before it had read anything.
+    pub(crate) unread: bool,
+    pub(crate) lines: Lines,
+    pub(crate) calls: Table<u64, Call>,
+    own: Table<u64, (Own, Deadline)>,
+    /// Bytes that its standard input has not taken, and when it last took some, or was first given
+    /// some to take.
+    queued: usize,
+    moved: Instant,
+    /// Lines that wait for its start.
+    waiting: Vec<u8>,
+    last_id: u64,
+    task_tokens: Vec<(u64, Spelling)>,
+    pub(crate) noises: Noises,
+    pub(crate) pings: Pings,
+    /// Bytes of what is in flight: its names, and the tables' entries.
+    names: usize,
+    /// All that is kept for it, `queued` and `lines` included.
+    share: Share,
+    due: Deadline,
+}
+
+impl Child {
+    pub(crate) fn new(pipe: Pipe, server: Server, cx: &Context) -> Self {
+        Self {
+            pipe,
+            server,
+            pid: 0,
+            stage: Stage::Queued,
+            env: Vec::new(),
+            origin: Origin::default(),
+            unread: false,
+            lines: Lines::new(cx.config.message),
+            calls: Table::default(),
+            own: Table::default(),
+            queued: 0,
+            moved: Instant::default(),
+            waiting: Vec::new(),
+            last_id: 0,
+            task_tokens: Vec::new(),
+            noises: Noises::default(),
+            pings: Pings::default(),
+            names: 0,
+            share: cx.budget.share(),
+            due: Deadline::default(),
+        }
+    }
+
+    /// Starts the process, and gives it what waited for it.
+    pub(crate) fn open(&mut self, cx: &mut Context) {
+        self.stage = Stage::Running;
+        cx.push(Output::Open { server: self.server, pipe: self.pipe, env: self.env.clone() });
+        let bytes = core::mem::take(&mut self.waiting);
+        if !bytes.is_empty() {
+            cx.push(Output::Write { pipe: self.pipe, bytes });
+        }
+    }
+
+    /// Whether a message of that size can be written now. Into an empty queue any can.
+    pub(crate) fn accepts(&self, bytes: usize, limit: usize) -> bool {
+        self.queued == 0 || self.queued + bytes <= limit
+    }
+
+    /// Writes whole lines.
+    pub(crate) fn write(&mut self, bytes: Vec<u8>, cx: &mut Context) {
+        if self.queued == 0 {
+            self.moved = cx.now;
+        }
+        self.queued += bytes.len();
+        self.account();
+        match self.stage {
+            Stage::Queued => self.waiting.extend_from_slice(&bytes),
+            _ => cx.push(Output::Write { pipe: self.pipe, bytes }),
+        }
+    }
+
+    pub(crate) fn taken(&mut self, bytes: usize, now: Instant) {
+        self.queued = self.queued.saturating_sub(bytes);
+        self.moved = now;
+        self.account();
+    }
+
+    /// Bytes that are kept for it.
+    pub(crate) const fn held(&self) -> usize {
+        self.share.size()
+    }
+
+    /// Whether it has much and has left it so for a while: a line that it does not end, or input
+    /// that it does not read.
+    pub(crate) fn hoards(&self, patience: Duration, cx: &Context) -> bool {
+        let small = cx.budget.small();
+        let deaf = self.queued > small && self.moved.after(patience) <= cx.now;
+        deaf || self.lines.buffered() > small
+    }
+
+    /// Counts what is kept for it.
+    pub(crate) fn account(&mut self) {
+        let names = self.names + self.pings.buffered();
+        self.share.hold(self.queued + self.lines.buffered() + names);
+    }
+
+    /// Whether it has taken nothing for so long that it is taken for one that reads no more.
+    pub(crate) fn is_stalled(&self, cx: &Context) -> bool {
+        self.queued > 0 && cx.now.since(self.moved) >= cx.config.stall
+    }
+
+    /// Writes a message on a line of its own.
+    pub(crate) fn say(&mut self, mut message: Vec<u8>, cx: &mut Context) {
+        message.push(b'\n');
+        self.write(message, cx);
+    }
+
+    /// Answers a request that it made. One that asks on and on and reads nothing goes without: what
+    /// is kept for it is bounded.
+    pub(crate) fn reply(&mut self, message: Vec<u8>, cx: &mut Context) {
+        let all = cx.config.stdin.saturating_add(cx.config.message);
+        let limit = if cx.budget.is_tight() { cx.budget.small() } else { all };
+        if self.queued > limit {
+            cx.stats.dropped += 1;
+            return;
+        }
+        self.say(message, cx);
+    }
+
+    /// Makes a request of our own, and gives its id. A child that answers none of them is not
+    /// remembered for all.
+    pub(crate) fn ask(&mut self, own: Own, method: &str, params: &[u8], cx: &mut Context) -> u64 {
+        self.last_id += 1;
+        let mut digits = [0; 20];
+        let id = decimal(self.last_id, &mut digits);
+        self.say(rpc::request(Some(id), method, params), cx);
+        if self.own.len() >= OWN {
+            let spare = self.own.iter().find(|(_, (own, _))| !own.is_awaited()).map(|(id, _)| *id);
+            if let Some((own, _)) = spare.and_then(|id| self.own.remove(&id)) {
+                self.names -= own.size();
+            }
+        }
+        let due =
+            if own.is_awaited() { self.due_call(self.last_id, cx) } else { Deadline::default() };
+        self.names += own.size();
+        self.own.insert(self.last_id, (own, due));
+        self.account();
+        self.last_id
+    }
+
+    /// The wait for the answer to a request, as far as that is limited.
+    fn due_call(&self, id: u64, cx: &mut Context) -> Deadline {
+        let mut due = Deadline::default();
+        if let Some(limit) = cx.config.request {
+            cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.pipe, id));
+        }
+        due
+    }
+
+    /// A client's subscription is acknowledged: from now on it may last.
+    pub(crate) fn lasts(&mut self, id: u64, cx: &mut Context) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
+        }
+    }
+
+    /// Gives up a request of our own.
+    pub(crate) fn withdraw(&mut self, id: u64, reason: &str, cx: &mut Context) {
+        self.end_own(id, cx);
+        self.say_cancelled(id, reason, cx);
+    }
+
+    /// Takes a request of our own off the table: it is answered, or nobody waits for the answer.
+    pub(crate) fn end_own(&mut self, id: u64, cx: &mut Context) -> Option<Own> {
+        let (own, mut due) = self.own.remove(&id)?;
+        self.names -= own.size();
+        self.account();
+        cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
+        Some(own)
+    }
+
+    /// Whether a request of our own is in flight.
+    pub(crate) fn is_asked(&self, own: &Own) -> bool {
+        self.own.iter().any(|(_, (asked, _))| asked == own)
+    }
+
+    /// Tells the child that a call is no longer wanted.
+    pub(crate) fn say_cancelled(&mut self, id: u64, reason: &str, cx: &mut Context) {
+        let params = format!(r#"{{"requestId":{id},"reason":"{reason}"}}"#);
+        self.say(rpc::request(None, "notifications/cancelled", params.as_bytes()), cx);
+    }
+
+    /// Starts a new process in the place of one that is gone, with nothing in flight. It has a
+    /// number of its own, so that what is told late of the other is not taken for its.
+    pub(crate) fn reopen(&mut self, cx: &mut Context) {
+        let last_id = self.last_id;
+        debug_assert!(self.calls.is_empty());
+        cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+        self.forget_pings(cx);
+        self.forget_line(cx);
+        let (env, origin) = (core::mem::take(&mut self.env), self.origin);
+        *self = Self { last_id, env, origin, ..Self::new(cx.fresh_pipe(), self.server, cx) };
+        self.open(cx);
+    }
+
+    /// An id for a call that is not made yet.
+    pub(crate) const fn reserve_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// The id that the next request gets.
+    pub(crate) const fn next_id(&self) -> u64 {
+        self.last_id + 1
+    }
+
+    /// Puts a client's call on the table, under the next id.
+    pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> u64 {
+        self.last_id += 1;
+        let id = self.last_id;
+        let call = Call { due: self.due_call(id, cx), ..call };
+        cx.stats.requests += 1;
+        cx.stats.calls += 1;
+        self.names += call.size();
+        self.calls.insert(id, call);
+        self.account();
+        id
+    }
+
+    /// Writes the line of a client's request with an id, and a token, of our own.
+    pub(crate) fn call(
+        &mut self,
+        request: &Message<'_>,
+        stream: u64,
+        line: &mut Vec<u8>,
+        cx: &mut Context,
+    ) {
+        let mut digits = [0; 20];
+        let own = decimal(self.next_id(), &mut digits);
+        let call = Call::of(request, stream);
+        let token = call.token.as_ref().map(|_| own);
+        request.splice(&Splice { id: Some(own), token, request_id: None }, line);
+        line.push(b'\n');
+        self.enter(call, cx);
+    }
+
+    /// A call goes on under the names of another request of its client.
+    pub(crate) fn goes_on(&mut self, id: u64, fresh: Call) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        self.names += fresh.size();
+        self.names -= call.size();
+        (call.stream, call.id, call.token) = (fresh.stream, fresh.id, fresh.token);
+        call.said = fresh.said;
+        self.account();
+    }
+
+    /// The number of the call that its client knows by this id; the latest, if there are several.
+    /// One that is spelled so goes before one that is spelled otherwise.
+    pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
+        let said = json::digest::id(id);
+        let its = |call: &Call| call.said.unwrap_or_else(|| json::digest::id(&call.id));
+        let calls = || self.calls.iter().rev().filter(|(_, call)| its(call) == said);
+        let spelled = calls().find(|(_, call)| *call.id == *id);
+        let call = spelled.or_else(|| calls().find(|(_, call)| message::same_id(&call.id, id)));
+        call.map(|(number, _)| *number)
+    }
+
+    /// Takes a call off the table: it is answered, or given up.
+    pub(crate) fn end_call(&mut self, id: u64, cx: &mut Context) -> Option<Call> {
+        let mut call = self.calls.remove(&id)?;
+        cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
+        cx.stats.calls -= 1;
+        self.names -= call.size();
+        if let Some(token) = call.token.as_ref().filter(|_| call.task) {
+            if self.task_tokens.len() == TASK_TOKENS {
+                self.names -= self.task_tokens.remove(0).1.len();
+            }
+            self.names += token.len();
+            self.task_tokens.push((id, token.clone()));
+        }
+        self.account();
+        Some(call)
+    }
+
+    /// The token of a task whose call was answered.
+    pub(crate) fn task_token(&self, id: u64) -> Option<&[u8]> {
+        self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
+    }
+
+    /// Whether this is a request that it has not answered, be it a client's or our own.
+    pub(crate) fn is_in_flight(&self, id: u64) -> bool {
+        self.calls.contains(&id) || self.own.contains(&id)
+    }
+
+    /// The only request that it has to answer, of those for which this is so.
+    pub(crate) fn only(&self, waits: impl Fn(u64) -> bool) -> Option<u64> {
+        let mut waiting = self.calls.keys().chain(self.own.keys()).filter(|id| waits(**id));
+        waiting.next().copied().filter(|_| waiting.next().is_none())
+    }
+
+    /// The ids of all calls in flight, oldest first.
+    pub(crate) fn call_ids(&self) -> Vec<u64> {
+        self.calls.keys().copied().collect()
+    }
+
+    /// Steps onto the ladder. False if the process was never asked for: then it is gone already.
+    pub(crate) fn end(&mut self, cx: &mut Context) -> bool {
+        for (id, (own, mut due)) in self.own.take() {
+            self.names -= own.size();
+            cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
+        }
+        match self.stage {
+            Stage::Queued => return false,
+            Stage::Running => {
+                self.stage = Stage::Closing;
+                cx.push(Output::CloseStdin { pipe: self.pipe });
+                self.wait(cx.now.after(cx.config.term_grace), cx);
+            }
+            Stage::Closing | Stage::Terminating | Stage::Killed | Stage::Gone => {}
+        }
+        self.forget_pings(cx);
+        self.forget_line(cx);
+        // What it still writes is read and thrown away.
+        self.lines = Lines::new(0);
+        self.account();
+        true
+    }
+
+    fn wait(&mut self, until: Instant, cx: &mut Context) {
+        cx.timers.set(&mut self.due, until, Wait::Ladder(self.pipe));
+    }
+
+    /// The next step of the ladder is due.
+    pub(crate) fn climb(&mut self, cx: &mut Context) {
+        self.due.spend();
+        match self.stage {
+            Stage::Closing => {
+                self.stage = Stage::Terminating;
+                self.stubborn("SIGTERM", cx);
+                cx.push(Output::Terminate { pipe: self.pipe });
+                self.wait(cx.now.after(cx.config.kill_grace), cx);
+            }
+            Stage::Terminating => self.kill(cx),
+            Stage::Queued | Stage::Running | Stage::Killed | Stage::Gone => {}
+        }
+    }
+
+    /// The last step, at once.
+    pub(crate) fn kill(&mut self, cx: &mut Context) {
+        if !matches!(self.stage, Stage::Queued | Stage::Killed | Stage::Gone) {
+            self.stage = Stage::Killed;
+            self.stubborn("SIGKILL", cx);
+            cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+            cx.push(Output::Kill { pipe: self.pipe });
+        }
+    }
+
+    fn stubborn(&self, signal: &'static str, cx: &mut Context) {
+        cx.notice(Notice::Stubborn { pipe: self.pipe, pid: self.pid, signal });
+    }
+
+    /// It is gone: drops what it waited for.
+    pub(crate) fn gone(mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+        self.forget_pings(cx);
+        self.forget_line(cx);
+        debug_assert!(self.calls.is_empty());
+    }
+}
+
+/// The number that a message of the child names, in whatever spelling.
+pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
+    let digits = raw.iter().try_fold(0, |sum: u64, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        sum.checked_mul(10)?.checked_add(digit)
+    });
+    digits.or_else(|| number::counted(raw))
+}
+
+/// A number in decimal digits.
+pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &digits[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::config::Config;
+
+    #[test]
+    fn of_requests_that_nobody_waits_for_the_latest_are_remembered() {
+        let mut cx = Context::new(Config::default());
+        let mut child = Child::new(Pipe(1), Server::default(), &cx);
+        let awaited = Own::Subscribe(String::from("a:1"));
+        let awaited_id = child.ask(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
+        let mut ask = |own: Own| child.ask(own, "x", b"{}", &mut cx);
+        let (first, second) = (ask(Own::LogLevel), ask(Own::Unsubscribe));
+        let last = (2..OWN).map(|_| ask(Own::Unsubscribe)).last().unwrap_or_default();
+        assert_eq!(child.own.len(), OWN);
+        assert_eq!(child.end_own(first, &mut cx), None);
+        assert_eq!(child.end_own(second, &mut cx), Some(Own::Unsubscribe));
+        assert_eq!(child.end_own(last, &mut cx), Some(Own::Unsubscribe));
+        assert_eq!(child.end_own(awaited_id, &mut cx), Some(awaited));
+    }
+}

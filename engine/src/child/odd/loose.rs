@@ -1,0 +1,209 @@
+//! Texts that need not be JSON, read as far as they go: a value that is none, such as `NaN`, or a
+//! text that is cut, hides nothing of the rest.
+
+use alloc::vec::Vec;
+
+use crate::child::own_id;
+use crate::codec::json;
+use crate::codec::message::Malformed;
+
+/// What an object says of itself, read so that neither a value that is no JSON, nor a text that is
+/// cut, hides the rest of it.
+#[derive(Debug, Default)]
+struct Loose<'a> {
+    jsonrpc: bool,
+    id: Option<&'a [u8]>,
+    asks: bool,
+    /// Whether it has a result or an error.
+    answers: bool,
+    /// Whether it has a member that JSON-RPC does not know.
+    foreign: bool,
+}
+
+impl<'a> Loose<'a> {
+    /// The id of the request that it answers, if it does. A log record may have an id as well: but
+    /// it has no `"jsonrpc"`, or neither a result nor an error beside what it tells.
+    fn answers(&self, broken: bool) -> Option<&'a [u8]> {
+        let response = match (self.jsonrpc, self.answers) {
+            (true, true) => true,
+            (true, false) => !broken && !self.foreign,
+            (false, true) => broken && !self.foreign,
+            (false, false) => false,
+        };
+        self.id.filter(|_| response && !self.asks)
+    }
+}
+
+/// The ids of the requests that a text answers, by the objects that stand one after the other in
+/// it, or in the array that it begins.
+pub(super) fn answered(text: &[u8], broken: bool) -> Vec<&[u8]> {
+    let mut ids = Vec::new();
+    let mut cursor = Cursor { text, at: 0 };
+    cursor.skip(b"[");
+    while cursor.byte() == Some(b'{') {
+        ids.extend(cursor.object().answers(broken));
+        cursor.skip(b",]");
+    }
+    ids
+}
+
+/// A cursor over a text that need not be JSON: it knows strings and brackets.
+struct Cursor<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn byte(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    /// Steps over white space and these bytes.
+    fn skip(&mut self, others: &[u8]) {
+        while self.byte().is_some_and(|byte| byte.is_ascii_whitespace() || others.contains(&byte)) {
+            self.at += 1;
+        }
+    }
+
+    /// Steps over a string. False if the text ends within it.
+    fn string(&mut self) -> bool {
+        self.at += 1;
+        loop {
+            match self.byte() {
+                None => return false,
+                Some(b'"') => break,
+                Some(b'\\') => self.at += 2,
+                Some(_) => self.at += 1,
+            }
+        }
+        self.at += 1;
+        true
+    }
+
+    /// Steps over all up to what ends a member. `None` if the text ends before that.
+    fn value(&mut self) -> Option<&'a [u8]> {
+        let (start, mut depth) = (self.at, 0);
+        loop {
+            match self.byte()? {
+                b'"' => {
+                    self.string();
+                    continue;
+                }
+                b'{' | b'[' => depth += 1,
+                b',' | b'}' | b']' if depth == 0 => {
+                    return Some(self.text[start..self.at].trim_ascii());
+                }
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            self.at += 1;
+        }
+    }
+
+    /// Steps over an object, as far as it goes.
+    fn object(&mut self) -> Loose<'a> {
+        let mut object = Loose::default();
+        self.at += 1;
+        loop {
+            self.skip(b",");
+            let start = self.at;
+            if self.byte() != Some(b'"') || !self.string() {
+                break;
+            }
+            let name = &self.text[start..self.at];
+            self.skip(b"");
+            if self.byte() != Some(b':') {
+                break;
+            }
+            self.at += 1;
+            let known = json::named(name, |name| {
+                let is = |known: &str| name == known.as_bytes();
+                [is("jsonrpc"), is("result") || is("error"), is("method"), is("id")]
+            });
+            object.jsonrpc |= known[0];
+            object.answers |= known[1];
+            object.asks |= known[2];
+            object.foreign |= !known.contains(&true);
+            let value = self.value();
+            if known[3] {
+                object.id = value;
+            }
+        }
+        if self.byte() == Some(b'}') {
+            self.at += 1;
+        }
+        object
+    }
+}
+
+/// A message that is spread over several lines, as it comes.
+#[derive(Debug, Default)]
+pub(super) struct Fragments {
+    /// By how much its members are set in, once there is one.
+    indent: Option<usize>,
+    open: bool,
+    jsonrpc: bool,
+    answers: bool,
+    asks: bool,
+    id: Option<u64>,
+}
+
+impl Fragments {
+    /// Takes a line that is no message. Whether it is a part of one; and the id of the call that
+    /// this answers, once that is seen.
+    pub(super) fn take(&mut self, line: &[u8], malformed: &Malformed<'_>) -> Option<Option<u64>> {
+        if !self.open && matches!(malformed, Malformed::Invalid(..)) {
+            return None;
+        }
+        let line = line.trim_ascii_end();
+        let body = line.trim_ascii_start();
+        let indent = line.len() - body.len();
+        if let Some(rest) = body.strip_prefix(b"{").filter(|_| !self.open || indent == 0) {
+            let rest = rest.trim_ascii_start();
+            if !rest.is_empty() && !self.is_member(rest) {
+                return None;
+            }
+            *self = Self { open: true, ..Self::default() };
+            self.member(rest);
+            return Some(None);
+        }
+        if !self.open {
+            return (body == b"[").then_some(None);
+        }
+        if body.first() == Some(&b'}') && indent == 0 {
+            *self = Self::default();
+            return Some(None);
+        }
+        if self.is_member(body) && *self.indent.get_or_insert(indent) == indent {
+            self.member(body);
+        }
+        let done = self.jsonrpc && self.answers && !self.asks;
+        Some(self.id.take_if(|_| done))
+    }
+
+    fn is_member(&self, text: &[u8]) -> bool {
+        let mut cursor = Cursor { text, at: 0 };
+        if cursor.byte() != Some(b'"') || !cursor.string() {
+            return false;
+        }
+        cursor.skip(b"");
+        cursor.byte() == Some(b':')
+    }
+
+    fn member(&mut self, text: &[u8]) {
+        let text = text.strip_suffix(b",").unwrap_or(text);
+        let mut cursor = Cursor { text, at: 0 };
+        if cursor.byte() != Some(b'"') || !cursor.string() {
+            return;
+        }
+        let name = &text[..cursor.at];
+        cursor.skip(b":");
+        let value = &text[cursor.at..];
+        if json::spells(name, "id") {
+            self.id = own_id(value);
+        }
+        self.jsonrpc |= json::spells(name, "jsonrpc");
+        self.asks |= json::spells(name, "method");
+        self.answers |= json::spells(name, "result") || json::spells(name, "error");
+    }
+}

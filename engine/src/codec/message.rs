@@ -1,0 +1,465 @@
+//! One JSON-RPC 2.0 message as spans: its kind, its id, its method and the few params that
+//! routing needs; and the splice that changes those and nothing else.
+//!
+//! The text is judged whole before anything is believed: UTF-8, JSON, no member of the message
+//! named twice or almost like another, an id that is a string or a number. What a message says
+//! beyond its envelope is neither read nor changed.
+//!
+//! Parts come *as they are spelled*: a slice of the text, quotes and escapes included, so that what
+//! goes out is byte for byte what came in. Depth costs a bit a level and no recursion.
+
+mod members;
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::codec::json::{self, NotJson, Scanner, Span};
+use crate::codec::number;
+pub(crate) use members::{
+    ENVELOPE, ERROR, JSONRPC, MEMBERS, METHOD, NAME, PARAMS, RESULT, envelope,
+};
+use members::{Known, LENGTH, META, Members, Place, REQUEST_ID, TASK, TOLD, WANTED};
+
+/// The most bytes of an id, and of a progress token that is carried: both are kept while a call is
+/// in flight. Clients count, or send a UUID.
+pub(crate) const ID: usize = 4096;
+
+/// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::message::{Kind, Message};
+///
+/// let kind = |text: &'static str| Message::parse(text.as_bytes()).map(|message| message.kind());
+/// assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Ok(Kind::Request));
+/// assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"ping"}"#), Ok(Kind::Notification));
+/// assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Ok(Kind::Result));
+/// let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#;
+/// assert_eq!(kind(error), Ok(Kind::Error));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It has a method and an id, and wants a response.
+    Request,
+    /// It has a method and no id.
+    Notification,
+    /// It has an id and a result.
+    Result,
+    /// It has an id and an error.
+    Error,
+}
+
+/// A message: a text and where its parts stand in it.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::message::Message;
+///
+/// let text = br#"{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{
+///   "name":"add","_meta":{"progressToken":7,"trace":"t"}}}"#;
+/// let call = Message::parse(text)?;
+/// assert_eq!(call.id(), Some(&b"\"a\""[..]));
+/// assert_eq!(call.method().as_deref(), Some("tools/call"));
+/// assert!(call.calls("tools/call"));
+/// assert!(call.params().is_some_and(|params| params.starts_with(b"{")));
+/// assert_eq!(call.param("name"), Some(&b"\"add\""[..]));
+/// assert_eq!((call.token(), call.meta("trace")), (Some(&b"7"[..]), Some(&b"\"t\""[..])));
+/// assert_eq!(call.payload(), None);
+///
+/// let answer = Message::parse(br#"{"jsonrpc":"2.0","id":"a","result":{"x":1}}"#)?;
+/// assert_eq!(answer.payload(), Some(&br#"{"x":1}"#[..]));
+///
+/// let cancel =
+///     br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}"#;
+/// assert_eq!(Message::parse(cancel)?.request_id(), Some(&b"3"[..]));
+/// # Ok::<(), mcp_bridge::message::Malformed<'_>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    text: &'a [u8],
+    kind: Kind,
+    multiline: bool,
+    /// The text without the white space around it.
+    whole: Place,
+    id: Place,
+    method: Place,
+    params: Place,
+    payload: Place,
+    known: Known,
+}
+
+/// Why a text is no message.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::message::{Malformed, Message};
+///
+/// let wrong = Message::parse(br#"{"jsonrpc":"2.0","id":7,"method":1}"#).unwrap_err();
+/// assert_eq!(wrong, Malformed::Invalid("a method is a string", Some(b"7")));
+/// assert_eq!(wrong.reason(), "a method is a string");
+/// assert!(matches!(Message::parse(b"{"), Err(Malformed::Parse(_))));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed<'a> {
+    /// It is not JSON in UTF-8 (JSON-RPC 2.0 error −32700, "Parse error").
+    Parse(&'static str),
+    /// It is JSON, but no message (error −32600, "Invalid Request"); with its id as it is
+    /// spelled, if that could be told.
+    Invalid(&'static str, Option<&'a [u8]>),
+}
+
+impl Malformed<'_> {
+    /// What is wrong, for a person.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Parse(reason) | Self::Invalid(reason, _) => reason,
+        }
+    }
+}
+
+impl fmt::Display for Malformed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
+    }
+}
+
+impl core::error::Error for Malformed<'_> {}
+
+impl<'a> Message<'a> {
+    /// Reads one message, of up to 4 GiB: its limit is the caller's. White space around it is not
+    /// part of it, and a batch is none: see [`batch`].
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed::Parse`] if the text is not one JSON value (RFC 8259) in UTF-8 without a byte
+    /// order mark. [`Malformed::Invalid`] if it is not an object with `"jsonrpc": "2.0"`; if it
+    /// names a member twice, or one almost like one of JSON-RPC's (`"ID"`), or has more than 64;
+    /// if it has not exactly one of `method`, `result` and `error`, or an `id` that is neither a
+    /// string nor a number (MCP "Requests": it is not null).
+    pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
+        if text.len() > LENGTH {
+            return Err(Malformed::Invalid("the message is longer than 4 GiB", None));
+        }
+        let mut scanner = Scanner::new(text);
+        let mut members = Members::default();
+        let read = members.read(&mut scanner);
+        if (read.is_err() || !scanner.ascii) && core::str::from_utf8(text).is_err() {
+            return Err(Malformed::Parse("the message is not UTF-8"));
+        }
+        let doubled = read.map_err(|reason| no_object(text, reason))?;
+        if let Some(reason) = doubled {
+            return Err(Malformed::Invalid(reason, None));
+        }
+        let kind = members.kind(text).map_err(|reason| {
+            let id = members.at(NAME).of(text).filter(|id| names_a_call(id));
+            Malformed::Invalid(reason, id)
+        })?;
+        Ok(Self {
+            text,
+            kind,
+            multiline: scanner.multiline,
+            whole: members.whole,
+            id: members.at(NAME),
+            method: members.at(METHOD),
+            params: members.at(PARAMS),
+            payload: members.at(if kind == Kind::Error { ERROR } else { RESULT }),
+            known: members.known,
+        })
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its id as it is spelled, quotes included. `None` for a notification.
+    pub fn id(&self) -> Option<&'a [u8]> {
+        self.id.of(self.text)
+    }
+
+    /// Its method, without quotes and escapes. `None` for a response.
+    pub fn method(&self) -> Option<Cow<'a, str>> {
+        json::decoded(self.method.of(self.text)?)
+    }
+
+    /// Whether its method is this one, whatever its escapes.
+    pub fn calls(&self, method: &str) -> bool {
+        self.method.of(self.text).is_some_and(|raw| json::spells(raw, method))
+    }
+
+    /// Its params as they are spelled, if it has any.
+    pub fn params(&self) -> Option<&'a [u8]> {
+        self.params.of(self.text)
+    }
+
+    /// A response's result or error as it is spelled.
+    pub fn payload(&self) -> Option<&'a [u8]> {
+        self.payload.of(self.text)
+    }
+
+    /// The progress token as it is spelled: of a request `params._meta.progressToken` unless it is
+    /// null, of a notification `params.progressToken` (MCP "Progress").
+    pub fn token(&self) -> Option<&'a [u8]> {
+        self.token_place().of(self.text)
+    }
+
+    fn token_place(&self) -> Place {
+        match self.kind {
+            // One that is null is none.
+            Kind::Request if self.known.meta[WANTED].of(self.text) == Some(b"null") => {
+                Place::default()
+            }
+            Kind::Request => self.known.meta[WANTED],
+            _ => self.known.param[TOLD],
+        }
+    }
+
+    /// A member of `params._meta` as it is spelled.
+    pub fn meta(&self, name: &str) -> Option<&'a [u8]> {
+        match members::meta(name.as_bytes()) {
+            Some(place) => self.known.meta[place].of(self.text),
+            None => self.text.get(json::member(self.text, &self.known.param[META].span(), name)?),
+        }
+    }
+
+    /// A member of its params as it is spelled.
+    pub fn param(&self, name: &str) -> Option<&'a [u8]> {
+        match members::param(name.as_bytes()) {
+            Some(place) => self.known.param[place].of(self.text),
+            None => self.text.get(json::member(self.text, &self.params.span(), name)?),
+        }
+    }
+
+    /// `params.requestId` as it is spelled (MCP "Cancellation").
+    pub fn request_id(&self) -> Option<&'a [u8]> {
+        self.known.param[REQUEST_ID].of(self.text)
+    }
+
+    /// Why a request can't be passed on for its progress token, if so. The child must see no token
+    /// but ours: of another it may report progress that names a call of somebody else.
+    pub(crate) fn token_fault(&self) -> Option<&'static str> {
+        if self.kind != Kind::Request {
+            return None;
+        }
+        match self.token() {
+            _ if self.known.doubtful_token => Some("a param is named twice, or almost as another"),
+            Some(token) if !names_a_call(token) => Some("a progress token is a string or a number"),
+            Some(token) if token.len() > ID => Some("the progress token is too long"),
+            _ => None,
+        }
+    }
+
+    /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").
+    pub(crate) fn asks_for_a_task(&self) -> bool {
+        !self.known.param[TASK].is_empty()
+    }
+
+    /// Whether two readers may understand its params differently: what the bridge acts on is named
+    /// twice, or there is a name that some take for it.
+    pub(crate) const fn is_doubtful(&self) -> bool {
+        self.known.doubtful
+    }
+
+    /// Bytes of its text, white space around it included.
+    pub(crate) const fn size(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Appends the message, on one line and without the white space around it, to `out`; what
+    /// `change` names is spelled anew, everything else stays as it is. What `change` names and the
+    /// message has not is passed over. No line break is appended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_bridge::message::{Message, Splice};
+    ///
+    /// let message = Message::parse(b"{\"jsonrpc\":\"2.0\",\n\"method\":\"x\", \"id\":1.0}\n")?;
+    /// let mut line = Vec::new();
+    /// message.splice(&Splice { id: Some(b"\"new\""), ..Splice::default() }, &mut line);
+    /// assert_eq!(line, br#"{"jsonrpc":"2.0", "method":"x", "id":"new"}"#);
+    /// # Ok::<(), mcp_bridge::message::Malformed<'_>>(())
+    /// ```
+    pub fn splice(&self, change: &Splice<'_>, out: &mut Vec<u8>) {
+        let start = out.len();
+        let edits = [
+            change.id.map(|new| (self.id, new)),
+            change.token.map(|new| (self.token_place(), new)),
+            change.request_id.map(|new| (self.known.param[REQUEST_ID], new)),
+        ];
+        let whole = self.whole.span();
+        let length = whole.len() + change.growth();
+        if out.capacity() == 0 {
+            *out = Vec::with_capacity(length); // the short way
+        } else {
+            out.reserve(length);
+        }
+        let mut at = whole.start;
+        // What is changed stands in any order.
+        while let Some((place, new)) = edits
+            .iter()
+            .flatten()
+            .filter(|(place, _)| !place.is_empty() && place.span().start >= at)
+            .min_by_key(|(place, _)| place.span().start)
+        {
+            let span = place.span();
+            out.extend_from_slice(&self.text[at..span.start]);
+            out.extend_from_slice(new);
+            at = span.end;
+        }
+        out.extend_from_slice(&self.text[at..whole.end]);
+        on_one_line(&mut out[start..], self.multiline);
+    }
+}
+
+/// A new id for a message whose text is given away once nobody reads it any more: then the id is
+/// put in its place there, and a long text is not copied.
+#[derive(Debug)]
+pub(crate) struct Renamed {
+    end: usize,
+    multiline: bool,
+    id: Span,
+    new: Box<[u8]>,
+}
+
+impl Message<'_> {
+    /// The message under another id; `None` if it has none, or white space before it.
+    pub(crate) fn renamed(&self, new: &[u8]) -> Option<Renamed> {
+        let (whole, id) = (self.whole.span(), self.id.span());
+        let renamed = Renamed { end: whole.end, multiline: self.multiline, id, new: new.into() };
+        Some(renamed).filter(|_| whole.start == 0 && !self.id.is_empty())
+    }
+}
+
+impl Renamed {
+    /// What [`Message::splice`] would have made of this text, the message's own.
+    pub(crate) fn apply(self, mut text: Vec<u8>) -> Vec<u8> {
+        let (old, new) = (self.id, &*self.new);
+        let (rest, end) = (old.start + new.len(), self.end);
+        // What is appended only makes room.
+        text.truncate(end);
+        text.extend_from_slice(new);
+        text.copy_within(old.end..end, rest);
+        text[old.start..rest].copy_from_slice(new);
+        text.truncate(rest + end - old.end);
+        text.shrink_to_fit();
+        on_one_line(&mut text, self.multiline);
+        text
+    }
+}
+
+/// Takes the line breaks out of a message. In a JSON text a raw one is white space, nothing else.
+fn on_one_line(text: &mut [u8], multiline: bool) {
+    if multiline {
+        for byte in text.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+            *byte = b' ';
+        }
+    }
+}
+
+/// New spellings for the parts of a message that routing may change; `None` leaves a part as it is.
+/// A spelling is written as it is given, so it must be a JSON string, with its quotes, or a number.
+///
+/// # Examples
+///
+/// See [`Message::splice`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Splice<'a> {
+    /// Of the message's id.
+    pub id: Option<&'a [u8]>,
+    /// Of its progress token.
+    pub token: Option<&'a [u8]>,
+    /// Of `params.requestId`.
+    pub request_id: Option<&'a [u8]>,
+}
+
+impl Splice<'_> {
+    /// The most by which the message may grow, a line's end included.
+    fn growth(&self) -> usize {
+        let length = |new: Option<&[u8]>| new.map_or(0, <[u8]>::len);
+        length(self.id) + length(self.token) + length(self.request_id) + 1
+    }
+}
+
+/// The messages of a batch (JSON-RPC 2.0, "Batch"), each as its text; `None` if the text is no
+/// array. Only sessions of 2025-03-26 have batches (MCP 2025-03-26 "Base Protocol, Batching").
+///
+/// # Errors
+///
+/// [`Malformed::Parse`] if the text begins an array and is not JSON in UTF-8,
+/// [`Malformed::Invalid`] if the array is empty. Its elements are not judged.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::message::batch;
+///
+/// assert_eq!(batch(b"{}"), None);
+/// assert_eq!(batch(b"[{}, 1]"), Some(Ok(vec![&b"{}"[..], b"1"])));
+/// assert!(batch(b"[]").is_some_and(|batch| batch.is_err()));
+/// ```
+pub fn batch(text: &[u8]) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
+    batch_of(text, usize::MAX)
+}
+
+/// The same, of a batch that may have no more than so many: of one that has, one more is listed.
+pub(crate) fn batch_of(text: &[u8], most: usize) -> Option<Result<Vec<&[u8]>, Malformed<'_>>> {
+    if text.trim_ascii_start().first() != Some(&b'[') {
+        return None;
+    }
+    if core::str::from_utf8(text).is_err() {
+        return Some(Err(Malformed::Parse("the message is not UTF-8")));
+    }
+    Some(match json::elements(text, most) {
+        Err(reason) => Err(Malformed::Parse(reason)),
+        Ok(spans) if spans.is_empty() => Err(Malformed::Invalid("the batch is empty", None)),
+        Ok(spans) => Ok(spans.into_iter().map(|span| &text[span]).collect()),
+    })
+}
+
+/// Whether two ids, as they are spelled, are the same id: the same characters in a string, the
+/// same value of a number. A string is never a number.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::message::same_id;
+///
+/// assert!(same_id(br#""ab""#, br#""a\u0062""#));
+/// assert!(same_id(b"1", b"1.0") && !same_id(b"1", br#""1""#) && !same_id(b"1", b"1.5"));
+/// ```
+pub fn same_id(one: &[u8], other: &[u8]) -> bool {
+    one == other
+        || (one.first() == Some(&b'"')
+            && other.first() == Some(&b'"')
+            && json::decoded(one).is_some_and(|one| json::decoded(other) == Some(one)))
+        || number::same(one, other)
+}
+
+/// Why a text is no message that is no JSON, or no object.
+#[cold]
+fn no_object(text: &[u8], reason: NotJson) -> Malformed<'_> {
+    if text.starts_with("\u{feff}".as_bytes()) {
+        return Malformed::Parse("the message starts with a byte order mark");
+    }
+    let mut scanner = Scanner::new(text);
+    if scanner.peek() == b'{' {
+        return Malformed::Parse(reason);
+    }
+    match scanner.value().and_then(|_| scanner.end()) {
+        Ok(()) => Malformed::Invalid("a message is a JSON object", None),
+        Err(reason) => Malformed::Parse(reason),
+    }
+}
+
+fn names_a_call(id: &[u8]) -> bool {
+    matches!(id.first(), Some(b'"' | b'-' | b'0'..=b'9'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! The breaker: which starts are refused because others like them failed, and who is refused for
+//! them.
+//!
+//! A start that failed counts against whoever can have caused it and nobody else. A command that
+//! can't be run fails for all. A process that ended before it had read anything can have been
+//! swayed by its environment alone, so its failure counts for those with the same variables. Any
+//! other may have been ended by what its client said, and counts for clients that say the same.
+
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use core::time::Duration;
+
+use crate::api::handles::Server;
+use crate::api::instant::Instant;
+
+/// Kinds of starts of which failures are remembered, the last ones. A stranger who makes up more
+/// gets others a few more tries and nothing else.
+const KINDS: usize = 256;
+
+/// What a start has in common with others. Hashes: no secret is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    variables: u64,
+    client: u64,
+}
+
+impl Origin {
+    /// A start with these variables for a client that says this of itself.
+    pub(crate) fn new(variables: &[(String, String)], said: &[u8]) -> Self {
+        let all = variables.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
+        let variables = all.fold(0, hash);
+        Self { variables, client: hash(hash(0, said), &variables.to_le_bytes()) }
+    }
+}
+
+/// FNV-1a over a piece and its end. Nobody gains by a collision with a value that he does not know.
+fn hash(seed: u64, piece: &[u8]) -> u64 {
+    let step = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let seed = if seed == 0 { 0xcbf2_9ce4_8422_2325 } else { seed };
+    step(piece.iter().fold(seed, |sum, byte| step(sum, *byte)), b'\n')
+}
+
+/// Whom the failure of a start counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// Everybody who uses the server.
+    All,
+    /// Those with the same variables.
+    Variables,
+    /// Those who say the same.
+    Client,
+}
+
+#[derive(Debug)]
+struct Failures {
+    server: Server,
+    kind: (u64, u64),
+    count: u32,
+    closed_until: Instant,
+}
+
+/// Failures of late, the kind that failed last at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Breaker(VecDeque<Failures>);
+
+/// What all starts of a server have in common, and those without variables.
+const EVERYBODY: (u64, u64) = (0, 0);
+
+fn kind(origin: Origin, blame: Blame) -> (u64, u64) {
+    match blame {
+        Blame::All => EVERYBODY,
+        Blame::Variables => (origin.variables, 0),
+        Blame::Client => (origin.variables, origin.client),
+    }
+}
+
+impl Breaker {
+    /// Until when starts like this one are refused; a time that is over if they are not.
+    pub(crate) fn closed_until(&self, server: Server, origin: Origin) -> Instant {
+        let kinds = [Blame::All, Blame::Variables, Blame::Client].map(|blame| kind(origin, blame));
+        let same = self.0.iter().filter(|f| f.server == server && kinds.contains(&f.kind));
+        same.map(|failures| failures.closed_until).max().unwrap_or_default()
+    }
+
+    /// Whether a server fails for all, or for all without variables.
+    pub(crate) fn fails(&self, server: Server, now: Instant) -> bool {
+        let all = self.0.iter().find(|f| f.server == server && f.kind == EVERYBODY);
+        all.is_some_and(|failures| failures.closed_until > now)
+    }
+
+    /// A start failed. True if starts like it are refused for `wait` from now on.
+    pub(crate) fn failed(
+        &mut self,
+        (server, origin): (Server, Origin),
+        blame: Blame,
+        limit: u32,
+        (now, wait): (Instant, Duration),
+    ) -> bool {
+        let kind = kind(origin, blame);
+        let known = self.0.iter().position(|f| f.server == server && f.kind == kind);
+        let known = known.and_then(|index| self.0.remove(index));
+        let fresh = Failures { server, kind, count: 0, closed_until: Instant::default() };
+        let mut failures = known.unwrap_or(fresh);
+        failures.count = failures.count.saturating_add(1);
+        // Of several that fail together, one counts and is told.
+        let closes = failures.count >= limit && failures.closed_until <= now;
+        if closes {
+            failures.closed_until = now.after(wait);
+        }
+        if self.0.len() >= KINDS {
+            self.0.pop_front();
+        }
+        self.0.push_back(failures);
+        closes
+    }
+
+    /// A start came to something: what failed before it like it is forgotten.
+    pub(crate) fn worked(&mut self, server: Server, origin: Origin) {
+        let kinds = [Blame::All, Blame::Variables, Blame::Client].map(|blame| kind(origin, blame));
+        self.0.retain(|f| f.server != server || !kinds.contains(&f.kind));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+    use alloc::vec;
+    use alloc::vec::Vec;
+
+    const A: Server = Server(1);
+    const B: Server = Server(2);
+    const WAIT: Duration = Duration::from_secs(10);
+
+    fn origin(token: &str, said: &str) -> Origin {
+        let variables: Vec<_> = match token {
+            "" => vec![],
+            token => vec![("TOKEN".to_string(), token.to_string())],
+        };
+        Origin::new(&variables, said.as_bytes())
+    }
+
+    fn fail(breaker: &mut Breaker, server: Server, origin: Origin, blame: Blame) -> bool {
+        breaker.failed((server, origin), blame, 2, (Instant::default(), WAIT))
+    }
+
+    fn is_closed(breaker: &Breaker, server: Server, origin: Origin) -> bool {
+        breaker.closed_until(server, origin) > Instant::default()
+    }
+
+    #[test]
+    fn a_failure_counts_for_those_who_can_have_caused_it() {
+        let others = [(A, origin("bad", "y")), (A, origin("good", "x")), (A, origin("", "x"))];
+        for (blame, refused) in [
+            (Blame::Client, [false, false, false]),
+            (Blame::Variables, [true, false, false]),
+            (Blame::All, [true, true, true]),
+        ] {
+            let mut breaker = Breaker::default();
+            let bad = origin("bad", "x");
+            assert!(!fail(&mut breaker, A, bad, blame));
+            assert!(fail(&mut breaker, A, bad, blame), "the second opens it");
+            assert!(!fail(&mut breaker, A, bad, blame), "and is told once");
+            assert!(is_closed(&breaker, A, bad) && !is_closed(&breaker, B, bad));
+            let closed = others.map(|(server, origin)| is_closed(&breaker, server, origin));
+            assert_eq!(closed, refused, "{blame:?}");
+            assert_eq!(breaker.fails(A, Instant::default()), blame == Blame::All);
+            breaker.worked(A, bad);
+            assert!(!is_closed(&breaker, A, bad));
+        }
+    }
+
+    #[test]
+    fn without_variables_all_are_alike() {
+        let mut breaker = Breaker::default();
+        fail(&mut breaker, A, origin("", "x"), Blame::Variables);
+        fail(&mut breaker, A, origin("", "y"), Blame::Variables);
+        assert!(is_closed(&breaker, A, origin("", "z")) && breaker.fails(A, Instant::default()));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_and_the_oldest_go() {
+        let mut breaker = Breaker::default();
+        for said in 0..10_000 {
+            fail(&mut breaker, A, origin("", &format!("{said}")), Blame::Client);
+            fail(&mut breaker, A, origin("bad", ""), Blame::Variables);
+        }
+        assert_eq!(breaker.0.len(), KINDS);
+        assert!(is_closed(&breaker, A, origin("bad", "x")));
+    }
+}

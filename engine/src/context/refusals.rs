@@ -1,0 +1,93 @@
+//! Refusals that an operator has to know of, each told once or now and then, however many come.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::api::event::Notice;
+use crate::api::instant::Instant;
+use crate::http::fault::Fault;
+
+/// Values of Host and Origin that are remembered. An operator mends one or two; a stranger who
+/// makes up more fills neither the log nor the memory.
+const VALUES: usize = 32;
+/// How much of such a value is told, in characters. A name in DNS has at most 253.
+const VALUE: usize = 253;
+/// How often it is told that a limit refuses requests.
+const PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    /// Values of Host, then of Origin.
+    values: [Vec<String>; 2],
+    /// When it was told last that a limit refuses requests, and how many it refused since.
+    limit: Option<Instant>,
+    refused: u64,
+}
+
+impl Told {
+    /// What the operator is told of this refusal, beside the line for each at debug.
+    pub(crate) fn refusal(&mut self, fault: &Fault, now: Instant) -> Option<Notice> {
+        match fault {
+            Fault::HostForbidden(host) => {
+                let host = self.fresh(0, host)?;
+                Some(Notice::HostRefused { host })
+            }
+            Fault::OriginForbidden(origin) => {
+                let origin = self.fresh(1, origin)?;
+                Some(Notice::OriginRefused { origin })
+            }
+            Fault::Sessions(limit) | Fault::Pool(limit) => {
+                self.refused += 1;
+                if self.limit.is_some_and(|told| now.since(told) < PAUSE) {
+                    return None;
+                }
+                self.limit = Some(now);
+                let refused = core::mem::take(&mut self.refused);
+                Some(Notice::Full { limit: *limit, refused })
+            }
+            _ => None,
+        }
+    }
+
+    /// The value as it is told, if it was not told before and there is room to remember it.
+    fn fresh(&mut self, kind: usize, value: &str) -> Option<String> {
+        let values = &mut self.values[kind];
+        let value: String = value.chars().take(VALUE).collect();
+        if values.len() >= VALUES || values.contains(&value) {
+            return None;
+        }
+        values.push(value.clone());
+        Some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+    use alloc::string::ToString;
+
+    fn refused(told: &mut Told, fault: &Fault) -> Option<String> {
+        told.refusal(fault, Instant::default()).map(|notice| notice.to_string())
+    }
+
+    #[test]
+    fn a_value_is_told_once_and_so_many_of_them() {
+        let mut told = Told::default();
+        let host = |name: &str| Fault::HostForbidden(name.into());
+        let first = refused(&mut told, &host("mcp.example.com"));
+        let expected = "Host \"mcp.example.com\" is not allowed and refused; see --allow-host";
+        assert_eq!(first.as_deref(), Some(expected));
+        assert_eq!(refused(&mut told, &host("mcp.example.com")), None);
+        let made_up = (0..1000).filter(|n| refused(&mut told, &host(&format!("{n}"))).is_some());
+        assert_eq!(made_up.count(), VALUES - 1);
+        // They hide no Origin.
+        let origin = Fault::OriginForbidden("https://app.example.com".into());
+        let shown = refused(&mut told, &origin);
+        assert!(shown.is_some_and(|shown| shown.ends_with("see --allow-origin")));
+        assert_eq!(refused(&mut told, &origin), None);
+        let long = Fault::OriginForbidden("x".repeat(10_000));
+        assert!(refused(&mut told, &long).is_some_and(|shown| shown.len() < 400));
+    }
+}

@@ -1,0 +1,154 @@
+//! Who waits until when.
+//!
+//! The engine has no clock: each input carries its [`Instant`], and every wait is one entry of
+//! `Timers`. An owner keeps the deadline that it asked for, so that it can move or drop it; a
+//! deadline is never left behind by an owner that ended.
+
+use alloc::collections::BTreeSet;
+
+use crate::api::handles::Pipe;
+use crate::api::instant::Instant;
+
+/// What is waited for. The order has no meaning; it only makes the queue's order total.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wait {
+    /// The next step of a child's end.
+    Ladder(Pipe),
+    /// The answer to `initialize`.
+    Start(Pipe),
+    /// The same, until the operator is told.
+    Silent(Pipe),
+    /// The exit status of a child whose standard output is closed.
+    Exit(Pipe),
+    /// The end of an idle session.
+    Idle(Pipe),
+    /// The end of the time for which ended streams are kept.
+    Forget(Pipe),
+    /// The answer to a call, by the id that the child knows.
+    Call(Pipe, u64),
+    /// The client's answer to a ping of a child.
+    Ping(Pipe),
+    /// The end of a line that a child has begun.
+    Line(Pipe),
+    /// The input that a call needs, by the id that the child knows.
+    Park(Pipe, u64),
+    /// What a silent or stalled stream needs, by its number.
+    Stream(Pipe, u64),
+    /// What must give way while memory is short.
+    Relief,
+    /// The end of draining.
+    Drain,
+}
+
+impl Wait {
+    /// The same for the other process, if it is about the first.
+    fn renamed(mut self, old: Pipe, new: Pipe) -> Self {
+        match &mut self {
+            Self::Ladder(pipe)
+            | Self::Start(pipe)
+            | Self::Silent(pipe)
+            | Self::Exit(pipe)
+            | Self::Idle(pipe)
+            | Self::Forget(pipe)
+            | Self::Call(pipe, _)
+            | Self::Ping(pipe)
+            | Self::Line(pipe)
+            | Self::Park(pipe, _)
+            | Self::Stream(pipe, _) => {
+                if *pipe == old {
+                    *pipe = new;
+                }
+            }
+            Self::Relief | Self::Drain => {}
+        }
+        self
+    }
+}
+
+/// A deadline that its owner keeps, so that it can be moved and dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline(Option<Instant>);
+
+/// All waits, the next one first.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    queue: BTreeSet<(Instant, Wait)>,
+}
+
+impl Timers {
+    /// Sets or moves a deadline.
+    pub(crate) fn set(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
+        self.clear(deadline, wait);
+        self.queue.insert((at, wait));
+        deadline.0 = Some(at);
+    }
+
+    /// Sets a deadline, or moves it if it is later. The wait looks again when it is due, so that
+    /// what moves often costs nothing.
+    pub(crate) fn no_later(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
+        if deadline.0.is_none_or(|set| set > at) {
+            self.set(deadline, at, wait);
+        }
+    }
+
+    /// Drops a deadline.
+    pub(crate) fn clear(&mut self, deadline: &mut Deadline, wait: Wait) {
+        if let Some(set) = deadline.0.take() {
+            self.queue.remove(&(set, wait));
+        }
+    }
+
+    /// Takes the next wait that is due. Its owner's deadline is spent: see [`Deadline::spend`].
+    pub(crate) fn due(&mut self, now: Instant) -> Option<Wait> {
+        let (_, wait) = self.queue.first().filter(|(at, _)| *at <= now)?;
+        let wait = *wait;
+        self.queue.pop_first();
+        Some(wait)
+    }
+
+    /// What a process that is gone was waited for by is waited for by another. Its owner keeps the
+    /// deadlines.
+    pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
+        let renamed = |(at, wait): &(Instant, Wait)| (*at, wait.renamed(old, new));
+        self.queue = self.queue.iter().map(renamed).collect();
+    }
+
+    /// When the next wait is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}
+
+impl Deadline {
+    /// Notes that the wait was taken from the queue.
+    pub(crate) const fn spend(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) const fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    #[test]
+    fn a_deadline_moves_and_leaves_nothing_behind() {
+        let at = |seconds| Instant::new(Duration::from_secs(seconds));
+        let wait = Wait::Drain;
+        let (mut timers, mut deadline) = (Timers::default(), Deadline::default());
+        timers.set(&mut deadline, at(5), wait);
+        timers.no_later(&mut deadline, at(9), wait);
+        assert_eq!(timers.next(), Some(at(5)));
+        timers.no_later(&mut deadline, at(3), wait);
+        assert_eq!((timers.due(at(2)), timers.due(at(3)), timers.next()), (None, Some(wait), None));
+        deadline.spend();
+        timers.no_later(&mut deadline, at(7), wait);
+        assert_eq!(timers.next(), Some(at(7)));
+        timers.clear(&mut deadline, wait);
+        assert_eq!(timers.next(), None);
+    }
+}

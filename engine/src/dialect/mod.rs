@@ -1,0 +1,145 @@
+//! The two crossings between the eras, as functions of texts: nothing is remembered here.
+//!
+//! [`downward`]: a 2026-07-28 client before a session-era child. [`upward`]: a session-era client
+//! before a child that speaks only 2026-07-28. What a text of one era is in the other belongs here;
+//! what has to be kept for it while a call runs is its front's.
+
+pub(crate) mod downward;
+pub(crate) mod told;
+pub(crate) mod upward;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::codec::copy::{Changed, Copy};
+use crate::codec::json::{self, Name};
+use crate::codec::message::Message;
+use crate::codec::meta::{SUBSCRIPTION, TASKS};
+use crate::codec::object::{self, Object};
+
+/// Lists whose changes can be listened to: how a filter names them, the capability that promises
+/// them, and how the notifications are called.
+pub(crate) const LISTS: [(&str, &str, &str); 3] = [
+    ("toolsListChanged", "tools", "notifications/tools/list_changed"),
+    ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
+    ("resourcesListChanged", "resources", "notifications/resources/list_changed"),
+];
+
+/// A filter of `subscriptions/listen` for some of `LISTS` and some resources.
+pub(crate) fn filter(lists: [bool; 3], uris: &[String]) -> Object<'static> {
+    let mut filter = Object::default();
+    for ((name, ..), _) in LISTS.iter().zip(lists).filter(|(_, wanted)| *wanted) {
+        filter.set(name, &b"true"[..]);
+    }
+    if !uris.is_empty() {
+        let uris: Vec<Vec<u8>> = uris.iter().map(|uri| object::quoted(uri)).collect();
+        filter.set("resourceSubscriptions", object::array(&uris));
+    }
+    filter
+}
+
+/// The params of a message that are an object; an empty one if there are none.
+fn params<'a>(message: &Message<'a>) -> &'a [u8] {
+    message.params().filter(|params| is_object(params)).unwrap_or(b"{}")
+}
+
+fn is_object(text: &[u8]) -> bool {
+    text.first() == Some(&b'{')
+}
+
+/// Copies a `_meta`; one that is no object, or of which nothing is left, is left out.
+fn meta<'a>(
+    copy: &mut Copy<'a>,
+    change: impl FnMut(&mut Copy<'a>, &Name<'a>) -> Changed,
+) -> Changed {
+    if copy.peek() == b'{' { copy.unless_empty(change) } else { copy.drop() }
+}
+
+/// Which of the members of one name counts, the last: the others are left out, so that what is
+/// added to one is added once. The copy is made anew if it turns out that there are several.
+#[derive(Debug, Default)]
+struct Last {
+    before: usize,
+    met: usize,
+}
+
+impl Last {
+    /// Makes the copy.
+    fn copied<T>(mut copy: impl FnMut(&mut Self) -> T) -> T {
+        let mut last = Self::default();
+        let made = copy(&mut last);
+        if last.met <= 1 {
+            return made;
+        }
+        drop(made);
+        last = Self { before: last.met - 1, met: 0 };
+        copy(&mut last)
+    }
+
+    /// Whether the one that is met now is it.
+    const fn is_met(&mut self) -> bool {
+        self.met += 1;
+        self.met == self.before + 1
+    }
+}
+
+/// Copies a `_meta` in which a member gets a value; if it `stays`, only where it has none. What is
+/// no object is replaced.
+fn marked(copy: &mut Copy<'_>, name: &str, value: &[u8], stays: bool) -> Changed {
+    if copy.peek() != b'{' {
+        return copy.set(&object_of(name, value));
+    }
+    copy.begin();
+    let mut met = false;
+    copy.members(|copy, met_name| {
+        if **met_name != *name.as_bytes() {
+            return Ok(false);
+        }
+        let again = core::mem::replace(&mut met, true);
+        match stays {
+            true => Ok(false),
+            false if again => copy.drop(),
+            false => copy.set(value),
+        }
+    })?;
+    if !met {
+        copy.add(name, value);
+    }
+    copy.close(b'}');
+    Ok(true)
+}
+
+/// The subscription that a result names.
+pub(crate) fn subscription(result: &[u8]) -> Option<&[u8]> {
+    member(member(result, "_meta")?, SUBSCRIPTION)
+}
+
+/// An object with one member.
+fn object_of(name: &str, value: &[u8]) -> Vec<u8> {
+    [b"{", &object::quoted(name)[..], b":", value, b"}"].concat()
+}
+
+/// A member of a text that was scanned before.
+fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    json::member(text, &(0..text.len()), name).map(|span| &text[span])
+}
+
+/// Extensions whose methods and messages only 2026-07-28 has.
+const STATELESS_ONLY: [&str; 2] = [TASKS, "io.modelcontextprotocol/events"];
+
+/// Capabilities as the other era may see them: without the tasks of 2025-11-25, and without
+/// extensions that need 2026-07-28. An empty object in the place of what is none.
+fn capabilities(text: Option<&[u8]>) -> Vec<u8> {
+    let text = text.filter(|text| is_object(text)).unwrap_or(b"{}");
+    let mut copy = Copy::new(text, b"", 0);
+    // It was scanned before.
+    let _ = copy.object(|copy, name| match &**name {
+        b"tasks" => copy.drop(),
+        b"extensions" if copy.peek() == b'{' => copy.unless_empty(|copy, name| {
+            let stays = STATELESS_ONLY.iter().all(|other| other.as_bytes() != &**name);
+            if stays { Ok(false) } else { copy.drop() }
+        }),
+        _ => Ok(false),
+    });
+    copy.end(b"")
+}

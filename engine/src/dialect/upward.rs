@@ -1,0 +1,369 @@
+//! A session-era client before a child that speaks only 2026-07-28: requests gain what the child
+//! must be told each time, answers lose what the client never heard of.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::api::limits::{QUESTIONS, REMEMBERED};
+use crate::codec::copy::{Changed, Copy};
+use crate::codec::json::{self, Name, Scanner};
+use crate::codec::message::Message;
+use crate::codec::meta::{
+    CAPABILITIES, CLIENT, LOG_LEVEL, LogLevel, SERVER, SUBSCRIPTION, VERSION,
+};
+use crate::codec::object::{self, Object};
+use crate::codec::rpc;
+use crate::codec::version::{STATELESS, Version};
+use crate::dialect::Last;
+
+/// By how much a text may grow that gains a few members, the head of its message included.
+const GROWTH: usize = 1024;
+
+/// What a session's client said of itself once, for every request that the child gets.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Client {
+    info: Option<Vec<u8>>,
+    capabilities: Vec<u8>,
+}
+
+impl Client {
+    /// Reads the params of the client's `initialize`.
+    pub(crate) fn read(params: &[u8], version: &Version) -> Self {
+        let kept = |name: &str| super::member(params, name).filter(|text| text.len() <= REMEMBERED);
+        let capabilities = super::capabilities(kept("capabilities"));
+        let mut capabilities = Object::read(&capabilities).unwrap_or_default();
+        if let Some(mut roots) = capabilities.object("roots") {
+            roots.remove("listChanged");
+            let roots = roots.text();
+            capabilities.set("roots", roots);
+        }
+        if let Some(elicitation) = capabilities.object("elicitation") {
+            let elicitation = modes(elicitation, version);
+            capabilities.set("elicitation", elicitation);
+        }
+        Self { info: kept("clientInfo").map(<[u8]>::to_vec), capabilities: capabilities.text() }
+    }
+
+    /// Bytes of what it told of itself.
+    pub(crate) fn size(&self) -> usize {
+        self.capabilities.len() + self.info.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The metadata of one request.
+    fn metadata<'a>(&'a self, meta: &mut Object<'a>, level: Option<LogLevel>) {
+        meta.set(VERSION, object::quoted(STATELESS));
+        meta.set(CAPABILITIES, &self.capabilities[..]);
+        if let Some(info) = &self.info {
+            meta.set(CLIENT, &info[..]);
+        }
+        if let Some(level) = level {
+            meta.set(LOG_LEVEL, object::quoted(level.name()));
+        }
+    }
+
+    /// The params of a request of our own.
+    pub(crate) fn own_params(&self, more: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut meta = Object::default();
+        self.metadata(&mut meta, None);
+        let mut params = Object::default();
+        params.set("_meta", meta.text());
+        for (name, value) in more {
+            params.set(name, value.to_vec());
+        }
+        params.text()
+    }
+
+    /// The request for the child: the client's params, our id and token, and of a further round
+    /// the answers and the state that goes with them.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        params: &[u8],
+        id: &[u8],
+        level: Option<LogLevel>,
+        round: &Round,
+    ) -> Vec<u8> {
+        let params = Some(params).filter(|text| super::is_object(text)).unwrap_or(b"{}");
+        let mut meta = Object::default();
+        self.metadata(&mut meta, level);
+        let more: [(&str, Option<&[u8]>); 2] = [
+            ("inputResponses", round.answers.as_deref()),
+            ("requestState", round.state.as_deref()),
+        ];
+        let more_len = more.iter().map(|(_, text)| text.map_or(0, <[u8]>::len)).sum::<usize>();
+        let growth = self.size() + id.len() + more_len + GROWTH;
+        let head = rpc::head(Some(id), method);
+        Last::copied(|last| {
+            let mut copy = Copy::new(params, &head, growth);
+            let (mut met, mut missing) = (false, more);
+            // They were scanned before.
+            let _ = copy.members(|copy, name| match &**name {
+                // A task of 2025-11-25 was never advertised; its augmentation is ignored.
+                b"task" => copy.drop(),
+                b"_meta" => {
+                    met = true;
+                    if last.is_met() { informed(copy, &meta, id) } else { copy.drop() }
+                }
+                name => match more.iter().position(|(other, _)| other.as_bytes() == name) {
+                    Some(place) if more[place].1.is_some() => match missing[place].1.take() {
+                        Some(text) => copy.set(text),
+                        None => copy.drop(),
+                    },
+                    _ => Ok(false),
+                },
+            });
+            if !met {
+                copy.add("_meta", &meta.text());
+            }
+            for (name, text) in missing {
+                if let Some(text) = text {
+                    copy.add(name, text);
+                }
+            }
+            copy.close(b'}');
+            copy.end(b"}")
+        })
+    }
+}
+
+/// Copies the `_meta` of a request with what the child must be told, and our token.
+fn informed(copy: &mut Copy<'_>, meta: &Object<'_>, id: &[u8]) -> Changed {
+    if copy.peek() != b'{' {
+        return copy.set(&meta.text());
+    }
+    copy.begin();
+    // Each is said once.
+    let mut missing: Vec<(Cow<'_, str>, Option<&[u8]>)> =
+        meta.iter().map(|(name, text)| (name, Some(text))).collect();
+    copy.members(|copy, name| {
+        if **name == *b"progressToken" {
+            return copy.set_unless_null(id);
+        }
+        match missing.iter_mut().find(|(known, _)| known.as_bytes() == &**name) {
+            None => Ok(false),
+            Some((_, text)) => match text.take() {
+                Some(text) => copy.set(text),
+                None => copy.drop(),
+            },
+        }
+    })?;
+    for (name, text) in missing {
+        if let Some(text) = text {
+            copy.add(&name, text);
+        }
+    }
+    copy.close(b'}');
+    Ok(true)
+}
+
+/// Clients before 2025-11-25 know one mode of elicitation and do not name it.
+fn modes(mut elicitation: Object<'_>, version: &Version) -> Vec<u8> {
+    if version.primed {
+        return elicitation.text();
+    }
+    elicitation.remove("url");
+    elicitation.text()
+}
+
+/// What a further round of a call carries.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Round {
+    /// `inputResponses`, an object.
+    pub(crate) answers: Option<Vec<u8>>,
+    /// `requestState` as it was spelled.
+    pub(crate) state: Option<Vec<u8>>,
+}
+
+/// The params of the bridge's own `server/discover`.
+pub(crate) fn discover_params() -> Vec<u8> {
+    let own =
+        concat!(r#"{"name":"hyper-mcp-proxy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+    let client = Client { info: Some(own.as_bytes().to_vec()), capabilities: b"{}".to_vec() };
+    client.own_params(&[])
+}
+
+/// Whether the answer to `server/discover` comes from a child that speaks our stateless revision.
+pub(crate) fn speaks_stateless(result: &[u8]) -> bool {
+    let Some(versions) = super::member(result, "supportedVersions") else { return false };
+    let (mut only_text, mut speaks) = (true, false);
+    let read = Scanner::new(versions).elements(|scanner| {
+        let version = &versions[scanner.value()?];
+        only_text &= json::is_text(version);
+        speaks |= json::spells(version, STATELESS);
+        Ok(())
+    });
+    read.is_ok() && only_text && speaks
+}
+
+/// The result of `initialize`, out of the child's answer to `server/discover`.
+pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
+    let meta = super::member(discovered, "_meta").filter(|meta| super::is_object(meta));
+    let server = meta.and_then(|meta| super::member(meta, SERVER));
+    let capabilities = super::member(discovered, "capabilities");
+    let mut result = Object::default();
+    result.set("protocolVersion", object::quoted(version));
+    result.set("capabilities", super::capabilities(capabilities));
+    let unnamed: &[u8] = br#"{"name":"unnamed","version":"0"}"#;
+    result.set("serverInfo", server.unwrap_or(unnamed));
+    if let Some(instructions) = super::member(discovered, "instructions") {
+        result.set("instructions", instructions);
+    }
+    result.text()
+}
+
+/// A result as a session-era client knows it. What `own` gives takes the place of the subscription
+/// that is named: the client's id, if that is the call's own.
+pub(crate) fn result<'o>(
+    method: &str,
+    result: &[u8],
+    own: impl Fn(&[u8]) -> Option<&'o [u8]>,
+) -> Vec<u8> {
+    if !super::is_object(result) {
+        return result.to_vec();
+    }
+    let mut copy = Copy::new(result, b"", GROWTH);
+    // It was scanned before.
+    let _ = copy.object(|copy, name| match &**name {
+        b"tools" if method == "tools/list" && copy.peek() == b'[' => {
+            copy.begin();
+            copy.objects(|copy, name| match &**name {
+                b"outputSchema" => schema(copy),
+                _ => Ok(false),
+            })?;
+            Ok(true)
+        }
+        b"resultType" | b"ttlMs" | b"cacheScope" => copy.drop(),
+        b"_meta" if copy.peek() == b'{' => copy.unless_empty(|copy, name| match &**name {
+            name if name == SUBSCRIPTION.as_bytes() => copy.turn(&own),
+            name if name == SERVER.as_bytes() => copy.drop(),
+            _ => Ok(false),
+        }),
+        // Structured content was an object up to 2025-11-25.
+        b"structuredContent" if copy.peek() != b'{' => copy.wrap(b"{\"result\":", b"}"),
+        _ => Ok(false),
+    });
+    copy.end(b"")
+}
+
+/// Up to 2025-11-25 the schema of structured content is one of an object. Clients check results
+/// against it, and a result that is no object is wrapped above: without the schema, any is right.
+fn schema(copy: &mut Copy<'_>) -> Changed {
+    if copy.peek() != b'{' {
+        return copy.drop();
+    }
+    let mut kind = None;
+    let schema = copy.inspect(|scanner, name| {
+        let value = scanner.value()?;
+        if **name == *b"type" {
+            kind = Some(value);
+        }
+        Ok(())
+    })?;
+    let kind = kind.map(|kind| copy.at(kind));
+    if kind.is_some_and(|kind| json::is_text(kind) && json::spells(kind, "object")) {
+        copy.keep(schema);
+    }
+    Ok(true)
+}
+
+/// What the child wants to know before it goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    /// By key, the method and the params of what the client is asked.
+    pub(crate) questions: Vec<(String, String, Vec<u8>)>,
+    pub(crate) state: Option<Vec<u8>>,
+}
+
+impl Wanted {
+    /// Bytes of it that are kept until the call is made again.
+    pub(crate) fn size(&self) -> usize {
+        let asked: usize =
+            self.questions.iter().map(|(key, method, _)| key.len() + method.len()).sum();
+        asked + self.state.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// Reads a result that asks for input. `None` if it is the answer itself. One that asks too much
+/// is read as far as that shows.
+pub(crate) fn wanted(result: &[u8]) -> Option<Wanted> {
+    let (mut kind, mut state, mut requests) = (None, None, None);
+    let read = Scanner::new(result).members(|scanner, name| {
+        let value = &result[scanner.value()?];
+        match &**name {
+            b"resultType" => kind = Some(value),
+            b"requestState" => state = Some(value),
+            b"inputRequests" => requests = Some(value),
+            _ => {}
+        }
+        Ok(())
+    });
+    read.ok()?;
+    if !json::spells(kind.filter(|kind| json::is_text(kind))?, "input_required") {
+        return None;
+    }
+    let mut questions = Vec::new();
+    let requests = requests.filter(|requests| super::is_object(requests)).unwrap_or(b"{}");
+    let _ = Scanner::new(requests).members(|scanner, key| {
+        let request = &requests[scanner.value()?];
+        if questions.len() > QUESTIONS {
+            return Err("too many questions");
+        }
+        questions.extend(asked(key, request));
+        Ok(())
+    });
+    Some(Wanted { questions, state: state.map(<[u8]>::to_vec) })
+}
+
+/// The key, the method and the params of one question.
+fn asked(key: &Name<'_>, request: &[u8]) -> Option<(String, String, Vec<u8>)> {
+    let request = Some(request).filter(|request| super::is_object(request))?;
+    let method = super::member(request, "method").and_then(object::string)?.into_owned();
+    let params = super::member(request, "params").unwrap_or(b"{}").to_vec();
+    Some((String::from_utf8(key.text().into_owned()).ok()?, method, params))
+}
+
+/// A question's params as a session-era client knows them: an elicitation by URL has an id.
+pub(crate) fn question(method: &str, params: &[u8], id: &str) -> Vec<u8> {
+    let mode = super::member(params, "mode").filter(|mode| json::is_text(mode));
+    let by_url = mode.is_some_and(|mode| json::spells(mode, "url"));
+    if !super::is_object(params) {
+        return params.to_vec();
+    }
+    let mut id = Some(object::quoted(id)).filter(|_| method == "elicitation/create" && by_url);
+    let mut copy = Copy::new(params, b"", GROWTH);
+    let _ =
+        copy.members(|copy, name| match (&**name, id.take_if(|_| **name == *b"elicitationId")) {
+            (_, Some(id)) => copy.set(&id),
+            _ => Ok(false),
+        });
+    if let Some(id) = id {
+        copy.add("elicitationId", &id);
+    }
+    copy.close(b'}');
+    copy.end(b"")
+}
+
+/// What a client's answer becomes. `None` if the call can't go on: an error has no place among
+/// the answers, only an elicitation can be given up.
+pub(crate) fn answer<'a>(method: &str, response: &Message<'a>) -> Option<Cow<'a, [u8]>> {
+    use crate::codec::message::Kind;
+    match response.kind() {
+        Kind::Result => response.payload().map(Cow::Borrowed),
+        _ if method == "elicitation/create" => Some(Cow::Borrowed(br#"{"action":"cancel"}"#)),
+        _ => None,
+    }
+}
+
+/// A notification without the mark of the subscription that it came by.
+pub(crate) fn untag(message: &Message<'_>) -> Vec<u8> {
+    let head = rpc::head(None, &message.method().unwrap_or_default());
+    let mut copy = Copy::new(super::params(message), &head, 1);
+    let _ = copy.object(|copy, name| match &**name {
+        b"_meta" => super::meta(copy, |copy, name| {
+            if **name == *SUBSCRIPTION.as_bytes() { copy.drop() } else { Ok(false) }
+        }),
+        _ => Ok(false),
+    });
+    copy.end(b"}")
+}

@@ -1,0 +1,248 @@
+//! The session era in front (2024-11-05 … 2025-11-25): one client, one child, their streams.
+//!
+//! What the client posts goes to the child, what the child writes goes to exactly one stream.
+//! A lost exchange means nothing to a call: its answer waits, bounded, to be asked for.
+
+mod child_side;
+mod crossing;
+mod life;
+mod rounds;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::api::handles::Exchange;
+use crate::api::response;
+use crate::child::lease::Life;
+use crate::child::{self, Call, Child, Own};
+use crate::codec::message::{Kind, Message, Splice};
+use crate::codec::sse::EventId;
+use crate::codec::version::{Style, Version};
+use crate::context::Context;
+use crate::context::budget::Kept;
+use crate::context::carrier::Reply;
+use crate::dialect::upward;
+use crate::http::admission::Admitted;
+use crate::http::fault::Fault;
+use crate::http::owner;
+use crate::http::session_id;
+use crate::stream::at::Rest;
+use crate::stream::set::Streams;
+use crate::stream::single::STANDING;
+use crossing::Crossing;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) child: Box<Child>,
+    pub(crate) id: u128,
+    /// The version that the child chose, as it spelled it; empty until it did.
+    chosen: String,
+    version: &'static Version,
+    pub(crate) streams: Streams,
+    pub(crate) life: Life,
+    calls: u64,
+    /// The values that its client's header fields gave to the child's environment.
+    env: Vec<(String, String)>,
+    /// The params of `initialize`, kept while it may turn out that the child is told otherwise.
+    hello: Kept,
+    /// The child's error to `initialize`, kept while it is asked for its era.
+    declined: Option<Kept>,
+    /// What is remembered for a child that speaks only the stateless era.
+    crossing: Option<Box<Crossing>>,
+}
+
+impl Session {
+    /// A session whose `initialize` was accepted.
+    pub(crate) fn new(child: Box<Child>, id: u128, cx: &Context) -> Self {
+        let pipe = child.pipe;
+        let version = Version::chosen("");
+        Self {
+            child,
+            id,
+            chosen: String::new(),
+            streams: Streams::new(
+                pipe,
+                session_id::short(id),
+                Style { ids: false, primed: false },
+                cx,
+            ),
+            version,
+            life: Life::new(pipe, cx.now),
+            calls: 0,
+            env: Vec::new(),
+            hello: Kept::default(),
+            declined: None,
+            crossing: None,
+        }
+    }
+
+    /// Whether the child has answered `initialize`.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.chosen.is_empty()
+    }
+
+    /// The request that opens the session.
+    pub(crate) fn initialize(
+        &mut self,
+        request: &Message<'_>,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) {
+        let reply = Reply::new(exchange, head, cx);
+        let number = self.streams.open(reply, 1, false, cx);
+        self.env = owner::env(head.fields, &cx.config);
+        self.child.env = self.env.clone();
+        let known = cx.servers.spoken(self.child.server, &self.env).session;
+        if known != Some(true) {
+            self.hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
+        }
+        if known == Some(false) {
+            self.child.enter(Call::of(request, number), cx);
+            self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        } else {
+            let mut line = Vec::new();
+            self.child.call(request, number, &mut line, cx);
+            self.child.write(line, cx);
+        }
+        self.life.wait_start(cx.config.start, cx);
+    }
+
+    /// What every request of the session must satisfy.
+    pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &Context) -> Result<(), Fault> {
+        if !cx.config.header_env.is_empty() && owner::env(head.fields, &cx.config) != self.env {
+            // It is another client's, so to this one it does not exist.
+            return Err(Fault::SessionUnknown);
+        }
+        self.life.touch(cx);
+        match head.version {
+            Some(version) if version != self.chosen && Version::named(version).is_none() => {
+                Err(Fault::ProtocolVersion(version.chars().take(40).collect()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Messages of one POST: one, or a batch.
+    pub(crate) fn post(
+        &mut self,
+        messages: &[Message<'_>],
+        batch: bool,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let requests = messages.iter().filter(|m| m.kind() == Kind::Request).count();
+        self.judge(messages, batch, requests, head, cx)?;
+        let number = if requests > 0 {
+            let reply = Reply::new(exchange, head, cx);
+            self.streams.open(reply, requests, batch, cx)
+        } else {
+            STANDING
+        };
+        let mut lines = Vec::new();
+        for message in messages {
+            self.forward(message, number, &mut lines, cx);
+        }
+        if !lines.is_empty() {
+            self.child.write(lines, cx);
+        }
+        if requests == 0 {
+            cx.respond(exchange, head.origin, response::empty(202));
+            return Ok(());
+        }
+        self.calls += requests as u64;
+        let wait = if self.version.primed { cx.config.promote_primed } else { cx.config.promote };
+        self.streams.promote_after(number, wait, cx);
+        Ok(())
+    }
+
+    fn judge(
+        &self,
+        messages: &[Message<'_>],
+        batch: bool,
+        requests: usize,
+        head: &Admitted<'_>,
+        cx: &Context,
+    ) -> Result<(), Fault> {
+        if batch && !self.version.batch {
+            return Err(Fault::Batch);
+        }
+        if messages.iter().any(|m| m.kind() == Kind::Request && m.calls("initialize")) {
+            return Err(if batch { Fault::BatchedInitialize } else { Fault::Initialized });
+        }
+        if requests > 0 && head.accept.nothing() {
+            return Err(Fault::NotAcceptable);
+        }
+        if self.child.calls.len() + requests > cx.config.calls {
+            return Err(Fault::Calls(cx.config.calls));
+        }
+        if let Some(crossing) = &self.crossing {
+            let kept = messages.iter().filter(|m| m.kind() != Kind::Notification);
+            // Answers have as much room again, so that a call that waits for one can go on.
+            let room = cx.config.message.saturating_mul(if requests > 0 { 1 } else { 2 });
+            if !crossing.keeps(kept.map(Message::size).sum(), room) {
+                return Err(Fault::Kept(cx.config.message));
+            }
+        }
+        let size = messages.iter().map(Message::size).sum();
+        if self.child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }
+    }
+
+    /// Appends what the child gets for one message.
+    fn forward(
+        &mut self,
+        message: &Message<'_>,
+        number: u64,
+        lines: &mut Vec<u8>,
+        cx: &mut Context,
+    ) {
+        if self.crossing.is_some() {
+            return self.forward_across(message, number, cx);
+        }
+        let mut digits = [0; 20];
+        let mut change = Splice::default();
+        match message.kind() {
+            Kind::Request => return self.child.call(message, number, lines, cx),
+            Kind::Notification if message.calls("notifications/cancelled") => {
+                // A call that is not in flight was answered already: nothing to cancel.
+                let id = message.request_id().and_then(|id| self.child.find(id));
+                let Some(call) = id else { return };
+                self.cancel(call, cx);
+                change.request_id = Some(child::decimal(call, &mut digits));
+            }
+            Kind::Result | Kind::Error => self.child.ping_is_answered(message),
+            Kind::Notification => {}
+        }
+        message.splice(&change, lines);
+        lines.push(b'\n');
+    }
+
+    /// GET: opens a stream for what belongs to no call, or resumes any.
+    pub(crate) fn listen(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let reply = Reply::new(exchange, head, cx);
+        let Some(text) = head.last_event_id else {
+            self.streams.listen(reply, cx);
+            return Ok(());
+        };
+        let id = EventId::parse(text).ok_or(Fault::EventId)?;
+        match self.streams.rest(id) {
+            Rest::Unknown => return Err(Fault::EventId),
+            Rest::Nothing => cx.respond(exchange, head.origin, response::empty(204)),
+            Rest::Stream => self.streams.attach(id.stream, reply, Some(id.place), cx),
+        }
+        Ok(())
+    }
+
+    /// The exchange that carried a stream is gone.
+    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
+        self.life.touch(cx);
+        self.streams.lost(number, cx);
+    }
+}

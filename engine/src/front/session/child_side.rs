@@ -1,0 +1,353 @@
+//! What the child writes: answers to their calls, progress to its call, everything else to
+//! exactly one stream.
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::Session;
+use super::crossing::Crossing;
+use crate::api::event::{self, Cause, Notice};
+use crate::child::odd::{self, ALIEN, Meant, Wrote};
+use crate::child::{self, Child, Own};
+use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
+use crate::codec::object::Object;
+use crate::codec::rpc;
+use crate::codec::version::{self, Version};
+use crate::context::Context;
+use crate::context::budget::Kept;
+use crate::dialect::downward;
+use crate::dialect::upward;
+use crate::http::fault::Fault;
+use crate::stream::single::STANDING;
+
+/// An answer and its stream, put off until nobody reads the line any more: then it is made of that.
+type Later = Option<(u64, Renamed)>;
+
+impl Session {
+    /// One line of the child. The cause, if the session ends by it.
+    pub(crate) fn line(&mut self, line: Cow<'_, [u8]>, cx: &mut Context) -> Option<Cause> {
+        let owned = matches!(line, Cow::Owned(_));
+        let mut later = None;
+        let cause = odd::each_message(&line, |text, message| match message {
+            Ok(message) => {
+                let alone = owned && text.len() == line.len();
+                self.message(message, alone.then_some(&mut later), cx)
+            }
+            Err(malformed) => self.noise(text, malformed, cx),
+        });
+        if let Some((stream, answer)) = later {
+            self.answer(stream, answer.apply(line.into_owned()), cx);
+        }
+        cause
+    }
+
+    fn message(
+        &mut self,
+        message: &Message<'_>,
+        later: Option<&mut Later>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let kind = message.kind();
+        if kind == Kind::Request
+            && let Some(id) = self.child.echoed(message, cx)
+        {
+            return self.spoilt(id, Wrote::Echo.reason(), cx);
+        }
+        match kind {
+            Kind::Result | Kind::Error => return self.response(message, later, cx),
+            Kind::Request if message.calls("ping") => self.pinged(message, cx),
+            Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
+            Kind::Notification if self.crossing.is_some() => {
+                self.notified_across(message, cx);
+            }
+            Kind::Notification if message.calls("notifications/progress") => {
+                self.progress(message, cx);
+            }
+            Kind::Request | Kind::Notification => {
+                let mut data = Vec::new();
+                message.splice(&Splice::default(), &mut data);
+                let number = self.route(message);
+                self.streams.put(number, data, cx);
+            }
+        }
+        None
+    }
+
+    /// A ping goes to a client that is there and may answer, which it may not before the session is
+    /// open (MCP "Lifecycle, Initialization"); else the child has its answer at once.
+    fn pinged(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let number = self.route(message);
+        let there = self.is_open() && self.crossing.is_none() && self.streams.reaches(number);
+        if !there || !self.child.ping_is_told(message, cx) {
+            return self.child.pong(message.id().unwrap_or_default(), cx);
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice::default(), &mut data);
+        self.streams.put(number, data, cx);
+    }
+
+    /// The answer to a call.
+    fn response(
+        &mut self,
+        message: &Message<'_>,
+        later: Option<&mut Later>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let id = message.id().and_then(child::own_id);
+        if let Some((id, own)) = id.and_then(|id| Some((id, self.child.end_own(id, cx)?))) {
+            return self.own_response(id, &own, message, cx);
+        }
+        if let Some(id) = id.filter(|_| self.crossing.is_some()) {
+            self.response_across(id, message, cx);
+            return None;
+        }
+        if self.declined.is_some() {
+            // It was answered already; only the era is still asked for.
+            self.streams.dropped(cx);
+            return None;
+        }
+        let kept = || cx.budget.has_room(message.size());
+        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(cx) && kept() {
+            return self.ask_for_era(id, message, cx);
+        }
+        let Some(call) = id.and_then(|id| self.child.end_call(id, cx)) else {
+            // It was cancelled, timed out, or never asked.
+            self.streams.dropped(cx);
+            return None;
+        };
+        if self.is_open() {
+            cx.counts.answer(message.kind());
+        }
+        let later = later.filter(|_| self.is_open());
+        if let Some(later) = later
+            && let Some(answer) = message.renamed(&call.id)
+        {
+            *later = Some((call.stream, answer));
+            return None;
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
+        if self.is_open() {
+            self.answer(call.stream, data, cx);
+            return None;
+        }
+        let Some(result) = message.payload().filter(|_| message.kind() == Kind::Result) else {
+            self.answer(call.stream, data, cx);
+            cx.servers.learn(self.child.server).declined(&self.env);
+            return Some(Cause::Declined);
+        };
+        cx.servers.learn(self.child.server).spoke_session(&self.env);
+        self.opened(version::told(result), call.stream, data, cx);
+        None
+    }
+
+    /// Keeps the child's error to `initialize` and asks it for its era.
+    fn ask_for_era(
+        &mut self,
+        id: Option<u64>,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let call = id.and_then(|id| self.child.calls.get(&id))?;
+        let mut declined = Vec::new();
+        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
+        self.declined = Some(cx.budget.keep(declined));
+        self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        self.life.wait_start(cx.config.probe, cx);
+        None
+    }
+
+    /// The answer to a request of our own.
+    fn own_response(
+        &mut self,
+        id: u64,
+        own: &Own,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        if *own == Own::Listen {
+            self.listen_ended(id, cx);
+        }
+        if *own != Own::Discover {
+            return None;
+        }
+        let result = message.payload().filter(|_| message.kind() == Kind::Result);
+        let Some(result) = result.filter(|result| upward::speaks_stateless(result)) else {
+            return Some(self.decline(cx));
+        };
+        if !cx.budget.has_room(result.len()) {
+            return Some(Cause::Memory);
+        }
+        let knowledge = cx.servers.learn(self.child.server);
+        knowledge.spoke_modern(&self.env);
+        if self.declined.as_deref().is_some_and(|declined| self.knows_no_sessions(declined)) {
+            knowledge.denied_session(&self.env);
+        }
+        let (version, result) = self.cross(result, cx);
+        let call = self.child.call_ids().first().and_then(|id| self.child.end_call(*id, cx))?;
+        let data = rpc::response(&call.id, "result", result);
+        self.opened(version, call.stream, data, cx);
+        None
+    }
+
+    /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
+    fn may_cross(&self, cx: &Context) -> bool {
+        let known = cx.servers.spoken(self.child.server, &self.env);
+        known.session.is_none() && known.modern != Some(false)
+    }
+
+    /// Whether this error means that the child knows no sessions at all, and not that it minds what
+    /// this client asked for: it does not know the method, or no version that a session can have.
+    fn knows_no_sessions(&self, declined: &[u8]) -> bool {
+        let asked = Object::read(&self.hello)
+            .and_then(|params| Some(Version::named(&params.string("protocolVersion")?).is_some()));
+        let error = Message::parse(declined).ok();
+        let code = error.and_then(|error| downward::error_code(error.payload()?));
+        matches!((code, asked), (Some(-32601), _) | (Some(-32022), Some(true)))
+    }
+
+    /// The child speaks no era that the bridge knows: its error to `initialize` is the answer.
+    pub(super) fn decline(&mut self, cx: &mut Context) -> Cause {
+        cx.servers.learn(self.child.server).declined(&self.env);
+        for id in self.child.call_ids() {
+            match self.declined.take() {
+                None => self.fail(id, &Fault::Garbled("it speaks no known era"), cx),
+                Some(declined) => {
+                    let Some(call) = self.child.end_call(id, cx) else { continue };
+                    self.answer(call.stream, declined.into_bytes(), cx);
+                }
+            }
+        }
+        Cause::Declined
+    }
+
+    /// The session is open.
+    fn opened(&mut self, chosen: String, number: u64, data: Vec<u8>, cx: &mut Context) {
+        self.hello = Kept::default();
+        self.declined = None;
+        self.version = Version::chosen(&chosen);
+        self.streams.style = self.version.style();
+        // A child that names no version has still opened the session; no version has a long name.
+        self.chosen = chosen.chars().take(40).collect();
+        if self.chosen.is_empty() {
+            self.chosen.push('?');
+        }
+        self.streams.answer(number, data, 200, Some(self.id), cx);
+        self.life.touch(cx);
+        self.life.started(cx);
+        cx.stats.opened += 1;
+        cx.counts.start(self.life.age(cx));
+        cx.notice(Notice::SessionOpened {
+            pipe: self.child.pipe,
+            pid: self.child.pid,
+            version: event::version(&self.chosen),
+            start: self.life.age(cx),
+        });
+    }
+
+    pub(super) fn answer(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
+        self.streams.answer(number, data, 200, None, cx);
+        self.life.touch(cx);
+    }
+
+    /// Progress goes onto the stream of its call, with the token that its caller chose.
+    pub(super) fn progress(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let id = message.token().and_then(child::own_id).filter(|_| self.is_open());
+        let call = id.and_then(|id| self.child.calls.get(&id));
+        let token = match call {
+            Some(call) => call.token.as_deref(),
+            None => id.and_then(|id| self.child.task_token(id)),
+        };
+        // A task goes on after its call; its progress belongs to the session then.
+        let number = call.map_or(STANDING, |call| call.stream);
+        let number = Some(number).filter(|number| self.streams.carries(*number));
+        let (Some(token), Some(number)) = (token, number) else {
+            self.streams.dropped(cx);
+            return;
+        };
+        let mut data = Vec::new();
+        message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
+        self.streams.put(number, data, cx);
+    }
+
+    /// Where a message goes that names no call: the wire does not tell, so this is a rule.
+    pub(super) fn route(&self, message: &Message<'_>) -> u64 {
+        let method = message.method().unwrap_or_default();
+        if !self.is_open() {
+            return STANDING;
+        }
+        let listening = self.streams.carries(STANDING);
+        if listening
+            && (method.ends_with("/list_changed") || method == "notifications/resources/updated")
+        {
+            return STANDING;
+        }
+        let latest = self.child.calls.values().next_back().map(|call| call.stream);
+        let latest = latest.filter(|number| self.streams.carries(*number));
+        match latest {
+            Some(number) if self.child.calls.len() == 1 || !listening => number,
+            _ => STANDING,
+        }
+    }
+
+    /// A line that is no message. If it is an answer all the same, its call ends in an error.
+    fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
+        let (declined, crossing) = (self.declined.is_some(), self.crossing.as_deref());
+        let only = |child: &Child| child.only(|id| owes(child, id, declined, crossing));
+        match self.child.meant(text, malformed, only, cx) {
+            Meant::Nothing => {
+                if !self.is_open() && self.child.noises.is_alien() {
+                    self.life.wait_start_no_longer(ALIEN, cx);
+                }
+                None
+            }
+            Meant::Message(line) => {
+                let message = odd::parse(&line).ok()?;
+                self.message(&message, None, cx)
+            }
+            Meant::Spoilt(ids, reason) => {
+                ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
+            }
+        }
+    }
+
+    /// Whether the child owes an answer to this request, which may be our own.
+    fn is_awaited(&self, id: u64) -> bool {
+        owes(&self.child, id, self.declined.is_some(), self.crossing.as_deref())
+    }
+
+    /// A request whose answer can't be passed on ends in an error that says why.
+    pub(super) fn spoilt(
+        &mut self,
+        id: u64,
+        reason: &'static str,
+        cx: &mut Context,
+    ) -> Option<Cause> {
+        let fault = Fault::Garbled(reason);
+        if let Some(own) = self.child.end_own(id, cx) {
+            let line = rpc::response(b"0", "error", fault.error());
+            let message = Message::parse(&line).ok()?;
+            return self.own_response(id, &own, &message, cx);
+        }
+        if !self.is_awaited(id) {
+            self.streams.dropped(cx);
+            return None;
+        }
+        self.fail(id, &fault, cx);
+        if self.is_open() { None } else { Some(Cause::Unreadable(reason)) }
+    }
+
+    /// The child has begun a line and does not end it.
+    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<Cause> {
+        let (ids, reason) = self.child.unended(cx)?;
+        ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
+    }
+}
+
+/// Whether a child owes an answer to this request. If it `declined`, its calls are answered.
+fn owes(child: &Child, id: u64, declined: bool, crossing: Option<&Crossing>) -> bool {
+    let waits =
+        crossing.is_none_or(|crossing| crossing.is_at_child(id) && crossing.listening != Some(id));
+    waits && !(declined && child.calls.contains(&id))
+}

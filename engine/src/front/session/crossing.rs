@@ -1,0 +1,397 @@
+//! A session whose child speaks only 2026-07-28: the bridge is the session's server and the
+//! child's client. It keeps what the session era remembers and the stateless era is told each
+//! time: who the client is, its log level, its subscriptions, and the calls that wait for input.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::RangeBounds;
+
+use super::Session;
+use super::rounds::Round;
+use crate::api::limits;
+use crate::child::{self, Own};
+use crate::codec::json::{self, Scanner};
+use crate::codec::message::{self, Kind, Message, Splice};
+use crate::codec::meta::{LogLevel, SUBSCRIPTION};
+use crate::codec::object::{self, Object};
+use crate::codec::raw_id::Spelling;
+use crate::codec::rpc;
+use crate::codec::version::{self, NEWEST_SESSION, Version};
+use crate::context::Context;
+use crate::context::budget::Share;
+use crate::dialect;
+use crate::dialect::downward;
+use crate::dialect::told::Told;
+use crate::dialect::upward;
+use crate::http::fault::Fault;
+use crate::table::Table;
+
+/// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
+#[derive(Debug)]
+struct Pending {
+    stream: u64,
+    id: Spelling,
+    /// What stands for the id: equal ids have the same.
+    said: u64,
+    /// The URI that must be honoured, if one was added; and whether nothing before this had.
+    uri: Option<String>,
+    fresh: bool,
+}
+
+/// What an entry of a table takes beside its text.
+const ENTRY: usize = 48;
+
+/// What a session remembers for a child that doesn't.
+#[derive(Debug, Default)]
+pub(super) struct Crossing {
+    pub(super) client: upward::Client,
+    /// The child's answer to `server/discover`.
+    pub(super) discovered: Told,
+    pub(super) log_level: Option<LogLevel>,
+    uris: Vec<String>,
+    /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.
+    pub(super) listening: Option<u64>,
+    opening: Option<u64>,
+    pending: Vec<Pending>,
+    pub(super) rounds: Table<u64, Round>,
+    pub(super) last_asked: u64,
+    /// All but the calls.
+    share: Option<Share>,
+}
+
+impl Session {
+    /// The child answered `server/discover`: from now on the bridge translates. Gives the version
+    /// and the result that the client gets.
+    pub(super) fn cross(&mut self, discovered: &[u8], cx: &Context) -> (String, Vec<u8>) {
+        let hello = core::mem::take(&mut self.hello);
+        let asked = version::told(&hello);
+        let known = Some(asked).filter(|name| Version::named(name).is_some());
+        let version = known.unwrap_or_else(|| NEWEST_SESSION.to_string());
+        let client = upward::Client::read(&hello, Version::chosen(&version));
+        let result = upward::initialized(discovered, &version);
+        let discovered = Told::read(discovered);
+        let share = Some(cx.budget.share());
+        let crossing = Crossing { client, discovered, share, ..Crossing::default() };
+        self.crossing = Some(Box::new(crossing));
+        self.account();
+        (version, result)
+    }
+
+    // ---- from the client
+
+    /// Translates one message of the client.
+    pub(super) fn forward_across(&mut self, message: &Message<'_>, number: u64, cx: &mut Context) {
+        let method = message.method().unwrap_or_default();
+        match (message.kind(), &*method) {
+            (Kind::Request, "ping") => self.reply_with(number, message, b"{}", cx),
+            (Kind::Request, "logging/setLevel") => self.set_level(number, message, cx),
+            (Kind::Request, "resources/subscribe" | "resources/unsubscribe") => {
+                self.subscribe(number, message, cx);
+            }
+            (Kind::Request, method) if method.starts_with("tasks/") => {
+                let fault = Fault::MethodNotFound(method.to_string());
+                self.answer(number, fault.message(message.id()), cx);
+            }
+            (Kind::Request, _) => self.call_across(number, message, cx),
+            (Kind::Notification, "notifications/initialized") => self.relisten(cx),
+            (Kind::Notification, "notifications/cancelled") => {
+                let Some(id) = message.request_id() else { return };
+                let Some(call) = self.child.find(id) else { return self.cancel_pending(id, cx) };
+                if self.is_at_child(call) {
+                    self.child.say_cancelled(call, "cancelled by the client", cx);
+                }
+                self.cancel(call, cx);
+            }
+            // Gone from the stateless era, in which every request says all.
+            (Kind::Notification, "notifications/roots/list_changed" | "notifications/progress") => {
+            }
+            (Kind::Notification, _) => {
+                let mut line = Vec::new();
+                message.splice(&Splice::default(), &mut line);
+                self.child.say(line, cx);
+            }
+            (Kind::Result | Kind::Error, _) => self.answered_by_client(message, cx),
+        }
+    }
+
+    fn reply_with(&mut self, number: u64, message: &Message<'_>, result: &[u8], cx: &mut Context) {
+        let id = message.id().unwrap_or_default();
+        self.answer(number, rpc::response(id, "result", result), cx);
+    }
+
+    fn set_level(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let level = message.param("level").and_then(LogLevel::read);
+        let (Some(level), Some(crossing)) = (level, &mut self.crossing) else {
+            let fault = Fault::Params("level is no logging level");
+            return self.answer(number, fault.message(message.id()), cx);
+        };
+        crossing.log_level = Some(level);
+        self.reply_with(number, message, b"{}", cx);
+    }
+
+    /// Changes what is listened to. A subscription can't be changed, so a new one replaces it.
+    fn subscribe(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
+        let (Some(uri), Some(crossing)) = (uri, &mut self.crossing) else {
+            let fault = Fault::Params("uri is missing");
+            return self.answer(number, fault.message(message.id()), cx);
+        };
+        if uri.len() > limits::URI {
+            let fault = Fault::Params("uri is too long to subscribe to");
+            return self.answer(number, fault.message(message.id()), cx);
+        }
+        if crossing.pending.len() >= cx.config.calls {
+            let fault = Fault::Calls(cx.config.calls);
+            return self.answer(number, fault.message(message.id()), cx);
+        }
+        let adds = message.calls("resources/subscribe");
+        let fresh = !crossing.uris.contains(&uri);
+        crossing.uris.retain(|known| *known != uri);
+        if adds && crossing.uris.len() >= cx.config.subscriptions {
+            let fault = Fault::Subscriptions(cx.config.subscriptions);
+            return self.answer(number, fault.message(message.id()), cx);
+        }
+        if adds {
+            crossing.uris.push(uri.clone());
+        }
+        let id = message.id().unwrap_or_default();
+        let said = json::digest::id(id);
+        let uri = adds.then_some(uri);
+        crossing.pending.push(Pending { stream: number, id: id.into(), said, uri, fresh });
+        self.account();
+        self.relisten(cx);
+    }
+
+    /// The client no longer waits for what it subscribed to, if it is that which it cancels.
+    fn cancel_pending(&mut self, id: &[u8], cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let said = json::digest::id(id);
+        let mut pending = crossing.pending.iter();
+        let place =
+            pending.rposition(|pending| pending.said == said && message::same_id(&pending.id, id));
+        let Some(place) = place else { return };
+        for pending in self.drop_pending(place..=place) {
+            self.streams.cancel(pending.stream, cx);
+        }
+        self.relisten(cx);
+    }
+
+    /// Listens to the child anew, for all that the session wants.
+    fn relisten(&mut self, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let filter = crossing.filter();
+        if let Some(superseded) = crossing.opening.take() {
+            self.child.withdraw(superseded, "superseded", cx);
+        }
+        if filter.is_empty() {
+            self.settle(None, cx);
+            return;
+        }
+        let params = crossing.client.own_params(&[("notifications", &filter.text())]);
+        crossing.opening = Some(self.child.ask(Own::Listen, "subscriptions/listen", &params, cx));
+    }
+
+    /// What the child honours is known: the client's requests that waited for it are answered.
+    fn settle(&mut self, honoured: Option<&[u8]>, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let fresh = crossing.opening.take();
+        if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
+            self.child.withdraw(old, "superseded", cx);
+        }
+        let honoured = honoured.map(|list| honours(list, cx.config.subscriptions));
+        let honoured = honoured.unwrap_or_default();
+        let mut answers = Vec::new();
+        for pending in core::mem::take(&mut crossing.pending) {
+            let refused =
+                pending.uri.as_ref().is_some_and(|uri| honoured.binary_search(uri).is_err());
+            if refused {
+                crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref());
+            }
+            let data = if refused {
+                Fault::Params("the server does not take a subscription to this resource")
+                    .message(Some(&pending.id))
+            } else {
+                rpc::response(&pending.id, "result", b"{}")
+            };
+            answers.push((pending.stream, data));
+        }
+        self.account();
+        for (stream, data) in answers {
+            self.answer(stream, data, cx);
+        }
+    }
+
+    /// The child did not say in time what it honours: the client's requests that wait for it are
+    /// told, and what was asked for before them is asked for again.
+    pub(super) fn listen_overdue(&mut self, id: u64, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        // Where nobody waits, it may come late.
+        if crossing.opening != Some(id) || crossing.pending.is_empty() {
+            return;
+        }
+        crossing.opening = None;
+        self.child.withdraw(id, "timed out", cx);
+        let listens = crossing.listening.is_some();
+        self.fail_pending(.., &Fault::TimedOut, cx);
+        if !listens {
+            self.relisten(cx);
+        }
+    }
+
+    /// Of what waits for the child to honour it, these never will be.
+    pub(super) fn fail_pending(
+        &mut self,
+        which: impl RangeBounds<usize>,
+        fault: &Fault,
+        cx: &mut Context,
+    ) {
+        for pending in self.drop_pending(which) {
+            self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
+        }
+    }
+
+    /// Takes subscriptions that wait off the table, and out of what is listened to.
+    fn drop_pending(&mut self, which: impl RangeBounds<usize>) -> Vec<Pending> {
+        let Some(crossing) = &mut self.crossing else { return Vec::new() };
+        let failed: Vec<_> = crossing.pending.drain(which).collect();
+        for pending in failed.iter().filter(|pending| pending.fresh && pending.uri.is_some()) {
+            // Another may still want it.
+            match crossing.pending.iter_mut().find(|other| other.uri == pending.uri) {
+                Some(heir) => heir.fresh = true,
+                None => crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref()),
+            }
+        }
+        self.account();
+        failed
+    }
+
+    // ---- from the child
+
+    /// The answer to a call: what the client gets, or what it is asked first.
+    pub(super) fn response_across(&mut self, id: u64, message: &Message<'_>, cx: &mut Context) {
+        let payload = message.payload().unwrap_or_default();
+        if message.kind() == Kind::Result
+            && let Some(wanted) = upward::wanted(payload)
+        {
+            return self.ask_client(id, wanted, cx);
+        }
+        let Some(call) = self.child.end_call(id, cx) else { return self.streams.dropped(cx) };
+        let method = self.end_rounds(id, call.stream, cx);
+        cx.counts.answer(message.kind());
+        let data = match message.kind() {
+            Kind::Result => {
+                let own = |named: &[u8]| {
+                    let is_own = child::own_id(named) == Some(id);
+                    is_own.then_some(&*call.id)
+                };
+                let result = upward::result(&method.unwrap_or_default(), payload, own);
+                rpc::response(&call.id, "result", result)
+            }
+            _ => rpc::response(&call.id, "error", payload),
+        };
+        self.answer(call.stream, data, cx);
+    }
+
+    /// A notification of the child.
+    pub(super) fn notified_across(&mut self, message: &Message<'_>, cx: &mut Context) {
+        if message.calls("notifications/progress") {
+            return self.progress_across(message, cx);
+        }
+        let Some(crossing) = &self.crossing else { return };
+        if message.calls("notifications/subscriptions/acknowledged") {
+            let own = message.meta(SUBSCRIPTION).and_then(child::own_id);
+            if own.is_some() && own == crossing.opening {
+                let uris = message.param("notifications").and_then(|n| {
+                    json::member(n, &(0..n.len()), "resourceSubscriptions").map(|s| &n[s])
+                });
+                self.settle(Some(uris.unwrap_or(b"[]")), cx);
+            }
+            return;
+        }
+        if message.calls("notifications/cancelled") {
+            return;
+        }
+        let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
+        if let Some((id, call)) = subscription.and_then(|id| Some((id, self.child.calls.get(&id)?)))
+        {
+            // A call of the client's that is a subscription: it lasts.
+            let (number, data) = (call.stream, downward::tag(message, &call.id));
+            self.child.lasts(id, cx);
+            return match self.streams.carries(number) {
+                true => self.streams.put(number, data, cx),
+                false => self.streams.dropped(cx),
+            };
+        }
+        if subscription.is_some() && subscription != crossing.listening {
+            return self.streams.dropped(cx);
+        }
+        let number = self.route(message);
+        self.streams.put(number, upward::untag(message), cx);
+    }
+
+    /// Progress, which must increase over all rounds of a call.
+    fn progress_across(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let id = message.token().and_then(child::own_id);
+        let told = message.param("progress").and_then(|text| core::str::from_utf8(text).ok());
+        let told: Option<f64> = told.and_then(|text| text.parse().ok());
+        let round = self.crossing.as_mut().zip(id).and_then(|(c, id)| c.rounds.get_mut(&id));
+        let (Some(round), Some(told)) = (round, told) else { return self.streams.dropped(cx) };
+        if told <= round.progress {
+            return self.streams.dropped(cx);
+        }
+        round.progress = told;
+        self.progress(message, cx);
+    }
+
+    /// Our subscription at the child ended, or was refused.
+    pub(super) fn listen_ended(&mut self, id: u64, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        if crossing.opening == Some(id) {
+            // What the child granted before stands.
+            crossing.opening = crossing.listening.take();
+            self.settle(None, cx);
+        } else if crossing.listening == Some(id) {
+            crossing.listening = None;
+        }
+    }
+}
+
+impl Session {
+    /// Counts what is remembered of the client and its subscriptions.
+    fn account(&mut self) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let uris = crossing.uris.iter().map(|uri| uri.len() + ENTRY);
+        let pending = crossing.pending.iter().map(|pending| {
+            pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY
+        });
+        let told = crossing.client.size() + crossing.discovered.text().len();
+        let size = told + uris.chain(pending).sum::<usize>();
+        crossing.share.iter_mut().for_each(|share| share.hold(size));
+    }
+}
+
+impl Crossing {
+    /// The filter for all that the session wants and the child offers.
+    fn filter(&self) -> Object<'static> {
+        dialect::filter(self.discovered.lists, &self.uris)
+    }
+}
+
+/// The resources that a child honours, sorted: of those that it lists, no more than it can have
+/// been asked for.
+fn honours(list: &[u8], most: usize) -> Vec<String> {
+    let mut uris = Vec::new();
+    let read = Scanner::new(list).elements(|scanner| {
+        let raw = &list[scanner.value()?];
+        if uris.len() < most {
+            uris.push(object::string(raw).ok_or("a string was expected")?.into_owned());
+        }
+        Ok(())
+    });
+    if read.is_err() {
+        uris.clear();
+    }
+    uris.sort_unstable();
+    uris
+}

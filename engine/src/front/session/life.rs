@@ -1,0 +1,98 @@
+//! How a session, its calls and its streams end, and what they wait for until then.
+
+use alloc::boxed::Box;
+
+use super::Session;
+use crate::api::event::{Cause, Notice};
+use crate::child::Child;
+use crate::context::Context;
+use crate::context::metrics::CANCELLED;
+use crate::http::fault::Fault;
+
+impl Session {
+    /// Answers a call with an error of our own.
+    pub(crate) fn fail(&mut self, id: u64, fault: &Fault, cx: &mut Context) {
+        let Some(call) = self.child.end_call(id, cx) else { return };
+        self.end_rounds(id, call.stream, cx);
+        cx.counts.call(fault.outcome());
+        if self.is_open() {
+            self.answer(call.stream, fault.message(Some(&call.id)), cx);
+            return;
+        }
+        let response = fault.failed_start(Some(&call.id));
+        self.streams.whole(call.stream, response, cx);
+    }
+
+    /// The client has cancelled a call: it gets no response (MCP 2025-11-25 "Cancellation").
+    pub(super) fn cancel(&mut self, id: u64, cx: &mut Context) {
+        let Some(call) = self.child.end_call(id, cx) else { return };
+        self.end_rounds(id, call.stream, cx);
+        cx.counts.call(CANCELLED);
+        self.streams.cancel(call.stream, cx);
+    }
+
+    /// A call was not answered, or a subscription not acknowledged, in time. `initialize` is none
+    /// of them: it has a wait of its own, and may not be cancelled (MCP "Cancellation").
+    pub(crate) fn overdue(&mut self, id: u64, cx: &mut Context) {
+        if !self.is_open() {
+            return;
+        }
+        if self.child.calls.get(&id).is_none() {
+            return self.listen_overdue(id, cx);
+        }
+        if self.is_at_child(id) {
+            self.child.say_cancelled(id, "timed out", cx);
+        }
+        self.fail(id, &Fault::TimedOut, cx);
+    }
+
+    /// Ends the session: calls are answered and streams end. Gives the child, which ends next.
+    pub(crate) fn end(mut self, cause: Cause, fault: &Fault, cx: &mut Context) -> Box<Child> {
+        if self.declined.is_some() {
+            self.decline(cx);
+        }
+        for id in self.child.call_ids() {
+            self.fail(id, fault, cx);
+        }
+        self.fail_pending(.., fault, cx);
+        self.streams.close(cx);
+        self.life.end(cx);
+        cx.counts.end(cause.label());
+        cx.notice(Notice::SessionEnded {
+            pipe: self.child.pipe,
+            pid: self.child.pid,
+            cause,
+            opened: self.is_open(),
+            lived: self.life.age(cx),
+            calls: self.calls,
+            dropped: self.streams.drops(),
+        });
+        self.child
+    }
+
+    /// The child did not answer in time, to `initialize` or after it to the question for its era.
+    pub(crate) fn start_due(&mut self, cx: &mut Context) -> Cause {
+        if self.declined.is_some() {
+            return self.decline(cx);
+        }
+        self.child.noises.cause().unwrap_or(Cause::StartTimeout)
+    }
+
+    /// The idle wait is due. True if the session was idle all the while.
+    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
+        self.life.idle_due(self.streams.is_alive(), cx)
+    }
+
+    /// Memory is short, and a stream's reader takes nothing.
+    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+        self.streams.cut(number, cx);
+        self.life.touch(cx);
+    }
+
+    /// A stream's wait is due.
+    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
+        if !self.streams.tick(number, cx) {
+            self.life.touch(cx);
+        }
+    }
+}

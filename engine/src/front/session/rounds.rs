@@ -1,0 +1,266 @@
+//! The calls of a session before a child of 2026-07-28, which may be made several times: the child
+//! asks for input instead of an answer, the client is asked by real requests on the call's stream,
+//! and the call is made again with what it said (MCP 2026-07-28 "Multi Round-Trip Requests").
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::Session;
+use super::crossing::Crossing;
+use crate::api::limits;
+use crate::child::{Call, Child, decimal};
+use crate::codec::message::Message;
+use crate::codec::object::{self, Object};
+use crate::codec::rpc;
+use crate::context::Context;
+use crate::context::budget::Share;
+use crate::context::timers::{Deadline, Wait};
+use crate::dialect::upward;
+use crate::http::fault::Fault;
+use crate::stream::single::STANDING;
+
+/// Rounds of one call. Clients of the stateless era stop after as many.
+const ROUNDS: u32 = 10;
+
+/// How long a child that asks for nothing but another call waits for it, doubled each round up to
+/// 8 s (MCP 2026-07-28 "Multi Round-Trip Requests": load shedding).
+const PACE: Duration = Duration::from_millis(250);
+const PACE_DOUBLINGS: u32 = 5;
+
+/// The ids of what the bridge asks a client start so, and can't be a child's.
+const ASKED: &str = "bridge-";
+
+/// A call at the child, for as long as its client waits.
+#[derive(Debug)]
+pub(super) struct Round {
+    method: String,
+    params: Vec<u8>,
+    rounds: u32,
+    /// The highest progress told so far, over all rounds (MCP "Progress": it must increase).
+    pub(super) progress: f64,
+    open: Vec<Question>,
+    state: Option<Vec<u8>>,
+    /// When the child is called again, if it asked for nothing but that.
+    due: Deadline,
+    share: Share,
+}
+
+/// What the client is asked in a round.
+#[derive(Debug)]
+struct Question {
+    key: String,
+    /// The number of our request to the client.
+    asked: u64,
+    method: String,
+    answer: Option<Vec<u8>>,
+}
+
+impl Round {
+    fn account(&mut self) {
+        self.share.hold(self.size());
+    }
+
+    fn size(&self) -> usize {
+        let question = |question: &Question| {
+            question.key.len()
+                + question.method.len()
+                + question.answer.as_ref().map_or(0, Vec::len)
+        };
+        let asked: usize = self.open.iter().map(question).sum();
+        self.method.len() + self.params.len() + self.state.as_ref().map_or(0, Vec::len) + asked
+    }
+}
+
+impl Crossing {
+    fn kept(&self) -> usize {
+        self.rounds.values().map(Round::size).sum()
+    }
+
+    /// Whether it can keep so much more of calls that may have to be made again: together they are
+    /// as long as one message may be.
+    pub(super) fn keeps(&self, more: usize, limit: usize) -> bool {
+        let held = self.kept();
+        held == 0 || held + more <= limit
+    }
+}
+
+impl Session {
+    pub(super) fn call_across(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let mut round = Round {
+            method: message.method().unwrap_or_default().into_owned(),
+            params: message.params().unwrap_or(b"{}").to_vec(),
+            rounds: 0,
+            progress: f64::NEG_INFINITY,
+            open: Vec::new(),
+            state: None,
+            due: Deadline::default(),
+            share: cx.budget.share(),
+        };
+        round.account();
+        crossing.send(
+            Call::of(message, number),
+            round,
+            &upward::Round::default(),
+            &mut self.child,
+            cx,
+        );
+    }
+
+    /// The client answered something that the bridge asked it for the child.
+    pub(super) fn answered_by_client(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let asked = message.id().and_then(object::string);
+        let asked = asked.and_then(|id| id.strip_prefix(ASKED)?.parse::<u64>().ok());
+        let (Some(asked), Some(crossing)) = (asked, &mut self.crossing) else { return };
+        let open = |round: &&mut Round| round.open.iter().any(|question| question.asked == asked);
+        let Some((call, round)) = crossing
+            .rounds
+            .iter_mut()
+            .map(|(call, round)| (*call, round))
+            .find(|(_, round)| open(round))
+        else {
+            return;
+        };
+        let Some(entry) = round.open.iter_mut().find(|question| question.asked == asked) else {
+            return;
+        };
+        let answer = upward::answer(&entry.method, message);
+        let declined = answer.is_none();
+        entry.answer = Some(answer.unwrap_or_default().into_owned());
+        round.account();
+        if declined {
+            return self.fail(call, &Fault::Declined, cx);
+        }
+        if round.open.iter().all(|question| question.answer.is_some()) {
+            self.next_round(call, cx);
+        }
+    }
+
+    /// The child that only asked for time gets the call again.
+    pub(crate) fn pace_due(&mut self, id: u64, cx: &mut Context) {
+        let round = self.crossing.as_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
+        if let Some(round) = round {
+            round.due.spend();
+            self.next_round(id, cx);
+        }
+    }
+
+    /// Calls the child again, with all that the client answered.
+    fn next_round(&mut self, id: u64, cx: &mut Context) {
+        let Some(crossing) = &mut self.crossing else { return };
+        let (Some(mut round), Some(call)) =
+            (crossing.rounds.remove(&id), self.child.end_call(id, cx))
+        else {
+            return;
+        };
+        let mut answers = Object::default();
+        for question in core::mem::take(&mut round.open) {
+            answers.set(&question.key, question.answer.unwrap_or_default());
+        }
+        let answers = (!answers.is_empty()).then(|| answers.text());
+        let with = upward::Round { answers, state: round.state.take() };
+        round.rounds += 1;
+        round.account();
+        crossing.send(call, round, &with, &mut self.child, cx);
+    }
+
+    /// Asks the client what the child wants to know, on the call's own stream.
+    pub(super) fn ask_client(&mut self, id: u64, wanted: upward::Wanted, cx: &mut Context) {
+        let stream = self.child.calls.get(&id).map(|call| call.stream);
+        let limit = cx.config.message;
+        let fits =
+            self.crossing.as_ref().is_some_and(|crossing| crossing.keeps(wanted.size(), limit))
+                && cx.budget.has_room(wanted.size());
+        let round = self.crossing.as_mut().and_then(|crossing| {
+            let last = &mut crossing.last_asked;
+            crossing.rounds.get_mut(&id).map(|round| (round, last))
+        });
+        let (Some(stream), Some((round, last))) = (stream, round) else {
+            return self.streams.dropped(cx);
+        };
+        if !round.open.is_empty() {
+            // The client is being asked already: a second answer to one call.
+            return self.streams.dropped(cx);
+        }
+        if round.rounds >= ROUNDS {
+            return self.fail(id, &Fault::Rounds(ROUNDS), cx);
+        }
+        if !fits || wanted.questions.len() > limits::QUESTIONS {
+            return self.fail(id, &Fault::Questions, cx);
+        }
+        round.state = wanted.state;
+        let mut requests = Vec::new();
+        for (key, method, params) in wanted.questions {
+            *last += 1;
+            let asked = format!("{ASKED}{last}");
+            let params = upward::question(&method, &params, &asked);
+            let asked = object::quoted(&asked);
+            requests.push(rpc::request(Some(&asked), &method, params));
+            round.open.push(Question { key, asked: *last, method, answer: None });
+        }
+        round.account();
+        if requests.is_empty() {
+            // The child sheds load: it wants to be called again, not at once.
+            let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));
+            cx.timers.set(&mut round.due, when, Wait::Park(self.child.pipe, id));
+            return;
+        }
+        for request in requests {
+            self.tell(stream, request, cx);
+        }
+    }
+
+    /// Whether the child owes an answer to this call: not while it waits for the client's.
+    pub(super) fn is_at_child(&self, id: u64) -> bool {
+        self.crossing.as_ref().is_none_or(|crossing| crossing.is_at_child(id))
+    }
+
+    /// A call on this stream is over: its rounds are, and what its client is still asked is asked
+    /// no more (MCP "Cancellation"). Gives the call's method.
+    pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
+        let mut round = self.crossing.as_mut()?.rounds.remove(&id)?;
+        cx.timers.clear(&mut round.due, Wait::Park(self.child.pipe, id));
+        for question in round.open.iter().filter(|question| question.answer.is_none()) {
+            let params = format!(
+                r#"{{"requestId":"{ASKED}{}","reason":"the call is over"}}"#,
+                question.asked
+            );
+            let data = rpc::request(None, "notifications/cancelled", params.as_bytes());
+            self.tell(stream, data, cx);
+        }
+        Some(round.method)
+    }
+
+    /// Puts what belongs to a call onto its stream, or onto the standing one if that takes no more.
+    fn tell(&mut self, stream: u64, data: Vec<u8>, cx: &mut Context) {
+        let number = if self.streams.carries(stream) { stream } else { STANDING };
+        self.streams.put(number, data, cx);
+    }
+}
+
+impl Crossing {
+    /// Makes a call of the child, with all that it must be told.
+    fn send(
+        &mut self,
+        call: Call,
+        round: Round,
+        with: &upward::Round,
+        child: &mut Child,
+        cx: &mut Context,
+    ) {
+        let mut digits = [0; 20];
+        let own = decimal(child.next_id(), &mut digits);
+        let text = self.client.request(&round.method, &round.params, own, self.log_level, with);
+        let id = child.enter(call, cx);
+        child.say(text, cx);
+        self.rounds.insert(id, round);
+    }
+
+    /// Whether the child owes an answer to this call: not while it waits for the client's.
+    pub(super) fn is_at_child(&self, id: u64) -> bool {
+        let round = self.rounds.get(&id);
+        round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
+    }
+}

@@ -1,0 +1,425 @@
+//! The stateless era in front (2026-07-28): requests of any client, on children that they share.
+//!
+//! A `Worker` is one such child with the requests that it carries. A modern child gets them as
+//! they are, under our ids; before a session-era child the worker makes the handshake and
+//! translates. A request whose exchange is lost is cancelled at the child.
+
+mod child_side;
+mod kept;
+mod life;
+mod listen;
+mod park;
+mod probe;
+mod sharing;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::api::handles::Exchange;
+use crate::api::instant::Instant;
+use crate::api::limits;
+use crate::child::lease::Life;
+use crate::child::{Call, Child, Own, decimal};
+use crate::codec::message::Message;
+use crate::codec::meta::{CLIENT, LogLevel};
+use crate::codec::object;
+use crate::codec::raw_id::Spelling;
+use crate::codec::rpc;
+use crate::codec::version::Style;
+use crate::context::Context;
+use crate::context::budget::{self, Share};
+use crate::context::carrier::Reply;
+use crate::dialect::downward::{self, Question};
+use crate::dialect::told::Told;
+use crate::front::stateless::kept::Kept;
+pub(crate) use crate::front::stateless::kept::Subject;
+use crate::front::stateless::listen::Listens;
+pub(crate) use crate::front::stateless::listen::Uris;
+use crate::front::stateless::park::Park;
+pub(crate) use crate::front::stateless::probe::AfterExit;
+pub(crate) use crate::front::stateless::sharing::Beside;
+use crate::http::admission::Admitted;
+use crate::http::fault::Fault;
+use crate::http::metadata::{Metadata, can_be_asked, may_get_tasks};
+use crate::http::owner::Owner;
+use crate::stream::set::Streams;
+use crate::table::Table;
+
+/// How far a worker's child is, and which era it speaks.
+#[derive(Debug)]
+enum Mode {
+    /// Our `server/discover` is in flight.
+    Probing,
+    /// The same, and the child has answered our `ping` meanwhile.
+    Awake,
+    /// The process that did not answer is on its way out; another takes its place.
+    Leaving,
+    /// It is of the session era, and waits for a session.
+    Spare,
+    /// Our `initialize` is in flight.
+    Opening,
+    /// It speaks the stateless era.
+    Stateless,
+    /// It speaks the session era; what it answered to `initialize`.
+    Session(Told),
+}
+
+/// A request as it comes in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) metadata: &'a Metadata<'a>,
+    pub(crate) exchange: Exchange,
+    pub(crate) head: &'a Admitted<'a>,
+    /// Random bits, fresh for each request.
+    pub(crate) secret: u128,
+    /// What a `subscriptions/listen` names.
+    pub(crate) uris: &'a Uris,
+}
+
+/// Where there is room for one more request.
+#[derive(Debug)]
+pub(crate) enum Room {
+    /// At this child.
+    Here,
+    /// At no child now, so that none is started for it.
+    Later(Fault),
+    /// At another child.
+    Elsewhere(Fault),
+}
+
+/// What a request takes beside its names.
+const ASK: usize = 128;
+
+/// A request that its client waits for, by the number of its stream.
+#[derive(Debug)]
+struct Ask {
+    id: Spelling,
+    method: String,
+    /// The request, kept while it waits for the child.
+    text: budget::Kept,
+    /// What stands for the request, if its client may be asked and has to come back with the same.
+    digest: u64,
+    log_level: Option<LogLevel>,
+    may_ask: bool,
+    /// Whether the answer may be a task.
+    gets_tasks: bool,
+    /// The id of the call at the child, once it was made.
+    call: Option<u64>,
+    /// What names this call to its client, should it have to wait for input.
+    secret: u128,
+    _share: Share,
+}
+
+/// One shared child.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) child: Box<Child>,
+    /// The capabilities that it was opened with, in one spelling.
+    key: Vec<u8>,
+    owner: Owner,
+    capabilities: Vec<u8>,
+    /// Whether its requests go on to a child of the session era.
+    crosses: bool,
+    client: Option<Vec<u8>>,
+    mode: Mode,
+    /// When its process was started and asked for its era.
+    asked: Instant,
+    pub(crate) streams: Streams,
+    asks: Table<u64, Ask>,
+    parks: Table<u64, Park>,
+    listens: Listens,
+    kept: Kept,
+    /// What is remembered of tasks.
+    tasks: Share,
+    log_level: Option<LogLevel>,
+    /// What the child asked before it got a call that may be asked: its first such call is asked.
+    held: Vec<(Box<[u8]>, Question)>,
+    /// Requests that the child got; a call that was made again by its client counts once.
+    carried: u64,
+    /// How many of them might be asked.
+    carried_asking: u64,
+    /// Whether it takes no new requests, because what happened in it is one client's.
+    spent: bool,
+    pub(crate) life: Life,
+    served: u64,
+    /// What its clients told of themselves.
+    share: Share,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        child: Box<Child>,
+        metadata: &Metadata<'_>,
+        key: Vec<u8>,
+        owner: Owner,
+        cx: &Context,
+    ) -> Self {
+        let told = key.len() + metadata.capabilities.len();
+        let (pipe, server) = (child.pipe, child.server);
+        Self {
+            child,
+            key,
+            owner,
+            capabilities: metadata.capabilities.to_vec(),
+            crosses: cx.servers.eras(server).shares(),
+            client: None,
+            mode: Mode::Probing,
+            asked: cx.now,
+            streams: Streams::new(pipe, 0, Style { ids: false, primed: false }, cx),
+            asks: Table::default(),
+            parks: Table::default(),
+            listens: Listens::default(),
+            kept: Kept::default(),
+            tasks: cx.budget.share(),
+            log_level: None,
+            held: Vec::new(),
+            carried: 0,
+            carried_asking: 0,
+            spent: false,
+            life: Life::new(pipe, cx.now),
+            served: 0,
+            share: cx.budget.share_of(told),
+        }
+    }
+
+    pub(crate) const fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Whether nothing is left that a child which takes no new requests has to do.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.is_busy() && self.parks.is_empty()
+    }
+
+    pub(crate) const fn is_ready(&self) -> bool {
+        matches!(self.mode, Mode::Stateless | Mode::Session(_))
+    }
+
+    /// Whether its child may be read. Beside readers that are behind there is room for the others.
+    pub(crate) const fn wants(&self, queue: usize) -> bool {
+        self.streams.wants(queue.saturating_mul(2))
+    }
+
+    /// Whether nothing is asked of it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.asks.is_empty() && self.parks.is_empty()
+    }
+
+    /// Whether somebody waits for an answer of the child.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.asks.iter().any(|(number, _)| !self.listens.has(*number))
+    }
+
+    /// Where there is room for a request that fits.
+    pub(crate) fn room(&self, message: &Message<'_>, uris: &Uris, cx: &Context) -> Room {
+        // A call that waits for input keeps its place, so that its client can come back.
+        let calls = self.asks.len().saturating_sub(self.listens.len()) + self.parks.len();
+        if calls >= cx.config.calls {
+            return Room::Elsewhere(Fault::Calls(cx.config.calls));
+        }
+        // Beside a child that only reads slowly there is no other.
+        if self.is_ready() && self.child.is_stalled(cx) {
+            return Room::Elsewhere(Fault::Stdin);
+        }
+        let fits = if self.is_ready() {
+            self.child.accepts(message.size(), cx.config.stdin)
+        } else {
+            // What waits for the child's era is not in its input yet, where our own question may
+            // be.
+            let waiting: usize = self.asks.values().map(|ask| ask.text.len()).sum();
+            waiting == 0 || waiting + message.size() <= cx.config.stdin
+        };
+        match fits {
+            true if message.calls("subscriptions/listen") => self.room_to_listen(uris, cx),
+            true => Room::Here,
+            false => Room::Later(Fault::Stdin),
+        }
+    }
+
+    /// Takes a request of a client.
+    pub(crate) fn request(&mut self, request: &Request<'_>, cx: &mut Context) -> Result<(), Fault> {
+        let message = request.message;
+        if let Room::Later(fault) | Room::Elsewhere(fault) = self.room(message, request.uris, cx) {
+            return Err(fault);
+        }
+        if self.client.is_none() {
+            let client = message.meta(CLIENT);
+            let client = client.filter(|text| text.len() <= limits::REMEMBERED);
+            self.client = client.map(<[u8]>::to_vec);
+            let told = self.share.size() + client.map_or(0, <[u8]>::len);
+            self.share.hold(told);
+        }
+        let digest = if self.may_ask(request.metadata) { downward::digest(message) } else { 0 };
+        let number = self.open(request, digest, cx);
+        if self.is_ready() {
+            self.dispatch(number, message, cx);
+        }
+        Ok(())
+    }
+
+    /// Whether the client of a request may be asked before its answer.
+    fn may_ask(&self, metadata: &Metadata<'_>) -> bool {
+        !matches!(self.mode, Mode::Stateless)
+            && metadata.may_ask()
+            && can_be_asked(metadata.capabilities)
+    }
+
+    /// Notes a request, with what stands for it, and the stream for its answer.
+    fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> u64 {
+        let Request { message, metadata, exchange, head, secret, .. } = *request;
+        self.life.touch(cx);
+        self.served += 1;
+        let reply = Reply::new(exchange, head, cx);
+        let number = self.streams.open(reply, 1, false, cx);
+        if self.may_promote() {
+            self.streams.promote_after(number, cx.config.promote, cx);
+        }
+        let mut text = Vec::new();
+        if !self.is_ready() {
+            message.splice(&crate::codec::message::Splice::default(), &mut text);
+        }
+        let id = message.id().unwrap_or_default();
+        let names = ASK + id.len() + metadata.method.len();
+        let ask = Ask {
+            id: id.into(),
+            method: metadata.method.clone().into_owned(),
+            text: cx.budget.keep(text),
+            digest,
+            log_level: metadata.log_level,
+            may_ask: metadata.may_ask(),
+            gets_tasks: may_get_tasks(metadata.capabilities),
+            call: None,
+            secret,
+            _share: cx.budget.share_of(names),
+        };
+        self.asks.insert(number, ask);
+        number
+    }
+
+    /// Whether the answer to a request may begin. One that may be refused for its era may not: the
+    /// status tells its client.
+    const fn may_promote(&self) -> bool {
+        self.crosses || self.is_ready()
+    }
+
+    /// Sends what waited for the child.
+    fn ready(&mut self, cx: &mut Context) {
+        self.life.started(cx);
+        let waiting: Vec<u64> = self.asks.keys().copied().collect();
+        for number in waiting {
+            if !self.crosses {
+                self.streams.promote_after(number, cx.config.promote, cx);
+            }
+            let Some(ask) = self.asks.get_mut(&number) else { continue };
+            let text = core::mem::take(&mut ask.text);
+            if self.asks_first(number) {
+                self.ask_first(number, cx);
+                continue;
+            }
+            if let Ok(message) = Message::parse(&text) {
+                self.dispatch(number, &message, cx);
+            }
+        }
+    }
+
+    /// Sends a request to the child that is ready for it, or answers it.
+    fn dispatch(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        if matches!(self.mode, Mode::Stateless) {
+            let mut line = Vec::new();
+            let id = self.child.next_id();
+            self.child.call(message, number, &mut line, cx);
+            self.child.write(line, cx);
+            // What a server tells of itself it tells everybody.
+            self.carried += u64::from(!message.calls("server/discover"));
+            self.called(number, id);
+            if message.calls("subscriptions/listen") {
+                self.listens.add(number);
+            }
+            return;
+        }
+        self.dispatch_downward(number, message, cx);
+    }
+
+    fn called(&mut self, number: u64, id: u64) {
+        if let Some(ask) = self.asks.get_mut(&number) {
+            ask.call = Some(id);
+        }
+    }
+
+    fn dispatch_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let Mode::Session(told) = &self.mode else { return };
+        let method = message.method().unwrap_or_default();
+        match &*method {
+            "server/discover" => {
+                let result = downward::discover(told, cx.servers.eras(self.child.server));
+                self.answer_result(number, &result, cx);
+            }
+            "subscriptions/listen" => self.listen(number, message, cx),
+            _ if method.starts_with("tasks/") => {
+                self.fail(number, &Fault::MethodNotFound(method.into_owned()), cx);
+            }
+            _ if message.param("requestState").is_some() => {
+                self.fail(number, &Fault::RequestState, cx);
+            }
+            _ => self.call_downward(number, message, cx),
+        }
+    }
+
+    /// Makes a call of a session-era child.
+    fn call_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        if self.asks_first(number) {
+            return self.ask_first(number, cx);
+        }
+        self.carried += 1;
+        self.carried_asking += u64::from(self.asks.get(&number).is_some_and(|ask| ask.may_ask));
+        self.ask_for_logs(number, cx);
+        let mut digits = [0; 20];
+        let own = decimal(self.child.next_id(), &mut digits);
+        let line = downward::request(message, own);
+        let id = self.child.enter(Call::of(message, number), cx);
+        self.child.say(line, cx);
+        self.called(number, id);
+    }
+
+    /// Has the child log at the level that a request asks for, or at that of another which asks
+    /// for more. The level is the process's, so what is not this request's is sorted out on the way
+    /// back.
+    fn ask_for_logs(&mut self, number: u64, cx: &mut Context) {
+        let Mode::Session(told) = &self.mode else { return };
+        if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
+            return;
+        }
+        let least = self.asks.values().filter_map(|ask| ask.log_level).min();
+        let Some(level) = least.filter(|level| Some(*level) != self.log_level) else { return };
+        if told.logging {
+            self.log_level = Some(level);
+            let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
+            self.child.ask(Own::LogLevel, "logging/setLevel", &params, cx);
+        }
+    }
+
+    /// Answers a request with a result.
+    fn answer_result(&mut self, number: u64, result: &[u8], cx: &mut Context) {
+        let Some(ask) = self.asks.remove(&number) else { return };
+        let data = rpc::response(&ask.id, "result", result);
+        self.streams.answer(number, data, 200, None, cx);
+        self.life.touch(cx);
+    }
+
+    /// Answers a request with an error of our own.
+    fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
+        let Some(ask) = self.asks.remove(&number) else { return };
+        cx.counts.call(fault.outcome());
+        // What reached no child did not fail there.
+        let response = match ask.call {
+            None if !self.is_ready() || matches!(fault, Fault::Ended(_) | Fault::Lost(_)) => {
+                fault.failed_start(Some(&ask.id))
+            }
+            _ => fault.response(Some(&ask.id)),
+        };
+        self.streams.fail(number, response, cx);
+        self.life.touch(cx);
+    }
+}

@@ -1,0 +1,380 @@
+//! What a shared child writes: each message goes to the request or the subscription that it
+//! names; what names none is given to nobody, unless there is only one it can be for.
+
+use alloc::vec::Vec;
+
+use super::{Mode, Worker};
+use crate::api::eras::Eras;
+use crate::api::event::{self, Cause, Notice};
+use crate::child::odd::{self, ALIEN, Meant, Wrote};
+use crate::child::{self, Call, Child, Own};
+use crate::codec::json;
+use crate::codec::message::{Kind, Malformed, Message, Splice};
+use crate::codec::meta::{LogLevel, SUBSCRIPTION};
+use crate::codec::rpc;
+use crate::codec::version;
+use crate::context::Context;
+use crate::dialect;
+use crate::dialect::downward;
+use crate::dialect::told::Told;
+use crate::http::fault::Fault;
+
+impl Worker {
+    /// Whether its clients did not declare this capability.
+    pub(super) fn lacks(&self, capability: &str) -> bool {
+        let declared = &self.capabilities;
+        json::member(declared, &(0..declared.len()), capability).is_none()
+    }
+
+    /// One line of the child. The cause, if the worker ends by it.
+    pub(crate) fn line(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
+        odd::each_message(line, |text, message| match message {
+            Ok(message) => self.message(message, cx),
+            Err(malformed) => self.noise(text, malformed, cx),
+        })
+    }
+
+    /// What is no message, unless it can be seen which request it was to answer.
+    fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
+        let listens = &self.listens;
+        let is_call = |child: &Child, id| {
+            child.calls.get(&id).is_none_or(|call: &Call| !listens.has(call.stream))
+        };
+        let only = |child: &Child| child.only(|id| is_call(child, id));
+        match self.child.meant(text, malformed, only, cx) {
+            Meant::Nothing => {
+                if !self.is_ready() && self.child.noises.is_alien() {
+                    self.life.wait_start_no_longer(ALIEN, cx);
+                }
+                None
+            }
+            Meant::Message(line) => {
+                let message = odd::parse(&line).ok()?;
+                self.message(&message, cx)
+            }
+            Meant::Spoilt(ids, reason) => {
+                ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
+            }
+        }
+    }
+
+    /// A request whose answer can't be passed on ends in an error that says why.
+    fn spoilt(&mut self, id: u64, reason: &'static str, cx: &mut Context) -> Option<Cause> {
+        let fault = Fault::Garbled(reason);
+        if let Some(own) = self.child.end_own(id, cx) {
+            let line = rpc::response(b"0", "error", fault.error());
+            let message = Message::parse(&line).ok()?;
+            let cause = self.own_response(own, &message, cx);
+            return cause.map(|_| Cause::Unreadable(reason));
+        }
+        if let Some(call) = self.child.end_call(id, cx) {
+            // Who comes back to it learns that it is over.
+            self.give_up_park(id, cx);
+            self.unlisten(call.stream, cx);
+            self.fail(call.stream, &fault, cx);
+        }
+        None
+    }
+
+    /// The child has begun a line and does not end it.
+    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<Cause> {
+        let (ids, reason) = self.child.unended(cx)?;
+        ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
+    }
+
+    fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        let kind = message.kind();
+        if kind == Kind::Request
+            && let Some(id) = self.child.echoed(message, cx)
+        {
+            return self.spoilt(id, Wrote::Echo.reason(), cx);
+        }
+        match (kind, &self.mode) {
+            (Kind::Result | Kind::Error, _) => return self.response(message, cx),
+            (Kind::Request, Mode::Stateless) if message.calls("ping") => {
+                self.child.pong(message.id().unwrap_or_default(), cx);
+            }
+            // A child of the stateless era makes no requests.
+            (Kind::Request, Mode::Stateless) => self.streams.dropped(cx),
+            (Kind::Request, _) => self.asked(message, cx),
+            (Kind::Notification, _) => self.notified(message, cx),
+        }
+        None
+    }
+
+    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        let id = message.id().and_then(child::own_id);
+        if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
+            return self.own_response(own, message, cx);
+        }
+        match id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) {
+            Some((id, call)) => self.answered(id, &call, message, cx),
+            None => self.streams.dropped(cx),
+        }
+        None
+    }
+
+    /// The answer to a request of our own.
+    fn own_response(&mut self, own: Own, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        let result = message.payload().filter(|_| message.kind() == Kind::Result);
+        match own {
+            Own::Discover => self.discovered(message, cx),
+            Own::Ping => {
+                self.ponged(cx);
+                None
+            }
+            Own::Initialize if self.is_ready() => None,
+            Own::Initialize => match result {
+                Some(result) if !cx.budget.has_room(result.len()) => Some(Cause::Memory),
+                Some(result) => {
+                    cx.servers.learn(self.child.server).spoke_session(&self.owner.env);
+                    let initialized = rpc::request(None, "notifications/initialized", b"{}");
+                    self.child.say(initialized, cx);
+                    let version = version::told(result);
+                    let told = Told::read(result);
+                    self.share.hold(self.share.size() + told.text().len());
+                    self.opened(Mode::Session(told), &version, cx);
+                    None
+                }
+                None => {
+                    cx.servers.learn(self.child.server).declined(&self.owner.env);
+                    Some(Cause::Declined)
+                }
+            },
+            Own::Subscribe(uri) => {
+                self.subscribed(&uri, result.is_some(), cx);
+                None
+            }
+            Own::LogLevel | Own::Unsubscribe | Own::Listen => None,
+        }
+    }
+
+    pub(super) fn opened(&mut self, mode: Mode, version: &str, cx: &mut Context) {
+        self.mode = mode;
+        cx.counts.start(self.life.age(cx));
+        cx.notice(Notice::WorkerOpened {
+            pipe: self.child.pipe,
+            pid: self.child.pid,
+            version: event::version(version),
+            start: self.life.age(cx),
+        });
+        self.ready(cx);
+    }
+
+    /// The answer to a client's request.
+    fn answered(&mut self, id: u64, call: &Call, message: &Message<'_>, cx: &mut Context) {
+        if self.parks.contains(&id) {
+            return self.answered_while_parked(id, message, cx);
+        }
+        let Some(ask) = self.asks.get(&call.stream) else { return };
+        let payload = message.payload().unwrap_or_default();
+        cx.counts.answer(message.kind());
+        if message.kind() == Kind::Result && ask.method == "tools/list" {
+            cx.servers.of(self.child.server).header_params.learn(&self.owner.env, payload);
+        }
+        if matches!(self.mode, Mode::Stateless) {
+            let eras = cx.servers.eras(self.child.server);
+            let data = self.upright(id, call, message, eras);
+            let status = status_of(message);
+            self.keep(call.stream, message, cx);
+            self.asks.remove(&call.stream);
+            self.unlisten(call.stream, cx);
+            self.streams.answer(call.stream, data, status, None, cx);
+            self.life.touch(cx);
+            return;
+        }
+        if let Some(questions) = downward::url_needed(message).filter(|_| ask.may_ask) {
+            if self.lacks("elicitation") {
+                return self.fail(call.stream, &Fault::Capability("elicitation"), cx);
+            }
+            if cx.parks.len() >= cx.config.parked {
+                return self.fail(call.stream, &Fault::Parked(cx.config.parked), cx);
+            }
+            return self.park_for_resend(id, call, questions, cx);
+        }
+        let text = self.downward_answer(&ask.method.clone(), message);
+        if ask.may_ask && self.asks_late(cx) {
+            // What it asks from now on is nobody's.
+            self.abandoned(cx);
+        }
+        let member = if message.kind() == Kind::Result { "result" } else { "error" };
+        let data = rpc::response(&call.id, member, text);
+        self.asks.remove(&call.stream);
+        self.streams.answer(call.stream, data, status_of(message), None, cx);
+        self.life.touch(cx);
+    }
+
+    /// A session-era child's result or error, translated.
+    pub(super) fn downward_answer(&self, method: &str, message: &Message<'_>) -> Vec<u8> {
+        let payload = message.payload().unwrap_or_default();
+        match (&self.mode, message.kind()) {
+            (Mode::Session(told), Kind::Result) => downward::result(method, payload, told),
+            _ => downward::error(payload).into_owned(),
+        }
+    }
+
+    /// A modern child's answer under the client's id; what names our id in it as well.
+    fn upright(&self, id: u64, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
+        let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
+        let payload = message.payload().unwrap_or_default();
+        let changed = match (message.kind(), method) {
+            (Kind::Result, _) if names(payload, id) => downward::retagged(payload, &call.id),
+            (Kind::Result, Some("server/discover")) => downward::with_our_versions(payload, eras),
+            _ => None,
+        };
+        if let Some(result) = changed {
+            return rpc::response(&call.id, "result", result);
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
+        data
+    }
+
+    fn notified(&mut self, message: &Message<'_>, cx: &mut Context) {
+        if message.calls("notifications/progress") {
+            return self.progressed(message, cx);
+        }
+        if message.calls("notifications/message") {
+            return self.logged(message, cx);
+        }
+        if matches!(self.mode, Mode::Session(_)) && is_of_the_specification(message) {
+            return self.changed(message, cx);
+        }
+        if message.calls("notifications/cancelled") {
+            // Only a subscription is ended by its server.
+            let call = message.request_id().and_then(child::own_id);
+            let stream = call.and_then(|id| self.child.calls.get(&id)).map(|call| call.stream);
+            if let Some(number) = stream.filter(|number| self.listens.has(*number)) {
+                if let Some(id) = call {
+                    self.child.end_call(id, cx);
+                }
+                self.end_listen(number, true, cx);
+            }
+            return;
+        }
+        self.task_changed(message, cx);
+        let Some(subscription) = message.meta(SUBSCRIPTION) else {
+            return self.unnamed(message, cx);
+        };
+        let id = child::own_id(subscription);
+        let Some((id, call)) = id.and_then(|id| Some((id, self.child.calls.get(&id)?))) else {
+            return self.streams.dropped(cx);
+        };
+        let (number, data) = (call.stream, downward::tag(message, &call.id));
+        if !self.streams.carries(number) {
+            return self.streams.dropped(cx);
+        }
+        self.named(id, number, message, cx);
+        self.streams.put(number, data, cx);
+    }
+
+    /// A notification names a call: that is a subscription, which may last, whatever its method.
+    /// `subscriptions/listen` begins with its acknowledgement.
+    fn named(&mut self, id: u64, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let method = self.asks.get(&number).map(|ask| &*ask.method);
+        let begins = method != Some("subscriptions/listen")
+            || message.calls("notifications/subscriptions/acknowledged");
+        if begins && (self.listens.has(number) || self.has_room_for_one_more(cx)) {
+            self.listens.add(number);
+            self.child.lasts(id, cx);
+        }
+    }
+
+    /// A notification that names nothing, and of which the specification says nothing, concerns
+    /// the only request that there is (MCP 2026-07-28 "stdio, Receiving Messages").
+    fn unnamed(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let only = self.only_call().filter(|_| !is_of_the_specification(message));
+        match only.filter(|number| self.asks.contains(number) && self.takes_news(*number, cx)) {
+            Some(number) => {
+                let mut data = Vec::new();
+                message.splice(&Splice::default(), &mut data);
+                self.streams.put(number, data, cx);
+            }
+            None => self.streams.dropped(cx),
+        }
+    }
+
+    /// Progress goes onto the stream of its request, with the token that its client chose.
+    fn progressed(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let id = message.token().and_then(child::own_id);
+        let is_over = |id: u64| id < self.child.next_id() && !self.child.calls.contains(&id);
+        if id.is_some_and(is_over) {
+            // A call that is over goes on in the child.
+            self.abandoned(cx);
+        }
+        let call = id.and_then(|id| self.child.calls.get(&id));
+        let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {
+            return self.streams.dropped(cx);
+        };
+        if !self.takes_news(call.stream, cx) {
+            return self.streams.dropped(cx);
+        }
+        let mut data = Vec::new();
+        message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
+        self.streams.put(call.stream, data, cx);
+    }
+
+    /// Whether progress or a log message may go there. A reader that is behind gets none while
+    /// others use the child: what waits for it would keep the child from being read.
+    fn takes_news(&self, number: u64, cx: &Context) -> bool {
+        let among = self.asks.len();
+        let lags = || self.streams.lags(number, among, cx.config.queue);
+        self.streams.carries(number) && (among == 1 || !lags())
+    }
+
+    /// The request that a notification concerns which names none: the only one in flight, if the
+    /// child works for one client only. Else it may be late, of a call that is over.
+    fn only_call(&self) -> Option<u64> {
+        let mut calls = self.child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
+        let only = calls.next().filter(|_| self.is_one_clients());
+        only.filter(|_| calls.next().is_none()).map(|(_, call)| call.stream)
+    }
+
+    /// A log message names no request, so it can only be given to the only one that there is, and
+    /// only if that wants it (MCP 2026-07-28 "Logging").
+    fn logged(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let only = self.only_call();
+        let wanted = only.and_then(|number| self.asks.get(&number)?.log_level);
+        let level = message.param("level").and_then(LogLevel::read);
+        match only.filter(|number| self.takes_news(*number, cx)) {
+            Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
+                let mut data = Vec::new();
+                message.splice(&Splice::default(), &mut data);
+                self.streams.put(number, data, cx);
+            }
+            _ => self.streams.dropped(cx),
+        }
+    }
+}
+
+/// Whether a result names a call as its subscription.
+fn names(result: &[u8], id: u64) -> bool {
+    dialect::subscription(result).and_then(child::own_id) == Some(id)
+}
+
+/// Whether the specification, of any revision, says whom a notification of a server concerns. None
+/// of these concerns a request that it does not name.
+fn is_of_the_specification(message: &Message<'_>) -> bool {
+    let method = message.method().unwrap_or_default();
+    method.ends_with("/list_changed")
+        || matches!(
+            &*method,
+            "notifications/cancelled"
+                | "notifications/initialized"
+                | "notifications/resources/updated"
+                | "notifications/elicitation/complete"
+                | "notifications/subscriptions/acknowledged"
+                | "notifications/tasks"
+                | "notifications/tasks/status"
+        )
+}
+
+/// The HTTP status that an answer has by itself (MCP 2026-07-28 "Server Validation").
+pub(super) fn status_of(message: &Message<'_>) -> u16 {
+    match message.payload().filter(|_| message.kind() == Kind::Error).and_then(downward::error_code)
+    {
+        Some(-32022..=-32020) => 400,
+        Some(-32601) => 404,
+        _ => 200,
+    }
+}

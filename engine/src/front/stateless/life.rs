@@ -1,0 +1,94 @@
+//! How a shared child, its requests and its streams end, and what they wait for until then.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::Worker;
+use crate::api::event::{Cause, Notice};
+use crate::child::Child;
+use crate::context::Context;
+use crate::context::metrics::CANCELLED;
+use crate::http::fault::Fault;
+
+impl Worker {
+    /// An exchange is lost, so nobody waits for the answer any more: its request is cancelled.
+    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
+        self.life.touch(cx);
+        self.streams.give_up(number, cx);
+        let Some(ask) = self.asks.remove(&number) else { return };
+        cx.counts.call(CANCELLED);
+        if let Some(id) = ask.call {
+            self.child.end_call(id, cx);
+            self.child.say_cancelled(id, "the client is gone", cx);
+            if ask.may_ask {
+                self.abandoned(cx);
+            }
+        }
+        self.unlisten(number, cx);
+    }
+
+    /// Memory is short, and the reader of a request's answer takes nothing.
+    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+        self.streams.cut(number, cx);
+        self.lost(number, cx);
+    }
+
+    /// A stream's wait is due.
+    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
+        if !self.streams.tick(number, cx) {
+            self.lost(number, cx);
+        }
+    }
+
+    /// A call was not answered, or a subscription not acknowledged, in time.
+    pub(crate) fn overdue(&mut self, id: u64, cx: &mut Context) {
+        let Some(call) = self.child.end_call(id, cx) else {
+            return self.subscribe_overdue(id, cx);
+        };
+        self.give_up_park(id, cx);
+        self.child.say_cancelled(id, "timed out", cx);
+        if self.asks.get(&call.stream).is_none_or(|ask| ask.may_ask) {
+            self.abandoned(cx);
+        }
+        self.unlisten(call.stream, cx);
+        self.fail(call.stream, &Fault::TimedOut, cx);
+    }
+
+    /// The idle wait is due. True if the worker was idle all the while.
+    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
+        let busy = !self.is_idle(cx);
+        self.life.idle_due(busy, cx)
+    }
+
+    /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
+    pub(crate) fn end(mut self, cause: Cause, fault: &Fault, cx: &mut Context) -> Box<Child> {
+        for id in self.child.call_ids() {
+            self.child.end_call(id, cx);
+        }
+        for id in self.parks.keys().copied().collect::<Vec<_>>() {
+            self.drop_park(id, cx);
+        }
+        let graceful =
+            matches!(cause, Cause::Shutdown | Cause::Idle | Cause::Retired | Cause::Spent);
+        for number in self.asks.keys().copied().collect::<Vec<_>>() {
+            if self.listens.has(number) {
+                self.end_listen(number, graceful, cx);
+            } else {
+                self.fail(number, fault, cx);
+            }
+        }
+        self.streams.close(cx);
+        self.life.end(cx);
+        cx.counts.end(cause.label());
+        cx.notice(Notice::WorkerEnded {
+            pipe: self.child.pipe,
+            pid: self.child.pid,
+            cause,
+            opened: self.is_ready(),
+            lived: self.life.age(cx),
+            calls: self.served,
+            dropped: self.streams.drops(),
+        });
+        self.child
+    }
+}

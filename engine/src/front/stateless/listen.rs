@@ -1,0 +1,316 @@
+//! `subscriptions/listen` (MCP 2026-07-28 "Subscriptions"). Before a session-era child it is made
+//! of `resources/subscribe`, counted by URI, and the `list_changed` notifications; the first
+//! message says what of it is honoured, the last is its result.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Mode, Room, Worker};
+use crate::api::limits;
+use crate::child::Own;
+use crate::codec::json::{self, Scanner};
+use crate::codec::message::Message;
+use crate::codec::object;
+use crate::context::Context;
+use crate::context::budget::Share;
+use crate::dialect::{self, LISTS, downward};
+use crate::http::fault::Fault;
+use crate::table::Table;
+
+/// What a URI takes beside its text.
+const URI: usize = 48;
+
+/// One subscription of a client.
+#[derive(Debug, Default)]
+struct Listen {
+    /// Which of `LISTS` it gets.
+    lists: [bool; 3],
+    uris: Vec<String>,
+    acknowledged: bool,
+    /// The URIs, here and where they are counted.
+    _share: Option<Share>,
+}
+
+/// A resource that is subscribed to at the child.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// How many want it.
+    count: usize,
+    /// Our request, while it is not answered.
+    asked: Option<u64>,
+}
+
+/// The resources that a filter names.
+#[derive(Debug)]
+pub(crate) enum Uris {
+    /// In their order, each once.
+    Listed(Vec<String>),
+    /// So many that they are not read to the end.
+    TooMany,
+    /// One of them is longer than may be.
+    TooLong,
+}
+
+impl Default for Uris {
+    fn default() -> Self {
+        Self::Listed(Vec::new())
+    }
+}
+
+impl Uris {
+    /// Reads the filter of a `subscriptions/listen`, once, and no further than its limit. A list
+    /// that is no list of strings names nothing.
+    pub(crate) fn read(message: &Message<'_>, limit: usize) -> Self {
+        let list = message.param("notifications").and_then(|filter| {
+            json::member(filter, &(0..filter.len()), "resourceSubscriptions").map(|at| &filter[at])
+        });
+        let Some(list) = list else { return Self::default() };
+        let (mut uris, mut long) = (Vec::new(), false);
+        let read = Scanner::new(list).elements(|scanner| {
+            let raw = &list[scanner.value()?];
+            if uris.len() > limit {
+                return Err(TOO_MANY);
+            }
+            // Each byte may be an escape.
+            let uri = if raw.len() > 6 * limits::URI + 2 && json::is_text(raw) {
+                long = true;
+                String::new()
+            } else {
+                object::string(raw).ok_or("a string was expected")?.into_owned()
+            };
+            long |= uri.len() > limits::URI;
+            uris.push(uri);
+            Ok(())
+        });
+        match read {
+            Err(TOO_MANY) => return Self::TooMany,
+            Err(_) => return Self::default(),
+            Ok(()) if uris.len() > limit => return Self::TooMany,
+            Ok(()) if long => return Self::TooLong,
+            Ok(()) => {}
+        }
+        uris.sort_unstable();
+        uris.dedup();
+        Self::Listed(uris)
+    }
+}
+
+const TOO_MANY: &str = "too many URIs";
+
+/// All subscriptions of one child.
+#[derive(Debug, Default)]
+pub(crate) struct Listens {
+    /// By the number of the stream.
+    open: Table<u64, Listen>,
+    uris: Table<String, Wanted>,
+}
+
+impl Listens {
+    pub(super) fn has(&self, number: u64) -> bool {
+        self.open.contains(&number)
+    }
+
+    /// Notes one that the child itself serves.
+    pub(super) fn add(&mut self, number: u64) {
+        self.open.insert(number, Listen::default());
+    }
+
+    /// How many are open.
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+}
+
+impl Worker {
+    /// Whether one more subscription may be open. They count apart from calls, because they last.
+    pub(super) fn has_room_for_one_more(&self, cx: &Context) -> bool {
+        self.listens.len() < cx.config.calls
+    }
+
+    /// Whether no more is subscribed to than may be if these are as well.
+    fn has_room_for(&self, uris: &[String], limit: usize) -> bool {
+        let held = self.listens.uris.len();
+        // Both are sorted: the look for those that are new is one walk.
+        let mut known = self.listens.uris.keys().peekable();
+        let is_new = |uri: &&String| {
+            while known.next_if(|known| known < uri).is_some() {}
+            known.peek() != Some(uri)
+        };
+        held + uris.len() <= limit
+            || held <= limit && uris.iter().filter(is_new).nth(limit - held).is_none()
+    }
+
+    /// Where there is room for a subscription to these resources.
+    pub(super) fn room_to_listen(&self, uris: &Uris, cx: &Context) -> Room {
+        let limit = cx.config.subscriptions;
+        if !self.has_room_for_one_more(cx) {
+            return Room::Elsewhere(Fault::Calls(cx.config.calls));
+        }
+        match &self.mode {
+            Mode::Session(told) if told.subscribe => match uris {
+                Uris::TooMany => Room::Later(Fault::Subscriptions(limit)),
+                Uris::Listed(uris) if !self.has_room_for(uris, limit) => {
+                    Room::Elsewhere(Fault::Subscriptions(limit))
+                }
+                Uris::Listed(_) | Uris::TooLong => Room::Here,
+            },
+            _ => Room::Here,
+        }
+    }
+
+    /// Opens a subscription before a session-era child.
+    pub(super) fn listen(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+        let Mode::Session(told) = &self.mode else { return };
+        let Some(filter) = message.param("notifications").filter(|f| f.first() == Some(&b'{'))
+        else {
+            return self.fail(number, &Fault::MetadataMissing("notifications"), cx);
+        };
+        let limit = cx.config.subscriptions;
+        let mut listen = Listen::default();
+        // It was scanned before.
+        let _ = Scanner::new(filter).members(|scanner, name| {
+            let value = &filter[scanner.value()?];
+            if let Some(list) = LISTS.iter().position(|(list, ..)| list.as_bytes() == &**name) {
+                listen.lists[list] = value == b"true" && told.lists[list];
+            }
+            Ok(())
+        });
+        let uris = if told.subscribe { Uris::read(message, limit) } else { Uris::default() };
+        let uris = match uris {
+            Uris::Listed(uris) if self.has_room_for(&uris, limit) => uris,
+            Uris::TooLong => {
+                let fault = Fault::Params("a resource's URI is too long to subscribe to");
+                return self.fail(number, &fault, cx);
+            }
+            Uris::Listed(_) | Uris::TooMany => {
+                return self.fail(number, &Fault::Subscriptions(limit), cx);
+            }
+        };
+        let named: usize = uris.iter().map(|uri| uri.len() + URI).sum();
+        listen._share = (named > 0).then(|| cx.budget.share_of(2 * named));
+        self.subscribe(&mut listen, uris, cx);
+        self.listens.open.insert(number, listen);
+        self.acknowledge(number, cx);
+    }
+
+    /// Subscribes to what nobody listens to yet.
+    fn subscribe(&mut self, listen: &mut Listen, uris: Vec<String>, cx: &mut Context) {
+        for uri in uris {
+            let wanted = self.listens.uris.or_default(uri.clone());
+            wanted.count += 1;
+            if wanted.count == 1 {
+                let own = Own::Subscribe(uri.clone());
+                wanted.asked = Some(self.child.ask(own, "resources/subscribe", &about(&uri), cx));
+            }
+            listen.uris.push(uri);
+        }
+    }
+
+    /// The child answered a subscription of ours.
+    pub(super) fn subscribed(&mut self, uri: &str, accepted: bool, cx: &mut Context) {
+        if let Some(wanted) = self.listens.uris.get_mut(uri) {
+            wanted.asked = None;
+        }
+        if !accepted {
+            self.listens.uris.remove(uri);
+            for listen in self.listens.open.values_mut() {
+                listen.uris.retain(|wanted| wanted != uri);
+            }
+        }
+        for number in self.listens.open.keys().copied().collect::<Vec<_>>() {
+            self.acknowledge(number, cx);
+        }
+    }
+
+    /// The child did not answer a subscription of ours in time: who waits for it is told.
+    pub(super) fn subscribe_overdue(&mut self, id: u64, cx: &mut Context) {
+        let asked = self.listens.uris.iter().find(|(_, wanted)| wanted.asked == Some(id));
+        let Some(uri) = asked.map(|(uri, _)| uri.clone()) else { return };
+        self.child.withdraw(id, "timed out", cx);
+        let waiting = self.listens.open.iter().filter(|(_, listen)| listen.uris.contains(&uri));
+        for number in waiting.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.unlisten(number, cx);
+            self.fail(number, &Fault::TimedOut, cx);
+        }
+    }
+
+    /// Sends the first message of a subscription, once all that it needs is known.
+    fn acknowledge(&mut self, number: u64, cx: &mut Context) {
+        let Some(ask) = self.asks.get(&number) else { return };
+        let Listens { open, uris } = &mut self.listens;
+        let Some(listen) = open.get_mut(&number) else { return };
+        let waits = |uri| uris.get(uri).is_some_and(|wanted: &Wanted| wanted.asked.is_some());
+        if listen.acknowledged || listen.uris.iter().any(waits) {
+            return;
+        }
+        listen.acknowledged = true;
+        let honoured = dialect::filter(listen.lists, &listen.uris);
+        let data = downward::acknowledged(&honoured.text(), &ask.id);
+        self.streams.put(number, data, cx);
+    }
+
+    /// A notification of a session-era child goes to every subscription that names it.
+    pub(super) fn changed(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let method = message.method().unwrap_or_default();
+        let list = LISTS.iter().position(|(_, _, name)| *name == method);
+        let uri = message.param("uri").and_then(object::string);
+        let uri = uri.filter(|_| method == "notifications/resources/updated");
+        let mut matching = Vec::new();
+        for (number, listen) in self.listens.open.iter().filter(|(_, listen)| listen.acknowledged) {
+            let by_list = list.is_some_and(|list| listen.lists[list]);
+            let by_uri = uri.as_ref().is_some_and(|uri| listen.uris.iter().any(|u| covers(u, uri)));
+            if by_list || by_uri {
+                matching.push(*number);
+            }
+        }
+        if matching.is_empty() {
+            self.streams.dropped(cx);
+        }
+        for number in matching {
+            let Some(ask) = self.asks.get(&number) else { continue };
+            let data = downward::tag(message, &ask.id);
+            self.streams.put(number, data, cx);
+        }
+    }
+
+    /// A subscription is over on the client's side.
+    pub(super) fn unlisten(&mut self, number: u64, cx: &mut Context) {
+        let Some(listen) = self.listens.open.remove(&number) else { return };
+        for uri in listen.uris {
+            let Some(wanted) = self.listens.uris.get_mut(&uri) else { continue };
+            wanted.count -= 1;
+            if wanted.count > 0 {
+                continue;
+            }
+            if let Some(asked) = wanted.asked {
+                self.child.end_own(asked, cx);
+            }
+            self.listens.uris.remove(&uri);
+            self.child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
+        }
+    }
+
+    /// Ends a subscription from this side: with its result, or broken off so that the client
+    /// subscribes again.
+    pub(super) fn end_listen(&mut self, number: u64, graceful: bool, cx: &mut Context) {
+        self.listens.open.remove(&number);
+        let Some(ask) = self.asks.remove(&number) else { return };
+        if graceful {
+            self.streams.answer(number, downward::listened(&ask.id), 200, None, cx);
+        } else {
+            self.streams.abort(number, cx);
+        }
+    }
+}
+
+/// Whether an update of `uri` is one of `subscribed`, which may be above it.
+fn covers(subscribed: &str, uri: &str) -> bool {
+    let rest = uri.strip_prefix(subscribed);
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(['/', '#', '?']) || subscribed.ends_with('/')
+    })
+}
+
+fn about(uri: &str) -> Vec<u8> {
+    [b"{\"uri\":", &object::quoted(uri)[..], b"}"].concat()
+}

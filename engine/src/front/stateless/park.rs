@@ -1,0 +1,491 @@
+//! Calls of a session-era child that wait for their client's input (MCP 2026-07-28 "Multi
+//! Round-Trip Requests").
+//!
+//! The child's question ends the client's request with an `input_required` result, while the call
+//! goes on waiting in the child. What the client holds, its `requestState`, is 128 random bits:
+//! they name the parked call, once, until it expires, and only for the same call.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::child_side::status_of;
+use super::{Mode, Request, Worker};
+use crate::api::limits;
+use crate::child::{Call, Child};
+use crate::codec::json::Scanner;
+use crate::codec::message::{Kind, Message, Splice};
+use crate::codec::rpc;
+use crate::context::Context;
+use crate::context::budget::Share;
+use crate::context::timers::{Deadline, Wait};
+use crate::dialect::downward::{self, Question};
+use crate::http::fault::Fault;
+use crate::http::session_id;
+use crate::stream::single::STANDING;
+
+/// How long a call waits for its child to act on the roots that it was given before: servers look
+/// at the folders first, and do not say when they are done.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Whose answer is about a client and not about a call of it.
+const ROOTS: &str = "roots/list";
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Park {
+    secret: u128,
+    /// What stands for the client's request.
+    digest: u64,
+    method: String,
+    open: Vec<Open>,
+    /// Whether the child has ended the call, so that a retry makes it anew.
+    resend: bool,
+    /// Whether its client was not asked yet what is open.
+    unseen: bool,
+    /// The child's answer, if it came without waiting: its status, and how it is told.
+    early: Option<(u16, &'static str, Vec<u8>)>,
+    asked: u32,
+    /// The request that is sent when the child had time to act on the answers.
+    settles: Option<u64>,
+    due: Deadline,
+    /// All but the request.
+    share: Share,
+}
+
+/// A question that is not answered.
+#[derive(Debug)]
+struct Open {
+    /// The key that the client sees.
+    key: String,
+    /// The id of the child's request; without one, nobody waits for the answer.
+    asked: Option<Box<[u8]>>,
+    question: Question,
+}
+
+impl Park {
+    fn add(&mut self, asked: Option<Box<[u8]>>, question: Question) {
+        self.asked += 1;
+        self.open.push(Open { key: format!("input-{}", self.asked), asked, question });
+    }
+
+    /// Of `inputResponses`, what each open question is answered; `None` if that is no object of
+    /// objects.
+    fn answers<'a>(&self, given: &'a [u8]) -> Option<Vec<Option<&'a [u8]>>> {
+        let mut answers = alloc::vec![None; self.open.len()];
+        let read = Scanner::new(given).members(|scanner, name| {
+            let answer = &given[scanner.value()?];
+            if answer.first() != Some(&b'{') {
+                return Err("an object was expected");
+            }
+            if let Some(place) = self.open.iter().position(|open| open.key.as_bytes() == &**name) {
+                answers[place] = Some(answer);
+            }
+            Ok(())
+        });
+        read.ok().map(|()| answers)
+    }
+
+    pub(super) fn size(&self) -> usize {
+        let questions: usize = self.open.iter().map(|open| open.question.params.len()).sum();
+        questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
+    }
+
+    fn account(&mut self) {
+        self.share.hold(self.size());
+    }
+}
+
+impl Worker {
+    /// A request of a session-era child.
+    pub(super) fn asked(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let id = message.id().unwrap_or_default();
+        if message.calls("ping") {
+            return self.child.reply(rpc::response(id, "result", b"{}"), cx);
+        }
+        let Some((question, capability)) = downward::question(message) else {
+            return refuse(&mut self.child, id, (-32601, "the client can't be asked this"), cx);
+        };
+        if self.lacks(capability) {
+            // The child may do without it.
+            return refuse(
+                &mut self.child,
+                id,
+                (-32601, "the client does not have this capability"),
+                cx,
+            );
+        }
+        let (call, certain) = self.asking(cx);
+        // Roots are the client's, whichever of its calls they are asked for.
+        let certain = certain || question.method == ROOTS && self.owner.is_known();
+        match call {
+            None if self.carried_asking == 0
+                && matches!(self.mode, Mode::Opening | Mode::Session(_)) =>
+            {
+                self.hold(id, question, cx);
+            }
+            None => {
+                refuse(&mut self.child, id, (-32602, "no client's request is in flight"), cx);
+                // A call that is over goes on in the child.
+                self.asked_late(cx);
+                self.abandoned(cx);
+            }
+            Some(_) if !certain => {
+                refuse(&mut self.child, id, (-32603, "several calls may have asked this"), cx);
+                self.abandoned(cx);
+            }
+            Some(call) if self.parks.contains(&call) => {
+                self.add_question(call, id, question, cx);
+            }
+            Some(_) if cx.parks.len() >= cx.config.parked => {
+                refuse(&mut self.child, id, (-32603, "too many calls wait for input"), cx);
+            }
+            Some(_) if !cx.budget.has_room(2 * question.params.len()) => {
+                refuse(&mut self.child, id, (-32603, "there is no memory for this question"), cx);
+            }
+            Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], cx),
+        }
+    }
+
+    /// Keeps a question until there is a call whose client can be asked.
+    fn hold(&mut self, id: &[u8], question: Question, cx: &mut Context) {
+        let size = |(id, question): &(Box<[u8]>, Question)| id.len() + question.params.len();
+        let held: usize = self.held.iter().map(size).sum();
+        let more = id.len() + question.params.len();
+        if self.held.len() >= limits::QUESTIONS || held + more > limits::REMEMBERED {
+            return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
+        }
+        self.held.push((id.into(), question));
+        self.share.hold(self.share.size() + more);
+    }
+
+    /// Takes what the child asked away.
+    pub(super) fn take_held(&mut self) -> Vec<(Box<[u8]>, Question)> {
+        let held = core::mem::take(&mut self.held);
+        let size: usize = held.iter().map(|(id, question)| id.len() + question.params.len()).sum();
+        self.share.hold(self.share.size() - size);
+        held
+    }
+
+    /// Whether the client of this request is asked something before the child gets it.
+    pub(super) fn asks_first(&self, number: u64) -> bool {
+        let ready = !self.held.is_empty() && matches!(self.mode, Mode::Session(_));
+        ready && self.asks.get(&number).is_some_and(|ask| ask.may_ask)
+    }
+
+    /// Asks the client of a request what the child wanted to know before.
+    pub(super) fn ask_first(&mut self, number: u64, cx: &mut Context) {
+        if cx.parks.len() >= cx.config.parked {
+            return self.fail(number, &Fault::Parked(cx.config.parked), cx);
+        }
+        let held = self.take_held();
+        let questions = held.into_iter().map(|(id, question)| (Some(id), question)).collect();
+        let id = self.child.reserve_id();
+        self.park_stream(id, number, questions, true, cx);
+    }
+
+    /// Ends the client's request with questions and keeps the call.
+    fn park(&mut self, id: u64, questions: Vec<(Option<Box<[u8]>>, Question)>, cx: &mut Context) {
+        let Some(call) = self.child.calls.get_mut(&id) else { return };
+        let number = core::mem::replace(&mut call.stream, STANDING);
+        self.park_stream(id, number, questions, false, cx);
+    }
+
+    /// An error −32042 ended the call: it is made again when the client is ready.
+    pub(super) fn park_for_resend(
+        &mut self,
+        id: u64,
+        call: &Call,
+        questions: Vec<Question>,
+        cx: &mut Context,
+    ) {
+        let questions = questions.into_iter().map(|question| (None, question)).collect();
+        self.park_stream(id, call.stream, questions, true, cx);
+    }
+
+    fn park_stream(
+        &mut self,
+        id: u64,
+        number: u64,
+        questions: Vec<(Option<Box<[u8]>>, Question)>,
+        resend: bool,
+        cx: &mut Context,
+    ) {
+        if questions.iter().any(|(_, question)| question.method == ROOTS) {
+            // What the child does from now on, it does for this client.
+            self.spend(cx);
+        }
+        let Some(ask) = self.asks.get_mut(&number) else { return };
+        let mut park = Park {
+            secret: ask.secret,
+            digest: ask.digest,
+            method: ask.method.clone(),
+            open: Vec::new(),
+            resend,
+            unseen: false,
+            early: None,
+            asked: 0,
+            settles: None,
+            due: Deadline::default(),
+            share: cx.budget.share(),
+        };
+        for (child_id, question) in questions {
+            park.add(child_id, question);
+        }
+        self.ask_client(id, number, park, cx);
+    }
+
+    /// The client of a parked call is asked one thing more in the next round.
+    fn add_question(&mut self, call: u64, id: &[u8], question: Question, cx: &mut Context) {
+        let Some(park) = self.parks.get_mut(&call) else { return };
+        let size = question.params.len();
+        if park.open.len() >= limits::QUESTIONS
+            || park.size() + size > cx.config.message
+            || !cx.budget.has_room(size)
+        {
+            return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
+        }
+        let roots = question.method == ROOTS;
+        park.add(Some(id.into()), question);
+        park.account();
+        if roots {
+            self.spend(cx);
+        }
+    }
+
+    /// Answers the client's request with what is open, and waits.
+    fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
+        let Mode::Session(told) = &self.mode else { return };
+        if cx.parks.contains(&park.secret) {
+            // Two requests came with the same bytes, and one of them waits already.
+            let fault = cx.random_in_use();
+            return self.fail(number, &fault, cx);
+        }
+        let state = session_id::text(park.secret, &cx.config);
+        let questions = park.open.iter().map(|open| (&*open.key, &open.question));
+        let result = downward::input_required(questions, &state, told);
+        let when = cx.now.after(cx.config.park);
+        cx.timers.set(&mut park.due, when, Wait::Park(self.child.pipe, id));
+        park.account();
+        cx.parks.insert(park.secret, (self.child.pipe, id));
+        self.parks.insert(id, park);
+        self.answer_result(number, &result, cx);
+    }
+
+    /// A client comes back to a parked call.
+    pub(crate) fn resume(
+        &mut self,
+        id: u64,
+        request: &Request<'_>,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
+        let is_same = *park.method == *request.metadata.method
+            && park.digest == downward::digest(request.message);
+        if !is_same {
+            return Err(Fault::RequestState);
+        }
+        let given = request.message.param("inputResponses").unwrap_or(b"{}");
+        let answers = park.answers(given).ok_or(Fault::InputResponses)?;
+        // At a limit the wait goes on, so that the client may come back again.
+        let writes = park.early.is_none() && !park.unseen;
+        if writes && !self.child.accepts(request.message.size(), cx.config.stdin) {
+            return Err(Fault::Stdin);
+        }
+        let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
+        let number = self.open(request, park.digest, cx);
+        park.secret = request.secret;
+        if let Some((status, member, text)) = park.early.take() {
+            if let Some(ask) = self.asks.remove(&number) {
+                let data = rpc::response(&ask.id, member, text);
+                self.streams.answer(number, data, status, None, cx);
+            }
+            return Ok(());
+        }
+        if core::mem::take(&mut park.unseen) {
+            self.ask_client(id, number, park, cx);
+            return Ok(());
+        }
+        self.ask_for_logs(number, cx);
+        let before = park.resend && park.open.iter().any(|open| open.asked.is_some());
+        self.hand_over(&mut park, answers, number, cx);
+        if park.resend {
+            park.open.retain(|open| open.asked.is_some());
+        }
+        if !park.open.is_empty() {
+            self.ask_client(id, number, park, cx);
+            return Ok(());
+        }
+        match park.resend {
+            true if before => self.settle(id, number, park, request.message, cx),
+            // `requestState` was ours; the child gets the call as it was made first.
+            true => {
+                self.carried = self.carried.saturating_sub(1);
+                self.carried_asking = self.carried_asking.saturating_sub(1);
+                self.call_downward(number, request.message, cx);
+            }
+            false => self.go_on(id, number, request),
+        }
+        Ok(())
+    }
+
+    /// The call in the child is its client's new request from now on.
+    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>) {
+        self.child.goes_on(id, Call::of(request.message, number));
+        self.called(number, id);
+    }
+
+    /// Lets the child act on what it was told before it gets the call.
+    fn settle(
+        &mut self,
+        id: u64,
+        number: u64,
+        mut park: Park,
+        call: &Message<'_>,
+        cx: &mut Context,
+    ) {
+        park.settles = Some(number);
+        if let Some(ask) = self.asks.get_mut(&number) {
+            let mut text = Vec::new();
+            call.splice(&Splice::default(), &mut text);
+            ask.text = cx.budget.keep(text);
+        }
+        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.pipe, id));
+        self.parks.insert(id, park);
+    }
+
+    /// Gives the child the answers that came, in the order of what is open.
+    fn hand_over(
+        &mut self,
+        park: &mut Park,
+        answers: Vec<Option<&[u8]>>,
+        number: u64,
+        cx: &mut Context,
+    ) {
+        // What others asked for before must not be answered out of this client's folders.
+        let mut others =
+            self.asks.keys().filter(|other| **other != number && !self.listens.has(**other));
+        let shared = !self.owner.is_known() && others.next().is_some();
+        let (mut answers, child) = (answers.into_iter(), &mut self.child);
+        park.open.retain(|open| {
+            let Some(answer) = answers.next().flatten() else { return true };
+            match &open.asked {
+                Some(id) if shared && open.question.method == ROOTS => {
+                    refuse(child, id, (-32603, "other clients use this process"), cx);
+                }
+                Some(id) => child.say(rpc::response(id, "result", answer), cx),
+                None => {}
+            }
+            false
+        });
+    }
+
+    /// The child answers although it asked: its client gets it with the retry.
+    pub(super) fn answered_while_parked(
+        &mut self,
+        id: u64,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) {
+        let Some(park) = self.parks.get_mut(&id) else { return };
+        let (method, open) = (park.method.clone(), core::mem::take(&mut park.open));
+        if !open.is_empty() {
+            self.asked_late(cx);
+        }
+        self.decline(&open, cx);
+        let text = self.downward_answer(&method, message);
+        if text.len() > cx.config.replay || !cx.budget.has_room(text.len()) {
+            self.streams.dropped(cx);
+            self.drop_park(id, cx);
+            return;
+        }
+        let lacks = self.lacks("elicitation");
+        let Some(park) = self.parks.get_mut(&id) else { return };
+        if let Some(questions) = downward::url_needed(message) {
+            if lacks {
+                let fault = Fault::Capability("elicitation");
+                park.early = Some((fault.status(), "error", fault.error()));
+                park.account();
+                return;
+            }
+            // The call is over; what it asks now, its client sees when it comes back.
+            park.resend = true;
+            park.unseen = true;
+            for question in questions {
+                park.add(None, question);
+            }
+            park.account();
+            return;
+        }
+        let member = if message.kind() == Kind::Result { "result" } else { "error" };
+        park.early = Some((status_of(message), member, text));
+        park.account();
+    }
+
+    /// Takes a parked call off the table.
+    pub(super) fn drop_park(&mut self, id: u64, cx: &mut Context) -> Option<Park> {
+        let mut park = self.parks.remove(&id)?;
+        cx.parks.remove(&park.secret);
+        cx.timers.clear(&mut park.due, Wait::Park(self.child.pipe, id));
+        Some(park)
+    }
+
+    /// The client did not come back: the child is told, and the call ends.
+    pub(crate) fn park_due(&mut self, id: u64, cx: &mut Context) {
+        match self.parks.get(&id).map(|park| park.settles) {
+            Some(Some(number)) => {
+                self.drop_park(id, cx);
+                self.send_kept(number, cx);
+            }
+            Some(None) => self.give_up_park(id, cx),
+            None => return,
+        }
+        if self.child.end_call(id, cx).is_some() {
+            self.child.say_cancelled(id, "the client did not answer", cx);
+            self.abandoned(cx);
+        }
+        self.life.touch(cx);
+    }
+
+    /// Sends a request that was kept.
+    fn send_kept(&mut self, number: u64, cx: &mut Context) {
+        let Some(ask) = self.asks.get_mut(&number) else { return };
+        let text = core::mem::take(&mut ask.text);
+        if let Ok(message) = Message::parse(&text) {
+            self.call_downward(number, &message, cx);
+        }
+    }
+
+    /// Nobody comes back to a parked call: what its client was asked is not answered.
+    pub(super) fn give_up_park(&mut self, id: u64, cx: &mut Context) {
+        if let Some(park) = self.drop_park(id, cx) {
+            self.decline(&park.open, cx);
+        }
+    }
+
+    /// Ends questions without an answer of their client's. The child may have more to ask.
+    fn decline(&mut self, open: &[Open], cx: &mut Context) {
+        for open in open {
+            match &open.asked {
+                Some(asked) if open.question.method == "elicitation/create" => {
+                    let answer = rpc::response(asked, "result", br#"{"action":"cancel"}"#);
+                    self.child.reply(answer, cx);
+                }
+                Some(asked) => {
+                    refuse(&mut self.child, asked, (-32603, "the client did not answer"), cx)
+                }
+                None => continue,
+            }
+            self.abandoned(cx);
+        }
+    }
+}
+
+/// Answers a request of the child with an error.
+fn refuse(child: &mut Child, id: &[u8], fault: (i32, &str), cx: &mut Context) {
+    let (code, reason) = fault;
+    let error = format!(r#"{{"code":{code},"message":"{reason}"}}"#);
+    child.reply(rpc::response(id, "error", error.as_bytes()), cx);
+}

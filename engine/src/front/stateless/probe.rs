@@ -1,0 +1,265 @@
+//! Which era a fresh child speaks: it is asked with `server/discover`, and waited for, because a
+//! first start may take long.
+//!
+//! A process gets one handshake. One whose probe came to nothing without an answer may still answer
+//! it, so `initialize` goes to another process in its place. One that answered with an error has
+//! opened nothing, and may get `initialize`: ours, where clients of 2026-07-28 share it; else that
+//! of the client who was refused, for which it waits.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+
+use super::{Mode, Worker};
+use crate::api::event::Cause;
+use crate::api::handles::Exit;
+use crate::child::{Child, Own, Stage};
+use crate::codec::message::{Kind, Message};
+use crate::codec::object::Object;
+use crate::codec::version::STATELESS;
+use crate::context::Context;
+use crate::dialect::downward;
+use crate::dialect::upward;
+use crate::http::fault::Fault;
+
+/// Errors by which servers say that they do not know `server/discover`, or not before `initialize`,
+/// or not this revision: method not found, params that their schema does not know, invalid request,
+/// not initialized, unsupported version. Others, as of a wrong credential, prove nothing.
+const PROOFS: [i64; 5] = [-32601, -32602, -32600, -32002, -32022];
+
+/// How much of a child's error its client gets to see, in characters.
+const SHOWN: usize = 200;
+
+/// How a probe came to nothing.
+enum Failure {
+    /// The child answered with this, which is a proof or is none.
+    Answered { error: String, proves: bool },
+    /// It ended.
+    Ended(Exit),
+    /// It does not answer.
+    Silent,
+}
+
+/// What becomes of a worker whose process has ended.
+pub(crate) enum AfterExit {
+    /// Another process is in its place.
+    Restarted,
+    Ends(Cause),
+}
+
+impl Worker {
+    /// Makes the first request of a fresh child: a probe, unless the era is known.
+    pub(crate) fn greet(&mut self, cx: &mut Context) {
+        if cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false) {
+            return self.initialize(cx);
+        }
+        self.mode = Mode::Probing;
+        self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        if self.child.stage == Stage::Queued {
+            self.life.wait_start(cx.config.start, cx);
+        } else {
+            self.process_started(cx);
+        }
+    }
+
+    /// The process of its child was started, and has from now on time to answer the probe.
+    pub(crate) fn process_started(&mut self, cx: &mut Context) {
+        if matches!(self.mode, Mode::Probing) {
+            self.asked = cx.now;
+            let known = cx.servers.is_modern(self.child.server);
+            let wait = if known { cx.config.start } else { cx.config.probe };
+            self.life.wait_start(wait, cx);
+        }
+    }
+
+    fn initialize(&mut self, cx: &mut Context) {
+        self.mode = Mode::Opening;
+        let params = downward::initialize(&self.capabilities, self.client.as_deref());
+        self.child.ask(Own::Initialize, "initialize", &params, cx);
+        self.life.wait_start(cx.config.start, cx);
+    }
+
+    /// Whether our `server/discover` is in flight.
+    fn is_probing(&self) -> bool {
+        matches!(self.mode, Mode::Probing | Mode::Awake)
+    }
+
+    /// Whether its child has answered what it was asked first.
+    pub(crate) const fn has_started(&self) -> bool {
+        self.is_ready() || matches!(self.mode, Mode::Spare)
+    }
+
+    /// Whether its child waits for the `initialize` of a client with these variables.
+    pub(crate) fn waits_for(&self, env: &[(String, String)]) -> bool {
+        matches!(self.mode, Mode::Spare) && self.owner.env == env
+    }
+
+    /// Gives its child up to a session.
+    pub(crate) fn release(mut self, cx: &mut Context) -> Box<Child> {
+        self.streams.close(cx);
+        self.life.end(cx);
+        self.child
+    }
+
+    /// The child's answer to the probe.
+    pub(super) fn discovered(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        if !self.is_probing() {
+            return None;
+        }
+        let payload = message.payload().unwrap_or_default();
+        let is_result = message.kind() == Kind::Result;
+        if is_result && upward::speaks_stateless(payload) {
+            cx.servers.learn(self.child.server).spoke_modern(&self.owner.env);
+            self.opened(Mode::Stateless, STATELESS, cx);
+            return None;
+        }
+        let code = downward::error_code(payload);
+        let proves = is_result || code.is_some_and(|code| PROOFS.contains(&code));
+        let text = Object::read(payload).and_then(|o| o.string("message").map(|m| m.to_string()));
+        let error = text.unwrap_or_default().chars().take(SHOWN).collect();
+        self.undiscovered(Failure::Answered { error, proves }, cx)
+    }
+
+    /// The child answers `ping`: so it runs, and would have answered the probe by now if it knew
+    /// it, but for handlers that run side by side.
+    pub(super) fn ponged(&mut self, cx: &mut Context) {
+        if matches!(self.mode, Mode::Probing) {
+            self.mode = Mode::Awake;
+            self.life.wait_start(cx.config.probe, cx);
+        }
+    }
+
+    /// The probe came to nothing. The cause, if the worker ends by it.
+    fn undiscovered(&mut self, failure: Failure, cx: &mut Context) -> Option<Cause> {
+        let until = cx.now.after(cx.config.breaker_wait);
+        let knowledge = cx.servers.learn(self.child.server);
+        match &failure {
+            Failure::Answered { proves: true, .. } => {
+                knowledge.denied_modern(&self.owner.env, until)
+            }
+            _ => knowledge.doubted(&self.owner.env, until),
+        }
+        if self.crosses {
+            match failure {
+                Failure::Answered { .. } => self.initialize(cx),
+                Failure::Ended(_) => self.restart(cx),
+                Failure::Silent => {
+                    self.mode = Mode::Leaving;
+                    self.child.end(cx);
+                    self.life.wait_start(cx.config.start, cx);
+                }
+            }
+            return None;
+        }
+        let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
+        let what = match &failure {
+            Failure::Answered { error, .. } => alloc::format!("answered with an error ({error})"),
+            Failure::Ended(exit) => alloc::format!("ended with {exit}"),
+            Failure::Silent => String::from("did not answer"),
+        };
+        let fault = if known { Fault::SessionEra } else { Fault::Undiscovered(what) };
+        self.refuse_all(&fault, cx);
+        if matches!(failure, Failure::Answered { .. }) {
+            self.mode = Mode::Spare;
+            self.life.wait_start(cx.config.fallback, cx);
+            return None;
+        }
+        Some(Cause::Undiscovered)
+    }
+
+    /// Starts another process in the place of the one that is gone.
+    fn restart(&mut self, cx: &mut Context) {
+        self.take_held();
+        self.life.reopened(cx);
+        let before = self.child.pipe;
+        self.child.reopen(cx);
+        let pipe = self.child.pipe;
+        cx.rename(before, pipe);
+        self.streams.pipe = pipe;
+        self.life.pipe = pipe;
+        self.initialize(cx);
+    }
+
+    /// Refuses all that wait for the era, if that is known. True if so.
+    pub(crate) fn refuses_all(&mut self, cx: &mut Context) -> bool {
+        let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
+        let refuses = known && !self.crosses && matches!(self.mode, Mode::Probing);
+        if refuses {
+            self.refuse_all(&Fault::SessionEra, cx);
+        }
+        refuses
+    }
+
+    /// Refuses all requests that waited for the child's era.
+    fn refuse_all(&mut self, fault: &Fault, cx: &mut Context) {
+        if !self.asks.is_empty() {
+            cx.era_refused(self.child.server);
+        }
+        for (number, ask) in self.asks.take() {
+            cx.refused(fault);
+            self.streams.whole(number, fault.response(Some(&ask.id)), cx);
+        }
+    }
+
+    /// The wait for the first answer is due. The cause, if there is nothing more to try.
+    pub(crate) fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        if matches!(self.mode, Mode::Spare) {
+            return Some(Cause::Idle);
+        }
+        if self.child.noises.is_alien() {
+            return self.child.noises.cause();
+        }
+        let left = cx.config.start.saturating_sub(cx.now.since(self.asked));
+        let known = cx.servers.is_modern(self.child.server);
+        let started = self.child.stage != Stage::Queued;
+        if !self.is_probing() || !started || known && left.is_zero() {
+            return self.child.noises.cause().or(Some(Cause::StartTimeout));
+        }
+        if known {
+            // Another child told the era meanwhile: this one only starts slowly.
+            self.life.wait_start(left, cx);
+            return None;
+        }
+        let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
+        if has_time && !self.child.is_asked(&Own::Ping) {
+            self.child.ask(Own::Ping, "ping", b"{}", cx);
+            self.life.wait_start(left, cx);
+            return None;
+        }
+        self.undiscovered(Failure::Silent, cx)
+    }
+
+    /// The child closed its standard output or input. The cause, if the worker ends by it at once.
+    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
+        if matches!(self.mode, Mode::Spare) {
+            return Some(cause);
+        }
+        if self.child.stage == Stage::Running {
+            self.life.pipe_closed(cause, cx);
+        }
+        None
+    }
+
+    /// The child has closed its standard output or input and is still there.
+    pub(crate) fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        if !self.is_probing() || cx.servers.is_modern(self.child.server) {
+            return self.life.closed();
+        }
+        self.undiscovered(Failure::Silent, cx)
+    }
+
+    /// The child is gone; `unasked` if it left by itself.
+    pub(crate) fn exited(&mut self, exit: Exit, unasked: bool, cx: &mut Context) -> AfterExit {
+        if matches!(self.mode, Mode::Leaving) {
+            self.restart(cx);
+            return AfterExit::Restarted;
+        }
+        let probed = unasked && self.is_probing() && !cx.servers.is_modern(self.child.server);
+        if !probed {
+            return AfterExit::Ends(Cause::Exited(exit));
+        }
+        match self.undiscovered(Failure::Ended(exit), cx) {
+            Some(cause) => AfterExit::Ends(cause),
+            None => AfterExit::Restarted,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a page in a browser may send and read (WHATWG Fetch, "CORS protocol").
+
+use alloc::borrow::Cow;
+use alloc::string::ToString;
+
+use crate::api::response::{self, Response};
+use crate::http::accept;
+use crate::http::admission::{Admitted, METHODS};
+use crate::http::field::is;
+
+/// The most names that a preflight is told back: no request has more fields.
+const ASKED: usize = 64;
+const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
+
+/// Lets a page of an allowed origin read a response (WHATWG Fetch, "CORS protocol").
+pub(crate) fn expose(origin: Option<&str>, response: &mut Response) {
+    // A value from the network goes into a head only if it can't end the line.
+    let Some(origin) = origin.filter(|o| o.bytes().all(|b| b.is_ascii_graphic())) else {
+        return;
+    };
+    response.fields.to_mut().extend([
+        ("access-control-allow-origin", Cow::Owned(origin.to_string())),
+        ("access-control-expose-headers", Cow::Borrowed("mcp-session-id")),
+        ("vary", Cow::Borrowed("origin")),
+    ]);
+}
+
+/// The answer to OPTIONS: what is allowed, and to a preflight what a page may send.
+pub(crate) fn options(head: &Admitted<'_>) -> Response {
+    let mut response = Response { fields: Cow::Borrowed(ALLOW), ..response::empty(204) };
+    expose(head.origin, &mut response);
+    if head.origin.is_some() {
+        response.fields.to_mut().extend([
+            ("access-control-allow-methods", Cow::Borrowed(METHODS)),
+            ("access-control-allow-headers", allowed_headers(head.fields)),
+            ("access-control-max-age", Cow::Borrowed("7200")),
+        ]);
+    }
+    response
+}
+
+/// What a page may send: the fields that are known, and those that it asks for.
+fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
+    const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
+                         mcp-protocol-version, mcp-session-id";
+    let asked = fields.iter().filter(|(name, _)| is(name, "access-control-request-headers"));
+    let asked = asked.flat_map(|(_, value)| value.split(',')).take(accept::ELEMENTS).map(str::trim);
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let plain = |name: &&str| !name.is_empty() && name.bytes().all(good);
+    let known = |name: &str| KNOWN.split(", ").any(|known| is(name, known));
+    let asked = asked.filter(plain).filter(|name| !known(name)).take(ASKED);
+    asked.fold(Cow::Borrowed(KNOWN), |mut all, name| {
+        all.to_mut().extend([", ", name]);
+        all
+    })
+}

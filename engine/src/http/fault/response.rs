@@ -1,0 +1,105 @@
+//! What a fault becomes on the wire: a JSON-RPC error, and an HTTP response.
+
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Fault;
+use crate::api::response::{self, Response};
+use crate::codec::object::quoted;
+use crate::codec::rpc;
+
+impl Fault {
+    /// Seconds after which the same request may succeed.
+    const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Breaker(seconds) => Some(*seconds),
+            Self::Sessions(_) | Self::Exhausted(_) => Some(5),
+            Self::Memory
+            | Self::Calls(_)
+            | Self::Kept(_)
+            | Self::Stdin
+            | Self::Draining
+            | Self::Pool(_)
+            | Self::Parked(_)
+            | Self::Subscriptions(_) => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The JSON-RPC error response for the request of that id, as it was spelled. An error that
+    /// answers no request has no `id` member (MCP 2025-11-25 "Schema Reference",
+    /// `JSONRPCErrorResponse`).
+    pub(crate) fn message(&self, id: Option<&[u8]>) -> Vec<u8> {
+        match id {
+            Some(id) => rpc::response(id, "error", self.error()),
+            None => [br#"{"jsonrpc":"2.0","error":"#, &self.error()[..], b"}"].concat(),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Vec<u8> {
+        let (code, reason) = (self.codes().1, self.title());
+        let mut text = Vec::with_capacity(reason.len() + 40);
+        text.extend_from_slice(format!(r#"{{"code":{code},"message":"#).as_bytes());
+        text.extend_from_slice(&quoted(&reason));
+        if let Some(data) = self.data() {
+            text.extend_from_slice(br#","data":"#);
+            text.extend_from_slice(data.as_bytes());
+        }
+        text.push(b'}');
+        text
+    }
+
+    /// The error's message. Clients wait for the exact words of a lost session, so its reason goes
+    /// into `data`.
+    fn title(&self) -> Cow<'static, str> {
+        match self {
+            Self::SessionUnknown => Cow::Borrowed("Session terminated"),
+            _ => self.reason(),
+        }
+    }
+
+    /// The error's data: what the specification defines, or the reason of an error whose message
+    /// is fixed.
+    fn data(&self) -> Option<String> {
+        match self {
+            Self::UnsupportedVersion(requested, eras) => {
+                let supported = eras.supported();
+                let requested = String::from_utf8(quoted(requested)).unwrap_or_default();
+                Some(format!(r#"{{"supported":{supported},"requested":{requested}}}"#))
+            }
+            Self::SessionUnknown => String::from_utf8(quoted(&self.reason())).ok(),
+            Self::Capability(name) => {
+                Some(format!(r#"{{"requiredCapabilities":{{"{name}":{{}}}}}}"#))
+            }
+            _ => None,
+        }
+    }
+
+    /// The HTTP response for the request of that id.
+    pub(crate) fn response(&self, id: Option<&[u8]>) -> Response {
+        self.response_as(self.status(), id)
+    }
+
+    /// The same, where the fault ended a start: nothing reached the server, so the client's HTTP
+    /// layer is told as well.
+    pub(crate) fn failed_start(&self, id: Option<&[u8]>) -> Response {
+        let status = match self.status() {
+            200 => 502,
+            status => status,
+        };
+        self.response_as(status, id)
+    }
+
+    fn response_as(&self, status: u16, id: Option<&[u8]>) -> Response {
+        let mut response = response::json(status, self.message(id));
+        if let Self::Method(allow) = self {
+            response.fields.to_mut().push(("allow", Cow::Borrowed(allow)));
+        }
+        if let Some(seconds) = self.retry_after() {
+            response.fields.to_mut().push(("retry-after", Cow::Owned(seconds.to_string())));
+        }
+        response
+    }
+}

@@ -1,0 +1,55 @@
+//! Whose a request of the stateless era is, as far as header fields tell that the operator named.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::api::config::Config;
+use crate::http::fault::Fault;
+
+/// The most bytes of all values by which a request tells whose it is: an identifier or a token.
+pub(crate) const AFFINITY: usize = 4096;
+
+/// Who owns a shared process. Requests with equal values are of one client: the operator says so
+/// by naming the fields. Requests without any may be of several clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// Variables for the environment of the process.
+    pub(crate) env: Vec<(String, String)>,
+    /// The fields of `Config::affinity` that a request has, by their place there, in their order.
+    affinity: Vec<(usize, String)>,
+}
+
+impl Owner {
+    /// Reads the fields of a request.
+    pub(crate) fn of(fields: &[(&str, &str)], config: &Config) -> Result<Self, Fault> {
+        let mut affinity = Vec::new();
+        let mut size = 0;
+        for (place, header) in config.affinity.iter().enumerate() {
+            // A field that comes twice makes another owner than either of its values.
+            for (_, value) in fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header)) {
+                size += value.len();
+                affinity.push((place, value.to_string()));
+            }
+        }
+        if size > AFFINITY {
+            return Err(Fault::Affinity(AFFINITY));
+        }
+        Ok(Self { env: env(fields, config), affinity })
+    }
+
+    /// Whether all its requests are of one client.
+    pub(crate) const fn is_known(&self) -> bool {
+        !self.env.is_empty() || !self.affinity.is_empty()
+    }
+}
+
+/// The variables that a request's fields give to the environment of its child.
+pub(crate) fn env(fields: &[(&str, &str)], config: &Config) -> Vec<(String, String)> {
+    let value = |header: &str| {
+        let mut named = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header));
+        // Twice would be a choice for somebody to make: none is taken.
+        named.next().filter(|_| named.next().is_none()).map(|(_, value)| value.to_string())
+    };
+    let pairs = config.header_env.iter();
+    pairs.filter_map(|(header, name)| Some((name.clone(), value(header)?))).collect()
+}

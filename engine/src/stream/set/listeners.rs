@@ -1,0 +1,78 @@
+//! The GET streams of a session. Each message that belongs to no call goes to the newest one that
+//! has a reader (MCP 2025-11-25 "Multiple Connections"); a further stream ends none of the others.
+
+use alloc::vec::Vec;
+
+use super::Streams;
+use crate::context::Context;
+use crate::context::carrier::Reply;
+use crate::stream::single::{STANDING, Stream};
+
+impl Streams {
+    /// The stream that a number means: for [`STANDING`] the newest GET stream that has a reader, if
+    /// one has.
+    pub(super) fn meant(&self, number: u64) -> u64 {
+        let newest = self.listeners.last().filter(|_| number == STANDING);
+        newest.copied().unwrap_or(number)
+    }
+
+    /// GET: a new stream. It begins with the messages that wait for one.
+    pub(crate) fn listen(&mut self, reply: Reply, cx: &mut Context) {
+        self.last += 1;
+        self.table.insert(self.last, Stream::get(None));
+        self.attach(self.last, reply, None, cx);
+    }
+
+    /// A GET stream gets another exchange. If it still has one, that goes on with a stream of its
+    /// own: two clients that resume one stream would otherwise end each other for ever.
+    pub(super) fn make_way(&mut self, number: u64, cx: &mut Context) {
+        let at = self.at(number);
+        let Some(stream) = self.table.get_mut(&number).filter(|stream| stream.is_get) else {
+            return;
+        };
+        let Some(reply) = stream.take_reply(at, cx) else { return };
+        self.last += 1;
+        cx.exchanges.insert(reply.exchange, (self.pipe, self.last));
+        let mut other = Stream::get(Some(reply));
+        other.rearm(self.at(self.last), cx);
+        self.table.insert(self.last, other);
+        for known in self.listeners.iter_mut().filter(|known| **known == number) {
+            *known = self.last;
+        }
+    }
+
+    /// A stream has an exchange now: a GET stream is the newest one. Beyond the limit the oldest
+    /// ends.
+    pub(super) fn arrived(&mut self, number: u64, cx: &mut Context) {
+        if !self.table.get(&number).is_some_and(|stream| stream.is_get && stream.is_alive()) {
+            return;
+        }
+        self.listeners.push(number);
+        // What an older one has not sent, as its reader is behind, need not wait for that.
+        for older in 0..self.listeners.len() - 1 {
+            self.pass_on(self.listeners[older], cx);
+        }
+        if self.listeners.len() > cx.config.listeners {
+            let oldest = self.listeners[0];
+            self.with(oldest, cx, |stream, at, _, cx| stream.finish(at, cx));
+        }
+    }
+
+    /// A GET stream has no reader any more. What it has given to nobody goes to the next one.
+    pub(super) fn left(&mut self, number: u64, cx: &mut Context) {
+        let before = self.listeners.len();
+        self.listeners.retain(|listener| *listener != number);
+        if self.listeners.len() < before {
+            self.pass_on(number, cx);
+        }
+    }
+
+    /// Gives what a stream has given to nobody to the newest one.
+    fn pass_on(&mut self, number: u64, cx: &mut Context) {
+        let Some(stream) = self.table.get_mut(&number) else { return };
+        let unsent: Vec<_> = stream.take_unsent(&mut self.held).collect();
+        for data in unsent {
+            self.put(STANDING, data, cx);
+        }
+    }
+}
