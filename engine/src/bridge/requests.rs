@@ -206,12 +206,15 @@ impl Bridge {
             self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
             return Err(Fault::SessionMissing);
         };
-        let id = session_id::parse(text, &self.cx.config).ok_or(Fault::SessionUnknown)?;
-        let pipe = self.ids.get(&id).copied().ok_or(Fault::SessionUnknown)?;
-        // At another server's path it does not exist.
-        let here = |server: &Server| self.cx.servers.is_at(*server, head.path);
-        self.server_of(pipe).filter(here).ok_or(Fault::SessionUnknown)?;
-        Ok(pipe)
+        self.session_of(text, head.path).ok_or(Fault::SessionUnknown)
+    }
+
+    /// The session of this id, if it is at this path: at another server's it does not exist.
+    fn session_of(&self, id: &str, path: &str) -> Option<Pipe> {
+        let id = session_id::parse(id, &self.cx.config)?;
+        let pipe = self.ids.get(&id).copied()?;
+        let server = self.server_of(pipe)?;
+        self.cx.servers.is_at(server, path).then_some(pipe)
     }
 
     /// Whether the policy lets sessions in.

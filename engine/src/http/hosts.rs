@@ -19,7 +19,7 @@ pub(super) fn host_allowed(host: Option<&str>, config: &Config) -> Result<(), Fa
     if !config.loopback && config.allow_hosts.is_empty() {
         return Ok(());
     }
-    let host = host.ok_or(Fault::HostMissing)?;
+    let Some(host) = host else { return Err(Fault::HostMissing) };
     let name = without_port(host);
     let listed = config.allow_hosts.iter().any(|allowed| {
         allowed == "*" || allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name)
