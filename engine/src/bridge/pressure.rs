@@ -21,13 +21,6 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// others wait for the memory. A second is long for a network, and short for who waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A reader that has not taken what it was given.
-#[derive(Debug)]
-struct Reader {
-    waiting: usize,
-    exchange: Exchange,
-}
-
 /// The child whose long line is read on, and how far it has come.
 #[derive(Debug)]
 pub(super) struct Leader {
@@ -93,14 +86,14 @@ impl Bridge {
     /// Drops events that were kept, those of who has most first.
     fn shrink_replays(&mut self) {
         let limit = self.cx.budget.small();
-        let mut large: Vec<_> =
-            self.seats.sessions().map(|s| (s.streams.kept(), s.child.pipe)).collect();
-        large.retain(|(kept, _)| *kept > limit);
-        large.sort_unstable_by_key(|(kept, _)| Reverse(*kept));
+        let all = self.seats.sessions().map(|s| (Reverse(s.streams.kept()), s.child.pipe.0));
+        let mut large: Vec<_> = all.filter(|(Reverse(kept), _)| *kept > limit).collect();
+        large.sort_unstable();
         for (_, pipe) in large {
             if !self.cx.budget.is_tight() {
                 return;
             }
+            let pipe = Pipe(pipe);
             if let Some(session) = self.seats.session_mut(pipe) {
                 session.streams.shrink(&mut self.cx);
             }
@@ -113,16 +106,17 @@ impl Bridge {
         let late = |moved: Instant| moved.after(PATIENCE) <= self.cx.now;
         for (exchange, waiting, moved) in self.readers() {
             if late(moved) && waiting > 0 {
-                readers.push(Reader { waiting, exchange });
+                readers.push((Reverse(waiting), exchange.0));
             }
         }
-        readers.sort_unstable_by_key(|reader| Reverse(reader.waiting));
-        for Reader { waiting, exchange } in readers {
+        // What is sorted is of one type here and above, so that the code is there once.
+        readers.sort_unstable();
+        for (Reverse(waiting), exchange) in readers {
             let much = waiting > self.cx.budget.small();
             if !self.cx.budget.is_tight() || !much && !self.cx.budget.is_full() {
                 return;
             }
-            self.cut(exchange);
+            self.cut(Exchange(exchange));
         }
     }
 
@@ -153,14 +147,17 @@ impl Bridge {
         }
         let small = self.cx.budget.small();
         let long = self.seats.children().map(|child| (child.lines.buffered(), child.pipe));
-        let mut long: Vec<_> = long.filter(|(line, _)| *line > small).collect();
+        let long: Vec<_> = long.filter(|(line, _)| *line > small).collect();
         if long.is_empty() {
             self.starved = None;
             return;
         }
-        long.sort_unstable_by_key(|(_, pipe)| (*pipe <= self.last_leader, *pipe));
+        // They come in the order of their pipes.
+        let had_turn = long.partition_point(|(_, pipe)| *pipe <= self.last_leader);
+        let (later, next) = long.split_at(had_turn);
         let missing = |line: usize| self.cx.config.message.saturating_sub(line);
-        let next = long.iter().find(|(line, _)| self.cx.budget.lasts_for(missing(*line)));
+        let next =
+            next.iter().chain(later).find(|(line, _)| self.cx.budget.lasts_for(missing(*line)));
         if let Some((line, pipe)) = next.copied() {
             self.leader = Some(Leader { pipe, line, since: self.cx.now });
             self.last_leader = pipe;

@@ -48,6 +48,14 @@ impl<'a> Copy<'a> {
         &mut self,
         mut change: impl FnMut(&mut Self, &Name<'a>) -> Changed,
     ) -> Result<(), NotJson> {
+        self.each_member(&mut change)
+    }
+
+    /// The same, there once for all changes.
+    fn each_member(
+        &mut self,
+        change: &mut dyn FnMut(&mut Self, &Name<'a>) -> Changed,
+    ) -> Result<(), NotJson> {
         self.scanner.enter(b'{')?;
         self.open(b'{');
         let mut first = true;

@@ -146,8 +146,25 @@ impl<'a> Scanner<'a> {
     }
 
     /// Steps over an object. What is given each member's name steps over its value.
-    #[inline(always)]
     pub(crate) fn members(
+        &mut self,
+        mut take: impl FnMut(&mut Self, &Name<'a>) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        self.each_member(&mut take)
+    }
+
+    /// The same, there once for all who do not read every message.
+    #[inline(never)]
+    fn each_member(
+        &mut self,
+        take: &mut dyn FnMut(&mut Self, &Name<'a>) -> Result<(), NotJson>,
+    ) -> Result<(), NotJson> {
+        self.members_in_place(take)
+    }
+
+    /// The same, for who reads every message.
+    #[inline(always)]
+    pub(crate) fn members_in_place(
         &mut self,
         mut take: impl FnMut(&mut Self, &Name<'a>) -> Result<(), NotJson>,
     ) -> Result<(), NotJson> {
@@ -255,18 +272,19 @@ impl<'a> Scanner<'a> {
 
     /// Steps over a string. Most are names, which end within eight bytes.
     fn string(&mut self) -> Result<(), NotJson> {
-        self.at += 1;
+        let mut at = self.at + 1;
         // A byte more than is looked at, so that the end is known to be in there.
-        if let Some(chunk) = self.text.get(self.at..).and_then(|rest| rest.first_chunk::<9>())
+        if let Some(chunk) = self.text.get(at..).and_then(|rest| rest.first_chunk::<9>())
             && let Some((word, _)) = chunk.split_first_chunk()
         {
             let end = first(special(u64::from_le_bytes(*word)));
-            self.at += end;
+            at += end;
             if chunk[end] == b'"' {
-                self.at += 1;
+                self.at = at + 1;
                 return Ok(());
             }
         }
+        self.at = at;
         self.rest_of_string()
     }
 

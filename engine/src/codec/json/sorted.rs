@@ -63,9 +63,12 @@ fn object(scanner: &mut Scanner<'_>, depth: usize, out: &mut Vec<u8>) -> Result<
             let next = members.iter().map(|(next, _)| *next).find(|next| *next > at);
             next.unwrap_or(out.len())
         };
-        let mut order = members.clone();
-        // One that is there twice stays before the other, which counts.
-        order.sort_by(|one, other| name(one).cmp(name(other)));
+        let mut order: Vec<(usize, usize)> = Vec::with_capacity(members.len());
+        for member in &members {
+            // One that is there twice stays before the other, which counts.
+            let place = order.partition_point(|before| name(before) <= name(member));
+            order.insert(place, *member);
+        }
         let sorted: Vec<u8> =
             order.iter().flat_map(|(at, _)| &out[*at..end(*at)]).copied().collect();
         out[start..].copy_from_slice(&sorted);

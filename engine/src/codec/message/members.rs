@@ -209,7 +209,7 @@ impl<'a> Members<'a> {
         let mut count = 0;
         scanner.peek();
         let start = scanner.position();
-        scanner.members(|scanner, name| {
+        scanner.members_in_place(|scanner, name| {
             count += 1;
             let place = envelope(name);
             let value = match place {
@@ -263,7 +263,7 @@ impl<'a> Members<'a> {
             return scanner.value();
         }
         let start = scanner.position();
-        scanner.members(|scanner, name| {
+        scanner.members_in_place(|scanner, name| {
             let place = param(name);
             let value = match place {
                 Some(META) => self.meta(scanner)?,
@@ -294,7 +294,7 @@ impl<'a> Members<'a> {
             return scanner.value();
         }
         let start = scanner.position();
-        scanner.members(|scanner, name| {
+        scanner.members_in_place(|scanner, name| {
             let value = scanner.value()?;
             match meta(name) {
                 Some(place) => {
