@@ -6,6 +6,7 @@
 mod child_side;
 mod crossing;
 mod life;
+mod phase;
 mod rounds;
 
 use alloc::boxed::Box;
@@ -30,56 +31,43 @@ use crate::http::session_id;
 use crate::stream::at::Rest;
 use crate::stream::set::Streams;
 use crate::stream::single::STANDING;
-use crossing::Crossing;
+use phase::Phase;
 
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) child: Box<Child>,
     pub(crate) id: u128,
-    /// The version that the child chose, as it spelled it; empty until it did.
-    chosen: String,
-    version: &'static Version,
+    phase: Phase,
     pub(crate) streams: Streams,
     pub(crate) life: Life,
     calls: u64,
     /// The values that its client's header fields gave to the child's environment.
     env: Vec<(String, String)>,
-    /// The params of `initialize`, kept while it may turn out that the child is told otherwise.
-    hello: Kept,
-    /// The child's error to `initialize`, kept while it is asked for its era.
-    declined: Option<Kept>,
-    /// What is remembered for a child that speaks only the stateless era.
-    crossing: Option<Box<Crossing>>,
 }
 
 impl Session {
     /// A session whose `initialize` was accepted.
     pub(crate) fn new(child: Box<Child>, id: u128, cx: &Context) -> Self {
         let pipe = child.pipe;
-        let version = Version::chosen("");
         Self {
             child,
             id,
-            chosen: String::new(),
+            phase: Phase::Starting { hello: Kept::default() },
             streams: Streams::new(
                 pipe,
                 session_id::short(id),
                 Style { ids: false, primed: false },
                 cx,
             ),
-            version,
             life: Life::new(pipe, cx.now),
             calls: 0,
             env: Vec::new(),
-            hello: Kept::default(),
-            declined: None,
-            crossing: None,
         }
     }
 
     /// Whether the child has answered `initialize`.
     pub(crate) fn is_open(&self) -> bool {
-        !self.chosen.is_empty()
+        matches!(self.phase, Phase::Open(_))
     }
 
     /// The request that opens the session.
@@ -96,9 +84,11 @@ impl Session {
         self.child.env = self.env.clone();
         let known = cx.servers.spoken(self.child.server, &self.env).session;
         if known != Some(true) {
-            self.hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
+            let hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
+            self.phase = Phase::Starting { hello };
         }
         if known == Some(false) {
+            self.phase.ask_for_era(None);
             self.child.enter(Call::of(request, number), cx);
             self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         } else {
@@ -117,7 +107,9 @@ impl Session {
         }
         self.life.touch(cx);
         match head.version {
-            Some(version) if version != self.chosen && Version::named(version).is_none() => {
+            Some(version)
+                if version != self.phase.chosen() && Version::named(version).is_none() =>
+            {
                 Err(Fault::ProtocolVersion(version.chars().take(40).collect()))
             }
             _ => Ok(()),
@@ -153,7 +145,8 @@ impl Session {
             return Ok(());
         }
         self.calls += requests as u64;
-        let wait = if self.version.primed { cx.config.promote_primed } else { cx.config.promote };
+        let wait =
+            if self.phase.version().primed { cx.config.promote_primed } else { cx.config.promote };
         self.streams.promote_after(number, wait, cx);
         Ok(())
     }
@@ -166,7 +159,7 @@ impl Session {
         head: &Admitted<'_>,
         cx: &Context,
     ) -> Result<(), Fault> {
-        if batch && !self.version.batch {
+        if batch && !self.phase.version().batch {
             return Err(Fault::Batch);
         }
         if messages.iter().any(|m| m.kind() == Kind::Request && m.calls("initialize")) {
@@ -178,7 +171,7 @@ impl Session {
         if self.child.calls.len() + requests > cx.config.calls {
             return Err(Fault::Calls(cx.config.calls));
         }
-        if let Some(crossing) = &self.crossing {
+        if let Some(crossing) = self.phase.crossing() {
             let kept = messages.iter().filter(|m| m.kind() != Kind::Notification);
             // Answers have as much room again, so that a call that waits for one can go on.
             let room = cx.config.message.saturating_mul(if requests > 0 { 1 } else { 2 });
@@ -198,7 +191,7 @@ impl Session {
         lines: &mut Vec<u8>,
         cx: &mut Context,
     ) {
-        if self.crossing.is_some() {
+        if self.phase.crossing().is_some() {
             return self.forward_across(message, number, cx);
         }
         let mut digits = [0; 20];

@@ -2,11 +2,12 @@
 //! exactly one stream.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Session;
 use super::crossing::Crossing;
+use super::phase::{Open, Phase};
 use crate::api::event::{self, Cause, Notice};
 use crate::child::odd::{self, ALIEN, Meant, Wrote};
 use crate::child::{self, Child, Own};
@@ -15,7 +16,6 @@ use crate::codec::object::Object;
 use crate::codec::rpc;
 use crate::codec::version::{self, Version};
 use crate::context::Context;
-use crate::context::budget::Kept;
 use crate::dialect::downward;
 use crate::dialect::upward;
 use crate::http::fault::Fault;
@@ -57,8 +57,8 @@ impl Session {
         match kind {
             Kind::Result | Kind::Error => return self.response(message, later, cx),
             Kind::Request if message.calls("ping") => self.pinged(message, cx),
-            Kind::Request if self.crossing.is_some() => self.streams.dropped(cx),
-            Kind::Notification if self.crossing.is_some() => {
+            Kind::Request if self.phase.crossing().is_some() => self.streams.dropped(cx),
+            Kind::Notification if self.phase.crossing().is_some() => {
                 self.notified_across(message, cx);
             }
             Kind::Notification if message.calls("notifications/progress") => {
@@ -78,7 +78,8 @@ impl Session {
     /// open (MCP "Lifecycle, Initialization"); else the child has its answer at once.
     fn pinged(&mut self, message: &Message<'_>, cx: &mut Context) {
         let number = self.route(message);
-        let there = self.is_open() && self.crossing.is_none() && self.streams.reaches(number);
+        let there =
+            self.is_open() && self.phase.crossing().is_none() && self.streams.reaches(number);
         if !there || !self.child.ping_is_told(message, cx) {
             return self.child.pong(message.id().unwrap_or_default(), cx);
         }
@@ -98,11 +99,11 @@ impl Session {
         if let Some((id, own)) = id.and_then(|id| Some((id, self.child.end_own(id, cx)?))) {
             return self.own_response(id, &own, message, cx);
         }
-        if let Some(id) = id.filter(|_| self.crossing.is_some()) {
+        if let Some(id) = id.filter(|_| self.phase.crossing().is_some()) {
             self.response_across(id, message, cx);
             return None;
         }
-        if self.declined.is_some() {
+        if self.phase.declined().is_some() {
             // It was answered already; only the era is still asked for.
             self.streams.dropped(cx);
             return None;
@@ -138,7 +139,7 @@ impl Session {
             return Some(Cause::Declined);
         };
         cx.servers.learn(self.child.server).spoke_session(&self.env);
-        self.opened(version::told(result), call.stream, data, cx);
+        self.opened(&version::told(result), None, (call.stream, data), cx);
         None
     }
 
@@ -152,7 +153,7 @@ impl Session {
         let call = id.and_then(|id| self.child.calls.get(&id))?;
         let mut declined = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
-        self.declined = Some(cx.budget.keep(declined));
+        self.phase.ask_for_era(Some(cx.budget.keep(declined)));
         self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
         self.life.wait_start(cx.config.probe, cx);
         None
@@ -181,13 +182,14 @@ impl Session {
         }
         let knowledge = cx.servers.learn(self.child.server);
         knowledge.spoke_modern(&self.env);
-        if self.declined.as_deref().is_some_and(|declined| self.knows_no_sessions(declined)) {
+        if knows_no_sessions(self.phase.declined().unwrap_or_default(), self.phase.hello()) {
             knowledge.denied_session(&self.env);
         }
-        let (version, result) = self.cross(result, cx);
         let call = self.child.call_ids().first().and_then(|id| self.child.end_call(*id, cx))?;
+        let (version, crossing) = Crossing::new(self.phase.hello(), result, cx);
+        let result = upward::initialized(result, &version);
         let data = rpc::response(&call.id, "result", result);
-        self.opened(version, call.stream, data, cx);
+        self.opened(&version, Some(crossing), (call.stream, data), cx);
         None
     }
 
@@ -197,21 +199,11 @@ impl Session {
         known.session.is_none() && known.modern != Some(false)
     }
 
-    /// Whether this error means that the child knows no sessions at all, and not that it minds what
-    /// this client asked for: it does not know the method, or no version that a session can have.
-    fn knows_no_sessions(&self, declined: &[u8]) -> bool {
-        let asked = Object::read(&self.hello)
-            .and_then(|params| Some(Version::named(&params.string("protocolVersion")?).is_some()));
-        let error = Message::parse(declined).ok();
-        let code = error.and_then(|error| downward::error_code(error.payload()?));
-        matches!((code, asked), (Some(-32601), _) | (Some(-32022), Some(true)))
-    }
-
     /// The child speaks no era that the bridge knows: its error to `initialize` is the answer.
     pub(super) fn decline(&mut self, cx: &mut Context) -> Cause {
         cx.servers.learn(self.child.server).declined(&self.env);
         for id in self.child.call_ids() {
-            match self.declined.take() {
+            match self.phase.take_declined() {
                 None => self.fail(id, &Fault::Garbled("it speaks no known era"), cx),
                 Some(declined) => {
                     let Some(call) = self.child.end_call(id, cx) else { continue };
@@ -223,16 +215,19 @@ impl Session {
     }
 
     /// The session is open.
-    fn opened(&mut self, chosen: String, number: u64, data: Vec<u8>, cx: &mut Context) {
-        self.hello = Kept::default();
-        self.declined = None;
-        self.version = Version::chosen(&chosen);
-        self.streams.style = self.version.style();
+    fn opened(
+        &mut self,
+        chosen: &str,
+        crossing: Option<Box<Crossing>>,
+        (number, data): (u64, Vec<u8>),
+        cx: &mut Context,
+    ) {
+        let version = Version::chosen(chosen);
+        self.streams.style = version.style();
         // A child that names no version has still opened the session; no version has a long name.
-        self.chosen = chosen.chars().take(40).collect();
-        if self.chosen.is_empty() {
-            self.chosen.push('?');
-        }
+        let chosen = if chosen.is_empty() { "?" } else { chosen };
+        let chosen = chosen.chars().take(40).collect();
+        self.phase = Phase::Open(Open { chosen, version, crossing });
         self.streams.answer(number, data, 200, Some(self.id), cx);
         self.life.touch(cx);
         self.life.started(cx);
@@ -241,7 +236,7 @@ impl Session {
         cx.notice(Notice::SessionOpened {
             pipe: self.child.pipe,
             pid: self.child.pid,
-            version: event::version(&self.chosen),
+            version: event::version(self.phase.chosen()),
             start: self.life.age(cx),
         });
     }
@@ -293,7 +288,7 @@ impl Session {
 
     /// A line that is no message. If it is an answer all the same, its call ends in an error.
     fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
-        let (declined, crossing) = (self.declined.is_some(), self.crossing.as_deref());
+        let (declined, crossing) = (self.phase.declined().is_some(), self.phase.crossing());
         let only = |child: &Child| child.only(|id| owes(child, id, declined, crossing));
         match self.child.meant(text, malformed, only, cx) {
             Meant::Nothing => {
@@ -314,7 +309,7 @@ impl Session {
 
     /// Whether the child owes an answer to this request, which may be our own.
     fn is_awaited(&self, id: u64) -> bool {
-        owes(&self.child, id, self.declined.is_some(), self.crossing.as_deref())
+        owes(&self.child, id, self.phase.declined().is_some(), self.phase.crossing())
     }
 
     /// A request whose answer can't be passed on ends in an error that says why.
@@ -350,4 +345,14 @@ fn owes(child: &Child, id: u64, declined: bool, crossing: Option<&Crossing>) -> 
     let waits =
         crossing.is_none_or(|crossing| crossing.is_at_child(id) && crossing.listening != Some(id));
     waits && !(declined && child.calls.contains(&id))
+}
+
+/// Whether a child that declined `initialize` with this error knows no sessions at all, and does
+/// not mind what this client asked for: it does not know the method, or no version of a session.
+fn knows_no_sessions(declined: &[u8], hello: &[u8]) -> bool {
+    let asked = Object::read(hello)
+        .and_then(|params| Some(Version::named(&params.string("protocolVersion")?).is_some()));
+    let error = Message::parse(declined).ok();
+    let code = error.and_then(|error| downward::error_code(error.payload()?));
+    matches!((code, asked), (Some(-32601), _) | (Some(-32022), Some(true)))
 }

@@ -61,23 +61,6 @@ pub(super) struct Crossing {
 }
 
 impl Session {
-    /// The child answered `server/discover`: from now on the bridge translates. Gives the version
-    /// and the result that the client gets.
-    pub(super) fn cross(&mut self, discovered: &[u8], cx: &Context) -> (String, Vec<u8>) {
-        let hello = core::mem::take(&mut self.hello);
-        let asked = version::told(&hello);
-        let known = Some(asked).filter(|name| Version::named(name).is_some());
-        let version = known.unwrap_or_else(|| NEWEST_SESSION.to_string());
-        let client = upward::Client::read(&hello, Version::chosen(&version));
-        let result = upward::initialized(discovered, &version);
-        let discovered = Told::read(discovered);
-        let share = Some(cx.budget.share());
-        let crossing = Crossing { client, discovered, share, ..Crossing::default() };
-        self.crossing = Some(Box::new(crossing));
-        self.account();
-        (version, result)
-    }
-
     // ---- from the client
 
     /// Translates one message of the client.
@@ -122,7 +105,7 @@ impl Session {
 
     fn set_level(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let level = message.param("level").and_then(LogLevel::read);
-        let (Some(level), Some(crossing)) = (level, &mut self.crossing) else {
+        let (Some(level), Some(crossing)) = (level, self.phase.crossing_mut()) else {
             let fault = Fault::Params("level is no logging level");
             return self.answer(number, fault.message(message.id()), cx);
         };
@@ -133,7 +116,7 @@ impl Session {
     /// Changes what is listened to. A subscription can't be changed, so a new one replaces it.
     fn subscribe(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
-        let (Some(uri), Some(crossing)) = (uri, &mut self.crossing) else {
+        let (Some(uri), Some(crossing)) = (uri, self.phase.crossing_mut()) else {
             let fault = Fault::Params("uri is missing");
             return self.answer(number, fault.message(message.id()), cx);
         };
@@ -165,7 +148,7 @@ impl Session {
 
     /// The client no longer waits for what it subscribed to, if it is that which it cancels.
     fn cancel_pending(&mut self, id: &[u8], cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         let said = json::digest::id(id);
         let mut pending = crossing.pending.iter();
         let place =
@@ -179,7 +162,7 @@ impl Session {
 
     /// Listens to the child anew, for all that the session wants.
     fn relisten(&mut self, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         let filter = crossing.filter();
         if let Some(superseded) = crossing.opening.take() {
             self.child.withdraw(superseded, "superseded", cx);
@@ -194,7 +177,7 @@ impl Session {
 
     /// What the child honours is known: the client's requests that waited for it are answered.
     fn settle(&mut self, honoured: Option<&[u8]>, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         let fresh = crossing.opening.take();
         if let Some(old) = core::mem::replace(&mut crossing.listening, fresh) {
             self.child.withdraw(old, "superseded", cx);
@@ -225,7 +208,7 @@ impl Session {
     /// The child did not say in time what it honours: the client's requests that wait for it are
     /// told, and what was asked for before them is asked for again.
     pub(super) fn listen_overdue(&mut self, id: u64, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         // Where nobody waits, it may come late.
         if crossing.opening != Some(id) || crossing.pending.is_empty() {
             return;
@@ -253,7 +236,7 @@ impl Session {
 
     /// Takes subscriptions that wait off the table, and out of what is listened to.
     fn drop_pending(&mut self, which: impl RangeBounds<usize>) -> Vec<Pending> {
-        let Some(crossing) = &mut self.crossing else { return Vec::new() };
+        let Some(crossing) = self.phase.crossing_mut() else { return Vec::new() };
         let failed: Vec<_> = crossing.pending.drain(which).collect();
         for pending in failed.iter().filter(|pending| pending.fresh && pending.uri.is_some()) {
             // Another may still want it.
@@ -298,7 +281,7 @@ impl Session {
         if message.calls("notifications/progress") {
             return self.progress_across(message, cx);
         }
-        let Some(crossing) = &self.crossing else { return };
+        let Some(crossing) = self.phase.crossing() else { return };
         if message.calls("notifications/subscriptions/acknowledged") {
             let own = message.meta(SUBSCRIPTION).and_then(child::own_id);
             if own.is_some() && own == crossing.opening {
@@ -335,7 +318,7 @@ impl Session {
         let id = message.token().and_then(child::own_id);
         let told = message.param("progress").and_then(|text| core::str::from_utf8(text).ok());
         let told: Option<f64> = told.and_then(|text| text.parse().ok());
-        let round = self.crossing.as_mut().zip(id).and_then(|(c, id)| c.rounds.get_mut(&id));
+        let round = self.phase.crossing_mut().zip(id).and_then(|(c, id)| c.rounds.get_mut(&id));
         let (Some(round), Some(told)) = (round, told) else { return self.streams.dropped(cx) };
         if told <= round.progress {
             return self.streams.dropped(cx);
@@ -346,7 +329,7 @@ impl Session {
 
     /// Our subscription at the child ended, or was refused.
     pub(super) fn listen_ended(&mut self, id: u64, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         if crossing.opening == Some(id) {
             // What the child granted before stands.
             crossing.opening = crossing.listening.take();
@@ -360,18 +343,38 @@ impl Session {
 impl Session {
     /// Counts what is remembered of the client and its subscriptions.
     fn account(&mut self) {
-        let Some(crossing) = &mut self.crossing else { return };
-        let uris = crossing.uris.iter().map(|uri| uri.len() + ENTRY);
-        let pending = crossing.pending.iter().map(|pending| {
-            pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY
-        });
-        let told = crossing.client.size() + crossing.discovered.text().len();
-        let size = told + uris.chain(pending).sum::<usize>();
-        crossing.share.iter_mut().for_each(|share| share.hold(size));
+        if let Some(crossing) = self.phase.crossing_mut() {
+            crossing.account();
+        }
     }
 }
 
 impl Crossing {
+    /// What is remembered from the answer to `server/discover` on, and the version that the client
+    /// of this `initialize` gets.
+    pub(super) fn new(hello: &[u8], discovered: &[u8], cx: &Context) -> (String, Box<Self>) {
+        let asked = version::told(hello);
+        let known = Some(asked).filter(|name| Version::named(name).is_some());
+        let version = known.unwrap_or_else(|| NEWEST_SESSION.to_string());
+        let client = upward::Client::read(hello, Version::chosen(&version));
+        let discovered = Told::read(discovered);
+        let share = Some(cx.budget.share());
+        let mut crossing = Box::new(Self { client, discovered, share, ..Self::default() });
+        crossing.account();
+        (version, crossing)
+    }
+
+    /// Counts what is remembered of the client and its subscriptions.
+    fn account(&mut self) {
+        let uris = self.uris.iter().map(|uri| uri.len() + ENTRY);
+        let pending = self.pending.iter().map(|pending| {
+            pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY
+        });
+        let told = self.client.size() + self.discovered.text().len();
+        let size = told + uris.chain(pending).sum::<usize>();
+        self.share.iter_mut().for_each(|share| share.hold(size));
+    }
+
     /// The filter for all that the session wants and the child offers.
     fn filter(&self) -> Object<'static> {
         dialect::filter(self.discovered.lists, &self.uris)

@@ -48,7 +48,7 @@ impl Session {
 
     /// Ends the session: calls are answered and streams end. Gives the child, which ends next.
     pub(crate) fn end(mut self, cause: Cause, fault: &Fault, cx: &mut Context) -> Box<Child> {
-        if self.declined.is_some() {
+        if self.phase.declined().is_some() {
             self.decline(cx);
         }
         for id in self.child.call_ids() {
@@ -72,7 +72,7 @@ impl Session {
 
     /// The child did not answer in time, to `initialize` or after it to the question for its era.
     pub(crate) fn start_due(&mut self, cx: &mut Context) -> Cause {
-        if self.declined.is_some() {
+        if self.phase.declined().is_some() {
             return self.decline(cx);
         }
         self.child.noises.cause().unwrap_or(Cause::StartTimeout)

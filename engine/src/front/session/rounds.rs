@@ -88,7 +88,7 @@ impl Crossing {
 
 impl Session {
     pub(super) fn call_across(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         let mut round = Round {
             method: message.method().unwrap_or_default().into_owned(),
             params: message.params().unwrap_or(b"{}").to_vec(),
@@ -113,7 +113,7 @@ impl Session {
     pub(super) fn answered_by_client(&mut self, message: &Message<'_>, cx: &mut Context) {
         let asked = message.id().and_then(object::string);
         let asked = asked.and_then(|id| id.strip_prefix(ASKED)?.parse::<u64>().ok());
-        let (Some(asked), Some(crossing)) = (asked, &mut self.crossing) else { return };
+        let (Some(asked), Some(crossing)) = (asked, self.phase.crossing_mut()) else { return };
         let open = |round: &&mut Round| round.open.iter().any(|question| question.asked == asked);
         let Some((call, round)) = crossing
             .rounds
@@ -140,7 +140,7 @@ impl Session {
 
     /// The child that only asked for time gets the call again.
     pub(crate) fn pace_due(&mut self, id: u64, cx: &mut Context) {
-        let round = self.crossing.as_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
+        let round = self.phase.crossing_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
         if let Some(round) = round {
             round.due.spend();
             self.next_round(id, cx);
@@ -149,7 +149,7 @@ impl Session {
 
     /// Calls the child again, with all that the client answered.
     fn next_round(&mut self, id: u64, cx: &mut Context) {
-        let Some(crossing) = &mut self.crossing else { return };
+        let Some(crossing) = self.phase.crossing_mut() else { return };
         let (Some(mut round), Some(call)) =
             (crossing.rounds.remove(&id), self.child.end_call(id, cx))
         else {
@@ -171,9 +171,9 @@ impl Session {
         let stream = self.child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
         let fits =
-            self.crossing.as_ref().is_some_and(|crossing| crossing.keeps(wanted.size(), limit))
+            self.phase.crossing().is_some_and(|crossing| crossing.keeps(wanted.size(), limit))
                 && cx.budget.has_room(wanted.size());
-        let round = self.crossing.as_mut().and_then(|crossing| {
+        let round = self.phase.crossing_mut().and_then(|crossing| {
             let last = &mut crossing.last_asked;
             crossing.rounds.get_mut(&id).map(|round| (round, last))
         });
@@ -214,13 +214,13 @@ impl Session {
 
     /// Whether the child owes an answer to this call: not while it waits for the client's.
     pub(super) fn is_at_child(&self, id: u64) -> bool {
-        self.crossing.as_ref().is_none_or(|crossing| crossing.is_at_child(id))
+        self.phase.crossing().is_none_or(|crossing| crossing.is_at_child(id))
     }
 
     /// A call on this stream is over: its rounds are, and what its client is still asked is asked
     /// no more (MCP "Cancellation"). Gives the call's method.
     pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
-        let mut round = self.crossing.as_mut()?.rounds.remove(&id)?;
+        let mut round = self.phase.crossing_mut()?.rounds.remove(&id)?;
         cx.timers.clear(&mut round.due, Wait::Park(self.child.pipe, id));
         for question in round.open.iter().filter(|question| question.answer.is_none()) {
             let params = format!(

@@ -1,0 +1,103 @@
+//! How far a session is from its start, and what it keeps for that.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+
+use super::crossing::Crossing;
+use crate::codec::version::Version;
+use crate::context::budget::Kept;
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The child has not answered `initialize`. Its params are kept if the child may turn out to
+    /// speak 2026-07-28 alone; else they are empty.
+    Starting {
+        hello: Kept,
+    },
+    /// The child is asked for its era: it declined `initialize`, or is known to decline it.
+    AskingEra {
+        hello: Kept,
+        declined: Option<Kept>,
+    },
+    Open(Open),
+}
+
+/// What is known of an open session.
+#[derive(Debug)]
+pub(super) struct Open {
+    /// The version that the child chose, as it spelled it.
+    pub(super) chosen: String,
+    pub(super) version: &'static Version,
+    /// Set if the child speaks 2026-07-28 alone.
+    pub(super) crossing: Option<Box<Crossing>>,
+}
+
+impl Phase {
+    /// The child declined `initialize` with this error, or does not get it, and is asked for its
+    /// era.
+    pub(super) fn ask_for_era(&mut self, declined: Option<Kept>) {
+        let hello = self.take_hello();
+        *self = Self::AskingEra { hello, declined };
+    }
+
+    /// The params of `initialize`, if the child may still turn out to speak 2026-07-28 alone.
+    pub(super) fn hello(&self) -> &[u8] {
+        match self {
+            Self::Starting { hello } | Self::AskingEra { hello, .. } => hello,
+            Self::Open(_) => &[],
+        }
+    }
+
+    fn take_hello(&mut self) -> Kept {
+        match self {
+            Self::Starting { hello } | Self::AskingEra { hello, .. } => core::mem::take(hello),
+            Self::Open(_) => Kept::default(),
+        }
+    }
+
+    /// The child's error to `initialize`, if it is kept.
+    pub(super) fn declined(&self) -> Option<&[u8]> {
+        match self {
+            Self::AskingEra { declined, .. } => declined.as_deref(),
+            Self::Starting { .. } | Self::Open(_) => None,
+        }
+    }
+
+    pub(super) fn take_declined(&mut self) -> Option<Kept> {
+        match self {
+            Self::AskingEra { declined, .. } => declined.take(),
+            Self::Starting { .. } | Self::Open(_) => None,
+        }
+    }
+
+    /// The version that the child chose, as it spelled it; empty before.
+    pub(super) fn chosen(&self) -> &str {
+        match self {
+            Self::Open(open) => &open.chosen,
+            Self::Starting { .. } | Self::AskingEra { .. } => "",
+        }
+    }
+
+    /// The rules of the session's version.
+    pub(super) fn version(&self) -> &'static Version {
+        match self {
+            Self::Open(open) => open.version,
+            Self::Starting { .. } | Self::AskingEra { .. } => Version::chosen(""),
+        }
+    }
+
+    /// What is remembered for a child that speaks 2026-07-28 alone.
+    pub(super) fn crossing(&self) -> Option<&Crossing> {
+        match self {
+            Self::Open(open) => open.crossing.as_deref(),
+            Self::Starting { .. } | Self::AskingEra { .. } => None,
+        }
+    }
+
+    pub(super) fn crossing_mut(&mut self) -> Option<&mut Crossing> {
+        match self {
+            Self::Open(open) => open.crossing.as_deref_mut(),
+            Self::Starting { .. } | Self::AskingEra { .. } => None,
+        }
+    }
+}
