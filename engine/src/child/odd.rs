@@ -281,6 +281,9 @@ pub(crate) enum Meant {
     Nothing,
     /// It is this message.
     Message(Vec<u8>),
+    /// An answer to this request, on several lines. A server that has answered on one may show so
+    /// what it sends next.
+    Shown(u64),
     /// These requests have an answer that can't be passed on, for this reason.
     Spoilt(Vec<u64>, &'static str),
 }
@@ -308,7 +311,11 @@ impl Child {
             }
             Odd::Noise(wrote) => match self.noises.fragments.take(text, malformed) {
                 None => (Vec::new(), wrote),
-                Some(id) => (Vec::from_iter(id), Wrote::Fragment),
+                Some(id) => {
+                    self.tell_noise(Wrote::Fragment, text, cx);
+                    let id = id.filter(|id| self.is_in_flight(*id));
+                    return id.map_or(Meant::Nothing, Meant::Shown);
+                }
             },
         };
         let ids: Vec<u64> = ids.into_iter().filter(|id| self.is_in_flight(*id)).collect();

@@ -301,6 +301,8 @@ impl Session {
                 let message = odd::parse(&line).ok()?;
                 self.message(&message, None, cx)
             }
+            Meant::Shown(_) if self.is_open() => None,
+            Meant::Shown(id) => self.spoilt(id, Wrote::Fragment.reason(), cx),
             Meant::Spoilt(ids, reason) => {
                 ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
             }

@@ -11,7 +11,9 @@ use crate::child::{self, Call, Child, Own};
 use crate::codec::json;
 use crate::codec::message::{Kind, Malformed, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
+use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
+
 use crate::codec::version;
 use crate::context::Context;
 use crate::dialect;
@@ -52,6 +54,8 @@ impl Worker {
                 let message = odd::parse(&line).ok()?;
                 self.message(&message, cx)
             }
+            Meant::Shown(_) if self.is_ready() => None,
+            Meant::Shown(id) => self.spoilt(id, Wrote::Fragment.reason(), cx),
             Meant::Spoilt(ids, reason) => {
                 ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
             }
@@ -311,6 +315,11 @@ impl Worker {
         }
         let mut data = Vec::new();
         message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
+        if self.marked(message).is_some()
+            && let Ok(spliced) = Message::parse(&data)
+        {
+            data = downward::tag(&spliced, &call.id);
+        }
         self.streams.put(call.stream, data, cx);
     }
 
@@ -330,16 +339,31 @@ impl Worker {
         only.filter(|_| calls.next().is_none()).map(|(_, call)| call.stream)
     }
 
-    /// A log message names no request, so it can only be given to the only one that there is, and
-    /// only if that wants it (MCP 2026-07-28 "Logging").
+    /// The call that a notification of a modern child names as its subscription: its stream, and
+    /// its id as its client spells it.
+    fn marked(&self, message: &Message<'_>) -> Option<(u64, Spelling)> {
+        let names = matches!(self.mode, Mode::Stateless);
+        let id = message.meta(SUBSCRIPTION).filter(|_| names).and_then(child::own_id)?;
+        self.child.calls.get(&id).map(|call| (call.stream, call.id.clone()))
+    }
+
+    /// A log message is of the call that it names, or of the only one that there is, and goes there
+    /// if that wants it (MCP 2026-07-28 "Logging").
     fn logged(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let only = self.only_call();
+        let marked = self.marked(message);
+        let only = match message.meta(SUBSCRIPTION) {
+            Some(_) if matches!(self.mode, Mode::Stateless) => marked.as_ref().map(|(at, _)| *at),
+            _ => self.only_call(),
+        };
         let wanted = only.and_then(|number| self.asks.get(&number)?.log_level);
         let level = message.param("level").and_then(LogLevel::read);
         match only.filter(|number| self.takes_news(*number, cx)) {
             Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
                 let mut data = Vec::new();
-                message.splice(&Splice::default(), &mut data);
+                match marked {
+                    Some((_, id)) => data = downward::tag(message, &id),
+                    None => message.splice(&Splice::default(), &mut data),
+                }
                 self.streams.put(number, data, cx);
             }
             _ => self.streams.dropped(cx),
