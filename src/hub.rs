@@ -15,21 +15,21 @@ use mcp_bridge::{
 };
 use smol::LocalExecutor;
 
-use crate::deadlines::Deadlines;
-use crate::group;
-use crate::http::Heads;
-use crate::launch;
-use crate::mailbox::Mailbox;
-use crate::process::{self, Child};
-use crate::random::Random;
+use crate::cli::launch;
+use crate::http::heads::Heads;
+use crate::http::mailbox::Mailbox;
+use crate::http::uploads::Pool;
+use crate::os::random::Random;
+use crate::os::sockets::SocketFile;
+use crate::process::child::{self, Child};
+use crate::process::group;
+use crate::process::rest;
+use crate::process::spawn::{Refusal, Started};
+use crate::process::stderr;
+use crate::process::stdin::Stdin;
+use crate::process::tree::{Census, Household, Tree};
+use crate::reactor::deadlines::Deadlines;
 use crate::reactor::{Clock, Reactor, WakerSlot};
-use crate::rest;
-use crate::share::Pool;
-use crate::sockets::SocketFile;
-use crate::spawn::{Refusal, Started};
-use crate::stderr;
-use crate::stdin::Stdin;
-use crate::tree::{Census, Household, Tree};
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
@@ -311,7 +311,7 @@ impl Hub {
                 let child = Child::new(pipe, tree, server.name.clone(), Stdin::new(stdin));
                 let child = Rc::new(child);
                 self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
-                let carried = process::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
+                let carried = child::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
                 self.executor.spawn(carried).detach();
                 group::watch(hub, child, process);
                 Ok(pid)

@@ -15,7 +15,7 @@ use env_logger::Target;
 use log::{Level, LevelFilter, Record};
 use queue::Queue;
 
-use crate::manager;
+use crate::os::systemd;
 
 /// The longest message that is logged whole: a line of a child's standard error and what is said
 /// about it.
@@ -89,13 +89,13 @@ pub(crate) fn flush() {
 
 /// Writes a line that is no record, after all that was logged.
 pub(crate) fn say(line: &str) {
-    let priority = if manager::has_journal() { "<3>" } else { "" };
+    let priority = if systemd::has_journal() { "<3>" } else { "" };
     QUEUE.write(format!("{priority}{line}\n").as_bytes());
 }
 
 /// Starts the log. `RUST_LOG` filters it; without that, it is `info` and above.
 pub(crate) fn start(format: Format) {
-    let style = Style { format, is_journal: manager::has_journal() };
+    let style = Style { format, is_journal: systemd::has_journal() };
     QUEUE.set_style(style);
     let mut builder = env_logger::Builder::new();
     builder.filter_level(LevelFilter::Info).parse_default_env();

@@ -4,44 +4,19 @@
 //! All that decides anything is in the library, which does no I/O. This is the driver around it:
 //! one thread, one executor, one reactor. What can be wrong is found before anything listens.
 
-mod args;
-mod connection;
-mod deadlines;
-mod definitions;
+#![deny(unsafe_code)]
+
+mod cli;
 mod demo;
-#[cfg_attr(windows, path = "windows/group.rs")]
-mod group;
 mod http;
 mod hub;
-mod launch;
-mod line_reader;
-mod listen;
 mod logging;
-mod mailbox;
-#[cfg_attr(windows, path = "windows/manager.rs")]
-mod manager;
-mod memory;
-mod outgoing;
-mod pieces;
+mod os;
 mod process;
-#[cfg(target_os = "linux")]
-mod processes;
-mod random;
 mod reactor;
-mod rest;
-mod share;
 mod signals;
-mod sockets;
-mod spawn;
-mod stderr;
-mod stdin;
-#[cfg_attr(windows, path = "windows/sys.rs")]
-mod sys;
 #[cfg(test)]
 mod tests;
-#[cfg_attr(not(target_os = "linux"), path = "elsewhere/tree.rs")]
-mod tree;
-mod turns;
 
 use std::future::poll_fn;
 use std::io::{self, Write};
@@ -51,13 +26,16 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use args::{Exit, Options};
-use deadlines::Deadline;
+use cli::args::{self, Options};
+use cli::exit::Exit;
+use http::listen;
 use hub::Hub;
+use os::sockets::{Address, Place, Sockets};
+use os::sys::{self, OwnedFd};
+use os::systemd;
+use reactor::deadlines::Deadline;
 use reactor::{Reactor, Source, Use};
 use smol::LocalExecutor;
-use sockets::{Address, Place, Sockets};
-use sys::OwnedFd;
 
 /// Files that the program opens for itself: what it is built on panics without them.
 const FILES: usize = 16;
@@ -109,7 +87,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     let broken =
         |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
     let passed =
-        manager::sockets().map_err(broken("the service manager's sockets can't be used"))?;
+        systemd::sockets().map_err(broken("the service manager's sockets can't be used"))?;
     sys::seal_descriptors();
     sys::give_memory_back();
     sys::adopt_orphans();
@@ -132,7 +110,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     executor.spawn(async_process::driver()).detach();
     executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
     let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
-    manager::tell("READY=1");
+    systemd::tell("READY=1");
     let end = async {
         hub.drained().await;
         drop(accepting);

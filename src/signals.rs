@@ -5,12 +5,12 @@ use std::rc::Rc;
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
 
-use crate::args::Exit;
+use crate::cli::exit::Exit;
+use crate::cli::launch::ConfigFile;
 use crate::hub::Hub;
-use crate::launch::ConfigFile;
 use crate::logging;
-use crate::manager;
-use crate::sys;
+use crate::os::sys;
+use crate::os::systemd;
 
 /// Takes the signals over from their defaults. SIGHUP stays ignored if that is how the program was
 /// started, as by nohup(1), and it has no file to read again.
@@ -51,14 +51,14 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<Confi
             }
             Ok(Signal::Hup) if let Some(file) = &file => read_again(&hub, file),
             // It is meant to have something read again, of which there is nothing.
-            Ok(Signal::Hup) if manager::is_there() => log::warn!(
+            Ok(Signal::Hup) if systemd::is_there() => log::warn!(
                 target: "proxy",
                 "SIGHUP received, and nothing is changed: there is no --config to read again"
             ),
             Ok(signal) if hub.is_draining() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining", name(signal));
-                manager::tell("STOPPING=1");
+                systemd::tell("STOPPING=1");
                 hub.shut_down();
             }
             Err(error) => log::error!(target: "proxy", "signals: {error}"),
@@ -71,7 +71,7 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
     if hub.is_draining() {
         return;
     }
-    manager::tell_of_reload();
+    systemd::tell_of_reload();
     match file.read() {
         Ok(found) => {
             let all = found.servers.len();
@@ -85,7 +85,7 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
             log::error!(target: "proxy", "SIGHUP received, and nothing is changed: {reason}");
         }
     }
-    manager::tell("READY=1");
+    systemd::tell("READY=1");
 }
 
 /// The second signal: nobody waits any more.

@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Style;
-use crate::sys;
+use crate::os::sys;
 
 /// Bytes of lines that wait to be written. It holds what all children together may log in a second,
 /// so a reader may pause that long without a loss.

@@ -24,7 +24,7 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
 use super::{Clock, Use, WakerSlot};
-use crate::turns::Turns;
+use crate::reactor::turns::Turns;
 
 /// The most events that one wait brings. More wait in the kernel for the next.
 const EVENTS: usize = 128;

@@ -11,8 +11,8 @@ use async_io::{Async, Timer};
 use rustix::io::Errno;
 
 use super::{Clock, Use};
-use crate::sys::AsFd;
-use crate::turns::Turns;
+use crate::os::sys::AsFd;
+use crate::reactor::turns::Turns;
 
 #[derive(Debug)]
 pub(crate) struct Reactor {

@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::args::{Exit, Options, parse};
+use crate::cli::args::{Options, parse};
+use crate::cli::exit::Exit;
 use crate::logging::Format;
-use crate::sockets::Place;
+use crate::os::sockets::Place;
 
 fn options(args: &[&str]) -> Result<Options, Exit> {
     parse(args.iter().map(OsString::from).collect())

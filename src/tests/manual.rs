@@ -7,7 +7,7 @@ use std::path::Path;
 
 use argh::FlagInfoKind;
 
-use crate::args::definition;
+use crate::cli::args::definition;
 
 const START: &str = r#".\" Made from the flags' definition: see src/tests/manual.rs.
 .TH HYPER\-MCP\-PROXY 1 "" "hyper\-mcp\-proxy VERSION" "User Commands"

@@ -2,18 +2,18 @@
 
 mod args;
 mod completions;
+mod config_file;
 mod deadlines;
-mod definitions;
-mod http;
+mod heads;
 mod logging;
-mod manager;
 mod manual;
-mod outgoing;
 mod panics;
 mod random;
 mod reactor;
-mod share;
+mod send_queue;
 mod sockets;
 mod stderr;
 mod stdin;
+mod systemd;
 mod turns;
+mod uploads;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::random::Random;
+use crate::os::random::Random;
 
 #[test]
 fn no_id_comes_twice_and_no_bit_stands_still() {

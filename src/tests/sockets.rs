@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::net::{accept, sockopt};
 
-use crate::sockets::{Address, Place, Sockets};
+use crate::os::sockets::{Address, Place, Sockets};
 
 /// No answer waits for an acknowledgement, and a peer that is cut off is noticed within a minute.
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mcp_bridge::Instant;
 
-use crate::stderr::{Stderr, Terms, Total};
+use crate::process::stderr::{Stderr, Terms, Total};
 
 fn at(millis: u64) -> Instant {
     Instant::new(Duration::from_millis(millis))

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use mcp_bridge::Instant;
 
+use crate::os::sys;
+use crate::process::stdin::Stdin;
 use crate::reactor::{Clock, Reactor, Source, Use};
-use crate::stdin::Stdin;
-use crate::sys;
 
 /// A clock at which nothing is ever due.
 struct Never;

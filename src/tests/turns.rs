@@ -12,12 +12,12 @@ use mcp_bridge::Config;
 use rustix::io::ioctl_fionbio;
 use smol::LocalExecutor;
 
-use crate::connection;
+use crate::http::connection;
 use crate::hub::{Hub, SCRATCH};
-use crate::line_reader::{LINES, LineReader};
+use crate::os::sys::OwnedFd;
+use crate::process::line_reader::{LINES, LineReader};
+use crate::reactor::turns::{REQUEST, SHORT, Turn, Turns};
 use crate::reactor::{Clock, Reactor, Source, Use};
-use crate::sys::OwnedFd;
-use crate::turns::{REQUEST, SHORT, Turn, Turns};
 
 /// A clock at which nothing is ever due.
 struct Never;

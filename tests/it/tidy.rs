@@ -249,7 +249,7 @@ fn table(readme: &str, heading: &str) -> Vec<(String, String)> {
 
 /// The flags that the program's code declares, with the defaults that its help tells.
 fn flags() -> BTreeMap<String, String> {
-    let source = read("src/args.rs");
+    let source = read("src/cli/args.rs");
     let fields = source.split("struct Flags {").nth(1).and_then(|rest| rest.split("\n}").next());
     let mut flags = BTreeMap::from([(String::from("--help"), String::from("–"))]);
     let mut help = String::new();

@@ -1,0 +1,230 @@
+//! One connection: one task, one request at a time, everything under a deadline.
+//!
+//! A request is read through the gate and judged by its head before its content is read. While its
+//! answer is awaited or streams, the socket is read on, into the gate's own buffer: that is how a
+//! lost client is noticed, and what a client sends ahead is kept for its turn. All that is there to
+//! be sent is sent in one call.
+
+mod answer;
+mod read;
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use mcp_bridge::{Admitted, Exchange, Response};
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+
+use crate::http::heads::{self, Decoder};
+use crate::http::mailbox::Mailbox;
+use crate::http::send_queue::Outgoing;
+use crate::http::uploads::Share;
+use crate::hub::Hub;
+use crate::os::sys::OwnedFd;
+use crate::reactor::Source;
+use crate::reactor::deadlines::{Deadline, Evicted, Wait};
+use crate::reactor::turns::{self, Turn};
+use hyper_mcp_gate::{Gate, Phase, Refusal};
+
+/// After a refusal, for the client to read it: closing at once, with bytes of the client unread,
+/// would make its system throw the answer away.
+const LINGER: Duration = Duration::from_millis(500);
+/// What is read and dropped meanwhile: twice the default limit of a message, because many clients
+/// read nothing before they have sent all.
+const LINGER_BYTES: usize = 32 * 1024 * 1024;
+/// There is no memory for the content, or another request that goes on faster needs it.
+const NO_MEMORY: Refusal = Refusal::new(503, "too many large requests at once, try again");
+/// An interim response says nothing to a client that still reads, and breaks the connection of one
+/// that doesn't.
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Why the connection does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// There is nobody to tell anything.
+    Close,
+    /// The answer is sent; leave the client the time to read it.
+    Linger,
+    /// The client has to be told this first.
+    Refuse(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+impl From<Evicted> for Stop {
+    fn from(why: Evicted) -> Self {
+        match why {
+            Evicted::Place => {
+                log::debug!(target: "http", "a connection is closed for another: all are in use");
+                Self::Close
+            }
+            Evicted::Memory => Self::Refuse(NO_MEMORY),
+        }
+    }
+}
+
+struct Connection {
+    hub: Rc<Hub>,
+    socket: Source<OwnedFd>,
+    gate: Gate,
+    deadline: Deadline,
+    mailbox: Rc<Mailbox>,
+    out: Outgoing,
+    phase: Option<Phase>,
+    /// What it waits for between two requests.
+    idle: Wait,
+    /// Of the head of the request whose content is being read.
+    decoder: Decoder,
+    /// The engine's leave for the request that is being read.
+    admitted: Option<Admitted>,
+    /// What it will be answered without the engine.
+    refused: Option<Box<Response>>,
+    exchange: Option<Exchange>,
+    /// The client sends no more, but may still read.
+    half_closed: bool,
+    /// Whether an interim response may be sent to learn if it does.
+    may_probe: bool,
+    turn: Turn,
+    /// What it holds of the memory for contents.
+    share: Share,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
+    let share = Share::new(&hub.contents);
+    let mut connection = Connection {
+        gate: Gate::new(hub.head_limit).keeping(&hub.listed_fields),
+        deadline: Deadline::new(&hub.deadlines).shares(&share),
+        share,
+        turn: Turn::new(&hub.reactor.turns),
+        mailbox: Rc::default(),
+        hub,
+        socket,
+        out: Outgoing::default(),
+        phase: None,
+        idle: Wait::First,
+        decoder: Decoder::default(),
+        admitted: None,
+        refused: None,
+        exchange: None,
+        half_closed: false,
+        may_probe: false,
+    };
+    let stop = loop {
+        if let Err(stop) = connection.serve_one().await {
+            break stop;
+        }
+    };
+    connection.stop(stop).await;
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.lose(false);
+        self.hub.connections.set(self.hub.connections.get() - 1);
+        self.hub.closed.wake();
+    }
+}
+
+impl Connection {
+    /// One request and its answer.
+    async fn serve_one(&mut self) -> Result<(), Stop> {
+        // Of requests that came together the first few are served at once.
+        poll_fn(|cx| self.turn.poll(cx)).await;
+        self.read_request().await?;
+        self.turn.spend(turns::REQUEST);
+        self.idle = Wait::Next;
+        self.deadline.clear();
+        let is_head = self.gate.is_for_head();
+        let is_old = self.gate.is_old();
+        let keep_alive = self.gate.keeps_alive() && !self.hub.is_draining();
+        if let Some(response) = self.refused.take() {
+            self.release();
+            self.send_whole(*response, is_head, keep_alive).await?;
+            return keep_or_stop(keep_alive);
+        }
+        let admitted = self.admitted.take();
+        self.exchange = admitted.and_then(|admitted| {
+            self.decoder.with_head(&self.gate, |head| {
+                self.hub.request(admitted, &self.mailbox, head, self.gate.content())
+            })
+        });
+        self.release();
+        let answered = self.answer(is_head, is_old, keep_alive).await;
+        self.lose(answered.is_ok());
+        self.mailbox.reset();
+        answered?;
+        keep_or_stop(keep_alive && !(self.half_closed && self.gate.held() == 0))
+    }
+
+    /// The request is done with.
+    fn release(&mut self) {
+        self.gate.release();
+        self.decoder.release();
+        self.share.give_back();
+    }
+
+    /// The exchange is over for this side, whatever the engine thinks.
+    fn lose(&mut self, took_all: bool) {
+        if let Some(exchange) = self.exchange.take() {
+            self.hub.lose(exchange, took_all);
+        }
+    }
+
+    async fn stop(&mut self, stop: Stop) {
+        let is_head = self.gate.is_for_head();
+        // What came is of no more use, and others may need the memory.
+        self.gate = Gate::new(0);
+        self.share.give_back();
+        match stop {
+            Stop::Close => return,
+            Stop::Linger => {}
+            Stop::Refuse(refusal) => {
+                log::debug!(target: "http", "refused {}: {}", refusal.status, refusal.reason);
+                if self.send_whole(heads::refused(refusal), is_head, false).await.is_err() {
+                    return;
+                }
+            }
+        }
+        self.linger().await;
+    }
+
+    /// Reads and drops what the client still sends, for a while.
+    async fn linger(&mut self) {
+        if self.half_closed || shutdown(self.socket.get(), Shutdown::Write).is_err() {
+            return;
+        }
+        let now = self.hub.now();
+        self.deadline.set_wait(now.after(LINGER), Wait::Rest, now, 0);
+        let mut left = LINGER_BYTES;
+        poll_fn(|cx| {
+            while self.turn.poll(cx).is_ready() {
+                let mut scratch = self.hub.scratch.borrow_mut();
+                let op = |fd: &OwnedFd| recv(fd, &mut scratch[..], RecvFlags::empty());
+                match self.socket.poll_read(cx, op) {
+                    Poll::Ready(Ok((count @ 1.., _))) if count < left => {
+                        left -= count;
+                        self.turn.spend(turns::units(count));
+                    }
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => {
+                        self.turn.rest();
+                        break;
+                    }
+                }
+            }
+            self.deadline.poll(cx)
+        })
+        .await;
+    }
+}
+
+/// Without a further request the client has all it asked for, and is told so by the end.
+fn keep_or_stop(keep_alive: bool) -> Result<(), Stop> {
+    if keep_alive { Ok(()) } else { Err(Stop::Linger) }
+}

@@ -1,0 +1,175 @@
+//! Reading a request: through the gate, judged by the engine before its content is taken.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
+
+use super::{Connection, INTERIM, NO_MEMORY, Stop};
+use crate::hub::SCRATCH;
+use crate::os::sys::OwnedFd;
+use crate::reactor::deadlines::Wait;
+use crate::reactor::turns;
+use hyper_mcp_gate::{Phase, Refusal, Step};
+
+/// Between requests. Longer than the minute after which balancers close idle connections, so that
+/// none of them sends a request on one that is being closed. `http` announces it.
+const IDLE: Duration = Duration::from_secs(75);
+/// From the first byte of a head to its last. A head is small; slower is an attack.
+const HEAD: Duration = Duration::from_secs(10);
+/// From the head to the last byte of the content.
+const CONTENT: Duration = Duration::from_secs(30);
+/// Content of a refused request that is read so that the connection can go on.
+const DISCARD: usize = 64 * 1024;
+/// The least room for content to be read into without a copy.
+const DIRECT: usize = 4096;
+/// What each connection may hold without a share in the memory for contents.
+const FREE: usize = 64 * 1024;
+
+impl Connection {
+    pub(super) async fn read_request(&mut self) -> Result<(), Stop> {
+        self.phase = None;
+        self.admitted = None;
+        loop {
+            match self.gate.poll()? {
+                Step::More(phase) => {
+                    self.begin(phase);
+                    self.read_some().await?;
+                }
+                Step::Head => self.judge().await?,
+                Step::Continue => {
+                    self.out.frame(INTERIM);
+                    self.send().await?;
+                    self.phase = None;
+                }
+                Step::Whole => return Ok(()),
+            }
+        }
+    }
+
+    /// Sets the deadline of a phase when it begins.
+    fn begin(&mut self, phase: Phase) {
+        if self.phase.replace(phase) == Some(phase) {
+            return;
+        }
+        let now = self.hub.now();
+        let (wait, limit) = match phase {
+            // Somebody waits for the place.
+            Phase::Idle if self.hub.crowded.get() => (self.idle, Duration::ZERO),
+            Phase::Idle => (self.idle, IDLE),
+            Phase::Head => (Wait::Rest, HEAD),
+            Phase::Content => (Wait::Rest, CONTENT),
+        };
+        self.deadline.set_wait(now.after(limit), wait, now, self.gate.held());
+    }
+
+    /// Shows the head to the engine, and decides what becomes of the content.
+    async fn judge(&mut self) -> Result<(), Stop> {
+        let malformed = Refusal::new(400, "the head is malformed");
+        if !self.decoder.decode(&self.gate) {
+            return Err(malformed.into());
+        }
+        let verdict = self.decoder.with_head(&self.gate, |head| self.hub.admit(head));
+        match verdict.ok_or(malformed)? {
+            Ok(admitted) => {
+                self.gate.admit(admitted.limit())?;
+                self.admitted = Some(admitted);
+            }
+            Err(response) => {
+                let length = self.gate.declared().filter(|_| !self.gate.expects_continue());
+                if length.is_none_or(|length| length > DISCARD as u64) && length != Some(0) {
+                    let is_head = self.gate.is_for_head();
+                    self.send_whole(response, is_head, false).await?;
+                    return Err(Stop::Linger);
+                }
+                self.gate.admit(DISCARD)?;
+                self.refused = Some(Box::new(response));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for bytes and takes them.
+    async fn read_some(&mut self) -> Result<(), Stop> {
+        poll_fn(|cx| {
+            if let Some(why) = self.deadline.take_evicted() {
+                return Poll::Ready(Err(why.into()));
+            }
+            ready!(self.turn.poll(cx));
+            self.poll_some(cx)
+        })
+        .await
+    }
+
+    fn poll_some(&mut self, cx: &Context<'_>) -> Poll<Result<(), Stop>> {
+        match self.poll_read(cx) {
+            Poll::Ready(Ok(0)) => Poll::Ready(match self.gate.end() {
+                Ok(()) => Err(Stop::Close),
+                Err(refusal) => Err(Stop::Refuse(refusal)),
+            }),
+            Poll::Ready(Ok(_)) => Poll::Ready(self.account()),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Stop::Close)),
+            Poll::Pending => {
+                self.turn.rest();
+                self.deadline.poll(cx).map(|()| Err(self.too_slow()))
+            }
+        }
+    }
+
+    /// Counts what is held; there may be too much of it in all connections together. Then the
+    /// slowest upload makes way, which may be this one.
+    fn account(&self) -> Result<(), Stop> {
+        let size = self.gate.held().saturating_sub(FREE);
+        while !self.share.hold(size) {
+            if !self.hub.deadlines.evict_upload(&self.deadline, size, self.hub.now()) {
+                return Err(NO_MEMORY.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn too_slow(&self) -> Stop {
+        match self.phase {
+            Some(Phase::Head) => Refusal::new(408, "the head took too long").into(),
+            Some(Phase::Content) => Refusal::new(408, "the content took too long").into(),
+            _ => Stop::Close,
+        }
+    }
+
+    /// Reads once: how many bytes came.
+    pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
+        self.read(cx).map_ok(|count| {
+            self.turn.spend(turns::units(count));
+            self.deadline.moved(count, self.hub.now());
+            count
+        })
+    }
+
+    fn read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
+        if let Some((buffer, missing)) = self.gate.content_room()
+            && missing >= DIRECT
+        {
+            // Room for as much as came already, so that a claimed length alone reserves nothing.
+            buffer.reserve(missing.min(buffer.len().max(SCRATCH)));
+            let room = buffer.capacity() - buffer.len();
+            let op = |fd: &OwnedFd| recv(fd, spare_capacity(buffer), RecvFlags::empty());
+            return self.socket.poll_read(cx, op).map_ok(|(count, _)| {
+                if count < room {
+                    self.socket.drained();
+                }
+                count
+            });
+        }
+        let mut scratch = self.hub.scratch.borrow_mut();
+        let op = |fd: &OwnedFd| recv(fd, &mut scratch[..], RecvFlags::empty());
+        self.socket.poll_read(cx, op).map_ok(|(count, _)| {
+            if count < SCRATCH {
+                self.socket.drained();
+            }
+            self.gate.feed(&scratch[..count]);
+            count
+        })
+    }
+}

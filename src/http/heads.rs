@@ -1,0 +1,329 @@
+//! Between the gate, async-h1 and the engine: a canonical head for the decoder, response heads
+//! from the encoder, and nothing of a peer's unread by the gate.
+//!
+//! async-h1 aborts, panics, smuggles or hangs on hostile input, so it never sees the network. Its
+//! decoder reads a head that we wrote, from memory, at one poll; its encoder gives response heads,
+//! and contents and chunks are ours.
+
+use std::borrow::Cow;
+use std::iter::once;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_h1::server::{Encoder, decode as decode_head};
+use futures_lite::AsyncRead;
+use futures_lite::io::{Cursor, empty};
+use http_types::{Body as HttpBody, Method, Response as HttpResponse, StatusCode};
+use mcp_bridge::{Body, Head, Response};
+
+use crate::http::send_queue::JOINED;
+use hyper_mcp_gate::{Gate, Refusal};
+
+/// Fields that are shown to the engine without memory of their own: more than MCP clients send of
+/// those that matter.
+const FIELDS: usize = 16;
+/// The longest decoded head that is kept for the next request, as text. Those of MCP clients have
+/// half of it, and an idle connection pays for what is kept.
+const KEEP: usize = 1024;
+/// For how long a connection may be idle: as long as `connection::read` lets it.
+const KEEP_ALIVE: &str = "timeout=75";
+/// Response heads that are kept: of JSON, of a stream, of an accepted notification, and one other.
+const TEMPLATES: usize = 4;
+/// The digits of a length.
+const DIGITS: usize = 20;
+
+/// How the end of a response's content is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// By its length.
+    Length(usize),
+    /// By the chunked coding.
+    Chunked,
+    /// By the end of the connection, for HTTP/1.0.
+    Close,
+}
+
+/// Decodes the heads of one connection. What is shown to the decoder hardly ever differs along a
+/// connection, because lengths are the gate's: so the last result is kept, with the text it is of.
+#[derive(Debug, Default)]
+pub(crate) struct Decoder {
+    text: Vec<u8>,
+    fields: Option<Box<[Field]>>,
+    /// As the client sent it: the decoder gets another.
+    host: Option<Field>,
+}
+
+/// Name and value; the decoder's names are in lower case.
+type Field = (Box<str>, Box<str>);
+
+impl Decoder {
+    /// Decodes the head that waits at the gate. False would be a fault of ours: the gate lets
+    /// nothing through that the decoder refuses.
+    pub(crate) fn decode(&mut self, gate: &Gate) -> bool {
+        if self.fields.is_some() && gate.repeats() {
+            return true;
+        }
+        if self.fields.is_none() || !self.is_of(gate) {
+            self.text.clear();
+            self.text.extend(canonical(gate).flat_map(str::bytes));
+            self.fields = decode(&self.text);
+        }
+        let host = gate.fields().find(|(name, _)| is_host(name));
+        self.host = host.map(|(name, value)| (name.into(), value.into()));
+        self.fields.is_some()
+    }
+
+    /// Whether what was decoded is what would be decoded now.
+    fn is_of(&self, gate: &Gate) -> bool {
+        let rest = canonical(gate).try_fold(&*self.text, |rest, part| {
+            let (start, rest) = rest.split_at_checked(part.len())?;
+            (start == part.as_bytes()).then_some(rest)
+        });
+        rest.is_some_and(<[u8]>::is_empty)
+    }
+
+    /// Shows the decoded head to the engine. Method, path and Host are as they were sent: the
+    /// decoder's types would change them.
+    pub(crate) fn with_head<R>(&self, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
+        let decoded = self.fields.as_deref()?;
+        let mut few = [("", ""); FIELDS];
+        let mut many = Vec::new();
+        let slots = match few.get_mut(..=decoded.len()) {
+            Some(slots) => slots,
+            None => {
+                many.resize(decoded.len() + 1, ("", ""));
+                &mut many[..]
+            }
+        };
+        let all = self.host.iter().chain(decoded);
+        let mut count = 0;
+        for (slot, (name, value)) in slots.iter_mut().zip(all) {
+            *slot = (name, value);
+            count += 1;
+        }
+        Some(f(&Head { method: gate.method(), path: gate.path(), fields: &slots[..count] }))
+    }
+
+    /// The request is done with: forgets a head that is too large to be kept.
+    pub(crate) fn release(&mut self) {
+        if self.text.len() > KEEP {
+            *self = Self::default();
+        }
+    }
+}
+
+/// The text that the decoder gets, in pieces. It knows some methods only; which one it was is asked
+/// of the gate.
+fn canonical(gate: &Gate) -> impl Iterator<Item = &str> {
+    let fields = gate.fields().filter(|(name, _)| !is_host(name));
+    once("POST / HTTP/1.1\r\nhost: h\r\n")
+        .chain(fields.flat_map(|(name, value)| [name, ": ", value, "\r\n"]))
+        .chain(once("\r\n"))
+}
+
+fn decode(text: &[u8]) -> Option<Box<[Field]>> {
+    let decoding = pin!(decode_head(Cursor::new(text.to_vec())));
+    let decoded = decoding.poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Ok(Some((request, _)))) = decoded else { return None };
+    let fields = request.iter().filter(|(name, _)| name.as_str() != "host");
+    let fields = fields.flat_map(|(name, values)| values.iter().map(move |v| (name, v)));
+    Some(fields.map(|(name, value)| (name.as_str().into(), value.as_str().into())).collect())
+}
+
+fn is_host(name: &str) -> bool {
+    name.eq_ignore_ascii_case("host")
+}
+
+/// Encodes the heads of responses, and keeps the usual ones for as long as their date is right:
+/// only the length differs between them.
+#[derive(Debug, Default)]
+pub(crate) struct Heads {
+    templates: Vec<Template>,
+    /// The one that goes next.
+    oldest: usize,
+}
+
+#[derive(Debug)]
+struct Template {
+    status: u16,
+    fields: Cow<'static, [(&'static str, Cow<'static, str>)]>,
+    keep_alive: bool,
+    second: u64,
+    /// What stands around the length.
+    parts: (Vec<u8>, Vec<u8>),
+}
+
+impl Heads {
+    /// The same as [`encode`], with room for content that will be joined to it.
+    pub(crate) fn encode(
+        &mut self,
+        response: &Response,
+        framing: Framing,
+        keep_alive: bool,
+    ) -> Vec<u8> {
+        // A value that was made for one response is not met again.
+        let usual = response.fields.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_)));
+        let Framing::Length(length) = framing else { return encode(response, framing, keep_alive) };
+        if !usual {
+            return encode(response, framing, keep_alive);
+        }
+        let second = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let known = self.templates.iter().find(|template| {
+            (template.second, template.status, template.keep_alive)
+                == (second, response.status, keep_alive)
+                && template.fields == response.fields
+        });
+        if let Some(Template { parts: (before, after), .. }) = known {
+            let room = if length <= JOINED { length } else { 0 };
+            let mut head = Vec::with_capacity(before.len() + DIGITS + after.len() + room);
+            head.extend_from_slice(before);
+            push_decimal(length, &mut head);
+            head.extend_from_slice(after);
+            return head;
+        }
+        let head = encode(response, framing, keep_alive);
+        if let Some(parts) = around_length(&head) {
+            let fields = response.fields.clone();
+            let template = Template { status: response.status, fields, keep_alive, second, parts };
+            self.keep(template);
+        }
+        head
+    }
+
+    fn keep(&mut self, template: Template) {
+        if self.templates.len() < TEMPLATES {
+            self.templates.push(template);
+        } else {
+            self.templates[self.oldest] = template;
+            self.oldest = (self.oldest + 1) % TEMPLATES;
+        }
+    }
+}
+
+/// Appends a number; each response has one.
+fn push_decimal(mut number: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    loop {
+        out.push(b'0' + (number % 10) as u8);
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out[start..].reverse();
+}
+
+/// What stands before and after the digits of the length, if there are any.
+fn around_length(head: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    const NAME: &[u8] = b"\r\ncontent-length: ";
+    let name = head.windows(NAME.len()).position(|window| window == NAME)?;
+    let (before, rest) = head.split_at(name + NAME.len());
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    Some((before.to_vec(), rest[digits..].to_vec()))
+}
+
+/// The head of a response, up to and including its empty line.
+pub(crate) fn encode(response: &Response, framing: Framing, keep_alive: bool) -> Vec<u8> {
+    let fields = &response.fields;
+    let good = fields.iter().all(|(name, value)| is_name(name) && is_value(value));
+    match StatusCode::try_from(response.status) {
+        Ok(status) if good => encode_good(status, fields, framing, keep_alive),
+        _ => {
+            log::error!(target: "http", "a response of status {} has a bad head", response.status);
+            encode_good(StatusCode::InternalServerError, &[], framing, keep_alive)
+        }
+    }
+}
+
+/// The date of a response while the clock can't be right.
+const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
+/// The end of the year 9999, after which a date has no form (RFC 9110, section 5.6.7).
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Whether a clock's time can be written as a date: the library panics at any other.
+pub(crate) fn has_date(now: SystemTime) -> bool {
+    now.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_secs() <= LAST_SECOND)
+}
+
+fn encode_good(
+    status: StatusCode,
+    fields: &[(&'static str, Cow<'static, str>)],
+    framing: Framing,
+    keep_alive: bool,
+) -> Vec<u8> {
+    let mut response = HttpResponse::new(status);
+    let length = match framing {
+        Framing::Length(length) => Some(length),
+        Framing::Chunked | Framing::Close => None,
+    };
+    response.set_body(HttpBody::from_reader(empty(), length));
+    // The library's own guess.
+    response.remove_header("content-type");
+    for (name, value) in fields {
+        response.append_header(*name, &**value);
+    }
+    if !has_date(SystemTime::now()) {
+        response.insert_header("date", EPOCH);
+    }
+    if !keep_alive {
+        response.insert_header("connection", "close");
+    } else if framing != Framing::Close {
+        response.insert_header("keep-alive", KEEP_ALIVE);
+    }
+    // With the method HEAD the encoder stops after the head.
+    let mut encoder = Encoder::new(response, Method::Head);
+    let mut head = Vec::with_capacity(512);
+    let mut piece = [0; 512];
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok(count @ 1..)) = Pin::new(&mut encoder).poll_read(&mut cx, &mut piece) {
+        head.extend_from_slice(&piece[..count]);
+    }
+    if matches!(status, StatusCode::NoContent | StatusCode::NotModified) {
+        cut_line(&mut head, b"content-length: ");
+    }
+    if framing == Framing::Close {
+        cut_line(&mut head, b"transfer-encoding: ");
+    }
+    head
+}
+
+/// Takes the line that starts so out of a head.
+fn cut_line(head: &mut Vec<u8>, start: &[u8]) {
+    let is_start = |at: &usize| head[..*at].ends_with(b"\r\n") && head[*at..].starts_with(start);
+    let Some(from) = (2..head.len()).find(is_start) else { return };
+    if let Some(length) = head[from..].iter().position(|&b| b == b'\n') {
+        head.drain(from..=from + length);
+    }
+}
+
+/// The size line of a chunk.
+pub(crate) fn chunk_size(size: usize) -> String {
+    format!("{size:x}\r\n")
+}
+
+/// What a request that the gate turned away is answered.
+pub(crate) fn refused(refusal: Refusal) -> Response {
+    // The reasons are literals of ours without a character that JSON escapes.
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","error":{{"code":-32600,"message":"Invalid request: {}"}}}}"#,
+        refusal.reason
+    );
+    let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];
+    match refusal.status {
+        // Of what may be wrong with the type of content, the gate knows its coding.
+        415 => fields.push(("accept-encoding", Cow::Borrowed("identity"))),
+        503 => fields.push(("retry-after", Cow::Borrowed("1"))),
+        _ => {}
+    }
+    let body = Body::Whole(body.into_bytes());
+    Response { status: refusal.status, fields: Cow::Owned(fields), body }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+fn is_value(value: &str) -> bool {
+    value.bytes().all(|b| matches!(b, 0x20..=0x7e))
+}

@@ -1,0 +1,111 @@
+//! The file of a Unix socket: made for its user alone, in place of one on which nobody listens, and
+//! removed at the end.
+
+use std::cell::Cell;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::Mode;
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::process::umask;
+
+use crate::os::sys::OwnedFd;
+
+/// Connections that wait to be taken; the system may allow fewer.
+const BACKLOG: i32 = 4096;
+/// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
+/// the service manager, with the mode and the group that it needs.
+const MODE: rustix::fs::RawMode = 0o600;
+/// How often, and how long in between, a folder is tried that another process holds: 2 s in all,
+/// far longer than it takes to make a socket.
+const TURNS: u32 = 100;
+const TURN: Duration = Duration::from_millis(20);
+
+/// The file of a Unix socket that this process has made.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Which file it is; none once it is removed, because another may be given its number.
+    made: Cell<Option<(u64, u64)>>,
+}
+
+impl SocketFile {
+    /// Removes it, unless another file has taken its place.
+    pub(crate) fn remove(&self) {
+        let Some(made) = self.made.take() else { return };
+        let found = std::fs::symlink_metadata(&self.path);
+        if found.is_ok_and(|found| (found.dev(), found.ino()) == made) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// A start that fails leaves none either.
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
+    // Absolute, so that it is the same file at the end.
+    let path = std::path::absolute(path)?;
+    let address = SocketAddrUnix::new(&path)?;
+    let _held = hold_folder(&path);
+    make_way(&path, &address)?;
+    let socket = unix_socket()?;
+    // The file is made with its mode. To change it later could hit what somebody has put in its
+    // place; and this is before there is another thread, which would make files under the mask too.
+    let mask = umask(Mode::from_raw_mode(!MODE & 0o777));
+    let bound = rustix::net::bind(&socket, &address);
+    umask(mask);
+    bound?;
+    let found = std::fs::symlink_metadata(&path)?;
+    let file = SocketFile { path, made: Cell::new(Some((found.dev(), found.ino()))) };
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok((socket, file))
+}
+
+/// Holds the socket's folder, so that of two processes that start at once the second sees the first
+/// one's socket listen. Some network file systems can't; there they are not kept apart.
+fn hold_folder(path: &Path) -> Option<File> {
+    let folder = File::open(path.parent()?).ok()?;
+    for _ in 0..TURNS {
+        match folder.try_lock() {
+            Ok(()) => return Some(folder),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(TURN),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
+}
+
+fn unix_socket() -> io::Result<OwnedFd> {
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(&socket, true)?;
+    Ok(socket)
+}
+
+/// Removes what a process has left that ended without doing so: a socket on which nobody listens.
+fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
+    let taken = |reason| Err(io::Error::new(io::ErrorKind::AddrInUse, reason));
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if !found.file_type().is_socket() => {
+            return taken("there is a file of that name that is no socket");
+        }
+        Ok(_) => {}
+    }
+    match rustix::net::connect(unix_socket()?, address) {
+        Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
+        // It listens, though it may not have room for one more.
+        Ok(()) | Err(Errno::AGAIN) => taken("another process listens there"),
+        Err(error) => Err(error.into()),
+    }
+}

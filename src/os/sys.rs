@@ -1,0 +1,298 @@
+//! The only unsafe code of the program: what the standard library cannot say about processes and
+//! memory.
+#![allow(unsafe_code, reason = "see the argument at each use")]
+
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
+use std::io::{self, IoSlice, PipeReader, PipeWriter};
+pub(crate) use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, FromRawFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio, ioctl_fionread};
+pub(crate) use rustix::io::{read, write};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getrlimit, setrlimit, setsid};
+#[cfg(target_os = "linux")]
+use rustix::process::{getppid, set_parent_process_death_signal};
+
+/// What stands between two directories of a path, for a command that is named with one.
+pub(crate) const SEPARATORS: &[u8] = b"/";
+/// Where commands are looked for if nobody says.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// A pipe that a child reads: its end, and ours in non-blocking mode.
+pub(crate) fn pipe_to_child() -> io::Result<(PipeReader, OwnedFd)> {
+    let (theirs, ours) = io::pipe()?;
+    ioctl_fionbio(&ours, true)?;
+    Ok((theirs, ours.into()))
+}
+
+/// A pipe that a child writes: its end, and ours in non-blocking mode.
+pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
+    let (ours, theirs) = io::pipe()?;
+    ioctl_fionbio(&ours, true)?;
+    Ok((theirs, ours.into()))
+}
+
+/// Writes pieces in one call.
+pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
+    match pieces {
+        // The plain call is the cheaper one, and one piece is the rule.
+        [piece] => write(fd, piece),
+        pieces => rustix::io::writev(fd, pieces),
+    }
+}
+
+/// Bytes in a pipe that its reader has not taken.
+pub(crate) fn unread(pipe: &OwnedFd) -> Option<u64> {
+    ioctl_fionread(pipe).ok()
+}
+
+/// What there is too little of, if that is why a process could not be started, and what to raise.
+pub(crate) fn shortage(error: &io::Error) -> Option<String> {
+    let code = error.raw_os_error()?;
+    let is = |errno: Errno| errno.raw_os_error() == code;
+    Some(if is(Errno::MFILE) {
+        let limit = open_files();
+        format!("the proxy is out of descriptors, it may have {limit}; raise {RAISE_FILES}")
+    } else if is(Errno::NFILE) {
+        "the system is out of descriptors; raise fs.file-max".into()
+    } else if is(Errno::AGAIN) {
+        "the proxy is out of processes; raise ulimit -u, TasksMax= or the container's limit".into()
+    } else if is(Errno::NOMEM) {
+        "there is no memory for another process; raise MemoryMax= or the container's limit".into()
+    } else {
+        return None;
+    })
+}
+
+/// Waits until standard error takes something, at most that long: whether it does now.
+pub(crate) fn stderr_takes(most: Duration) -> bool {
+    let stderr = io::stderr();
+    let mut waits = [PollFd::new(&stderr, PollFlags::OUT)];
+    let most = Timespec::try_from(most).unwrap_or_default();
+    // What is wrong with it, a write will tell.
+    poll(&mut waits, Some(&most)).map_or(true, |ready| ready > 0)
+}
+
+/// Gives a child the name of its first argument, and a session of its own: with it a process group
+/// of its own, and no terminal, where to read would stop it and nobody would know. What it starts
+/// has its mark: see [`tree`](crate::process::tree).
+///
+/// Where the system can do that, it ends the child with `SIGKILL` when the thread that starts it
+/// ends. Call it, and start the child, on the main thread: that lives as long as the process.
+pub(crate) fn prepare(command: &mut Command, name: &OsStr, mark: u64) {
+    command.arg0(name);
+    let (parent, files) = (getpid(), INHERITED_FILES.get());
+    let hook = move || {
+        if let Some(files) = files {
+            setrlimit(Resource::Nofile, *files)?;
+        }
+        setsid()?;
+        set_mark(mark);
+        die_with(parent)
+    };
+    // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes plain
+    // system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}
+
+/// Gives this process, and all that it starts, a mark.
+#[cfg(target_os = "linux")]
+fn set_mark(mark: u64) {
+    let limit = Rlimit { current: Some(mark), maximum: Some(mark) };
+    // Without one it is still known by its session.
+    let _ = setrlimit(Resource::Locks, limit);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_mark(_: u64) {}
+
+/// Makes the kernel end this process when its parent's thread ends.
+#[cfg(target_os = "linux")]
+fn die_with(parent: Pid) -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if getppid() == Some(parent) {
+        return Ok(());
+    }
+    // The parent died before the signal was asked for.
+    Err(io::Error::from(Errno::SRCH))
+}
+
+/// There is no such thing here; a child that reads its input still ends when the proxy does.
+#[cfg(not(target_os = "linux"))]
+fn die_with(_: Pid) -> io::Result<()> {
+    Ok(())
+}
+
+/// Has the kernel hand over to this process what its children leave behind when they end.
+#[cfg(target_os = "linux")]
+pub(crate) fn adopt_orphans() {
+    if let Err(error) = rustix::process::set_child_subreaper(Some(getpid())) {
+        log::warn!(target: "proxy", "what servers leave behind can't be ended: {error}");
+    }
+}
+
+/// The kernel gives them to the first process.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn adopt_orphans() {}
+
+/// Whether SIGHUP was ignored when this program was started. To be called before anybody asks for
+/// the signal.
+pub(crate) fn ignores_hang_up() -> bool {
+    const IGNORE: usize = 1;
+    unsafe extern "C" {
+        fn signal(number: i32, handler: usize) -> usize;
+    }
+    // SAFETY: the declaration is that of signal(2), with a handler as a plain number: `SIG_IGN` is
+    // 1 on all systems, and what it gives back is what was there.
+    unsafe {
+        let before = signal(Signal::HUP.as_raw(), IGNORE);
+        if before != IGNORE {
+            signal(Signal::HUP.as_raw(), before);
+        }
+        before == IGNORE
+    }
+}
+
+/// Lets all signals in: whoever started this program may have left some blocked.
+pub(crate) fn unblock_signals() {
+    /// As large as the set of any system: 128 bytes on Linux.
+    #[repr(C, align(16))]
+    struct Set([u64; 16]);
+    unsafe extern "C" {
+        fn sigemptyset(set: *mut Set) -> i32;
+        fn sigprocmask(how: i32, set: *const Set, old: *mut Set) -> i32;
+    }
+    let is_linux = cfg!(any(target_os = "linux", target_os = "android"));
+    let is_mips = cfg!(any(target_arch = "mips", target_arch = "mips64"));
+    let set_mask = if is_linux && !is_mips { 2 } else { 3 };
+    let mut set = Set([0; 16]);
+    // SAFETY: the declarations are those of sigemptyset(3) and sigprocmask(2), the set is at least
+    // as large as the system's, and the old one may be null. There is one thread yet.
+    unsafe {
+        sigemptyset(&raw mut set);
+        sigprocmask(set_mask, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Opens a file for reading, without waiting for anybody: a pipe has nobody at its other end, and a
+/// device may have nothing to say.
+pub(crate) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+    File::options().read(true).custom_flags(flags).open(path)
+}
+
+/// Keeps a descriptor from children.
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "a flag of accept does it"))]
+pub(crate) fn close_on_exec(fd: &OwnedFd) -> rustix::io::Result<()> {
+    fcntl_setfd(fd, FdFlags::CLOEXEC)
+}
+
+/// What sets the limit of open files.
+pub(crate) const RAISE_FILES: &str = "ulimit -n or LimitNOFILE=";
+
+/// Lets as many descriptors be open as the hard limit allows. Children get the old limit back:
+/// some programs count descriptors up to it, or can't use a high one.
+pub(crate) fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    // What the system does not allow stays as it was.
+    if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
+        let _ = INHERITED_FILES.set(limit);
+    }
+}
+
+/// The limit of open files that this process was started with, if it was raised.
+static INHERITED_FILES: OnceLock<Rlimit> = OnceLock::new();
+
+/// The most descriptors that may be open at once.
+pub(crate) fn open_files() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+/// The programs that a name may stand for.
+pub(crate) fn spellings(file: &Path) -> Vec<PathBuf> {
+    vec![file.to_owned()]
+}
+
+/// Whether a file can be run.
+pub(crate) fn is_runnable(file: &Metadata) -> bool {
+    file.permissions().mode() & 0o111 != 0
+}
+
+/// Keeps descriptors that this process inherited from reaching its children.
+pub(crate) fn seal_descriptors() {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
+    let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let numbers: Vec<i32> = numbers.filter(|&number| number > 2).collect();
+    for number in numbers {
+        // SAFETY: the descriptor is borrowed for one fcntl call that changes nothing but its
+        // close-on-exec flag. If it is closed by now (the listing's own is), the call fails with
+        // EBADF: the process has one thread yet, so the number cannot stand for anything else.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        let _ = fcntl_setfd(fd, FdFlags::CLOEXEC);
+    }
+}
+
+/// Takes a descriptor that this process was given at its start. Call it once for each number, and
+/// before anything else is opened, which might get that number.
+pub(crate) fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: the descriptor is borrowed for one fcntl call, which fails with EBADF if there is
+    // none.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: it is open. Nothing in this process owns it: it was given, and nobody asked before.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Limits what a TCP socket takes beyond what is on its way to the peer, for it and, of a listener,
+/// for the connections that are taken from it. Then the socket is writable again as the peer reads.
+/// Without a limit it takes megabytes, and is writable again when a slow peer has read a third.
+#[cfg(target_os = "linux")]
+pub(crate) fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+
+    // From the kernel's tcp.h.
+    const IPPROTO_TCP: i32 = 6;
+    const TCP_NOTSENT_LOWAT: i32 = 25;
+    unsafe extern "C" {
+        fn setsockopt(socket: i32, level: i32, name: i32, value: *const u32, length: u32) -> i32;
+    }
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the declaration is that of setsockopt(2); the descriptor is borrowed for the call,
+    // and the value is a number of four bytes that lives as long.
+    let done = unsafe { setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &raw const bytes, 4) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets large pieces of memory go back to the system when they are freed. glibc otherwise learns
+/// from the first large message to keep as much, for ever.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn give_memory_back() {
+    // From malloc.h; the threshold is its own default, which only stays so if it is set.
+    const M_MMAP_THRESHOLD: i32 = -3;
+    const THRESHOLD: i32 = 128 * 1024;
+    unsafe extern "C" {
+        fn mallopt(param: i32, value: i32) -> i32;
+    }
+    // SAFETY: the declaration is that of mallopt(3); it takes two plain numbers, and is called
+    // while there is one thread.
+    unsafe {
+        mallopt(M_MMAP_THRESHOLD, THRESHOLD);
+    }
+}
+
+/// Other allocators do it by themselves.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn give_memory_back() {}

@@ -1,0 +1,90 @@
+//! Reading a pipe of a child in pieces of a bounded number of lines. A line costs time however
+//! short it is, and one read may bring tens of thousands.
+
+use std::cell::RefCell;
+use std::task::{Context, Poll};
+
+use crate::os::sys::{OwnedFd, read};
+use crate::reactor::{Source, turns};
+use hyper_mcp_gate::find_line_feed;
+
+/// The most lines of a piece. After each piece the task looks whether its turn is over.
+pub(crate) const LINES: usize = 32;
+
+pub(crate) struct LineReader {
+    /// The end of the pipe; dropped, and so closed, at the end of the stream.
+    end: Option<Source<OwnedFd>>,
+    /// What was read at once with a piece and comes after it: less than one read brings.
+    rest: Vec<u8>,
+    /// How much of it was given out.
+    given: usize,
+}
+
+impl LineReader {
+    pub(crate) fn new(end: Source<OwnedFd>) -> Self {
+        Self { end: Some(end), rest: Vec::new(), given: 0 }
+    }
+
+    /// Gives the next piece to `take`, without bytes at the end of the stream: how many units of
+    /// work that was, or none if there is nothing now. What is read goes through `scratch`.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &Context<'_>,
+        scratch: &RefCell<Vec<u8>>,
+        take: impl FnOnce(&[u8]),
+    ) -> usize {
+        if self.given < self.rest.len() {
+            return self.give_rest(take);
+        }
+        let Some(end) = &self.end else { return 0 };
+        let mut buffer = scratch.borrow_mut();
+        let count = match end.poll_read(cx, |fd| read(fd, &mut buffer[..])) {
+            Poll::Ready(Ok(count @ 1..)) => count,
+            Poll::Ready(_) => {
+                drop(buffer);
+                self.end = None;
+                take(b"");
+                return 1;
+            }
+            Poll::Pending => return 0,
+        };
+        if count < buffer.len() {
+            end.drained();
+        }
+        drop(buffer);
+        let buffer = scratch.borrow();
+        let (piece, units) = cut(&buffer[..count]);
+        self.rest.extend_from_slice(&buffer[piece..count]);
+        take(&buffer[..piece]);
+        units
+    }
+
+    fn give_rest(&mut self, take: impl FnOnce(&[u8])) -> usize {
+        let (piece, units) = cut(&self.rest[self.given..]);
+        take(&self.rest[self.given..self.given + piece]);
+        self.given += piece;
+        if self.given == self.rest.len() {
+            (self.rest, self.given) = (Vec::new(), 0);
+        }
+        units
+    }
+
+    /// Whatever the last read got, the next one is worth a try.
+    pub(crate) fn retry(&self) {
+        self.end.iter().for_each(Source::retry);
+    }
+}
+
+/// The length of the first piece, and its units of work.
+fn cut(bytes: &[u8]) -> (usize, usize) {
+    let (mut length, mut lines) = (0, 0);
+    while lines < LINES {
+        let Some(feed) = find_line_feed(&bytes[length..]) else {
+            length = bytes.len();
+            break;
+        };
+        length += feed + 1;
+        lines += 1;
+    }
+    (length, lines.max(turns::units(length)))
+}

@@ -1,0 +1,88 @@
+//! What a child left behind when it ended is ended too: it is asked to, then it is made to. Until
+//! then the program does not end.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use mcp_bridge::Pipe;
+
+use crate::hub::Hub;
+use crate::process::tree::{Process, Tree};
+use crate::reactor::deadlines::Deadline;
+
+/// How long what is left may take to end by itself: a browser closes its profile meanwhile.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often it is looked whether something is left.
+const LOOK: Duration = Duration::from_millis(50);
+/// Looks in a row, while each finds something to kill: what multiplies is killed faster than it
+/// can.
+const ROUNDS: usize = 8;
+/// How long it is tried. What is left then is another user's, or hangs in the kernel.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long, and how often, it is waited for what was killed when the program ends at once.
+const BURIAL: Duration = Duration::from_millis(2);
+const BURIALS: usize = 50;
+/// Process ids that a line of the log has.
+const NAMED: usize = 16;
+
+/// Ends what is left of a child that has ended.
+pub(crate) async fn end(hub: &Hub, pipe: Pipe, tree: &Tree) {
+    let left = tree.left(&hub.census());
+    if left.is_empty() {
+        return;
+    }
+    log::info!(target: "proxy", "server {pipe}: ending what it left behind: {}", names(&left));
+    left.iter().for_each(Process::terminate);
+    let (start, deadline) = (hub.now(), Deadline::new(&hub.deadlines));
+    loop {
+        deadline.set(hub.now().after(LOOK));
+        std::future::poll_fn(|cx| deadline.poll(cx)).await;
+        let mut left = tree.left(&hub.census());
+        if hub.now().since(start) >= GRACE {
+            left = kill(hub, tree, left);
+        }
+        if left.is_empty() {
+            return;
+        }
+        if hub.now().since(start) >= PATIENCE {
+            log::warn!(
+                target: "proxy",
+                "server {pipe}: what it left behind can't be ended: {}",
+                names(&left)
+            );
+            return;
+        }
+    }
+}
+
+/// Kills what is left, and what that has started meanwhile: what is left now.
+fn kill(hub: &Hub, tree: &Tree, mut left: Vec<Process>) -> Vec<Process> {
+    for _ in 0..ROUNDS {
+        if left.is_empty() {
+            break;
+        }
+        left.iter().for_each(Process::kill);
+        left = tree.left(&hub.census());
+    }
+    left
+}
+
+/// Kills what is left of these trees, whose children were killed, and waits for it, but not long.
+pub(crate) fn kill_all(hub: &Hub, trees: &[Rc<Tree>]) {
+    for _ in 0..BURIALS {
+        hub.reap();
+        let census = hub.census();
+        let left: Vec<_> = trees.iter().flat_map(|tree| tree.left(&census)).collect();
+        if left.is_empty() && census.children.is_empty() {
+            return;
+        }
+        left.iter().for_each(Process::kill);
+        std::thread::sleep(BURIAL);
+    }
+}
+
+fn names(left: &[Process]) -> String {
+    let pids: Vec<_> = left.iter().take(NAMED).map(|process| process.pid().to_string()).collect();
+    let more = if left.len() > NAMED { " and more" } else { "" };
+    format!("pid {}{more}", pids.join(", "))
+}

@@ -1,0 +1,135 @@
+//! Starting the child: the command as the operator gave it, in a session of its own, with
+//! three pipes and no other descriptor. Nothing of a request reaches it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+
+use crate::os::sys::{self, OwnedFd};
+use crate::os::systemd;
+use crate::process::group::{self, Process};
+use crate::reactor::{Reactor, Source, Use};
+
+/// How to start a child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Launch {
+    /// The program as it was named, for its `argv[0]`.
+    pub(crate) name: OsString,
+    /// The file that was found under that name.
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) env: Vec<(OsString, OsString)>,
+    pub(crate) clear_env: bool,
+}
+
+/// Why a child was not started.
+#[derive(Clone, Debug)]
+pub(crate) enum Refusal {
+    /// Its command is to blame.
+    Server(String),
+    /// This process or its host is out of something.
+    System(String),
+}
+
+/// A child that runs, and our ends of its pipes.
+pub(crate) struct Started {
+    pub(crate) process: Process,
+    pub(crate) stdin: Source<OwnedFd>,
+    pub(crate) stdout: Source<OwnedFd>,
+    pub(crate) stderr: Source<OwnedFd>,
+}
+
+impl Launch {
+    /// Starts a child, with this mark. On the main thread only: see [`sys::prepare`].
+    pub(crate) fn start(
+        &self,
+        reactor: &Rc<Reactor>,
+        env: Vec<(String, String)>,
+        mark: u64,
+    ) -> io::Result<Started> {
+        let (stdin_theirs, stdin) = sys::pipe_to_child()?;
+        let (stdout_theirs, stdout) = sys::pipe_from_child()?;
+        let (stderr_theirs, stderr) = sys::pipe_from_child()?;
+        // What can fail on our side comes first: no child must run that nobody watches.
+        let stdin = Source::new(reactor, stdin, Use::PipeOut)?;
+        let stdout = Source::new(reactor, stdout, Use::PipeIn)?;
+        let stderr = Source::new(reactor, stderr, Use::PipeIn)?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.args);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        if self.clear_env {
+            command.env_clear();
+        }
+        // Before the operator's own, who may want the server to have them.
+        for name in systemd::VARIABLES {
+            command.env_remove(name);
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.envs(env);
+        sys::prepare(&mut command, &self.name, mark);
+        command.stdin(Stdio::from(stdin_theirs));
+        command.stdout(Stdio::from(stdout_theirs));
+        command.stderr(Stdio::from(stderr_theirs));
+        let process = group::start(command)?;
+        Ok(Started { process, stdin, stdout, stderr })
+    }
+
+    /// Why it did not start, with the name of what did not.
+    pub(crate) fn explain(&self, error: &io::Error) -> Refusal {
+        match sys::shortage(error) {
+            Some(reason) => Refusal::System(reason),
+            None => Refusal::Server(self.reason(error)),
+        }
+    }
+
+    fn reason(&self, error: &io::Error) -> String {
+        let name = self.name.to_string_lossy();
+        let gone = |folder: &PathBuf| !folder.is_dir();
+        match &self.cwd {
+            _ if error.kind() != io::ErrorKind::NotFound => {}
+            Some(cwd) if gone(cwd) => {
+                return format!("{name}: its working directory {} is gone", cwd.display());
+            }
+            _ if self.program.exists() => {
+                return format!(
+                    "{name}: the interpreter that its first line or its header names is not there"
+                );
+            }
+            _ => {}
+        }
+        format!("{name}: {error}")
+    }
+}
+
+/// Finds the file that a command name stands for, as a shell does.
+pub(crate) fn find_program(name: &Path, path: Option<OsString>) -> io::Result<PathBuf> {
+    if name.as_os_str().as_encoded_bytes().iter().any(|byte| sys::SEPARATORS.contains(byte)) {
+        // Absolute, so that the child's own working directory does not change what it means.
+        let files = sys::spellings(&std::path::absolute(name)?);
+        let mut refusal = io::ErrorKind::NotFound.into();
+        for file in files {
+            match is_program(&file) {
+                Ok(true) => return Ok(file),
+                Ok(false) => refusal = io::ErrorKind::PermissionDenied.into(),
+                Err(error) => refusal = error,
+            }
+        }
+        return Err(refusal);
+    }
+    let path = path.unwrap_or_else(|| sys::PATH.into());
+    std::env::split_paths(&path)
+        .flat_map(|directory| sys::spellings(&directory.join(name)))
+        .find(|file| is_program(file).unwrap_or(false))
+        .and_then(|file| std::path::absolute(file).ok())
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn is_program(file: &Path) -> io::Result<bool> {
+    let found = std::fs::metadata(file)?;
+    Ok(found.is_file() && sys::is_runnable(&found))
+}

@@ -1,0 +1,107 @@
+//! What a child is to read, in order. A line is written on the spot, so that the child runs while
+//! others are served. What has no room in the pipe, and what comes at the same time for a child
+//! that several clients share, waits for the child's task, which writes all of it in one call.
+
+use std::task::{Context, Poll};
+
+use mcp_bridge::Instant;
+
+use crate::os::sys::{self, OwnedFd, writev};
+use crate::reactor::Source;
+use crate::reactor::pieces::Pieces;
+
+pub(crate) struct Stdin {
+    /// Our end of the pipe; dropped, and so closed, when it has no more use.
+    end: Option<Source<OwnedFd>>,
+    /// The child closed its end.
+    lost: bool,
+    queue: Pieces,
+    /// When something was last written on the spot.
+    spot: Option<Instant>,
+    /// Bytes that the pipe took.
+    written: u64,
+    /// Whether all of them were still in it when it was closed.
+    unread: bool,
+}
+
+impl Stdin {
+    pub(crate) fn new(end: Source<OwnedFd>) -> Self {
+        let queue = Pieces::default();
+        Self { end: Some(end), lost: false, queue, spot: None, written: 0, unread: false }
+    }
+
+    /// Takes whole lines, at the time of the last wake: how many bytes are done with. The child's
+    /// task sees to the others.
+    pub(crate) fn write(&mut self, bytes: Vec<u8>, now: Instant) -> usize {
+        let is_first = self.spot.replace(now) != Some(now) && !self.waits();
+        self.queue.push(bytes);
+        let Some(end) = &self.end else { return self.close() };
+        if !is_first {
+            return 0;
+        }
+        match end.try_write(|fd| self.queue.with_slices(|slices| writev(fd, slices))) {
+            Some(Ok(count)) => {
+                self.written += count as u64;
+                self.queue.advance(count);
+                count
+            }
+            Some(Err(_)) => self.lose(),
+            None => 0,
+        }
+    }
+
+    /// Whether there is something that has no room in the pipe yet.
+    pub(crate) fn waits(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Writes some of what waits: how many bytes are done with. If there are any, there may be room
+    /// for more.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> usize {
+        let Some(end) = &self.end else { return 0 };
+        if end.poll_broken(cx).is_ready() {
+            return self.lose();
+        }
+        if self.queue.is_empty() {
+            return 0;
+        }
+        match end.poll_write(cx, |fd| self.queue.with_slices(|slices| writev(fd, slices))) {
+            Poll::Ready(Ok(count)) => {
+                self.written += count as u64;
+                self.queue.advance(count);
+                count
+            }
+            Poll::Ready(Err(_)) => self.lose(),
+            Poll::Pending => 0,
+        }
+    }
+
+    /// The child closed its input: what is said to it from now on is lost.
+    fn lose(&mut self) -> usize {
+        self.lost = true;
+        self.close()
+    }
+
+    /// Whether the child closed its input; tells it once.
+    pub(crate) fn take_lost(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// Whether the child's task has something to do.
+    pub(crate) fn is_due(&self) -> bool {
+        self.lost || self.waits()
+    }
+
+    /// Whether the child, which has ended, had read nothing. False if that is not known.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread
+    }
+
+    /// Closes the pipe: how many bytes are thrown away.
+    pub(crate) fn close(&mut self) -> usize {
+        if let Some(end) = self.end.take() {
+            self.unread = sys::unread(end.get()) == Some(self.written);
+        }
+        std::mem::take(&mut self.queue).left()
+    }
+}
