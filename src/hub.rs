@@ -18,7 +18,8 @@ use smol::LocalExecutor;
 use crate::cli::launch;
 use crate::http::heads::Heads;
 use crate::http::mailbox::Mailbox;
-use crate::http::uploads::Pool;
+use crate::limits::deadlines::Deadlines;
+use crate::limits::uploads::Pool;
 use crate::os::random::Random;
 use crate::os::sockets::SocketFile;
 use crate::process::child::{self, Child};
@@ -28,7 +29,6 @@ use crate::process::spawn::{Refusal, Started};
 use crate::process::stderr;
 use crate::process::stdin::Stdin;
 use crate::process::tree::{Census, Household, Tree};
-use crate::reactor::deadlines::Deadlines;
 use crate::reactor::{Clock, Reactor, WakerSlot};
 
 /// The size of the one buffer that all reads go through.

@@ -11,8 +11,8 @@ use futures_lite::future::yield_now;
 
 use crate::http::connection;
 use crate::hub::Hub;
+use crate::limits::deadlines::Deadline;
 use crate::os::sys::{self, OwnedFd};
-use crate::reactor::deadlines::Deadline;
 use crate::reactor::turns::Turn;
 use crate::reactor::{Source, Use};
 

@@ -6,4 +6,3 @@ pub(crate) mod heads;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
 pub(crate) mod send_queue;
-pub(crate) mod uploads;

@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use crate::reactor::pieces::Pieces;
+use crate::limits::pieces::Pieces;
 
 /// Up to here pieces are copied together; from here on the copy costs more than a further slice.
 pub(crate) const JOINED: usize = 8 * 1024;

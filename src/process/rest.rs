@@ -7,8 +7,8 @@ use std::time::Duration;
 use mcp_bridge::Pipe;
 
 use crate::hub::Hub;
+use crate::limits::deadlines::Deadline;
 use crate::process::tree::{Process, Tree};
-use crate::reactor::deadlines::Deadline;
 
 /// How long what is left may take to end by itself: a browser closes its profile meanwhile.
 const GRACE: Duration = Duration::from_secs(1);

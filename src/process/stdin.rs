@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use mcp_bridge::Instant;
 
+use crate::limits::pieces::Pieces;
 use crate::os::sys::{self, OwnedFd, writev};
 use crate::reactor::Source;
-use crate::reactor::pieces::Pieces;
 
 pub(crate) struct Stdin {
     /// Our end of the pipe; dropped, and so closed, when it has no more use.

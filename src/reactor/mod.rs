@@ -5,10 +5,8 @@
 //! the proxy has two wakes. Elsewhere it is async-io. Both have the same face, so that nothing
 //! above knows which one it has.
 
-pub(crate) mod deadlines;
 #[cfg(target_os = "linux")]
 mod epoll;
-pub(crate) mod pieces;
 #[cfg(any(test, not(target_os = "linux")))]
 #[cfg_attr(target_os = "linux", allow(dead_code, reason = "compiled here only to be checked"))]
 pub(crate) mod portable;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mcp_bridge::{Bridge, Config, Instant};
 
-use crate::http::uploads::{Pool, SMALL, Share};
-use crate::reactor::deadlines::{Deadline, Deadlines, Evicted, Wait};
+use crate::limits::deadlines::{Deadline, Deadlines, Evicted, Wait};
+use crate::limits::uploads::{Pool, SMALL, Share};
 
 fn at(millis: u64) -> Instant {
     Instant::new(Duration::from_millis(millis))

@@ -2,7 +2,7 @@
 
 use mcp_bridge::{Bridge, Config};
 
-use crate::http::uploads::{Pool, SMALL, Share};
+use crate::limits::uploads::{Pool, SMALL, Share};
 
 #[test]
 fn no_more_is_held_than_there_is() {

@@ -1,5 +1,6 @@
 //! One integration crate.
 
+mod arrows;
 mod driver_http;
 mod map;
 mod real;

@@ -9,8 +9,8 @@ use mcp_bridge::{Body, Input, Response};
 use super::{Connection, INTERIM, Stop};
 use crate::http::heads::{self, Framing};
 use crate::http::mailbox::End;
+use crate::limits::deadlines::Wait;
 use crate::os::sys::{OwnedFd, write, writev};
-use crate::reactor::deadlines::Wait;
 use crate::reactor::turns;
 
 /// Without progress while sending.

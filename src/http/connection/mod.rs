@@ -19,11 +19,11 @@ use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use crate::http::heads::{self, Decoder};
 use crate::http::mailbox::Mailbox;
 use crate::http::send_queue::Outgoing;
-use crate::http::uploads::Share;
 use crate::hub::Hub;
+use crate::limits::deadlines::{Deadline, Evicted, Wait};
+use crate::limits::uploads::Share;
 use crate::os::sys::OwnedFd;
 use crate::reactor::Source;
-use crate::reactor::deadlines::{Deadline, Evicted, Wait};
 use crate::reactor::turns::{self, Turn};
 use hyper_mcp_gate::{Gate, Phase, Refusal};
 

@@ -9,8 +9,8 @@ use rustix::net::{RecvFlags, recv};
 
 use super::{Connection, INTERIM, NO_MEMORY, Stop};
 use crate::hub::SCRATCH;
+use crate::limits::deadlines::Wait;
 use crate::os::sys::OwnedFd;
-use crate::reactor::deadlines::Wait;
 use crate::reactor::turns;
 use hyper_mcp_gate::{Phase, Refusal, Step};
 

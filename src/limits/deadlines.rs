@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use mcp_bridge::Instant;
 
-use crate::http::uploads::{Holding, SMALL, Share};
+use crate::limits::uploads::{Holding, SMALL, Share};
 use crate::reactor::WakerSlot;
 
 /// How often the table is looked through at most.
