@@ -215,10 +215,11 @@ impl Hub {
     /// the engine knows; otherwise it reckons with what was not taken until it is told.
     pub(crate) fn lose(&self, exchange: Exchange, took_all: bool) {
         let known = self.exchanges.borrow_mut().remove(&exchange.number());
-        let goes_on = known.is_some_and(|mailbox| !mailbox.is_whole());
-        if goes_on || !took_all {
-            self.feed(Input::Lost { exchange });
-        }
+        let is_whole = known.is_some_and(|mailbox| mailbox.is_whole());
+        self.feed(match is_whole && took_all {
+            true => Input::Delivered { exchange },
+            false => Input::Lost { exchange },
+        });
     }
 
     /// Tells the engine what happened, and does what it wants.
@@ -242,7 +243,9 @@ impl Hub {
 
     /// Whether it is to end and nothing is open any more.
     fn is_drained(&self) -> bool {
-        self.draining.get() && self.rests.borrow().is_empty() && self.bridge.borrow().is_idle()
+        self.draining.get()
+            && self.rests.borrow().is_empty()
+            && self.bridge.borrow().stats().children == 0
     }
 
     fn next_started(&self) -> Option<(Pipe, Result<u32, Refusal>)> {

@@ -18,9 +18,9 @@
 //! - The engine numbers [`Exchange`]s and [`Pipe`]s and uses no number again; [`Server`]s are the
 //!   driver's. An input for a number that the engine does not know any more is ignored.
 //! - Any number of inputs may come before outputs are taken.
-//! - Each request ends exactly once, with one whole [`Output::Respond`], an [`Output::Finish`], an
-//!   [`Output::Abort`], or the driver's [`Input::Lost`]. An `Abort` may follow the first two, if
-//!   the peer does not take what it was given.
+//! - Each request is answered exactly once, with one whole [`Output::Respond`], or a stream that
+//!   ends by [`Output::Finish`]. Its exchange ends by [`Input::Delivered`], [`Input::Lost`] or
+//!   [`Output::Abort`], which comes also when the peer does not take what it was given.
 //! - Each child that was opened ends by its [`Input::Exited`] or [`Input::OpenFailed`]; the engine
 //!   asks for that step by step, and [`Bridge::is_idle`] says when nothing is left.
 //! - Every queue, buffer, table and wait has a limit in [`Config`].
@@ -79,7 +79,7 @@
 //!                 let id = fields.find(|(name, _)| *name == "mcp-session-id");
 //!                 session = id.map(|(_, id)| id.to_string());
 //!                 if let Body::Whole(bytes) = response.body {
-//!                     bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
+//!                     bridge.handle(Input::Delivered { exchange }, now);
 //!                     content = bytes;
 //!                 }
 //!             }
@@ -87,7 +87,8 @@
 //!                 bridge.handle(Input::Taken { exchange, bytes: bytes.len() }, now);
 //!                 content.extend(bytes);
 //!             }
-//!             Output::Finish { .. } | Output::Abort { .. } => {}
+//!             Output::Finish { exchange } => bridge.handle(Input::Delivered { exchange }, now),
+//!             Output::Abort { .. } => {}
 //!             Output::Notice(notice) => println!("{notice}"),
 //!         }
 //!     }

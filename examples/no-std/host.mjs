@@ -11,8 +11,8 @@ import { constants } from 'node:os';
 const [file, port, ...command] = process.argv.slice(2);
 const engine = (await WebAssembly.instantiate(readFileSync(file))).instance.exports;
 const machine = engine.machine();
-const [TICK, SHUTDOWN, LOST, TAKEN, OPENED, OPEN_FAILED, STDOUT, STDIN_TAKEN, STDOUT_CLOSED, EXITED] =
-  Array.from({ length: 10 }, (_, what) => what);
+const [TICK, SHUTDOWN, LOST, TAKEN, OPENED, OPEN_FAILED, STDOUT, STDIN_TAKEN, STDOUT_CLOSED, EXITED, DELIVERED] =
+  Array.from({ length: 11 }, (_, what) => what);
 const CONNECTIONS = 512;
 const FAREWELL_MS = 1000;
 
@@ -73,7 +73,7 @@ const outputs = {
     const { status, fields, body } = readResponse();
     const response = exchanges.get(exchange);
     response?.writeHead(status, [...fields, 'content-length', body.length]);
-    response?.end(body, () => tell(TAKEN, exchange, body.length));
+    response?.end(body);
   },
   7: (exchange) => {
     const { status, fields } = readResponse();
@@ -165,7 +165,7 @@ const server = createServer(async (request, response) => {
   exchanges.set(exchange, response);
   response.once('close', () => {
     exchanges.delete(exchange);
-    tell(LOST, exchange); // If it was whole, the engine doesn't know it any more.
+    tell(response.writableFinished ? DELIVERED : LOST, exchange);
   });
   put(lines, randomBytes(16), body);
   engine.request(machine, exchange, Buffer.byteLength(lines), performance.now());

@@ -126,6 +126,7 @@ impl Shared {
         let answered = self.answer(socket, exchange, orders, head.method == "HEAD");
         match &answered {
             Ok(()) => {
+                self.tell(Input::Delivered { exchange });
                 // Let it read to the end before the connection is closed.
                 socket.shutdown(Shutdown::Write)?;
                 let _ = farewell.recv_timeout(FAREWELL);
@@ -154,10 +155,8 @@ impl Shared {
                 Order::Head(response) => {
                     socket.write_all(&head_of(&response))?;
                     let Body::Whole(body) = response.body else { continue };
-                    for piece in body.chunks(PIECE) {
-                        if !only_head {
-                            socket.write_all(piece)?;
-                        }
+                    for piece in body.chunks(PIECE).filter(|_| !only_head) {
+                        socket.write_all(piece)?;
                         self.tell(Input::Taken { exchange, bytes: piece.len() });
                     }
                     return Ok(());

@@ -141,10 +141,8 @@ impl World {
                 }
                 self.answered += 1;
                 COUNTING.store(counting, Relaxed);
-                if !body.is_empty() {
-                    let bytes = body.len();
-                    measured_handle(&mut self.bridge, Input::Taken { exchange, bytes }, now);
-                }
+                black_box(body);
+                measured_handle(&mut self.bridge, Input::Delivered { exchange }, now);
             }
             Output::Notice(_) => COUNTING.store(counting, Relaxed),
             other => panic!("unexpected: {other:?}"),

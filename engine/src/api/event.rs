@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::api::eras::Eras;
-use crate::api::handles::{Exit, Pipe};
+use crate::api::handles::{Exchange, Exit, Pipe};
 
 /// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
 ///
@@ -262,6 +262,12 @@ pub enum Notice {
         /// The child whose output it was to read.
         pipe: Pipe,
     },
+    /// A response was not taken for as long as `Config::stall` after all of it was said, and its
+    /// peer lost it.
+    Undelivered {
+        /// The number of its exchange.
+        exchange: Exchange,
+    },
     /// A request was refused.
     Refused {
         /// With this status.
@@ -337,6 +343,7 @@ impl Notice {
             | Self::Stubborn { .. }
             | Self::Dropping { .. }
             | Self::Noise { .. }
+            | Self::Undelivered { .. }
             | Self::Stalled { .. } => Level::Warn,
             Self::SessionOpened { .. }
             | Self::SessionEnded { .. }
@@ -463,6 +470,12 @@ impl Notice {
             }
             Self::OriginRefused { origin } => {
                 write!(f, "Origin {origin:?} is not allowed and refused; see --allow-origin")
+            }
+            Self::Undelivered { exchange } => {
+                write!(
+                    f,
+                    "the client of request {exchange} did not take its answer, and was dropped"
+                )
             }
             Self::Misuse { rule } => {
                 write!(f, "a fault of the driver, a request is refused: {rule}")

@@ -56,6 +56,7 @@ pub struct Endpoint<'a> {
 /// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
 /// bridge.handle(Input::Lost { exchange }, now);
 /// bridge.handle(Input::OpenFailed { pipe, reason: "no such file" }, now);
+/// while bridge.poll_output().is_some() {} // What became of it.
 /// assert!(bridge.is_idle());
 /// ```
 #[derive(Debug)]
@@ -79,9 +80,17 @@ pub enum Input<'a> {
         /// Which exchange.
         exchange: Exchange,
     },
+    /// The response is whole and all of it is with the peer's transport. Every exchange ends by
+    /// this or by [`Input::Lost`], unless [`Output::Abort`] ended it; until then it is open, and
+    /// after [`Config::stall`](crate::Config::stall) without a byte taken it is broken off. What
+    /// was not told as taken is taken with it.
+    Delivered {
+        /// Which exchange.
+        exchange: Exchange,
+    },
     /// The peer's transport took so many bytes of what [`Output::Send`] or a whole body gave, of
-    /// the content alone: this is what back-pressure is made of. It is told also after the
-    /// exchange's last output, until all is taken or the exchange is lost.
+    /// the content alone: this is what back-pressure is made of. For a whole body a driver can
+    /// leave it to [`Input::Delivered`].
     Taken {
         /// Which exchange.
         exchange: Exchange,

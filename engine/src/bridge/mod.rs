@@ -158,6 +158,10 @@ impl Bridge {
             }
             Input::Lost { exchange } => self.lost(exchange),
             Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
+            Input::Delivered { exchange } => {
+                self.taken(exchange, usize::MAX);
+                self.cx.owed.end(exchange);
+            }
             Input::Opened { pipe, pid } => {
                 if let Some(child) = self.seats.child_mut(pipe) {
                     child.pid = pid;
@@ -200,7 +204,7 @@ impl Bridge {
     /// wait that is longer is told again. A `Tick` that comes early does nothing, so a driver whose
     /// clock is coarse rounds up.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        Some(self.cx.timers.next()?.min(self.cx.now.after(YEAR)))
+        Some(self.cx.next_wait()?.min(self.cx.now.after(YEAR)))
     }
 
     /// Whether this child's standard output may be read now: false while a reader of its answers
@@ -221,10 +225,11 @@ impl Bridge {
         Stats { sessions, children, ..self.cx.stats }
     }
 
-    /// Whether nothing is open and nothing is waited for. After [`Input::Shutdown`] and with no
-    /// output left, the program can end.
+    /// Whether nothing is open, undelivered or queued: no child, no exchange and no output. After
+    /// [`Input::Shutdown`] the program can end then. One that does not wait for slow clients can
+    /// end as soon as [`Stats::children`] is zero.
     pub fn is_idle(&self) -> bool {
-        self.seats.len() == 0
+        self.seats.len() == 0 && self.cx.is_idle()
     }
 
     fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {
@@ -233,7 +238,7 @@ impl Bridge {
 
     fn taken(&mut self, exchange: Exchange, bytes: usize) {
         let Some((pipe, number)) = self.carried(exchange) else {
-            return self.cx.pay(exchange, bytes);
+            return self.cx.owed.take(exchange, bytes, self.cx.now);
         };
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => session.streams.taken(number, bytes, &mut self.cx),

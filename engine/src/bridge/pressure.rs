@@ -124,7 +124,7 @@ impl Bridge {
     fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
         let workers = self.seats.shared().flat_map(|worker| worker.streams.readers());
-        sessions.chain(workers).chain(self.cx.owing())
+        sessions.chain(workers).chain(self.cx.owed.iter())
     }
 
     fn cut(&mut self, exchange: Exchange) {

@@ -13,7 +13,6 @@ use crate::api::eras::Eras;
 use crate::api::event::Cause;
 use crate::api::handles::{Exchange, Pipe, Server};
 use crate::api::head::Head;
-use crate::api::io::Output;
 use crate::api::response::{self, Body, Response};
 use crate::codec::message::{self, Kind, Malformed, Message};
 use crate::codec::object::quoted;
@@ -66,7 +65,7 @@ impl Bridge {
             Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
             Asks::Health => {
                 let response = self.health();
-                self.cx.respond(exchange, None, response);
+                self.cx.answer(exchange, None, response);
                 Ok(())
             }
             Asks::Metrics => {
@@ -74,12 +73,12 @@ impl Bridge {
                 let kind = Cow::Borrowed("text/plain; version=0.0.4");
                 let fields = Cow::Owned(vec![("content-type", kind)]);
                 let body = Body::Whole(text.into_bytes());
-                self.cx.respond(exchange, admitted.origin, Response { status: 200, fields, body });
+                self.cx.answer(exchange, admitted.origin, Response { status: 200, fields, body });
                 Ok(())
             }
             Asks::Options => {
                 let response = cors::options(admitted);
-                self.cx.push(Output::Respond { exchange, response });
+                self.cx.answer(exchange, None, response);
                 Ok(())
             }
             Asks::Get => self.get(exchange, admitted),
@@ -279,7 +278,7 @@ impl Bridge {
         let pipe = self.find_standing(head)?;
         let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
-        self.cx.respond(exchange, head.origin, response::empty(200));
+        self.cx.answer(exchange, head.origin, response::empty(200));
         self.end(pipe, Cause::Deleted, None);
         Ok(())
     }
@@ -311,7 +310,8 @@ impl Bridge {
 
     pub(super) fn lost(&mut self, exchange: Exchange) {
         let Some((pipe, number)) = self.carried(exchange) else {
-            return self.cx.forgive(exchange);
+            self.cx.owed.end(exchange);
+            return;
         };
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => {

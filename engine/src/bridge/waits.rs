@@ -11,6 +11,7 @@ impl Bridge {
         while let Some(wait) = self.cx.timers.due(self.cx.now) {
             self.run_wait(wait);
         }
+        self.cx.end_stalled();
     }
 
     fn run_wait(&mut self, wait: Wait) {

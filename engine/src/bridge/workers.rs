@@ -52,7 +52,7 @@ impl Bridge {
             Kind::Request => {}
             Kind::Notification => {
                 // The revision defines none for HTTP; one is taken and comes to nothing.
-                self.cx.respond(exchange, head.origin, response::empty(202));
+                self.cx.answer(exchange, head.origin, response::empty(202));
                 return Ok(());
             }
             Kind::Result | Kind::Error => return Err(Fault::StatelessResponse),

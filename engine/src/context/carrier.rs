@@ -62,6 +62,11 @@ impl Reply {
         usize::try_from(self.given - self.taken).unwrap_or(usize::MAX)
     }
 
+    /// What of it counts as held.
+    pub(crate) fn into_share(self) -> Share {
+        self.share
+    }
+
     pub(crate) fn give(&mut self, bytes: usize, now: Instant) {
         if self.waiting() == 0 {
             self.moved = now;

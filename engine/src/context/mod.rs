@@ -9,6 +9,7 @@ pub(crate) mod carrier;
 pub(crate) mod commands;
 pub(crate) mod knowledge;
 pub(crate) mod metrics;
+pub(crate) mod owed;
 pub(crate) mod refusals;
 pub(crate) mod timers;
 
@@ -22,13 +23,14 @@ use crate::api::handles::{Exchange, Pipe, Server};
 use crate::api::head::Head;
 use crate::api::instant::Instant;
 use crate::api::io::Output;
-use crate::api::response::Response;
+use crate::api::response::{Body, Response};
 use crate::api::stats::Stats;
 use crate::context::breaker::Breaker;
 use crate::context::budget::{Budget, MESSAGES};
 use crate::context::carrier::Reply;
 use crate::context::commands::Servers;
 use crate::context::metrics::Counts;
+use crate::context::owed::Owed;
 use crate::context::refusals::Told;
 use crate::context::timers::Timers;
 use crate::http::admission::{self, Admitted, Asks};
@@ -47,7 +49,7 @@ pub(crate) struct Context {
     /// Of each exchange that still matters, the session's child and the stream's number.
     pub(crate) exchanges: Table<Exchange, (Pipe, u64)>,
     /// Exchanges that are over but for what their peers have not taken.
-    owed: Table<Exchange, Reply>,
+    pub(crate) owed: Owed,
     /// Of each call that waits for input, by what names it to its client: its child, and its
     /// number there.
     pub(crate) parks: Table<u128, (Pipe, u64)>,
@@ -74,7 +76,7 @@ impl Context {
             stats: Stats::default(),
             counts: Counts::default(),
             exchanges: Table::default(),
-            owed: Table::default(),
+            owed: Owed::default(),
             parks: Table::default(),
             spent: Vec::new(),
             breaker: Breaker::default(),
@@ -107,7 +109,16 @@ impl Context {
         self.push(Output::Notice(notice));
     }
 
-    /// Sends a whole response; a page of the given origin may read it.
+    /// Answers a request at once, and waits for the answer to be delivered.
+    pub(crate) fn answer(&mut self, exchange: Exchange, origin: Option<&str>, response: Response) {
+        if let Body::Whole(body) = &response.body {
+            let share = self.budget.share_of(body.len());
+            self.owed.add(exchange, share, self.now, self.config.stall);
+        }
+        self.respond(exchange, origin, response);
+    }
+
+    /// Sends a response; a page of the given origin may read it.
     pub(crate) fn respond(
         &mut self,
         exchange: Exchange,
@@ -127,7 +138,7 @@ impl Context {
         id: Option<&[u8]>,
     ) {
         self.refused(fault);
-        self.respond(exchange, origin, fault.response(id));
+        self.answer(exchange, origin, fault.response(id));
     }
 
     /// A client is kept off for its era, which the operator is told once.
@@ -191,37 +202,37 @@ impl Context {
         self.told.refusal(fault, self.now)
     }
 
-    /// What the peer of an exchange that is over has not taken stays the driver's, and counts.
+    /// All is said to an exchange, and its peer may not have all of it.
     pub(crate) fn owe(&mut self, reply: Reply) {
-        if reply.waiting() > 0 {
-            self.owed.insert(reply.exchange, reply);
-        }
-    }
-
-    /// The peer of an exchange that is over took so many bytes.
-    pub(crate) fn pay(&mut self, exchange: Exchange, bytes: usize) {
-        let Some(reply) = self.owed.get_mut(&exchange) else { return };
-        reply.take(bytes, self.now);
-        if reply.waiting() == 0 {
-            self.owed.remove(&exchange);
-        }
-    }
-
-    /// The peers of exchanges that are over: what they have not taken, and when they took some.
-    pub(crate) fn owing(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
-        self.owed.iter().map(|(exchange, reply)| (*exchange, reply.waiting(), reply.moved))
+        // Who had taken everything is given the end of it now.
+        let moved = if reply.waiting() == 0 { self.now } else { reply.moved };
+        let exchange = reply.exchange;
+        self.owed.add(exchange, reply.into_share(), moved, self.config.stall);
     }
 
     /// The peer of an exchange that is over gets no more of it.
     pub(crate) fn foreclose(&mut self, exchange: Exchange) {
-        if self.owed.remove(&exchange).is_some() {
+        if self.owed.end(exchange) {
             self.push(Output::Abort { exchange });
         }
     }
 
-    /// The peer of an exchange that is over is gone.
-    pub(crate) fn forgive(&mut self, exchange: Exchange) {
-        self.owed.remove(&exchange);
+    /// Breaks off the responses whose peers took nothing for too long.
+    pub(crate) fn end_stalled(&mut self) {
+        for exchange in self.owed.stalled(self.now, self.config.stall) {
+            self.foreclose(exchange);
+            self.notice(Notice::Undelivered { exchange });
+        }
+    }
+
+    /// When the next wait is due.
+    pub(crate) fn next_wait(&self) -> Option<Instant> {
+        self.timers.next().into_iter().chain(self.owed.due()).min()
+    }
+
+    /// Whether nothing is left to be said, or to be delivered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.exchanges.is_empty() && self.owed.is_empty() && self.outputs.is_empty()
     }
 }
 

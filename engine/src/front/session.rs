@@ -141,7 +141,7 @@ impl Session {
             self.child.write(lines, cx);
         }
         if requests == 0 {
-            cx.respond(exchange, head.origin, response::empty(202));
+            cx.answer(exchange, head.origin, response::empty(202));
             return Ok(());
         }
         self.calls += requests as u64;
@@ -227,7 +227,7 @@ impl Session {
         let id = EventId::parse(text).ok_or(Fault::EventId)?;
         match self.streams.rest(id) {
             Rest::Unknown => return Err(Fault::EventId),
-            Rest::Nothing => cx.respond(exchange, head.origin, response::empty(204)),
+            Rest::Nothing => cx.answer(exchange, head.origin, response::empty(204)),
             Rest::Stream => self.streams.attach(id.stream, reply, Some(id.place), cx),
         }
         Ok(())

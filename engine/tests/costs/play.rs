@@ -125,9 +125,8 @@ impl World {
                     self.session = id.to_string();
                 }
                 if let Body::Whole(text) = response.body {
-                    let bytes = text.len();
                     self.text = text;
-                    self.feed(Input::Taken { exchange, bytes });
+                    self.feed(Input::Delivered { exchange });
                 }
             }
             Output::Send { exchange, bytes } => {

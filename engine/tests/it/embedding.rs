@@ -27,6 +27,9 @@ struct Rig {
     answers: Vec<(Exchange, u16, Vec<u8>)>,
     /// The id that the last new session told.
     session: String,
+    /// Whether clients take whole answers.
+    reads: bool,
+    aborted: Vec<Exchange>,
     /// Whether a child ends when it is asked for its era.
     probed: bool,
     /// Whether the operator was told of a fault of the driver.
@@ -42,6 +45,8 @@ impl Rig {
             opened: Vec::new(),
             answers: Vec::new(),
             session: String::new(),
+            reads: true,
+            aborted: Vec::new(),
             probed: false,
             misused: false,
         }
@@ -85,6 +90,7 @@ impl Rig {
                 self.tell(Input::Exited { pipe, exit: Exit::Code(0), stderr: b"" });
             }
             Output::Respond { exchange, response } => {
+                let response_is_whole = matches!(response.body, Body::Whole(_));
                 let mut fields = response.fields.iter();
                 if let Some((_, id)) = fields.find(|(name, _)| *name == "mcp-session-id") {
                     self.session = id.to_string();
@@ -93,7 +99,9 @@ impl Rig {
                     Body::Whole(content) => content,
                     Body::Stream => Vec::new(),
                 };
-                self.tell(Input::Taken { exchange, bytes: content.len() });
+                if response_is_whole && self.reads {
+                    self.tell(Input::Delivered { exchange });
+                }
                 self.answers.push((exchange, response.status, content));
             }
             Output::Send { exchange, bytes } => {
@@ -101,10 +109,9 @@ impl Rig {
                 let answer = self.answers.iter_mut().rfind(|(known, ..)| *known == exchange);
                 answer.expect("its head came before").2.extend(bytes);
             }
-            Output::Finish { .. }
-            | Output::Abort { .. }
-            | Output::Terminate { .. }
-            | Output::Kill { .. } => {}
+            Output::Finish { exchange } => self.tell(Input::Delivered { exchange }),
+            Output::Abort { exchange } => self.aborted.push(exchange),
+            Output::Terminate { .. } | Output::Kill { .. } => {}
             Output::Notice(notice) => {
                 self.misused |= matches!(notice, Notice::Misuse { .. });
             }
@@ -428,4 +435,33 @@ fn of_a_process_that_is_gone_nothing_late_is_heard() {
     rig.tell(Input::Shutdown);
     rig.drain();
     assert_eq!(rig.bridge.stats().children, 0);
+}
+
+#[test]
+fn every_answer_is_delivered_or_broken_off_in_time() {
+    let config = Config::default();
+    let (stall, health) = (config.stall, Head { method: "GET", path: "/healthz", fields: &[] });
+    let mut rig = Rig::new(config);
+    rig.reads = false;
+    assert_eq!(rig.ask(&POST, b"no JSON"), 400);
+    assert_eq!(rig.ask(&health, b""), 200);
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let session = rig.session.clone();
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*session)];
+    assert_eq!(rig.ask(&Head { method: "DELETE", fields: &fields, ..POST }, b""), 200);
+    assert!(rig.bridge.stats().children == 0 && !rig.bridge.is_idle());
+    rig.pass(stall);
+    assert_eq!(rig.aborted.len(), 4);
+    assert!(rig.bridge.is_idle() && rig.bridge.buffered() == 0);
+    assert_eq!(rig.bridge.poll_timeout(), None);
+}
+
+#[test]
+fn with_an_output_that_was_not_taken_the_engine_is_not_idle() {
+    let mut rig = Rig::new(Config::default());
+    assert!(rig.bridge.is_idle());
+    rig.tell(Input::Shutdown);
+    assert!(!rig.bridge.is_idle());
+    rig.drain();
+    assert!(rig.bridge.is_idle());
 }

@@ -66,6 +66,7 @@ impl Play {
                     self.bridge.handle(Input::Exited { pipe, exit, stderr: b"" }, now);
                 }
                 Output::Respond { exchange, response } => {
+                    self.bridge.handle(Input::Delivered { exchange }, now);
                     assert_eq!(self.answers.insert(exchange, response), None);
                 }
                 Output::Notice(_) => {}

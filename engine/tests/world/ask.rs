@@ -152,6 +152,7 @@ impl World<'_> {
             sent: self.seen,
             pace,
             handle: None,
+            delivered: false,
             over_settled: false,
             blocks: 0,
             rivalled: false,

@@ -46,11 +46,29 @@ impl World<'_> {
     /// Carries out all that the engine wants, then looks at what came of it.
     pub(super) fn drain(&mut self) -> Judged {
         for _ in 0..DRAIN {
-            let Some(output) = self.subject.poll_output() else { return self.settle() };
-            self.carry_out(output)?;
+            match self.subject.poll_output() {
+                Some(output) => self.carry_out(output)?,
+                None if self.deliver_one() => {}
+                None => return self.settle(),
+            }
         }
         require!(NoSpin, false, "a drain brought more than {DRAIN} outputs");
         Ok(())
+    }
+
+    /// An answer of which all is said and taken is delivered. False if there is none.
+    fn deliver_one(&mut self) -> bool {
+        let mut open = self.open.iter().copied();
+        let taken = open.find_map(|number| {
+            let exchange = &mut self.exchanges[number];
+            let ready = exchange.phase == Phase::Done && exchange.untaken == 0 && !exchange.lost;
+            let first = ready && !std::mem::replace(&mut exchange.delivered, true);
+            exchange.handle.filter(|_| first)
+        });
+        if let Some(exchange) = taken {
+            self.subject.handle(Input::Delivered { exchange }, self.seen);
+        }
+        taken.is_some()
     }
 
     /// What an eager driver does at once: bytes taken, children started.

@@ -124,6 +124,8 @@ pub(crate) struct Exchange {
     pub(crate) over_settled: bool,
     /// The engine's name for it, if its head was let in.
     pub(crate) handle: Option<Handle>,
+    /// The engine was told that its answer is with its client.
+    pub(crate) delivered: bool,
     /// Which of the events on it was the first.
     pub(crate) blocks: usize,
     /// A later request of its session took, or may have taken, its place.

@@ -141,6 +141,7 @@ impl World<'_> {
             self.call_of(session)?;
             self.drain()?;
         }
+        self.settle_debts()?;
         self.judge_empty()
     }
 }

@@ -119,6 +119,7 @@ impl Machine {
                 let exit = if figure < 0 { Exit::Signal(-figure) } else { Exit::Code(figure) };
                 Input::Exited { pipe, exit, stderr: b"" }
             }
+            (10, _) => Input::Delivered { exchange },
             _ => return,
         };
         if matches!(input, Input::OpenFailed { .. } | Input::Exited { .. }) {

@@ -99,14 +99,14 @@ fn with_head(status: u16, fields: Fields, body: Body) -> Response {
     response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-/// An exchange whose answer is on its way. Dropped before its end, its peer is gone; after its
-/// end, the engine doesn't know it any more.
+/// An exchange whose answer is on its way. Dropped before its end, its peer is gone.
 struct Answer {
     hub: Arc<Hub>,
     exchange: Exchange,
     orders: UnboundedReceiver<Order>,
     rest: Bytes,
     is_whole: bool,
+    is_delivered: bool,
 }
 
 impl Hub {
@@ -124,7 +124,14 @@ impl Hub {
         state.exchanges.insert(exchange, sender);
         self.feed(&mut state, Input::Request { admitted, head, body, random });
         drop(state);
-        Ok(Answer { hub: Arc::clone(self), exchange, orders, rest: Bytes::new(), is_whole: false })
+        Ok(Answer {
+            hub: Arc::clone(self),
+            exchange,
+            orders,
+            rest: Bytes::new(),
+            is_whole: false,
+            is_delivered: false,
+        })
     }
 }
 
@@ -132,7 +139,12 @@ impl Drop for Answer {
     fn drop(&mut self) {
         let mut state = self.hub.lock();
         state.exchanges.remove(&self.exchange);
-        self.hub.feed(&mut state, Input::Lost { exchange: self.exchange });
+        let exchange = self.exchange;
+        let end = match self.is_delivered {
+            true => Input::Delivered { exchange },
+            false => Input::Lost { exchange },
+        };
+        self.hub.feed(&mut state, end);
     }
 }
 
@@ -147,11 +159,15 @@ fn pieces(answer: Answer) -> impl Stream<Item = io::Result<Bytes>> {
                 return Some((Ok(piece), answer));
             }
             if answer.is_whole {
+                answer.is_delivered = true;
                 return None;
             }
             match answer.orders.recv().await {
                 Some(Order::Piece(bytes)) => answer.rest = Bytes::from(bytes),
-                Some(Order::Finish) => return None,
+                Some(Order::Finish) => {
+                    answer.is_delivered = true;
+                    return None;
+                }
                 // hyper breaks the response off.
                 _ => return Some((Err(io::ErrorKind::ConnectionAborted.into()), answer)),
             }

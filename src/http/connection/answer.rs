@@ -178,7 +178,10 @@ impl Connection {
                         self.turn.spend(turns::units(count));
                         sent += count;
                         let bytes = self.out.advance(count);
+                        // All of a whole answer is delivered in a moment.
+                        let is_last = self.out.is_empty() && self.mailbox.is_whole();
                         if bytes > 0
+                            && !is_last
                             && let Some(exchange) = self.exchange
                         {
                             self.hub.feed(Input::Taken { exchange, bytes });

@@ -38,6 +38,7 @@ pub(crate) struct Driver {
     gone: BTreeSet<u64>,
     /// The engine's names for exchanges that were let in, by the story's numbers.
     names: BTreeMap<u64, Exchange>,
+    delivered: BTreeSet<Exchange>,
     /// Of each exchange its phase and the bytes that it was given and has not taken.
     exchanges: BTreeMap<u64, (Phase, usize)>,
     /// Of each child the bytes that it was given and has not read.
@@ -60,6 +61,7 @@ impl Driver {
             pipes: BTreeMap::new(),
             gone: BTreeSet::new(),
             names: BTreeMap::new(),
+            delivered: BTreeSet::new(),
             exchanges: BTreeMap::new(),
             unread: BTreeMap::new(),
             drops: BTreeSet::new(),
@@ -267,8 +269,21 @@ impl Driver {
             }
             let mut exchanges = self.exchanges.iter();
             let takes = exchanges.find(|(n, (_, left))| *left > 0 && !self.slow.contains(*n));
-            match takes.map(|(number, _)| *number) {
-                Some(number) => self.taken(number, Amount::All)?,
+            if let Some(number) = takes.map(|(number, _)| *number) {
+                self.taken(number, Amount::All)?;
+                continue;
+            }
+            let mut over = self.exchanges.iter().filter(|(_, state)| **state == (Phase::Over, 0));
+            match over
+                .find_map(|(number, _)| {
+                    self.names.get(number).filter(|name| !self.delivered.contains(name))
+                })
+                .copied()
+            {
+                Some(exchange) => {
+                    self.delivered.insert(exchange);
+                    self.bridge.handle(Input::Delivered { exchange }, Instant::new(self.now));
+                }
                 None => return Ok(()),
             }
         }
