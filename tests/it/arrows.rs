@@ -175,12 +175,12 @@ fn crate_at(folder: &str) -> Graph {
     walk(&root, &root, &mut files).expect("the crate can be read");
     let graph = graph(&files);
     let rooms = rooms(&graph);
-    println!("{folder}: {} files, {} rooms", graph.len(), rooms.len());
+    eprintln!("{folder}: {} files, {} rooms", graph.len(), rooms.len());
     for (room, named) in &rooms {
-        println!("  {room} -> {}", named.iter().copied().collect::<Vec<_>>().join(" "));
+        eprintln!("  {room} -> {}", named.iter().copied().collect::<Vec<_>>().join(" "));
     }
     for circle in circles(&graph) {
-        println!("  circle: {}", circle.join(", "));
+        eprintln!("  circle: {}", circle.join(", "));
     }
     graph
 }
