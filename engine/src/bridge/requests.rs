@@ -154,7 +154,8 @@ impl Bridge {
         if texts.len() > self.cx.config.calls {
             return Err(Fault::BatchTooLong(self.cx.config.calls));
         }
-        let messages = texts.into_iter().map(read).collect::<Result<Vec<_>, _>>();
+        let texts: Vec<_> = texts.into_iter().map(|text| with_trace(text, head)).collect();
+        let messages = texts.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>();
         let messages = messages.map_err(|malformed| Fault::from(&malformed))?;
         self.deliver(exchange, head, &messages, true, random)
     }
@@ -336,6 +337,13 @@ fn read(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
         parsed = Err(Malformed::Invalid(reason, message.id()));
     }
     parsed
+}
+
+/// A message of a batch, with the trace context of the head that all have in common.
+fn with_trace<'a>(text: &'a [u8], head: &Admitted<'_>) -> Cow<'a, [u8]> {
+    let message = if head.traced { read(text).ok() } else { None };
+    let traced = message.and_then(|message| traced(&message, text, head));
+    traced.map_or(Cow::Borrowed(text), Cow::Owned)
 }
 
 /// The text of a client's request or notification with the trace context of its head.
