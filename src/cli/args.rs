@@ -1,6 +1,8 @@
 //! The command line: what may be said, and what it means. Everything wrong is found here or before
 //! anything listens, and said in one line.
 
+#![allow(rustdoc::bare_urls, reason = "these doc comments are what --help prints")]
+
 mod patterns;
 
 use std::ffi::OsString;

@@ -5,8 +5,8 @@ use crate::api::handles::Exchange;
 use crate::api::response::Response;
 
 /// A request whose head was let in: what [`Bridge::admit`](crate::Bridge::admit) gives, and what
-/// [`Input::Request`] takes when the body is there. To drop it is to give the request up: the
-/// engine holds nothing for it.
+/// [`Input::Request`](crate::Input::Request) takes when the body is there. To drop it is to give
+/// the request up: the engine holds nothing for it.
 ///
 /// # Examples
 ///

@@ -387,7 +387,8 @@ impl fmt::Display for Notice {
             }
             Self::SessionEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
+                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, \
+                 {dropped} dropped",
                 Count(*calls, "call")
             ),
             Self::WorkerOpened { pipe, pid, version, start } => {

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-/// One HTTP request and its response. The engine numbers exchanges, in [`Admitted`], and never uses
-/// a number again.
+/// One HTTP request and its response. The engine numbers exchanges, in
+/// [`Admitted`](crate::Admitted), and never uses a number again.
 ///
 /// # Examples
 ///
@@ -35,8 +35,9 @@ impl fmt::Display for Exchange {
     }
 }
 
-/// One child process with its three pipes. The engine numbers pipes, in [`Output::Open`], and never
-/// uses a number again: another process has another number.
+/// One child process with its three pipes. The engine numbers pipes, in
+/// [`Output::Open`](crate::Output::Open), and never uses a number again: another process has
+/// another number.
 ///
 /// # Examples
 ///
@@ -79,7 +80,7 @@ impl fmt::Display for Pipe {
 /// One server: a command, with all that belongs to it. The driver numbers servers, and never gives
 /// the number of one command to another.
 ///
-/// Unless [`Input::Servers`] says otherwise there is one, `Server(0)`, at
+/// Unless [`Input::Servers`](crate::Input::Servers) says otherwise there is one, `Server(0)`, at
 /// [`Config::endpoint`](crate::Config::endpoint).
 ///
 /// # Examples

@@ -51,7 +51,8 @@ pub struct Response {
 pub enum Body {
     /// All of it. An empty one is content of length zero.
     Whole(Vec<u8>),
-    /// It follows in [`Output::Send`]s, up to [`Output::Finish`] or [`Output::Abort`].
+    /// It follows in [`Output::Send`](crate::Output::Send)s, up to
+    /// [`Output::Finish`](crate::Output::Finish) or [`Output::Abort`](crate::Output::Abort).
     Stream,
 }
 
