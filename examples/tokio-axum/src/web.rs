@@ -135,6 +135,13 @@ impl Hub {
     }
 }
 
+impl Answer {
+    /// hyper has taken all of it.
+    fn delivered(mut self) {
+        self.is_delivered = true;
+    }
+}
+
 impl Drop for Answer {
     fn drop(&mut self) {
         let mut state = self.hub.lock();
@@ -159,13 +166,13 @@ fn pieces(answer: Answer) -> impl Stream<Item = io::Result<Bytes>> {
                 return Some((Ok(piece), answer));
             }
             if answer.is_whole {
-                answer.is_delivered = true;
+                answer.delivered();
                 return None;
             }
             match answer.orders.recv().await {
                 Some(Order::Piece(bytes)) => answer.rest = Bytes::from(bytes),
                 Some(Order::Finish) => {
-                    answer.is_delivered = true;
+                    answer.delivered();
                     return None;
                 }
                 // hyper breaks the response off.
