@@ -77,7 +77,7 @@ pub(super) const LENGTH: usize = u32::MAX as usize;
 
 /// Where the params stand that the bridge reads, by [`param`].
 pub(super) type Params = [Place; 13];
-/// Where the members of `params._meta` stand that the bridge reads, by [`meta`].
+/// Where the members of `params._meta` stand that the bridge reads, by [`meta()`].
 pub(super) type Meta = [Place; 6];
 
 /// The place of a param that the bridge reads. The first are those of [`TELLING`], in its order.
