@@ -65,6 +65,7 @@ const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 
 /// Puts an MCP server that speaks stdio on the network: clients speak Streamable HTTP to the proxy,
 /// and each session gets a server process of its own.
+#[allow(rustdoc::bare_urls, reason = "it is the help that is printed")]
 #[derive(FromArgs, Debug)]
 #[cfg_attr(test, derive(argh::ArgsInfo))]
 #[argh(help_triggers("-h", "--help"))]
