@@ -1,4 +1,4 @@
-//! How the program ends: calls in flight may go on for a while, all else ends at once.
+//! Draining and shutdown: calls in flight get a grace period, everything else ends at once.
 
 use alloc::vec::Vec;
 
@@ -31,9 +31,9 @@ impl Bridge {
         }
     }
 
-    /// While draining: ends what nobody waits for.
+    /// While draining: ends the children that no client waits for.
     pub(super) fn end_drained(&mut self) {
-        // What is not open yet will be of use to nobody.
+        // A session that has not opened yet will get no requests.
         let waited_for = |seat: &Seat| match seat {
             Seat::Session(session) => session.is_open() && !session.child.calls.is_empty(),
             Seat::Shared(worker) => worker.is_ready() && worker.is_busy(),

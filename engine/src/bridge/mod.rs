@@ -1,5 +1,5 @@
-//! [`Bridge`]: takes inputs, gives outputs; which session and which child is meant, and the
-//! limits that span sessions. What needs to see more than one session or shared child belongs
+//! [`Bridge`]: takes inputs, returns outputs, routes each to a session or a child, and enforces the
+//! limits that span sessions. Code that needs to see more than one session or shared child belongs
 //! here.
 
 mod ending;
@@ -34,25 +34,25 @@ use crate::table::Table;
 use pressure::Leader;
 use seats::{Seat, Seats};
 
-/// How much of a child's last words is kept for the log, in bytes.
+/// Bytes of a child's stderr tail that are kept for the log.
 const LAST_WORDS: usize = 1024;
 
-/// How far ahead of the last input the next wait is told at most.
+/// Longest wait that `poll_timeout` returns, counted from the last input.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The engine: everything between HTTP exchanges on one side and child processes on the other.
 ///
-/// Feed it what happens with [`handle`](Self::handle), do what [`poll_output`](Self::poll_output)
-/// asks, in its order, and call `handle` with [`Input::Tick`] when
-/// [`poll_timeout`](Self::poll_timeout) is reached. Any number of inputs may come before outputs
-/// are taken.
+/// Pass events to [`handle`](Self::handle), carry out what [`poll_output`](Self::poll_output)
+/// returns, in its order, and call `handle` with [`Input::Tick`] when
+/// [`poll_timeout`](Self::poll_timeout) is reached. Any number of inputs may be passed before the
+/// outputs are polled.
 ///
-/// It is `Send` and `Sync`, has no interior mutability, and allocates; one thread at a time feeds
-/// it. `Debug` shows all that it holds, messages included: it is for tests, not for logs.
+/// `Bridge` is `Send` and `Sync`, has no interior mutability, and allocates; it is used by one
+/// thread at a time. Its `Debug` output contains message contents: use it in tests, not in logs.
 ///
 /// # Examples
 ///
-/// The crate's documentation drives a whole session; this is the start of one.
+/// The crate's documentation drives a whole session; this is its first step.
 ///
 /// ```
 /// use mcp_bridge::{Bridge, Config, Head, Input, Instant, Output};
@@ -86,31 +86,31 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Bridge {
     cx: Context,
     seats: Seats,
-    /// The children of open sessions, by the sessions' ids.
+    /// The children of open sessions, by session id.
     ids: Table<u128, Pipe>,
     /// Children that wait for their turn to start.
     queue: VecDeque<Pipe>,
-    /// Children that were asked for and have not answered `initialize`.
+    /// Children that were opened and have not answered `initialize` yet.
     starting: usize,
     last_exchange: u64,
-    /// Until when nothing is started ahead: the driver was out of something.
+    /// No child is prewarmed before this time: the driver was out of a resource.
     exhausted_until: Instant,
     draining: bool,
     drain: Deadline,
     /// The child whose long line is read on although memory is short.
     leader: Option<Leader>,
     last_leader: Pipe,
-    /// Since when there is such a line and no room for it.
+    /// When a long line was first found to have no room.
     starved: Option<Instant>,
     relief: Deadline,
 }
 
 impl Bridge {
-    /// An engine with nothing open.
+    /// Creates an engine with nothing open.
     ///
     /// # Errors
     ///
-    /// What [`Config::check`] says.
+    /// Returns the error of [`Config::check`].
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
@@ -130,14 +130,14 @@ impl Bridge {
         })
     }
 
-    /// Judges a head before its body is read. It queues no output. What it lets in,
-    /// [`Input::Request`] judges again.
+    /// Checks a request head before its body is read. Queues no output. [`Input::Request`] checks
+    /// an admitted head again.
     ///
     /// # Errors
     ///
-    /// The answer to a request that is not let in, and what to log: its Host, Origin, path, method,
-    /// Content-Type (POST) or Accept (GET) is none of those allowed, or a field that counts is
-    /// there twice (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
+    /// Returns the response to a request that is rejected, and what to log, if its Host, Origin,
+    /// path, method, Content-Type (POST) or Accept (GET) is not allowed, or if a significant header
+    /// is repeated (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
     pub fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
         let limit = match self.cx.admit(head) {
             Ok(admitted) => self.cx.body_limit(admitted.asks),
@@ -147,8 +147,8 @@ impl Bridge {
         Ok(Admitted { exchange: Exchange(self.last_exchange), limit })
     }
 
-    /// Tells the engine one thing that happened, at this time. It cannot fail: a peer's fault
-    /// becomes an answer to that peer. Waits that are due by `now` run first.
+    /// Handles one input at the given time. It cannot fail: a peer's error becomes a response to
+    /// that peer. Waits that are due by `now` run first.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.cx.now = self.cx.now.max(now).min(Instant::END);
         self.run_waits();
@@ -192,23 +192,24 @@ impl Bridge {
         self.prewarm();
     }
 
-    /// The next thing to do, in order; `None` if there is nothing to do now.
+    /// Returns the next output, in order, or `None` if there is nothing to do now.
     #[must_use]
     pub fn poll_output(&mut self) -> Option<Output> {
         self.cx.pop()
     }
 
-    /// When to call [`handle`](Self::handle) with [`Input::Tick`] if nothing happens before.
+    /// Returns when to call [`handle`](Self::handle) with [`Input::Tick`] if no other input comes
+    /// first.
     ///
-    /// It is at most a year after the last `handle`, so that a driver can add it to its origin: a
-    /// wait that is longer is told again. A `Tick` that comes early does nothing, so a driver whose
-    /// clock is coarse rounds up.
+    /// The time is at most a year after the last `handle`, so that a driver can add it to its
+    /// origin; a longer wait is returned again by later calls. An early `Tick` does nothing, so a
+    /// driver with a coarse clock rounds up.
     pub fn poll_timeout(&self) -> Option<Instant> {
         Some(self.cx.next_wait()?.min(self.cx.now.after(YEAR)))
     }
 
-    /// Whether this child's standard output may be read now: false while a reader of its answers
-    /// is behind, or while memory is short. It can change with every input.
+    /// Whether this child's standard output may be read now. False while a client that receives its
+    /// messages is behind, or while memory is short. The value can change with every input.
     pub fn wants(&self, pipe: Pipe) -> bool {
         let queue = self.cx.config.queue;
         let reads = match self.seats.get(pipe) {
@@ -219,15 +220,15 @@ impl Bridge {
         reads && self.has_room_to_read(pipe)
     }
 
-    /// Counters for operators.
+    /// Returns counters for operators.
     pub fn stats(&self) -> Stats {
         let (sessions, children) = (self.seats.session_count(), self.seats.len());
         Stats { sessions, children, ..self.cx.stats }
     }
 
     /// Whether nothing is open, undelivered or queued: no child, no exchange and no output. After
-    /// [`Input::Shutdown`] the program can end then. One that does not wait for slow clients can
-    /// end as soon as [`Stats::children`] is zero.
+    /// [`Input::Shutdown`] the program can exit once this is true. A program that does not wait for
+    /// slow clients can exit as soon as [`Stats::children`] is zero.
     pub fn is_idle(&self) -> bool {
         self.seats.len() == 0 && self.cx.is_idle()
     }
@@ -247,7 +248,7 @@ impl Bridge {
         }
     }
 
-    /// Starts children that wait, as far as the limit allows.
+    /// Starts queued children, up to the limit.
     fn start_queued(&mut self) {
         while self.starting < self.cx.config.starting && !self.draining {
             let Some(pipe) = self.queue.pop_front() else {
@@ -270,7 +271,7 @@ impl Bridge {
         let open = seat.has_started();
         let child = seat.child_mut();
         if child.stage != Stage::Running {
-            // It ends, and nobody is served by it any more.
+            // The child is ending and serves no client any more.
             return;
         }
         let limit = self.cx.config.message;
@@ -320,7 +321,7 @@ impl Bridge {
         let Some(seat) = self.seats.get_mut(pipe) else { return };
         let child = seat.child_mut();
         let unasked = child.stage == Stage::Running;
-        // Nobody has sent it a signal yet.
+        // No signal was sent to it yet.
         let crashed = child.stage == Stage::Closing && matches!(exit, Exit::Signal(_));
         let asked = !unasked && !crashed;
         let pid = child.pid;
@@ -340,7 +341,7 @@ impl Bridge {
         self.gone(pipe);
     }
 
-    /// Another process took the place of one that is gone.
+    /// Moves everything known under the old process's number to the new process's.
     fn renamed(&mut self, old: Pipe) {
         if let Some(seat) = self.seats.remove(old) {
             self.seats.insert(seat);
@@ -359,7 +360,7 @@ impl Bridge {
         self.forget_retired();
     }
 
-    /// Ends a session or a worker, whatever the cause, and sends its child down the ladder.
+    /// Ends a session or a worker for any cause, and starts its child's shutdown sequence.
     fn end(&mut self, pipe: Pipe, cause: Cause, reason: Option<&str>) {
         let Some(seat) = self.seats.remove(pipe) else { return };
         let open = seat.has_started();
@@ -390,7 +391,7 @@ impl Bridge {
         }
     }
 
-    /// A child closed its input or its output. Most do because they end.
+    /// Handles a child that closed its input or its output. Most do because they exit.
     fn closed(&mut self, pipe: Pipe, cause: Cause) {
         let cause = match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => {
@@ -404,7 +405,7 @@ impl Bridge {
         self.end_for(pipe, cause);
     }
 
-    /// Ends what a child is for, if there is a cause.
+    /// Ends the session or worker of a child, if there is a cause.
     fn end_for(&mut self, pipe: Pipe, cause: Option<Cause>) {
         if let Some(cause) = cause {
             self.end(pipe, cause, None);

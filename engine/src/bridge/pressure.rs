@@ -1,6 +1,6 @@
-//! What gives way when memory is short. Readers that take nothing lose what waits for them, events
-//! that were kept to be resumed go, and of children in the middle of a long line one at a time is
-//! read on, so that each line comes to its end.
+//! Relief when memory is short. Clients that stop reading lose their unread messages, events kept
+//! for a resume are dropped, and children in the middle of a long line are read one at a time, so
+//! that each line reaches its end.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -14,14 +14,14 @@ use crate::context::Context;
 use crate::context::budget::Budget;
 use crate::context::timers::Wait;
 
-/// How often it is looked again who must give way.
+/// Interval between two rounds of relief.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// How long a reader may take nothing of much, and a child may leave a long line unfinished, while
-/// others wait for the memory. A second is long for a network, and short for who waits.
+/// How long a client may leave many bytes unread, and a child a long line unfinished, while others
+/// wait for the memory. A second is long for a network and short for a waiting client.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The child whose long line is read on, and how far it has come.
+/// The child whose long line is read on, and the progress of that line.
 #[derive(Debug)]
 pub(super) struct Leader {
     pipe: Pipe,
@@ -30,15 +30,15 @@ pub(super) struct Leader {
 }
 
 impl Bridge {
-    /// Bytes that are held for peers now, in the engine and in the driver: of messages and events,
-    /// and of outputs until it is told that they were taken. At most
+    /// Returns the bytes held for peers now, in the engine and in the driver: messages, events, and
+    /// outputs until the driver reports them written. At most
     /// [`Config::memory`](crate::Config::memory).
     pub fn buffered(&self) -> usize {
         self.cx.budget.held()
     }
 
-    /// The counter behind [`buffered`](Self::buffered), for what a driver holds by itself, such as
-    /// requests that are not whole.
+    /// Returns the counter behind [`buffered`](Self::buffered), for bytes that a driver holds by
+    /// itself, such as incomplete requests.
     ///
     /// ```
     /// use mcp_bridge::{Bridge, Config};
@@ -52,7 +52,7 @@ impl Bridge {
         self.cx.budget.clone()
     }
 
-    /// Whether memory allows that this child is read.
+    /// Whether memory allows reading this child.
     pub(super) fn has_room_to_read(&self, pipe: Pipe) -> bool {
         let budget = &self.cx.budget;
         if !budget.is_tight() || self.leader.as_ref().is_some_and(|leader| leader.pipe == pipe) {
@@ -62,7 +62,7 @@ impl Bridge {
         line <= budget.small() && !budget.is_full()
     }
 
-    /// Looks who must give way, if memory is short and it was not looked a moment ago.
+    /// Frees memory if it is short and the last round was not a moment ago.
     pub(super) fn relieve(&mut self) {
         if !self.cx.budget.is_tight() {
             self.leader = None;
@@ -83,7 +83,7 @@ impl Bridge {
         }
     }
 
-    /// Drops events that were kept, those of who has most first.
+    /// Drops kept events, starting with the session that keeps most.
     fn shrink_replays(&mut self) {
         let limit = self.cx.budget.small();
         let all = self.seats.sessions().map(|s| (Reverse(s.streams.kept()), s.child.pipe.0));
@@ -100,7 +100,8 @@ impl Bridge {
         }
     }
 
-    /// Breaks off who takes nothing, who has most first; who has little, only if nothing is left.
+    /// Aborts exchanges whose clients stopped reading, largest first; small ones only if no other
+    /// is left.
     fn cut_readers(&mut self) {
         let mut readers = Vec::new();
         let late = |moved: Instant| moved.after(PATIENCE) <= self.cx.now;
@@ -109,7 +110,7 @@ impl Bridge {
                 readers.push((Reverse(waiting), exchange.0));
             }
         }
-        // What is sorted is of one type here and above, so that the code is there once.
+        // One element type for both sorts, so that the sort is compiled once.
         readers.sort_unstable();
         for (Reverse(waiting), exchange) in readers {
             let much = waiting > self.cx.budget.small();
@@ -120,7 +121,7 @@ impl Bridge {
         }
     }
 
-    /// All that wait for bytes to be taken: how many, and when some were last taken.
+    /// All exchanges with unread bytes: their number, and when the client last read some.
     fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
         let workers = self.seats.shared().flat_map(|worker| worker.streams.readers());
@@ -138,8 +139,8 @@ impl Bridge {
         }
     }
 
-    /// Of children in the middle of a long line, one after the other is read on, as far as that has
-    /// room. If none has for a while, who holds most and does nothing with it ends.
+    /// Reads on one child after another among those in the middle of a long line, as far as that
+    /// line has room. If none has room for a while, ends the idle child that holds most.
     fn choose_leader(&mut self) {
         self.leader.take_if(|leader| !leader.goes_on(&self.seats, &self.cx));
         if self.leader.is_some() || !self.cx.budget.is_tight() {
@@ -152,7 +153,7 @@ impl Bridge {
             self.starved = None;
             return;
         }
-        // They come in the order of their pipes.
+        // They are in the order of their numbers.
         let had_turn = long.partition_point(|(_, pipe)| *pipe <= self.last_leader);
         let (later, next) = long.split_at(had_turn);
         let missing = |line: usize| self.cx.config.message.saturating_sub(line);
@@ -174,7 +175,7 @@ impl Bridge {
         }
     }
 
-    /// The line of this child may have come to its end.
+    /// This child's line may have reached its end.
     pub(super) fn line_ended(&mut self, pipe: Pipe) {
         if self.leader.as_ref().is_some_and(|leader| leader.pipe == pipe) {
             self.choose_leader();
@@ -183,7 +184,7 @@ impl Bridge {
 }
 
 impl Leader {
-    /// Whether it is in the middle of its line, and has not left it so for long.
+    /// Whether the child is in the middle of its line and wrote some of it recently.
     fn goes_on(&mut self, seats: &Seats, cx: &Context) -> bool {
         let line = seats.child(self.pipe).map_or(0, |child| child.lines.buffered());
         if line > self.line {

@@ -1,4 +1,4 @@
-//! What requests ask for, and of which session.
+//! Requests: what each one does, and in which session.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -26,7 +26,7 @@ use crate::http::owner;
 use crate::http::session_id;
 use crate::http::trace::Trace;
 
-/// What a request may take beside its content: its names, and the tables' entries.
+/// Overhead of a request beside its content: its id and token, and the table entries.
 const NAMES: usize = 1024;
 
 impl Bridge {
@@ -53,7 +53,7 @@ impl Bridge {
         }
     }
 
-    /// A request whose content says nothing.
+    /// Handles a request without content.
     fn without_body(
         &mut self,
         exchange: Exchange,
@@ -61,7 +61,7 @@ impl Bridge {
         asks: Asks,
     ) -> Result<(), Fault> {
         match asks {
-            // Clients ask so whether there is a stream at all.
+            // Clients send this to find out whether there is a GET stream.
             Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
             Asks::Health => {
                 let response = self.health();
@@ -83,13 +83,13 @@ impl Bridge {
             }
             Asks::Get => self.get(exchange, admitted),
             Asks::Delete => self.delete(exchange, admitted),
-            // It has content.
+            // A POST has content.
             Asks::Post => Ok(()),
         }
     }
 
     fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
-        // Of `initialize`, which has no session yet, a copy is kept beside the line for the child.
+        // `initialize` has no session yet: a copy is kept beside the line for the child.
         let copies = if head.session.is_none() { 2 } else { 1 };
         let room = self.has_room(copies * body.len() + NAMES);
         let (result, id) = match message::batch_of(body, self.cx.config.calls) {
@@ -103,7 +103,7 @@ impl Bridge {
         }
     }
 
-    /// What became of a message that came alone, and the id that a refusal tells.
+    /// Handles a message that came alone. Returns the outcome and the id that a refusal names.
     fn post_one<'a>(
         &mut self,
         exchange: Exchange,
@@ -122,7 +122,7 @@ impl Bridge {
                 return (Err(Fault::from(malformed)), id);
             }
         };
-        // The id goes back only to a request: a response's id is the child's.
+        // Only a request's id is returned to the client: a response's id is the child's.
         let id = one.id().filter(|_| one.kind() == Kind::Request);
         let traced = if head.traced { traced(one, text, head) } else { None };
         let reparsed = traced.as_deref().map(read);
@@ -191,8 +191,7 @@ impl Bridge {
         session.post(messages, batch, exchange, head, &mut self.cx)
     }
 
-    /// The session that a GET or DELETE is about. In the stateless era there is nothing to get or
-    /// delete.
+    /// The session of a GET or DELETE. The stateless era has no sessions to get or delete.
     fn find_standing(&mut self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
         let session_era = head.version.is_some() && !is_stateless_head(head);
         if is_stateless_head(head) || head.session.is_none() && !session_era {
@@ -209,7 +208,8 @@ impl Bridge {
         self.session_of(text, head.path).ok_or(Fault::SessionUnknown)
     }
 
-    /// The session of this id, if it is at this path: at another server's it does not exist.
+    /// The session with this id, if it belongs to this path: at another server's path it does not
+    /// exist.
     fn session_of(&self, id: &str, path: &str) -> Option<Pipe> {
         let id = session_id::parse(id, &self.cx.config)?;
         let pipe = self.ids.get(&id).copied()?;
@@ -217,7 +217,7 @@ impl Bridge {
         self.cx.servers.is_at(server, path).then_some(pipe)
     }
 
-    /// Whether the policy lets sessions in.
+    /// Whether the policy allows sessions.
     fn may_have_sessions(&mut self, server: Server) -> Result<(), Fault> {
         if self.cx.servers.eras(server) != Eras::Modern {
             return Ok(());
@@ -262,7 +262,7 @@ impl Bridge {
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
         let pipe = self.find_standing(head)?;
         let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
-        // What is kept may be sent again.
+        // Kept events may be sent again.
         let again = if head.last_event_id.is_some() { session.streams.kept() } else { 0 };
         self.has_room(again)?;
         let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
@@ -270,7 +270,7 @@ impl Bridge {
         session.listen(exchange, head, &mut self.cx)
     }
 
-    /// Whether so many bytes more may be kept.
+    /// Whether that many more bytes may be kept.
     fn has_room(&self, bytes: usize) -> Result<(), Fault> {
         if self.cx.budget.has_room(bytes) { Ok(()) } else { Err(Fault::Memory) }
     }
@@ -292,7 +292,7 @@ impl Bridge {
             1 if all == 1 => Cow::Borrowed("the server fails at start"),
             count => Cow::Owned(format!("{count} of {all} servers fail at start")),
         };
-        // A node that can serve somebody is of use.
+        // A node that can serve at least one client is useful.
         let serves = self.seats.sessions().any(Session::is_open)
             || self.seats.shared().any(|worker| worker.is_ready());
         let lost = self.draining || all > 0 && failing.len() == all && !serves;
@@ -318,7 +318,7 @@ impl Bridge {
             Some(Seat::Session(session)) => {
                 session.lost(number, &mut self.cx);
                 if !session.is_open() {
-                    // Nobody will ever know the session's id.
+                    // No client will ever know the session's id.
                     self.end(pipe, Cause::ClientLeft, None);
                 }
             }
@@ -328,7 +328,7 @@ impl Bridge {
     }
 }
 
-/// A client's message, if a child can get it.
+/// Reads a client's message, or says why a child can't get it.
 fn read(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
     let mut parsed = Message::parse(text);
     if let Ok(message) = &parsed
@@ -339,7 +339,7 @@ fn read(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
     parsed
 }
 
-/// A message of a batch, with the trace context of the head that all have in common.
+/// A message of a batch, with the trace context of the batch's head.
 fn with_trace<'a>(text: &'a [u8], head: &Admitted<'_>) -> Cow<'a, [u8]> {
     let message = if head.traced { read(text).ok() } else { None };
     let traced = message.and_then(|message| traced(&message, text, head));
@@ -352,12 +352,12 @@ fn traced(message: &Message<'_>, text: &[u8], head: &Admitted<'_>) -> Option<Vec
     if has_params { Trace::read(head.fields).carried(text) } else { None }
 }
 
-/// A field that must agree with the body comes more than once (MCP 2026-07-28 "Server Validation").
+/// A field that must agree with the body is repeated (MCP 2026-07-28 "Server Validation").
 fn repeated(name: &str) -> Fault {
     Fault::HeaderMismatch(format!("the {name} header is repeated; send it once"))
 }
 
-/// The id of a request, if it is one.
+/// The id of a request, if the body is one.
 fn id_of(body: &[u8]) -> Option<&[u8]> {
     let request = Message::parse(body).ok().filter(|one| one.kind() == Kind::Request)?;
     request.id()

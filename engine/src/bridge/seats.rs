@@ -1,4 +1,4 @@
-//! All child processes, each with its owner: what it is for.
+//! The table of child processes, each held by its owner.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -9,16 +9,16 @@ use crate::front::session::Session;
 use crate::front::stateless::Worker;
 use crate::table::Table;
 
-/// What a child process is for. Its owner holds it, so none is without one.
+/// The owner of a child process. It holds the child, so there is no child without an owner.
 #[derive(Debug)]
 pub(super) enum Seat {
-    /// It was started ahead and nobody has spoken to it.
+    /// A prewarmed child: started ahead, and nothing was written to it yet.
     Prewarmed(Box<Child>),
-    /// It belongs to one session.
+    /// The child of one session.
     Session(Box<Session>),
-    /// Requests of 2026-07-28 share it.
+    /// A child shared by requests of 2026-07-28.
     Shared(Box<Worker>),
-    /// It ends, and nobody is served by it any more.
+    /// A child in its shutdown sequence, which serves no client any more.
     Leaving(Box<Child>),
 }
 
@@ -39,7 +39,7 @@ impl Seat {
         }
     }
 
-    /// Whether its child has answered the first request.
+    /// Whether the child has answered its first request.
     pub(super) fn has_started(&self) -> bool {
         match self {
             Self::Session(session) => session.is_open(),
@@ -53,13 +53,13 @@ impl Seat {
 #[derive(Debug, Default)]
 pub(super) struct Seats {
     table: Table<Pipe, Seat>,
-    /// The shared children, oldest first: each request of 2026-07-28 looks through them.
+    /// The shared children, oldest first: each request of 2026-07-28 searches them.
     shared: Vec<Pipe>,
     sessions: usize,
 }
 
 impl Seats {
-    /// Adds a child that is not in the table.
+    /// Adds a child that is not in the table yet.
     pub(super) fn insert(&mut self, seat: Seat) {
         let pipe = seat.child().pipe;
         match seat {
@@ -111,7 +111,7 @@ impl Seats {
         }
     }
 
-    /// Oldest first, like all that follows.
+    /// All children, oldest first, as in the iterators below.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
         self.table.values()
     }

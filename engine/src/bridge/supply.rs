@@ -1,4 +1,4 @@
-//! Which servers children are started for, which of them may start, and what is started ahead.
+//! Which servers get children, which children may start, and which are prewarmed.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,7 +13,7 @@ use crate::child::Child;
 use crate::context::breaker::{Blame, Origin};
 use crate::http::fault::Fault;
 
-/// How long nothing is started ahead after a start for which the driver had too little.
+/// Pause in prewarming after a start for which the driver was out of a resource.
 const EXHAUSTED: Duration = Duration::from_secs(1);
 
 impl Bridge {
@@ -32,7 +32,7 @@ impl Bridge {
         self.cx.servers.get(server).is_some()
     }
 
-    /// These are the servers from now on.
+    /// Replaces the set of current servers.
     pub(super) fn serve(&mut self, servers: &[Endpoint<'_>]) {
         self.cx.servers.set(servers);
         for spare in self.cx.servers.retired_spares() {
@@ -41,7 +41,7 @@ impl Bridge {
         self.forget_retired();
     }
 
-    /// Ends what was of use only to new requests of servers that get none any more.
+    /// Ends children that only new requests to retired servers could have used.
     pub(super) fn end_retired(&mut self) {
         if !self.cx.spent.is_empty() {
             self.end_spent();
@@ -57,7 +57,7 @@ impl Bridge {
         }
     }
 
-    /// Ends shared children that can't be given to another client, once their last call is over.
+    /// Ends shared children that take no new clients, once their last call is over.
     fn end_spent(&mut self) {
         for pipe in core::mem::take(&mut self.cx.spent) {
             match self.seats.shared_mut(pipe) {
@@ -68,8 +68,8 @@ impl Bridge {
         }
     }
 
-    /// Forgets servers that get no new requests and have no child left. It looks at every child, so
-    /// it is for the moments at which there may be such a server.
+    /// Forgets retired servers that have no child left. It visits every child, so it is called only
+    /// when a server may just have lost its last one.
     pub(super) fn forget_retired(&mut self) {
         let seats = &self.seats;
         self.cx.servers.forget(|server| seats.children().any(|child| child.server == server));
@@ -79,7 +79,7 @@ impl Bridge {
         self.seats.child(pipe).map(|child| child.server)
     }
 
-    /// A child that runs already, or a new one that does not yet.
+    /// Returns a prewarmed child, or a new one that is not started yet.
     pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.cx.servers.of(server).spares.pop_front();
         match spare.and_then(|pipe| self.seats.remove(pipe)) {
@@ -96,7 +96,7 @@ impl Bridge {
         Box::new(Child::new(pipe, server, &self.cx))
     }
 
-    /// Starts children ahead of those who will want them, as far as that is wished.
+    /// Prewarms children up to the configured number.
     pub(super) fn prewarm(&mut self) {
         let wished = self.cx.config.prewarm;
         if wished == 0 || !self.cx.config.header_env.is_empty() {
@@ -123,14 +123,14 @@ impl Bridge {
         }
     }
 
-    /// A child, whose exit follows, had read nothing.
+    /// Handles the report, before its exit, that a child had read nothing.
     pub(super) fn unread(&mut self, pipe: Pipe) {
         if let Some(child) = self.seats.child_mut(pipe) {
             child.unread = true;
         }
     }
 
-    /// A child has not answered its first request for long.
+    /// Logs that a child has not answered its first request for a long time.
     pub(super) fn tell_silence(&mut self, pipe: Pipe) {
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => {
@@ -143,13 +143,13 @@ impl Bridge {
         }
     }
 
-    /// A child could not be started, because the driver had too little.
+    /// Handles a start that failed because the driver was out of a resource.
     pub(super) fn exhausted(&mut self, pipe: Pipe, reason: &str) {
         self.exhausted_until = self.cx.now.after(EXHAUSTED);
         self.open_failed(pipe, Cause::Exhausted, reason);
     }
 
-    /// Ends a child that nobody has spoken to.
+    /// Ends a prewarmed child.
     pub(super) fn end_prewarmed(&mut self, mut child: Box<Child>, cause: Cause) {
         let (pipe, server) = (child.pipe, child.server);
         self.cx.servers.of(server).spares.retain(|spare| *spare != pipe);
@@ -158,7 +158,7 @@ impl Bridge {
         self.judge_start(server, Origin::default(), cause, Blame::All);
     }
 
-    /// Whether a child of this server may be started now for whoever that is.
+    /// Whether a child of this server may be started now for this origin.
     pub(super) fn may_start(&self, server: Server, origin: Origin) -> Result<(), Fault> {
         if self.draining {
             return Err(Fault::Draining);
@@ -170,14 +170,14 @@ impl Bridge {
         }
     }
 
-    /// The paths of servers that fail at every start, whoever asks.
+    /// The paths of servers whose every start fails, for all clients.
     pub(super) fn failing(&self) -> Vec<&str> {
         let current = self.cx.servers.current();
         let failing = current.filter(|(server, _)| self.cx.breaker.fails(*server, self.cx.now));
         failing.map(|(server, _)| self.cx.servers.path(server)).collect()
     }
 
-    /// Counts a start that came to nothing by the child's own fault, or by its client's.
+    /// Counts a start that failed through the child's own fault, or its client's.
     pub(super) fn judge_start(
         &mut self,
         server: Server,
@@ -209,7 +209,7 @@ impl Bridge {
         }
     }
 
-    /// Whether so many children are there, those on their way out included, that no more may be.
+    /// Whether the process limit, exiting children included, is reached.
     pub(super) fn is_crowded(&self) -> bool {
         let Config { sessions, pool, prewarm, .. } = self.cx.config;
         let spares = prewarm.saturating_mul(self.cx.servers.count());
@@ -218,7 +218,7 @@ impl Bridge {
     }
 }
 
-/// Whom the failure of this child's start counts for.
+/// Which starts the failure of this child's start counts against.
 pub(super) fn blame(cause: Cause, child: &Child) -> Blame {
     match cause {
         Cause::NotStarted => Blame::All,

@@ -1,4 +1,4 @@
-//! What happens when a wait is due.
+//! Handling of each wait when it is due.
 
 use super::Bridge;
 use super::seats::Seat;
@@ -89,7 +89,7 @@ impl Bridge {
     fn line_due(&mut self, pipe: Pipe) {
         let reads = self.wants(pipe);
         let cause = match self.seats.get_mut(pipe) {
-            // It can't end a line that is not read.
+            // A line that is not read can't end.
             Some(seat) if !reads => seat.child_mut().wait_line_anew(&mut self.cx),
             Some(Seat::Session(session)) => session.unended(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.unended(&mut self.cx),

@@ -1,10 +1,11 @@
-//! Which shared child a request of the stateless era goes to.
+//! Which shared child gets a request of the stateless era.
 //!
-//! A modern child serves everybody. A session-era child knows its client's capabilities from its
-//! handshake on, so only requests that declare the same ones share it; and where they let it ask
-//! its client, a call that may be asked has it to itself, so that what is asked is known to belong
-//! to it. Header fields that the operator named tell clients apart: then each client has children
-//! of its own. Where one client fills a child, the next request goes to another.
+//! A modern child serves all clients. A session-era child learns its client's capabilities at its
+//! handshake, so only requests that declare the same capabilities share it. Where those
+//! capabilities let the child send requests to its client, a call that may receive one has the
+//! child to itself, so that the child's request belongs to that call. Header fields named by the
+//! operator identify clients: each client then has its own children. When one client fills a child,
+//! the next request goes to another child.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -26,14 +27,14 @@ use crate::http::metadata::{self, Metadata};
 use crate::http::owner::Owner;
 use crate::http::session_id;
 
-/// A `requestState` that is longer is none of ours, however it is escaped.
+/// Longest `requestState` that the bridge issues, escapes included, in bytes.
 const STATE: usize = 1024;
 
-/// The variables that a process has of its clients' header fields.
+/// The environment variables of a process that hold its clients' header fields.
 type Env = [(String, String)];
 
 impl Bridge {
-    /// A message of the stateless era.
+    /// Handles a message of the stateless era.
     pub(super) fn stateless(
         &mut self,
         exchange: Exchange,
@@ -51,7 +52,7 @@ impl Bridge {
         match message.kind() {
             Kind::Request => {}
             Kind::Notification => {
-                // The revision defines none for HTTP; one is taken and comes to nothing.
+                // The revision defines no notification over HTTP: accept it and ignore it.
                 self.cx.answer(exchange, head.origin, response::empty(202));
                 return Ok(());
             }
@@ -78,7 +79,7 @@ impl Bridge {
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
         let (pipe, parked) = match parked {
             Some((pipe, call)) => (pipe, Some(call)),
-            // A server of the session era has no states but ours; none is started to say so.
+            // A session-era server has no states but ours: don't start one only to refuse this.
             None if message.param("requestState").is_some()
                 && known.is_some_and(|known| known.knowledge.of(env).modern == Some(false)) =>
             {
@@ -98,7 +99,7 @@ impl Bridge {
         }
     }
 
-    /// Whether the policy, and what is known of the server, let a message of 2026-07-28 in.
+    /// Whether the policy, and what is known of the server, allow a message of 2026-07-28.
     fn may_be_modern(&mut self, server: Option<Server>, env: &Env) -> Result<(), Fault> {
         let Some(server) = server else { return Ok(()) };
         let fault = match self.cx.servers.eras(server) {
@@ -112,7 +113,7 @@ impl Bridge {
         Err(fault)
     }
 
-    /// The call that waits for the input that this request brings.
+    /// The parked call that this request brings input for.
     fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(Pipe, u64)> {
         let state = message.param("requestState").filter(|state| state.len() <= STATE);
         let state = state.and_then(object::string)?;
@@ -122,8 +123,8 @@ impl Bridge {
         Some((pipe, call))
     }
 
-    /// The worker for a request: one that fits and has room, or a new one. Where none can be, one
-    /// that fits: it says why it does not take the request.
+    /// Returns the worker for a request: one that fits and has room, or a new one. If there can be
+    /// none, returns one that fits, whose refusal says why.
     fn worker_for(
         &mut self,
         server: Server,
@@ -155,8 +156,8 @@ impl Bridge {
         self.new_worker(server, metadata, key, owner).or_else(|fault| full.ok_or(fault))
     }
 
-    /// Which other calls that may ask may be where this request goes. Of one client any call may be
-    /// in flight; what is asked reaches that client.
+    /// Which calls that may receive the child's requests can share a child with this one. Calls of
+    /// the same client can: the child's request reaches that client.
     fn beside(&self, server: Server, metadata: &Metadata<'_>, owner: &Owner) -> Beside {
         let may_ask = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
         match may_ask && !owner.is_known() {
@@ -166,7 +167,7 @@ impl Bridge {
         }
     }
 
-    /// The worker in whose child that lives which a request is about.
+    /// The worker whose child holds what a request is about, such as a task.
     fn keeper(&self, server: Server, message: &Message<'_>, owner: &Owner) -> Option<Pipe> {
         let subject = Subject::of(message)?;
         let keeps = |worker: &&Worker| {
@@ -206,8 +207,8 @@ impl Bridge {
         Ok(pipe)
     }
 
-    /// Whether a process may be started to be asked for its era. A server that has just been asked
-    /// in vain is not asked again for each request.
+    /// Whether a process may be started to probe its era. A server whose last probe just failed is
+    /// not probed again for each request.
     fn may_probe(&mut self, server: Server, env: &Env) -> Result<(), Fault> {
         let known = self.cx.servers.spoken(server, env);
         let in_vain = known.modern.is_none() && known.doubted.is_some_and(|at| at > self.cx.now);
@@ -218,14 +219,14 @@ impl Bridge {
         Err(Fault::Undiscovered(String::from("did not tell them")))
     }
 
-    /// Whether a child need not be started, because another told the era meanwhile and its requests
-    /// are refused.
+    /// Whether a queued child need not start: another child showed the era meanwhile, and the
+    /// requests of this one are refused.
     pub(super) fn refuses_all_of(&mut self, pipe: Pipe) -> bool {
         let shared = self.seats.shared_mut(pipe);
         shared.is_some_and(|worker| worker.refuses_all(&mut self.cx))
     }
 
-    /// The child that was asked for its era and waits for a session with these variables.
+    /// Returns the child that was probed for its era and waits for a session with these variables.
     pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
         let waits = |worker: &&Worker| worker.child.server == server && worker.waits_for(env);
         let pipe = self.seats.shared().find(waits).map(|worker| worker.child.pipe)?;
@@ -238,7 +239,7 @@ impl Bridge {
         }
     }
 
-    /// A child is to answer its first request; one that does not run waits for its turn to start.
+    /// Waits for a child's first answer; a child that does not run yet is queued.
     pub(super) fn await_start(&mut self, child: &Child) {
         if child.stage == Stage::Queued {
             self.queue.push_back(child.pipe);
