@@ -1,4 +1,4 @@
-//! What a child was asked and has not answered: by its clients, and by the bridge itself.
+//! The requests that a child has not answered: its clients' calls, and the bridge's own requests.
 
 use alloc::string::String;
 
@@ -7,10 +7,10 @@ use crate::codec::message::Message;
 use crate::codec::raw_id::Spelling;
 use crate::context::timers::Deadline;
 
-/// What a request in flight takes beside its names.
+/// Overhead of a request in flight beside its id and token.
 const IN_FLIGHT: usize = 128;
 
-/// A request that the bridge itself made of the child.
+/// A request that the bridge itself sent to the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Own {
     /// `server/discover`.
@@ -30,7 +30,7 @@ pub(crate) enum Own {
 }
 
 impl Own {
-    /// Whether a client waits for what becomes of it, but for a start, which has a wait of its own.
+    /// Whether a client waits for the answer. A start has a wait of its own and is not included.
     pub(super) const fn is_awaited(&self) -> bool {
         matches!(self, Self::Subscribe(_) | Self::Listen)
     }
@@ -40,27 +40,27 @@ impl Own {
     }
 }
 
-/// Ids that are no longer are read anew when they are compared.
+/// Longest id without a digest; it is parsed again at each comparison.
 const SHORT: usize = 32;
 
 /// A client's request that the child has not answered.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The stream on which the answer goes out.
+    /// The stream that carries the answer.
     pub(crate) stream: u64,
-    /// The id as its client spelled it.
+    /// The id, as its client wrote it.
     pub(crate) id: Spelling,
-    /// The progress token as its client spelled it.
+    /// The progress token, as its client wrote it.
     pub(crate) token: Option<Spelling>,
     /// Whether the request asked for a task.
     pub(crate) task: bool,
-    /// What stands for the id, if it is long: equal ids have the same.
+    /// A digest of the id, if the id is long: equal ids have equal digests.
     pub(super) said: Option<u64>,
     pub(super) due: Deadline,
 }
 
 impl Call {
-    /// The call that a request makes.
+    /// The call made by a request.
     pub(crate) fn of(request: &Message<'_>, stream: u64) -> Self {
         let id = request.id().unwrap_or_default();
         Self {

@@ -1,5 +1,5 @@
-//! How long what stands in front of a child lives, be it a session or a shared child's: until the
-//! child was too slow to start, nobody was heard of for too long, or the child's output ended.
+//! Lifetime of a session or shared child: the start timeout, the idle timeout, and the grace after
+//! the child closed a pipe.
 
 use core::time::Duration;
 
@@ -9,23 +9,23 @@ use crate::api::instant::Instant;
 use crate::context::Context;
 use crate::context::timers::{Deadline, Wait};
 
-/// How long a child may take to answer its first request before the operator is told: a start from
-/// a warm cache takes a second, and somebody is waiting.
+/// How long a child may take to answer its first request before this is logged: a start from a warm
+/// cache takes a second, and a client is waiting.
 const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) pipe: Pipe,
     began: Instant,
-    /// When somebody was last heard of.
+    /// The last contact with a client.
     contact: Instant,
     start: Deadline,
-    /// When it is told that the child has not answered.
+    /// When the missing answer is logged.
     silent: Deadline,
     told: bool,
     idle: Deadline,
     exit: Deadline,
-    /// Which of its pipes the child closed first.
+    /// The pipe that the child closed first.
     closed: Option<Cause>,
 }
 
@@ -44,17 +44,17 @@ impl Life {
         }
     }
 
-    /// How long it has lived.
+    /// The time since the start.
     pub(crate) fn age(&self, cx: &Context) -> Duration {
         cx.now.since(self.began)
     }
 
-    /// Somebody was heard of.
+    /// Records contact with a client.
     pub(crate) fn touch(&mut self, cx: &Context) {
         self.contact = cx.now;
     }
 
-    /// The child is to answer within that time.
+    /// Starts the wait for the child's first answer.
     pub(crate) fn wait_start(&mut self, wait: Duration, cx: &mut Context) {
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
         if wait > SILENCE && !core::mem::replace(&mut self.told, true) {
@@ -62,26 +62,26 @@ impl Life {
         }
     }
 
-    /// Tells the operator that the child has not answered for long.
+    /// Logs that the child has not answered for a long time.
     pub(crate) fn tell_silence(&mut self, pid: u32, cx: &mut Context) {
         self.silent.spend();
         cx.notice(Notice::Silent { pipe: self.pipe, pid, wait: SILENCE });
     }
 
-    /// The same, unless it has less time already.
+    /// Shortens the wait for the first answer to `wait`, if it is longer.
     pub(crate) fn wait_start_no_longer(&mut self, wait: Duration, cx: &mut Context) {
         cx.timers.no_later(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
     }
 
-    /// The child answered.
+    /// The child answered its first request.
     pub(crate) fn started(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
         cx.timers.clear(&mut self.silent, Wait::Silent(self.pipe));
         self.wait_idle(cx);
     }
 
-    /// The child closed its standard output or input: it ends, and how is known in a moment. One
-    /// that lives on is of no use.
+    /// The child closed its standard output or input. Most exit at once, which shows how they
+    /// ended; a child that stays is useless and is ended.
     pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) {
         if self.closed.is_some() {
             return;
@@ -91,12 +91,12 @@ impl Life {
         cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
     }
 
-    /// Which of its pipes the child closed first.
+    /// The pipe that the child closed first.
     pub(crate) const fn closed(&self) -> Option<Cause> {
         self.closed
     }
 
-    /// Another process takes the place of the one that ended.
+    /// Starts anew for the process that replaces one that ended.
     pub(crate) fn reopened(&mut self, cx: &mut Context) {
         self.closed = None;
         cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
@@ -109,7 +109,8 @@ impl Life {
         }
     }
 
-    /// The idle wait is due, and it is busy or not. True if it was idle all the while.
+    /// Handles the idle wait when it is due. Returns true if the session or worker was idle
+    /// throughout.
     pub(crate) fn idle_due(&mut self, busy: bool, cx: &mut Context) -> bool {
         self.idle.spend();
         let Some(idle) = cx.config.idle else { return false };
@@ -123,7 +124,7 @@ impl Life {
         false
     }
 
-    /// It ends: drops what it waited for.
+    /// Drops all waits.
     pub(crate) fn end(&mut self, cx: &mut Context) {
         for (deadline, wait) in [
             (&mut self.start, Wait::Start(self.pipe)),

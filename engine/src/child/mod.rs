@@ -1,11 +1,11 @@
-//! One child: its input and output, the calls it has in flight, and the ladder by which it ends.
+//! One child process: its input and output, its calls in flight, and its shutdown sequence.
 //!
-//! Every child that was opened ends by the ladder (MCP "Lifecycle, Shutdown"): its standard input
-//! is closed; if it is still there after a grace, its group gets `SIGTERM`; after another,
-//! `SIGKILL`. Only its exit, or its failure to start, takes it off the books.
+//! Every child that was opened ends by the shutdown sequence (MCP "Lifecycle, Shutdown"): its
+//! standard input is closed; if it still runs after a grace period, its process group gets
+//! `SIGTERM`; after another, `SIGKILL`. It is forgotten only when it has exited or failed to start.
 //!
-//! What is true of a process whoever it serves belongs here: also how long it lives ([`lease`]),
-//! and what a line of it is that is no message ([`odd`]).
+//! What holds for a process whichever client it serves belongs here: also its lifetime ([`lease`]),
+//! and the meaning of its malformed lines ([`odd`]).
 
 mod calls;
 pub(crate) mod lease;
@@ -36,28 +36,28 @@ use crate::context::timers::{Deadline, Wait};
 use crate::table::Table;
 pub(crate) use calls::{Call, Own};
 
-/// Tokens kept for tasks, whose progress goes on after their call is answered (MCP 2025-11-25
+/// Tokens kept for tasks, whose progress continues after their call is answered (MCP 2025-11-25
 /// "Tasks, Task Progress Notifications").
 const TASK_TOKENS: usize = 64;
 
-/// Requests of our own that nobody waits for and that a child may leave unanswered, at once. Far
-/// above what log levels and ended subscriptions bring; the answer to an older one is an answer to
-/// nothing.
+/// Own requests without a waiting client that a child may leave unanswered at once. This is far
+/// above the number that log levels and ended subscriptions cause; the answer to an older one is
+/// ignored.
 pub(crate) const OWN: usize = 1024;
 
-/// How far a child is from its end.
+/// The stages of a child's life and of its shutdown sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It waits for its turn to start.
+    /// The child waits for its turn to start.
     Queued,
     Running,
-    /// Its standard input is closed.
+    /// Standard input was closed.
     Closing,
-    /// It got `SIGTERM`.
+    /// `SIGTERM` was sent.
     Terminating,
-    /// It got `SIGKILL`.
+    /// `SIGKILL` was sent.
     Killed,
-    /// It is no more.
+    /// The process is gone.
     Gone,
 }
 
@@ -67,28 +67,28 @@ pub(crate) struct Child {
     pub(crate) server: Server,
     pub(crate) pid: u32,
     pub(crate) stage: Stage,
-    /// Variables for its environment.
+    /// Environment variables for the process.
     pub(crate) env: Vec<(String, String)>,
-    /// What its start has in common with others.
+    /// What its start has in common with other starts.
     pub(crate) origin: Origin,
-    /// Whether it ended before it had read anything.
+    /// Whether it ended before it read anything.
     pub(crate) unread: bool,
     pub(crate) lines: Lines,
     pub(crate) calls: Table<u64, Call>,
     own: Table<u64, (Own, Deadline)>,
-    /// Bytes that its standard input has not taken, and when it last took some, or was first given
-    /// some to take.
+    /// Bytes not yet written to its standard input, and when some were last written, or first
+    /// queued.
     queued: usize,
     moved: Instant,
-    /// Lines that wait for its start.
+    /// Lines to write once the process has started.
     waiting: Vec<u8>,
     last_id: u64,
     task_tokens: Vec<(u64, Spelling)>,
     pub(crate) noises: Noises,
     pub(crate) pings: Pings,
-    /// Bytes of what is in flight: its names, and the tables' entries.
+    /// Bytes of the requests in flight: ids, tokens and table entries.
     names: usize,
-    /// All that is kept for it, `queued` and `lines` included.
+    /// All bytes kept for this child, including `queued` and `lines`.
     share: Share,
     due: Deadline,
 }
@@ -119,7 +119,7 @@ impl Child {
         }
     }
 
-    /// Starts the process, and gives it what waited for it.
+    /// Starts the process and writes the waiting lines.
     pub(crate) fn open(&mut self, cx: &mut Context) {
         self.stage = Stage::Running;
         cx.push(Output::Open { server: self.server, pipe: self.pipe, env: self.env.clone() });
@@ -129,7 +129,7 @@ impl Child {
         }
     }
 
-    /// Whether a message of that size can be written now. Into an empty queue any can.
+    /// Whether a message of this size can be queued now. An empty queue takes any message.
     pub(crate) fn accepts(&self, bytes: usize, limit: usize) -> bool {
         self.queued == 0 || self.queued + bytes <= limit
     }
@@ -153,38 +153,38 @@ impl Child {
         self.account();
     }
 
-    /// Bytes that are kept for it.
+    /// Bytes kept for this child.
     pub(crate) const fn held(&self) -> usize {
         self.share.size()
     }
 
-    /// Whether it has much and has left it so for a while: a line that it does not end, or input
-    /// that it does not read.
+    /// Whether it holds many bytes without progress: an unfinished line, or input that it does not
+    /// read.
     pub(crate) fn hoards(&self, patience: Duration, cx: &Context) -> bool {
         let small = cx.budget.small();
         let deaf = self.queued > small && self.moved.after(patience) <= cx.now;
         deaf || self.lines.buffered() > small
     }
 
-    /// Counts what is kept for it.
+    /// Updates the count of bytes kept for this child.
     pub(crate) fn account(&mut self) {
         let names = self.names + self.pings.buffered();
         self.share.hold(self.queued + self.lines.buffered() + names);
     }
 
-    /// Whether it has taken nothing for so long that it is taken for one that reads no more.
+    /// Whether it has read nothing for so long that it counts as stalled.
     pub(crate) fn is_stalled(&self, cx: &Context) -> bool {
         self.queued > 0 && cx.now.since(self.moved) >= cx.config.stall
     }
 
-    /// Writes a message on a line of its own.
+    /// Writes a message as one line.
     pub(crate) fn say(&mut self, mut message: Vec<u8>, cx: &mut Context) {
         message.push(b'\n');
         self.write(message, cx);
     }
 
-    /// Answers a request that it made. One that asks on and on and reads nothing goes without: what
-    /// is kept for it is bounded.
+    /// Answers a request of the child. A child that keeps sending requests and reads nothing gets
+    /// no answer: its queue is bounded.
     pub(crate) fn reply(&mut self, message: Vec<u8>, cx: &mut Context) {
         let all = cx.config.stdin.saturating_add(cx.config.message);
         let limit = if cx.budget.is_tight() { cx.budget.small() } else { all };
@@ -195,8 +195,8 @@ impl Child {
         self.say(message, cx);
     }
 
-    /// Makes a request of our own, and gives its id. A child that answers none of them is not
-    /// remembered for all.
+    /// Sends a request of the bridge's own and returns its id. Only a bounded number of unanswered
+    /// requests is remembered.
     pub(crate) fn ask(&mut self, own: Own, method: &str, params: &[u8], cx: &mut Context) -> u64 {
         self.last_id += 1;
         let mut digits = [0; 20];
@@ -216,7 +216,7 @@ impl Child {
         self.last_id
     }
 
-    /// The wait for the answer to a request, as far as that is limited.
+    /// Sets the timeout of a request, if it has one.
     fn due_call(&self, id: u64, cx: &mut Context) -> Deadline {
         let mut due = Deadline::default();
         if let Some(limit) = cx.config.request {
@@ -225,20 +225,20 @@ impl Child {
         due
     }
 
-    /// A client's subscription is acknowledged: from now on it may last.
+    /// A client's subscription was acknowledged: it has no timeout from now on.
     pub(crate) fn lasts(&mut self, id: u64, cx: &mut Context) {
         if let Some(call) = self.calls.get_mut(&id) {
             cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
         }
     }
 
-    /// Gives up a request of our own.
+    /// Cancels an own request.
     pub(crate) fn withdraw(&mut self, id: u64, reason: &str, cx: &mut Context) {
         self.end_own(id, cx);
         self.say_cancelled(id, reason, cx);
     }
 
-    /// Takes a request of our own off the table: it is answered, or nobody waits for the answer.
+    /// Removes an own request that was answered, or whose answer no client waits for.
     pub(crate) fn end_own(&mut self, id: u64, cx: &mut Context) -> Option<Own> {
         let (own, mut due) = self.own.remove(&id)?;
         self.names -= own.size();
@@ -247,19 +247,19 @@ impl Child {
         Some(own)
     }
 
-    /// Whether a request of our own is in flight.
+    /// Whether an own request is in flight.
     pub(crate) fn is_asked(&self, own: &Own) -> bool {
         self.own.iter().any(|(_, (asked, _))| asked == own)
     }
 
-    /// Tells the child that a call is no longer wanted.
+    /// Writes the cancellation of a call.
     pub(crate) fn say_cancelled(&mut self, id: u64, reason: &str, cx: &mut Context) {
         let params = format!(r#"{{"requestId":{id},"reason":"{reason}"}}"#);
         self.say(rpc::request(None, "notifications/cancelled", params.as_bytes()), cx);
     }
 
-    /// Starts a new process in the place of one that is gone, with nothing in flight. It has a
-    /// number of its own, so that what is told late of the other is not taken for its.
+    /// Starts a new process in place of one that is gone, with nothing in flight. The new process
+    /// has a new number, so that late events of the old one do not apply to it.
     pub(crate) fn reopen(&mut self, cx: &mut Context) {
         let last_id = self.last_id;
         debug_assert!(self.calls.is_empty());
@@ -271,18 +271,18 @@ impl Child {
         self.open(cx);
     }
 
-    /// An id for a call that is not made yet.
+    /// Reserves an id for a later call.
     pub(crate) const fn reserve_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
     }
 
-    /// The id that the next request gets.
+    /// The id of the next request.
     pub(crate) const fn next_id(&self) -> u64 {
         self.last_id + 1
     }
 
-    /// Puts a client's call on the table, under the next id.
+    /// Adds a client's call under the next id.
     pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
@@ -295,7 +295,7 @@ impl Child {
         id
     }
 
-    /// Writes the line of a client's request with an id, and a token, of our own.
+    /// Writes a client's request with the id, and the token, replaced by ours.
     pub(crate) fn call(
         &mut self,
         request: &Message<'_>,
@@ -312,7 +312,7 @@ impl Child {
         self.enter(call, cx);
     }
 
-    /// A call goes on under the names of another request of its client.
+    /// Gives a call the id, token and stream of another request of its client.
     pub(crate) fn goes_on(&mut self, id: u64, fresh: Call) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         self.names += fresh.size();
@@ -322,8 +322,8 @@ impl Child {
         self.account();
     }
 
-    /// The number of the call that its client knows by this id; the latest, if there are several.
-    /// One that is spelled so goes before one that is spelled otherwise.
+    /// The number of the call with this client id; the latest, if there are several. An id written
+    /// identically has precedence over one that is only equal in value.
     pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
         let said = json::digest::id(id);
         let its = |call: &Call| call.said.unwrap_or_else(|| json::digest::id(&call.id));
@@ -333,7 +333,7 @@ impl Child {
         call.map(|(number, _)| *number)
     }
 
-    /// Takes a call off the table: it is answered, or given up.
+    /// Removes a call that was answered or given up.
     pub(crate) fn end_call(&mut self, id: u64, cx: &mut Context) -> Option<Call> {
         let mut call = self.calls.remove(&id)?;
         cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
@@ -355,12 +355,12 @@ impl Child {
         self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
     }
 
-    /// Whether this is a request that it has not answered, be it a client's or our own.
+    /// Whether this request, a client's or our own, is unanswered.
     pub(crate) fn is_in_flight(&self, id: u64) -> bool {
         self.calls.contains(&id) || self.own.contains(&id)
     }
 
-    /// The only request that it has to answer, of those for which this is so.
+    /// The only unanswered request that satisfies `waits`, if there is exactly one.
     pub(crate) fn only(&self, waits: impl Fn(u64) -> bool) -> Option<u64> {
         let mut waiting = self.calls.keys().chain(self.own.keys()).filter(|id| waits(**id));
         waiting.next().copied().filter(|_| waiting.next().is_none())
@@ -371,7 +371,8 @@ impl Child {
         self.calls.keys().copied().collect()
     }
 
-    /// Steps onto the ladder. False if the process was never asked for: then it is gone already.
+    /// Starts the shutdown sequence. Returns false if the process was never opened, and so is gone
+    /// already.
     pub(crate) fn end(&mut self, cx: &mut Context) -> bool {
         for (id, (own, mut due)) in self.own.take() {
             self.names -= own.size();
@@ -388,7 +389,7 @@ impl Child {
         }
         self.forget_pings(cx);
         self.forget_line(cx);
-        // What it still writes is read and thrown away.
+        // The rest of its output is read and discarded.
         self.lines = Lines::new(0);
         self.account();
         true
@@ -398,7 +399,7 @@ impl Child {
         cx.timers.set(&mut self.due, until, Wait::Ladder(self.pipe));
     }
 
-    /// The next step of the ladder is due.
+    /// Performs the next step of the shutdown sequence.
     pub(crate) fn climb(&mut self, cx: &mut Context) {
         self.due.spend();
         match self.stage {
@@ -413,7 +414,7 @@ impl Child {
         }
     }
 
-    /// The last step, at once.
+    /// Performs the last step of the shutdown sequence at once.
     pub(crate) fn kill(&mut self, cx: &mut Context) {
         if !matches!(self.stage, Stage::Queued | Stage::Killed | Stage::Gone) {
             self.stage = Stage::Killed;
@@ -427,7 +428,7 @@ impl Child {
         cx.notice(Notice::Stubborn { pipe: self.pipe, pid: self.pid, signal });
     }
 
-    /// It is gone: drops what it waited for.
+    /// The process is gone: drops all waits.
     pub(crate) fn gone(mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
         self.forget_pings(cx);
@@ -436,7 +437,7 @@ impl Child {
     }
 }
 
-/// The number that a message of the child names, in whatever spelling.
+/// Parses an id written by the child as one of our numbers, however it is written.
 pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
     let digits = raw.iter().try_fold(0, |sum: u64, byte| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
@@ -445,7 +446,7 @@ pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
     digits.or_else(|| number::counted(raw))
 }
 
-/// A number in decimal digits.
+/// Formats a number in decimal digits.
 pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut at = digits.len();
     loop {

@@ -1,8 +1,8 @@
-//! Lines of a server that are no JSON-RPC messages: what each is all the same.
+//! Malformed lines: lines of a server that are not JSON-RPC messages, and what can be made of them.
 //!
-//! Servers log to standard output, frame messages as another protocol does, write every member of
-//! an object, or write what no client can read. A call must not hang by that, and a log record must
-//! not end one.
+//! Servers write logs to standard output, frame messages as another protocol does, write every
+//! member of an object, or write answers that no client can read. Such a line must not leave a call
+//! waiting, and a log record must not end one.
 
 mod loose;
 
@@ -27,27 +27,27 @@ use crate::context::Context;
 use crate::context::timers::{Deadline, Wait};
 use loose::{Fragments, answered};
 
-/// How long a child that frames or encodes its messages in another way may yet take to answer
-/// `initialize`: what wrapped it may have written that, and not the child itself.
+/// How much longer a child with another framing or encoding may take to answer `initialize`: the
+/// line may come from a wrapper and not from the server.
 pub(crate) const ALIEN: Duration = Duration::from_secs(5);
 
-/// For how long a child may leave a line without its end before that is told. Large messages come
-/// in pieces, but without a pause.
+/// How long a line may stay without its end before this is logged. Large messages come in pieces,
+/// but without a pause.
 const PAUSE: Duration = Duration::from_secs(5);
 /// The same after a header of another framing, which needs no newline.
 const FRAMED: Duration = Duration::from_millis(100);
 
-/// Messages of one batch of a child: four times as many as the answers to the largest batch of a
-/// client. What one line costs is bounded by it; a longer one is noise.
+/// Messages in one batch of a child: four times the number of answers to a client's largest batch.
+/// It bounds the cost of a line; a longer batch is malformed.
 const BATCH: usize = 1024;
 
-/// How much of a line that is no message an operator gets to see, in bytes.
+/// Bytes of a malformed line that are shown to an operator.
 const SHOWN: usize = 200;
 
-/// What a server writes in the place of messages, as far as that has a name of its own.
+/// The kinds of malformed lines that have a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrote {
-    /// Nothing that has a name: why it is no message.
+    /// A line of no named kind, with the reason why it is malformed.
     Other(&'static str),
     /// An object without `"jsonrpc"`.
     Record,
@@ -61,12 +61,12 @@ pub(crate) enum Wrote {
     Utf16,
     /// The headers of the Language Server Protocol.
     ContentLength,
-    /// A request of ours.
+    /// A copy of one of our requests.
     Echo,
 }
 
 impl Wrote {
-    /// Why that is no message, for a person.
+    /// The reason shown to a person.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Other(reason) => reason,
@@ -96,7 +96,7 @@ impl Wrote {
         }
     }
 
-    /// A bit for each kind, so that each is told once; the higher tells more.
+    /// A bit for each kind, so that each is logged once; a higher bit is more informative.
     pub(crate) const fn bit(self) -> u16 {
         match self {
             Self::Other(_) => 1,
@@ -111,25 +111,25 @@ impl Wrote {
         }
     }
 
-    /// Whether a server that writes so writes no message at all.
+    /// Whether a server that writes such lines writes no messages at all.
     const fn is_alien(self) -> bool {
         matches!(self, Self::ContentLength | Self::Utf16)
     }
 }
 
-/// What a text that is no message is all the same.
+/// What a malformed line can be read as.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Odd<'a> {
-    /// A message, once members that are null are left out.
+    /// A message, once members that are null are removed.
     Message(Vec<u8>),
     /// The error of a response that names no request.
     Nameless(Vec<u8>),
-    /// Answers that can't be passed on: the ids that they name, as they are spelled.
+    /// Answers that can't be passed on: their ids, as the child wrote them.
     Answers(Vec<&'a [u8]>),
     Noise(Wrote),
 }
 
-/// One message of a server, whose errors a client can read.
+/// Parses one message of a server, and checks that clients can read its error, if it is one.
 pub(crate) fn parse(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
     let mut parsed = Message::parse(text);
     if let Ok(message) = &parsed
@@ -141,7 +141,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
     parsed
 }
 
-/// What an error lacks that clients insist on (JSON-RPC 2.0 "Error object").
+/// What is missing in an error that clients insist on (JSON-RPC 2.0 "Error object").
 fn lack(error: &[u8]) -> Option<&'static str> {
     let member = |name| json::member(error, &(0..error.len()), name).map(|span| &error[span]);
     let code = member("code").and_then(Number::read);
@@ -152,7 +152,7 @@ fn lack(error: &[u8]) -> Option<&'static str> {
     if message { None } else { Some("its error has no message") }
 }
 
-/// Reads a text that is no message.
+/// Reads a malformed text.
 #[cold]
 pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
     if matches!(malformed, Malformed::Invalid(..))
@@ -165,8 +165,8 @@ pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
     if ids.is_empty() { Odd::Noise(wrote(text, malformed)) } else { Odd::Answers(ids) }
 }
 
-/// A message whose sender writes every member, also those that it has not: null stands for none.
-/// The result of a response may be null.
+/// Removes members that are null, for senders that write every member of an object. The result of a
+/// response may be null.
 fn mended<'a>(text: &[u8]) -> Option<Odd<'a>> {
     let members = envelope_of(text)?;
     let member = |place: usize| members[place].as_ref().map(|span| &text[span.clone()]);
@@ -202,8 +202,8 @@ fn mended<'a>(text: &[u8]) -> Option<Odd<'a>> {
     parse(&text).is_ok().then_some(Odd::Message(text))
 }
 
-/// Where the members of JSON-RPC's stand in an object; `None` if one is there twice, or if there
-/// are more members than a message may have.
+/// Finds the JSON-RPC members of an object; `None` if one is repeated, or if there are more members
+/// than a message may have.
 fn envelope_of(text: &[u8]) -> Option<[Option<Span>; ENVELOPE.len()]> {
     let mut members = <[Option<Span>; ENVELOPE.len()]>::default();
     let mut count = 0;
@@ -216,7 +216,7 @@ fn envelope_of(text: &[u8]) -> Option<[Option<Span>; ENVELOPE.len()]> {
     read.is_ok().then_some(members)
 }
 
-/// What noise is.
+/// The kind of a malformed text.
 fn wrote(text: &[u8], malformed: &Malformed<'_>) -> Wrote {
     let begins = |start: &str| {
         text.get(..start.len()).is_some_and(|text| text.eq_ignore_ascii_case(start.as_bytes()))
@@ -239,7 +239,8 @@ fn wrote(text: &[u8], malformed: &Malformed<'_>) -> Wrote {
     }
 }
 
-/// UTF-16 has a mark at its start, or a NUL beside each of the characters that JSON begins with.
+/// UTF-16 starts with a byte order mark, or has a NUL beside each of the characters that JSON
+/// begins with.
 fn is_utf16(text: &[u8]) -> bool {
     match text {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => text.len() > 2,
@@ -251,45 +252,45 @@ fn is_utf16(text: &[u8]) -> bool {
     }
 }
 
-/// What a child wrote in the place of messages.
+/// The malformed lines of a child.
 #[derive(Debug, Default)]
 pub(crate) struct Noises {
     told: u16,
-    /// Of those that have a name, the one that tells most.
+    /// The most informative named kind so far.
     named: Option<Wrote>,
     fragments: Fragments,
-    /// When the line that is not ended grew last, and the wait for its end.
+    /// When the unfinished line last grew, and the wait for its end.
     grew: Instant,
     unended: Deadline,
 }
 
 impl Noises {
-    /// Whether what was written shows that the child speaks in another way.
+    /// Whether the lines show that the child uses another framing or encoding.
     pub(crate) fn is_alien(&self) -> bool {
         self.named.is_some_and(Wrote::is_alien)
     }
 
-    /// Why nothing that was written is an answer to `initialize`, if that has a name.
+    /// Why no line is an answer to `initialize`, if the kind has a name.
     pub(crate) fn cause(&self) -> Option<Cause> {
         self.named.map(|wrote| Cause::Unreadable(wrote.reason()))
     }
 }
 
-/// What comes of a text that is no message.
+/// The outcome of a malformed text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Meant {
     Nothing,
-    /// It is this message.
+    /// The text is this message.
     Message(Vec<u8>),
-    /// An answer to this request, on several lines. A server that has answered on one may show so
-    /// what it sends next.
+    /// An answer to this request, spread over several lines. A server that has answered on one line
+    /// may print its later messages this way.
     Shown(u64),
     /// These requests have an answer that can't be passed on, for this reason.
     Spoilt(Vec<u64>, &'static str),
 }
 
 impl Child {
-    /// It wrote what is no message. `only` gives the only request that waits for it.
+    /// Handles a malformed text. `only` returns the only request that waits for an answer.
     #[cold]
     pub(crate) fn meant(
         &mut self,
@@ -328,7 +329,7 @@ impl Child {
         if ids.is_empty() { Meant::Nothing } else { Meant::Spoilt(ids, wrote.reason()) }
     }
 
-    /// Notes what is no message; the first of each kind is told.
+    /// Records a malformed line; the first of each kind is logged.
     pub(crate) fn tell_noise(&mut self, wrote: Wrote, text: &[u8], cx: &mut Context) {
         let known = self.noises.named.map_or(Wrote::Other("").bit(), Wrote::bit);
         if wrote.bit() > known {
@@ -341,7 +342,7 @@ impl Child {
         }
     }
 
-    /// It has begun a line.
+    /// Waits for the end of a line that has begun.
     pub(crate) fn wait_line(&mut self, cx: &mut Context) {
         let wait = if self.noises.is_alien() { FRAMED } else { PAUSE };
         self.noises.grew = cx.now;
@@ -349,20 +350,21 @@ impl Child {
         cx.timers.no_later(&mut self.noises.unended, when, Wait::Line(self.pipe));
     }
 
-    /// The wait for the end of a line is due, but the line is not read now.
+    /// The wait for the end of a line is due, but the line is not read now: waits again.
     pub(crate) fn wait_line_anew(&mut self, cx: &mut Context) -> Option<Cause> {
         self.noises.unended.spend();
         self.wait_line(cx);
         None
     }
 
-    /// It has no line to end any more.
+    /// No line is unfinished any more.
     pub(crate) fn forget_line(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.noises.unended, Wait::Line(self.pipe));
     }
 
-    /// The wait for the end of a line is due. If it will not come, the requests that are answered
-    /// in what is there, and why that is no answer. Only what is whole is taken for one.
+    /// Handles the wait for the end of a line when it is due. If the end will not come, returns the
+    /// requests that the unfinished text answers, and why the answers are unusable. Only complete
+    /// values count as answers.
     pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<(Vec<u64>, &'static str)> {
         self.noises.unended.spend();
         let wait = if self.noises.is_alien() { FRAMED } else { PAUSE };
@@ -387,8 +389,8 @@ impl Child {
         Some((ids.into_iter().filter(|id| self.is_in_flight(*id)).collect(), wrote.reason()))
     }
 
-    /// The request of ours that this one is, if it is what a child sends back as it got it: no
-    /// server asks such a thing.
+    /// The own request that this request copies, if it is one that the child echoed: no server
+    /// sends such a request.
     pub(crate) fn echoed(&mut self, request: &Message<'_>, cx: &mut Context) -> Option<u64> {
         let id = request.id().and_then(own_id).filter(|id| self.is_in_flight(*id))?;
         let method = request.method()?;
@@ -402,7 +404,7 @@ impl Child {
     }
 }
 
-/// Whether a text is JSON values, one after the other, and the last one whole.
+/// Whether a text is a sequence of JSON values, the last one complete.
 fn is_whole(text: &[u8]) -> bool {
     let mut scanner = Scanner::new(text);
     while scanner.end().is_err() {
@@ -413,13 +415,13 @@ fn is_whole(text: &[u8]) -> bool {
     true
 }
 
-/// A response of the child's to the request of that number.
+/// An error response of the child to this request.
 fn response(id: u64, error: &[u8]) -> Vec<u8> {
     rpc::response(decimal(id, &mut [0; 20]), "error", error)
 }
 
-/// Takes what one line of a child holds: a message, or a batch of them. The cause, if one of them
-/// ends what the child serves.
+/// Calls a function with each message of a child's line: one message, or a batch. Returns the
+/// cause, if a message ends the session or worker.
 pub(crate) fn each_message(
     line: &[u8],
     mut take: impl FnMut(&[u8], &Result<Message<'_>, Malformed<'_>>) -> Option<Cause>,

@@ -1,5 +1,5 @@
-//! Pings of a child that went to its client (MCP "Ping"): the child gets an answer in time, whether
-//! the client gives one or not. A server that gets none takes its client for gone, and leaves.
+//! A child's pings that go to its client (MCP "Ping"): the child gets an answer in time, with or
+//! without the client's. A server that gets none concludes that its client is gone, and exits.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -19,8 +19,8 @@ const PINGS: usize = 64;
 /// How long a client has to answer. Clients answer at once, and servers wait for 10 s or more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The pings that a child's client was told, and when the child has its answer at the latest; the
-/// oldest first.
+/// The pings sent to a child's client, and the time at which the bridge answers each; the oldest
+/// first.
 #[derive(Debug, Default)]
 pub(crate) struct Pings {
     told: Vec<(Spelling, Instant)>,
@@ -34,12 +34,13 @@ impl Pings {
 }
 
 impl Child {
-    /// Answers a ping of the child in the place of a client.
+    /// Answers a ping of the child on the client's behalf.
     pub(crate) fn pong(&mut self, ping: &[u8], cx: &mut Context) {
         self.reply(rpc::response(ping, "result", b"{}"), cx);
     }
 
-    /// Notes a ping that its client is told. False if there are too many: then it is answered here.
+    /// Records a ping that is sent to the client. Returns false if there are too many: the ping is
+    /// then answered here.
     pub(crate) fn ping_is_told(&mut self, ping: &Message<'_>, cx: &mut Context) -> bool {
         if self.pings.told.len() >= PINGS {
             return false;
@@ -51,7 +52,7 @@ impl Child {
         true
     }
 
-    /// Its client answers something, which may be a ping.
+    /// Handles a client's response, which may answer a ping.
     pub(crate) fn ping_is_answered(&mut self, response: &Message<'_>) {
         let Some(id) = response.id().filter(|_| !self.pings.told.is_empty()) else { return };
         let mut told = self.pings.told.iter();
@@ -60,8 +61,8 @@ impl Child {
         self.account();
     }
 
-    /// The wait for a client's answer is due. One that comes later is passed on all the same: the
-    /// child may use an id again, and ignores an answer to nothing.
+    /// Answers the pings whose client is late. The client's own answer is passed on all the same:
+    /// the child may reuse an id, and ignores an answer to nothing.
     pub(crate) fn pings_due(&mut self, cx: &mut Context) {
         self.pings.due.spend();
         let late = self.pings.told.partition_point(|(_, until)| *until <= cx.now);
@@ -73,7 +74,7 @@ impl Child {
         }
     }
 
-    /// Nobody waits for an answer any more.
+    /// Forgets all pings.
     pub(crate) fn forget_pings(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.pings.due, Wait::Ping(self.pipe));
         self.pings.told = Vec::new();

@@ -1,5 +1,5 @@
-//! Texts that need not be JSON, read as far as they go: a value that is none, such as `NaN`, or a
-//! text that is cut, hides nothing of the rest.
+//! A tolerant reader for texts that need not be JSON: an invalid value such as `NaN`, or a cut end,
+//! does not hide the rest.
 
 use alloc::vec::Vec;
 
@@ -7,8 +7,8 @@ use crate::child::own_id;
 use crate::codec::json;
 use crate::codec::message::Malformed;
 
-/// What an object says of itself, read so that neither a value that is no JSON, nor a text that is
-/// cut, hides the rest of it.
+/// The members of an object, read tolerantly: neither an invalid value nor a cut end hides the
+/// rest.
 #[derive(Debug, Default)]
 struct Loose<'a> {
     jsonrpc: bool,
@@ -16,13 +16,13 @@ struct Loose<'a> {
     asks: bool,
     /// Whether it has a result or an error.
     answers: bool,
-    /// Whether it has a member that JSON-RPC does not know.
+    /// Whether it has a member that JSON-RPC does not define.
     foreign: bool,
 }
 
 impl<'a> Loose<'a> {
-    /// The id of the request that it answers, if it does. A log record may have an id as well: but
-    /// it has no `"jsonrpc"`, or neither a result nor an error beside what it tells.
+    /// The id of the request that the object answers, if it answers one. A log record may have an
+    /// id as well, but it lacks `"jsonrpc"`, or has neither a result nor an error beside its text.
     fn answers(&self, broken: bool) -> Option<&'a [u8]> {
         let response = match (self.jsonrpc, self.answers) {
             (true, true) => true,
@@ -34,8 +34,8 @@ impl<'a> Loose<'a> {
     }
 }
 
-/// The ids of the requests that a text answers, by the objects that stand one after the other in
-/// it, or in the array that it begins.
+/// The ids of the requests that a text answers, from the objects that follow each other in it, or
+/// in the array that it begins.
 pub(super) fn answered(text: &[u8], broken: bool) -> Vec<&[u8]> {
     let mut ids = Vec::new();
     let mut cursor = Cursor { text, at: 0 };
@@ -47,7 +47,7 @@ pub(super) fn answered(text: &[u8], broken: bool) -> Vec<&[u8]> {
     ids
 }
 
-/// A cursor over a text that need not be JSON: it knows strings and brackets.
+/// A cursor over a text that need not be JSON: it recognizes strings and brackets.
 struct Cursor<'a> {
     text: &'a [u8],
     at: usize,
@@ -58,14 +58,14 @@ impl<'a> Cursor<'a> {
         self.text.get(self.at).copied()
     }
 
-    /// Steps over white space and these bytes.
+    /// Skips white space and these bytes.
     fn skip(&mut self, others: &[u8]) {
         while self.byte().is_some_and(|byte| byte.is_ascii_whitespace() || others.contains(&byte)) {
             self.at += 1;
         }
     }
 
-    /// Steps over a string. False if the text ends within it.
+    /// Skips a string. Returns false if the text ends within it.
     fn string(&mut self) -> bool {
         self.at += 1;
         loop {
@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
         true
     }
 
-    /// Steps over all up to what ends a member. `None` if the text ends before that.
+    /// Skips to the end of a member's value. Returns `None` if the text ends before it.
     fn value(&mut self) -> Option<&'a [u8]> {
         let (start, mut depth) = (self.at, 0);
         loop {
@@ -100,7 +100,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over an object, as far as it goes.
+    /// Reads an object, as far as the text goes.
     fn object(&mut self) -> Loose<'a> {
         let mut object = Loose::default();
         self.at += 1;
@@ -136,10 +136,10 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A message that is spread over several lines, as it comes.
+/// A message that is spread over several lines, as its lines arrive.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
-    /// By how much its members are set in, once there is one.
+    /// The indentation of its members, once there is one.
     indent: Option<usize>,
     open: bool,
     jsonrpc: bool,
@@ -149,8 +149,8 @@ pub(super) struct Fragments {
 }
 
 impl Fragments {
-    /// Takes a line that is no message. Whether it is a part of one; and the id of the call that
-    /// this answers, once that is seen.
+    /// Adds a malformed line. Returns `None` if it is not part of such a message; otherwise the id
+    /// of the call that the message answers, once it is known.
     pub(super) fn take(&mut self, line: &[u8], malformed: &Malformed<'_>) -> Option<Option<u64>> {
         if !self.open && matches!(malformed, Malformed::Invalid(..)) {
             return None;

@@ -1,4 +1,4 @@
-//! What lines that are no messages are taken for.
+//! What malformed lines are read as.
 
 use super::loose::*;
 use super::*;
@@ -94,7 +94,7 @@ fn null_stands_for_no_member() {
         let read = read(text.as_bytes(), &malformed);
         assert_eq!(read, Odd::Message(mended.as_bytes().to_vec()), "{text}");
     }
-    // Two readers may see two things in these.
+    // Two readers may read these differently.
     for text in [
         r#"{"jsonrpc":"2.0","id":3,"result":{},"error":null,"error":{"code":1,"message":""}}"#,
         r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
