@@ -1,5 +1,5 @@
-//! Which stream of which session a method works on, how its revision writes events, and what all
-//! streams of the session hold together.
+//! Context of a stream operation: the session, the event format of its revision, and what its
+//! streams hold together.
 
 use alloc::borrow::Cow;
 
@@ -11,20 +11,20 @@ use crate::context::Context;
 use crate::context::budget::{Budget, Share};
 use crate::http::session_id;
 
-/// Where a stream stands, so that its methods can speak for it.
+/// The session and stream that an operation works on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) pipe: Pipe,
     pub(crate) number: u64,
-    /// What tells the session from others in its event ids.
+    /// Identifies the session in its event ids.
     pub(crate) session: u32,
     pub(crate) style: Style,
-    /// The session's id, which the response to `initialize` tells.
+    /// The session id to send with the response to `initialize`.
     pub(crate) tells: Option<u128>,
 }
 
 impl At {
-    /// Names the session in the response to `initialize`.
+    /// Adds the session id to the response to `initialize`.
     pub(super) fn tell_session(self, response: &mut Response, cx: &Context) {
         if let Some(id) = self.tells {
             let id = session_id::text(id, &cx.config);
@@ -36,33 +36,33 @@ impl At {
         EventId { session: self.session, stream: self.number, place }
     }
 
-    /// The id of an event, if they have some.
+    /// The id of an event, if the revision has event ids.
     pub(super) fn id(self, place: u64) -> Option<EventId> {
         self.style.ids.then(|| self.event_id(place))
     }
 }
 
-/// What is left of a stream for a client that names an event of it.
+/// What a client that names an event can still get of its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rest {
-    /// The event is not one of its own, or what came after it is not kept.
+    /// The event is not one of this stream, or its successors are no longer kept.
     Unknown,
-    /// The stream has ended, and that event was the last.
+    /// The stream has ended, and the event was its last.
     Nothing,
-    /// Events, or the wait for some.
+    /// Further events, now or later.
     Stream,
 }
 
-/// What a session's streams hold together.
+/// What the streams of a session hold together.
 #[derive(Debug)]
 pub(crate) struct Held {
-    /// Events that are kept.
+    /// Kept events.
     pub(crate) kept: Share,
-    /// Bytes that POST exchanges have not taken: they stop the child.
+    /// Unread bytes of POST exchanges: at the limit, the child is not read.
     pub(crate) unread: usize,
-    /// Messages that were dropped.
+    /// Dropped messages.
     pub(crate) dropped: u64,
-    /// Whether one of them had waited for a reader.
+    /// Whether a dropped message had waited for a client.
     pub(crate) overflowed: bool,
 }
 
@@ -71,7 +71,7 @@ impl Held {
         Self { kept: budget.share(), unread: 0, dropped: 0, overflowed: false }
     }
 
-    /// Counts a message that goes nowhere.
+    /// Counts a message that is dropped.
     pub(crate) const fn drop_one(&mut self, cx: &mut Context) {
         self.dropped += 1;
         cx.stats.dropped += 1;

@@ -1,6 +1,6 @@
-//! One answer or event stream of a client: its events, what is kept of them to be resumed, and
-//! which exchange carries it. A stream knows neither JSON-RPC calls nor processes. What an event's
-//! way to its reader needs belongs here.
+//! One answer or event stream of a client: its events, the events kept for a resume, and the
+//! exchange that carries it. A stream does not know JSON-RPC calls or processes. Code that an event
+//! passes on its way to the client belongs here.
 
 pub(crate) mod at;
 mod event;

@@ -1,7 +1,7 @@
-//! All streams of one front, a session or a shared child, and what they may keep together.
+//! All streams of a session or shared child, and the limit on the events that they keep together.
 //!
-//! Each message goes through here onto exactly one stream; here the bound on what is kept is held,
-//! at the cost of the stream that grew first.
+//! Each message goes through here to exactly one stream. When the limit is reached, the stream that
+//! just grew drops its oldest events first.
 
 mod listeners;
 
@@ -23,12 +23,12 @@ use crate::table::Table;
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) pipe: Pipe,
-    /// What tells the session from others in its event ids.
+    /// Identifies the session in its event ids.
     session: u32,
     pub(crate) style: Style,
     table: Table<u64, Stream>,
     last: u64,
-    /// The GET streams that have a reader, the newest last.
+    /// The GET streams that have a client, the newest last.
     listeners: Vec<u64>,
     held: Held,
     told_drops: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// No stream. `session` is what its event ids begin with.
+    /// An empty set. `session` is the prefix of its event ids.
     pub(crate) fn new(pipe: Pipe, session: u32, style: Style, cx: &Context) -> Self {
         let mut table = Table::default();
         table.insert(STANDING, Stream::default());
@@ -57,7 +57,7 @@ impl Streams {
         At { pipe: self.pipe, number, session: self.session, style: self.style, tells: None }
     }
 
-    /// Does something with a stream and what is held together, and keeps the bounds after it.
+    /// Runs an operation on a stream, then enforces the limits.
     fn with<R>(
         &mut self,
         number: u64,
@@ -79,7 +79,7 @@ impl Streams {
         Some(result)
     }
 
-    /// A new stream, on which that many answers are to come.
+    /// Opens a stream that expects this many answers.
     pub(crate) fn open(
         &mut self,
         reply: Reply,
@@ -93,7 +93,7 @@ impl Streams {
         self.last
     }
 
-    /// Lets a stream become one after some silence.
+    /// Lets a silent exchange become an event stream after a while.
     pub(crate) fn promote_after(
         &mut self,
         number: u64,
@@ -104,7 +104,7 @@ impl Streams {
         self.flush(number, cx);
     }
 
-    /// What waited for a stream goes onto the first that can carry it.
+    /// Moves messages that wait for a stream to the first one that can carry them.
     fn flush(&mut self, number: u64, cx: &mut Context) {
         let waits = self.table.get(&STANDING).is_some_and(Stream::has_unsent);
         if !waits || !self.carries(number) {
@@ -116,14 +116,14 @@ impl Streams {
         }
     }
 
-    /// Puts a message onto a stream.
+    /// Puts a message on a stream.
     pub(crate) fn put(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
         let number = self.meant(number);
         self.flush(number, cx);
         self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
     }
 
-    /// Delivers the answer to a call; `tells` is the session id that goes with it, if any.
+    /// Delivers the answer to a call; `tells` is the session id to send with it, if any.
     pub(crate) fn answer(
         &mut self,
         number: u64,
@@ -137,17 +137,17 @@ impl Streams {
         });
     }
 
-    /// Fails a call with a response that is an error.
+    /// Fails a call with an error response.
     pub(crate) fn fail(&mut self, number: u64, response: Response, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.fail(response, at, held, cx));
     }
 
-    /// Answers with one whole response.
+    /// Answers with one complete response.
     pub(crate) fn whole(&mut self, number: u64, response: Response, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.whole(response, at, held, cx));
     }
 
-    /// Gives a stream to an exchange; after the given place, every kept event is sent again.
+    /// Attaches an exchange to a stream; every kept event after the given one is resent.
     pub(crate) fn attach(
         &mut self,
         number: u64,
@@ -162,18 +162,18 @@ impl Streams {
         self.flush(number, cx);
     }
 
-    /// What a client that has seen that event can still get of its stream.
+    /// What a client that has seen this event can still get of its stream.
     pub(crate) fn rest(&self, id: EventId) -> Rest {
         let stream = self.table.get(&id.stream).filter(|_| id.session == self.session);
         stream.filter(|_| id.stream != STANDING).map_or(Rest::Unknown, |s| s.rest(id.place))
     }
 
-    /// The exchange that carried a stream is gone.
+    /// The exchange that carried a stream was lost.
     pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| drop(stream.detach(at, held, cx)));
     }
 
-    /// Nobody waits any more for what was to come on a stream.
+    /// No client waits for the rest of a stream any more.
     pub(crate) fn give_up(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| {
             stream.pending = 0;
@@ -181,12 +181,12 @@ impl Streams {
         });
     }
 
-    /// A call of this stream was cancelled: no answer to it comes.
+    /// A call of this stream was cancelled: it gets no answer.
     pub(crate) fn cancel(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.cancel(at, held, cx));
     }
 
-    /// Breaks a stream off.
+    /// Aborts a stream.
     pub(crate) fn abort(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| {
             stream.pending = 0;
@@ -194,12 +194,13 @@ impl Streams {
         });
     }
 
-    /// The peer of a stream took some bytes.
+    /// The client of a stream has read some bytes.
     pub(crate) fn taken(&mut self, number: u64, bytes: usize, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
     }
 
-    /// A stream's wait is due. False if its peer was given up.
+    /// Handles a stream's wait when it is due. Returns false if the stream was aborted because its
+    /// client stopped reading.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) -> bool {
         let kept = self.with(number, cx, |stream, at, held, cx| stream.tick(at, held, cx));
         if kept == Some(false) {
@@ -208,34 +209,34 @@ impl Streams {
         kept != Some(false)
     }
 
-    /// Breaks off the exchange that carries a stream: memory is short, and its peer takes nothing.
+    /// Aborts the exchange that carries a stream: memory is short, and its client stopped reading.
     pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.cut(at, held, cx));
         cx.notice(Notice::Stalled { pipe: self.pipe });
     }
 
-    /// Who carries streams: what they have not taken, and when they last took some.
+    /// The exchanges that carry streams: their unread bytes, and when the client last read some.
     pub(crate) fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let replies = self.table.iter().filter_map(|(_, stream)| stream.reply.as_ref());
         replies.map(|reply| (reply.exchange, reply.waiting(), reply.moved))
     }
 
-    /// Bytes of events that are kept.
+    /// Bytes of kept events.
     pub(crate) const fn kept(&self) -> usize {
         self.held.kept.size()
     }
 
-    /// Keeps no more events than there is room for now.
+    /// Drops the kept events that no longer fit.
     pub(crate) fn shrink(&mut self, cx: &mut Context) {
         self.tidy(STANDING, false, cx);
     }
 
-    /// Counts a message that goes nowhere.
+    /// Counts a message that is dropped.
     pub(crate) fn dropped(&mut self, cx: &mut Context) {
         self.held.drop_one(cx);
     }
 
-    /// Ended streams were kept long enough.
+    /// Removes streams that ended long enough ago.
     pub(crate) fn forget(&mut self, cx: &mut Context) {
         self.forget.spend();
         let (now, kept) = (cx.now, cx.config.keep_ended);
@@ -249,7 +250,7 @@ impl Streams {
         }
     }
 
-    /// Ends every stream that is open. What their peers have not taken is the driver's.
+    /// Ends every open stream. The driver still delivers the unread bytes.
     pub(crate) fn close(&mut self, cx: &mut Context) {
         let at = self.at(STANDING);
         for (number, mut stream) in self.table.take() {
@@ -262,31 +263,32 @@ impl Streams {
         cx.timers.clear(&mut self.forget, Wait::Forget(self.pipe));
     }
 
-    /// Whether a message that is no answer can go onto that stream now.
+    /// Whether a message other than an answer can go on this stream now.
     pub(crate) fn carries(&self, number: u64) -> bool {
         self.table.get(&self.meant(number)).is_some_and(Stream::carries)
     }
 
-    /// Whether that would go to a client that is there.
+    /// Whether such a message would reach a connected client.
     pub(crate) fn reaches(&self, number: u64) -> bool {
         self.table.get(&self.meant(number)).is_some_and(Stream::reaches)
     }
 
-    /// Whether the reader of a stream is behind: one and a half `queue` waits for all, and more
-    /// than an equal share of that, among so many streams, for this one. A turn of the child
-    /// brings no more than `queue`, so that nobody is behind who only had no turn yet.
+    /// Whether the client of a stream is behind: the streams together have at least one and a half
+    /// `queue` unread, and this stream more than an equal share of that among `among` streams. One
+    /// read of the child brings no more than `queue`, so a client that merely had no chance to read
+    /// yet is not behind.
     pub(crate) fn lags(&self, number: u64, among: usize, queue: usize) -> bool {
         let much = queue.saturating_add(queue / 2);
         let waiting = self.table.get(&number).map_or(0, Stream::waiting);
         self.held.unread >= much && waiting > much / among.max(1)
     }
 
-    /// Whether somebody waits for any of them.
+    /// Whether a client waits for any of them.
     pub(crate) fn is_alive(&self) -> bool {
         self.table.iter().any(|(_, stream)| stream.is_alive())
     }
 
-    /// Whether their peers are not behind.
+    /// Whether the clients keep up.
     pub(crate) const fn wants(&self, queue: usize) -> bool {
         self.held.unread < queue
     }
@@ -295,7 +297,7 @@ impl Streams {
         self.held.dropped
     }
 
-    /// The streams that have ended, and since when.
+    /// The streams that have ended, and when.
     fn ended(&self) -> impl Iterator<Item = (u64, Instant)> {
         let ended = self.table.iter().filter(|(_, stream)| stream.is_ended());
         ended.filter_map(|(number, stream)| Some((*number, stream.ended?)))
@@ -308,8 +310,8 @@ impl Streams {
         }
     }
 
-    /// Keeps within `Config::replay`, and within `Config::calls` ended streams, to which that one
-    /// may have come.
+    /// Enforces `Config::replay`, and `Config::calls` as the limit on ended streams, of which this
+    /// stream may be a new one.
     fn tidy(&mut self, number: u64, ended: bool, cx: &mut Context) {
         let tight = cx.budget.is_tight();
         let limit = if tight { cx.budget.small() } else { usize::MAX }.min(cx.config.replay);
@@ -337,8 +339,8 @@ impl Streams {
         }
     }
 
-    /// The stream that gives its oldest event for what `number` kept: itself, unless that event is
-    /// all it has; then the standing one, then the oldest.
+    /// The stream that drops its oldest event because `number` grew: itself, unless that event is
+    /// its only one; then the GET stream, then the oldest stream.
     fn victim(&self, number: u64) -> Option<u64> {
         let others = self.table.keys().copied();
         [number, STANDING].into_iter().chain(others).find(|&victim| {

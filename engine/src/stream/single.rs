@@ -1,8 +1,8 @@
-//! One SSE stream of a session, or the single answer that it never became: its events, how many
-//! of them are kept for a resume, and which exchange carries it.
+//! One SSE stream of a session, or the single answer in its place: its events, those kept for a
+//! resume, and the exchange that carries it.
 //!
-//! A stream outlives its exchange. An event goes to one exchange once; only a client that names an
-//! event it has seen gets those after it again.
+//! A stream outlives its exchange. Each event is sent to one exchange once; it is resent only to a
+//! client that resumes from an earlier event.
 
 mod end;
 
@@ -23,45 +23,46 @@ use crate::http::fault::Fault;
 use crate::stream::at::{At, Held, Rest};
 use crate::stream::event::{EVENT, Event};
 
-/// The number that stands for no call's stream: what goes there reaches the newest GET stream, or
-/// waits for one.
+/// The stream number of messages that belong to no call: they go to the newest GET stream, or wait
+/// for one.
 pub(crate) const STANDING: u64 = 0;
 
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     pub(crate) reply: Option<Reply>,
-    /// Whether GET opened it, for what belongs to no call. It never ends by itself.
+    /// Whether it is a GET stream, for messages that belong to no call. It has no end of its own.
     pub(crate) is_get: bool,
-    /// Answers that are still to come.
+    /// Answers still expected.
     pub(crate) pending: usize,
-    /// Of a batch, the answers that came while undecided.
+    /// The answers to a batch that arrived while undecided.
     held: Option<Vec<Kept>>,
-    /// Whether the peer may know an event id, so that it can resume.
+    /// Whether the client may know an event id, so that it can resume.
     pub(crate) resumable: bool,
     events: VecDeque<Event>,
-    /// How many of them, the oldest, were handed to an exchange and not asked for again.
+    /// The number of events, from the oldest, that were sent to an exchange and not requested
+    /// again.
     sent: usize,
-    /// How many ever were handed to one.
+    /// The number of events, from the oldest, that were sent at least once.
     told: usize,
     places: u64,
-    /// Since when it is ended, if it was not resumed since.
+    /// When it ended, if it was not resumed since.
     pub(crate) ended: Option<Instant>,
     due: Deadline,
 }
 
 impl Stream {
-    /// A stream on which that many answers are to come.
+    /// A stream that expects this many answers.
     pub(crate) fn new(reply: Reply, pending: usize, batch: bool) -> Self {
         let held = batch.then(Vec::new);
         Self { reply: Some(reply), pending, held, ..Self::default() }
     }
 
-    /// A stream of GET, with the exchange that carries it.
+    /// A GET stream, with the exchange that carries it.
     pub(crate) fn get(reply: Option<Reply>) -> Self {
         Self { reply, is_get: true, ..Self::default() }
     }
 
-    /// Whether a message that is no answer can go onto it now.
+    /// Whether a message other than an answer can go on it now.
     pub(crate) fn carries(&self) -> bool {
         match &self.reply {
             Some(reply) => reply.phase == Phase::Open || self.undecided() && reply.accept.sse,
@@ -69,17 +70,17 @@ impl Stream {
         }
     }
 
-    /// Whether a message that goes onto it now goes to a client that is there.
+    /// Whether a message put on it now reaches a connected client.
     pub(crate) fn reaches(&self) -> bool {
         self.reply.is_some() && self.carries()
     }
 
-    /// Whether somebody waits for it.
+    /// Whether a client waits for it.
     pub(crate) fn is_alive(&self) -> bool {
         self.reply.as_ref().is_some_and(|reply| reply.phase != Phase::Over)
     }
 
-    /// Whether its reader takes JSON, and whether it takes an event stream.
+    /// Whether the client accepts JSON, and whether it accepts an event stream.
     fn accepts(&self) -> (bool, bool) {
         self.reply.as_ref().map_or((false, false), |reply| (reply.accept.json, reply.accept.sse))
     }
@@ -88,12 +89,12 @@ impl Stream {
         self.reply.as_ref().is_some_and(|reply| reply.phase == Phase::Undecided)
     }
 
-    /// Whether nothing of it is left to send, to keep or to wait for.
+    /// Whether nothing of it is left to send, keep or wait for.
     pub(crate) fn is_spent(&self) -> bool {
         self.is_ended() && self.events.is_empty() && !self.resumable
     }
 
-    /// Whether it only waits to be resumed or forgotten.
+    /// Whether it only waits to be resumed or removed.
     pub(crate) fn is_ended(&self) -> bool {
         self.reply.is_none() && self.pending == 0
     }
@@ -102,7 +103,7 @@ impl Stream {
         self.held.iter().flatten().map(|answer| answer.len()).sum()
     }
 
-    /// Becomes a stream after `wait`, if nothing is decided then.
+    /// Becomes an event stream after `wait`, if it is still undecided then.
     pub(crate) fn promote_after(&mut self, wait: core::time::Duration, at: At, cx: &mut Context) {
         if let Some(reply) =
             self.reply.as_mut().filter(|r| r.accept.sse && r.phase == Phase::Undecided)
@@ -113,7 +114,7 @@ impl Stream {
         }
     }
 
-    /// Sends the head of the stream, and what opens it.
+    /// Sends the response head and the first bytes of the event stream.
     fn open(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         self.open_head(at, cx);
         self.prime(at, held, cx);
@@ -136,7 +137,7 @@ impl Stream {
         cx.respond(exchange, origin.as_deref(), response);
     }
 
-    /// Gives the peer an event id before there is an event.
+    /// Sends an event id before there is an event, so that the client can resume.
     fn prime(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         if at.style.primed {
             self.places += 1;
@@ -148,7 +149,7 @@ impl Stream {
         }
     }
 
-    /// Hands bytes to the exchange.
+    /// Sends bytes to the exchange.
     fn send(&mut self, bytes: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         reply.give(bytes.len(), cx.now);
@@ -160,8 +161,8 @@ impl Stream {
         cx.push(Output::Send { exchange: reply.exchange, bytes });
     }
 
-    /// Puts a message onto the stream, opening it if it was undecided. One that is given away is
-    /// not copied if it need not be there twice.
+    /// Puts a message on the stream, and opens the stream if it was undecided. Owned data is copied
+    /// only if it is also kept.
     pub(crate) fn event(&mut self, data: Cow<'_, [u8]>, at: At, held: &mut Held, cx: &mut Context) {
         if self.undecided() {
             self.open(at, held, cx);
@@ -186,14 +187,14 @@ impl Stream {
         self.events.push_back(event);
     }
 
-    /// Whether the exchange takes a further event now.
+    /// Whether the exchange has room for another event now.
     fn takes(&self, cx: &Context) -> bool {
         self.reply.as_ref().is_some_and(|reply| {
             reply.phase == Phase::Open && (!self.is_get || reply.waiting() < cx.config.queue)
         })
     }
 
-    /// Hands over what waits, as far as the exchange takes it.
+    /// Sends waiting events as far as the exchange has room.
     pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         while self.has_unsent() && self.takes(cx) {
             let event = &self.events[self.sent];
@@ -204,12 +205,12 @@ impl Stream {
         }
     }
 
-    /// Whether something waits for an exchange.
+    /// Whether an event waits for an exchange.
     pub(crate) fn has_unsent(&self) -> bool {
         self.sent < self.events.len()
     }
 
-    /// Takes away what waits for an exchange and was given to none before, in its order.
+    /// Removes the events that were never sent, in order.
     pub(crate) fn take_unsent(&mut self, held: &mut Held) -> impl Iterator<Item = Vec<u8>> {
         let unsent = self.events.split_off(self.sent.max(self.told));
         let size = unsent.iter().map(Event::size).sum::<usize>();
@@ -217,7 +218,8 @@ impl Stream {
         unsent.into_iter().map(|event| event.data)
     }
 
-    /// Delivers the answer to a call of this stream; the status is for one that is not a stream.
+    /// Delivers the answer to a call of this stream; `status` applies if the answer is a single
+    /// response.
     pub(crate) fn answer(
         &mut self,
         data: Vec<u8>,
@@ -228,7 +230,8 @@ impl Stream {
     ) {
         self.pending = self.pending.saturating_sub(1);
         let (json, sse) = self.accepts();
-        // The answers to a batch are held until all are there: as much as one message may be.
+        // Answers to a batch are held until all have arrived: together, at most the size of one
+        // message.
         let limit = cx.config.message;
         let outgrown = self.held.is_some() && self.answers() + data.len() > limit;
         if self.undecided() && json && !(outgrown && sse) {
@@ -246,7 +249,7 @@ impl Stream {
             return;
         }
         if self.reply.is_none() && !self.resumable {
-            // Its client left before it knew an event id: nobody can ask for this.
+            // The client left before it knew an event id, so no one can resume for this answer.
             return held.drop_one(cx);
         }
         self.event(data.into(), at, held, cx);
@@ -255,7 +258,8 @@ impl Stream {
         }
     }
 
-    /// Fails a call: with that response if nothing is sent yet, else with its content.
+    /// Fails a call: with this response if nothing is sent yet, otherwise with its content as an
+    /// event.
     pub(crate) fn fail(&mut self, response: Response, at: At, held: &mut Held, cx: &mut Context) {
         match response {
             response if self.undecided() && self.accepts().0 && self.held.is_none() => {
@@ -269,8 +273,8 @@ impl Stream {
         }
     }
 
-    /// One answer less is to come. An exchange that waits for none ends, without a message if it
-    /// has carried none: as an event stream if its client takes one.
+    /// Expects one answer less. An exchange that expects no more answers ends, without a message if
+    /// it carried none: as an event stream if its client accepts one.
     pub(crate) fn cancel(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         self.pending = self.pending.saturating_sub(1);
         if self.pending > 0 {
@@ -296,7 +300,7 @@ impl Stream {
         self.whole(response::json(200, body), at, held, cx);
     }
 
-    /// Answers with one whole response.
+    /// Answers with one complete response.
     pub(crate) fn whole(
         &mut self,
         mut response: Response,
@@ -316,7 +320,7 @@ impl Stream {
         self.over(at, cx);
     }
 
-    /// The peer took so many bytes.
+    /// The client has read this many bytes.
     pub(crate) fn taken(&mut self, bytes: usize, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         let bytes = reply.take(bytes, cx.now);
@@ -330,8 +334,8 @@ impl Stream {
         }
     }
 
-    /// Gives the stream to a new exchange. After `after`, if it is given, every kept event is sent
-    /// again; otherwise what was not sent.
+    /// Attaches a new exchange. With `after`, every kept event after that one is resent; otherwise
+    /// only unsent events are sent.
     pub(crate) fn attach(
         &mut self,
         reply: Reply,
@@ -361,7 +365,7 @@ impl Stream {
         }
     }
 
-    /// What is left of the stream after the event of that place.
+    /// What is left of the stream after the event with this number.
     pub(crate) fn rest(&self, place: u64) -> Rest {
         match self.events.back() {
             _ if !self.resumable || place > self.places => Rest::Unknown,
@@ -372,7 +376,7 @@ impl Stream {
         }
     }
 
-    /// Drops the oldest event that is kept. False if there is none.
+    /// Drops the oldest kept event. Returns false if there is none.
     pub(crate) fn drop_oldest(&mut self, held: &mut Held, cx: &mut Context) -> bool {
         let Some(event) = self.events.pop_front() else { return false };
         held.kept.hold(held.kept.size() - event.size());
@@ -385,18 +389,18 @@ impl Stream {
         true
     }
 
-    /// Bytes that its reader has not taken.
+    /// Bytes that the client has not read.
     pub(crate) fn waiting(&self) -> usize {
         self.reply.as_ref().map_or(0, Reply::waiting)
     }
 
-    /// How many events are kept.
+    /// The number of kept events.
     pub(crate) fn kept(&self) -> usize {
         self.events.len()
     }
 
-    /// The stream's wait is due: promotes it, keeps it alive, or gives up on its peer. False if
-    /// the peer was given up.
+    /// Handles the stream's wait when it is due: becomes an event stream, sends a keep-alive, or
+    /// aborts. Returns false if it aborted because the client stopped reading.
     pub(crate) fn tick(&mut self, at: At, held: &mut Held, cx: &mut Context) -> bool {
         self.due.spend();
         let Some(reply) = &self.reply else {
@@ -425,14 +429,14 @@ impl Stream {
             Phase::Open => Some(reply.spoke.after(cx.config.keep_alive)),
             Phase::Over => None,
         };
-        // An earlier wait, for what is decided by now, looks again when it is due.
+        // A wait set earlier, for something decided by now, is checked again when it is due.
         if let Some(next) = stall.into_iter().chain(speak).min() {
             cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
         }
     }
 }
 
-/// What stands for an answer that a batch has no room for.
+/// Replaces an answer for which a batch has no room.
 fn too_long(answer: &[u8], limit: usize) -> Vec<u8> {
     let message = Message::parse(answer);
     Fault::AnswersTooLong(limit).message(message.as_ref().ok().and_then(Message::id))

@@ -1,5 +1,5 @@
-//! The GET streams of a session. Each message that belongs to no call goes to the newest one that
-//! has a reader (MCP 2025-11-25 "Multiple Connections"); a further stream ends none of the others.
+//! The GET streams of a session. Each message that belongs to no call goes to the newest one with a
+//! client (MCP 2025-11-25 "Multiple Connections"); a new stream does not end the others.
 
 use alloc::vec::Vec;
 
@@ -9,22 +9,23 @@ use crate::context::carrier::Reply;
 use crate::stream::single::{STANDING, Stream};
 
 impl Streams {
-    /// The stream that a number means: for [`STANDING`] the newest GET stream that has a reader, if
-    /// one has.
+    /// Resolves a stream number: [`STANDING`] is the newest GET stream with a client, if there is
+    /// one.
     pub(super) fn meant(&self, number: u64) -> u64 {
         let newest = self.listeners.last().filter(|_| number == STANDING);
         newest.copied().unwrap_or(number)
     }
 
-    /// GET: a new stream. It begins with the messages that wait for one.
+    /// GET: opens a stream. It begins with the messages that wait for one.
     pub(crate) fn listen(&mut self, reply: Reply, cx: &mut Context) {
         self.last += 1;
         self.table.insert(self.last, Stream::get(None));
         self.attach(self.last, reply, None, cx);
     }
 
-    /// A GET stream gets another exchange. If it still has one, that goes on with a stream of its
-    /// own: two clients that resume one stream would otherwise end each other for ever.
+    /// Prepares a GET stream for another exchange. An exchange that it still has continues as a
+    /// stream of its own: otherwise two clients that resume one stream would abort each other in
+    /// turn.
     pub(super) fn make_way(&mut self, number: u64, cx: &mut Context) {
         let at = self.at(number);
         let Some(stream) = self.table.get_mut(&number).filter(|stream| stream.is_get) else {
@@ -41,14 +42,14 @@ impl Streams {
         }
     }
 
-    /// A stream has an exchange now: a GET stream is the newest one. Beyond the limit the oldest
-    /// ends.
+    /// Records that a stream has an exchange now: a GET stream becomes the newest. Beyond the
+    /// limit, the oldest one ends.
     pub(super) fn arrived(&mut self, number: u64, cx: &mut Context) {
         if !self.table.get(&number).is_some_and(|stream| stream.is_get && stream.is_alive()) {
             return;
         }
         self.listeners.push(number);
-        // What an older one has not sent, as its reader is behind, need not wait for that.
+        // Events that an older stream has not sent, because its client is behind, move to this one.
         for older in 0..self.listeners.len() - 1 {
             self.pass_on(self.listeners[older], cx);
         }
@@ -58,7 +59,7 @@ impl Streams {
         }
     }
 
-    /// A GET stream has no reader any more. What it has given to nobody goes to the next one.
+    /// A GET stream has lost its client. Its unsent messages move to the next one.
     pub(super) fn left(&mut self, number: u64, cx: &mut Context) {
         let before = self.listeners.len();
         self.listeners.retain(|listener| *listener != number);
@@ -67,7 +68,7 @@ impl Streams {
         }
     }
 
-    /// Gives what a stream has given to nobody to the newest one.
+    /// Moves a stream's messages that were never sent to the newest GET stream.
     fn pass_on(&mut self, number: u64, cx: &mut Context) {
         let Some(stream) = self.table.get_mut(&number) else { return };
         let unsent: Vec<_> = stream.take_unsent(&mut self.held).collect();

@@ -1,4 +1,4 @@
-//! How a stream and the exchange that carries it part.
+//! How a stream and the exchange that carries it are separated.
 
 use super::{At, Held, Stream};
 use crate::api::io::Output;
@@ -8,7 +8,7 @@ use crate::context::carrier::{Phase, Reply};
 use crate::context::timers::Wait;
 
 impl Stream {
-    /// Ends the exchange's stream.
+    /// Ends the exchange's response.
     pub(crate) fn finish(&mut self, at: At, cx: &mut Context) {
         let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase == Phase::Open) else {
             return;
@@ -27,14 +27,14 @@ impl Stream {
         }
     }
 
-    /// All is said and taken: the rest is between the driver and the peer.
+    /// The response is complete and read; the rest is delivery, by the driver.
     pub(super) fn await_delivery(&mut self, at: At, cx: &mut Context) {
         if let Some(reply) = self.forget_reply(at, cx) {
             cx.owe(reply);
         }
     }
 
-    /// Lets go of the exchange and drops the wait.
+    /// Releases the exchange and drops the wait.
     pub(crate) fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
         cx.timers.clear(&mut self.due, Wait::Stream(at.pipe, at.number));
         let reply = self.reply.take()?;
@@ -42,7 +42,7 @@ impl Stream {
         Some(reply)
     }
 
-    /// The exchange is no longer there, for whatever reason.
+    /// The exchange is gone, for whatever reason.
     pub(crate) fn detach(&mut self, at: At, held: &mut Held, cx: &mut Context) -> Option<Reply> {
         let reply = self.take_reply(at, cx)?;
         if !self.is_get {
@@ -51,14 +51,15 @@ impl Stream {
         Some(reply)
     }
 
-    /// Parts the stream from its exchange, whose bytes go again only to who asks for them.
+    /// Separates the stream from its exchange, whose events are resent only to a client that
+    /// resumes.
     pub(crate) fn take_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
         let reply = self.forget_reply(at, cx)?;
         self.sent = self.sent.max(self.told);
         Some(reply)
     }
 
-    /// Breaks the exchange off, if one is not over.
+    /// Aborts the exchange, unless its response is complete.
     pub(crate) fn abort(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = self.detach(at, held, cx) else { return };
         if reply.phase == Phase::Over {
@@ -68,7 +69,7 @@ impl Stream {
         }
     }
 
-    /// The same, although all may be said.
+    /// Aborts the exchange even if its response is complete.
     pub(crate) fn cut(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         if let Some(reply) = self.detach(at, held, cx) {
             cx.push(Output::Abort { exchange: reply.exchange });
