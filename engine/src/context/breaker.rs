@@ -1,10 +1,10 @@
-//! The breaker: which starts are refused because others like them failed, and who is refused for
-//! them.
+//! The circuit breaker: which starts are refused because similar ones failed, and for which
+//! clients.
 //!
-//! A start that failed counts against whoever can have caused it and nobody else. A command that
-//! can't be run fails for all. A process that ended before it had read anything can have been
-//! swayed by its environment alone, so its failure counts for those with the same variables. Any
-//! other may have been ended by what its client said, and counts for clients that say the same.
+//! A failed start counts against those that can have caused it, and no others. A command that can't
+//! be run fails for all clients. A process that ended before it read anything was influenced by its
+//! environment only, so its failure counts for starts with the same variables. Any other process
+//! may have ended because of its client's message, and counts for clients that sent the same.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -13,8 +13,8 @@ use core::time::Duration;
 use crate::api::handles::Server;
 use crate::api::instant::Instant;
 
-/// Kinds of starts of which failures are remembered, the last ones. A stranger who makes up more
-/// gets others a few more tries and nothing else.
+/// Kinds of starts whose failures are remembered, the most recent ones. A stranger who invents more
+/// kinds gains other clients a few more attempts, nothing else.
 const KINDS: usize = 256;
 
 /// What a start has in common with others. Hashes: no secret is kept.
@@ -25,7 +25,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// A start with these variables for a client that says this of itself.
+    /// The origin of a start with these variables, for a client that sent `said`.
     pub(crate) fn new(variables: &[(String, String)], said: &[u8]) -> Self {
         let all = variables.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]);
         let variables = all.fold(0, hash);
@@ -33,21 +33,21 @@ impl Origin {
     }
 }
 
-/// FNV-1a over a piece and its end. Nobody gains by a collision with a value that he does not know.
+/// FNV-1a over a piece and its end. A collision with an unknown value has no use to an attacker.
 fn hash(seed: u64, piece: &[u8]) -> u64 {
     let step = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     let seed = if seed == 0 { 0xcbf2_9ce4_8422_2325 } else { seed };
     step(piece.iter().fold(seed, |sum, byte| step(sum, *byte)), b'\n')
 }
 
-/// Whom the failure of a start counts for.
+/// Which starts a failure counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blame {
-    /// Everybody who uses the server.
+    /// All starts of the server.
     All,
-    /// Those with the same variables.
+    /// Starts with the same variables.
     Variables,
-    /// Those who say the same.
+    /// Starts for clients that sent the same.
     Client,
 }
 
@@ -59,11 +59,11 @@ struct Failures {
     closed_until: Instant,
 }
 
-/// Failures of late, the kind that failed last at the end.
+/// Recent failures, the latest kind at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker(VecDeque<Failures>);
 
-/// What all starts of a server have in common, and those without variables.
+/// The part common to all starts of a server without variables.
 const EVERYBODY: (u64, u64) = (0, 0);
 
 fn kind(origin: Origin, blame: Blame) -> (u64, u64) {
@@ -75,20 +75,20 @@ fn kind(origin: Origin, blame: Blame) -> (u64, u64) {
 }
 
 impl Breaker {
-    /// Until when starts like this one are refused; a time that is over if they are not.
+    /// When starts like this one are allowed again; a past time if they are allowed now.
     pub(crate) fn closed_until(&self, server: Server, origin: Origin) -> Instant {
         let kinds = [Blame::All, Blame::Variables, Blame::Client].map(|blame| kind(origin, blame));
         let same = self.0.iter().filter(|f| f.server == server && kinds.contains(&f.kind));
         same.map(|failures| failures.closed_until).max().unwrap_or_default()
     }
 
-    /// Whether a server fails for all, or for all without variables.
+    /// Whether starts of a server are refused for all clients, or for all without variables.
     pub(crate) fn fails(&self, server: Server, now: Instant) -> bool {
         let all = self.0.iter().find(|f| f.server == server && f.kind == EVERYBODY);
         all.is_some_and(|failures| failures.closed_until > now)
     }
 
-    /// A start failed. True if starts like it are refused for `wait` from now on.
+    /// Counts a failed start. Returns true if starts like it are refused for `wait` from now on.
     pub(crate) fn failed(
         &mut self,
         (server, origin): (Server, Origin),
@@ -102,7 +102,7 @@ impl Breaker {
         let fresh = Failures { server, kind, count: 0, closed_until: Instant::default() };
         let mut failures = known.unwrap_or(fresh);
         failures.count = failures.count.saturating_add(1);
-        // Of several that fail together, one counts and is told.
+        // When several fail together, one of them closes the breaker and is logged.
         let closes = failures.count >= limit && failures.closed_until <= now;
         if closes {
             failures.closed_until = now.after(wait);
@@ -114,7 +114,7 @@ impl Breaker {
         closes
     }
 
-    /// A start came to something: what failed before it like it is forgotten.
+    /// A start succeeded: earlier failures of its kind are forgotten.
     pub(crate) fn worked(&mut self, server: Server, origin: Origin) {
         let kinds = [Blame::All, Blame::Variables, Blame::Client].map(|blame| kind(origin, blame));
         self.0.retain(|f| f.server != server || !kinds.contains(&f.kind));

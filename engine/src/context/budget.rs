@@ -1,23 +1,21 @@
-//! The memory budget: one counter for all bytes that are kept for peers, in the engine and in its
-//! driver.
+//! The memory budget: one counter for all bytes kept for peers, in the engine and in its driver.
 //!
-//! A [`Share`] is what one holder has of it, and gives it back when it is dropped. What comes in
-//! is limited in steps, so that what is on its way out always has room to go on: first nothing
-//! large is taken on, then nothing at all. The last part is for the message that is being worked
-//! on.
+//! A [`Share`] is the part of one holder, which returns it when dropped. Input is limited in two
+//! steps, so that output always has room to proceed: first large input is refused, then all input.
+//! The last part is reserved for the message being processed.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// What a holder may have however little memory is left: small messages pass beside large ones.
+/// Bytes that each holder may have however little memory is left: small messages pass large ones.
 pub(crate) const SMALL: usize = 64 * 1024;
 
-/// Messages of the largest size that have room at once, at least.
+/// Messages of the largest size that fit at once, at least.
 pub(crate) const MESSAGES: usize = 4;
 
-/// The counter. Clones are the same counter.
+/// The memory counter. Clones share one counter.
 ///
 /// # Examples
 ///
@@ -45,7 +43,7 @@ struct Inner {
 }
 
 impl Budget {
-    /// A budget of so many bytes, of which one message is at most a quarter.
+    /// A budget of this many bytes, of which one message is at most a quarter.
     pub(crate) fn new(bytes: usize, message: usize) -> Self {
         let full = bytes.saturating_sub(message);
         let tight = full.saturating_sub(message + message / 4);
@@ -53,52 +51,52 @@ impl Budget {
         Self(Arc::new(Inner { held: AtomicUsize::new(0), tight, full, small, message }))
     }
 
-    /// Bytes that are held now.
+    /// Returns the number of bytes held now.
     pub fn held(&self) -> usize {
         self.0.held.load(Relaxed)
     }
 
-    /// Whether who holds much must wait.
+    /// Whether holders of many bytes must wait.
     pub(crate) fn is_tight(&self) -> bool {
         self.held() > self.0.tight
     }
 
-    /// Whether nothing new is taken on.
+    /// Whether no new input is accepted.
     pub(crate) fn is_full(&self) -> bool {
         self.held() > self.0.full
     }
 
-    /// What a holder may have however short memory is.
+    /// Bytes that each holder may have however short memory is.
     pub(crate) fn small(&self) -> usize {
         self.0.small
     }
 
-    /// Whether so many bytes more have room for what is to come to its end.
+    /// Whether this many more bytes fit, for work that is being completed.
     pub(crate) fn lasts_for(&self, bytes: usize) -> bool {
         self.held().saturating_add(bytes) <= self.0.full
     }
 
-    /// Whether so many bytes more may be taken on. The last part is kept for what is small.
+    /// Whether this many more bytes may be accepted. The last part is reserved for small input.
     pub fn has_room(&self, bytes: usize) -> bool {
-        // One of the largest has room if there is no other.
+        // One message of the largest size fits if there is no other.
         let alone = self.held() <= self.0.message + self.0.message / 4;
         let limit = if bytes <= self.0.small || alone { self.0.full } else { self.0.tight };
         self.held().saturating_add(bytes) <= limit
     }
 
-    /// A share of it that holds nothing yet.
+    /// Returns a share that holds nothing yet.
     pub fn share(&self) -> Share {
         Share { budget: self.clone(), size: 0 }
     }
 
-    /// A share of it of so many bytes.
+    /// Returns a share that holds this many bytes.
     pub(crate) fn share_of(&self, bytes: usize) -> Share {
         let mut share = self.share();
         share.hold(bytes);
         share
     }
 
-    /// Keeps some bytes.
+    /// Keeps some bytes and counts them.
     pub(crate) fn keep(&self, bytes: impl Into<Vec<u8>>) -> Kept {
         let bytes = bytes.into();
         let share = (!bytes.is_empty()).then(|| self.share_of(bytes.len()));
@@ -106,7 +104,7 @@ impl Budget {
     }
 }
 
-/// What one holder has of a [`Budget`]. Dropping it gives all of it back.
+/// The part of a [`Budget`] that one holder has. Dropping it returns all its bytes.
 ///
 /// # Examples
 ///
@@ -118,15 +116,15 @@ pub struct Share {
 }
 
 impl Share {
-    /// Holds so many bytes from now on, instead of those before.
+    /// Holds this many bytes from now on, in place of the earlier number.
     #[inline]
     pub fn hold(&mut self, bytes: usize) {
-        // Only the difference is known to be right whoever else holds something.
+        // Adding the difference is correct whatever other holders do meanwhile.
         self.budget.0.held.fetch_add(bytes.wrapping_sub(self.size), Relaxed);
         self.size = bytes;
     }
 
-    /// How many bytes it holds.
+    /// Returns the number of bytes that it holds.
     pub const fn size(&self) -> usize {
         self.size
     }
@@ -138,7 +136,7 @@ impl Drop for Share {
     }
 }
 
-/// Bytes that count as held for as long as they are there.
+/// Bytes that count as held while they exist.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     bytes: Vec<u8>,
@@ -154,7 +152,7 @@ impl Deref for Kept {
 }
 
 impl Kept {
-    /// Gives the bytes away: they are somebody else's to count.
+    /// Releases the bytes, which the caller counts from now on.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }

@@ -1,5 +1,5 @@
-//! The HTTP side of a stream: the exchange that carries it, how far its response is, and what its
-//! peer has taken of it.
+//! The HTTP side of a stream: the exchange that carries it, the phase of its response, and the
+//! bytes that the client has not read.
 
 use alloc::string::String;
 
@@ -10,14 +10,14 @@ use crate::context::budget::Share;
 use crate::http::accept::Accept;
 use crate::http::admission::Admitted;
 
-/// How far an exchange's response is.
+/// The phase of an exchange's response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Nothing is sent: one JSON text or a stream, the first message decides.
+    /// Nothing is sent: the first message decides between a JSON response and an event stream.
     Undecided,
-    /// The head of a stream is sent.
+    /// The head of an event stream is sent.
     Open,
-    /// All is sent; the peer has not taken it yet.
+    /// The response is complete, but the client has not read all of it.
     Over,
 }
 
@@ -28,13 +28,13 @@ pub(crate) struct Reply {
     pub(crate) phase: Phase,
     pub(crate) accept: Accept,
     pub(crate) origin: Option<String>,
-    /// When silence turns into a stream, while undecided.
+    /// When silence turns it into an event stream, while undecided.
     pub(crate) promote: Option<Instant>,
     given: u64,
     taken: u64,
-    /// What the peer has not taken, in the outputs or in the driver.
+    /// Bytes that the client has not read, in the outputs or in the driver.
     share: Share,
-    /// When the peer last took something, or was first given something to take.
+    /// When the client last read something, or was first sent something to read.
     pub(crate) moved: Instant,
     /// When something was last sent.
     pub(crate) spoke: Instant,
@@ -57,12 +57,12 @@ impl Reply {
         }
     }
 
-    /// Bytes that the peer has not taken.
+    /// Bytes that the client has not read.
     pub(crate) fn waiting(&self) -> usize {
         usize::try_from(self.given - self.taken).unwrap_or(usize::MAX)
     }
 
-    /// What of it counts as held.
+    /// Releases the share that counts its bytes.
     pub(crate) fn into_share(self) -> Share {
         self.share
     }
@@ -76,7 +76,7 @@ impl Reply {
         self.share.hold(self.share.size() + bytes);
     }
 
-    /// The peer took so many bytes, or as many as there were: how many.
+    /// Records that the client read up to this many bytes, and returns how many there were.
     pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> usize {
         let bytes = bytes.min(self.waiting());
         self.taken += bytes as u64;

@@ -1,9 +1,9 @@
 //! The servers behind the bridge: the path of each, and what is known of its command.
 //!
-//! A session belongs to the path where it was opened, a child to the command that started it. So
-//! when a path gets another command, sessions go on and only new ones get it, and what was learned
-//! of one command is never believed of another. A server without a path of its own any more is
-//! retired: it is known until its last child is gone, and nothing is started for it.
+//! A session belongs to the path where it was opened, a child to the command that started it. When
+//! a path gets another command, open sessions continue and only new ones get it, and knowledge of
+//! one command is never applied to another. A server that has lost its path is retired: it is known
+//! until its last child is gone, and no child is started for it.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
@@ -23,28 +23,28 @@ pub(crate) struct Known {
     current: bool,
     /// The eras that its clients may use.
     eras: Eras,
-    /// An operator was told that those kept a client off.
+    /// Whether a refusal for the era was logged.
     told_refusal: bool,
     /// The eras that its command speaks, and the header parameters of its tools.
     pub(crate) knowledge: Knowledge,
     pub(crate) header_params: HeaderParams,
-    /// Children that run and that nobody has spoken to.
+    /// Its prewarmed children.
     pub(crate) spares: VecDeque<Pipe>,
 }
 
-/// All servers: the current ones have paths that differ.
+/// All servers. The paths of the current ones are distinct.
 #[derive(Debug)]
 pub(crate) struct Servers(Table<Server, Known>);
 
 impl Servers {
-    /// One server, at this path.
+    /// One server at this path.
     pub(crate) fn one(path: &str, eras: Eras) -> Self {
         let mut servers = Self(Table::default());
         servers.set(&[Endpoint { path, server: Server::default(), eras }]);
         servers
     }
 
-    /// Makes these the current ones. Of two at one path the later one counts.
+    /// Makes these the current servers. Of two at one path, the later one counts.
     pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
         self.0.values_mut().for_each(|known| known.current = false);
         for Endpoint { path, server, eras } in servers {
@@ -59,14 +59,13 @@ impl Servers {
         }
     }
 
-    /// The server that new sessions at this path get.
+    /// The server of new sessions at this path.
     pub(crate) fn at(&self, path: &str) -> Option<Server> {
         let here = self.0.iter().find(|(_, known)| known.current && known.path == path);
         here.map(|(server, _)| *server)
     }
 
-    /// The path of a server that a request's path names, if there may be one: clients put a slash
-    /// at its end.
+    /// The path of a server that a request path names: clients may append a slash.
     pub(crate) fn named<'a>(&self, path: &'a str) -> Option<&'a str> {
         let is_path = |path: &&str| self.0.values().any(|known| known.path == *path);
         let bare = || path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
@@ -96,7 +95,7 @@ impl Servers {
         self.get(server).map(|known| known.knowledge.of(env)).unwrap_or_default()
     }
 
-    /// Whether some process of it has spoken 2026-07-28.
+    /// Whether a process of it has spoken 2026-07-28.
     pub(crate) fn is_modern(&self, server: Server) -> bool {
         self.get(server).is_some_and(|known| known.knowledge.is_modern())
     }
@@ -105,7 +104,7 @@ impl Servers {
         &mut self.of(server).knowledge
     }
 
-    /// Whether this is the first of its clients that is kept off for its era.
+    /// Whether this is its first refusal of a client for the era.
     pub(crate) fn is_first_refusal(&mut self, server: Server) -> bool {
         !core::mem::replace(&mut self.of(server).told_refusal, true)
     }
@@ -126,7 +125,7 @@ impl Servers {
         self.0.len()
     }
 
-    /// Spares of retired servers.
+    /// Prewarmed children of retired servers.
     pub(crate) fn retired_spares(&self) -> Vec<Pipe> {
         let retired = self.0.values().filter(|known| !known.current);
         retired.flat_map(|known| known.spares.iter().copied()).collect()
@@ -136,7 +135,7 @@ impl Servers {
         self.0.values().any(|known| !known.current)
     }
 
-    /// Forgets retired servers that are of no more use.
+    /// Forgets retired servers that are unused.
     pub(crate) fn forget(&mut self, is_used: impl Fn(Server) -> bool) {
         self.0.retain(|server, known| known.current || is_used(*server));
     }

@@ -1,9 +1,8 @@
-//! What is known of the eras that a command speaks.
+//! Knowledge of the eras that a command speaks.
 //!
-//! It is learned from what processes answer, for each
-//! set of values that `Config::header_env` gave them: what the process of one client answers proves
-//! nothing about the process of another, except that a command which has spoken 2026-07-28 once
-//! knows it.
+//! It is learned from the answers of processes, separately for each set of values that
+//! `Config::header_env` gave them: the answer of one client's process proves nothing about another
+//! client's, except that a command which has spoken 2026-07-28 once knows it.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -11,29 +10,30 @@ use alloc::vec::Vec;
 use crate::api::instant::Instant;
 use crate::api::limits::KNOWN_ERAS;
 
-/// What a set of variables counts beside its text.
+/// Overhead of a set of variables beside its text.
 const OVERHEAD: usize = 128;
 
-/// The variables that a process has of its clients' header fields.
+/// The environment variables of a process that hold its clients' header fields.
 type Env = [(String, String)];
 
-/// What is known of the processes with the same variables. `None` is not known.
+/// What is known of the processes with the same variables. `None` is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spoken {
     pub(crate) session: Option<bool>,
     pub(crate) modern: Option<bool>,
-    /// A probe came to nothing and proved nothing: until when no process is started for another.
+    /// After a probe without a conclusion: no process is started for another probe before this
+    /// time.
     pub(crate) doubted: Option<Instant>,
-    /// A process of the session era asked something when its call was answered.
+    /// A session-era process sent a request after its call was answered.
     pub(crate) asks_late: bool,
 }
 
 /// What is known of a command.
 #[derive(Debug, Default)]
 pub(crate) struct Knowledge {
-    /// A process of it has spoken 2026-07-28.
+    /// Whether a process of it has spoken 2026-07-28.
     modern: bool,
-    /// By their variables, the oldest first.
+    /// Knowledge by variables, the oldest first.
     spoken: Vec<(Vec<(String, String)>, Spoken)>,
 }
 
@@ -43,13 +43,12 @@ impl Knowledge {
         known.map(|(_, spoken)| *spoken).unwrap_or_default()
     }
 
-    /// Whether some process of the command has spoken 2026-07-28.
+    /// Whether a process of the command has spoken 2026-07-28.
     pub(crate) const fn is_modern(&self) -> bool {
         self.modern
     }
 
-    /// A process has spoken 2026-07-28. Whatever was taken for a proof that the command does not
-    /// was none.
+    /// A process has spoken 2026-07-28. Earlier evidence against it was wrong and is discarded.
     pub(crate) fn spoke_modern(&mut self, env: &Env) {
         if !self.modern {
             self.modern = true;
@@ -60,7 +59,7 @@ impl Knowledge {
         self.change(env, |spoken| (spoken.modern, spoken.doubted) = (Some(true), None));
     }
 
-    /// A process answered that it does not know 2026-07-28. Of a command that has spoken it, this
+    /// A process answered that it does not know 2026-07-28. For a command that has spoken it, this
     /// proves nothing.
     pub(crate) fn denied_modern(&mut self, env: &Env, until: Instant) {
         if self.modern {
@@ -69,13 +68,13 @@ impl Knowledge {
         self.change(env, |spoken| spoken.modern = Some(false));
     }
 
-    /// A probe came to nothing and proved nothing.
+    /// A probe ended without a conclusion.
     pub(crate) fn doubted(&mut self, env: &Env, until: Instant) {
         self.change(env, |spoken| spoken.doubted = Some(until));
     }
 
-    /// A process answered `initialize` with a result. After a probe that came to nothing this
-    /// proves that it is of the session era only.
+    /// A process answered `initialize` with a result. After a probe without a conclusion, this
+    /// proves that it speaks the session era only.
     pub(crate) fn spoke_session(&mut self, env: &Env) {
         let modern = self.modern;
         self.change(env, |spoken| {
@@ -91,8 +90,8 @@ impl Knowledge {
         self.change(env, |spoken| spoken.session = Some(false));
     }
 
-    /// A process declined `initialize`. Unless others have taken it, what was learned of its
-    /// variables may be wrong, and is asked again.
+    /// A process declined `initialize`. Unless others have accepted it, the knowledge for these
+    /// variables may be wrong, and the next process is probed again.
     pub(crate) fn declined(&mut self, env: &Env) {
         self.change(env, |spoken| {
             if spoken.session != Some(true) {
@@ -102,7 +101,7 @@ impl Knowledge {
         });
     }
 
-    /// A process asked something when its call was answered.
+    /// A process sent a request after its call was answered.
     pub(crate) fn asked_late(&mut self, env: &Env) {
         self.change(env, |spoken| spoken.asks_late = true);
     }

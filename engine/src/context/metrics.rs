@@ -1,4 +1,4 @@
-//! What operators measure, as text in Prometheus' exposition format.
+//! Metrics for operators, in the Prometheus text exposition format.
 
 use alloc::string::String;
 use core::fmt::Write;
@@ -10,19 +10,19 @@ use crate::api::stats::Stats;
 use crate::codec::message::Kind;
 use crate::table::Table;
 
-/// How a call ended that its client gave up.
+/// The outcome of a call that its client cancelled.
 pub(crate) const CANCELLED: &str = "cancelled";
 
-/// Counters by label. Each has few labels, all of them ours.
+/// Counters by label. Each has few labels, and clients can't add any.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// Calls that ended, by how.
+    /// Calls that ended, by outcome.
     calls: Table<&'static str, u64>,
-    /// Sessions and shared children that ended, by why.
+    /// Sessions and shared children that ended, by cause.
     ends: Table<&'static str, u64>,
-    /// Requests that were refused, by status and reason.
+    /// Refused requests, by status and reason.
     refused: Table<(u16, &'static str), u64>,
-    /// How long children took to their first answer, all together, and how many did.
+    /// The total time of children until their first answer, and their number.
     starting: Duration,
     started: u64,
 }
@@ -32,7 +32,7 @@ impl Counts {
         *self.calls.or_default(outcome) += 1;
     }
 
-    /// A call that ended in a response of the child.
+    /// Counts a call that ended with a response of the child.
     pub(crate) fn answer(&mut self, kind: Kind) {
         self.call(if kind == Kind::Error { "error" } else { "result" });
     }
@@ -50,7 +50,7 @@ impl Counts {
         self.started += 1;
     }
 
-    /// All metrics.
+    /// Formats all metrics.
     pub(crate) fn text(&self, stats: &Stats, buffered: usize) -> String {
         let mut text = String::new();
         for (name, help, value) in [
@@ -77,7 +77,7 @@ impl Counts {
             let _ = writeln!(text, "mcp_proxy_refused_total{{{labels}}} {value}");
         }
         header(&mut text, "start_seconds", "From a server's start to its first answer.", "summary");
-        // As JSON writes numbers: the standard library's way with fractions is 10 KB of program.
+        // Formats the number as JSON does: the standard library's float formatting adds 10 KB.
         let (sum, count) = (Value::from(self.starting.as_secs_f64()), self.started);
         let _ = writeln!(text, "mcp_proxy_start_seconds_sum {sum}");
         let _ = writeln!(text, "mcp_proxy_start_seconds_count {count}");
@@ -85,7 +85,7 @@ impl Counts {
     }
 }
 
-// Writing into a string does not fail.
+// Writing into a string can't fail.
 fn header(text: &mut String, name: &str, help: &str, kind: &str) {
     let _ = writeln!(text, "# HELP mcp_proxy_{name} {help}\n# TYPE mcp_proxy_{name} {kind}");
 }

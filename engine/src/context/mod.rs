@@ -1,7 +1,6 @@
-//! What sessions, shared children and streams work with: the limits, the time, the outputs, the
-//! waits, the memory that peers have together, what is known of each command, and which exchange
-//! belongs to whom. What more than one of them has to see or change belongs here; a decision of one
-//! of them does not.
+//! State shared by sessions, shared children and streams: the limits, the time, the outputs, the
+//! waits, the memory budget, what is known of each command, and the owner of each exchange. State
+//! that more than one of them reads or changes belongs here; decisions of one of them do not.
 
 pub(crate) mod breaker;
 pub(crate) mod budget;
@@ -46,19 +45,19 @@ pub(crate) struct Context {
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
-    /// Of each exchange that still matters, the session's child and the stream's number.
+    /// The child and stream number of each active exchange.
     pub(crate) exchanges: Table<Exchange, (Pipe, u64)>,
-    /// Exchanges that are over but for what their peers have not taken.
+    /// Complete responses that their clients have not read in full.
     pub(crate) owed: Owed,
-    /// Of each call that waits for input, by what names it to its client: its child, and its
-    /// number there.
+    /// The child and call number of each call that waits for input, by the `requestState` sent to
+    /// its client.
     pub(crate) parks: Table<u128, (Pipe, u64)>,
-    /// Shared children that take no new requests, until they are ended.
+    /// Shared children that accept no new requests, until they are ended.
     pub(crate) spent: Vec<Pipe>,
     pub(crate) servers: Servers,
-    /// Starts that failed.
+    /// Failed starts.
     pub(crate) breaker: Breaker,
-    /// Refusals that the operator was told of.
+    /// Refusals that were logged.
     told: Told,
     outputs: VecDeque<Output>,
     last_pipe: u64,
@@ -86,7 +85,7 @@ impl Context {
         }
     }
 
-    /// Judges a head by the rules.
+    /// Checks a request head.
     pub(crate) fn admit<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
         let path = self.servers.named(head.path);
         let named = Head { path: path.unwrap_or(head.path), ..*head };
@@ -109,7 +108,7 @@ impl Context {
         self.push(Output::Notice(notice));
     }
 
-    /// Answers a request at once, and waits for the answer to be delivered.
+    /// Answers a request at once, and waits for the response to be delivered.
     pub(crate) fn answer(&mut self, exchange: Exchange, origin: Option<&str>, response: Response) {
         if let Body::Whole(body) = &response.body {
             let share = self.budget.share_of(body.len());
@@ -118,7 +117,7 @@ impl Context {
         self.respond(exchange, origin, response);
     }
 
-    /// Sends a response; a page of the given origin may read it.
+    /// Sends a response, readable by a page of the given origin.
     pub(crate) fn respond(
         &mut self,
         exchange: Exchange,
@@ -129,7 +128,7 @@ impl Context {
         self.push(Output::Respond { exchange, response });
     }
 
-    /// Refuses a request and counts it.
+    /// Refuses a request and counts the refusal.
     pub(crate) fn refuse(
         &mut self,
         exchange: Exchange,
@@ -141,7 +140,7 @@ impl Context {
         self.answer(exchange, origin, fault.response(id));
     }
 
-    /// A client is kept off for its era, which the operator is told once.
+    /// Logs, once per server, that a client was refused for its era.
     pub(crate) fn era_refused(&mut self, server: Server) {
         if self.servers.is_first_refusal(server) {
             let (endpoint, eras) = (self.servers.path(server).into(), self.servers.eras(server));
@@ -149,13 +148,13 @@ impl Context {
         }
     }
 
-    /// A number for another process.
+    /// Returns the number of a new process.
     pub(crate) const fn fresh_pipe(&mut self) -> Pipe {
         self.last_pipe += 1;
         Pipe(self.last_pipe)
     }
 
-    /// What is known by the number of a process that is gone goes on by that of another.
+    /// Moves everything known under a gone process's number to another process's.
     pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
         self.timers.rename(old, new);
         for (_, (pipe, _)) in self.exchanges.iter_mut().filter(|(_, (pipe, _))| *pipe == old) {
@@ -169,19 +168,19 @@ impl Context {
         }
     }
 
-    /// The refusal of a request whose random bytes name something already. The operator is told.
+    /// The refusal of a request whose random bytes are already in use. It is logged.
     pub(crate) fn random_in_use(&mut self) -> Fault {
         let rule = "the random bytes of each request are fresh";
         self.notice(Notice::Misuse { rule });
         Fault::Random
     }
 
-    /// The most bytes that the body of such a request may have.
+    /// The largest allowed body of such a request, in bytes.
     pub(crate) fn body_limit(&self, asks: Asks) -> usize {
         if asks == Asks::Post { self.config.message } else { 0 }
     }
 
-    /// Counts a refusal, and tells the operator.
+    /// Counts and logs a refusal.
     pub(crate) fn refused(&mut self, fault: &Fault) {
         if let Some(notice) = self.count_refusal(fault) {
             self.notice(notice);
@@ -189,35 +188,36 @@ impl Context {
         self.notice(refused(fault));
     }
 
-    /// Counts the refusal of a head. The caller tells the operator.
+    /// Counts the refusal of a head. The caller logs it.
     pub(crate) fn refusal(&mut self, fault: &Fault) -> Refusal {
         let event = self.count_refusal(fault).unwrap_or_else(|| refused(fault));
         Refusal { response: fault.response(None), event }
     }
 
-    /// Counts a refusal. What the operator is told of it that is not told of each.
+    /// Counts a refusal. Returns a notice that is logged beside the line for each refusal, if it is
+    /// due.
     fn count_refusal(&mut self, fault: &Fault) -> Option<Notice> {
         self.stats.refused += 1;
         self.counts.refusal(fault.status(), fault.label());
         self.told.refusal(fault, self.now)
     }
 
-    /// All is said to an exchange, and its peer may not have all of it.
+    /// Keeps a complete response until its client has read it.
     pub(crate) fn owe(&mut self, reply: Reply) {
-        // Who had taken everything is given the end of it now.
+        // If the client had read everything, it is sent the end of the response now.
         let moved = if reply.waiting() == 0 { self.now } else { reply.moved };
         let exchange = reply.exchange;
         self.owed.add(exchange, reply.into_share(), moved, self.config.stall);
     }
 
-    /// The peer of an exchange that is over gets no more of it.
+    /// Aborts a complete response.
     pub(crate) fn foreclose(&mut self, exchange: Exchange) {
         if self.owed.end(exchange) {
             self.push(Output::Abort { exchange });
         }
     }
 
-    /// Breaks off the responses whose peers took nothing for too long.
+    /// Aborts the responses whose clients stopped reading.
     pub(crate) fn end_stalled(&mut self) {
         for exchange in self.owed.stalled(self.now, self.config.stall) {
             self.foreclose(exchange);
@@ -230,13 +230,13 @@ impl Context {
         self.timers.next().into_iter().chain(self.owed.due()).min()
     }
 
-    /// Whether nothing is left to be said, or to be delivered.
+    /// Whether nothing is left to send or deliver.
     pub(crate) fn is_idle(&self) -> bool {
         self.exchanges.is_empty() && self.owed.is_empty() && self.outputs.is_empty()
     }
 }
 
-/// What the operator is told of each refusal.
+/// The notice that is logged for each refusal.
 fn refused(fault: &Fault) -> Notice {
     Notice::Refused { status: fault.status(), reason: fault.told().into() }
 }

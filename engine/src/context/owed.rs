@@ -1,5 +1,5 @@
-//! Responses of which the engine has said all, until their peers have them: each is delivered,
-//! lost, or broken off when nothing of it was taken for too long.
+//! Complete responses until their clients have them: each is delivered, lost, or aborted because
+//! its client stopped reading.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -9,24 +9,25 @@ use crate::api::instant::Instant;
 use crate::context::budget::Share;
 use crate::table::Table;
 
-/// A response that is on its way.
+/// A response that is being delivered.
 #[derive(Debug)]
 struct Debt {
-    /// What its peer has not taken.
+    /// Bytes that the client has not read.
     share: Share,
-    /// When its peer last took something, or was given it.
+    /// When the client last read something, or was first sent something.
     moved: Instant,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
     table: Table<Exchange, Debt>,
-    /// No wait is over before. It may be too early: then it is looked again.
+    /// The earliest time at which a wait can be due. It may be early: the waits are then checked
+    /// again.
     due: Instant,
 }
 
 impl Owed {
-    /// A response is on its way since that time, of which so much was not taken.
+    /// Adds a response that is being delivered since this time, with this many unread bytes.
     pub(crate) fn add(
         &mut self,
         exchange: Exchange,
@@ -39,7 +40,7 @@ impl Owed {
         self.table.insert(exchange, Debt { share, moved });
     }
 
-    /// The peer took so many bytes.
+    /// The client has read this many bytes.
     pub(crate) fn take(&mut self, exchange: Exchange, bytes: usize, now: Instant) {
         if let Some(debt) = self.table.get_mut(&exchange) {
             let left = debt.share.size().saturating_sub(bytes);
@@ -48,12 +49,12 @@ impl Owed {
         }
     }
 
-    /// The response is with its peer, or will never be. False if there is none.
+    /// The response is delivered or lost. Returns false if there is none.
     pub(crate) fn end(&mut self, exchange: Exchange) -> bool {
         self.table.remove(&exchange).is_some()
     }
 
-    /// What each peer has not taken, and when it took some.
+    /// The unread bytes of each response, and when its client last read some.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         self.table.iter().map(|(exchange, debt)| (*exchange, debt.share.size(), debt.moved))
     }
@@ -62,12 +63,12 @@ impl Owed {
         self.table.is_empty()
     }
 
-    /// When the next peer may have waited too long.
+    /// When the next client may have stalled.
     pub(crate) fn due(&self) -> Option<Instant> {
         (!self.table.is_empty()).then_some(self.due)
     }
 
-    /// Those whose peers took nothing for too long.
+    /// The responses whose clients stopped reading.
     pub(crate) fn stalled(&mut self, now: Instant, stall: Duration) -> Vec<Exchange> {
         if self.due().is_none_or(|due| due > now) {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Refusals that an operator has to know of, each told once or now and then, however many come.
+//! Refusals that are logged for operators, each once or at intervals, however many there are.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -8,25 +8,25 @@ use crate::api::event::Notice;
 use crate::api::instant::Instant;
 use crate::http::fault::Fault;
 
-/// Values of Host and Origin that are remembered. An operator mends one or two; a stranger who
-/// makes up more fills neither the log nor the memory.
+/// Values of Host and Origin that are remembered. An operator fixes one or two; a stranger who
+/// invents more can fill neither the log nor the memory.
 const VALUES: usize = 32;
-/// How much of such a value is told, in characters. A name in DNS has at most 253.
+/// How much of such a value is logged, in characters. A DNS name has at most 253.
 const VALUE: usize = 253;
-/// How often it is told that a limit refuses requests.
+/// Interval between two logs of a limit that refuses requests.
 const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     /// Values of Host, then of Origin.
     values: [Vec<String>; 2],
-    /// When it was told last that a limit refuses requests, and how many it refused since.
+    /// When a limit's refusals were last logged, and their number since.
     limit: Option<Instant>,
     refused: u64,
 }
 
 impl Told {
-    /// What the operator is told of this refusal, beside the line for each at debug.
+    /// The notice for this refusal, beside the debug line for each.
     pub(crate) fn refusal(&mut self, fault: &Fault, now: Instant) -> Option<Notice> {
         match fault {
             Fault::HostForbidden(host) => {
@@ -50,7 +50,7 @@ impl Told {
         }
     }
 
-    /// The value as it is told, if it was not told before and there is room to remember it.
+    /// The value as it is logged, if it is new and there is room to remember it.
     fn fresh(&mut self, kind: usize, value: &str) -> Option<String> {
         let values = &mut self.values[kind];
         let value: String = value.chars().take(VALUE).collect();
@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(refused(&mut told, &host("mcp.example.com")), None);
         let made_up = (0..1000).filter(|n| refused(&mut told, &host(&format!("{n}"))).is_some());
         assert_eq!(made_up.count(), VALUES - 1);
-        // They hide no Origin.
+        // They do not hide an Origin.
         let origin = Fault::OriginForbidden("https://app.example.com".into());
         let shown = refused(&mut told, &origin);
         assert!(shown.is_some_and(|shown| shown.ends_with("see --allow-origin")));

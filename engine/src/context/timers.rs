@@ -1,47 +1,47 @@
-//! Who waits until when.
+//! All waits and their deadlines.
 //!
 //! The engine has no clock: each input carries its [`Instant`], and every wait is one entry of
-//! `Timers`. An owner keeps the deadline that it asked for, so that it can move or drop it; a
-//! deadline is never left behind by an owner that ended.
+//! `Timers`. An owner keeps its deadline, so that it can move or clear it; an owner that ends
+//! clears its deadlines.
 
 use alloc::collections::BTreeSet;
 
 use crate::api::handles::Pipe;
 use crate::api::instant::Instant;
 
-/// What is waited for. The order has no meaning; it only makes the queue's order total.
+/// The subject of a wait. The order has no meaning; it makes the order of the queue total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wait {
-    /// The next step of a child's end.
+    /// The next step of a child's shutdown sequence.
     Ladder(Pipe),
     /// The answer to `initialize`.
     Start(Pipe),
-    /// The same, until the operator is told.
+    /// The same, until its absence is logged.
     Silent(Pipe),
     /// The exit status of a child whose standard output is closed.
     Exit(Pipe),
-    /// The end of an idle session.
+    /// The idle timeout of a session or shared child.
     Idle(Pipe),
-    /// The end of the time for which ended streams are kept.
+    /// The time until ended streams are removed.
     Forget(Pipe),
     /// The answer to a call, by the id that the child knows.
     Call(Pipe, u64),
-    /// The client's answer to a ping of a child.
+    /// The client's answer to a child's ping.
     Ping(Pipe),
     /// The end of a line that a child has begun.
     Line(Pipe),
     /// The input that a call needs, by the id that the child knows.
     Park(Pipe, u64),
-    /// What a silent or stalled stream needs, by its number.
+    /// The next action on a silent or stalled stream, by its number.
     Stream(Pipe, u64),
-    /// What must give way while memory is short.
+    /// The next round of relief while memory is short.
     Relief,
     /// The end of draining.
     Drain,
 }
 
 impl Wait {
-    /// The same for the other process, if it is about the first.
+    /// The same wait for the new process, if it belongs to the old one.
     fn renamed(mut self, old: Pipe, new: Pipe) -> Self {
         match &mut self {
             Self::Ladder(pipe)
@@ -65,11 +65,11 @@ impl Wait {
     }
 }
 
-/// A deadline that its owner keeps, so that it can be moved and dropped.
+/// A deadline kept by its owner, so that it can be moved and cleared.
 #[derive(Debug, Default)]
 pub(crate) struct Deadline(Option<Instant>);
 
-/// All waits, the next one first.
+/// All waits, the earliest first.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     queue: BTreeSet<(Instant, Wait)>,
@@ -83,22 +83,22 @@ impl Timers {
         deadline.0 = Some(at);
     }
 
-    /// Sets a deadline, or moves it if it is later. The wait looks again when it is due, so that
-    /// what moves often costs nothing.
+    /// Sets a deadline, or moves it if it is later than `at`. An owner checks again when the wait
+    /// is due, so a deadline that moves often costs nothing.
     pub(crate) fn no_later(&mut self, deadline: &mut Deadline, at: Instant, wait: Wait) {
         if deadline.0.is_none_or(|set| set > at) {
             self.set(deadline, at, wait);
         }
     }
 
-    /// Drops a deadline.
+    /// Clears a deadline.
     pub(crate) fn clear(&mut self, deadline: &mut Deadline, wait: Wait) {
         if let Some(set) = deadline.0.take() {
             self.queue.remove(&(set, wait));
         }
     }
 
-    /// Takes the next wait that is due. Its owner's deadline is spent: see [`Deadline::spend`].
+    /// Removes and returns the next wait that is due. Its owner then calls [`Deadline::spend`].
     pub(crate) fn due(&mut self, now: Instant) -> Option<Wait> {
         let (_, wait) = self.queue.first().filter(|(at, _)| *at <= now)?;
         let wait = *wait;
@@ -106,7 +106,7 @@ impl Timers {
         Some(wait)
     }
 
-    /// What a process that is gone was waited for by is waited for by another. Its owner keeps the
+    /// Transfers the waits of a process that is gone to another process. The owners keep their
     /// deadlines.
     pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
         let renamed = |(at, wait): &(Instant, Wait)| (*at, wait.renamed(old, new));
@@ -120,7 +120,7 @@ impl Timers {
 }
 
 impl Deadline {
-    /// Notes that the wait was taken from the queue.
+    /// Records that the wait was removed from the queue.
     pub(crate) const fn spend(&mut self) {
         self.0 = None;
     }
