@@ -1,7 +1,8 @@
-//! The session era in front (2024-11-05 … 2025-11-25): one client, one child, their streams.
+//! A session (2024-11-05 … 2025-11-25): one client, one child, and their streams.
 //!
-//! What the client posts goes to the child, what the child writes goes to exactly one stream.
-//! A lost exchange means nothing to a call: its answer waits, bounded, to be asked for.
+//! Messages that the client posts go to the child; each message that the child writes goes to
+//! exactly one stream. The loss of an exchange does not end its call: the answer is kept, within a
+//! limit, until the client resumes.
 
 mod child_side;
 mod crossing;
@@ -41,7 +42,7 @@ pub(crate) struct Session {
     pub(crate) streams: Streams,
     pub(crate) life: Life,
     calls: u64,
-    /// The values that its client's header fields gave to the child's environment.
+    /// The environment variables of the child that hold its client's header fields.
     env: Vec<(String, String)>,
 }
 
@@ -70,7 +71,7 @@ impl Session {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// The request that opens the session.
+    /// Handles the request that opens the session.
     pub(crate) fn initialize(
         &mut self,
         request: &Message<'_>,
@@ -99,10 +100,10 @@ impl Session {
         self.life.wait_start(cx.config.start, cx);
     }
 
-    /// What every request of the session must satisfy.
+    /// Checks what every request of the session must satisfy.
     pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &Context) -> Result<(), Fault> {
         if !cx.config.header_env.is_empty() && owner::env(head.fields, &cx.config) != self.env {
-            // It is another client's, so to this one it does not exist.
+            // The session is another client's, so to this client it does not exist.
             return Err(Fault::SessionUnknown);
         }
         self.life.touch(cx);
@@ -116,7 +117,7 @@ impl Session {
         }
     }
 
-    /// Messages of one POST: one, or a batch.
+    /// Handles the messages of one POST: a single one, or a batch.
     pub(crate) fn post(
         &mut self,
         messages: &[Message<'_>],
@@ -173,7 +174,7 @@ impl Session {
         }
         if let Some(crossing) = self.phase.crossing() {
             let kept = messages.iter().filter(|m| m.kind() != Kind::Notification);
-            // Answers have as much room again, so that a call that waits for one can go on.
+            // Answers have twice the room, so that a call that waits for one can proceed.
             let room = cx.config.message.saturating_mul(if requests > 0 { 1 } else { 2 });
             if !crossing.keeps(kept.map(Message::size).sum(), room) {
                 return Err(Fault::Kept(cx.config.message));
@@ -183,7 +184,7 @@ impl Session {
         if self.child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }
     }
 
-    /// Appends what the child gets for one message.
+    /// Appends the text that the child gets for one message.
     fn forward(
         &mut self,
         message: &Message<'_>,
@@ -199,7 +200,7 @@ impl Session {
         match message.kind() {
             Kind::Request => return self.child.call(message, number, lines, cx),
             Kind::Notification if message.calls("notifications/cancelled") => {
-                // A call that is not in flight was answered already: nothing to cancel.
+                // A call that is not in flight was answered already: there is nothing to cancel.
                 let id = message.request_id().and_then(|id| self.child.find(id));
                 let Some(call) = id else { return };
                 self.cancel(call, cx);
@@ -212,7 +213,7 @@ impl Session {
         lines.push(b'\n');
     }
 
-    /// GET: opens a stream for what belongs to no call, or resumes any.
+    /// GET: opens a stream for messages that belong to no call, or resumes any stream.
     pub(crate) fn listen(
         &mut self,
         exchange: Exchange,
@@ -233,7 +234,7 @@ impl Session {
         Ok(())
     }
 
-    /// The exchange that carried a stream is gone.
+    /// The exchange that carried a stream was lost.
     pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
         self.life.touch(cx);
         self.streams.lost(number, cx);

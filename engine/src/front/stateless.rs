@@ -1,8 +1,8 @@
-//! The stateless era in front (2026-07-28): requests of any client, on children that they share.
+//! The stateless era (2026-07-28): requests of any client, on shared children.
 //!
-//! A `Worker` is one such child with the requests that it carries. A modern child gets them as
-//! they are, under our ids; before a session-era child the worker makes the handshake and
-//! translates. A request whose exchange is lost is cancelled at the child.
+//! A `Worker` is one shared child with its requests. A modern child gets them unchanged, except for
+//! the ids; for a session-era child the worker performs the handshake and translates. A request
+//! whose exchange is lost is cancelled at the child.
 
 mod child_side;
 mod kept;
@@ -46,26 +46,26 @@ use crate::http::owner::Owner;
 use crate::stream::set::Streams;
 use crate::table::Table;
 
-/// How far a worker's child is, and which era it speaks.
+/// The start phase of a worker's child, and the era that it speaks.
 #[derive(Debug)]
 enum Mode {
-    /// Our `server/discover` is in flight.
+    /// The bridge's `server/discover` is in flight.
     Probing,
-    /// The same, and the child has answered our `ping` meanwhile.
+    /// The same, and the child has answered the bridge's `ping` meanwhile.
     Awake,
-    /// The process that did not answer is on its way out; another takes its place.
+    /// The process that did not answer is in its shutdown sequence; another will replace it.
     Leaving,
-    /// It is of the session era, and waits for a session.
+    /// The child is of the session era, and waits for a session.
     Spare,
-    /// Our `initialize` is in flight.
+    /// The bridge's `initialize` is in flight.
     Opening,
-    /// It speaks the stateless era.
+    /// The child speaks the stateless era.
     Stateless,
-    /// It speaks the session era; what it answered to `initialize`.
+    /// The child speaks the session era, and answered `initialize` with this.
     Session(Told),
 }
 
-/// A request as it comes in.
+/// An incoming request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     pub(crate) message: &'a Message<'a>,
@@ -74,40 +74,40 @@ pub(crate) struct Request<'a> {
     pub(crate) head: &'a Admitted<'a>,
     /// Random bits, fresh for each request.
     pub(crate) secret: u128,
-    /// What a `subscriptions/listen` names.
+    /// The resources that a `subscriptions/listen` names.
     pub(crate) uris: &'a Uris,
 }
 
-/// Where there is room for one more request.
+/// Where one more request has room.
 #[derive(Debug)]
 pub(crate) enum Room {
     /// At this child.
     Here,
-    /// At no child now, so that none is started for it.
+    /// At no child now: another child would not help.
     Later(Fault),
     /// At another child.
     Elsewhere(Fault),
 }
 
-/// What a request takes beside its names.
+/// Overhead of a request beside its id and token.
 const ASK: usize = 128;
 
-/// A request that its client waits for, by the number of its stream.
+/// A request whose client waits for the answer. The key of its table is the stream number.
 #[derive(Debug)]
 struct Ask {
     id: Spelling,
     method: String,
-    /// The request, kept while it waits for the child.
+    /// The request's text, kept while it waits for the child.
     text: budget::Kept,
-    /// What stands for the request, if its client may be asked and has to come back with the same.
+    /// A digest of the request, if its client may be asked for input and must then repeat it.
     digest: u64,
     log_level: Option<LogLevel>,
     may_ask: bool,
     /// Whether the answer may be a task.
     gets_tasks: bool,
-    /// The id of the call at the child, once it was made.
+    /// The id of the call at the child, once it was sent.
     call: Option<u64>,
-    /// What names this call to its client, should it have to wait for input.
+    /// The `requestState` of this call, if it has to wait for input.
     secret: u128,
     _share: Share,
 }
@@ -116,35 +116,36 @@ struct Ask {
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) child: Box<Child>,
-    /// The capabilities that it was opened with, in one spelling.
+    /// The capabilities that it was opened with, in canonical form.
     key: Vec<u8>,
     owner: Owner,
     capabilities: Vec<u8>,
-    /// Whether its requests go on to a child of the session era.
+    /// Whether its requests may go to a child of the session era.
     crosses: bool,
     client: Option<Vec<u8>>,
     mode: Mode,
-    /// When its process was started and asked for its era.
+    /// When its process was started and probed.
     asked: Instant,
     pub(crate) streams: Streams,
     asks: Table<u64, Ask>,
     parks: Table<u64, Park>,
     listens: Listens,
     kept: Kept,
-    /// What is remembered of tasks.
+    /// Counts the bytes of remembered tasks.
     tasks: Share,
     log_level: Option<LogLevel>,
-    /// What the child asked before it got a call that may be asked: its first such call is asked.
+    /// Requests that the child sent before it had a call whose client can answer; the first such
+    /// call gets them.
     held: Vec<(Box<[u8]>, Question)>,
-    /// Requests that the child got; a call that was made again by its client counts once.
+    /// Requests that the child got; a call repeated by its client counts once.
     carried: u64,
-    /// How many of them might be asked.
+    /// How many of them may be asked for input.
     carried_asking: u64,
-    /// Whether it takes no new requests, because what happened in it is one client's.
+    /// Whether it accepts no new requests, because its state concerns one client.
     spent: bool,
     pub(crate) life: Life,
     served: u64,
-    /// What its clients told of themselves.
+    /// Counts what its clients declared of themselves.
     share: Share,
 }
 
@@ -188,7 +189,7 @@ impl Worker {
         &self.owner
     }
 
-    /// Whether nothing is left that a child which takes no new requests has to do.
+    /// Whether a child that accepts no new requests has nothing left to do.
     pub(crate) fn is_done(&self) -> bool {
         !self.is_busy() && self.parks.is_empty()
     }
@@ -197,37 +198,37 @@ impl Worker {
         matches!(self.mode, Mode::Stateless | Mode::Session(_))
     }
 
-    /// Whether its child may be read. Beside readers that are behind there is room for the others.
+    /// Whether its child may be read. While some clients are behind, the others still have room.
     pub(crate) const fn wants(&self, queue: usize) -> bool {
         self.streams.wants(queue.saturating_mul(2))
     }
 
-    /// Whether nothing is asked of it.
+    /// Whether it has no requests.
     pub(crate) fn is_free(&self) -> bool {
         self.asks.is_empty() && self.parks.is_empty()
     }
 
-    /// Whether somebody waits for an answer of the child.
+    /// Whether a client waits for an answer of the child.
     pub(crate) fn is_busy(&self) -> bool {
         self.asks.iter().any(|(number, _)| !self.listens.has(*number))
     }
 
-    /// Where there is room for a request that fits.
+    /// Where a request that fits has room.
     pub(crate) fn room(&self, message: &Message<'_>, uris: &Uris, cx: &Context) -> Room {
-        // A call that waits for input keeps its place, so that its client can come back.
+        // A call that waits for input keeps its place, so that its client can return.
         let calls = self.asks.len().saturating_sub(self.listens.len()) + self.parks.len();
         if calls >= cx.config.calls {
             return Room::Elsewhere(Fault::Calls(cx.config.calls));
         }
-        // Beside a child that only reads slowly there is no other.
+        // A child that is merely slow to read its input is not given a second process.
         if self.is_ready() && self.child.is_stalled(cx) {
             return Room::Elsewhere(Fault::Stdin);
         }
         let fits = if self.is_ready() {
             self.child.accepts(message.size(), cx.config.stdin)
         } else {
-            // What waits for the child's era is not in its input yet, where our own question may
-            // be.
+            // Requests that wait for the child's era are not in its queue yet; the bridge's own
+            // probe may be.
             let waiting: usize = self.asks.values().map(|ask| ask.text.len()).sum();
             waiting == 0 || waiting + message.size() <= cx.config.stdin
         };
@@ -238,7 +239,7 @@ impl Worker {
         }
     }
 
-    /// Takes a request of a client.
+    /// Handles a client's request.
     pub(crate) fn request(&mut self, request: &Request<'_>, cx: &mut Context) -> Result<(), Fault> {
         let message = request.message;
         if let Room::Later(fault) | Room::Elsewhere(fault) = self.room(message, request.uris, cx) {
@@ -259,14 +260,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the client of a request may be asked before its answer.
+    /// Whether the client of a request may be asked for input before its answer.
     fn may_ask(&self, metadata: &Metadata<'_>) -> bool {
         !matches!(self.mode, Mode::Stateless)
             && metadata.may_ask()
             && can_be_asked(metadata.capabilities)
     }
 
-    /// Notes a request, with what stands for it, and the stream for its answer.
+    /// Records a request, with its digest, and opens the stream for its answer.
     fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> u64 {
         let Request { message, metadata, exchange, head, secret, .. } = *request;
         self.life.touch(cx);
@@ -298,13 +299,13 @@ impl Worker {
         number
     }
 
-    /// Whether the answer to a request may begin. One that may be refused for its era may not: the
-    /// status tells its client.
+    /// Whether a request may become an event stream. One that may still be refused for its era may
+    /// not: the HTTP status is the refusal.
     const fn may_promote(&self) -> bool {
         self.crosses || self.is_ready()
     }
 
-    /// Sends what waited for the child.
+    /// Sends the requests that waited for the child.
     fn ready(&mut self, cx: &mut Context) {
         self.life.started(cx);
         let waiting: Vec<u64> = self.asks.keys().copied().collect();
@@ -324,14 +325,14 @@ impl Worker {
         }
     }
 
-    /// Sends a request to the child that is ready for it, or answers it.
+    /// Sends a request to the child, which is ready for it, or answers it.
     fn dispatch(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         if matches!(self.mode, Mode::Stateless) {
             let mut line = Vec::new();
             let id = self.child.next_id();
             self.child.call(message, number, &mut line, cx);
             self.child.write(line, cx);
-            // What a server tells of itself it tells everybody.
+            // `server/discover` has the same answer for all clients.
             self.carried += u64::from(!message.calls("server/discover"));
             self.called(number, id);
             if message.calls("subscriptions/listen") {
@@ -367,7 +368,7 @@ impl Worker {
         }
     }
 
-    /// Makes a call of a session-era child.
+    /// Sends a call to a session-era child.
     fn call_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         if self.asks_first(number) {
             return self.ask_first(number, cx);
@@ -383,9 +384,9 @@ impl Worker {
         self.called(number, id);
     }
 
-    /// Has the child log at the level that a request asks for, or at that of another which asks
-    /// for more. The level is the process's, so what is not this request's is sorted out on the way
-    /// back.
+    /// Sets the child's log level to that of a request, or keeps that of another request which asks
+    /// for more. The level is the process's, so messages below a request's own level are filtered
+    /// from the child's output.
     fn ask_for_logs(&mut self, number: u64, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
@@ -408,11 +409,11 @@ impl Worker {
         self.life.touch(cx);
     }
 
-    /// Answers a request with an error of our own.
+    /// Answers a request with an error of the bridge.
     fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
         let Some(ask) = self.asks.remove(&number) else { return };
         cx.counts.call(fault.outcome());
-        // What reached no child did not fail there.
+        // A request that reached no child did not fail there.
         let response = match ask.call {
             None if !self.is_ready() || matches!(fault, Fault::Ended(_) | Fault::Lost(_)) => {
                 fault.failed_start(Some(&ask.id))

@@ -1,5 +1,5 @@
-//! What the child writes: answers to their calls, progress to its call, everything else to
-//! exactly one stream.
+//! Messages from a session's child: an answer goes to its call, progress to its call, and
+//! everything else to exactly one stream.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -21,11 +21,11 @@ use crate::dialect::upward;
 use crate::http::fault::Fault;
 use crate::stream::single::STANDING;
 
-/// An answer and its stream, put off until nobody reads the line any more: then it is made of that.
+/// An answer and its stream, deferred until the line is no longer borrowed and can be reused.
 type Later = Option<(u64, Renamed)>;
 
 impl Session {
-    /// One line of the child. The cause, if the session ends by it.
+    /// Handles one line of the child. Returns the cause, if the session ends by it.
     pub(crate) fn line(&mut self, line: Cow<'_, [u8]>, cx: &mut Context) -> Option<Cause> {
         let owned = matches!(line, Cow::Owned(_));
         let mut later = None;
@@ -74,8 +74,8 @@ impl Session {
         None
     }
 
-    /// A ping goes to a client that is there and may answer, which it may not before the session is
-    /// open (MCP "Lifecycle, Initialization"); else the child has its answer at once.
+    /// Passes a ping on to a connected client that may answer, which it may not before the session
+    /// is open (MCP "Lifecycle, Initialization"). Otherwise answers it at once.
     fn pinged(&mut self, message: &Message<'_>, cx: &mut Context) {
         let number = self.route(message);
         let there =
@@ -88,7 +88,7 @@ impl Session {
         self.streams.put(number, data, cx);
     }
 
-    /// The answer to a call.
+    /// Handles the answer to a call.
     fn response(
         &mut self,
         message: &Message<'_>,
@@ -104,7 +104,7 @@ impl Session {
             return None;
         }
         if self.phase.declined().is_some() {
-            // It was answered already; only the era is still asked for.
+            // It was answered already; only the child's era is still probed.
             self.streams.dropped(cx);
             return None;
         }
@@ -113,7 +113,7 @@ impl Session {
             return self.ask_for_era(id, message, cx);
         }
         let Some(call) = id.and_then(|id| self.child.end_call(id, cx)) else {
-            // It was cancelled, timed out, or never asked.
+            // It was cancelled, timed out, or never sent.
             self.streams.dropped(cx);
             return None;
         };
@@ -143,7 +143,7 @@ impl Session {
         None
     }
 
-    /// Keeps the child's error to `initialize` and asks it for its era.
+    /// Keeps the child's error to `initialize` and probes the child's era.
     fn ask_for_era(
         &mut self,
         id: Option<u64>,
@@ -159,7 +159,7 @@ impl Session {
         None
     }
 
-    /// The answer to a request of our own.
+    /// Handles the answer to the bridge's own request.
     fn own_response(
         &mut self,
         id: u64,
@@ -199,7 +199,7 @@ impl Session {
         known.session.is_none() && known.modern != Some(false)
     }
 
-    /// The child speaks no era that the bridge knows: its error to `initialize` is the answer.
+    /// The child speaks no era known to the bridge: its error to `initialize` is the answer.
     pub(super) fn decline(&mut self, cx: &mut Context) -> Cause {
         cx.servers.learn(self.child.server).declined(&self.env);
         for id in self.child.call_ids() {
@@ -224,7 +224,7 @@ impl Session {
     ) {
         let version = Version::chosen(chosen);
         self.streams.style = version.style();
-        // A child that names no version has still opened the session; no version has a long name.
+        // A child that names no version has opened the session all the same; versions are short.
         let chosen = if chosen.is_empty() { "?" } else { chosen };
         let chosen = chosen.chars().take(40).collect();
         self.phase = Phase::Open(Open { chosen, version, crossing });
@@ -246,7 +246,7 @@ impl Session {
         self.life.touch(cx);
     }
 
-    /// Progress goes onto the stream of its call, with the token that its caller chose.
+    /// Puts progress on the stream of its call, with the token that its client chose.
     pub(super) fn progress(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.token().and_then(child::own_id).filter(|_| self.is_open());
         let call = id.and_then(|id| self.child.calls.get(&id));
@@ -254,7 +254,7 @@ impl Session {
             Some(call) => call.token.as_deref(),
             None => id.and_then(|id| self.child.task_token(id)),
         };
-        // A task goes on after its call; its progress belongs to the session then.
+        // A task continues after its call; its progress belongs to the session then.
         let number = call.map_or(STANDING, |call| call.stream);
         let number = Some(number).filter(|number| self.streams.carries(*number));
         let (Some(token), Some(number)) = (token, number) else {
@@ -266,7 +266,7 @@ impl Session {
         self.streams.put(number, data, cx);
     }
 
-    /// Where a message goes that names no call: the wire does not tell, so this is a rule.
+    /// The stream for a message that names no call. The protocol does not say, so this is our rule.
     pub(super) fn route(&self, message: &Message<'_>) -> u64 {
         let method = message.method().unwrap_or_default();
         if !self.is_open() {
@@ -286,7 +286,7 @@ impl Session {
         }
     }
 
-    /// A line that is no message. If it is an answer all the same, its call ends in an error.
+    /// Handles a malformed line. If it is meant as an answer, its call ends in an error.
     fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
         let (declined, crossing) = (self.phase.declined().is_some(), self.phase.crossing());
         let only = |child: &Child| child.only(|id| owes(child, id, declined, crossing));
@@ -309,12 +309,12 @@ impl Session {
         }
     }
 
-    /// Whether the child owes an answer to this request, which may be our own.
+    /// Whether the child has yet to answer this request, which may be the bridge's own.
     fn is_awaited(&self, id: u64) -> bool {
         owes(&self.child, id, self.phase.declined().is_some(), self.phase.crossing())
     }
 
-    /// A request whose answer can't be passed on ends in an error that says why.
+    /// Ends a request whose answer can't be passed on with an error that says why.
     pub(super) fn spoilt(
         &mut self,
         id: u64,
@@ -342,15 +342,16 @@ impl Session {
     }
 }
 
-/// Whether a child owes an answer to this request. If it `declined`, its calls are answered.
+/// Whether a child has yet to answer this request. If it `declined`, its calls are answered.
 fn owes(child: &Child, id: u64, declined: bool, crossing: Option<&Crossing>) -> bool {
     let waits =
         crossing.is_none_or(|crossing| crossing.is_at_child(id) && crossing.listening != Some(id));
     waits && !(declined && child.calls.contains(&id))
 }
 
-/// Whether a child that declined `initialize` with this error knows no sessions at all, and does
-/// not mind what this client asked for: it does not know the method, or no version of a session.
+/// Whether the error with which a child declined `initialize` means that it knows no sessions at
+/// all: it does not know the method, or no version of a session. An error about the content of this
+/// client's request does not.
 fn knows_no_sessions(declined: &[u8], hello: &[u8]) -> bool {
     let asked = Object::read(hello)
         .and_then(|params| Some(Version::named(&params.string("protocolVersion")?).is_some()));

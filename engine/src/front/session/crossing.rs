@@ -1,6 +1,7 @@
-//! A session whose child speaks only 2026-07-28: the bridge is the session's server and the
-//! child's client. It keeps what the session era remembers and the stateless era is told each
-//! time: who the client is, its log level, its subscriptions, and the calls that wait for input.
+//! A session whose child speaks only 2026-07-28: the bridge is the session's server and the child's
+//! client. It stores the state that the session era keeps and the stateless era repeats in each
+//! request: the client's identity, its log level, its subscriptions, and the calls that wait for
+//! input.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -32,17 +33,17 @@ use crate::table::Table;
 struct Pending {
     stream: u64,
     id: Spelling,
-    /// What stands for the id: equal ids have the same.
+    /// A digest of the id: equal ids have equal digests.
     said: u64,
-    /// The URI that must be honoured, if one was added; and whether nothing before this had.
+    /// The URI that the child must honour, if one was added; and whether it is new.
     uri: Option<String>,
     fresh: bool,
 }
 
-/// What an entry of a table takes beside its text.
+/// Overhead of a table entry beside its text.
 const ENTRY: usize = 48;
 
-/// What a session remembers for a child that doesn't.
+/// The state of a session, stored for a child that keeps none.
 #[derive(Debug, Default)]
 pub(super) struct Crossing {
     pub(super) client: upward::Client,
@@ -50,13 +51,13 @@ pub(super) struct Crossing {
     pub(super) discovered: Told,
     pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
-    /// Our `subscriptions/listen` that is acknowledged, and one that is not yet.
+    /// The bridge's `subscriptions/listen` that is acknowledged, and one that is not yet.
     pub(super) listening: Option<u64>,
     opening: Option<u64>,
     pending: Vec<Pending>,
     pub(super) rounds: Table<u64, Round>,
     pub(super) last_asked: u64,
-    /// All but the calls.
+    /// Counts everything except the calls.
     share: Option<Share>,
 }
 
@@ -86,7 +87,7 @@ impl Session {
                 }
                 self.cancel(call, cx);
             }
-            // Gone from the stateless era, in which every request says all.
+            // The stateless era has none of these: each of its requests is complete.
             (Kind::Notification, "notifications/roots/list_changed" | "notifications/progress") => {
             }
             (Kind::Notification, _) => {
@@ -113,7 +114,8 @@ impl Session {
         self.reply_with(number, message, b"{}", cx);
     }
 
-    /// Changes what is listened to. A subscription can't be changed, so a new one replaces it.
+    /// Changes the filter of the subscription. A subscription can't be changed, so a new one
+    /// replaces it.
     fn subscribe(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
         let (Some(uri), Some(crossing)) = (uri, self.phase.crossing_mut()) else {
@@ -146,7 +148,7 @@ impl Session {
         self.relisten(cx);
     }
 
-    /// The client no longer waits for what it subscribed to, if it is that which it cancels.
+    /// The client cancels a request: if it is a subscription that waits, it is removed.
     fn cancel_pending(&mut self, id: &[u8], cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let said = json::digest::id(id);
@@ -160,7 +162,7 @@ impl Session {
         self.relisten(cx);
     }
 
-    /// Listens to the child anew, for all that the session wants.
+    /// Opens a new subscription at the child, for everything that the session wants.
     fn relisten(&mut self, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let filter = crossing.filter();
@@ -175,7 +177,7 @@ impl Session {
         crossing.opening = Some(self.child.ask(Own::Listen, "subscriptions/listen", &params, cx));
     }
 
-    /// What the child honours is known: the client's requests that waited for it are answered.
+    /// The child has said what it honours: the client's requests that waited for it are answered.
     fn settle(&mut self, honoured: Option<&[u8]>, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let fresh = crossing.opening.take();
@@ -205,11 +207,11 @@ impl Session {
         }
     }
 
-    /// The child did not say in time what it honours: the client's requests that wait for it are
-    /// told, and what was asked for before them is asked for again.
+    /// The child did not say in time what it honours: the client's requests that wait for it fail,
+    /// and a subscription to the earlier resources is opened again.
     pub(super) fn listen_overdue(&mut self, id: u64, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
-        // Where nobody waits, it may come late.
+        // If no request waits, the acknowledgement may be late.
         if crossing.opening != Some(id) || crossing.pending.is_empty() {
             return;
         }
@@ -222,7 +224,7 @@ impl Session {
         }
     }
 
-    /// Of what waits for the child to honour it, these never will be.
+    /// Fails these of the requests that wait for the child's acknowledgement.
     pub(super) fn fail_pending(
         &mut self,
         which: impl RangeBounds<usize>,
@@ -234,12 +236,12 @@ impl Session {
         }
     }
 
-    /// Takes subscriptions that wait off the table, and out of what is listened to.
+    /// Removes waiting requests from the table, and their URIs from the filter.
     fn drop_pending(&mut self, which: impl RangeBounds<usize>) -> Vec<Pending> {
         let Some(crossing) = self.phase.crossing_mut() else { return Vec::new() };
         let failed: Vec<_> = crossing.pending.drain(which).collect();
         for pending in failed.iter().filter(|pending| pending.fresh && pending.uri.is_some()) {
-            // Another may still want it.
+            // Another request may still want it.
             match crossing.pending.iter_mut().find(|other| other.uri == pending.uri) {
                 Some(heir) => heir.fresh = true,
                 None => crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref()),
@@ -251,7 +253,8 @@ impl Session {
 
     // ---- from the child
 
-    /// The answer to a call: what the client gets, or what it is asked first.
+    /// Handles the answer to a call: passes it on, or asks the client for the input that it
+    /// requires.
     pub(super) fn response_across(&mut self, id: u64, message: &Message<'_>, cx: &mut Context) {
         let payload = message.payload().unwrap_or_default();
         if message.kind() == Kind::Result
@@ -276,7 +279,7 @@ impl Session {
         self.answer(call.stream, data, cx);
     }
 
-    /// A notification of the child.
+    /// Handles a notification of the child.
     pub(super) fn notified_across(&mut self, message: &Message<'_>, cx: &mut Context) {
         if message.calls("notifications/progress") {
             return self.progress_across(message, cx);
@@ -298,7 +301,7 @@ impl Session {
         let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
         if let Some((id, call)) = subscription.and_then(|id| Some((id, self.child.calls.get(&id)?)))
         {
-            // A call of the client's that is a subscription: it lasts.
+            // The client's call is a subscription: it has no timeout.
             let (number, data) = (call.stream, downward::tag(message, &call.id));
             self.child.lasts(id, cx);
             return match self.streams.carries(number) {
@@ -313,7 +316,7 @@ impl Session {
         self.streams.put(number, upward::untag(message), cx);
     }
 
-    /// Progress, which must increase over all rounds of a call.
+    /// Passes progress on. It must increase over all rounds of a call.
     fn progress_across(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.token().and_then(child::own_id);
         let told = message.param("progress").and_then(|text| core::str::from_utf8(text).ok());
@@ -327,11 +330,11 @@ impl Session {
         self.progress(message, cx);
     }
 
-    /// Our subscription at the child ended, or was refused.
+    /// The bridge's subscription at the child ended, or was refused.
     pub(super) fn listen_ended(&mut self, id: u64, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         if crossing.opening == Some(id) {
-            // What the child granted before stands.
+            // What the child granted before remains valid.
             crossing.opening = crossing.listening.take();
             self.settle(None, cx);
         } else if crossing.listening == Some(id) {
@@ -341,7 +344,7 @@ impl Session {
 }
 
 impl Session {
-    /// Counts what is remembered of the client and its subscriptions.
+    /// Counts what is stored of the client and its subscriptions.
     fn account(&mut self) {
         if let Some(crossing) = self.phase.crossing_mut() {
             crossing.account();
@@ -350,8 +353,8 @@ impl Session {
 }
 
 impl Crossing {
-    /// What is remembered from the answer to `server/discover` on, and the version that the client
-    /// of this `initialize` gets.
+    /// Reads the answer to `server/discover`. Returns the new state, and the version that the
+    /// client of this `initialize` gets.
     pub(super) fn new(hello: &[u8], discovered: &[u8], cx: &Context) -> (String, Box<Self>) {
         let asked = version::told(hello);
         let known = Some(asked).filter(|name| Version::named(name).is_some());
@@ -364,7 +367,7 @@ impl Crossing {
         (version, crossing)
     }
 
-    /// Counts what is remembered of the client and its subscriptions.
+    /// Counts what is stored of the client and its subscriptions.
     fn account(&mut self) {
         let uris = self.uris.iter().map(|uri| uri.len() + ENTRY);
         let pending = self.pending.iter().map(|pending| {
@@ -375,14 +378,14 @@ impl Crossing {
         self.share.iter_mut().for_each(|share| share.hold(size));
     }
 
-    /// The filter for all that the session wants and the child offers.
+    /// The filter for everything that the session wants and the child offers.
     fn filter(&self) -> Object<'static> {
         dialect::filter(self.discovered.lists, &self.uris)
     }
 }
 
-/// The resources that a child honours, sorted: of those that it lists, no more than it can have
-/// been asked for.
+/// The resources that a child honours, sorted: at most as many from its list as can have been
+/// requested.
 fn honours(list: &[u8], most: usize) -> Vec<String> {
     let mut uris = Vec::new();
     let read = Scanner::new(list).elements(|scanner| {

@@ -1,4 +1,4 @@
-//! How a session, its calls and its streams end, and what they wait for until then.
+//! How a session, its calls and its streams end, and their waits.
 
 use alloc::boxed::Box;
 
@@ -10,7 +10,7 @@ use crate::context::metrics::CANCELLED;
 use crate::http::fault::Fault;
 
 impl Session {
-    /// Answers a call with an error of our own.
+    /// Answers a call with an error of the bridge.
     pub(crate) fn fail(&mut self, id: u64, fault: &Fault, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
@@ -31,8 +31,8 @@ impl Session {
         self.streams.cancel(call.stream, cx);
     }
 
-    /// A call was not answered, or a subscription not acknowledged, in time. `initialize` is none
-    /// of them: it has a wait of its own, and may not be cancelled (MCP "Cancellation").
+    /// A call was not answered, or a subscription not acknowledged, in time. `initialize` has a
+    /// wait of its own, and may not be cancelled (MCP "Cancellation").
     pub(crate) fn overdue(&mut self, id: u64, cx: &mut Context) {
         if !self.is_open() {
             return;
@@ -46,7 +46,7 @@ impl Session {
         self.fail(id, &Fault::TimedOut, cx);
     }
 
-    /// Ends the session: calls are answered and streams end. Gives the child, which ends next.
+    /// Ends the session: calls are answered and streams end. Returns the child, which ends next.
     pub(crate) fn end(mut self, cause: Cause, fault: &Fault, cx: &mut Context) -> Box<Child> {
         if self.phase.declined().is_some() {
             self.decline(cx);
@@ -70,7 +70,7 @@ impl Session {
         self.child
     }
 
-    /// The child did not answer in time, to `initialize` or after it to the question for its era.
+    /// The child did not answer `initialize`, or the probe after it, in time.
     pub(crate) fn start_due(&mut self, cx: &mut Context) -> Cause {
         if self.phase.declined().is_some() {
             return self.decline(cx);
@@ -78,18 +78,18 @@ impl Session {
         self.child.noises.cause().unwrap_or(Cause::StartTimeout)
     }
 
-    /// The idle wait is due. True if the session was idle all the while.
+    /// Handles the idle wait when it is due. Returns true if the session was idle throughout.
     pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
         self.life.idle_due(self.streams.is_alive(), cx)
     }
 
-    /// Memory is short, and a stream's reader takes nothing.
+    /// Memory is short, and a stream's client stopped reading.
     pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
         self.streams.cut(number, cx);
         self.life.touch(cx);
     }
 
-    /// A stream's wait is due.
+    /// Handles a stream's wait when it is due.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
             self.life.touch(cx);

@@ -1,4 +1,4 @@
-//! How far a session is from its start, and what it keeps for that.
+//! The phases of a session's start, with the data that each needs.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -9,12 +9,12 @@ use crate::context::budget::Kept;
 
 #[derive(Debug)]
 pub(super) enum Phase {
-    /// The child has not answered `initialize`. Its params are kept if the child may turn out to
-    /// speak 2026-07-28 alone; else they are empty.
+    /// The child has not answered `initialize`. The params are kept if the child may turn out to
+    /// speak only 2026-07-28; otherwise they are empty.
     Starting {
         hello: Kept,
     },
-    /// The child is asked for its era: it declined `initialize`, or is known to decline it.
+    /// The child's era is probed: it declined `initialize`, or is known to decline it.
     AskingEra {
         hello: Kept,
         declined: Option<Kept>,
@@ -22,25 +22,24 @@ pub(super) enum Phase {
     Open(Open),
 }
 
-/// What is known of an open session.
+/// The data of an open session.
 #[derive(Debug)]
 pub(super) struct Open {
-    /// The version that the child chose, as it spelled it.
+    /// The version that the child chose, as it wrote it.
     pub(super) chosen: String,
     pub(super) version: &'static Version,
-    /// Set if the child speaks 2026-07-28 alone.
+    /// Set if the child speaks only 2026-07-28.
     pub(super) crossing: Option<Box<Crossing>>,
 }
 
 impl Phase {
-    /// The child declined `initialize` with this error, or does not get it, and is asked for its
-    /// era.
+    /// Moves to the probe: the child declined `initialize` with this error, or will not get it.
     pub(super) fn ask_for_era(&mut self, declined: Option<Kept>) {
         let hello = self.take_hello();
         *self = Self::AskingEra { hello, declined };
     }
 
-    /// The params of `initialize`, if the child may still turn out to speak 2026-07-28 alone.
+    /// The params of `initialize`, if the child may still turn out to speak only 2026-07-28.
     pub(super) fn hello(&self) -> &[u8] {
         match self {
             Self::Starting { hello } | Self::AskingEra { hello, .. } => hello,
@@ -70,7 +69,7 @@ impl Phase {
         }
     }
 
-    /// The version that the child chose, as it spelled it; empty before.
+    /// The version that the child chose, as it wrote it; empty until then.
     pub(super) fn chosen(&self) -> &str {
         match self {
             Self::Open(open) => &open.chosen,
@@ -86,7 +85,7 @@ impl Phase {
         }
     }
 
-    /// What is remembered for a child that speaks 2026-07-28 alone.
+    /// The state stored for a child that speaks only 2026-07-28.
     pub(super) fn crossing(&self) -> Option<&Crossing> {
         match self {
             Self::Open(open) => open.crossing.as_deref(),

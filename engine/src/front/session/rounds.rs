@@ -1,6 +1,6 @@
-//! The calls of a session before a child of 2026-07-28, which may be made several times: the child
-//! asks for input instead of an answer, the client is asked by real requests on the call's stream,
-//! and the call is made again with what it said (MCP 2026-07-28 "Multi Round-Trip Requests").
+//! Rounds of a session's call at a child of 2026-07-28: the child requires input instead of giving
+//! an answer, the client gets real requests on the call's stream, and the call is sent again with
+//! its responses (MCP 2026-07-28 "Multi Round-Trip Requests").
 
 use alloc::format;
 use alloc::string::String;
@@ -21,15 +21,15 @@ use crate::dialect::upward;
 use crate::http::fault::Fault;
 use crate::stream::single::STANDING;
 
-/// Rounds of one call. Clients of the stateless era stop after as many.
+/// Most rounds of one call. Clients of the stateless era stop after the same number.
 const ROUNDS: u32 = 10;
 
-/// How long a child that asks for nothing but another call waits for it, doubled each round up to
-/// 8 s (MCP 2026-07-28 "Multi Round-Trip Requests": load shedding).
+/// The delay before the next round of a child that requires no input but another call. It doubles
+/// each round, up to 8 s (MCP 2026-07-28 "Multi Round-Trip Requests": load shedding).
 const PACE: Duration = Duration::from_millis(250);
 const PACE_DOUBLINGS: u32 = 5;
 
-/// The ids of what the bridge asks a client start so, and can't be a child's.
+/// The prefix of the ids of the bridge's requests to a client. No child's id has it.
 const ASKED: &str = "bridge-";
 
 /// A call at the child, for as long as its client waits.
@@ -38,20 +38,20 @@ pub(super) struct Round {
     method: String,
     params: Vec<u8>,
     rounds: u32,
-    /// The highest progress told so far, over all rounds (MCP "Progress": it must increase).
+    /// The highest progress sent so far, over all rounds (MCP "Progress": it must increase).
     pub(super) progress: f64,
     open: Vec<Question>,
     state: Option<Vec<u8>>,
-    /// When the child is called again, if it asked for nothing but that.
+    /// When the child is called again, if it required nothing else.
     due: Deadline,
     share: Share,
 }
 
-/// What the client is asked in a round.
+/// A request to the client in a round.
 #[derive(Debug)]
 struct Question {
     key: String,
-    /// The number of our request to the client.
+    /// The number of the bridge's request to the client.
     asked: u64,
     method: String,
     answer: Option<Vec<u8>>,
@@ -78,8 +78,8 @@ impl Crossing {
         self.rounds.values().map(Round::size).sum()
     }
 
-    /// Whether it can keep so much more of calls that may have to be made again: together they are
-    /// as long as one message may be.
+    /// Whether it can keep this many more bytes of calls that may have to be repeated: together,
+    /// they have the size of one message.
     pub(super) fn keeps(&self, more: usize, limit: usize) -> bool {
         let held = self.kept();
         held == 0 || held + more <= limit
@@ -109,7 +109,7 @@ impl Session {
         );
     }
 
-    /// The client answered something that the bridge asked it for the child.
+    /// Handles the client's response to a request that the bridge sent for the child.
     pub(super) fn answered_by_client(&mut self, message: &Message<'_>, cx: &mut Context) {
         let asked = message.id().and_then(object::string);
         let asked = asked.and_then(|id| id.strip_prefix(ASKED)?.parse::<u64>().ok());
@@ -138,7 +138,7 @@ impl Session {
         }
     }
 
-    /// The child that only asked for time gets the call again.
+    /// Sends the call again to a child that only required time.
     pub(crate) fn pace_due(&mut self, id: u64, cx: &mut Context) {
         let round = self.phase.crossing_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
         if let Some(round) = round {
@@ -147,7 +147,7 @@ impl Session {
         }
     }
 
-    /// Calls the child again, with all that the client answered.
+    /// Calls the child again, with all responses of the client.
     fn next_round(&mut self, id: u64, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let (Some(mut round), Some(call)) =
@@ -166,7 +166,7 @@ impl Session {
         crossing.send(call, round, &with, &mut self.child, cx);
     }
 
-    /// Asks the client what the child wants to know, on the call's own stream.
+    /// Sends the child's requests to the client, on the call's own stream.
     pub(super) fn ask_client(&mut self, id: u64, wanted: upward::Wanted, cx: &mut Context) {
         let stream = self.child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
@@ -181,7 +181,7 @@ impl Session {
             return self.streams.dropped(cx);
         };
         if !round.open.is_empty() {
-            // The client is being asked already: a second answer to one call.
+            // The client has these requests already: this is a second answer to one call.
             return self.streams.dropped(cx);
         }
         if round.rounds >= ROUNDS {
@@ -202,7 +202,7 @@ impl Session {
         }
         round.account();
         if requests.is_empty() {
-            // The child sheds load: it wants to be called again, not at once.
+            // The child sheds load: it wants to be called again later.
             let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));
             cx.timers.set(&mut round.due, when, Wait::Park(self.child.pipe, id));
             return;
@@ -212,13 +212,13 @@ impl Session {
         }
     }
 
-    /// Whether the child owes an answer to this call: not while it waits for the client's.
+    /// Whether the child has yet to answer this call: not while it waits for the client's input.
     pub(super) fn is_at_child(&self, id: u64) -> bool {
         self.phase.crossing().is_none_or(|crossing| crossing.is_at_child(id))
     }
 
-    /// A call on this stream is over: its rounds are, and what its client is still asked is asked
-    /// no more (MCP "Cancellation"). Gives the call's method.
+    /// Ends the rounds of a call on this stream, and cancels open requests to its client (MCP
+    /// "Cancellation"). Returns the call's method.
     pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
         let mut round = self.phase.crossing_mut()?.rounds.remove(&id)?;
         cx.timers.clear(&mut round.due, Wait::Park(self.child.pipe, id));
@@ -233,7 +233,7 @@ impl Session {
         Some(round.method)
     }
 
-    /// Puts what belongs to a call onto its stream, or onto the standing one if that takes no more.
+    /// Puts a message of a call on its stream, or on the GET stream if that one accepts no more.
     fn tell(&mut self, stream: u64, data: Vec<u8>, cx: &mut Context) {
         let number = if self.streams.carries(stream) { stream } else { STANDING };
         self.streams.put(number, data, cx);
@@ -241,7 +241,7 @@ impl Session {
 }
 
 impl Crossing {
-    /// Makes a call of the child, with all that it must be told.
+    /// Sends a call to the child, with all metadata that it needs.
     fn send(
         &mut self,
         call: Call,
@@ -258,7 +258,7 @@ impl Crossing {
         self.rounds.insert(id, round);
     }
 
-    /// Whether the child owes an answer to this call: not while it waits for the client's.
+    /// Whether the child has yet to answer this call: not while it waits for the client's input.
     pub(super) fn is_at_child(&self, id: u64) -> bool {
         let round = self.rounds.get(&id);
         round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())

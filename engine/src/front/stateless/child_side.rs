@@ -1,5 +1,5 @@
-//! What a shared child writes: each message goes to the request or the subscription that it
-//! names; what names none is given to nobody, unless there is only one it can be for.
+//! Messages from a shared child: each goes to the request or subscription that it names; one that
+//! names none is dropped, unless only one recipient is possible.
 
 use alloc::vec::Vec;
 
@@ -28,7 +28,7 @@ impl Worker {
         json::member(declared, &(0..declared.len()), capability).is_none()
     }
 
-    /// One line of the child. The cause, if the worker ends by it.
+    /// Handles one line of the child. Returns the cause, if the worker ends by it.
     pub(crate) fn line(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
         odd::each_message(line, |text, message| match message {
             Ok(message) => self.message(message, cx),
@@ -36,7 +36,8 @@ impl Worker {
         })
     }
 
-    /// What is no message, unless it can be seen which request it was to answer.
+    /// Handles a malformed line. If the request that it answers is known, that request ends in an
+    /// error.
     fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
         let listens = &self.listens;
         let is_call = |child: &Child, id| {
@@ -62,7 +63,7 @@ impl Worker {
         }
     }
 
-    /// A request whose answer can't be passed on ends in an error that says why.
+    /// Ends a request whose answer can't be passed on with an error that says why.
     fn spoilt(&mut self, id: u64, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
@@ -72,7 +73,7 @@ impl Worker {
             return cause.map(|_| Cause::Unreadable(reason));
         }
         if let Some(call) = self.child.end_call(id, cx) {
-            // Who comes back to it learns that it is over.
+            // A client that repeats it learns that it is over.
             self.give_up_park(id, cx);
             self.unlisten(call.stream, cx);
             self.fail(call.stream, &fault, cx);
@@ -98,7 +99,7 @@ impl Worker {
             (Kind::Request, Mode::Stateless) if message.calls("ping") => {
                 self.child.pong(message.id().unwrap_or_default(), cx);
             }
-            // A child of the stateless era makes no requests.
+            // A child of the stateless era sends no requests.
             (Kind::Request, Mode::Stateless) => self.streams.dropped(cx),
             (Kind::Request, _) => self.asked(message, cx),
             (Kind::Notification, _) => self.notified(message, cx),
@@ -118,7 +119,7 @@ impl Worker {
         None
     }
 
-    /// The answer to a request of our own.
+    /// Handles the answer to the bridge's own request.
     fn own_response(&mut self, own: Own, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         let result = message.payload().filter(|_| message.kind() == Kind::Result);
         match own {
@@ -165,7 +166,7 @@ impl Worker {
         self.ready(cx);
     }
 
-    /// The answer to a client's request.
+    /// Handles the answer to a client's request.
     fn answered(&mut self, id: u64, call: &Call, message: &Message<'_>, cx: &mut Context) {
         if self.parks.contains(&id) {
             return self.answered_while_parked(id, message, cx);
@@ -198,7 +199,7 @@ impl Worker {
         }
         let text = self.downward_answer(&ask.method.clone(), message);
         if ask.may_ask && self.asks_late(cx) {
-            // What it asks from now on is nobody's.
+            // Requests that the child sends from now on belong to no client.
             self.abandoned(cx);
         }
         let member = if message.kind() == Kind::Result { "result" } else { "error" };
@@ -208,7 +209,7 @@ impl Worker {
         self.life.touch(cx);
     }
 
-    /// A session-era child's result or error, translated.
+    /// Translates a session-era child's result or error.
     pub(super) fn downward_answer(&self, method: &str, message: &Message<'_>) -> Vec<u8> {
         let payload = message.payload().unwrap_or_default();
         match (&self.mode, message.kind()) {
@@ -217,7 +218,7 @@ impl Worker {
         }
     }
 
-    /// A modern child's answer under the client's id; what names our id in it as well.
+    /// A modern child's answer with the client's id, also where its content names our id.
     fn upright(&self, id: u64, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let payload = message.payload().unwrap_or_default();
@@ -272,8 +273,8 @@ impl Worker {
         self.streams.put(number, data, cx);
     }
 
-    /// A notification names a call: that is a subscription, which may last, whatever its method.
-    /// `subscriptions/listen` begins with its acknowledgement.
+    /// A notification that names a call makes it a subscription, without a timeout, whatever its
+    /// method. `subscriptions/listen` begins with its acknowledgement.
     fn named(&mut self, id: u64, number: u64, message: &Message<'_>, cx: &mut Context) {
         let method = self.asks.get(&number).map(|ask| &*ask.method);
         let begins = method != Some("subscriptions/listen")
@@ -284,8 +285,8 @@ impl Worker {
         }
     }
 
-    /// A notification that names nothing, and of which the specification says nothing, concerns
-    /// the only request that there is (MCP 2026-07-28 "stdio, Receiving Messages").
+    /// A notification that names no call, and is not in the specification, concerns the only
+    /// request in flight (MCP 2026-07-28 "stdio, Receiving Messages").
     fn unnamed(&mut self, message: &Message<'_>, cx: &mut Context) {
         let only = self.only_call().filter(|_| !is_of_the_specification(message));
         match only.filter(|number| self.asks.contains(number) && self.takes_news(*number, cx)) {
@@ -298,12 +299,12 @@ impl Worker {
         }
     }
 
-    /// Progress goes onto the stream of its request, with the token that its client chose.
+    /// Puts progress on the stream of its request, with the token that its client chose.
     fn progressed(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.token().and_then(child::own_id);
         let is_over = |id: u64| id < self.child.next_id() && !self.child.calls.contains(&id);
         if id.is_some_and(is_over) {
-            // A call that is over goes on in the child.
+            // The child still works on a call that is over.
             self.abandoned(cx);
         }
         let call = id.and_then(|id| self.child.calls.get(&id));
@@ -323,32 +324,32 @@ impl Worker {
         self.streams.put(call.stream, data, cx);
     }
 
-    /// Whether progress or a log message may go there. A reader that is behind gets none while
-    /// others use the child: what waits for it would keep the child from being read.
+    /// Whether progress or a log message may go there. A client that is behind gets none while
+    /// others use the child: its unread messages would stop the reading of the child.
     fn takes_news(&self, number: u64, cx: &Context) -> bool {
         let among = self.asks.len();
         let lags = || self.streams.lags(number, among, cx.config.queue);
         self.streams.carries(number) && (among == 1 || !lags())
     }
 
-    /// The request that a notification concerns which names none: the only one in flight, if the
-    /// child works for one client only. Else it may be late, of a call that is over.
+    /// The request that an unnamed notification concerns: the only one in flight, if the child
+    /// works for one client only. Otherwise it may be late, for a call that is over.
     fn only_call(&self) -> Option<u64> {
         let mut calls = self.child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
         let only = calls.next().filter(|_| self.is_one_clients());
         only.filter(|_| calls.next().is_none()).map(|(_, call)| call.stream)
     }
 
-    /// The call that a notification of a modern child names as its subscription: its stream, and
-    /// its id as its client spells it.
+    /// The call that a modern child's notification names as its subscription: its stream, and its
+    /// id as its client wrote it.
     fn marked(&self, message: &Message<'_>) -> Option<(u64, Spelling)> {
         let names = matches!(self.mode, Mode::Stateless);
         let id = message.meta(SUBSCRIPTION).filter(|_| names).and_then(child::own_id)?;
         self.child.calls.get(&id).map(|call| (call.stream, call.id.clone()))
     }
 
-    /// A log message is of the call that it names, or of the only one that there is, and goes there
-    /// if that wants it (MCP 2026-07-28 "Logging").
+    /// Passes on a log message: to the call that it names, or to the only call, if that call wants
+    /// it (MCP 2026-07-28 "Logging").
     fn logged(&mut self, message: &Message<'_>, cx: &mut Context) {
         let marked = self.marked(message);
         let only = match message.meta(SUBSCRIPTION) {
@@ -376,8 +377,8 @@ fn names(result: &[u8], id: u64) -> bool {
     dialect::subscription(result).and_then(child::own_id) == Some(id)
 }
 
-/// Whether the specification, of any revision, says whom a notification of a server concerns. None
-/// of these concerns a request that it does not name.
+/// Whether the specification, of any revision, defines the recipients of a server's notification.
+/// None of these concerns a request that it does not name.
 fn is_of_the_specification(message: &Message<'_>) -> bool {
     let method = message.method().unwrap_or_default();
     method.ends_with("/list_changed")
@@ -393,7 +394,7 @@ fn is_of_the_specification(message: &Message<'_>) -> bool {
         )
 }
 
-/// The HTTP status that an answer has by itself (MCP 2026-07-28 "Server Validation").
+/// The HTTP status of an answer (MCP 2026-07-28 "Server Validation").
 pub(super) fn status_of(message: &Message<'_>) -> u16 {
     match message.payload().filter(|_| message.kind() == Kind::Error).and_then(downward::error_code)
     {

@@ -1,6 +1,6 @@
-//! What lives in a shared child without any request: tasks that its answers named (MCP 2026-07-28,
+//! State that lives in a shared child beyond a request: tasks named by its answers (MCP 2026-07-28,
 //! tasks extension), and events that it delivers by itself (SEP-3415, webhooks). Requests about
-//! them go to that child, and while they live it is not idle.
+//! them go to that child, and while they live the child is not idle.
 
 use alloc::string::String;
 use core::time::Duration;
@@ -13,21 +13,21 @@ use crate::codec::object;
 use crate::context::Context;
 use crate::table::Table;
 
-/// Tasks of one child that are remembered: four times the calls that it has at once by default.
+/// Tasks of one child that are remembered: four times the default number of concurrent calls.
 const TASKS: usize = 1024;
 /// The longest task id that is remembered, in bytes: servers use a UUID.
 const ID: usize = 256;
-/// For how long at most something keeps a child: who asks for it has died. A day.
+/// The longest time, a day, for which such state keeps a child: its client is presumed dead then.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What lives in one child, and until when at most.
+/// The state that lives in one child, with the latest end of each part.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     tasks: Table<String, Instant>,
     events: Option<Instant>,
 }
 
-/// What a request is about that may live in a child.
+/// The subject of a request, if it may live in a child.
 #[derive(Debug)]
 pub(crate) enum Subject {
     Task(String),
@@ -66,7 +66,7 @@ impl Kept {
         self.tasks.insert(id, until);
     }
 
-    /// A result or notification that tells of a task.
+    /// Reads a result or notification about a task.
     fn told(&mut self, text: &[u8], is_new: bool, now: Instant) {
         let (mut kind, mut name, mut status, mut ttl) = (None, None, None, None);
         // It was scanned before.
@@ -102,7 +102,7 @@ fn id(raw: &[u8]) -> Option<String> {
 }
 
 impl Worker {
-    /// Whether a request is about something that lives here.
+    /// Whether the subject of a request lives here.
     pub(crate) fn keeps(&self, subject: &Subject) -> bool {
         match subject {
             Subject::Task(id) => self.kept.tasks.contains(&**id),
@@ -110,12 +110,12 @@ impl Worker {
         }
     }
 
-    /// Whether nothing is asked of it and nothing lives in it.
+    /// Whether it has no requests and no state that lives on.
     pub(crate) fn is_idle(&self, cx: &Context) -> bool {
         self.is_free() && !self.kept.is_live(cx.now)
     }
 
-    /// Notes what an answer of a child of 2026-07-28 says that lives on.
+    /// Records the state that lives on, according to an answer of a child of 2026-07-28.
     pub(super) fn keep(&mut self, number: u64, message: &Message<'_>, cx: &Context) {
         let Some(ask) = self.asks.get(&number).filter(|_| message.kind() == Kind::Result) else {
             return;
@@ -130,7 +130,7 @@ impl Worker {
         self.tasks.hold(self.kept.size());
     }
 
-    /// Notes what a notification says of a task.
+    /// Records a notification about a task.
     pub(super) fn task_changed(&mut self, message: &Message<'_>, cx: &Context) {
         if message.calls("notifications/tasks") {
             self.kept.told(message.params().unwrap_or(b"{}"), false, cx.now);

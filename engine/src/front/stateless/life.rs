@@ -1,4 +1,4 @@
-//! How a shared child, its requests and its streams end, and what they wait for until then.
+//! How a shared child, its requests and its streams end, and their waits.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -11,7 +11,7 @@ use crate::context::metrics::CANCELLED;
 use crate::http::fault::Fault;
 
 impl Worker {
-    /// An exchange is lost, so nobody waits for the answer any more: its request is cancelled.
+    /// An exchange was lost, so no client waits for the answer: its request is cancelled.
     pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
         self.life.touch(cx);
         self.streams.give_up(number, cx);
@@ -27,13 +27,13 @@ impl Worker {
         self.unlisten(number, cx);
     }
 
-    /// Memory is short, and the reader of a request's answer takes nothing.
+    /// Memory is short, and the client of a request stopped reading.
     pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
         self.streams.cut(number, cx);
         self.lost(number, cx);
     }
 
-    /// A stream's wait is due.
+    /// Handles a stream's wait when it is due.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
             self.lost(number, cx);
@@ -54,7 +54,7 @@ impl Worker {
         self.fail(call.stream, &Fault::TimedOut, cx);
     }
 
-    /// The idle wait is due. True if the worker was idle all the while.
+    /// Handles the idle wait when it is due. Returns true if the worker was idle throughout.
     pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
         let busy = !self.is_idle(cx);
         self.life.idle_due(busy, cx)

@@ -1,6 +1,6 @@
-//! `subscriptions/listen` (MCP 2026-07-28 "Subscriptions"). Before a session-era child it is made
-//! of `resources/subscribe`, counted by URI, and the `list_changed` notifications; the first
-//! message says what of it is honoured, the last is its result.
+//! `subscriptions/listen` (MCP 2026-07-28 "Subscriptions"). For a session-era child it is built
+//! from `resources/subscribe`, counted by URI, and the `list_changed` notifications; its first
+//! message says what is honoured, its last is the result.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -17,37 +17,37 @@ use crate::dialect::{self, LISTS, downward};
 use crate::http::fault::Fault;
 use crate::table::Table;
 
-/// What a URI takes beside its text.
+/// Overhead of a URI beside its text.
 const URI: usize = 48;
 
 /// One subscription of a client.
 #[derive(Debug, Default)]
 struct Listen {
-    /// Which of `LISTS` it gets.
+    /// Which of `LISTS` it includes.
     lists: [bool; 3],
     uris: Vec<String>,
     acknowledged: bool,
-    /// The URIs, here and where they are counted.
+    /// Counts the URIs, here and in the table of resources.
     _share: Option<Share>,
 }
 
 /// A resource that is subscribed to at the child.
 #[derive(Debug, Default)]
 struct Wanted {
-    /// How many want it.
+    /// The number of subscriptions that include it.
     count: usize,
-    /// Our request, while it is not answered.
+    /// The bridge's request, until it is answered.
     asked: Option<u64>,
 }
 
 /// The resources that a filter names.
 #[derive(Debug)]
 pub(crate) enum Uris {
-    /// In their order, each once.
+    /// In order, each once.
     Listed(Vec<String>),
-    /// So many that they are not read to the end.
+    /// More than the limit; the rest is not read.
     TooMany,
-    /// One of them is longer than may be.
+    /// One of them is too long.
     TooLong,
 }
 
@@ -58,8 +58,8 @@ impl Default for Uris {
 }
 
 impl Uris {
-    /// Reads the filter of a `subscriptions/listen`, once, and no further than its limit. A list
-    /// that is no list of strings names nothing.
+    /// Reads the filter of a `subscriptions/listen`, once, and no further than the limit. A value
+    /// that is not a list of strings names no resources.
     pub(crate) fn read(message: &Message<'_>, limit: usize) -> Self {
         let list = message.param("notifications").and_then(|filter| {
             json::member(filter, &(0..filter.len()), "resourceSubscriptions").map(|at| &filter[at])
@@ -100,7 +100,7 @@ const TOO_MANY: &str = "too many URIs";
 /// All subscriptions of one child.
 #[derive(Debug, Default)]
 pub(crate) struct Listens {
-    /// By the number of the stream.
+    /// The open ones, by stream number.
     open: Table<u64, Listen>,
     uris: Table<String, Wanted>,
 }
@@ -110,27 +110,28 @@ impl Listens {
         self.open.contains(&number)
     }
 
-    /// Notes one that the child itself serves.
+    /// Records one that the child itself serves.
     pub(super) fn add(&mut self, number: u64) {
         self.open.insert(number, Listen::default());
     }
 
-    /// How many are open.
+    /// The number of open subscriptions.
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 }
 
 impl Worker {
-    /// Whether one more subscription may be open. They count apart from calls, because they last.
+    /// Whether one more subscription may be open. They are limited apart from calls, because they
+    /// last.
     pub(super) fn has_room_for_one_more(&self, cx: &Context) -> bool {
         self.listens.len() < cx.config.calls
     }
 
-    /// Whether no more is subscribed to than may be if these are as well.
+    /// Whether the limit on resources allows these as well.
     fn has_room_for(&self, uris: &[String], limit: usize) -> bool {
         let held = self.listens.uris.len();
-        // Both are sorted: the look for those that are new is one walk.
+        // Both are sorted: one pass finds the new ones.
         let mut known = self.listens.uris.keys().peekable();
         let is_new = |uri: &&String| {
             while known.next_if(|known| known < uri).is_some() {}
@@ -140,7 +141,7 @@ impl Worker {
             || held <= limit && uris.iter().filter(is_new).nth(limit - held).is_none()
     }
 
-    /// Where there is room for a subscription to these resources.
+    /// Where a subscription to these resources has room.
     pub(super) fn room_to_listen(&self, uris: &Uris, cx: &Context) -> Room {
         let limit = cx.config.subscriptions;
         if !self.has_room_for_one_more(cx) {
@@ -158,7 +159,7 @@ impl Worker {
         }
     }
 
-    /// Opens a subscription before a session-era child.
+    /// Opens a subscription at a session-era child.
     pub(super) fn listen(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         let Some(filter) = message.param("notifications").filter(|f| f.first() == Some(&b'{'))
@@ -193,7 +194,7 @@ impl Worker {
         self.acknowledge(number, cx);
     }
 
-    /// Subscribes to what nobody listens to yet.
+    /// Subscribes to the resources that no other subscription includes yet.
     fn subscribe(&mut self, listen: &mut Listen, uris: Vec<String>, cx: &mut Context) {
         for uri in uris {
             let wanted = self.listens.uris.or_default(uri.clone());
@@ -206,7 +207,7 @@ impl Worker {
         }
     }
 
-    /// The child answered a subscription of ours.
+    /// The child answered the bridge's subscription.
     pub(super) fn subscribed(&mut self, uri: &str, accepted: bool, cx: &mut Context) {
         if let Some(wanted) = self.listens.uris.get_mut(uri) {
             wanted.asked = None;
@@ -222,7 +223,8 @@ impl Worker {
         }
     }
 
-    /// The child did not answer a subscription of ours in time: who waits for it is told.
+    /// The child did not answer the bridge's subscription in time: the requests that wait for it
+    /// fail.
     pub(super) fn subscribe_overdue(&mut self, id: u64, cx: &mut Context) {
         let asked = self.listens.uris.iter().find(|(_, wanted)| wanted.asked == Some(id));
         let Some(uri) = asked.map(|(uri, _)| uri.clone()) else { return };
@@ -234,7 +236,8 @@ impl Worker {
         }
     }
 
-    /// Sends the first message of a subscription, once all that it needs is known.
+    /// Sends the first message of a subscription, once the child has answered for all its
+    /// resources.
     fn acknowledge(&mut self, number: u64, cx: &mut Context) {
         let Some(ask) = self.asks.get(&number) else { return };
         let Listens { open, uris } = &mut self.listens;
@@ -249,7 +252,7 @@ impl Worker {
         self.streams.put(number, data, cx);
     }
 
-    /// A notification of a session-era child goes to every subscription that names it.
+    /// Sends a notification of a session-era child to every subscription that includes it.
     pub(super) fn changed(&mut self, message: &Message<'_>, cx: &mut Context) {
         let method = message.method().unwrap_or_default();
         let list = LISTS.iter().position(|(_, _, name)| *name == method);
@@ -273,7 +276,7 @@ impl Worker {
         }
     }
 
-    /// A subscription is over on the client's side.
+    /// A subscription was ended by its client.
     pub(super) fn unlisten(&mut self, number: u64, cx: &mut Context) {
         let Some(listen) = self.listens.open.remove(&number) else { return };
         for uri in listen.uris {
@@ -290,7 +293,7 @@ impl Worker {
         }
     }
 
-    /// Ends a subscription from this side: with its result, or broken off so that the client
+    /// Ends a subscription from this side: with its result, or aborted so that the client
     /// subscribes again.
     pub(super) fn end_listen(&mut self, number: u64, graceful: bool, cx: &mut Context) {
         self.listens.open.remove(&number);
@@ -303,7 +306,7 @@ impl Worker {
     }
 }
 
-/// Whether an update of `uri` is one of `subscribed`, which may be above it.
+/// Whether an update of `uri` belongs to `subscribed`, which may be a parent of it.
 fn covers(subscribed: &str, uri: &str) -> bool {
     let rest = uri.strip_prefix(subscribed);
     rest.is_some_and(|rest| {

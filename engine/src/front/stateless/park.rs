@@ -1,9 +1,9 @@
-//! Calls of a session-era child that wait for their client's input (MCP 2026-07-28 "Multi
-//! Round-Trip Requests").
+//! Parked calls: calls of a session-era child that wait for their client's input (MCP 2026-07-28
+//! "Multi Round-Trip Requests").
 //!
-//! The child's question ends the client's request with an `input_required` result, while the call
-//! goes on waiting in the child. What the client holds, its `requestState`, is 128 random bits:
-//! they name the parked call, once, until it expires, and only for the same call.
+//! The child's request ends the client's request with an `input_required` result, while the call
+//! stays in flight at the child. The client's `requestState` is 128 random bits: they identify the
+//! parked call, once, until it expires, and only for the same call.
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -26,41 +26,41 @@ use crate::http::fault::Fault;
 use crate::http::session_id;
 use crate::stream::single::STANDING;
 
-/// How long a call waits for its child to act on the roots that it was given before: servers look
-/// at the folders first, and do not say when they are done.
+/// How long a call waits for its child to process the roots that it got before: servers read the
+/// folders first, and do not say when they are done.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Whose answer is about a client and not about a call of it.
+/// The request whose answer concerns a client and not one of its calls.
 const ROOTS: &str = "roots/list";
 
-/// A call that waits.
+/// A parked call.
 #[derive(Debug)]
 pub(crate) struct Park {
     secret: u128,
-    /// What stands for the client's request.
+    /// A digest of the client's request.
     digest: u64,
     method: String,
     open: Vec<Open>,
-    /// Whether the child has ended the call, so that a retry makes it anew.
+    /// Whether the child has ended the call, so that a retry sends it again.
     resend: bool,
-    /// Whether its client was not asked yet what is open.
+    /// Whether some open questions were not sent to the client yet.
     unseen: bool,
-    /// The child's answer, if it came without waiting: its status, and how it is told.
+    /// The child's answer, if it came without waiting: its status, outcome and content.
     early: Option<(u16, &'static str, Vec<u8>)>,
     asked: u32,
-    /// The request that is sent when the child had time to act on the answers.
+    /// The request that is sent after the child had time to process the answers.
     settles: Option<u64>,
     due: Deadline,
-    /// All but the request.
+    /// Counts everything except the request.
     share: Share,
 }
 
-/// A question that is not answered.
+/// A question without an answer.
 #[derive(Debug)]
 struct Open {
-    /// The key that the client sees.
+    /// The key shown to the client.
     key: String,
-    /// The id of the child's request; without one, nobody waits for the answer.
+    /// The id of the child's request; without one, no request waits for the answer.
     asked: Option<Box<[u8]>>,
     question: Question,
 }
@@ -71,7 +71,7 @@ impl Park {
         self.open.push(Open { key: format!("input-{}", self.asked), asked, question });
     }
 
-    /// Of `inputResponses`, what each open question is answered; `None` if that is no object of
+    /// The answer in `inputResponses` to each open question; `None` if that is not an object of
     /// objects.
     fn answers<'a>(&self, given: &'a [u8]) -> Option<Vec<Option<&'a [u8]>>> {
         let mut answers = alloc::vec![None; self.open.len()];
@@ -99,7 +99,7 @@ impl Park {
 }
 
 impl Worker {
-    /// A request of a session-era child.
+    /// Handles a request of a session-era child.
     pub(super) fn asked(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.id().unwrap_or_default();
         if message.calls("ping") {
@@ -109,7 +109,7 @@ impl Worker {
             return refuse(&mut self.child, id, (-32601, "the client can't be asked this"), cx);
         };
         if self.lacks(capability) {
-            // The child may do without it.
+            // The child can continue without it.
             return refuse(
                 &mut self.child,
                 id,
@@ -118,7 +118,7 @@ impl Worker {
             );
         }
         let (call, certain) = self.asking(cx);
-        // Roots are the client's, whichever of its calls they are asked for.
+        // Roots belong to the client, whichever of its calls they are requested for.
         let certain = certain || question.method == ROOTS && self.owner.is_known();
         match call {
             None if self.carried_asking == 0
@@ -128,7 +128,7 @@ impl Worker {
             }
             None => {
                 refuse(&mut self.child, id, (-32602, "no client's request is in flight"), cx);
-                // A call that is over goes on in the child.
+                // The child still works on a call that is over.
                 self.asked_late(cx);
                 self.abandoned(cx);
             }
@@ -161,7 +161,7 @@ impl Worker {
         self.share.hold(self.share.size() + more);
     }
 
-    /// Takes what the child asked away.
+    /// Removes and returns the kept questions.
     pub(super) fn take_held(&mut self) -> Vec<(Box<[u8]>, Question)> {
         let held = core::mem::take(&mut self.held);
         let size: usize = held.iter().map(|(id, question)| id.len() + question.params.len()).sum();
@@ -169,13 +169,13 @@ impl Worker {
         held
     }
 
-    /// Whether the client of this request is asked something before the child gets it.
+    /// Whether the client of this request must answer a kept question before the child gets it.
     pub(super) fn asks_first(&self, number: u64) -> bool {
         let ready = !self.held.is_empty() && matches!(self.mode, Mode::Session(_));
         ready && self.asks.get(&number).is_some_and(|ask| ask.may_ask)
     }
 
-    /// Asks the client of a request what the child wanted to know before.
+    /// Sends the kept questions to the client of a request.
     pub(super) fn ask_first(&mut self, number: u64, cx: &mut Context) {
         if cx.parks.len() >= cx.config.parked {
             return self.fail(number, &Fault::Parked(cx.config.parked), cx);
@@ -186,14 +186,14 @@ impl Worker {
         self.park_stream(id, number, questions, true, cx);
     }
 
-    /// Ends the client's request with questions and keeps the call.
+    /// Ends the client's request with questions and parks the call.
     fn park(&mut self, id: u64, questions: Vec<(Option<Box<[u8]>>, Question)>, cx: &mut Context) {
         let Some(call) = self.child.calls.get_mut(&id) else { return };
         let number = core::mem::replace(&mut call.stream, STANDING);
         self.park_stream(id, number, questions, false, cx);
     }
 
-    /// An error −32042 ended the call: it is made again when the client is ready.
+    /// An error −32042 ended the call: it is sent again when the client returns.
     pub(super) fn park_for_resend(
         &mut self,
         id: u64,
@@ -214,7 +214,7 @@ impl Worker {
         cx: &mut Context,
     ) {
         if questions.iter().any(|(_, question)| question.method == ROOTS) {
-            // What the child does from now on, it does for this client.
+            // From now on the child's work is for this client.
             self.spend(cx);
         }
         let Some(ask) = self.asks.get_mut(&number) else { return };
@@ -237,7 +237,7 @@ impl Worker {
         self.ask_client(id, number, park, cx);
     }
 
-    /// The client of a parked call is asked one thing more in the next round.
+    /// Adds a question to a parked call, for the next round.
     fn add_question(&mut self, call: u64, id: &[u8], question: Question, cx: &mut Context) {
         let Some(park) = self.parks.get_mut(&call) else { return };
         let size = question.params.len();
@@ -255,11 +255,11 @@ impl Worker {
         }
     }
 
-    /// Answers the client's request with what is open, and waits.
+    /// Answers the client's request with the open questions, and waits.
     fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         if cx.parks.contains(&park.secret) {
-            // Two requests came with the same bytes, and one of them waits already.
+            // Two requests came with the same random bytes, and one of them is parked already.
             let fault = cx.random_in_use();
             return self.fail(number, &fault, cx);
         }
@@ -274,7 +274,7 @@ impl Worker {
         self.answer_result(number, &result, cx);
     }
 
-    /// A client comes back to a parked call.
+    /// A client returns to a parked call.
     pub(crate) fn resume(
         &mut self,
         id: u64,
@@ -289,7 +289,7 @@ impl Worker {
         }
         let given = request.message.param("inputResponses").unwrap_or(b"{}");
         let answers = park.answers(given).ok_or(Fault::InputResponses)?;
-        // At a limit the wait goes on, so that the client may come back again.
+        // At a limit the wait goes on, so that the client can return again.
         let writes = park.early.is_none() && !park.unseen;
         if writes && !self.child.accepts(request.message.size(), cx.config.stdin) {
             return Err(Fault::Stdin);
@@ -320,7 +320,8 @@ impl Worker {
         }
         match park.resend {
             true if before => self.settle(id, number, park, request.message, cx),
-            // `requestState` was ours; the child gets the call as it was made first.
+            // `requestState` is the bridge's: the child gets the call without it, as it was first
+            // sent.
             true => {
                 self.carried = self.carried.saturating_sub(1);
                 self.carried_asking = self.carried_asking.saturating_sub(1);
@@ -331,13 +332,13 @@ impl Worker {
         Ok(())
     }
 
-    /// The call in the child is its client's new request from now on.
+    /// Assigns the call in the child to its client's new request.
     fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>) {
         self.child.goes_on(id, Call::of(request.message, number));
         self.called(number, id);
     }
 
-    /// Lets the child act on what it was told before it gets the call.
+    /// Gives the child time to process the answers before it gets the call.
     fn settle(
         &mut self,
         id: u64,
@@ -356,7 +357,7 @@ impl Worker {
         self.parks.insert(id, park);
     }
 
-    /// Gives the child the answers that came, in the order of what is open.
+    /// Sends the child the answers, in the order of the open questions.
     fn hand_over(
         &mut self,
         park: &mut Park,
@@ -364,7 +365,7 @@ impl Worker {
         number: u64,
         cx: &mut Context,
     ) {
-        // What others asked for before must not be answered out of this client's folders.
+        // Roots requested for other clients must not be answered with this client's folders.
         let mut others =
             self.asks.keys().filter(|other| **other != number && !self.listens.has(**other));
         let shared = !self.owner.is_known() && others.next().is_some();
@@ -382,7 +383,7 @@ impl Worker {
         });
     }
 
-    /// The child answers although it asked: its client gets it with the retry.
+    /// The child answers although its question is open: the client gets the answer with its retry.
     pub(super) fn answered_while_parked(
         &mut self,
         id: u64,
@@ -410,7 +411,7 @@ impl Worker {
                 park.account();
                 return;
             }
-            // The call is over; what it asks now, its client sees when it comes back.
+            // The call is over; the client sees the new question when it returns.
             park.resend = true;
             park.unseen = true;
             for question in questions {
@@ -424,7 +425,7 @@ impl Worker {
         park.account();
     }
 
-    /// Takes a parked call off the table.
+    /// Removes a parked call from the table.
     pub(super) fn drop_park(&mut self, id: u64, cx: &mut Context) -> Option<Park> {
         let mut park = self.parks.remove(&id)?;
         cx.parks.remove(&park.secret);
@@ -432,7 +433,7 @@ impl Worker {
         Some(park)
     }
 
-    /// The client did not come back: the child is told, and the call ends.
+    /// The client did not return in time: the call is cancelled at the child, and ends.
     pub(crate) fn park_due(&mut self, id: u64, cx: &mut Context) {
         match self.parks.get(&id).map(|park| park.settles) {
             Some(Some(number)) => {
@@ -449,7 +450,7 @@ impl Worker {
         self.life.touch(cx);
     }
 
-    /// Sends a request that was kept.
+    /// Sends a kept request.
     fn send_kept(&mut self, number: u64, cx: &mut Context) {
         let Some(ask) = self.asks.get_mut(&number) else { return };
         let text = core::mem::take(&mut ask.text);
@@ -458,14 +459,14 @@ impl Worker {
         }
     }
 
-    /// Nobody comes back to a parked call: what its client was asked is not answered.
+    /// No client will return to a parked call: its open questions are declined.
     pub(super) fn give_up_park(&mut self, id: u64, cx: &mut Context) {
         if let Some(park) = self.drop_park(id, cx) {
             self.decline(&park.open, cx);
         }
     }
 
-    /// Ends questions without an answer of their client's. The child may have more to ask.
+    /// Answers questions without the client's answer. The child may have further ones.
     fn decline(&mut self, open: &[Open], cx: &mut Context) {
         for open in open {
             match &open.asked {

@@ -1,10 +1,10 @@
-//! Which era a fresh child speaks: it is asked with `server/discover`, and waited for, because a
-//! first start may take long.
+//! The probe: `server/discover` finds out which era a fresh child speaks. The wait for its answer
+//! is long, because a first start may take long.
 //!
-//! A process gets one handshake. One whose probe came to nothing without an answer may still answer
-//! it, so `initialize` goes to another process in its place. One that answered with an error has
-//! opened nothing, and may get `initialize`: ours, where clients of 2026-07-28 share it; else that
-//! of the client who was refused, for which it waits.
+//! A process gets one handshake. A process that did not answer the probe may still answer it later,
+//! so `initialize` goes to another process in its place. A process that answered with an error has
+//! opened nothing, and may get `initialize`: the bridge's own, if clients of 2026-07-28 share the
+//! process; otherwise that of the refused client, for which the process waits.
 
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -22,32 +22,32 @@ use crate::dialect::upward;
 use crate::http::fault::Fault;
 
 /// Errors by which servers say that they do not know `server/discover`, or not before `initialize`,
-/// or not this revision: method not found, params that their schema does not know, invalid request,
-/// not initialized, unsupported version. Others, as of a wrong credential, prove nothing.
+/// or not this revision: method not found, invalid params, invalid request, not initialized,
+/// unsupported version. Other errors, such as a wrong credential, prove nothing.
 const PROOFS: [i64; 5] = [-32601, -32602, -32600, -32002, -32022];
 
-/// How much of a child's error its client gets to see, in characters.
+/// How much of a child's error is shown to its client, in characters.
 const SHOWN: usize = 200;
 
-/// How a probe came to nothing.
+/// How a probe failed.
 enum Failure {
-    /// The child answered with this, which is a proof or is none.
+    /// The child answered with this error, which may be a proof.
     Answered { error: String, proves: bool },
-    /// It ended.
+    /// The child exited.
     Ended(Exit),
-    /// It does not answer.
+    /// The child does not answer.
     Silent,
 }
 
-/// What becomes of a worker whose process has ended.
+/// The state of a worker whose process has ended.
 pub(crate) enum AfterExit {
-    /// Another process is in its place.
+    /// Another process has replaced it.
     Restarted,
     Ends(Cause),
 }
 
 impl Worker {
-    /// Makes the first request of a fresh child: a probe, unless the era is known.
+    /// Sends the first request of a fresh child: a probe, unless the era is known.
     pub(crate) fn greet(&mut self, cx: &mut Context) {
         if cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false) {
             return self.initialize(cx);
@@ -61,7 +61,7 @@ impl Worker {
         }
     }
 
-    /// The process of its child was started, and has from now on time to answer the probe.
+    /// The process has started: the time to answer the probe begins.
     pub(crate) fn process_started(&mut self, cx: &mut Context) {
         if matches!(self.mode, Mode::Probing) {
             self.asked = cx.now;
@@ -78,12 +78,12 @@ impl Worker {
         self.life.wait_start(cx.config.start, cx);
     }
 
-    /// Whether our `server/discover` is in flight.
+    /// Whether the bridge's `server/discover` is in flight.
     fn is_probing(&self) -> bool {
         matches!(self.mode, Mode::Probing | Mode::Awake)
     }
 
-    /// Whether its child has answered what it was asked first.
+    /// Whether its child has answered its first request.
     pub(crate) const fn has_started(&self) -> bool {
         self.is_ready() || matches!(self.mode, Mode::Spare)
     }
@@ -93,14 +93,14 @@ impl Worker {
         matches!(self.mode, Mode::Spare) && self.owner.env == env
     }
 
-    /// Gives its child up to a session.
+    /// Hands its child over to a session.
     pub(crate) fn release(mut self, cx: &mut Context) -> Box<Child> {
         self.streams.close(cx);
         self.life.end(cx);
         self.child
     }
 
-    /// The child's answer to the probe.
+    /// Handles the child's answer to the probe.
     pub(super) fn discovered(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         if !self.is_probing() {
             return None;
@@ -119,8 +119,8 @@ impl Worker {
         self.undiscovered(Failure::Answered { error, proves }, cx)
     }
 
-    /// The child answers `ping`: so it runs, and would have answered the probe by now if it knew
-    /// it, but for handlers that run side by side.
+    /// The child answered `ping`: so it runs, and would have answered the probe by now if it knew
+    /// it, unless its handlers run concurrently.
     pub(super) fn ponged(&mut self, cx: &mut Context) {
         if matches!(self.mode, Mode::Probing) {
             self.mode = Mode::Awake;
@@ -128,7 +128,7 @@ impl Worker {
         }
     }
 
-    /// The probe came to nothing. The cause, if the worker ends by it.
+    /// The probe failed. Returns the cause, if the worker ends by it.
     fn undiscovered(&mut self, failure: Failure, cx: &mut Context) -> Option<Cause> {
         let until = cx.now.after(cx.config.breaker_wait);
         let knowledge = cx.servers.learn(self.child.server);
@@ -166,7 +166,7 @@ impl Worker {
         Some(Cause::Undiscovered)
     }
 
-    /// Starts another process in the place of the one that is gone.
+    /// Starts another process in place of the one that is gone.
     fn restart(&mut self, cx: &mut Context) {
         self.take_held();
         self.life.reopened(cx);
@@ -179,7 +179,7 @@ impl Worker {
         self.initialize(cx);
     }
 
-    /// Refuses all that wait for the era, if that is known. True if so.
+    /// Refuses all waiting requests, if the era is known not to fit. Returns true if so.
     pub(crate) fn refuses_all(&mut self, cx: &mut Context) -> bool {
         let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
         let refuses = known && !self.crosses && matches!(self.mode, Mode::Probing);
@@ -200,7 +200,8 @@ impl Worker {
         }
     }
 
-    /// The wait for the first answer is due. The cause, if there is nothing more to try.
+    /// Handles the wait for the first answer when it is due. Returns the cause, if no attempt is
+    /// left.
     pub(crate) fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
         if matches!(self.mode, Mode::Spare) {
             return Some(Cause::Idle);
@@ -215,7 +216,7 @@ impl Worker {
             return self.child.noises.cause().or(Some(Cause::StartTimeout));
         }
         if known {
-            // Another child told the era meanwhile: this one only starts slowly.
+            // Another child showed the era meanwhile: this one only starts slowly.
             self.life.wait_start(left, cx);
             return None;
         }
@@ -228,7 +229,8 @@ impl Worker {
         self.undiscovered(Failure::Silent, cx)
     }
 
-    /// The child closed its standard output or input. The cause, if the worker ends by it at once.
+    /// The child closed its standard output or input. Returns the cause, if the worker ends at
+    /// once.
     pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
         if matches!(self.mode, Mode::Spare) {
             return Some(cause);
@@ -239,7 +241,7 @@ impl Worker {
         None
     }
 
-    /// The child has closed its standard output or input and is still there.
+    /// The child has closed its standard output or input and is still running.
     pub(crate) fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
         if !self.is_probing() || cx.servers.is_modern(self.child.server) {
             return self.life.closed();
@@ -247,7 +249,7 @@ impl Worker {
         self.undiscovered(Failure::Silent, cx)
     }
 
-    /// The child is gone; `unasked` if it left by itself.
+    /// The child is gone; `unasked` if it exited by itself.
     pub(crate) fn exited(&mut self, exit: Exit, unasked: bool, cx: &mut Context) -> AfterExit {
         if matches!(self.mode, Mode::Leaving) {
             self.restart(cx);

@@ -1,10 +1,10 @@
-//! Whose a shared process is: which requests it takes beside others, and whose a question is.
+//! Sharing of a process among clients: which requests it takes, and which client a question is for.
 
 use super::{Mode, Worker};
 use crate::context::Context;
 use crate::http::metadata::can_be_asked;
 
-/// Which other calls that may ask their client a process may have had that a request goes to.
+/// Which other calls that may be asked for input a request's process may have had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beside {
     Any,
@@ -13,56 +13,57 @@ pub(crate) enum Beside {
 }
 
 impl Worker {
-    /// Whether all that the child says concerns one client. Of clients that nothing tells apart
-    /// only the first request is certain: what comes later may be of one that is over.
+    /// Whether everything that the child says concerns one client. Among clients that can't be told
+    /// apart, only the first request is certain: later output may belong to one that is over.
     pub(super) const fn is_one_clients(&self) -> bool {
         self.owner.is_known() || self.carried <= 1
     }
 
-    /// What happened concerns a client that can't be told from others: no other may get this child.
+    /// The child's state concerns a client that can't be told from others: no other may get this
+    /// child.
     pub(super) fn spend(&mut self, cx: &mut Context) {
         if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
             cx.spent.push(self.child.pipe);
         }
     }
 
-    /// A call ended while the child may still be at work for it. What it asks then would be asked
-    /// of another client.
+    /// A call ended while the child may still work on it. A question that the child then sends
+    /// would reach another client.
     pub(super) fn abandoned(&mut self, cx: &mut Context) {
         if matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities) {
             self.spend(cx);
         }
     }
 
-    /// Whether its server has asked something when a call was answered. Then a question is of a
-    /// call only if the process has had no other of another client.
+    /// Whether its server has sent a question after a call was answered. Then a question belongs to
+    /// a call only if the process has had no call of another client.
     pub(super) fn asks_late(&self, cx: &Context) -> bool {
         cx.servers.spoken(self.child.server, &self.owner.env).asks_late
     }
 
-    /// It asked something when its call was answered.
+    /// The child sent a question after its call was answered.
     pub(super) fn asked_late(&self, cx: &mut Context) {
-        // Whoever gave a call up may have crossed with a question of it: that proves nothing.
+        // A question may have crossed with the cancellation of its call: that proves nothing.
         if !self.spent && !self.owner.is_known() {
             cx.servers.learn(self.child.server).asked_late(&self.owner.env);
         }
     }
 
-    /// Whether it can take a request that a client with these capabilities makes; `crosses` if that
-    /// may go on to a child of the session era.
+    /// Whether it can take a request of a client with these capabilities; `crosses` if the request
+    /// may go to a child of the session era.
     pub(crate) fn fits(&self, key: &[u8], beside: Beside, crosses: bool) -> bool {
         match self.mode {
             _ if self.spent => false,
             Mode::Stateless => true,
             Mode::Spare => false,
             _ if self.crosses != crosses => false,
-            // Either it is of 2026-07-28 and serves all, or all are refused.
+            // Either it is of 2026-07-28 and serves all clients, or all requests are refused.
             _ if !crosses => true,
             _ => self.key == key && self.bears(beside),
         }
     }
 
-    /// Whether nothing here may ask what would be taken for a question of such a request.
+    /// Whether no call here could send a question that would be attributed to such a request.
     fn bears(&self, beside: Beside) -> bool {
         match beside {
             Beside::Any => true,
@@ -71,7 +72,7 @@ impl Worker {
         }
     }
 
-    /// Whether a call that may ask its client runs or waits.
+    /// Whether a call that may be asked for input runs or waits.
     fn is_engaged(&self) -> bool {
         !self.parks.is_empty() || self.asks.iter().any(|(_, ask)| ask.may_ask)
     }
