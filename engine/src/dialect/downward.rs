@@ -1,5 +1,5 @@
-//! A 2026-07-28 client before a session-era child: requests lose what the child does not know,
-//! answers gain what the client must get.
+//! Translation for a 2026-07-28 client and a session-era child: requests lose members that the
+//! child does not know, answers gain members that the client requires.
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
@@ -16,19 +16,19 @@ use crate::codec::version::NEWEST_SESSION;
 use crate::dialect::Last;
 use crate::dialect::told::Told;
 
-/// By how much a text may grow that gains a few members, the head of its message included.
+/// Most bytes that a text grows by when it gains members, the head of its message included.
 const GROWTH: usize = 512;
 
-/// Whether the results of a method must say how long they may be kept (MCP 2026-07-28 "Caching").
-/// Extensions name their lists as the specification does.
+/// Whether the results of a method must state how long they may be cached (MCP 2026-07-28
+/// "Caching"). The lists of extensions follow the specification's naming.
 fn is_cached(method: &str) -> bool {
     matches!(method.rsplit_once('/'), Some((_, "list" | "read")))
 }
 
-/// "URL elicitation required" (MCP 2025-11-25 "Elicitation"), which the stateless era has not.
+/// "URL elicitation required" (MCP 2025-11-25 "Elicitation"). The stateless era has no such error.
 const URL_NEEDED: i64 = -32042;
 
-/// Of an error object, its code.
+/// The code of an error object.
 pub(crate) fn error_code(error: &[u8]) -> Option<i64> {
     let span = json::member(error, &(0..error.len()), "code")?;
     core::str::from_utf8(&error[span]).ok()?.parse().ok()
@@ -51,11 +51,11 @@ pub(crate) fn initialize(capabilities: &[u8], client: Option<&[u8]>) -> Vec<u8> 
     .concat()
 }
 
-/// The request for the child, with our id and, if the client wants progress, our token.
+/// The request for the child, with the bridge's id and, if the client wants progress, its token.
 pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
     let head = rpc::head(Some(id), &message.method().unwrap_or_default());
     let mut copy = Copy::new(super::params(message), &head, id.len() + 2);
-    // They were scanned before, here as below.
+    // The members were scanned before, here and below.
     let _ = copy.object(|copy, name| match &**name {
         b"inputResponses" | b"requestState" => copy.drop(),
         b"_meta" => super::meta(copy, |copy, name| match &**name {
@@ -68,7 +68,7 @@ pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
     copy.end(b"}")
 }
 
-/// The answer to `server/discover`, out of the child's answer to `initialize`.
+/// Builds the answer to `server/discover` from the child's answer to `initialize`.
 pub(crate) fn discover(told: &Told, eras: Eras) -> Vec<u8> {
     let text = told.text();
     let mut result = Object::default();
@@ -84,14 +84,14 @@ pub(crate) fn discover(told: &Told, eras: Eras) -> Vec<u8> {
     result.text()
 }
 
-/// Adds the server's identity to a result of our own.
+/// Adds the server's identity to a result of the bridge.
 fn identify(result: &mut Object<'_>, told: &Told) {
     if let Some(server) = told.server() {
         result.set("_meta", super::object_of(SERVER, server));
     }
 }
 
-/// A result as a 2026-07-28 client must get it.
+/// Translates a result for a 2026-07-28 client.
 pub(crate) fn result(method: &str, result: &[u8], told: &Told) -> Vec<u8> {
     if !super::is_object(result) {
         return result.to_vec();
@@ -100,7 +100,7 @@ pub(crate) fn result(method: &str, result: &[u8], told: &Told) -> Vec<u8> {
 }
 
 fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec<u8> {
-    // What the child may change at any time, nobody may keep.
+    // The child may change it at any time, so it must not be cached.
     let cached = is_cached(method);
     let mut fill: [(&str, &[u8], bool); 3] = [
         ("resultType", b"\"complete\"", true),
@@ -122,7 +122,7 @@ fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec
                 }
                 super::marked(copy, SERVER, known, true)
             }
-            // `execution` names the tasks of 2025-11-25.
+            // `execution` describes the tasks of 2025-11-25.
             (b"tools", _) if method == "tools/list" && copy.peek() == b'[' => {
                 copy.begin();
                 copy.objects(|copy, name| match &**name {
@@ -144,8 +144,8 @@ fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec
     copy.end(b"")
 }
 
-/// An error as a 2026-07-28 client may get it: −32002 became −32602, and −32042, where nobody
-/// can be asked, is only what failed (MCP 2026-07-28 "Error Codes").
+/// Translates an error for a 2026-07-28 client: −32002 became −32602, and −32042, if the client
+/// can't be asked, is reported as a plain failure (MCP 2026-07-28 "Error Codes").
 pub(crate) fn error(error: &[u8]) -> Cow<'_, [u8]> {
     let code: &[u8] = match error_code(error) {
         Some(-32002) => b"-32602",
@@ -160,16 +160,16 @@ pub(crate) fn error(error: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(copy.end(b""))
 }
 
-/// One thing that a child asks of the client.
+/// A child's request for the client's input.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) method: &'static str,
-    /// Its params as the stateless era spells them.
+    /// Its params in the form of the stateless era.
     pub(crate) params: Vec<u8>,
 }
 
-/// Reads a question of the child, and which client capability it needs. `None` for requests that
-/// no client of the stateless era can be asked.
+/// Reads a child's request to its client, and the client capability that it needs. `None` for
+/// requests that the stateless era does not have.
 pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)> {
     let (method, capability) = match &*message.method()? {
         "sampling/createMessage" => ("sampling/createMessage", "sampling"),
@@ -189,14 +189,14 @@ pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)
     Some((Question { method, params: copy.end(b"") }, capability))
 }
 
-/// What an answer asks the client to visit before the call is made again, if it is such an error.
+/// The URLs that the client must visit before it repeats the call, if the answer is such an error.
 pub(crate) fn url_needed(answer: &Message<'_>) -> Option<Vec<Question>> {
     let error = answer.payload().filter(|_| answer.kind() == Kind::Error)?;
     if error_code(error) == Some(URL_NEEDED) { url_questions(error) } else { None }
 }
 
 /// The questions of an error −32042, "URL elicitation required" (MCP 2025-11-25 "Elicitation"). One
-/// that asks more than a client can be asked is only an error.
+/// with too many questions is passed on as an error.
 fn url_questions(error: &[u8]) -> Option<Vec<Question>> {
     let data = super::member(error, "data").filter(|data| super::is_object(data))?;
     let list = super::member(data, "elicitations")?;
@@ -229,7 +229,7 @@ fn by_url(params: &[u8]) -> Result<Vec<u8>, NotJson> {
     Ok(copy.end(b""))
 }
 
-/// The result that asks the client (MCP 2026-07-28 "Multi Round-Trip Requests").
+/// The result that requires input of the client (MCP 2026-07-28 "Multi Round-Trip Requests").
 pub(crate) fn input_required<'a>(
     questions: impl Iterator<Item = (&'a str, &'a Question)>,
     state: &str,
@@ -277,7 +277,7 @@ pub(crate) fn tag(message: &Message<'_>, subscription: &[u8]) -> Vec<u8> {
     Last::copied(copied)
 }
 
-/// The first message of a subscription: what of the filter is honoured.
+/// The first message of a subscription: the part of the filter that is honoured.
 pub(crate) fn acknowledged(honoured: &[u8], subscription: &[u8]) -> Vec<u8> {
     let params =
         [b"{\"_meta\":", &meta_of(subscription)[..], b",\"notifications\":", honoured, b"}"]
@@ -296,7 +296,7 @@ fn meta_of(subscription: &[u8]) -> Vec<u8> {
     super::object_of(SUBSCRIPTION, subscription)
 }
 
-/// A subscription's result under the client's own id; `None` if it names none.
+/// A subscription's result with the client's own id; `None` if it names no subscription.
 pub(crate) fn retagged(result: &[u8], id: &[u8]) -> Option<Vec<u8>> {
     let copied = |last: &mut Last| {
         let mut is_object = false;
@@ -317,8 +317,8 @@ pub(crate) fn retagged(result: &[u8], id: &[u8]) -> Option<Vec<u8>> {
     Last::copied(copied)
 }
 
-/// What a child discovers of itself, with the versions that the bridge serves before it; `None` if
-/// it names none.
+/// A child's answer to `server/discover`, with the versions that the bridge serves; `None` if it
+/// names none.
 pub(crate) fn with_our_versions(result: &[u8], eras: Eras) -> Option<Vec<u8>> {
     let versions = eras.supported().into_bytes();
     let mut met = false;
@@ -332,10 +332,10 @@ pub(crate) fn with_our_versions(result: &[u8], eras: Eras) -> Option<Vec<u8>> {
     copied.ok().filter(|()| met).map(|()| copy.end(b""))
 }
 
-/// What stands for the params of a call but for what a retry adds. It keeps a client from coming
-/// back with another call by mistake; one that wants to be mistaken harms only itself.
+/// A digest of a call's params without those that a retry adds. It detects a client that retries
+/// with another call by mistake; a client that forges a match harms only itself.
 pub(crate) fn digest(message: &Message<'_>) -> u64 {
     let added = ["_meta", "inputResponses", "requestState"];
-    // They were scanned before.
+    // The members were scanned before.
     json::digest::members(super::params(message), &added).unwrap_or_default()
 }

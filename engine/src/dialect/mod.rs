@@ -1,8 +1,8 @@
-//! The two crossings between the eras, as functions of texts: nothing is remembered here.
+//! The two translations between the eras, as stateless functions of texts.
 //!
-//! [`downward`]: a 2026-07-28 client before a session-era child. [`upward`]: a session-era client
-//! before a child that speaks only 2026-07-28. What a text of one era is in the other belongs here;
-//! what has to be kept for it while a call runs is its front's.
+//! [`downward`]: a 2026-07-28 client and a session-era child. [`upward`]: a session-era client and
+//! a child that speaks only 2026-07-28. The form of a message in the other era belongs here; state
+//! that is kept while a call runs belongs to its front.
 
 pub(crate) mod downward;
 pub(crate) mod told;
@@ -17,8 +17,8 @@ use crate::codec::message::Message;
 use crate::codec::meta::{SUBSCRIPTION, TASKS};
 use crate::codec::object::{self, Object};
 
-/// Lists whose changes can be listened to: how a filter names them, the capability that promises
-/// them, and how the notifications are called.
+/// Lists whose changes can be subscribed to: the name in a filter, the capability that announces
+/// changes, and the notification.
 pub(crate) const LISTS: [(&str, &str, &str); 3] = [
     ("toolsListChanged", "tools", "notifications/tools/list_changed"),
     ("promptsListChanged", "prompts", "notifications/prompts/list_changed"),
@@ -38,7 +38,7 @@ pub(crate) fn filter(lists: [bool; 3], uris: &[String]) -> Object<'static> {
     filter
 }
 
-/// The params of a message that are an object; an empty one if there are none.
+/// The params of a message, if they are an object; otherwise an empty object.
 fn params<'a>(message: &Message<'a>) -> &'a [u8] {
     message.params().filter(|params| is_object(params)).unwrap_or(b"{}")
 }
@@ -47,7 +47,7 @@ fn is_object(text: &[u8]) -> bool {
     text.first() == Some(&b'{')
 }
 
-/// Copies a `_meta`; one that is no object, or of which nothing is left, is left out.
+/// Copies a `_meta`; one that is not an object, or becomes empty, is left out.
 fn meta<'a>(
     copy: &mut Copy<'a>,
     change: impl FnMut(&mut Copy<'a>, &Name<'a>) -> Changed,
@@ -55,8 +55,8 @@ fn meta<'a>(
     if copy.peek() == b'{' { copy.unless_empty(change) } else { copy.drop() }
 }
 
-/// Which of the members of one name counts, the last: the others are left out, so that what is
-/// added to one is added once. The copy is made anew if it turns out that there are several.
+/// Selects the last of several members with one name. The others are left out, so that a member is
+/// added once. The copy starts again if it finds several.
 #[derive(Debug, Default)]
 struct Last {
     before: usize,
@@ -76,15 +76,15 @@ impl Last {
         copy(&mut last)
     }
 
-    /// Whether the one that is met now is it.
+    /// Whether the member at hand is the last.
     const fn is_met(&mut self) -> bool {
         self.met += 1;
         self.met == self.before + 1
     }
 }
 
-/// Copies a `_meta` in which a member gets a value; if it `stays`, only where it has none. What is
-/// no object is replaced.
+/// Copies a `_meta` and sets a member in it; if it `stays`, an existing value is kept. A value that
+/// is not an object is replaced.
 fn marked(copy: &mut Copy<'_>, name: &str, value: &[u8], stays: bool) -> Changed {
     if copy.peek() != b'{' {
         return copy.set(&object_of(name, value));
@@ -124,15 +124,15 @@ fn member<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
     json::member(text, &(0..text.len()), name).map(|span| &text[span])
 }
 
-/// Extensions whose methods and messages only 2026-07-28 has.
+/// Extensions whose methods and messages exist only in 2026-07-28.
 const STATELESS_ONLY: [&str; 2] = [TASKS, "io.modelcontextprotocol/events"];
 
-/// Capabilities as the other era may see them: without the tasks of 2025-11-25, and without
-/// extensions that need 2026-07-28. An empty object in the place of what is none.
+/// Capabilities for the other era: without the tasks of 2025-11-25, and without extensions that
+/// need 2026-07-28. An empty object if the value is not an object.
 fn capabilities(text: Option<&[u8]>) -> Vec<u8> {
     let text = text.filter(|text| is_object(text)).unwrap_or(b"{}");
     let mut copy = Copy::new(text, b"", 0);
-    // It was scanned before.
+    // The members were scanned before.
     let _ = copy.object(|copy, name| match &**name {
         b"tasks" => copy.drop(),
         b"extensions" if copy.peek() == b'{' => copy.unless_empty(|copy, name| {

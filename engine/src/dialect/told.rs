@@ -1,5 +1,5 @@
-//! What a server told of itself when it was opened, read once: what is asked for again and again
-//! costs nothing then, however much it told.
+//! A server's description of itself, from its first answer. It is parsed once, so that later
+//! lookups cost nothing, however long it is.
 
 use alloc::vec::Vec;
 
@@ -10,7 +10,7 @@ use crate::codec::json::Span;
 pub(crate) struct Told {
     text: Vec<u8>,
     server: Span,
-    /// Of which of `LISTS` it tells the changes.
+    /// The members of `LISTS` whose changes the server announces.
     pub(crate) lists: [bool; 3],
     /// Whether resources can be subscribed to.
     pub(crate) subscribe: bool,
@@ -37,12 +37,12 @@ impl Told {
         }
     }
 
-    /// All that it told.
+    /// The whole result.
     pub(crate) fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// Of an answer to `initialize`, who the server is.
+    /// The identity of the server, in an answer to `initialize`.
     pub(crate) fn server(&self) -> Option<&[u8]> {
         self.text.get(self.server.clone()).filter(|server| !server.is_empty())
     }

@@ -1,5 +1,5 @@
-//! A session-era client before a child that speaks only 2026-07-28: requests gain what the child
-//! must be told each time, answers lose what the client never heard of.
+//! Translation for a session-era client and a child that speaks only 2026-07-28: requests gain the
+//! metadata that the child requires each time, answers lose members that the client does not know.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -17,10 +17,10 @@ use crate::codec::rpc;
 use crate::codec::version::{STATELESS, Version};
 use crate::dialect::Last;
 
-/// By how much a text may grow that gains a few members, the head of its message included.
+/// Most bytes that a text grows by when it gains members, the head of its message included.
 const GROWTH: usize = 1024;
 
-/// What a session's client said of itself once, for every request that the child gets.
+/// What a session's client declared in `initialize`, for every request to the child.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
     info: Option<Vec<u8>>,
@@ -45,7 +45,7 @@ impl Client {
         Self { info: kept("clientInfo").map(<[u8]>::to_vec), capabilities: capabilities.text() }
     }
 
-    /// Bytes of what it told of itself.
+    /// Bytes of what it declared.
     pub(crate) fn size(&self) -> usize {
         self.capabilities.len() + self.info.as_ref().map_or(0, Vec::len)
     }
@@ -62,7 +62,7 @@ impl Client {
         }
     }
 
-    /// The params of a request of our own.
+    /// The params of a request of the bridge.
     pub(crate) fn own_params(&self, more: &[(&str, &[u8])]) -> Vec<u8> {
         let mut meta = Object::default();
         self.metadata(&mut meta, None);
@@ -74,8 +74,8 @@ impl Client {
         params.text()
     }
 
-    /// The request for the child: the client's params, our id and token, and of a further round
-    /// the answers and the state that goes with them.
+    /// The request for the child: the client's params, the bridge's id and token, and in a later
+    /// round the answers with their state.
     pub(crate) fn request(
         &self,
         method: &str,
@@ -97,9 +97,10 @@ impl Client {
         Last::copied(|last| {
             let mut copy = Copy::new(params, &head, growth);
             let (mut met, mut missing) = (false, more);
-            // They were scanned before.
+            // The members were scanned before.
             let _ = copy.members(|copy, name| match &**name {
-                // A task of 2025-11-25 was never advertised; its augmentation is ignored.
+                // Tasks of 2025-11-25 were not advertised, so a client's request for one is
+                // ignored.
                 b"task" => copy.drop(),
                 b"_meta" => {
                     met = true;
@@ -127,13 +128,13 @@ impl Client {
     }
 }
 
-/// Copies the `_meta` of a request with what the child must be told, and our token.
+/// Copies the `_meta` of a request with the metadata that the child requires, and our token.
 fn informed(copy: &mut Copy<'_>, meta: &Object<'_>, id: &[u8]) -> Changed {
     if copy.peek() != b'{' {
         return copy.set(&meta.text());
     }
     copy.begin();
-    // Each is said once.
+    // Each member is written once.
     let mut missing: Vec<(Cow<'_, str>, Option<&[u8]>)> =
         meta.iter().map(|(name, text)| (name, Some(text))).collect();
     copy.members(|copy, name| {
@@ -166,12 +167,12 @@ fn modes(mut elicitation: Object<'_>, version: &Version) -> Vec<u8> {
     elicitation.text()
 }
 
-/// What a further round of a call carries.
+/// The additions of a later round of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Round {
     /// `inputResponses`, an object.
     pub(crate) answers: Option<Vec<u8>>,
-    /// `requestState` as it was spelled.
+    /// `requestState`, as the child wrote it.
     pub(crate) state: Option<Vec<u8>>,
 }
 
@@ -183,7 +184,7 @@ pub(crate) fn discover_params() -> Vec<u8> {
     client.own_params(&[])
 }
 
-/// Whether the answer to `server/discover` comes from a child that speaks our stateless revision.
+/// Whether an answer to `server/discover` is from a child that speaks our stateless revision.
 pub(crate) fn speaks_stateless(result: &[u8]) -> bool {
     let Some(versions) = super::member(result, "supportedVersions") else { return false };
     let (mut only_text, mut speaks) = (true, false);
@@ -196,7 +197,7 @@ pub(crate) fn speaks_stateless(result: &[u8]) -> bool {
     read.is_ok() && only_text && speaks
 }
 
-/// The result of `initialize`, out of the child's answer to `server/discover`.
+/// Builds the result of `initialize` from the child's answer to `server/discover`.
 pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
     let meta = super::member(discovered, "_meta").filter(|meta| super::is_object(meta));
     let server = meta.and_then(|meta| super::member(meta, SERVER));
@@ -212,8 +213,8 @@ pub(crate) fn initialized(discovered: &[u8], version: &str) -> Vec<u8> {
     result.text()
 }
 
-/// A result as a session-era client knows it. What `own` gives takes the place of the subscription
-/// that is named: the client's id, if that is the call's own.
+/// Translates a result for a session-era client. `own` returns the replacement for the subscription
+/// that the result names: the client's id, if it is the call's own.
 pub(crate) fn result<'o>(
     method: &str,
     result: &[u8],
@@ -223,7 +224,7 @@ pub(crate) fn result<'o>(
         return result.to_vec();
     }
     let mut copy = Copy::new(result, b"", GROWTH);
-    // It was scanned before.
+    // The members were scanned before.
     let _ = copy.object(|copy, name| match &**name {
         b"tools" if method == "tools/list" && copy.peek() == b'[' => {
             copy.begin();
@@ -246,8 +247,9 @@ pub(crate) fn result<'o>(
     copy.end(b"")
 }
 
-/// Up to 2025-11-25 the schema of structured content is one of an object. Clients check results
-/// against it, and a result that is no object is wrapped above: without the schema, any is right.
+/// Up to 2025-11-25 the schema of structured content describes an object. Clients validate results
+/// against it, and a result that is not an object is wrapped above; without the schema, any result
+/// is valid.
 fn schema(copy: &mut Copy<'_>) -> Changed {
     if copy.peek() != b'{' {
         return copy.drop();
@@ -267,16 +269,16 @@ fn schema(copy: &mut Copy<'_>) -> Changed {
     Ok(true)
 }
 
-/// What the child wants to know before it goes on.
+/// The input that the child requires before it continues.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    /// By key, the method and the params of what the client is asked.
+    /// By key, the method and the params of each request to the client.
     pub(crate) questions: Vec<(String, String, Vec<u8>)>,
     pub(crate) state: Option<Vec<u8>>,
 }
 
 impl Wanted {
-    /// Bytes of it that are kept until the call is made again.
+    /// Bytes of it that are kept until the call is sent again.
     pub(crate) fn size(&self) -> usize {
         let asked: usize =
             self.questions.iter().map(|(key, method, _)| key.len() + method.len()).sum();
@@ -284,8 +286,8 @@ impl Wanted {
     }
 }
 
-/// Reads a result that asks for input. `None` if it is the answer itself. One that asks too much
-/// is read as far as that shows.
+/// Reads a result that requires input. `None` if it is the final answer. A result with too many
+/// questions is read as far as the limit.
 pub(crate) fn wanted(result: &[u8]) -> Option<Wanted> {
     let (mut kind, mut state, mut requests) = (None, None, None);
     let read = Scanner::new(result).members(|scanner, name| {
@@ -323,7 +325,7 @@ fn asked(key: &Name<'_>, request: &[u8]) -> Option<(String, String, Vec<u8>)> {
     Some((String::from_utf8(key.text().into_owned()).ok()?, method, params))
 }
 
-/// A question's params as a session-era client knows them: an elicitation by URL has an id.
+/// A question's params for a session-era client: an elicitation by URL gets an id.
 pub(crate) fn question(method: &str, params: &[u8], id: &str) -> Vec<u8> {
     let mode = super::member(params, "mode").filter(|mode| json::is_text(mode));
     let by_url = mode.is_some_and(|mode| json::spells(mode, "url"));
@@ -344,8 +346,8 @@ pub(crate) fn question(method: &str, params: &[u8], id: &str) -> Vec<u8> {
     copy.end(b"")
 }
 
-/// What a client's answer becomes. `None` if the call can't go on: an error has no place among
-/// the answers, only an elicitation can be given up.
+/// Translates a client's answer. `None` if the call can't continue: an error has no place among the
+/// answers, and only an elicitation can be cancelled.
 pub(crate) fn answer<'a>(method: &str, response: &Message<'a>) -> Option<Cow<'a, [u8]>> {
     use crate::codec::message::Kind;
     match response.kind() {
@@ -355,7 +357,7 @@ pub(crate) fn answer<'a>(method: &str, response: &Message<'a>) -> Option<Cow<'a,
     }
 }
 
-/// A notification without the mark of the subscription that it came by.
+/// A notification without the name of its subscription.
 pub(crate) fn untag(message: &Message<'_>) -> Vec<u8> {
     let head = rpc::head(None, &message.method().unwrap_or_default());
     let mut copy = Copy::new(super::params(message), &head, 1);
