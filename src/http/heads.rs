@@ -1,9 +1,9 @@
-//! Between the gate, async-h1 and the engine: a canonical head for the decoder, response heads
-//! from the encoder, and nothing of a peer's unread by the gate.
+//! Heads between the gate, async-h1 and the engine: a canonical head for the decoder, response
+//! heads from the encoder. No byte of a peer reaches them unparsed.
 //!
 //! async-h1 aborts, panics, smuggles or hangs on hostile input, so it never sees the network. Its
-//! decoder reads a head that we wrote, from memory, at one poll; its encoder gives response heads,
-//! and contents and chunks are ours.
+//! decoder reads a head that this module wrote, from memory, in one poll; its encoder writes
+//! response heads. Contents and chunks are written here.
 
 use std::borrow::Cow;
 use std::iter::once;
@@ -20,20 +20,20 @@ use mcp_bridge::{Body, Head, Response};
 use crate::http::send_queue::JOINED;
 use hyper_mcp_gate::{Gate, Refusal};
 
-/// Fields that are shown to the engine without memory of their own: more than MCP clients send of
-/// those that matter.
+/// Fields that are passed to the engine without an allocation: more than the relevant ones of MCP
+/// clients.
 const FIELDS: usize = 16;
 /// The longest decoded head that is kept for the next request, as text. Those of MCP clients have
-/// half of it, and an idle connection pays for what is kept.
+/// half of this, and an idle connection pays for a kept head.
 const KEEP: usize = 1024;
-/// For how long a connection may be idle: as long as `connection::read` lets it.
+/// The idle time that is announced: the limit of `connection::read`.
 const KEEP_ALIVE: &str = "timeout=75";
-/// Response heads that are kept: of JSON, of a stream, of an accepted notification, and one other.
+/// Response heads that are kept: JSON, event stream, accepted notification, and one other.
 const TEMPLATES: usize = 4;
 /// The digits of a length.
 const DIGITS: usize = 20;
 
-/// How the end of a response's content is told.
+/// How the end of a response's content is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// By its length.
@@ -44,13 +44,13 @@ pub(crate) enum Framing {
     Close,
 }
 
-/// Decodes the heads of one connection. What is shown to the decoder hardly ever differs along a
-/// connection, because lengths are the gate's: so the last result is kept, with the text it is of.
+/// Decodes the heads of one connection. The decoder's input is almost always the same along a
+/// connection, because lengths are left to the gate: so the last result is kept, with its text.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     text: Vec<u8>,
     fields: Option<Box<[Field]>>,
-    /// As the client sent it: the decoder gets another.
+    /// The value as the client sent it: the decoder gets another.
     host: Option<Field>,
 }
 
@@ -58,8 +58,8 @@ pub(crate) struct Decoder {
 type Field = (Box<str>, Box<str>);
 
 impl Decoder {
-    /// Decodes the head that waits at the gate. False would be a fault of ours: the gate lets
-    /// nothing through that the decoder refuses.
+    /// Decodes the head that waits at the gate. False is a bug of this program: the gate accepts no
+    /// head that the decoder refuses.
     pub(crate) fn decode(&mut self, gate: &Gate) -> bool {
         if self.fields.is_some() && gate.repeats() {
             return true;
@@ -74,7 +74,7 @@ impl Decoder {
         self.fields.is_some()
     }
 
-    /// Whether what was decoded is what would be decoded now.
+    /// Whether the last result is that of the head at the gate.
     fn is_of(&self, gate: &Gate) -> bool {
         let rest = canonical(gate).try_fold(&*self.text, |rest, part| {
             let (start, rest) = rest.split_at_checked(part.len())?;
@@ -83,7 +83,7 @@ impl Decoder {
         rest.is_some_and(<[u8]>::is_empty)
     }
 
-    /// Shows the decoded head to the engine. Method, path and Host are as they were sent: the
+    /// Calls `f` with the decoded head. Method, path and Host are as the client sent them: the
     /// decoder's types would change them.
     pub(crate) fn with_head<R>(&self, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
         let decoded = self.fields.as_deref()?;
@@ -105,7 +105,7 @@ impl Decoder {
         Some(f(&Head { method: gate.method(), path: gate.path(), fields: &slots[..count] }))
     }
 
-    /// The request is done with: forgets a head that is too large to be kept.
+    /// Ends a request: drops a head that is too large to be kept.
     pub(crate) fn release(&mut self) {
         if self.text.len() > KEEP {
             *self = Self::default();
@@ -113,8 +113,8 @@ impl Decoder {
     }
 }
 
-/// The text that the decoder gets, in pieces. It knows some methods only; which one it was is asked
-/// of the gate.
+/// The text for the decoder, in pieces. The decoder knows only some methods; the real one is read
+/// from the gate.
 fn canonical(gate: &Gate) -> impl Iterator<Item = &str> {
     let fields = gate.fields().filter(|(name, _)| !is_host(name));
     once("POST / HTTP/1.1\r\nhost: h\r\n")
@@ -135,12 +135,12 @@ fn is_host(name: &str) -> bool {
     name.eq_ignore_ascii_case("host")
 }
 
-/// Encodes the heads of responses, and keeps the usual ones for as long as their date is right:
-/// only the length differs between them.
+/// Encodes the heads of responses, and keeps the usual ones while their date is current: they
+/// differ only in the length.
 #[derive(Debug, Default)]
 pub(crate) struct Heads {
     templates: Vec<Template>,
-    /// The one that goes next.
+    /// The head that is replaced next.
     oldest: usize,
 }
 
@@ -150,19 +150,19 @@ struct Template {
     fields: Cow<'static, [(&'static str, Cow<'static, str>)]>,
     keep_alive: bool,
     second: u64,
-    /// What stands around the length.
+    /// The text before and after the length.
     parts: (Vec<u8>, Vec<u8>),
 }
 
 impl Heads {
-    /// The same as [`encode`], with room for content that will be joined to it.
+    /// The same as [`encode`], with room for content to be appended.
     pub(crate) fn encode(
         &mut self,
         response: &Response,
         framing: Framing,
         keep_alive: bool,
     ) -> Vec<u8> {
-        // A value that was made for one response is not met again.
+        // A value made for one response does not occur again.
         let usual = response.fields.iter().all(|(_, value)| matches!(value, Cow::Borrowed(_)));
         let Framing::Length(length) = framing else { return encode(response, framing, keep_alive) };
         if !usual {
@@ -214,7 +214,7 @@ fn push_decimal(mut number: usize, out: &mut Vec<u8>) {
     out[start..].reverse();
 }
 
-/// What stands before and after the digits of the length, if there are any.
+/// The text before and after the digits of the length, if there are any.
 fn around_length(head: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     const NAME: &[u8] = b"\r\ncontent-length: ";
     let name = head.windows(NAME.len()).position(|window| window == NAME)?;
@@ -236,12 +236,12 @@ pub(crate) fn encode(response: &Response, framing: Framing, keep_alive: bool) ->
     }
 }
 
-/// The date of a response while the clock can't be right.
+/// The date of a response while the clock is obviously wrong.
 const EPOCH: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
-/// The end of the year 9999, after which a date has no form (RFC 9110, section 5.6.7).
+/// The end of the year 9999: a later date has no format (RFC 9110, section 5.6.7).
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Whether a clock's time can be written as a date: the library panics at any other.
+/// Whether a time can be formatted as a date: the library panics at any other.
 pub(crate) fn has_date(now: SystemTime) -> bool {
     now.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_secs() <= LAST_SECOND)
 }
@@ -258,7 +258,7 @@ fn encode_good(
         Framing::Chunked | Framing::Close => None,
     };
     response.set_body(HttpBody::from_reader(empty(), length));
-    // The library's own guess.
+    // The library's default.
     response.remove_header("content-type");
     for (name, value) in fields {
         response.append_header(*name, &**value);
@@ -271,7 +271,7 @@ fn encode_good(
     } else if framing != Framing::Close {
         response.insert_header("keep-alive", KEEP_ALIVE);
     }
-    // With the method HEAD the encoder stops after the head.
+    // With the method HEAD, the encoder stops after the head.
     let mut encoder = Encoder::new(response, Method::Head);
     let mut head = Vec::with_capacity(512);
     let mut piece = [0; 512];
@@ -288,7 +288,7 @@ fn encode_good(
     head
 }
 
-/// Takes the line that starts so out of a head.
+/// Removes the line with this start from a head, and returns it.
 fn cut_line(head: &mut Vec<u8>, start: &[u8]) {
     let is_start = |at: &usize| head[..*at].ends_with(b"\r\n") && head[*at..].starts_with(start);
     let Some(from) = (2..head.len()).find(is_start) else { return };
@@ -302,16 +302,16 @@ pub(crate) fn chunk_size(size: usize) -> String {
     format!("{size:x}\r\n")
 }
 
-/// What a request that the gate turned away is answered.
+/// The response to a request that the gate refused.
 pub(crate) fn refused(refusal: Refusal) -> Response {
-    // The reasons are literals of ours without a character that JSON escapes.
+    // The reasons are our own literals, without characters that JSON escapes.
     let body = format!(
         r#"{{"jsonrpc":"2.0","error":{{"code":-32600,"message":"Invalid request: {}"}}}}"#,
         refusal.reason
     );
     let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];
     match refusal.status {
-        // Of what may be wrong with the type of content, the gate knows its coding.
+        // For a 415 the gate has checked only the content coding.
         415 => fields.push(("accept-encoding", Cow::Borrowed("identity"))),
         503 => fields.push(("retry-after", Cow::Borrowed("1"))),
         _ => {}

@@ -1,5 +1,5 @@
-//! Taking connections, as many as there is room for. When there is none, the connection that makes
-//! the least progress makes way.
+//! Accepting connections, up to a limit. At the limit, the connection with the least progress is
+//! closed.
 
 use std::future::poll_fn;
 use std::io;
@@ -16,23 +16,23 @@ use crate::os::sys::{self, OwnedFd};
 use crate::reactor::turns::Turn;
 use crate::reactor::{Source, Use};
 
-/// The most connections at once. Each session has two or three; 1,024 is room for the default 64
-/// sessions and a crowd of idle ones, at some 6 KiB each.
+/// The most connections at once. Each session has two or three; 1,024 is enough for the default 64
+/// sessions and many idle connections, at some 6 KiB each.
 const CONNECTIONS: usize = 1024;
-/// Descriptors that are not for connections or children: the listeners, logs, the reactor.
+/// Descriptors for other uses than connections and children: the listeners, logs, the reactor.
 const RESERVED: usize = 32;
-/// Descriptors of a child: its pipes, and one for its end.
+/// Descriptors of a child: its pipes, and one for its exit.
 const PER_SESSION: usize = 4;
-/// Connections that one client has at once: a stream, a call, and one to spare.
+/// Connections of one client at once: a stream, a call, and one in reserve.
 const PER_CLIENT: usize = 3;
-/// The pause after the system has nothing left to accept with.
+/// Pause after the system is out of resources for accepting.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Units of work of taking a connection: a short turn takes 16.
+/// Units of work for accepting a connection: a short turn accepts 16.
 const ACCEPT: usize = 4;
 
-/// How many connections are taken beside so many sessions: [`CONNECTIONS`], or as many for each
-/// session as a client opens if that is more, as far as there is room; at least a quarter of all
-/// that can be open.
+/// The number of connections for this many sessions: [`CONNECTIONS`], or what the clients of all
+/// sessions open if that is more, as far as there are descriptors; at least a quarter of all
+/// descriptors.
 pub(crate) fn capacity(sessions: usize) -> usize {
     let limit = sys::open_files();
     let own = RESERVED.saturating_add(sessions.saturating_mul(PER_SESSION));
@@ -49,7 +49,7 @@ pub(crate) fn capacity(sessions: usize) -> usize {
     room.max(limit / 4).clamp(1, CONNECTIONS.max(sessions.saturating_mul(PER_CLIENT)))
 }
 
-/// Takes connections for ever.
+/// Accepts connections forever.
 pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capacity: usize) {
     let pause = Deadline::new(&hub.deadlines);
     let mut turn = Turn::new(&hub.reactor.turns);
@@ -81,11 +81,11 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capaci
     }
 }
 
-/// Waits until there are fewer connections than there may be. If all have a request in flight, the
-/// first that is done with it will leave.
+/// Waits until the number of connections is below the limit. If all have a request in flight, the
+/// first that finishes one is closed.
 async fn make_room(hub: &Hub, capacity: usize) {
     if hub.connections.get() >= capacity {
-        // Those that were just taken become idle first.
+        // Connections that were just accepted become idle first.
         yield_now().await;
     }
     let mut asked = false;
@@ -123,12 +123,12 @@ fn accept_one(listener: &OwnedFd) -> rustix::io::Result<OwnedFd> {
     let socket = rustix::net::accept(listener)?;
     sys::close_on_exec(&socket)?;
     rustix::io::ioctl_fionbio(&socket, true)?;
-    // They are TCP's: a Unix socket has none of them.
+    // They are TCP options: a Unix socket has none.
     let _ = crate::os::sockets::set_options(&socket);
     Ok(socket)
 }
 
-/// Whether an error concerns one connection only, which is gone by now.
+/// Whether an error concerns only one connection, which is gone by now.
 fn is_peers_fault(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let gone = [

@@ -1,6 +1,6 @@
-//! What the engine said on one exchange and its connection has not taken yet.
+//! The engine's output for one exchange, until its connection sends it.
 //!
-//! Bounded by the engine: it stops producing for an exchange whose bytes were not taken.
+//! Bounded by the engine: it produces no more for an exchange whose bytes are not read.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -12,16 +12,16 @@ use crate::reactor::WakerSlot;
 /// How a stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It is whole.
+    /// It is complete.
     Finished,
-    /// It is broken off, and the peer has to see that.
+    /// It was aborted, and the client must notice.
     Aborted,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inner: RefCell<Inner>,
-    /// The connection that empties it.
+    /// Wakes the connection that reads it.
     pub(crate) waker: WakerSlot,
 }
 
@@ -30,7 +30,7 @@ struct Inner {
     response: Option<Response>,
     sends: VecDeque<Vec<u8>>,
     end: Option<End>,
-    /// Whether nothing follows, but that it may be broken off.
+    /// Whether the response is complete; only an abort can follow.
     is_whole: bool,
 }
 
@@ -64,12 +64,12 @@ impl Mailbox {
         self.waker.wake();
     }
 
-    /// The response's head, once.
+    /// Returns the response's head, once.
     pub(crate) fn take_response(&self) -> Option<Response> {
         self.inner.borrow_mut().response.take()
     }
 
-    /// The next piece of the stream.
+    /// Returns the next piece of the stream.
     pub(crate) fn take_send(&self) -> Option<Vec<u8>> {
         self.inner.borrow_mut().sends.pop_front()
     }
@@ -80,23 +80,23 @@ impl Mailbox {
         !inner.sends.is_empty() || inner.end.is_some()
     }
 
-    /// How the stream ended, once all pieces are taken.
+    /// How the stream ended, once all pieces are read.
     pub(crate) fn end_of_stream(&self) -> Option<End> {
         let inner = self.inner.borrow();
         inner.end.filter(|_| inner.sends.is_empty())
     }
 
-    /// Whether the exchange was broken off, whatever is left in here.
+    /// Whether the exchange was aborted, whatever is left in here.
     pub(crate) fn is_aborted(&self) -> bool {
         self.inner.borrow().end == Some(End::Aborted)
     }
 
-    /// Whether all was said.
+    /// Whether the response is complete.
     pub(crate) fn is_whole(&self) -> bool {
         self.inner.borrow().is_whole
     }
 
-    /// Makes it as new for the next exchange.
+    /// Resets it for the next exchange.
     pub(crate) fn reset(&self) {
         *self.inner.borrow_mut() = Inner::default();
     }

@@ -1,5 +1,5 @@
-//! Connections: requests through the gate to the engine, answers and streams back, everything
-//! under a deadline and a bound. What concerns a client's socket belongs here.
+//! HTTP connections: requests through the gate to the engine, responses and streams back, a
+//! deadline and a limit for everything. Code about a client's socket belongs here.
 
 pub(crate) mod connection;
 pub(crate) mod heads;

@@ -1,23 +1,23 @@
-//! Bytes on their way to a peer: small pieces joined, large ones as they are, many in one call.
+//! Bytes to send to a peer: small pieces are joined, large ones are not copied, all go in one call.
 
 use std::io::IoSlice;
 
 use crate::limits::pieces::Pieces;
 
-/// Up to here pieces are copied together; from here on the copy costs more than a further slice.
+/// The largest piece that is copied to join others; for a larger one a further slice is cheaper.
 pub(crate) const JOINED: usize = 8 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     pieces: Pieces,
-    /// Bytes that must be sent before the payload begins.
+    /// Bytes to send before the payload begins.
     lead: usize,
-    /// What is left of the payload: what the engine wants to be told of.
+    /// Payload left to send: the bytes that the engine wants to have reported.
     payload: usize,
 }
 
 impl Outgoing {
-    /// Adds a head; what has room behind it is joined to it without a copy of the head.
+    /// Adds a head. Small content that follows is appended to its allocation.
     pub(crate) fn head(&mut self, head: Vec<u8>) {
         if self.payload == 0 {
             self.lead += head.len();
@@ -25,7 +25,7 @@ impl Outgoing {
         self.pieces.push(head);
     }
 
-    /// Adds bytes that are no payload.
+    /// Adds bytes that are not payload.
     pub(crate) fn frame(&mut self, bytes: &[u8]) {
         if self.payload == 0 {
             self.lead += bytes.len();
@@ -49,13 +49,13 @@ impl Outgoing {
         self.pieces.is_empty()
     }
 
-    /// What to send next, in one call of `send`.
+    /// Calls `send` with the next bytes.
     pub(crate) fn with_slices<R>(&self, send: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         self.pieces.with_slices(send)
     }
 
-    /// So many bytes were sent: how many of them were payload. Framing between or after pieces of
-    /// payload counts as payload that is still to come until all of that is told; the sum is exact.
+    /// Removes the bytes that were sent. Returns how many of them were payload. Framing between or
+    /// after pieces of payload counts as unsent payload until all of it is sent; the sum is exact.
     pub(crate) fn advance(&mut self, count: usize) -> usize {
         self.pieces.advance(count);
         if self.pieces.is_empty() {

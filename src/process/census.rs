@@ -1,7 +1,8 @@
-//! Processes as Linux shows them in `/proc`: who is below whom, and signals that hit nobody else.
+//! Processes as Linux lists them in `/proc`: the tree of parents and children, and signals that
+//! can't hit another process.
 //!
-//! A process is known by its number and the time of its start: the system may give the number to
-//! another one later. Where `/proc` is not there, nothing is found.
+//! A process is identified by its number and its start time: the system may reuse the number.
+//! Without `/proc`, no process is found.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -9,12 +10,12 @@ use std::path::Path;
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-/// Processes that one look brings. More are found by the next look, when these are gone.
+/// Most processes found by one look. Further ones are found by the next look, when these are gone.
 const LOOK: usize = 4096;
-/// The process that the system itself has started.
+/// The first process of the system.
 const INIT: u32 = 1;
 
-/// A process that runs, as it was when it was looked at.
+/// A running process, at the time of the look.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process {
     pid: u32,
@@ -25,7 +26,7 @@ pub(crate) struct Process {
     pub(crate) start: u64,
 }
 
-/// It is the same process, wherever it is now.
+/// Equal if it is the same process, even with another parent.
 impl PartialEq for Process {
     fn eq(&self, other: &Self) -> bool {
         (self.pid, self.start) == (other.pid, other.start)
@@ -33,13 +34,13 @@ impl PartialEq for Process {
 }
 
 impl Process {
-    /// The process of this number, if one runs.
+    /// The process with this number, if one runs.
     pub(crate) fn find(pid: u32) -> Option<Self> {
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may hold anything.
+        // The name, in parentheses, may contain any characters.
         let stat = String::from_utf8_lossy(&stat);
         let fields: Vec<&str> = stat.get(stat.rfind(')')? + 2..)?.split(' ').collect();
-        // Only its first thread may have ended.
+        // It may only be the first thread that has ended.
         if matches!(*fields.first()?, "Z" | "X") && tasks(pid).len() < 2 {
             return None;
         }
@@ -53,8 +54,8 @@ impl Process {
         self.pid
     }
 
-    /// The most file locks that it may ask to have. No system since Linux 2.4.25 counts locks: the
-    /// number means nothing, goes with all that a process starts, and only root can raise it.
+    /// The process's limit of file locks. No system since Linux 2.4.25 counts locks: the number has
+    /// no effect, every descendant inherits it, and only root can raise it.
     pub(crate) fn locks(&self) -> Option<u64> {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid)).ok()?;
         let locks = limits.lines().find_map(|line| line.strip_prefix("Max file locks"))?;
@@ -64,25 +65,25 @@ impl Process {
         }
     }
 
-    /// Asks it to end.
+    /// Sends the process `SIGTERM`.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
-        // One that is stopped goes on, and ends.
+        // A stopped process continues, so that it can end.
         self.signal(Signal::CONT);
     }
 
-    /// Ends it.
+    /// Sends the process `SIGKILL`.
     pub(crate) fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// Sends it a signal, and none to a process that has got its number meanwhile. It may be
-    /// another user's, which can't be ended: whoever looks again finds it still there.
+    /// Sends the process a signal, but never another process with the same number. The process may
+    /// be another user's, which can't be signalled: the next look then finds it again.
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         let Some(pid) = pid.filter(|_| self.pid != INIT) else { return };
         let handle = pidfd_open(pid, PidfdFlags::empty());
-        // What has both its number and its start is what the handle was opened for.
+        // If number and start time match now, the handle is for this process.
         if Self::find(self.pid).as_ref() != Some(self) {
             return;
         }
@@ -93,7 +94,7 @@ impl Process {
         };
     }
 
-    /// It, and all that run below it.
+    /// The process and all its descendants.
     pub(crate) fn tree(self) -> Vec<Self> {
         let mut tree = vec![self];
         tree.extend(below(self.pid));
@@ -101,7 +102,7 @@ impl Process {
     }
 }
 
-/// All that run below a process, parents first.
+/// All descendants of a process, parents first.
 pub(crate) fn below(pid: u32) -> Vec<Process> {
     let mut found: Vec<Process> = Vec::new();
     let mut parents = VecDeque::from([pid]);
@@ -115,13 +116,13 @@ pub(crate) fn below(pid: u32) -> Vec<Process> {
     found
 }
 
-/// The processes that run whose parent a process is.
+/// The running children of a process.
 pub(crate) fn children(pid: u32) -> Vec<Process> {
     let is_listed = Path::new("/proc/thread-self/children").exists();
     children_among(pid, (!is_listed).then(everybody).as_deref())
 }
 
-/// Where the system does not list them, they are looked up among all processes.
+/// Where the system does not list children, searches all processes for them.
 fn children_among(parent: u32, everybody: Option<&[Process]>) -> Vec<Process> {
     match everybody {
         Some(all) => all.iter().filter(|process| process.parent == parent).copied().collect(),

@@ -1,9 +1,9 @@
-//! One child: one task that carries bytes between its pipes and the engine.
+//! One child process: one task that carries bytes between its pipes and the engine.
 //!
-//! It reads no more than the engine wants, and goes on only while it has a turn, so that a child
-//! that floods takes neither memory nor the thread. When the child has ended, what is left of its
-//! group is killed at once, what is left in its pipes is read, and then the engine is told. What it
-//! left elsewhere is [`rest`](crate::process::rest)'s.
+//! It reads no more than the engine wants, and only during its turn, so that a child that floods
+//! takes neither memory nor the thread. When the child has exited, the rest of its process group is
+//! killed at once, the rest of its pipes is read, and then the exit is reported to the engine.
+//! Processes outside the group are left to [`rest`](crate::process::rest).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -22,17 +22,17 @@ use crate::process::tree::Tree;
 use crate::reactor::turns::{self, Turn};
 use crate::reactor::{Source, WakerSlot};
 
-/// What is read of a pipe after the child's end. A pipe holds 64 KiB, or up to 1 MiB if the child
-/// made it larger; what descendants outside the group add later is theirs to lose.
+/// Bytes read of a pipe after the child's exit. A pipe holds 64 KiB, or up to 1 MiB if the child
+/// enlarged it; what descendants outside the group add later may be lost.
 const LAST: usize = 1024 * 1024;
 
-/// What the engine and the tasks know of a child.
+/// A child, as the engine's side and the tasks see it.
 pub(crate) struct Child {
     pub(crate) pipe: Pipe,
     pid: u32,
-    /// The name of its server, where there are several.
+    /// The name of its server, if there are several.
     name: Option<String>,
-    /// The group that it leads.
+    /// The process group that it leads.
     group: Option<Group>,
     pub(crate) tree: Rc<Tree>,
     /// Whether it waits in the hub until its output is wanted again.
@@ -60,7 +60,7 @@ impl Child {
         }
     }
 
-    /// Takes whole lines, at the time of the last wake: how many bytes are done with.
+    /// Writes whole lines, at the time of the last wake. Returns the bytes done with.
     pub(crate) fn write(&self, bytes: Vec<u8>, now: Instant) -> usize {
         let mut stdin = self.stdin.borrow_mut();
         let done = stdin.write(bytes, now);
@@ -75,7 +75,7 @@ impl Child {
     }
 
     pub(crate) fn close_stdin(&self) {
-        // As long as it runs, what it has started is found below it.
+        // While it runs, the processes that it has started are found below it.
         self.tree.look();
         self.closing.set(true);
         self.waker.wake();
@@ -101,15 +101,15 @@ impl Child {
         self.exit.get().is_some()
     }
 
-    /// It ended and was reaped just now. Its number can't have been given away yet: as long as the
-    /// group has members it is in use, and if it has none the signal finds nobody.
+    /// Handles its exit; it was reaped just now. Its number can't have been reused yet: while the
+    /// group has members, the number is in use, and without members the signal reaches no process.
     pub(crate) fn has_ended(&self, exit: Exit) {
         self.end(Group::kill_group);
         self.exit.set(Some(exit));
         self.waker.wake();
     }
 
-    /// To the whole group, of which the child is the leader; never after it was reaped.
+    /// Signals the whole group, of which the child is the leader; never after it was reaped.
     fn end(&self, step: fn(&Group) -> std::io::Result<()>) {
         let Some(group) = self.group.as_ref().filter(|_| !self.is_gone()) else { return };
         if let Err(error) = step(group) {
@@ -126,14 +126,14 @@ struct Pipes {
     stdout: LineReader,
     stderr: LineReader,
     complaints: Stderr,
-    /// Bytes that may still be read of each pipe, once the child has ended.
+    /// Bytes that may still be read of each pipe, once the child has exited.
     left: Option<[usize; 2]>,
 }
 
 /// Our ends of the pipes that a child writes: its standard output and error.
 pub(crate) type Ends = [Source<OwnedFd>; 2];
 
-/// Carries bytes until the child has ended.
+/// Carries bytes until the child has exited.
 pub(crate) async fn run(hub: Rc<Hub>, child: Rc<Child>, ends: Ends) {
     let [stdout, stderr] = ends.map(LineReader::new);
     let turn = Turn::new(&hub.reactor.turns);
@@ -149,7 +149,7 @@ impl Pipes {
         let exit = self.child.exit.get();
         if exit.is_some() && self.left.is_none() {
             self.child.stdin.borrow_mut().close();
-            // The reactor may not have told yet of what the child left in its pipes.
+            // The reactor may not have reported the last bytes in the child's pipes yet.
             self.stdout.retry();
             self.stderr.retry();
             self.left = Some([LAST; 2]);
@@ -223,7 +223,7 @@ impl Pipes {
     }
 }
 
-/// Takes a piece of a pipe off what may still be read of it.
+/// Subtracts bytes read of a pipe from those that may still be read after the exit.
 fn count(left: &mut Option<[usize; 2]>, pipe: usize, bytes: &[u8]) {
     if let Some(left) = left {
         left[pipe] = left[pipe].saturating_sub(bytes.len());

@@ -1,4 +1,4 @@
-//! A child and its process group, the signals to both, and how children ended.
+//! A child and its process group, the signals to both, and exit statuses.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, WaitOptions, getpgid, kill_process, kill_proc
 use crate::hub::Hub;
 use crate::process::child::Child;
 
-/// A child that was started. [`ended`] tells of its end.
+/// A started child. [`ended`] reports its exit.
 pub(crate) type Process = std::process::Child;
 
 /// Starts a child.
@@ -20,11 +20,11 @@ pub(crate) fn start(mut command: Command) -> io::Result<Process> {
     command.spawn()
 }
 
-/// Waits for the end of a child: here one signal tells of the end of all.
+/// Watches for the exit of a child: here one signal reports the exits of all.
 pub(crate) fn watch(_: Rc<Hub>, _: Rc<Child>, _: Process) {}
 
-/// A child of this process that has ended and is reaped now, whoever it is: what children leave
-/// behind is ours to reap too, where we are their subreaper or the first process of a container.
+/// Reaps a child of this process that has exited, whichever it is: orphans of children are reaped
+/// as well, where this process is their subreaper or the first process of a container.
 pub(crate) fn ended() -> Option<(u32, Exit)> {
     loop {
         match wait(WaitOptions::NOHANG) {
@@ -38,34 +38,34 @@ pub(crate) fn ended() -> Option<(u32, Exit)> {
     }
 }
 
-/// A child that was started, and the process group that it leads.
+/// A started child, and the process group that it leads.
 #[derive(Clone, Debug)]
 pub(crate) struct Group(Pid);
 
 impl Group {
-    /// The group that the child of this id leads.
+    /// The group led by the child with this id.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         i32::try_from(pid).ok().and_then(Pid::from_raw).filter(|pid| !pid.is_init()).map(Self)
     }
 
-    /// Asks all of it to end.
+    /// Sends `SIGTERM` to the group.
     pub(crate) fn terminate(&self) -> io::Result<()> {
         done(kill_process_group(self.0, Signal::TERM))?;
-        // The child may have gone to another group.
+        // The child may have moved to another group.
         match getpgid(Some(self.0)) {
             Ok(group) if group != self.0 => done(kill_process(self.0, Signal::TERM)),
             _ => Ok(()),
         }
     }
 
-    /// Ends all of it, and the child wherever it is.
+    /// Sends `SIGKILL` to the group, and to the child in any group.
     pub(crate) fn kill(&self) -> io::Result<()> {
         let group = self.kill_group();
         done(kill_process(self.0, Signal::KILL))?;
         group
     }
 
-    /// Ends what is left of the group when the child itself was reaped.
+    /// Kills the rest of the group after the child itself was reaped.
     pub(crate) fn kill_group(&self) -> io::Result<()> {
         done(kill_process_group(self.0, Signal::KILL))
     }
@@ -78,7 +78,7 @@ fn done(sent: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// How a child ended.
+/// The exit of a child, from its status.
 fn exit(status: ExitStatus) -> Exit {
     match (status.code(), status.signal()) {
         (Some(code), _) => Exit::Code(code),

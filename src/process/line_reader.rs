@@ -1,4 +1,4 @@
-//! Reading a pipe of a child in pieces of a bounded number of lines. A line costs time however
+//! Reading a pipe of a child in pieces of a limited number of lines. A line costs time however
 //! short it is, and one read may bring tens of thousands.
 
 use std::cell::RefCell;
@@ -8,15 +8,15 @@ use crate::os::sys::{OwnedFd, read};
 use crate::reactor::{Source, turns};
 use hyper_mcp_gate::find_line_feed;
 
-/// The most lines of a piece. After each piece the task looks whether its turn is over.
+/// The most lines of a piece. After each piece the task checks whether its turn is over.
 pub(crate) const LINES: usize = 32;
 
 pub(crate) struct LineReader {
     /// The end of the pipe; dropped, and so closed, at the end of the stream.
     end: Option<Source<OwnedFd>>,
-    /// What was read at once with a piece and comes after it: less than one read brings.
+    /// Bytes read together with a piece that follow it: less than one read brings.
     rest: Vec<u8>,
-    /// How much of it was given out.
+    /// How many of these bytes were returned.
     given: usize,
 }
 
@@ -25,8 +25,8 @@ impl LineReader {
         Self { end: Some(end), rest: Vec::new(), given: 0 }
     }
 
-    /// Gives the next piece to `take`, without bytes at the end of the stream: how many units of
-    /// work that was, or none if there is nothing now. What is read goes through `scratch`.
+    /// Calls `take` with the next piece, empty at the end of the stream. Returns its units of work,
+    /// or 0 if there is nothing now. Reads go through `scratch`.
     pub(crate) fn poll(
         &mut self,
         cx: &Context<'_>,
@@ -69,7 +69,7 @@ impl LineReader {
         units
     }
 
-    /// Whatever the last read got, the next one is worth a try.
+    /// Makes the next poll read, whatever the last read returned.
     pub(crate) fn retry(&self) {
         self.end.iter().for_each(Source::retry);
     }

@@ -1,5 +1,5 @@
-//! Child processes: how they are started, their three pipes, and the end of all that they have
-//! started. What concerns a process of a server belongs here.
+//! Child processes: their start, their three pipes, and the end of all processes that they started.
+//! Code about a server's processes belongs here.
 
 #[cfg(target_os = "linux")]
 pub(crate) mod census;

@@ -1,5 +1,5 @@
-//! What a child left behind when it ended is ended too: it is asked to, then it is made to. Until
-//! then the program does not end.
+//! Ends the processes that a child left behind: first by `SIGTERM`, then by `SIGKILL`. The program
+//! does not exit before that.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use crate::hub::Hub;
 use crate::limits::deadlines::Deadline;
 use crate::process::tree::{Process, Tree};
 
-/// How long what is left may take to end by itself: a browser closes its profile meanwhile.
+/// How long these processes have to end after `SIGTERM`: a browser closes its profile meanwhile.
 const GRACE: Duration = Duration::from_secs(1);
-/// How often it is looked whether something is left.
+/// Interval between two looks for processes that are left.
 const LOOK: Duration = Duration::from_millis(50);
-/// Looks in a row, while each finds something to kill: what multiplies is killed faster than it
-/// can.
+/// Looks in a row, while each finds a process to kill: processes that multiply are killed faster
+/// than they can.
 const ROUNDS: usize = 8;
-/// How long it is tried. What is left then is another user's, or hangs in the kernel.
+/// How long this is tried. Processes left then are another user's, or hang in the kernel.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long, and how often, it is waited for what was killed when the program ends at once.
+/// Interval and number of the checks for killed processes when the program exits at once.
 const BURIAL: Duration = Duration::from_millis(2);
 const BURIALS: usize = 50;
-/// Process ids that a line of the log has.
+/// Process ids in a line of the log.
 const NAMED: usize = 16;
 
-/// Ends what is left of a child that has ended.
+/// Ends what is left of a child that has exited.
 pub(crate) async fn end(hub: &Hub, pipe: Pipe, tree: &Tree) {
     let left = tree.left(&hub.census());
     if left.is_empty() {
@@ -55,7 +55,8 @@ pub(crate) async fn end(hub: &Hub, pipe: Pipe, tree: &Tree) {
     }
 }
 
-/// Kills what is left, and what that has started meanwhile: what is left now.
+/// Kills the processes that are left, and those that they started meanwhile. Returns those left
+/// now.
 fn kill(hub: &Hub, tree: &Tree, mut left: Vec<Process>) -> Vec<Process> {
     for _ in 0..ROUNDS {
         if left.is_empty() {
@@ -67,7 +68,7 @@ fn kill(hub: &Hub, tree: &Tree, mut left: Vec<Process>) -> Vec<Process> {
     left
 }
 
-/// Kills what is left of these trees, whose children were killed, and waits for it, but not long.
+/// Kills what is left of these trees, whose children were killed, and waits briefly for their end.
 pub(crate) fn kill_all(hub: &Hub, trees: &[Rc<Tree>]) {
     for _ in 0..BURIALS {
         hub.reap();

@@ -1,5 +1,5 @@
-//! Starting the child: the command as the operator gave it, in a session of its own, with
-//! three pipes and no other descriptor. Nothing of a request reaches it.
+//! Starting a child: the operator's command, in a session of its own, with three pipes and no other
+//! descriptor. Nothing of a request reaches the command.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,9 +15,9 @@ use crate::reactor::{Reactor, Source, Use};
 /// How to start a child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Launch {
-    /// The program as it was named, for its `argv[0]`.
+    /// The program name as given, for `argv[0]`.
     pub(crate) name: OsString,
-    /// The file that was found under that name.
+    /// The file found under that name.
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     pub(crate) cwd: Option<PathBuf>,
@@ -28,13 +28,13 @@ pub(crate) struct Launch {
 /// Why a child was not started.
 #[derive(Clone, Debug)]
 pub(crate) enum Refusal {
-    /// Its command is to blame.
+    /// The command is at fault.
     Server(String),
-    /// This process or its host is out of something.
+    /// This process or its host is out of a resource.
     System(String),
 }
 
-/// A child that runs, and our ends of its pipes.
+/// A running child, and our ends of its pipes.
 pub(crate) struct Started {
     pub(crate) process: Process,
     pub(crate) stdin: Source<OwnedFd>,
@@ -43,7 +43,7 @@ pub(crate) struct Started {
 }
 
 impl Launch {
-    /// Starts a child, with this mark. On the main thread only: see [`sys::prepare`].
+    /// Starts a child with this mark. On the main thread only: see [`sys::prepare`].
     pub(crate) fn start(
         &self,
         reactor: &Rc<Reactor>,
@@ -53,7 +53,7 @@ impl Launch {
         let (stdin_theirs, stdin) = sys::pipe_to_child()?;
         let (stdout_theirs, stdout) = sys::pipe_from_child()?;
         let (stderr_theirs, stderr) = sys::pipe_from_child()?;
-        // What can fail on our side comes first: no child must run that nobody watches.
+        // Fallible steps of our own come first: no child may run unwatched.
         let stdin = Source::new(reactor, stdin, Use::PipeOut)?;
         let stdout = Source::new(reactor, stdout, Use::PipeIn)?;
         let stderr = Source::new(reactor, stderr, Use::PipeIn)?;
@@ -65,7 +65,7 @@ impl Launch {
         if self.clear_env {
             command.env_clear();
         }
-        // Before the operator's own, who may want the server to have them.
+        // Before the operator's variables, which may set these for the server.
         for name in systemd::VARIABLES {
             command.env_remove(name);
         }
@@ -79,7 +79,7 @@ impl Launch {
         Ok(Started { process, stdin, stdout, stderr })
     }
 
-    /// Why it did not start, with the name of what did not.
+    /// Why the program did not start, with the name of the program.
     pub(crate) fn explain(&self, error: &io::Error) -> Refusal {
         match sys::shortage(error) {
             Some(reason) => Refusal::System(reason),
@@ -106,10 +106,10 @@ impl Launch {
     }
 }
 
-/// Finds the file that a command name stands for, as a shell does.
+/// Finds the file for a command name, as a shell does.
 pub(crate) fn find_program(name: &Path, path: Option<OsString>) -> io::Result<PathBuf> {
     if name.as_os_str().as_encoded_bytes().iter().any(|byte| sys::SEPARATORS.contains(byte)) {
-        // Absolute, so that the child's own working directory does not change what it means.
+        // Absolute, so that the child's own working directory does not change its meaning.
         let files = sys::spellings(&std::path::absolute(name)?);
         let mut refusal = io::ErrorKind::NotFound.into();
         for file in files {

@@ -1,9 +1,9 @@
-//! What a child writes to its standard error: bytes in, lines for the log out.
+//! A child's standard error: bytes in, lines for the log out.
 //!
-//! A line is cut at a limit and the rest of it dropped; a child that writes too much is cut short
-//! by time, and told so once it is over. It is read on in any case: a child must never block on
-//! its complaints. All children together have a limit as well. The last of it is kept for the
-//! notice of its end.
+//! A line is cut at a limit and its rest dropped; the lines of a child that writes too much are
+//! suppressed for a while, and their number is logged afterwards. The pipe is always read: a child
+//! must never block on its log. All children together have a limit as well. The tail is kept for
+//! the notice of the child's exit.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::logging;
 
 /// The longest line that is logged whole.
 const LINE: usize = 8 * 1024;
-/// How much of the end is kept.
+/// Bytes of the tail that are kept.
 const TAIL: usize = 1024;
-/// What may be logged of one child in one window. Bytes are counted as the log writes them.
+/// The window of the limits below. Bytes are counted as the log writes them.
 const WINDOW: Duration = Duration::from_secs(1);
 const WINDOW_LINES: usize = 100;
 const WINDOW_BYTES: usize = 64 * 1024;
-/// What may be logged of all children together in one window: four that flood. More fill disks and
-/// tell nobody anything.
+/// Lines of all children together in one window: those of four children that flood. More would fill
+/// disks and inform no one.
 const TOTAL_LINES: usize = 400;
 const TOTAL_BYTES: usize = 256 * 1024;
 /// The last quarter of the total is for children with no more lines than this in their window and
-/// in the one before, so that those that flood don't hide what a quiet one has to say.
+/// in the one before, so that a flood does not hide the lines of a quiet child.
 const FEW_LINES: usize = 10;
 
-/// What was logged of all children in the current window.
+/// Lines and bytes of all children in the current window.
 #[derive(Debug, Default)]
 pub(crate) struct Total {
     window: Cell<Instant>,
@@ -37,7 +37,8 @@ pub(crate) struct Total {
 }
 
 impl Total {
-    /// Counts one more line, of a child that wrote so many of late: whether it may be logged.
+    /// Counts a line of a child that wrote `of_late` lines recently. Returns whether it may be
+    /// logged.
     fn allows(&self, bytes: usize, of_late: usize, now: Instant) -> bool {
         if now.since(self.window.get()) >= WINDOW {
             self.window.set(now);
@@ -67,19 +68,19 @@ pub(crate) struct Terms<'a> {
 pub(crate) struct Stderr {
     /// The unfinished line, up to its limit.
     line: Vec<u8>,
-    /// How much of the unfinished line was dropped.
+    /// Bytes of the unfinished line that were dropped.
     cut: usize,
     tail: Vec<u8>,
     window: Instant,
     lines: usize,
     bytes: usize,
-    /// Lines of the window before.
+    /// Lines of the previous window.
     before: usize,
     suppressed: usize,
 }
 
 impl Stderr {
-    /// Takes bytes, and gives `log` each line that is whole now.
+    /// Adds bytes, and calls `log` with each line that is complete now.
     pub(crate) fn feed(&mut self, bytes: &[u8], terms: Terms<'_>, log: &mut impl FnMut(&str)) {
         self.keep_tail(bytes);
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
@@ -96,7 +97,7 @@ impl Stderr {
         }
     }
 
-    /// The child writes no more: gives what is left.
+    /// Handles the end of the output: logs the rest.
     pub(crate) fn end(&mut self, terms: Terms<'_>, log: &mut impl FnMut(&str)) {
         if !self.line.is_empty() {
             self.finish_line(terms, log);
@@ -104,7 +105,7 @@ impl Stderr {
         self.tell_suppressed(log);
     }
 
-    /// The last of what came.
+    /// The tail of the output.
     pub(crate) fn tail(&self) -> &[u8] {
         let start = self.tail.len().saturating_sub(TAIL);
         self.tail[start..].trim_ascii()

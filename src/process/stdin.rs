@@ -1,6 +1,6 @@
-//! What a child is to read, in order. A line is written on the spot, so that the child runs while
-//! others are served. What has no room in the pipe, and what comes at the same time for a child
-//! that several clients share, waits for the child's task, which writes all of it in one call.
+//! The input of a child, in order. A line is written at once, so that the child works while other
+//! clients are served. Bytes for which the pipe has no room, and lines that arrive at the same time
+//! for a shared child, wait for the child's task, which writes all of them in one call.
 
 use std::task::{Context, Poll};
 
@@ -11,16 +11,16 @@ use crate::os::sys::{self, OwnedFd, writev};
 use crate::reactor::Source;
 
 pub(crate) struct Stdin {
-    /// Our end of the pipe; dropped, and so closed, when it has no more use.
+    /// Our end of the pipe; dropped, and so closed, when it is no longer needed.
     end: Option<Source<OwnedFd>>,
-    /// The child closed its end.
+    /// Whether the child closed its end.
     lost: bool,
     queue: Pieces,
-    /// When something was last written on the spot.
+    /// When a line was last written at once.
     spot: Option<Instant>,
-    /// Bytes that the pipe took.
+    /// Bytes written to the pipe.
     written: u64,
-    /// Whether all of them were still in it when it was closed.
+    /// Whether all of them were still in the pipe when it was closed.
     unread: bool,
 }
 
@@ -30,8 +30,8 @@ impl Stdin {
         Self { end: Some(end), lost: false, queue, spot: None, written: 0, unread: false }
     }
 
-    /// Takes whole lines, at the time of the last wake: how many bytes are done with. The child's
-    /// task sees to the others.
+    /// Writes whole lines, at the time of the last wake. Returns the bytes done with; the child's
+    /// task writes the others.
     pub(crate) fn write(&mut self, bytes: Vec<u8>, now: Instant) -> usize {
         let is_first = self.spot.replace(now) != Some(now) && !self.waits();
         self.queue.push(bytes);
@@ -50,13 +50,13 @@ impl Stdin {
         }
     }
 
-    /// Whether there is something that has no room in the pipe yet.
+    /// Whether bytes wait for room in the pipe.
     pub(crate) fn waits(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// Writes some of what waits: how many bytes are done with. If there are any, there may be room
-    /// for more.
+    /// Writes some of the waiting bytes. Returns the bytes done with; if there are any, the pipe
+    /// may have room for more.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> usize {
         let Some(end) = &self.end else { return 0 };
         if end.poll_broken(cx).is_ready() {
@@ -76,13 +76,13 @@ impl Stdin {
         }
     }
 
-    /// The child closed its input: what is said to it from now on is lost.
+    /// The child closed its input: later bytes are lost.
     fn lose(&mut self) -> usize {
         self.lost = true;
         self.close()
     }
 
-    /// Whether the child closed its input; tells it once.
+    /// Whether the child closed its input; true once.
     pub(crate) fn take_lost(&mut self) -> bool {
         std::mem::take(&mut self.lost)
     }
@@ -92,12 +92,12 @@ impl Stdin {
         self.lost || self.waits()
     }
 
-    /// Whether the child, which has ended, had read nothing. False if that is not known.
+    /// Whether the child, which has exited, had read nothing. False if that is unknown.
     pub(crate) fn is_unread(&self) -> bool {
         self.unread
     }
 
-    /// Closes the pipe: how many bytes are thrown away.
+    /// Closes the pipe. Returns the number of discarded bytes.
     pub(crate) fn close(&mut self) -> usize {
         if let Some(end) = self.end.take() {
             self.unread = sys::unread(end.get()) == Some(self.written);

@@ -1,4 +1,4 @@
-//! Answering a request: what the engine says, as it says it, while the client is there.
+//! Sending a response: the outputs of the engine, as they come, while the client is connected.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -13,22 +13,23 @@ use crate::limits::deadlines::Wait;
 use crate::os::sys::{OwnedFd, write, writev};
 use crate::reactor::turns;
 
-/// Without progress while sending.
+/// Longest time without progress while sending.
 const STALL: Duration = Duration::from_secs(30);
-/// From the end of a client's bytes to the question whether it still reads: most answers come
-/// within it, and clients that close half a connection are simple ones, best not asked.
+/// From the end of a client's bytes to the probe whether it still reads. Most answers come within
+/// this time, and clients that close half a connection are simple ones, which an interim response
+/// may confuse.
 const HALF: Duration = Duration::from_millis(30);
-/// What a client may send ahead. Above it, its loss is noticed only when sending.
+/// Bytes that a client may send ahead. Above this, its loss is noticed only when sending.
 const AHEAD: usize = 64 * 1024;
 
-/// What the wait for the engine's answer ended with.
+/// The result of the wait for the engine's output.
 enum Said {
     Response(Response),
     More,
 }
 
 impl Connection {
-    /// Sends what the engine says on the exchange, to its end.
+    /// Sends the engine's response on the exchange, to its end.
     pub(super) async fn answer(
         &mut self,
         is_head: bool,
@@ -65,7 +66,8 @@ impl Connection {
         }
     }
 
-    /// Puts all that there is of the stream into one chunk; tells whether it ended.
+    /// Joins all available pieces of the stream into one chunk. Returns how the stream ended, if it
+    /// did.
     fn gather(&mut self, framing: Framing) -> Option<End> {
         let mut pieces = Vec::new();
         while let Some(piece) = self.mailbox.take_send() {
@@ -89,7 +91,7 @@ impl Connection {
         end
     }
 
-    /// Waits for the engine to say something, or for the client to leave.
+    /// Waits for output of the engine, or for the loss of the client.
     async fn said(&mut self) -> Result<Said, Stop> {
         poll_fn(|cx| {
             if let Some(response) = self.mailbox.take_response() {
@@ -108,11 +110,11 @@ impl Connection {
         .await
     }
 
-    /// Waits for the client to leave, and keeps what it sends instead.
+    /// Waits for the loss of the client, and keeps the bytes that it sends meanwhile.
     ///
-    /// The end of its bytes is either that or half of it: some clients close their sending side
-    /// once they have asked. While no answer has begun, an interim response finds out; later, and
-    /// to HTTP/1.0, it counts as the client's leave.
+    /// The end of its bytes can also be a half-close: some clients close their sending side after
+    /// the request. Before the answer has begun, an interim response finds out; later, and with
+    /// HTTP/1.0, the end counts as the loss of the client.
     fn poll_loss(&mut self, cx: &Context<'_>) -> Poll<()> {
         while !self.half_closed && self.gate.held() < AHEAD {
             ready!(self.turn.poll(cx));
@@ -135,13 +137,13 @@ impl Connection {
         self.socket.poll_broken(cx)
     }
 
-    /// Sends an interim response; nothing else waits to be sent.
+    /// Sends an interim response. Nothing else is waiting to be sent.
     fn probe(&self, cx: &Context<'_>) -> bool {
         let sent = self.socket.poll_write(cx, |fd| write(fd, INTERIM));
         matches!(sent, Poll::Ready(Ok(count)) if count == INTERIM.len())
     }
 
-    /// Puts the head of a response on its way.
+    /// Queues the head of a response.
     fn head(&mut self, response: &Response, framing: Framing, keep_alive: bool) {
         let head = self.hub.heads.borrow_mut().encode(response, framing, keep_alive);
         self.out.head(head);
@@ -166,7 +168,7 @@ impl Connection {
         self.send().await
     }
 
-    /// Sends all that is to be sent, and tells the engine what was taken.
+    /// Sends all queued bytes, and reports the bytes written to the engine.
     pub(super) async fn send(&mut self) -> Result<(), Stop> {
         let (since, mut sent, mut waits, mut waited) = (self.hub.now(), 0, false, false);
         let all = poll_fn(|cx| {
@@ -178,7 +180,7 @@ impl Connection {
                         self.turn.spend(turns::units(count));
                         sent += count;
                         let bytes = self.out.advance(count);
-                        // All of a whole answer is delivered in a moment.
+                        // A complete response is delivered in a moment.
                         let is_last = self.out.is_empty() && self.mailbox.is_whole();
                         if bytes > 0
                             && !is_last

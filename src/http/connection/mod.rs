@@ -1,9 +1,9 @@
-//! One connection: one task, one request at a time, everything under a deadline.
+//! One connection: one task, one request at a time, a deadline for every phase.
 //!
-//! A request is read through the gate and judged by its head before its content is read. While its
-//! answer is awaited or streams, the socket is read on, into the gate's own buffer: that is how a
-//! lost client is noticed, and what a client sends ahead is kept for its turn. All that is there to
-//! be sent is sent in one call.
+//! A request is parsed by the gate, and the engine checks its head before its content is read.
+//! While its answer is awaited or sent, the socket is read into the gate's buffer: this detects the
+//! loss of the client, and keeps pipelined requests. Everything that is ready to be sent goes out
+//! in one call.
 
 mod answer;
 mod read;
@@ -27,26 +27,26 @@ use crate::reactor::Source;
 use crate::reactor::turns::{self, Turn};
 use hyper_mcp_gate::{Gate, Phase, Refusal};
 
-/// After a refusal, for the client to read it: closing at once, with bytes of the client unread,
-/// would make its system throw the answer away.
+/// Time after a refusal in which the client can read it: an immediate close, with bytes of the
+/// client unread, would make its system discard the answer.
 const LINGER: Duration = Duration::from_millis(500);
-/// What is read and dropped meanwhile: twice the default limit of a message, because many clients
-/// read nothing before they have sent all.
+/// Bytes that are read and discarded meanwhile: twice the default limit of a message, because many
+/// clients read nothing before they have sent everything.
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
-/// There is no memory for the content, or another request that goes on faster needs it.
+/// There is no memory for the content, or a faster upload needs it.
 const NO_MEMORY: Refusal = Refusal::new(503, "too many large requests at once, try again");
-/// An interim response says nothing to a client that still reads, and breaks the connection of one
-/// that doesn't.
+/// An interim response is ignored by a client that still reads, and breaks the connection of one
+/// that is gone.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Why the connection does not go on.
+/// Why the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
-    /// There is nobody to tell anything.
+    /// Close at once.
     Close,
-    /// The answer is sent; leave the client the time to read it.
+    /// The answer is sent: leave the client time to read it.
     Linger,
-    /// The client has to be told this first.
+    /// Send this refusal first.
     Refuse(Refusal),
 }
 
@@ -76,21 +76,21 @@ struct Connection {
     mailbox: Rc<Mailbox>,
     out: Outgoing,
     phase: Option<Phase>,
-    /// What it waits for between two requests.
+    /// The wait between two requests.
     idle: Wait,
-    /// Of the head of the request whose content is being read.
+    /// Decodes the head of the request whose content is being read.
     decoder: Decoder,
-    /// The engine's leave for the request that is being read.
+    /// The engine's admission of the request that is being read.
     admitted: Option<Admitted>,
-    /// What it will be answered without the engine.
+    /// The response to a request that never reaches the engine.
     refused: Option<Box<Response>>,
     exchange: Option<Exchange>,
     /// The client sends no more, but may still read.
     half_closed: bool,
-    /// Whether an interim response may be sent to learn if it does.
+    /// Whether an interim response may be sent to find out if the client still reads.
     may_probe: bool,
     turn: Turn,
-    /// What it holds of the memory for contents.
+    /// The connection's share of the memory for contents.
     share: Share,
 }
 
@@ -132,9 +132,9 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// One request and its answer.
+    /// Reads one request and sends its answer.
     async fn serve_one(&mut self) -> Result<(), Stop> {
-        // Of requests that came together the first few are served at once.
+        // Of requests that arrived together, the first few are served at once.
         poll_fn(|cx| self.turn.poll(cx)).await;
         self.read_request().await?;
         self.turn.spend(turns::REQUEST);
@@ -162,14 +162,14 @@ impl Connection {
         keep_or_stop(keep_alive && !(self.half_closed && self.gate.held() == 0))
     }
 
-    /// The request is done with.
+    /// Releases what a finished request held.
     fn release(&mut self) {
         self.gate.release();
         self.decoder.release();
         self.share.give_back();
     }
 
-    /// The exchange is over for this side, whatever the engine thinks.
+    /// Ends the exchange on this side, and reports it to the engine.
     fn lose(&mut self, took_all: bool) {
         if let Some(exchange) = self.exchange.take() {
             self.hub.lose(exchange, took_all);
@@ -178,7 +178,7 @@ impl Connection {
 
     async fn stop(&mut self, stop: Stop) {
         let is_head = self.gate.is_for_head();
-        // What came is of no more use, and others may need the memory.
+        // The bytes read are of no more use, and other connections may need the memory.
         self.gate = Gate::new(0);
         self.share.give_back();
         match stop {
@@ -194,7 +194,7 @@ impl Connection {
         self.linger().await;
     }
 
-    /// Reads and drops what the client still sends, for a while.
+    /// Reads and discards what the client still sends, for a while.
     async fn linger(&mut self) {
         if self.half_closed || shutdown(self.socket.get(), Shutdown::Write).is_err() {
             return;
@@ -224,7 +224,7 @@ impl Connection {
     }
 }
 
-/// Without a further request the client has all it asked for, and is told so by the end.
+/// Without keep-alive the connection ends, after the client had time to read the answer.
 fn keep_or_stop(keep_alive: bool) -> Result<(), Stop> {
     if keep_alive { Ok(()) } else { Err(Stop::Linger) }
 }

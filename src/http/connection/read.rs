@@ -1,4 +1,4 @@
-//! Reading a request: through the gate, judged by the engine before its content is taken.
+//! Reading a request: parsed by the gate, checked by the engine before its content is read.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -14,18 +14,19 @@ use crate::os::sys::OwnedFd;
 use crate::reactor::turns;
 use hyper_mcp_gate::{Phase, Refusal, Step};
 
-/// Between requests. Longer than the minute after which balancers close idle connections, so that
-/// none of them sends a request on one that is being closed. `http` announces it.
+/// Longest wait between requests. Balancers close idle connections after a minute: a longer wait
+/// here keeps them from sending a request on a connection that is being closed. `http` announces
+/// it.
 const IDLE: Duration = Duration::from_secs(75);
-/// From the first byte of a head to its last. A head is small; slower is an attack.
+/// From the first byte of a head to its last. A head is small; a slower one is an attack.
 const HEAD: Duration = Duration::from_secs(10);
 /// From the head to the last byte of the content.
 const CONTENT: Duration = Duration::from_secs(30);
-/// Content of a refused request that is read so that the connection can go on.
+/// Content of a refused request that is read so that the connection can continue.
 const DISCARD: usize = 64 * 1024;
-/// The least room for content to be read into without a copy.
+/// The least room for reading content without a copy.
 const DIRECT: usize = 4096;
-/// What each connection may hold without a share in the memory for contents.
+/// Bytes that each connection may hold without a share of the memory for contents.
 const FREE: usize = 64 * 1024;
 
 impl Connection {
@@ -56,7 +57,7 @@ impl Connection {
         }
         let now = self.hub.now();
         let (wait, limit) = match phase {
-            // Somebody waits for the place.
+            // Another connection waits for this one's place.
             Phase::Idle if self.hub.crowded.get() => (self.idle, Duration::ZERO),
             Phase::Idle => (self.idle, IDLE),
             Phase::Head => (Wait::Rest, HEAD),
@@ -65,7 +66,7 @@ impl Connection {
         self.deadline.set_wait(now.after(limit), wait, now, self.gate.held());
     }
 
-    /// Shows the head to the engine, and decides what becomes of the content.
+    /// Passes the head to the engine, and decides what happens to the content.
     async fn judge(&mut self) -> Result<(), Stop> {
         let malformed = Refusal::new(400, "the head is malformed");
         if !self.decoder.decode(&self.gate) {
@@ -91,7 +92,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for bytes and takes them.
+    /// Waits for bytes and processes them.
     async fn read_some(&mut self) -> Result<(), Stop> {
         poll_fn(|cx| {
             if let Some(why) = self.deadline.take_evicted() {
@@ -118,8 +119,8 @@ impl Connection {
         }
     }
 
-    /// Counts what is held; there may be too much of it in all connections together. Then the
-    /// slowest upload makes way, which may be this one.
+    /// Counts the bytes held. If all connections together hold too many, the slowest upload is
+    /// aborted, which may be this one.
     fn account(&self) -> Result<(), Stop> {
         let size = self.gate.held().saturating_sub(FREE);
         while !self.share.hold(size) {
@@ -138,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// Reads once: how many bytes came.
+    /// Reads once. Returns the number of bytes.
     pub(super) fn poll_read(&mut self, cx: &Context<'_>) -> Poll<rustix::io::Result<usize>> {
         self.read(cx).map_ok(|count| {
             self.turn.spend(turns::units(count));
@@ -151,7 +152,8 @@ impl Connection {
         if let Some((buffer, missing)) = self.gate.content_room()
             && missing >= DIRECT
         {
-            // Room for as much as came already, so that a claimed length alone reserves nothing.
+            // Room for as many bytes as arrived already, so that a claimed length alone reserves
+            // nothing.
             buffer.reserve(missing.min(buffer.len().max(SCRATCH)));
             let room = buffer.capacity() - buffer.len();
             let op = |fd: &OwnedFd| recv(fd, spare_capacity(buffer), RecvFlags::empty());

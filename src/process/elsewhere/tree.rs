@@ -1,7 +1,6 @@
-//! The tree of a child where the system does not hand over what a child left behind: nothing is
-//! known but the child's group.
+//! The tree of a child on systems that do not hand orphans over: only the child's group is known.
 
-/// A process that runs. None is found.
+/// A running process. None is found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Process {}
 
