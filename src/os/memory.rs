@@ -1,18 +1,18 @@
-//! How much memory messages on their way may take together, if nobody says.
+//! The default memory budget for messages in transit.
 
 use std::fs;
 use std::path::Path;
 
 const MIB: usize = 1024 * 1024;
-/// What several messages of the default size need.
+/// The need of several messages of the default size.
 const LEAST: usize = 64 * MIB;
-/// What a workstation or a small host can spare.
+/// The most that a workstation or a small host can spare.
 const MOST: usize = 256 * MIB;
-/// Messages of the largest size that must have room at once: one that comes in, one that goes out,
-/// and one that is worked on beside what others hold.
+/// Messages of the largest size that must fit at once: one input, one output, and one being
+/// processed beside the bytes of other holders.
 const MESSAGES: usize = 4;
 
-/// The budget: what was asked for, or a quarter of the memory that there is.
+/// The budget: the operator's value, or a quarter of the available memory.
 pub(crate) fn budget(asked: Option<usize>, message: usize) -> Result<usize, String> {
     let needed = message.saturating_mul(MESSAGES);
     match asked {
@@ -24,12 +24,12 @@ pub(crate) fn budget(asked: Option<usize>, message: usize) -> Result<usize, Stri
     }
 }
 
-/// What is taken of so much memory.
+/// The share of this much memory.
 fn default(memory: Option<usize>) -> usize {
     memory.map_or(MOST, |memory| (memory / 4).clamp(LEAST, MOST))
 }
 
-/// The memory of the machine, or less if a control group allows less.
+/// The memory of the machine, or the limit of its control groups if that is lower.
 fn memory() -> Option<usize> {
     let text = fs::read_to_string("/proc/meminfo").ok();
     let machine = text.and_then(|text| total(&text));
@@ -44,8 +44,8 @@ fn total(meminfo: &str) -> Option<usize> {
     kib.checked_mul(1024)
 }
 
-/// The lowest limit of the control groups that this process is in, and of those above them: of
-/// version 2, or of version 1's memory controller.
+/// The lowest limit of this process's control groups and their ancestors: of version 2, or of
+/// version 1's memory controller.
 fn of_groups(groups: &str) -> Option<usize> {
     let limits = groups.lines().flat_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);

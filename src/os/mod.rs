@@ -1,5 +1,6 @@
-//! What the standard library has no call for: system calls, random bytes, sockets that are passed
-//! on, the service manager, Windows. Unsafe code is allowed here alone, with its reason.
+//! Operating system interfaces without a call in the standard library: system calls, random bytes,
+//! inherited sockets, the service manager, Windows. Unsafe code is allowed only here, with its
+//! reason.
 
 pub(crate) mod memory;
 pub(crate) mod random;

@@ -1,8 +1,8 @@
-//! Random bytes from the system, fetched for many requests at once, each used once.
+//! Random bytes of the system, fetched for many requests at once, each used once.
 
-/// What one request needs.
+/// The bytes of one request.
 const ONE: usize = 16;
-/// What one system call fetches: the most that comes whole in any case.
+/// The bytes of one system call: the most that are always returned whole.
 const MANY: usize = 256;
 
 #[derive(Debug)]
@@ -18,10 +18,10 @@ impl Default for Random {
 }
 
 impl Random {
-    /// 16 bytes that nobody had before.
+    /// Returns 16 bytes that were never returned before.
     ///
     /// # Panics
-    /// If the system has no random bytes: nothing safe can be done then.
+    /// If the system has no random bytes: there is no safe way to continue.
     pub(crate) fn take(&mut self) -> [u8; ONE] {
         if self.used + ONE > MANY {
             fill(&mut self.bytes);

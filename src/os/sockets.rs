@@ -1,5 +1,5 @@
-//! Where it listens: on addresses that are found once, before anything runs, on a Unix socket that
-//! is its user's alone, or on the sockets that the service manager has opened.
+//! Listening sockets: on addresses that are resolved once, at the start, on a Unix socket for its
+//! own user only, or on the sockets opened by the service manager.
 
 #[cfg_attr(windows, path = "windows/file.rs")]
 mod file;
@@ -16,25 +16,25 @@ use rustix::net::{SocketType, getsockname, listen, sockopt};
 use crate::os::sys::{AsFd, OwnedFd};
 pub(crate) use file::SocketFile;
 
-/// How long a silent peer is believed to be there (TCP keep-alive), and how long unacknowledged
-/// bytes may wait (RFC 5482): with the 15 s between a stream's comments, a peer that is cut off is
-/// noticed within a minute.
+/// Silence after which a TCP peer is checked (keep-alive), and the longest wait of unacknowledged
+/// bytes (RFC 5482): with a stream's comments every 15 s, a peer that is cut off is detected within
+/// a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PROBE: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: u32 = 40_000;
-/// Bytes of an answer that the system holds beyond those on their way to the peer. A fast network
-/// takes them in a tenth of a millisecond, and a peer that reads 8 KiB a second makes room for more
-/// before it is taken for one that has stopped.
+/// Bytes of an answer that the system buffers beyond those in transit. A fast network takes them in
+/// a tenth of a millisecond, and a peer that reads 8 KiB a second makes room for more before it
+/// counts as stalled.
 #[cfg(target_os = "linux")]
 const UNSENT: u32 = 128 * 1024;
 
-/// Connections that may wait to be taken; the system may have a lower limit. The standard library
-/// asks for 128, and in a burst of more a client is not heard and tries again after a second.
+/// Connections that may wait to be accepted; the system may have a lower limit. The standard
+/// library requests 128, and in a larger burst a client is ignored and tries again after a second.
 const BACKLOG: i32 = 4096;
 
-/// Where the operator wants it to listen.
+/// The place to listen, as the operator named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Tcp { host: String, port: u16 },
@@ -42,7 +42,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// What would change it.
+    /// The flags that change the place.
     pub(crate) const fn flags(&self) -> &'static str {
         match self {
             Self::Tcp { .. } => "--host and --port",
@@ -60,7 +60,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// Sockets that listen, in non-blocking mode, and the file of one of them that is ours to remove.
+/// Listening sockets, in non-blocking mode, and the file of one that this process removes.
 #[derive(Debug, Default)]
 pub(crate) struct Sockets {
     pub(crate) listeners: Vec<OwnedFd>,
@@ -68,7 +68,7 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Opens them.
+    /// Opens the sockets of a place.
     pub(crate) fn bind(place: &Place) -> io::Result<Self> {
         let sockets = match place {
             Place::Tcp { host, port } => Self { listeners: bind_tcp(host, *port)?, file: None },
@@ -83,7 +83,7 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Takes those that somebody else has opened, and who removes them too.
+    /// Takes inherited sockets. The process that opened them also removes them.
     pub(crate) fn inherit(listeners: Vec<OwnedFd>) -> io::Result<Self> {
         for (number, listener) in listeners.iter().enumerate() {
             let listens =
@@ -101,13 +101,13 @@ impl Sockets {
         Ok(Self { listeners, file: None })
     }
 
-    /// Where each of them listens.
+    /// The addresses of the sockets.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         self.listeners.iter().filter_map(address).collect()
     }
 }
 
-/// Where a socket listens.
+/// The address of a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Inet(SocketAddr),
@@ -121,7 +121,7 @@ impl Address {
         self.ip().is_some_and(|ip| !ip.is_loopback())
     }
 
-    /// Whether a page in a browser of this machine may reach it, by whatever name it has for it.
+    /// Whether a page in a browser on this machine may reach it, under any name.
     pub(crate) fn is_loopback(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_loopback())
     }
@@ -139,7 +139,7 @@ fn is_listening(socket: &OwnedFd) -> bool {
     sockopt::socket_acceptconn(socket) == Ok(true)
 }
 
-/// It can't be asked here.
+/// This system can't report it.
 #[cfg(target_vendor = "apple")]
 fn is_listening(_: &OwnedFd) -> bool {
     true
@@ -161,8 +161,8 @@ fn address(listener: &OwnedFd) -> Option<Address> {
     Some(Address::Unix(path.unwrap_or_else(|| String::from("without a path"))))
 }
 
-/// The addresses of a host. A name that clients take for either loopback address is both, whatever
-/// the system makes of it (RFC 6761, section 6.3).
+/// The addresses of a host. A name that clients use for either loopback address is both, whatever
+/// the system resolves it to (RFC 6761, section 6.3).
 fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if name.eq_ignore_ascii_case("localhost") {
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
@@ -171,7 +171,7 @@ fn resolve(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok((name, port).to_socket_addrs()?.collect())
 }
 
-/// Whether a machine has no such address, or no such protocol.
+/// Whether a machine lacks such an address, or the protocol.
 fn is_missing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
@@ -189,7 +189,7 @@ fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<OwnedFd>> {
         }
         match TcpListener::bind(address) {
             Ok(listener) => listeners.push(listener),
-            // A machine without IPv6 still has a name with an IPv6 address.
+            // A machine without IPv6 may still have a name with an IPv6 address.
             Err(error) if is_missing(&error) => failure = error,
             Err(error) => return Err(error),
         }
@@ -205,7 +205,7 @@ fn bind_tcp(host: &str, port: u16) -> io::Result<Vec<OwnedFd>> {
     prepared.collect()
 }
 
-/// Options of TCP, which connections inherit from their listener where the system lets them.
+/// Sets TCP options, which connections inherit from their listener where the system supports it.
 pub(crate) fn set_options(socket: impl AsFd) -> io::Result<()> {
     sockopt::set_tcp_nodelay(&socket, true)?;
     sockopt::set_socket_keepalive(&socket, true)?;
@@ -214,7 +214,7 @@ pub(crate) fn set_options(socket: impl AsFd) -> io::Result<()> {
         sockopt::set_tcp_keepintvl(&socket, PROBE),
         sockopt::set_tcp_keepcnt(&socket, PROBES),
     ] {
-        // Not every system has them.
+        // Not every system has these options.
         if finer != Err(Errno::NOPROTOOPT) {
             finer?;
         }

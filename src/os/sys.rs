@@ -1,5 +1,4 @@
-//! The only unsafe code of the program: what the standard library cannot say about processes and
-//! memory.
+//! The only unsafe code of the program: process and memory calls that the standard library lacks.
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
 use std::ffi::OsStr;
@@ -22,40 +21,40 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getpid, getrlimit, setrlimi
 #[cfg(target_os = "linux")]
 use rustix::process::{getppid, set_parent_process_death_signal};
 
-/// What stands between two directories of a path, for a command that is named with one.
+/// The separators of directories in a path; a command name with one is a path.
 pub(crate) const SEPARATORS: &[u8] = b"/";
-/// Where commands are looked for if nobody says.
+/// The search path for commands if `PATH` is not set.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// A pipe that a child reads: its end, and ours in non-blocking mode.
+/// Creates a pipe that a child reads: the child's end, and ours in non-blocking mode.
 pub(crate) fn pipe_to_child() -> io::Result<(PipeReader, OwnedFd)> {
     let (theirs, ours) = io::pipe()?;
     ioctl_fionbio(&ours, true)?;
     Ok((theirs, ours.into()))
 }
 
-/// A pipe that a child writes: its end, and ours in non-blocking mode.
+/// Creates a pipe that a child writes: the child's end, and ours in non-blocking mode.
 pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
     let (ours, theirs) = io::pipe()?;
     ioctl_fionbio(&ours, true)?;
     Ok((theirs, ours.into()))
 }
 
-/// Writes pieces in one call.
+/// Writes several pieces in one call.
 pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
     match pieces {
-        // The plain call is the cheaper one, and one piece is the rule.
+        // The plain call is cheaper, and usually there is one piece.
         [piece] => write(fd, piece),
         pieces => rustix::io::writev(fd, pieces),
     }
 }
 
-/// Bytes in a pipe that its reader has not taken.
+/// Bytes in a pipe that its reader has not read.
 pub(crate) fn unread(pipe: &OwnedFd) -> Option<u64> {
     ioctl_fionread(pipe).ok()
 }
 
-/// What there is too little of, if that is why a process could not be started, and what to raise.
+/// The missing resource, if it is why a process could not be started, and the limit to raise.
 pub(crate) fn shortage(error: &io::Error) -> Option<String> {
     let code = error.raw_os_error()?;
     let is = |errno: Errno| errno.raw_os_error() == code;
@@ -73,21 +72,21 @@ pub(crate) fn shortage(error: &io::Error) -> Option<String> {
     })
 }
 
-/// Waits until standard error takes something, at most that long: whether it does now.
+/// Waits until standard error accepts bytes, at most this long. Returns whether it does now.
 pub(crate) fn stderr_takes(most: Duration) -> bool {
     let stderr = io::stderr();
     let mut waits = [PollFd::new(&stderr, PollFlags::OUT)];
     let most = Timespec::try_from(most).unwrap_or_default();
-    // What is wrong with it, a write will tell.
+    // A write will report the error.
     poll(&mut waits, Some(&most)).map_or(true, |ready| ready > 0)
 }
 
-/// Gives a child the name of its first argument, and a session of its own: with it a process group
-/// of its own, and no terminal, where to read would stop it and nobody would know. What it starts
-/// has its mark: see [`tree`](crate::process::tree).
+/// Prepares a child's command: the name of its first argument, and a session of its own, with a
+/// process group of its own and no terminal, because reading from one would stop the child
+/// unnoticed. The child and its descendants have its mark: see [`tree`](crate::process::tree).
 ///
-/// Where the system can do that, it ends the child with `SIGKILL` when the thread that starts it
-/// ends. Call it, and start the child, on the main thread: that lives as long as the process.
+/// Where the system supports it, the child gets `SIGKILL` when the thread that started it ends.
+/// Call this, and start the child, on the main thread: that thread lives as long as the process.
 pub(crate) fn prepare(command: &mut Command, name: &OsStr, mark: u64) {
     command.arg0(name);
     let (parent, files) = (getpid(), INHERITED_FILES.get());
@@ -106,35 +105,35 @@ pub(crate) fn prepare(command: &mut Command, name: &OsStr, mark: u64) {
     }
 }
 
-/// Gives this process, and all that it starts, a mark.
+/// Gives this process and its descendants a mark.
 #[cfg(target_os = "linux")]
 fn set_mark(mark: u64) {
     let limit = Rlimit { current: Some(mark), maximum: Some(mark) };
-    // Without one it is still known by its session.
+    // Without a mark the process is still identified by its session.
     let _ = setrlimit(Resource::Locks, limit);
 }
 
 #[cfg(not(target_os = "linux"))]
 fn set_mark(_: u64) {}
 
-/// Makes the kernel end this process when its parent's thread ends.
+/// Makes the kernel kill this process when its parent's thread ends.
 #[cfg(target_os = "linux")]
 fn die_with(parent: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if getppid() == Some(parent) {
         return Ok(());
     }
-    // The parent died before the signal was asked for.
+    // The parent died before the call.
     Err(io::Error::from(Errno::SRCH))
 }
 
-/// There is no such thing here; a child that reads its input still ends when the proxy does.
+/// Not supported here; a child that reads its input still ends when the proxy does.
 #[cfg(not(target_os = "linux"))]
 fn die_with(_: Pid) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the kernel hand over to this process what its children leave behind when they end.
+/// Makes this process the subreaper: it becomes the parent of its children's orphans.
 #[cfg(target_os = "linux")]
 pub(crate) fn adopt_orphans() {
     if let Err(error) = rustix::process::set_child_subreaper(Some(getpid())) {
@@ -142,12 +141,11 @@ pub(crate) fn adopt_orphans() {
     }
 }
 
-/// The kernel gives them to the first process.
+/// Here the kernel gives orphans to the first process.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn adopt_orphans() {}
 
-/// Whether SIGHUP was ignored when this program was started. To be called before anybody asks for
-/// the signal.
+/// Whether SIGHUP was ignored when this program was started. Call it before a handler is set.
 pub(crate) fn ignores_hang_up() -> bool {
     const IGNORE: usize = 1;
     unsafe extern "C" {
@@ -164,7 +162,7 @@ pub(crate) fn ignores_hang_up() -> bool {
     }
 }
 
-/// Lets all signals in: whoever started this program may have left some blocked.
+/// Unblocks all signals: the parent process may have left some blocked.
 pub(crate) fn unblock_signals() {
     /// As large as the set of any system: 128 bytes on Linux.
     #[repr(C, align(16))]
@@ -185,35 +183,34 @@ pub(crate) fn unblock_signals() {
     }
 }
 
-/// Opens a file for reading, without waiting for anybody: a pipe has nobody at its other end, and a
-/// device may have nothing to say.
+/// Opens a file for reading, without waiting: a pipe may have no writer, and a device no data.
 pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     File::options().read(true).custom_flags(flags).open(path)
 }
 
-/// Keeps a descriptor from children.
+/// Marks a descriptor as not inherited by children.
 #[cfg_attr(target_os = "linux", allow(dead_code, reason = "a flag of accept does it"))]
 pub(crate) fn close_on_exec(fd: &OwnedFd) -> rustix::io::Result<()> {
     fcntl_setfd(fd, FdFlags::CLOEXEC)
 }
 
-/// What sets the limit of open files.
+/// The settings of the limit of open files.
 pub(crate) const RAISE_FILES: &str = "ulimit -n or LimitNOFILE=";
 
-/// Lets as many descriptors be open as the hard limit allows. Children get the old limit back:
-/// some programs count descriptors up to it, or can't use a high one.
+/// Raises the limit of open files to the hard limit. Children get the old limit: some programs loop
+/// over all descriptors up to it, or can't use high ones.
 pub(crate) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
-    // What the system does not allow stays as it was.
+    // If the system refuses, the limit stays.
     if limit.current != limit.maximum && setrlimit(Resource::Nofile, raised).is_ok() {
         let _ = INHERITED_FILES.set(limit);
     }
 }
 
-/// The limit of open files that this process was started with, if it was raised.
+/// The limit of open files at the start of this process, if it was raised.
 static INHERITED_FILES: OnceLock<Rlimit> = OnceLock::new();
 
 /// The most descriptors that may be open at once.
@@ -222,17 +219,17 @@ pub(crate) fn open_files() -> usize {
     limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// The programs that a name may stand for.
+/// The file names that a command name may stand for.
 pub(crate) fn spellings(file: &Path) -> Vec<PathBuf> {
     vec![file.to_owned()]
 }
 
-/// Whether a file can be run.
+/// Whether a file is executable.
 pub(crate) fn is_runnable(file: &Metadata) -> bool {
     file.permissions().mode() & 0o111 != 0
 }
 
-/// Keeps descriptors that this process inherited from reaching its children.
+/// Marks inherited descriptors of this process as not inherited by children.
 pub(crate) fn seal_descriptors() {
     let Ok(entries) = std::fs::read_dir("/dev/fd") else { return };
     let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -246,8 +243,8 @@ pub(crate) fn seal_descriptors() {
     }
 }
 
-/// Takes a descriptor that this process was given at its start. Call it once for each number, and
-/// before anything else is opened, which might get that number.
+/// Takes ownership of a descriptor inherited at the start. Call it once for each number, before
+/// anything else is opened, which might get that number.
 pub(crate) fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is borrowed for one fcntl call, which fails with EBADF if there is
     // none.
@@ -256,9 +253,10 @@ pub(crate) fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Limits what a TCP socket takes beyond what is on its way to the peer, for it and, of a listener,
-/// for the connections that are taken from it. Then the socket is writable again as the peer reads.
-/// Without a limit it takes megabytes, and is writable again when a slow peer has read a third.
+/// Limits the bytes that a TCP socket buffers beyond those in transit, for the socket and, of a
+/// listener, for its accepted connections. The socket then becomes writable as the peer reads.
+/// Without the limit it buffers megabytes, and becomes writable only when a slow peer has read a
+/// third.
 #[cfg(target_os = "linux")]
 pub(crate) fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
     use std::os::fd::AsRawFd;
@@ -276,8 +274,8 @@ pub(crate) fn limit_unsent(socket: &impl AsFd, bytes: u32) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Lets large pieces of memory go back to the system when they are freed. glibc otherwise learns
-/// from the first large message to keep as much, for ever.
+/// Makes large allocations return to the system when they are freed. By default, glibc raises its
+/// threshold after the first large message, and keeps that much memory.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn give_memory_back() {
     // From malloc.h; the threshold is its own default, which only stays so if it is set.
@@ -293,6 +291,6 @@ pub(crate) fn give_memory_back() {
     }
 }
 
-/// Other allocators do it by themselves.
+/// Other allocators do so by default.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn give_memory_back() {}

@@ -1,5 +1,5 @@
-//! The service manager, by systemd's protocols: the sockets that it passes on, and what it is told
-//! of the program's state. Where there is none, nothing of this happens.
+//! The service manager, by systemd's protocols: the sockets that it passes on, and notifications of
+//! the program's state. Without a manager, all of this is a no-op.
 
 use std::env;
 use std::ffi::OsStr;
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use crate::os::sys::{self, OwnedFd};
 
-/// The first descriptor that is passed on (sd_listen_fds(3)).
+/// The first inherited descriptor (sd_listen_fds(3)).
 const FIRST: i32 = 3;
-/// Sockets that are taken. A unit has one or two.
+/// The most inherited sockets that are used. A unit has one or two.
 const SOCKETS: i32 = 16;
-/// How long the manager may take to read what it is told.
+/// How long the manager may take to read a notification.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What the manager says in the environment. It is meant for this process alone.
+/// The manager's environment variables. They are meant for this process only.
 pub(crate) const VARIABLES: [&str; 6] = [
     "JOURNAL_STREAM",
     "LISTEN_FDS",
@@ -27,7 +27,7 @@ pub(crate) const VARIABLES: [&str; 6] = [
     "NOTIFY_SOCKET",
 ];
 
-/// The sockets that were passed on, if any. To be called once, before any descriptor is opened.
+/// Returns the inherited sockets, if any. Call it once, before any descriptor is opened.
 pub(crate) fn sockets() -> io::Result<Vec<OwnedFd>> {
     let variable = |name| env::var(name).ok();
     let count = count(variable("LISTEN_PID"), variable("LISTEN_FDS"), std::process::id());
@@ -35,9 +35,9 @@ pub(crate) fn sockets() -> io::Result<Vec<OwnedFd>> {
     (FIRST..FIRST + count).map(sys::take_descriptor).collect()
 }
 
-/// How many sockets the variables tell of.
+/// The number of sockets according to the variables.
 pub(crate) fn count(pid: Option<String>, fds: Option<String>, own: u32) -> Result<i32, String> {
-    // A process that started this one may have left the variables in place.
+    // A parent process may have left the variables in place.
     if pid.and_then(|pid| pid.parse().ok()) != Some(own) {
         return Ok(0);
     }
@@ -51,8 +51,8 @@ pub(crate) fn is_there() -> bool {
     env::var_os("NOTIFY_SOCKET").is_some_and(|name| !name.is_empty())
 }
 
-/// Whether standard error goes to the journal: the variable names the device and the inode of that
-/// stream (systemd.exec(5)).
+/// Whether standard error goes to the journal: the variable has the device and inode of that stream
+/// (systemd.exec(5)).
 pub(crate) fn has_journal() -> bool {
     let stream = env::var("JOURNAL_STREAM").ok();
     let named = stream.as_deref().and_then(|stream| stream.split_once(':'));
@@ -62,7 +62,7 @@ pub(crate) fn has_journal() -> bool {
     })
 }
 
-/// Tells the manager of a state (sd_notify(3)), such as `READY=1`.
+/// Notifies the manager of a state (sd_notify(3)), such as `READY=1`.
 pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = send(&name, state) {
@@ -70,7 +70,7 @@ pub(crate) fn tell(state: &str) {
     }
 }
 
-/// Tells the manager that the configuration is read again; `READY=1` is the end of it.
+/// Notifies the manager of a reload; `READY=1` ends it.
 pub(crate) fn tell_of_reload() {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
@@ -83,7 +83,7 @@ fn send(name: &OsStr, state: &str) -> io::Result<()> {
     socket.send_to_addr(state.as_bytes(), &address(name)?).map(drop)
 }
 
-/// A path, or after `@` a name in Linux's abstract namespace.
+/// The address of a path, or after `@` of a name in Linux's abstract namespace.
 fn address(name: &OsStr) -> io::Result<SocketAddr> {
     match name.as_bytes() {
         [b'/', ..] => SocketAddr::from_pathname(name),

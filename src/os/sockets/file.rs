@@ -1,4 +1,4 @@
-//! The file of a Unix socket: made for its user alone, in place of one on which nobody listens, and
+//! The file of a Unix socket: created for its user only, in place of one without a listener, and
 //! removed at the end.
 
 use std::cell::Cell;
@@ -15,26 +15,26 @@ use rustix::process::umask;
 
 use crate::os::sys::OwnedFd;
 
-/// Connections that wait to be taken; the system may allow fewer.
+/// Connections that may wait to be accepted; the system may have a lower limit.
 const BACKLOG: i32 = 4096;
-/// Who may connect to our Unix socket: our own user. A front under another user gets a socket from
-/// the service manager, with the mode and the group that it needs.
+/// Permissions of the Unix socket: its own user. A reverse proxy under another user gets a socket
+/// from the service manager, with the mode and the group that it needs.
 const MODE: rustix::fs::RawMode = 0o600;
-/// How often, and how long in between, a folder is tried that another process holds: 2 s in all,
-/// far longer than it takes to make a socket.
+/// Attempts to lock a folder that another process has locked, and the pause between them: 2 s in
+/// all, far longer than the creation of a socket.
 const TURNS: u32 = 100;
 const TURN: Duration = Duration::from_millis(20);
 
-/// The file of a Unix socket that this process has made.
+/// The file of a Unix socket that this process has created.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
-    /// Which file it is; none once it is removed, because another may be given its number.
+    /// The identity of the file; none once it is removed, because its number may be reused.
     made: Cell<Option<(u64, u64)>>,
 }
 
 impl SocketFile {
-    /// Removes it, unless another file has taken its place.
+    /// Removes the file, unless another file has replaced it.
     pub(crate) fn remove(&self) {
         let Some(made) = self.made.take() else { return };
         let found = std::fs::symlink_metadata(&self.path);
@@ -44,7 +44,7 @@ impl SocketFile {
     }
 }
 
-/// A start that fails leaves none either.
+/// A failed start also removes its file.
 impl Drop for SocketFile {
     fn drop(&mut self) {
         self.remove();
@@ -58,8 +58,8 @@ pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     let _held = hold_folder(&path);
     make_way(&path, &address)?;
     let socket = unix_socket()?;
-    // The file is made with its mode. To change it later could hit what somebody has put in its
-    // place; and this is before there is another thread, which would make files under the mask too.
+    // The file is created with its mode: a later change could hit a file that has replaced it. No
+    // other thread runs yet that would create files under this mask.
     let mask = umask(Mode::from_raw_mode(!MODE & 0o777));
     let bound = rustix::net::bind(&socket, &address);
     umask(mask);
@@ -70,8 +70,8 @@ pub(crate) fn bind(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
     Ok((socket, file))
 }
 
-/// Holds the socket's folder, so that of two processes that start at once the second sees the first
-/// one's socket listen. Some network file systems can't; there they are not kept apart.
+/// Locks the socket's folder, so that of two processes that start at once, the second sees the
+/// first one's socket listen. Some network file systems can't lock; there the race remains.
 fn hold_folder(path: &Path) -> Option<File> {
     let folder = File::open(path.parent()?).ok()?;
     for _ in 0..TURNS {
@@ -91,7 +91,7 @@ fn unix_socket() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Removes what a process has left that ended without doing so: a socket on which nobody listens.
+/// Removes the socket of a process that ended without removing it: one without a listener.
 fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
     let taken = |reason| Err(io::Error::new(io::ErrorKind::AddrInUse, reason));
     match std::fs::symlink_metadata(path) {
@@ -104,7 +104,7 @@ fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
     }
     match rustix::net::connect(unix_socket()?, address) {
         Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
-        // It listens, though it may not have room for one more.
+        // It has a listener, though perhaps no room for another connection.
         Ok(()) | Err(Errno::AGAIN) => taken("another process listens there"),
         Err(error) => Err(error.into()),
     }

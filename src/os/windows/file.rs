@@ -1,11 +1,11 @@
-//! Unix sockets on Windows: none.
+//! Unix sockets on Windows: not supported.
 
 use std::io;
 use std::path::Path;
 
 use crate::os::sys::OwnedFd;
 
-/// The file of a socket, of which there is none.
+/// The file of a socket; there is none.
 #[derive(Debug)]
 pub(crate) struct SocketFile;
 

@@ -1,8 +1,8 @@
-//! What belongs to a child on Windows: a job object, which holds all that it starts. It was tried
+//! Process groups on Windows: a job object, which holds all descendants of a child. It was tried
 //! under Wine and never on Windows.
 //!
-//! There is no SIGTERM: the second step of the ladder is the third. What the child starts before
-//! it is put into the job, in its first instant, is not part of it.
+//! There is no SIGTERM: the second step of the shutdown sequence is the third. Processes that a
+//! child starts before it is put into the job, in its first instant, are not part of the job.
 #![allow(unsafe_code, reason = "see the argument at each use")]
 
 use std::io;
@@ -23,7 +23,7 @@ use crate::hub::Hub;
 use crate::os::sys;
 use crate::process::child::Child;
 
-/// A child that was started.
+/// A started child.
 pub(crate) type Process = async_process::Child;
 
 /// Starts a child.
@@ -31,7 +31,7 @@ pub(crate) fn start(command: Command) -> io::Result<Process> {
     async_process::Command::from(command).spawn()
 }
 
-/// Waits for the end of a child.
+/// Watches for the exit of a child.
 pub(crate) fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) {
     let executor = Rc::clone(&hub.executor);
     let watch = async move {
@@ -42,39 +42,39 @@ pub(crate) fn watch(hub: Rc<Hub>, child: Rc<Child>, mut process: Process) {
     executor.spawn(watch).detach();
 }
 
-/// Each child is waited for by itself.
+/// Each child is watched separately.
 pub(crate) fn ended() -> Option<(u32, Exit)> {
     None
 }
 
-/// The exit status of what a job's end ends.
+/// The exit status of processes that are ended with their job.
 const ENDED: u32 = 1;
 
-/// The job of a child that was started. When nobody holds it any more, what is in it is ended:
-/// so it is when the proxy itself dies.
+/// The job of a child. When its last handle is closed, its processes are ended, and so they are
+/// when the proxy itself dies.
 #[derive(Clone, Debug)]
 pub(crate) struct Group(Rc<OwnedHandle>);
 
 impl Group {
-    /// Puts the child of this id, which is not reaped, into a job of its own.
+    /// Puts the child with this id, which is not reaped, into a job of its own.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         job(pid)
             .inspect_err(|error| log::warn!(target: "proxy", "no job for pid {pid}: {error}"))
             .ok()
     }
 
-    /// Ends all of it: there is no asking.
+    /// Ends all its processes: there is no softer way.
     pub(crate) fn terminate(&self) -> io::Result<()> {
         self.kill()
     }
 
-    /// Ends all of it.
+    /// Ends all its processes.
     pub(crate) fn kill(&self) -> io::Result<()> {
         // SAFETY: the handle is that of a job and open, as it is owned.
         done(unsafe { TerminateJobObject(self.0.as_raw_handle(), ENDED) })
     }
 
-    /// Ends what is left of it.
+    /// Ends the rest of its processes.
     pub(crate) fn kill_group(&self) -> io::Result<()> {
         self.kill()
     }
@@ -114,7 +114,7 @@ fn job(pid: u32) -> io::Result<Group> {
     Ok(Group(Rc::new(job)))
 }
 
-/// How a child ended.
+/// The exit of a child, from its status.
 fn exit(status: ExitStatus) -> Exit {
     status.code().map_or(Exit::Unknown, Exit::Code)
 }

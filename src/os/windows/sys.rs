@@ -1,8 +1,8 @@
-//! What the system has on Windows in place of descriptors, pipes and their calls. It was tried
-//! under Wine and never on Windows.
+//! Windows counterparts of descriptors, pipes and their calls. They were tried under Wine and never
+//! on Windows.
 //!
-//! The reactor knows sockets alone there. So each pipe of a child has a thread of its own that
-//! carries its bytes to and from a socket of this machine.
+//! The reactor supports only sockets there. So each pipe of a child has a thread that copies its
+//! bytes to and from a loopback socket.
 
 use std::io::{self, IoSlice, PipeReader, PipeWriter};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -17,13 +17,13 @@ use windows_sys::Win32::Security::Cryptography::{
     BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom,
 };
 
-/// What stands between two directories of a path, for a command that is named with one.
+/// The separators of directories in a path; a command name with one is a path.
 pub(crate) const SEPARATORS: &[u8] = b"/\\";
-/// Where commands are looked for if nobody says.
+/// The search path for commands if `PATH` is not set.
 pub(crate) const PATH: &str = r"C:\Windows\System32";
-/// How long the threads of the pipes may take to carry a child's last words.
+/// How long the threads of the pipes may take to copy a child's last output.
 const LAG: Duration = Duration::from_millis(50);
-/// Endings of programs if `PATHEXT` says none. Scripts come after programs.
+/// The extensions of programs if `PATHEXT` is not set. Scripts come after programs.
 const ENDINGS: &str = ".COM;.EXE;.BAT;.CMD";
 
 pub(crate) fn read(fd: &OwnedFd, into: &mut [u8]) -> rustix::io::Result<usize> {
@@ -34,39 +34,39 @@ pub(crate) fn write(fd: &OwnedFd, bytes: &[u8]) -> rustix::io::Result<usize> {
     send(fd, bytes, SendFlags::empty())
 }
 
-/// Writes the first piece that is not empty: one call takes one piece.
+/// Writes the first non-empty piece: one call writes one piece.
 pub(crate) fn writev(fd: &OwnedFd, pieces: &[IoSlice<'_>]) -> rustix::io::Result<usize> {
     pieces.iter().find(|piece| !piece.is_empty()).map_or(Ok(0), |piece| write(fd, piece))
 }
 
-/// Bytes in a pipe that its reader has not taken: that is not known here.
+/// Bytes in a pipe that its reader has not read: unknown here.
 pub(crate) fn unread(_: &OwnedFd) -> Option<u64> {
     None
 }
 
-/// What there is too little of, if that is why a process could not be started.
+/// The missing resource, if it is why a process could not be started.
 pub(crate) fn shortage(error: &io::Error) -> Option<String> {
     let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
     is_memory.then(|| "there is no memory for another process".into())
 }
 
-/// What sets the limit of open files.
+/// The setting of the limit of open files.
 pub(crate) const RAISE_FILES: &str = "it";
 
-/// There is no such limit to raise.
+/// There is no such limit.
 pub(crate) fn raise_open_files() {}
 
-/// Whether standard error takes something: that can't be known here before it is tried.
+/// Whether standard error accepts bytes: unknown before a write.
 pub(crate) fn stderr_takes(_: Duration) -> bool {
     true
 }
 
-/// No descriptor reaches a child unless it is given.
+/// Handles are not inherited unless they are passed explicitly.
 pub(crate) fn close_on_exec(_: &OwnedFd) -> rustix::io::Result<()> {
     Ok(())
 }
 
-/// A pipe that a child reads: its end, and ours in non-blocking mode.
+/// Creates a pipe that a child reads: the child's end, and ours in non-blocking mode.
 pub(crate) fn pipe_to_child() -> io::Result<(PipeReader, OwnedFd)> {
     let (theirs, mut pipe) = io::pipe()?;
     let (ours, mut far) = pair()?;
@@ -74,7 +74,7 @@ pub(crate) fn pipe_to_child() -> io::Result<(PipeReader, OwnedFd)> {
     Ok((theirs, ours))
 }
 
-/// A pipe that a child writes: its end, and ours in non-blocking mode.
+/// Creates a pipe that a child writes: the child's end, and ours in non-blocking mode.
 pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
     let (mut pipe, theirs) = io::pipe()?;
     let (ours, mut far) = pair()?;
@@ -82,21 +82,21 @@ pub(crate) fn pipe_from_child() -> io::Result<(PipeWriter, OwnedFd)> {
     Ok((theirs, ours))
 }
 
-/// Carries bytes until one side is closed; then the other side is closed with the thread.
+/// Copies bytes until one side is closed; then the thread closes the other side.
 fn relay(carry: impl FnOnce() -> io::Result<u64> + Send + 'static) -> io::Result<()> {
     let carry = move || {
-        // An error is a side that is closed.
+        // An error means that one side is closed.
         let _ = carry();
     };
     thread::Builder::new().name("pipe".into()).spawn(carry).map(drop)
 }
 
-/// Two sockets that are connected to each other: ours, which does not block, and the thread's.
+/// Creates two connected sockets: ours, non-blocking, and the thread's.
 fn pair() -> io::Result<(OwnedFd, TcpStream)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let ours = TcpStream::connect(listener.local_addr()?)?;
     let name = ours.local_addr()?;
-    // Any process of this machine may connect before we do; its connection is dropped.
+    // Any process of this machine may connect first; its connection is dropped.
     let far = loop {
         let (far, peer) = listener.accept()?;
         if peer == name {
@@ -109,15 +109,15 @@ fn pair() -> io::Result<(OwnedFd, TcpStream)> {
     Ok((ours.into(), far))
 }
 
-/// Waits until what a child wrote before its end can be read.
+/// Waits until a child's last output can be read.
 pub(crate) async fn settle() {
     async_io::Timer::after(LAG).await;
 }
 
-/// What a child's command has on Unix alone.
+/// Prepares a child's command; needed on Unix only.
 pub(crate) fn prepare(_: &mut Command, _: &std::ffi::OsStr, _: u64) {}
 
-/// There are no orphans to hand over: the job object holds them.
+/// There are no orphans: the job object holds them.
 pub(crate) fn adopt_orphans() {}
 
 /// There is no such signal.
@@ -133,19 +133,19 @@ pub(crate) fn open_file(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::open(path)
 }
 
-/// Handles are not passed on unless they are marked so.
+/// Handles are not inherited unless they are marked.
 pub(crate) fn seal_descriptors() {}
 
-/// The allocator does it by itself.
+/// The allocator does this by default.
 pub(crate) fn give_memory_back() {}
 
-/// There is no limit of open files to keep to.
+/// There is no limit of open files.
 pub(crate) fn open_files() -> usize {
     usize::MAX
 }
 
-/// The programs that a name may stand for: itself if it has an ending, then each of `PATHEXT`, so
-/// that `npx` finds `npx.cmd`.
+/// The programs that a name may stand for: the name itself if it has an extension, then each of
+/// `PATHEXT`, so that `npx` finds `npx.cmd`.
 pub(crate) fn spellings(file: &Path) -> Vec<std::path::PathBuf> {
     let endings = std::env::var("PATHEXT").unwrap_or_else(|_| ENDINGS.into());
     let with = |ending: &str| {
@@ -158,12 +158,12 @@ pub(crate) fn spellings(file: &Path) -> Vec<std::path::PathBuf> {
     itself.into_iter().chain(endings.map(with)).collect()
 }
 
-/// Whether a file can be run: by its ending, so any can.
+/// Whether a file is executable: the extension decides, so any may be.
 pub(crate) fn is_runnable(_: &std::fs::Metadata) -> bool {
     true
 }
 
-/// Fills with random bytes of the system.
+/// Fills a buffer with random bytes of the system.
 pub(crate) fn fill(bytes: &mut [u8]) {
     #![allow(unsafe_code, reason = "there is no safe call for it")]
     let length = u32::try_from(bytes.len()).expect("some hundred bytes are asked for");

@@ -1,18 +1,18 @@
-//! The service manager on Windows: none that is spoken to.
+//! The service manager on Windows: not supported.
 
 use std::io;
 
 use crate::os::sys::OwnedFd;
 
-/// What a manager would say in the environment.
+/// There are no variables of a manager.
 pub(crate) const VARIABLES: [&str; 0] = [];
 
-/// No sockets are passed on.
+/// No sockets are inherited.
 pub(crate) fn sockets() -> io::Result<Vec<OwnedFd>> {
     Ok(Vec::new())
 }
 
-/// None has started this program.
+/// No manager has started this program.
 pub(crate) fn is_there() -> bool {
     false
 }
@@ -22,8 +22,8 @@ pub(crate) fn has_journal() -> bool {
     false
 }
 
-/// There is nobody to tell.
+/// No manager is notified.
 pub(crate) fn tell(_: &str) {}
 
-/// The same.
+/// No manager is notified.
 pub(crate) fn tell_of_reload() {}
