@@ -1,10 +1,10 @@
 //! The reactor on Linux: epoll, edge-triggered.
 //!
-//! A descriptor is ready until an operation on it would block or does less than it could. A peer's
-//! end of stream is told by an edge of its own, possibly before the last bytes are read, so it
-//! stays on record and keeps the descriptor ready to read.
+//! A descriptor is ready until an operation on it would block or transfers less than it could. The
+//! end of a peer's stream has an edge of its own, which may come before the last bytes are read, so
+//! it is remembered and keeps the descriptor ready to read.
 //!
-//! The writing end of a pipe is watched only while a write waits: the kernel tells an edge there
+//! The writing end of a pipe is watched only while a write waits: the kernel reports an edge there
 //! at each read of the other side, and each would cost a wake.
 
 use std::cell::{Cell, RefCell};
@@ -26,7 +26,7 @@ use rustix::io::Errno;
 use super::{Clock, Use, WakerSlot};
 use crate::reactor::turns::Turns;
 
-/// The most events that one wait brings. More wait in the kernel for the next.
+/// The most events of one wait. Further events stay in the kernel for the next.
 const EVENTS: usize = 128;
 /// The event data of the descriptor by which other threads wake this one.
 const NOTIFIED: u64 = u64::MAX;
@@ -37,12 +37,12 @@ pub(crate) struct Reactor {
     slots: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
     events: RefCell<Vec<epoll::Event>>,
-    /// Of tasks that have more to do, one after each look at the descriptors.
+    /// The queue of tasks that have more to do: one runs after each poll of the descriptors.
     pub(crate) turns: Rc<Turns>,
 }
 
-/// One place of the table of descriptors. The generation tells a late event of a closed
-/// descriptor from one of the descriptor that has its place now.
+/// A place in the table of descriptors. The generation separates a late event of a closed
+/// descriptor from those of its successor in the same place.
 #[derive(Debug, Default)]
 struct Entry {
     generation: u32,
@@ -65,7 +65,7 @@ struct Slot {
     writer: WakerSlot,
 }
 
-/// Wakes the thread of the reactor from wherever it is called.
+/// Wakes the reactor's thread from any thread.
 #[derive(Debug)]
 struct Notify {
     due: AtomicBool,
@@ -80,7 +80,7 @@ impl Wake for Notify {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.due.swap(true, Ordering::SeqCst) && self.asleep.load(Ordering::SeqCst) {
-            // It fails only when the counter is full, and then an event is on its way already.
+            // It fails only when the counter is full: an event is pending then.
             let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
         }
     }
@@ -103,13 +103,13 @@ impl Reactor {
         }))
     }
 
-    /// Runs `future` to its end, sleeping while it has nothing to do.
+    /// Runs `future` to its end, sleeping while it is pending.
     pub(crate) fn run<T>(&self, clock: &impl Clock, future: impl Future<Output = T>) -> T {
         let waker = Waker::from(Arc::clone(&self.notify));
         let mut cx = Context::from_waker(&waker);
         let mut future = pin!(future);
         loop {
-            // Whatever is due by now, this poll does.
+            // The next poll serves all wakes so far.
             self.notify.due.store(false, Ordering::SeqCst);
             if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
                 return value;
@@ -119,7 +119,8 @@ impl Reactor {
         }
     }
 
-    /// Sleeps until something is ready, another thread wakes us, or `until`; tells who waits.
+    /// Sleeps until a descriptor is ready, another thread wakes this one, or `until`; wakes the
+    /// tasks.
     fn turn(&self, until: Option<Instant>) {
         self.notify.asleep.store(true, Ordering::SeqCst);
         let is_due = self.notify.due.load(Ordering::SeqCst);
@@ -134,7 +135,7 @@ impl Reactor {
         self.notify.asleep.store(false, Ordering::SeqCst);
         match waited {
             Ok(_) | Err(Errno::INTR) => {}
-            // Nothing else can come from a good descriptor and a good buffer; do not spin on it.
+            // With a valid descriptor and buffer there is no other error; avoid a busy loop.
             Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
         }
         for event in &*events {
@@ -191,12 +192,12 @@ impl Reactor {
         Ok(index)
     }
 
-    /// Watches the writing end of a pipe until it is ready, once.
+    /// Watches the writing end of a pipe for one readiness event.
     fn watch_once(&self, fd: impl AsFd, index: u32) {
         if let Some(entry) = self.slots.borrow().get(index as usize) {
             let data = epoll::EventData::new_u64(entry.data(index));
             let flags = EventFlags::OUT | EventFlags::ET | EventFlags::ONESHOT;
-            // The descriptor is registered, so it can't fail.
+            // The descriptor is registered, so this can't fail.
             let _ = epoll::modify(&self.epoll, fd, data, flags);
         }
     }
@@ -210,16 +211,16 @@ impl Reactor {
     }
 }
 
-/// The time until then, rounded up to what epoll counts in, so that it is over when it is over.
+/// The time until then, rounded up to epoll's unit, so that a sleep does not end early.
 fn until_then(until: Instant) -> Timespec {
     let wait = until.saturating_duration_since(Instant::now());
     let millis = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-    // A day is long enough to sleep, and fits into any clock.
+    // A day is a long enough sleep, and fits into any clock.
     let millis = millis.min(86_400_000);
     Timespec { tv_sec: (millis / 1000) as i64, tv_nsec: (millis % 1000 * 1_000_000) as _ }
 }
 
-/// A descriptor in non-blocking mode, known to the reactor while it is open.
+/// A descriptor in non-blocking mode, registered with the reactor while it is open.
 pub(crate) struct Source<T> {
     io: T,
     index: u32,
@@ -229,7 +230,7 @@ pub(crate) struct Source<T> {
 }
 
 impl<T: AsFd> Source<T> {
-    /// Takes a descriptor that is in non-blocking mode.
+    /// Registers a descriptor that is in non-blocking mode.
     pub(crate) fn new(reactor: &Rc<Reactor>, io: T, use_: Use) -> io::Result<Self> {
         let slot = Rc::new(Slot::default());
         slot.readable.set(true);
@@ -242,7 +243,7 @@ impl<T: AsFd> Source<T> {
         &self.io
     }
 
-    /// Does `op` as soon as the descriptor is ready to read.
+    /// Runs `op` once the descriptor is ready to read.
     pub(crate) fn poll_read<R>(
         &self,
         cx: &Context<'_>,
@@ -251,7 +252,7 @@ impl<T: AsFd> Source<T> {
         self.poll(cx, &self.slot.readable, &self.slot.reader, op)
     }
 
-    /// Does `op` as soon as the descriptor is ready to write.
+    /// Runs `op` once the descriptor is ready to write.
     pub(crate) fn poll_write<R>(
         &self,
         cx: &Context<'_>,
@@ -264,8 +265,8 @@ impl<T: AsFd> Source<T> {
         done
     }
 
-    /// Does `op` at once; `None` if the descriptor has no room now. Who then has more to write
-    /// waits for that with [`poll_write`](Self::poll_write).
+    /// Runs `op` at once; `None` if the descriptor has no room now. A caller with more to write
+    /// then waits with [`poll_write`](Self::poll_write).
     pub(crate) fn try_write<R>(
         &self,
         op: impl FnMut(&T) -> rustix::io::Result<R>,
@@ -273,12 +274,12 @@ impl<T: AsFd> Source<T> {
         self.attempt(&self.slot.writable, op)
     }
 
-    /// The last read got less than it had room for: there is nothing more before the next edge.
+    /// The last read returned less than its room: there is nothing more before the next edge.
     pub(crate) fn drained(&self) {
         self.slot.readable.set(self.slot.ended.get());
     }
 
-    /// Whatever the last read got, the next one is worth a try.
+    /// Makes the next read run, whatever the last one returned.
     pub(crate) fn retry(&self) {
         self.slot.readable.set(true);
     }
@@ -326,7 +327,7 @@ impl<T: AsFd> Source<T> {
 
 impl<T> Drop for Source<T> {
     fn drop(&mut self) {
-        // Closing the descriptor, next, takes it out of the epoll instance.
+        // Closing the descriptor, next, removes it from the epoll instance.
         self.reactor.remove(self.index);
     }
 }

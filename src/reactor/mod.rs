@@ -1,8 +1,9 @@
-//! Readiness of descriptors, and sleeping until something is ready or due. One thread.
+//! Readiness of descriptors, and sleep until one is ready or a deadline is due. One thread.
 //!
-//! On Linux this is an epoll instance of our own, edge-triggered, each descriptor registered once:
-//! a wake costs one system call where async-io's portable poller makes five, and a call through
-//! the proxy has two wakes. Elsewhere it is async-io. Both have the same face, so that nothing
+//! On Linux this is an epoll instance of our own, edge-triggered, with each descriptor registered
+//! once: a wake costs one system call where async-io's portable poller makes five, and a call
+//! through the proxy has two wakes. On other systems it is async-io. Both have the same interface,
+//! so that the other modules do not depend on which one is used.
 //! above knows which one it has.
 
 #[cfg(target_os = "linux")]
@@ -21,32 +22,33 @@ pub(crate) use epoll::{Reactor, Source};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use portable::{Reactor, Source};
 
-/// Who knows when something is due. Asked before each sleep, so that nothing has to be armed.
+/// Knows when the next deadline is due. It is called before each sleep, so no timer has to be
+/// armed.
 pub(crate) trait Clock {
-    /// When to call [`fire`](Self::fire) at the latest.
+    /// The latest time of the next call of [`fire`](Self::fire).
     fn next(&self) -> Option<Instant>;
-    /// Looks at the time, and does what is due, if anything is. Called after each sleep, before
-    /// anything that was woken runs.
+    /// Reads the clock, and handles the deadlines that are due. Called after each sleep, before any
+    /// woken task runs.
     fn fire(&self);
 }
 
-/// What a descriptor is and is used for.
+/// The kind and the use of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// A socket, both ways.
+    /// A socket, in both directions.
     Socket,
-    /// The end of a pipe that is read.
+    /// The reading end of a pipe.
     PipeIn,
-    /// The end of a pipe that is written.
+    /// The writing end of a pipe.
     PipeOut,
 }
 
-/// The task that waits for something, if one does.
+/// The waker of the task that waits, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct WakerSlot(RefCell<Option<Waker>>);
 
 impl WakerSlot {
-    /// The current task waits from now on.
+    /// Registers the current task.
     pub(crate) fn register(&self, cx: &Context<'_>) {
         let mut slot = self.0.borrow_mut();
         match &*slot {
@@ -55,7 +57,7 @@ impl WakerSlot {
         }
     }
 
-    /// Wakes the task that waits.
+    /// Wakes the registered task.
     pub(crate) fn wake(&self) {
         // The borrow ends before the waker runs.
         let waker = self.0.borrow_mut().take();

@@ -1,4 +1,4 @@
-//! The reactor elsewhere: async-io's.
+//! The reactor on other systems: async-io.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -16,7 +16,7 @@ use crate::reactor::turns::Turns;
 
 #[derive(Debug)]
 pub(crate) struct Reactor {
-    /// Of tasks that have more to do, one after each look at the descriptors.
+    /// The queue of tasks that have more to do: one runs after each poll of the descriptors.
     pub(crate) turns: Rc<Turns>,
 }
 
@@ -25,7 +25,7 @@ impl Reactor {
         Ok(Rc::new(Self { turns: Rc::default() }))
     }
 
-    /// Runs `future` to its end, sleeping while it has nothing to do.
+    /// Runs `future` to its end, sleeping while it is pending.
     pub(crate) fn run<T>(&self, clock: &impl Clock, future: impl Future<Output = T>) -> T {
         let mut future = pin!(future);
         let mut timer = Timer::never();
@@ -37,7 +37,7 @@ impl Reactor {
                     return Poll::Ready(value);
                 }
                 if !self.turns.is_empty() {
-                    // Woken again, it looks at the descriptors first.
+                    // When woken again, it polls the descriptors first.
                     self.turns.next();
                     cx.waker().wake_by_ref();
                 }
@@ -60,7 +60,7 @@ impl Reactor {
 pub(crate) struct Source<T>(Async<T>);
 
 impl<T: AsFd> Source<T> {
-    /// Takes a descriptor that is in non-blocking mode.
+    /// Registers a descriptor that is in non-blocking mode.
     pub(crate) fn new(_: &Rc<Reactor>, io: T, _: Use) -> io::Result<Self> {
         Ok(Self(Async::new_nonblocking(io)?))
     }
@@ -69,7 +69,7 @@ impl<T: AsFd> Source<T> {
         self.0.get_ref()
     }
 
-    /// Does `op` as soon as the descriptor is ready to read.
+    /// Runs `op` once the descriptor is ready to read.
     pub(crate) fn poll_read<R>(
         &self,
         cx: &Context<'_>,
@@ -78,7 +78,7 @@ impl<T: AsFd> Source<T> {
         self.poll(op, || self.0.poll_readable(&mut again(cx)))
     }
 
-    /// Does `op` as soon as the descriptor is ready to write.
+    /// Runs `op` once the descriptor is ready to write.
     pub(crate) fn poll_write<R>(
         &self,
         cx: &Context<'_>,
@@ -87,7 +87,7 @@ impl<T: AsFd> Source<T> {
         self.poll(op, || self.0.poll_writable(&mut again(cx)))
     }
 
-    /// Does `op` at once; `None` if the descriptor has no room now.
+    /// Runs `op` at once; `None` if the descriptor has no room now.
     pub(crate) fn try_write<R>(
         &self,
         op: impl FnMut(&T) -> rustix::io::Result<R>,
@@ -112,19 +112,19 @@ impl<T: AsFd> Source<T> {
         }
     }
 
-    /// A hint that has no use here.
+    /// A hint that has no effect here.
     pub(crate) fn drained(&self) {}
 
-    /// The same.
+    /// A hint that has no effect here.
     pub(crate) fn retry(&self) {}
 
-    /// Waits for the connection to break: not told here, the next write finds out.
+    /// Waits for the connection to break: not reported here, the next write finds out.
     pub(crate) fn poll_broken(&self, _: &Context<'_>) -> Poll<()> {
         Poll::Pending
     }
 }
 
-/// The same context, for who wants it mutable.
+/// The same context, for callers that need it mutable.
 fn again<'a>(cx: &Context<'a>) -> Context<'a> {
     Context::from_waker(cx.waker())
 }

@@ -1,9 +1,9 @@
-//! Turns: how much a task does before others go on, and which task goes on next.
+//! Turns: how long a task runs before others do, and which task runs next.
 //!
-//! A task that was woken has a short turn, counted in units of work: most tasks need no more. A
-//! task that has more to do waits in a queue. Between two looks at the descriptors one task of the
-//! queue has a long turn, which is limited in time. So a task with little to do waits for one long
-//! turn, however many other tasks have much to do, and these take turns.
+//! A woken task has a short turn, counted in units of work: most tasks need no more. A task that
+//! has more to do waits in a queue. Between two polls of the descriptors, one task of the queue has
+//! a long turn, which is limited in time. So a task with little to do waits for at most one long
+//! turn, however many other tasks have much to do, and those take turns.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -16,16 +16,16 @@ use crate::reactor::WakerSlot;
 /// Units of work in a short turn. One unit is a line of a child, a read or a write, or
 /// [`UNIT_BYTES`]: a few microseconds at most.
 pub(crate) const SHORT: usize = 64;
-/// So many bytes that are read or written at once are one unit.
+/// Bytes read or written at once that count as one unit.
 const UNIT_BYTES: usize = 4096;
-/// Units of a request, whatever comes of it: a short turn has four, more than a client has on its
-/// way that waits for its answers.
+/// Units of a request, whatever its result: a short turn has four requests, more than a client has
+/// in flight that waits for its answers.
 pub(crate) const REQUEST: usize = 16;
-/// A long turn. A neighbour's call waits for two of them at most, and a look at the descriptors
-/// costs little beside one.
+/// A long turn. Another client's call waits for at most two of them, and a poll of the descriptors
+/// is cheap beside one.
 const LONG: Duration = Duration::from_micros(250);
 
-/// The units of one read or write of so many bytes.
+/// The units of one read or write of this many bytes.
 pub(crate) const fn units(bytes: usize) -> usize {
     1 + bytes / UNIT_BYTES
 }
@@ -71,11 +71,11 @@ pub(crate) struct Turn {
 
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// So many units of a short turn are left.
+    /// This many units of a short turn are left.
     Short(usize),
-    /// It is in the queue.
+    /// The task is in the queue.
     Queued,
-    /// A long turn began then.
+    /// A long turn began at this time.
     Long(Instant),
 }
 
@@ -85,7 +85,7 @@ impl Turn {
         Self { turns: Rc::clone(turns), place: Rc::default(), state: State::Short(SHORT) }
     }
 
-    /// Whether the task may go on. If not, it is woken when it may.
+    /// Whether the task may continue. If not, it is woken when it may.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         match self.state {
             State::Short(1..) => return Poll::Ready(()),
@@ -104,14 +104,14 @@ impl Turn {
         Poll::Pending
     }
 
-    /// Counts what the task did.
+    /// Counts the units that the task has used.
     pub(crate) fn spend(&mut self, units: usize) {
         if let State::Short(left) = &mut self.state {
             *left = left.saturating_sub(units);
         }
     }
 
-    /// The task has nothing more to do now: its next turn is a short one.
+    /// The task has nothing more to do now: its next turn is short.
     pub(crate) fn rest(&mut self) {
         if !matches!(self.state, State::Queued) {
             self.state = State::Short(SHORT);
