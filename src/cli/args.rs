@@ -1,5 +1,5 @@
-//! The command line: what may be said, and what it means. Everything wrong is found here or before
-//! anything listens, and said in one line.
+//! The command line: its syntax and its meaning. Every mistake is found here or before the program
+//! listens, and reported in one line.
 
 #![allow(rustdoc::bare_urls, reason = "these doc comments are what --help prints")]
 
@@ -22,7 +22,7 @@ use patterns::{all, is_host_pattern, is_origin};
 /// The hidden first argument with which the program starts itself as the demonstration server.
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
-/// Options that take a value. `--name=value` and `-nVALUE` are split by us, because argh doesn't.
+/// Options with a value. This module splits `--name=value` and `-nVALUE`, because argh does not.
 const LONG: [&str; 23] = [
     "--host",
     "--port",
@@ -48,18 +48,18 @@ const LONG: [&str; 23] = [
     "--header-env",
     "--affinity",
 ];
-/// Bytes of a node's name: with the 33 that follow it, an id has no more than the 64 that fronts'
-/// tables are made for.
+/// Bytes of a node's name: with the 33 that follow it, a session id has at most the 64 bytes that
+/// the tables of reverse proxies allow.
 const NODE: usize = 31;
-/// Header fields that tell clients apart: a user, a tenant, an application, a conversation, and as
+/// Header fields that identify a client: a user, a tenant, an application, a conversation, and as
 /// many more.
 const AFFINITY: usize = 8;
-/// The most processes that can be asked for: more than a system has.
+/// The largest number of processes accepted: more than a system has.
 const PROCESSES: usize = 1_000_000;
-/// The longest wait in seconds, some thirty years. Whole, because it is shown: the standard
-/// library's way with fractions is 10 KB of program.
+/// The longest wait in seconds, some thirty years. An integer, because it is printed: the standard
+/// library's float formatting adds 10 KB.
 const SECONDS: u32 = 1_000_000_000;
-/// The longest message in GiB, far below where sums of sizes overflow.
+/// The longest message in GiB, far below an overflow of sums of sizes.
 const GIBIBYTES: usize = if usize::BITS < 64 { 1 } else { 1024 };
 const SHORT: [&str; 3] = ["-H", "-p", "-e"];
 
@@ -160,34 +160,34 @@ struct Flags {
     command: Vec<String>,
 }
 
-/// The flags as data, from which the manual page and the shell completions are made.
+/// The flags as data, for the manual page and the shell completions.
 #[cfg(test)]
 pub(crate) fn definition() -> argh::CommandInfoWithArgs {
     <Flags as argh::ArgsInfo>::get_args_info()
 }
 
-/// What the program is to do.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) place: Place,
     /// Whether the operator has named the place.
     pub(crate) is_placed: bool,
     pub(crate) log_format: Format,
-    /// All but whether the listener is bound to loopback only.
+    /// Complete, except for whether the listener is bound to loopback only.
     pub(crate) config: Config,
     pub(crate) servers: Found,
-    /// The file to read them from again.
+    /// The file to reload them from.
     pub(crate) file: Option<ConfigFile>,
 }
 
-/// Reads the arguments, without the program's own name.
+/// Parses the arguments, without the program's own name.
 pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
     let (flags, command) = split(args)?;
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     let flags = Flags::from_args(&["hyper-mcp-proxy"], &flags).map_err(|early| {
         match early.status {
             Ok(()) => Exit::Print(format!("{}\n", early.output.trim_end())),
-            // The first line says it; the rest says where the help is.
+            // The first line is the reason; the rest names the help.
             Err(()) => Exit::usage(format!("{} (see --help)", first_line(&early.output))),
         }
     })?;
@@ -207,8 +207,8 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
     })
 }
 
-/// Splits our options, brought into the form that argh takes, from the command. The command is
-/// what follows `--`, or begins with the first argument that is no option.
+/// Separates our options, in the form that argh accepts, from the command. The command follows
+/// `--`, or begins with the first argument that is not an option.
 fn split(args: Vec<OsString>) -> Result<(Vec<String>, Vec<OsString>), Exit> {
     let mut flags = Vec::new();
     let mut args = args.into_iter();
@@ -257,7 +257,7 @@ fn place(flags: &Flags) -> Result<Place, Exit> {
     Ok(Place::Unix(path.clone()))
 }
 
-/// The servers, and the file to read them from again, if there is one.
+/// The servers, and the file to reload them from, if there is one.
 fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<ConfigFile>), Exit> {
     let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
     let eras = flags.eras;
@@ -288,7 +288,7 @@ fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<Confi
 fn command_of(demo: bool, command: Vec<OsString>) -> Result<(OsString, Vec<OsString>), Exit> {
     match (demo, command.split_first()) {
         (true, None) => {
-            // Without /proc it is found as it was started.
+            // Without /proc the program is found as it was started.
             let own = std::env::current_exe().map(PathBuf::into_os_string);
             let own = own.or_else(|error| std::env::args_os().next().ok_or(error));
             let own = own.map_err(|error| Exit::Fail {
@@ -314,7 +314,7 @@ fn variable(pair: &str) -> Result<(OsString, OsString), Exit> {
     }
 }
 
-/// Header fields that are about the connection and not about who asks.
+/// Header fields that describe the connection and not the client.
 const FRAMING: [&str; 8] = [
     "connection",
     "content-length",
@@ -326,7 +326,7 @@ const FRAMING: [&str; 8] = [
     "upgrade",
 ];
 
-/// Whether this is the name of a header field that can tell who asks.
+/// Whether this is the name of a header field that can identify a client.
 fn is_field(header: &str) -> bool {
     let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !header.is_empty()
@@ -334,7 +334,7 @@ fn is_field(header: &str) -> bool {
         && !FRAMING.iter().any(|field| header.eq_ignore_ascii_case(field))
 }
 
-/// Header fields by which clients are told apart.
+/// The header fields that identify a client.
 fn affinity(headers: Vec<String>) -> Result<Vec<String>, Exit> {
     if headers.len() > AFFINITY {
         return Err(Exit::usage(format!("--affinity can be given {AFFINITY} times at most")));
@@ -405,7 +405,7 @@ fn config(flags: Flags) -> Result<Config, Exit> {
             "--allow-origin takes what a browser sends, as https://app.example, without a path",
         )?,
         sessions,
-        // The shared processes of 2026-07-28 are as many more.
+        // The shared processes of 2026-07-28 have the same limit again.
         pool: sessions,
         message,
         budget,
@@ -420,7 +420,8 @@ fn config(flags: Flags) -> Result<Config, Exit> {
     Ok(config)
 }
 
-/// A name that is fit for a header field, a map of a front, and a part of a regular expression.
+/// A name that is valid in a header field, in a map of a reverse proxy, and in a regular
+/// expression.
 fn node(name: String) -> Result<String, Exit> {
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
     match (1..=NODE).contains(&name.len()) && name.bytes().all(good) {

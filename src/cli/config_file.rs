@@ -1,8 +1,8 @@
-//! The file of `--config`: servers by their names, in JSON. The shape that clients use, with the
-//! map under `mcpServers`, is taken as well, and what clients alone know is passed over and told:
-//! members of a server, and servers that are called and not started.
+//! The file of `--config`: servers by name, in JSON. The format of MCP clients, with the map under
+//! `mcpServers`, is accepted as well, and entries that only clients use are skipped and logged:
+//! members of a server, and servers with an address instead of a command.
 //!
-//! An error tells the place and the member, and never a value: variables may be secrets.
+//! An error names the place and the member, and never a value: variables may be secrets.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,23 +12,23 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 /// Servers in one file.
 const SERVERS: usize = 256;
-/// Bytes of a name: it is a part of a path.
+/// Bytes of a name: it is part of a path.
 const NAME: usize = 64;
-/// The member under which clients have their servers.
+/// The member that holds the servers in the files of MCP clients.
 const WRAPPER: &str = "mcpServers";
 
-/// The member under which VS Code has its servers.
+/// The member that holds the servers in the files of VS Code.
 const OTHER_WRAPPER: &str = "servers";
 
-/// Members by which clients know a server that they call over HTTP.
+/// Members that mark a server which clients reach over HTTP.
 const ADDRESSES: [&str; 3] = ["url", "serverUrl", "httpUrl"];
 
-/// What a file defines.
+/// The contents of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Definitions {
     /// The servers, in the file's order.
     pub(crate) servers: Vec<Definition>,
-    /// Names of those that have an address and no command.
+    /// Names of those with an address and without a command.
     pub(crate) remote: Vec<String>,
 }
 
@@ -41,13 +41,13 @@ pub(crate) struct Definition {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) cwd: Option<String>,
     pub(crate) eras: Option<Eras>,
-    /// Members that mean nothing here.
+    /// Members that are ignored.
     pub(crate) unknown: Vec<String>,
-    /// Members with a text that clients replace, such as `${HOME}`, and which.
+    /// Members with a text that clients substitute, such as `${HOME}`, and that text.
     pub(crate) placeholders: Vec<String>,
 }
 
-/// Reads a file's text, or says what is wrong with it.
+/// Parses a file's text, or returns what is wrong with it.
 pub(crate) fn parse(text: &[u8]) -> Result<Definitions, String> {
     if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
         return Err(String::from("it is UTF-16: save it as UTF-8"));
@@ -77,7 +77,7 @@ pub(crate) fn parse(text: &[u8]) -> Result<Definitions, String> {
     }
 }
 
-/// What an error says, without the value that it is about.
+/// The text of an error, without the value that it concerns.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(", expected ").filter(|_| text.starts_with("invalid ")) {
@@ -86,7 +86,7 @@ fn reason(error: &serde_json::Error) -> String {
     }
 }
 
-/// What to do about text that is not JSON, if that can be told.
+/// The fix for text that is not JSON, if it can be guessed.
 fn hint(text: &[u8], error: &serde_json::Error) -> &'static str {
     let line = text.split(|byte| *byte == b'\n').nth(error.line().wrapping_sub(1));
     let at = error.column().wrapping_sub(1);
@@ -99,7 +99,7 @@ fn hint(text: &[u8], error: &serde_json::Error) -> &'static str {
 /// Whether the servers are under a member of their own.
 struct HasWrapper;
 
-/// Which members of that kind a file has.
+/// The members of a file that may hold the servers.
 struct Shape {
     wrapped: bool,
     wrapped_otherwise: bool,
@@ -197,16 +197,16 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-/// What a server turned out to be.
+/// The kinds of servers in a file.
 enum One {
-    /// It is ours to start.
+    /// A server with a command.
     Started(Definition),
-    /// It is started elsewhere, and called.
+    /// A server with an address, started elsewhere.
     Called,
     Disabled,
 }
 
-/// One server of this name.
+/// The server of this name.
 struct OneServer<'a>(&'a str);
 
 impl<'de> DeserializeSeed<'de> for OneServer<'_> {
@@ -240,7 +240,7 @@ impl<'de> Visitor<'de> for OneServer<'_> {
                 "disabled" => disabled = map.next_value_seed(Flag(value))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
-                    // What all know: that it is started, not called.
+                    // Known to all clients: the server has a command, not an address.
                     server.unknown.extend((member != "type").then(|| member.clone()));
                 }
             }
@@ -263,10 +263,10 @@ impl<'de> Visitor<'de> for OneServer<'_> {
     }
 }
 
-/// Bytes of a placeholder that are told: the name of a variable, not a default value after it.
+/// Bytes of a placeholder that are logged: the name of a variable, not a default value after it.
 const PLACEHOLDER: usize = 64;
 
-/// Each member of a server that holds a placeholder, with the first that it holds.
+/// Each member of a server that has a placeholder, with its first one.
 fn placeholders(server: &Definition) -> Vec<String> {
     let variables = server.env.iter().map(|(name, value)| (format!("env.{name}"), value));
     let args = server.args.iter().map(|arg| (String::from("args"), arg));
@@ -280,7 +280,7 @@ fn placeholders(server: &Definition) -> Vec<String> {
     found
 }
 
-/// The first `${NAME}` of a text; of a name with more after it (`${NAME:-default}`) only the name.
+/// The first `${NAME}` of a text; with more after the name (`${NAME:-default}`), only the name.
 fn placeholder(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("${")?;
     let (inner, _) = rest.split_once('}')?;
@@ -291,7 +291,7 @@ fn placeholder(text: &str) -> Option<String> {
     Some(format!("${{{name}{more}}}"))
 }
 
-/// Which member of which server.
+/// A member of a server.
 #[derive(Clone, Copy)]
 struct Member<'a> {
     server: &'a str,
@@ -299,7 +299,7 @@ struct Member<'a> {
     part: Part<'a>,
 }
 
-/// What of a member is meant.
+/// The part of a member that is meant.
 #[derive(Clone, Copy)]
 enum Part<'a> {
     All,

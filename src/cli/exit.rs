@@ -1,11 +1,11 @@
 //! How the program ends before it serves.
 
-/// Why it can't be done, or needn't.
+/// Why the program does not serve.
 #[derive(Debug)]
 pub(crate) enum Exit {
-    /// This was asked for, to standard output.
+    /// The requested text, for standard output.
     Print(String),
-    /// This is wrong.
+    /// An error.
     Fail { code: u8, reason: String },
 }
 

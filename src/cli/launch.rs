@@ -1,5 +1,5 @@
-//! The servers: the one of the command line, or those of the file that `--config` names, which is
-//! read again whenever the operator asks. Every command is looked up before it counts.
+//! The servers: the one of the command line, or those of the file of `--config`, which is reloaded
+//! on request. Every command is looked up before it is used.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -12,10 +12,10 @@ use crate::cli::exit::Exit;
 use crate::os::sys;
 use crate::process::spawn::{Launch, find_program};
 
-/// The longest file. With the most servers that there may be, it leaves 4 KiB for each.
+/// The longest file. With the most servers allowed, it leaves 4 KiB for each.
 const FILE: u64 = 1024 * 1024;
 
-/// A server and where it is found.
+/// A server and its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     /// Its name in the file; none if it is the only one.
@@ -25,14 +25,14 @@ pub(crate) struct Server {
     pub(crate) launch: Launch,
     /// The eras that its clients may use.
     pub(crate) eras: Eras,
-    /// Members of its definition that mean nothing here.
+    /// Members of its definition that are ignored.
     pub(crate) unknown: Vec<String>,
-    /// Texts of it that clients would replace, and where they are.
+    /// Texts of it that clients would substitute, and their members.
     pub(crate) placeholders: Vec<String>,
 }
 
 impl Server {
-    /// Tells the operator of it, where there are several.
+    /// Logs the server, if there are several.
     pub(crate) fn tell(&self) {
         let Some(name) = &self.name else { return };
         log::info!(target: "proxy", "serving {name} at {}", self.path);
@@ -47,7 +47,7 @@ impl Server {
         }
     }
 
-    /// Tells the operator what clients of 2026-07-28 share.
+    /// Logs what clients of 2026-07-28 share.
     pub(crate) fn tell_of_eras(&self) {
         if self.eras.shares() {
             log::warn!(
@@ -60,7 +60,7 @@ impl Server {
         }
     }
 
-    /// Whether it is started as the other is, from the same path.
+    /// Whether it has the same command and path as the other.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Self { eras: other.eras, ..self.clone() } == *other
     }
@@ -70,12 +70,12 @@ impl Server {
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) servers: Vec<Server>,
-    /// Those that have an address and no command.
+    /// Those with an address and without a command.
     pub(crate) remote: Vec<String>,
 }
 
 impl Found {
-    /// Tells the operator of those that are passed over.
+    /// Logs the servers that are skipped.
     pub(crate) fn tell(&self) {
         for name in &self.remote {
             log::warn!(
@@ -86,7 +86,7 @@ impl Found {
     }
 }
 
-/// What holds for every server that does not say otherwise.
+/// The settings of every server that does not override them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Common {
     pub(crate) cwd: Option<PathBuf>,
@@ -113,7 +113,7 @@ impl Common {
     }
 }
 
-/// With the exit codes of `env` and the shells.
+/// Uses the exit codes of `env` and the shells.
 fn not_found(name: &OsStr, error: &io::Error) -> Exit {
     let name = name.to_string_lossy();
     match error.kind() {
@@ -128,19 +128,19 @@ fn not_found(name: &OsStr, error: &io::Error) -> Exit {
     }
 }
 
-/// The file that names the servers, and all that is needed to read it again.
+/// The file that names the servers, and the settings needed to read it again.
 #[derive(Clone, Debug)]
 pub(crate) struct ConfigFile {
     pub(crate) file: PathBuf,
-    /// What follows a server's name in its path.
+    /// The part of a path after the server's name.
     pub(crate) endpoint: String,
-    /// Paths that are taken.
+    /// Paths already in use.
     pub(crate) taken: Vec<String>,
     pub(crate) common: Common,
 }
 
 impl ConfigFile {
-    /// Reads it: all of its servers, or why none of them counts.
+    /// Reads the file: all of its servers, or why it is rejected.
     pub(crate) fn read(&self) -> Result<Found, Exit> {
         let within = |reason| format!("{}: {reason}", self.file.display());
         let text = self.text().map_err(|error| Exit::usage(within(error.to_string())))?;
@@ -157,7 +157,7 @@ impl ConfigFile {
 
     fn text(&self) -> io::Result<Vec<u8>> {
         let file = sys::open_file(&self.file)?;
-        // Anything else may keep us waiting.
+        // Any other kind of file may block.
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
@@ -186,7 +186,7 @@ impl ConfigFile {
                     cwd.display()
                 )));
             }
-            // A path is relative to where the server starts, as it is for clients.
+            // A path is relative to the server's working directory, as it is for clients.
             if command.components().count() > 1 {
                 command = cwd.join(command);
             }

@@ -1,5 +1,5 @@
-//! What the program is told: its arguments, the file of `--config`, and the commands that both
-//! name. What can be wrong in them is found here, before anything listens.
+//! The operator's input: the arguments, the file of `--config`, and the commands that both name.
+//! Mistakes in it are found here, before the program listens.
 
 pub(crate) mod args;
 pub(crate) mod config_file;

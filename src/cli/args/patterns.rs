@@ -1,8 +1,8 @@
-//! The values of --allow-host and --allow-origin that can match anything.
+//! The values of --allow-host and --allow-origin, checked for whether they can match.
 
 use crate::cli::exit::Exit;
 
-/// A value that can match: what can't would refuse everybody in silence.
+/// A value that can match: one that can't would refuse all clients without a message.
 pub(super) fn all(
     values: Vec<String>,
     good: fn(&str) -> bool,
@@ -14,7 +14,7 @@ pub(super) fn all(
     }
 }
 
-/// Whether a Host header can be this: a name or an address, with or without a port, or any.
+/// Whether a Host header can have this value: a name or an address, with or without a port, or `*`.
 pub(super) fn is_host_pattern(value: &str) -> bool {
     let (host, port) = match value.rsplit_once(':') {
         Some((host, port)) if !value.ends_with(']') => (host, Some(port)),
