@@ -43,6 +43,7 @@ impl Bridge {
         };
         let limit = self.cx.body_limit(admitted.asks);
         let result = match (admitted.repeated, admitted.asks) {
+            _ if body.len() > limit && limit == 0 => Err(Fault::Content),
             _ if body.len() > limit => Err(Fault::TooLong(limit)),
             (_, Asks::Post) => return self.post(exchange, &admitted, body, random),
             (Some(name), _) => Err(Fault::Repeated(name)),

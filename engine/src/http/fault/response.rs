@@ -11,23 +11,6 @@ use crate::codec::object::quoted;
 use crate::codec::rpc;
 
 impl Fault {
-    /// Seconds after which the same request may succeed.
-    const fn retry_after(&self) -> Option<u64> {
-        match self {
-            Self::Breaker(seconds) => Some(*seconds),
-            Self::Sessions(_) | Self::Exhausted(_) => Some(5),
-            Self::Memory
-            | Self::Calls(_)
-            | Self::Kept(_)
-            | Self::Stdin
-            | Self::Draining
-            | Self::Pool(_)
-            | Self::Parked(_)
-            | Self::Subscriptions(_) => Some(1),
-            _ => None,
-        }
-    }
-
     /// The JSON-RPC error response for the request of that id, as it was spelled. An error that
     /// answers no request has no `id` member (MCP 2025-11-25 "Schema Reference",
     /// `JSONRPCErrorResponse`).
@@ -39,7 +22,7 @@ impl Fault {
     }
 
     pub(crate) fn error(&self) -> Vec<u8> {
-        let (code, reason) = (self.codes().1, self.title());
+        let (code, reason) = (self.spec().code, self.title());
         let mut text = Vec::with_capacity(reason.len() + 40);
         text.extend_from_slice(format!(r#"{{"code":{code},"message":"#).as_bytes());
         text.extend_from_slice(&quoted(&reason));
@@ -56,7 +39,7 @@ impl Fault {
     fn title(&self) -> Cow<'static, str> {
         match self {
             Self::SessionUnknown => Cow::Borrowed("Session terminated"),
-            _ => self.reason(),
+            _ => self.to_string().into(),
         }
     }
 
@@ -69,7 +52,7 @@ impl Fault {
                 let requested = String::from_utf8(quoted(requested)).unwrap_or_default();
                 Some(format!(r#"{{"supported":{supported},"requested":{requested}}}"#))
             }
-            Self::SessionUnknown => String::from_utf8(quoted(&self.reason())).ok(),
+            Self::SessionUnknown => String::from_utf8(quoted(&self.to_string())).ok(),
             Self::Capability(name) => {
                 Some(format!(r#"{{"requiredCapabilities":{{"{name}":{{}}}}}}"#))
             }
@@ -97,7 +80,7 @@ impl Fault {
         if let Self::Method(allow) = self {
             response.fields.to_mut().push(("allow", Cow::Borrowed(allow)));
         }
-        if let Some(seconds) = self.retry_after() {
+        if let Some(seconds) = self.spec().retry {
             response.fields.to_mut().push(("retry-after", Cow::Owned(seconds.to_string())));
         }
         response
