@@ -13,7 +13,8 @@ use crate::api::handles::{Exchange, Exit, Pipe, Server};
 use crate::api::head::Head;
 use crate::api::response::Response;
 
-/// Where a server is found, and by whom.
+/// Where a server is found, and by whom. A server may be at several paths: its shared processes
+/// serve all of them, and a session is known at the path where it was opened.
 ///
 /// # Examples
 ///
@@ -32,7 +33,8 @@ pub struct Endpoint<'a> {
     pub path: &'a str,
     /// The server's number. One that stays as it was keeps it.
     pub server: Server,
-    /// Which eras its clients may use. It may change while the server stays.
+    /// Which eras its clients may use, the same at each of its paths: of several the last counts.
+    /// It may change while the server stays.
     pub eras: Eras,
 }
 
@@ -161,9 +163,9 @@ pub enum Input<'a> {
         /// The last of what it wrote to its standard error, for the operator's log.
         stderr: &'a [u8],
     },
-    /// These are the servers from now on, in place of all before. Sessions go on where they are:
-    /// only new ones get the server that is at their path now, and where none is any more there is
-    /// nothing but for the sessions that were opened there.
+    /// These are the servers from now on, in place of all before. Sessions go on where they were
+    /// opened, and so do calls that wait for their client's input, also when their server is at
+    /// another path now: only what is new gets the server that is at its path.
     Servers {
         /// All of them. Of two at one path the later one counts.
         servers: &'a [Endpoint<'a>],

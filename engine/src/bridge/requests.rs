@@ -209,13 +209,14 @@ impl Bridge {
         self.session_of(text, head.path).ok_or(Fault::SessionUnknown)
     }
 
-    /// The session with this id, if it belongs to this path: at another server's path it does not
-    /// exist.
+    /// The session of this id, if it was opened at this path: at another it does not exist.
     fn session_of(&self, id: &str, path: &str) -> Option<Pipe> {
         let id = session_id::parse(id, &self.cx.config)?;
         let pipe = self.ids.get(&id).copied()?;
-        let server = self.server_of(pipe)?;
-        self.cx.servers.is_at(server, path).then_some(pipe)
+        match self.seats.get(pipe)? {
+            Seat::Session(session) if *session.path == *path => Some(pipe),
+            _ => None,
+        }
     }
 
     /// Whether the policy allows sessions.
@@ -254,7 +255,7 @@ impl Bridge {
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
         self.await_start(&child);
-        let mut session = Session::new(child, id, &self.cx);
+        let mut session = Session::new(child, id, head.path, &self.cx);
         session.initialize(request, exchange, head, &mut self.cx);
         self.seats.insert(Seat::Session(Box::new(session)));
         Ok(())

@@ -75,10 +75,6 @@ impl Bridge {
         self.cx.servers.forget(|server| seats.children().any(|child| child.server == server));
     }
 
-    pub(super) fn server_of(&self, pipe: Pipe) -> Option<Server> {
-        self.seats.child(pipe).map(|child| child.server)
-    }
-
     /// Returns a prewarmed child, or a new one that is not started yet.
     pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.cx.servers.of(server).spares.pop_front();

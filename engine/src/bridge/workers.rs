@@ -118,9 +118,8 @@ impl Bridge {
         let state = message.param("requestState").filter(|state| state.len() <= STATE);
         let state = state.and_then(object::string)?;
         let secret = session_id::parse(&state, &self.cx.config)?;
-        let (pipe, call) = self.cx.parks.get(&secret).copied()?;
-        self.server_of(pipe).filter(|server| self.cx.servers.is_at(*server, head.path))?;
-        Some((pipe, call))
+        let parked = self.cx.parks.get(&secret).filter(|parked| *parked.path == *head.path)?;
+        Some((parked.pipe, parked.call))
     }
 
     /// Returns the worker for a request: one that fits and has room, or a new one. If there can be

@@ -1,12 +1,13 @@
-//! The servers behind the bridge: the path of each, and what is known of its command.
+//! The servers behind the bridge: the paths of each, and what is known of its command.
 //!
 //! A session belongs to the path where it was opened, a child to the command that started it. When
 //! a path gets another command, open sessions continue and only new ones get it, and knowledge of
-//! one command is never applied to another. A server that has lost its path is retired: it is known
+//! one command is never applied to another. A server that has lost its paths is retired: it is known
 //! until its last child is gone, and no child is started for it.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::eras::Eras;
@@ -19,7 +20,6 @@ use crate::table::Table;
 /// What is known of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    path: String,
     current: bool,
     /// The eras that its clients may use.
     eras: Eras,
@@ -32,57 +32,92 @@ pub(crate) struct Known {
     pub(crate) spares: VecDeque<Pipe>,
 }
 
-/// All servers. The paths of the current ones are distinct.
+/// A path with the server that serves it, or has served it.
 #[derive(Debug)]
-pub(crate) struct Servers(Table<Server, Known>);
+struct Place {
+    /// Sessions and parked calls share it: each is known at this path alone.
+    path: Arc<str>,
+    server: Server,
+    /// Whether new sessions and requests get this server here.
+    current: bool,
+}
+
+/// All servers, and their paths. The paths of the current places are distinct.
+#[derive(Debug, Default)]
+pub(crate) struct Servers {
+    known: Table<Server, Known>,
+    places: Vec<Place>,
+}
 
 impl Servers {
     /// One server at this path.
     pub(crate) fn one(path: &str, eras: Eras) -> Self {
-        let mut servers = Self(Table::default());
+        let mut servers = Self::default();
         servers.set(&[Endpoint { path, server: Server::default(), eras }]);
         servers
     }
 
-    /// Makes these the current servers. Of two at one path, the later one counts.
+    /// Makes these the current servers. Of two at one path, the later one counts; of one at two
+    /// paths, the later eras.
     pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
-        self.0.values_mut().for_each(|known| known.current = false);
+        self.places.iter_mut().for_each(|place| place.current = false);
         for Endpoint { path, server, eras } in servers {
-            if let Some(earlier) = self.at(path) {
-                self.of(earlier).current = false;
-            }
+            self.put(path, *server);
             let known = self.of(*server);
-            known.path = String::from(*path);
-            known.current = true;
             known.told_refusal &= known.eras == *eras;
             known.eras = *eras;
         }
+        for (server, known) in self.known.iter_mut() {
+            known.current = self.places.iter().any(|one| one.current && one.server == *server);
+        }
+        self.forget_places();
+    }
+
+    /// New sessions and requests at this path get this server.
+    fn put(&mut self, path: &str, server: Server) {
+        for place in self.places.iter_mut().filter(|place| *place.path == *path) {
+            place.current = false;
+        }
+        let mut places = self.places.iter_mut();
+        match places.find(|place| *place.path == *path && place.server == server) {
+            Some(place) => place.current = true,
+            None => self.places.push(Place { path: path.into(), server, current: true }),
+        }
+    }
+
+    /// Forgets earlier places that no session and no parked call uses.
+    fn forget_places(&mut self) {
+        self.places.retain(|place| place.current || Arc::strong_count(&place.path) > 1);
     }
 
     /// The server of new sessions at this path.
     pub(crate) fn at(&self, path: &str) -> Option<Server> {
-        let here = self.0.iter().find(|(_, known)| known.current && known.path == path);
-        here.map(|(server, _)| *server)
+        let here = self.places.iter().find(|place| place.current && *place.path == *path);
+        here.map(|place| place.server)
+    }
+
+    /// The path, shared with a session or call: the place is known as long as that has it.
+    pub(crate) fn kept_path(&self, path: &str) -> Arc<str> {
+        let place = self.places.iter().find(|place| *place.path == *path);
+        place.map_or_else(|| path.into(), |place| Arc::clone(&place.path))
     }
 
     /// The path of a server that a request path names: clients may append a slash.
     pub(crate) fn named<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let is_path = |path: &&str| self.0.values().any(|known| known.path == *path);
+        let is_path = |path: &&str| self.places.iter().any(|place| *place.path == **path);
         let bare = || path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
         Some(path).filter(is_path).or_else(|| bare().filter(is_path))
     }
 
-    /// Whether this server is, or was, at this path.
-    pub(crate) fn is_at(&self, server: Server, path: &str) -> bool {
-        self.get(server).is_some_and(|known| known.path == path)
-    }
-
+    /// The path of a server, for the operator: the first, if it has several.
     pub(crate) fn path(&self, server: Server) -> &str {
-        self.get(server).map_or("", |known| &known.path)
+        let places = || self.places.iter().filter(|place| place.server == server);
+        let place = places().find(|place| place.current).or_else(|| places().next());
+        place.map_or("", |place| &*place.path)
     }
 
     pub(crate) fn get(&self, server: Server) -> Option<&Known> {
-        self.0.get(&server)
+        self.known.get(&server)
     }
 
     /// The eras that its clients may use.
@@ -110,11 +145,11 @@ impl Servers {
     }
 
     pub(crate) fn of(&mut self, server: Server) -> &mut Known {
-        self.0.or_default(server)
+        self.known.or_default(server)
     }
 
     pub(crate) fn current(&self) -> impl Iterator<Item = (Server, &Known)> {
-        self.0.iter().filter(|(_, known)| known.current).map(|(server, known)| (*server, known))
+        self.known.iter().filter(|(_, known)| known.current).map(|(server, known)| (*server, known))
     }
 
     pub(crate) fn is_current(&self, server: Server) -> bool {
@@ -122,21 +157,22 @@ impl Servers {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.known.len()
     }
 
     /// Prewarmed children of retired servers.
     pub(crate) fn retired_spares(&self) -> Vec<Pipe> {
-        let retired = self.0.values().filter(|known| !known.current);
+        let retired = self.known.values().filter(|known| !known.current);
         retired.flat_map(|known| known.spares.iter().copied()).collect()
     }
 
     pub(crate) fn has_retired(&self) -> bool {
-        self.0.values().any(|known| !known.current)
+        self.known.values().any(|known| !known.current)
     }
 
     /// Forgets retired servers that are unused.
     pub(crate) fn forget(&mut self, is_used: impl Fn(Server) -> bool) {
-        self.0.retain(|server, known| known.current || is_used(*server));
+        self.known.retain(|server, known| known.current || is_used(*server));
+        self.forget_places();
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod refusals;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::admit::Refusal;
@@ -37,6 +38,16 @@ use crate::http::cors;
 use crate::http::fault::Fault;
 use crate::table::Table;
 
+/// Where a call is that waits for input.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) pipe: Pipe,
+    /// Its number at the child.
+    pub(crate) call: u64,
+    /// The path where it was made: at another it is unknown.
+    pub(crate) path: Arc<str>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) config: Config,
@@ -49,9 +60,8 @@ pub(crate) struct Context {
     pub(crate) exchanges: Table<Exchange, (Pipe, u64)>,
     /// Complete responses that their clients have not read in full.
     pub(crate) owed: Owed,
-    /// The child and call number of each call that waits for input, by the `requestState` sent to
-    /// its client.
-    pub(crate) parks: Table<u128, (Pipe, u64)>,
+    /// The calls that wait for input, by the `requestState` sent to each client.
+    pub(crate) parks: Table<u128, Parked>,
     /// Shared children that accept no new requests, until they are ended.
     pub(crate) spent: Vec<Pipe>,
     pub(crate) servers: Servers,
@@ -160,8 +170,8 @@ impl Context {
         for (_, (pipe, _)) in self.exchanges.iter_mut().filter(|(_, (pipe, _))| *pipe == old) {
             *pipe = new;
         }
-        for (_, (pipe, _)) in self.parks.iter_mut().filter(|(_, (pipe, _))| *pipe == old) {
-            *pipe = new;
+        for (_, parked) in self.parks.iter_mut().filter(|(_, parked)| parked.pipe == old) {
+            parked.pipe = new;
         }
         for pipe in self.spent.iter_mut().filter(|pipe| **pipe == old) {
             *pipe = new;

@@ -12,6 +12,7 @@ mod rounds;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::handles::Exchange;
@@ -38,6 +39,8 @@ use phase::Phase;
 pub(crate) struct Session {
     pub(crate) child: Box<Child>,
     pub(crate) id: u128,
+    /// The path where it was opened: at another it does not exist.
+    pub(crate) path: Arc<str>,
     phase: Phase,
     pub(crate) streams: Streams,
     pub(crate) life: Life,
@@ -48,11 +51,12 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session whose `initialize` was accepted.
-    pub(crate) fn new(child: Box<Child>, id: u128, cx: &Context) -> Self {
+    pub(crate) fn new(child: Box<Child>, id: u128, path: &str, cx: &Context) -> Self {
         let pipe = child.pipe;
         Self {
             child,
             id,
+            path: cx.servers.kept_path(path),
             phase: Phase::Starting { hello: Kept::default() },
             streams: Streams::new(
                 pipe,

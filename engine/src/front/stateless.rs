@@ -14,6 +14,7 @@ mod sharing;
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::handles::Exchange;
@@ -109,6 +110,8 @@ struct Ask {
     call: Option<u64>,
     /// The `requestState` of this call, if it has to wait for input.
     secret: u128,
+    /// The path where it was made.
+    path: Arc<str>,
     _share: Share,
 }
 
@@ -293,6 +296,7 @@ impl Worker {
             gets_tasks: may_get_tasks(metadata.capabilities),
             call: None,
             secret,
+            path: cx.servers.kept_path(head.path),
             _share: cx.budget.share_of(names),
         };
         self.asks.insert(number, ask);

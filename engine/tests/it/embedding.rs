@@ -1,170 +1,20 @@
 //! What an embedder can do wrong, and what the engine does about it: each test is named by what
 //! must hold, whatever a driver does.
 
+mod rig;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mcp_bridge::message::{Kind, Message, Splice};
 use mcp_bridge::{
-    Body, Bridge, Config, Eras, Exchange, Exit, Head, Input, Instant, Notice, Output, Pipe, lines,
+    Bridge, Config, Endpoint, Eras, Exchange, Exit, Head, Input, Instant, Notice, Server, lines,
 };
+use rig::Rig;
 
 const JSON: [(&str, &str); 2] = [("Host", "localhost"), ("Content-Type", "application/json")];
 const POST: Head<'_> = Head { method: "POST", path: "/mcp", fields: &JSON };
 const INITIALIZE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"a"}}"#;
-/// Outputs that one input may bring here; more would be a spin.
-const MANY: usize = 5000;
-
-/// An engine with a driver that does as it is told, and children that answer at once.
-struct Rig {
-    bridge: Bridge,
-    now: Duration,
-    /// Whether children can be started.
-    starts: bool,
-    opened: Vec<Pipe>,
-    /// Status and content of each answer.
-    answers: Vec<(Exchange, u16, Vec<u8>)>,
-    /// The id that the last new session told.
-    session: String,
-    /// Whether clients take whole answers.
-    reads: bool,
-    aborted: Vec<Exchange>,
-    /// Whether a child ends when it is asked for its era.
-    probed: bool,
-    /// Whether the operator was told of a fault of the driver.
-    misused: bool,
-}
-
-impl Rig {
-    fn new(config: Config) -> Self {
-        Self {
-            bridge: Bridge::new(config).expect("a good configuration"),
-            now: Duration::ZERO,
-            starts: true,
-            opened: Vec::new(),
-            answers: Vec::new(),
-            session: String::new(),
-            reads: true,
-            aborted: Vec::new(),
-            probed: false,
-            misused: false,
-        }
-    }
-
-    fn tell(&mut self, input: Input<'_>) {
-        self.bridge.handle(input, Instant::new(self.now));
-    }
-
-    /// Does all that is asked for.
-    fn drain(&mut self) {
-        for _ in 0..MANY {
-            match self.bridge.poll_output() {
-                None => return,
-                Some(output) => self.carry_out(output),
-            }
-        }
-        panic!("one input brings more than {MANY} outputs");
-    }
-
-    fn carry_out(&mut self, output: Output) {
-        match output {
-            Output::Open { pipe, .. } if self.starts => {
-                self.opened.push(pipe);
-                self.tell(Input::Opened { pipe, pid: 1 });
-            }
-            Output::Open { pipe, .. } => {
-                self.tell(Input::OpenFailed { pipe, reason: "no such file" });
-            }
-            Output::Write { pipe, bytes } => {
-                self.tell(Input::StdinTaken { pipe, bytes: bytes.len() });
-                if self.probed && bytes.windows(15).any(|word| word == b"server/discover") {
-                    let exit = Exit::Code(1);
-                    return self.tell(Input::Exited { pipe, exit, stderr: b"" });
-                }
-                for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
-                    self.tell(Input::Stdout { pipe, bytes: &line });
-                }
-            }
-            Output::CloseStdin { pipe } => {
-                self.tell(Input::Exited { pipe, exit: Exit::Code(0), stderr: b"" });
-            }
-            Output::Respond { exchange, response } => {
-                let response_is_whole = matches!(response.body, Body::Whole(_));
-                let mut fields = response.fields.iter();
-                if let Some((_, id)) = fields.find(|(name, _)| *name == "mcp-session-id") {
-                    self.session = id.to_string();
-                }
-                let content = match response.body {
-                    Body::Whole(content) => content,
-                    Body::Stream => Vec::new(),
-                };
-                if response_is_whole && self.reads {
-                    self.tell(Input::Delivered { exchange });
-                }
-                self.answers.push((exchange, response.status, content));
-            }
-            Output::Send { exchange, bytes } => {
-                self.tell(Input::Taken { exchange, bytes: bytes.len() });
-                let answer = self.answers.iter_mut().rfind(|(known, ..)| *known == exchange);
-                answer.expect("its head came before").2.extend(bytes);
-            }
-            Output::Finish { exchange } => self.tell(Input::Delivered { exchange }),
-            Output::Abort { exchange } => self.aborted.push(exchange),
-            Output::Terminate { .. } | Output::Kill { .. } => {}
-            Output::Notice(notice) => {
-                self.misused |= matches!(notice, Notice::Misuse { .. });
-            }
-        }
-    }
-
-    /// Sends a request and does all that is asked for; the status of its answer.
-    fn ask(&mut self, head: &Head<'_>, body: &[u8]) -> u16 {
-        let admitted = self.bridge.admit(head).expect("it is let in");
-        let exchange = admitted.exchange();
-        let random = u128::from(exchange.number()).to_be_bytes();
-        self.tell(Input::Request { admitted, head, body, random });
-        self.drain();
-        self.pass(Duration::from_millis(100));
-        self.status(exchange)
-    }
-
-    /// The status of an exchange's answer, 0 if there is none.
-    fn status(&self, exchange: Exchange) -> u16 {
-        let known = self.answers.iter().find(|(known, ..)| *known == exchange);
-        known.map_or(0, |(_, status, _)| *status)
-    }
-
-    /// Lets time pass, with a tick at each wait.
-    fn pass(&mut self, time: Duration) {
-        let end = self.now + time;
-        for _ in 0..MANY {
-            let due = self.bridge.poll_timeout().map(Instant::since_origin);
-            let Some(due) = due.filter(|due| *due <= end) else { break };
-            self.now = due.max(self.now);
-            self.tell(Input::Tick);
-            self.drain();
-        }
-        self.now = end;
-        self.tell(Input::Tick);
-        self.drain();
-    }
-}
-
-/// A child: answers `initialize`, and any other request with an empty result.
-fn child(line: &[u8]) -> Option<Vec<u8>> {
-    let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
-    let result = match request.calls("initialize") {
-        true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,
-        false => "{}",
-    };
-    let answer = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
-    let mut line = Vec::new();
-    let change = Splice { id: request.id(), ..Splice::default() };
-    Message::parse(answer.as_bytes()).ok()?.splice(&change, &mut line);
-    line.push(b'\n');
-    Some(line)
-}
 
 /// A whole life of a session: the statuses of `initialize`, a call and a DELETE.
 fn life(config: Config) -> [u16; 3] {
@@ -454,6 +304,41 @@ fn every_answer_is_delivered_or_broken_off_in_time() {
     assert_eq!(rig.aborted.len(), 4);
     assert!(rig.bridge.is_idle() && rig.bridge.buffered() == 0);
     assert_eq!(rig.bridge.poll_timeout(), None);
+}
+
+#[test]
+fn a_server_is_at_each_of_its_paths_and_a_session_where_it_was_opened() {
+    let mut rig = Rig::new(Config::default());
+    let at = |path, number| Endpoint { path, server: Server(number), eras: Eras::Auto };
+    rig.tell(Input::Servers { servers: &[at("/a", 1), at("/b", 1)] });
+    let paths = ["/a", "/b"];
+    let mut sessions = Vec::new();
+    for path in paths {
+        assert_eq!(rig.ask(&Head { path, ..POST }, INITIALIZE), 200, "{path}");
+        sessions.push(rig.session.clone());
+    }
+    let called = |rig: &mut Rig| {
+        let ask = |rig: &mut Rig, session: &str, path| {
+            let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", session)];
+            let head = Head { path, fields: &fields, ..POST };
+            match rig.bridge.admit(&head) {
+                Ok(_) => rig.ask(&head, CALL),
+                Err(refusal) => refusal.response.status,
+            }
+        };
+        [0, 1].map(|number| paths.map(|path| ask(rig, &sessions[number], path)))
+    };
+    assert_eq!(called(&mut rig), [[200, 404], [404, 200]]);
+    // It moves, its first path gets another, and its second none.
+    rig.tell(Input::Servers { servers: &[at("/a", 2), at("/c", 1)] });
+    assert_eq!(called(&mut rig), [[200, 404], [404, 200]]);
+    assert_eq!(rig.ask(&Head { path: "/b", ..POST }, INITIALIZE), 404);
+    // What was of use to those sessions alone goes with them.
+    for (session, path) in sessions.iter().zip(paths) {
+        let fields = [JSON[0], ("Mcp-Session-Id", session)];
+        assert_eq!(rig.ask(&Head { method: "DELETE", path, fields: &fields }, b""), 200);
+    }
+    assert!(rig.bridge.admit(&Head { path: "/b", ..POST }).is_err());
 }
 
 #[test]

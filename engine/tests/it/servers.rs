@@ -104,11 +104,18 @@ impl Play {
         PATHS[self.dice.below(PATHS.len())]
     }
 
-    /// The server of this path from now on: none, the same, or another.
+    /// The server of this path from now on: none, the same, another, or one that is at a second
+    /// path by that, or moves to this one.
     fn servers(&mut self) {
         for path in PATHS {
-            match self.dice.below(4) {
+            match self.dice.below(5) {
                 0 => drop(self.current.remove(path)),
+                2 => {
+                    let other = self.path();
+                    if let Some(server) = self.current.get(other).copied() {
+                        self.current.insert(path, server);
+                    }
+                }
                 1 => {
                     self.last_server += 1;
                     self.current.insert(path, Server(self.last_server));

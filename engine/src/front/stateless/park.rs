@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -18,9 +19,9 @@ use crate::child::{Call, Child};
 use crate::codec::json::Scanner;
 use crate::codec::message::{Kind, Message, Splice};
 use crate::codec::rpc;
-use crate::context::Context;
 use crate::context::budget::Share;
 use crate::context::timers::{Deadline, Wait};
+use crate::context::{Context, Parked};
 use crate::dialect::downward::{self, Question};
 use crate::http::fault::Fault;
 use crate::http::session_id;
@@ -37,6 +38,7 @@ const ROOTS: &str = "roots/list";
 #[derive(Debug)]
 pub(crate) struct Park {
     secret: u128,
+    path: Arc<str>,
     /// A digest of the client's request.
     digest: u64,
     method: String,
@@ -220,6 +222,7 @@ impl Worker {
         let Some(ask) = self.asks.get_mut(&number) else { return };
         let mut park = Park {
             secret: ask.secret,
+            path: Arc::clone(&ask.path),
             digest: ask.digest,
             method: ask.method.clone(),
             open: Vec::new(),
@@ -269,7 +272,8 @@ impl Worker {
         let when = cx.now.after(cx.config.park);
         cx.timers.set(&mut park.due, when, Wait::Park(self.child.pipe, id));
         park.account();
-        cx.parks.insert(park.secret, (self.child.pipe, id));
+        let (pipe, path) = (self.child.pipe, Arc::clone(&park.path));
+        cx.parks.insert(park.secret, Parked { pipe, call: id, path });
         self.parks.insert(id, park);
         self.answer_result(number, &result, cx);
     }
