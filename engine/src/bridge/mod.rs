@@ -72,7 +72,10 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// assert!(bytes.ends_with(b"}\n"));
 /// assert!(bridge.poll_output().is_none() && bridge.wants(pipe));
 /// assert_eq!((bridge.stats().sessions, bridge.is_idle()), (1, false));
-/// assert!(bridge.buffered() > 0, "what the child has not taken counts");
+/// let held = bridge.buffered();
+/// bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, Instant::default());
+/// assert_eq!(held - bridge.buffered(), bytes.len(), "bytes count until the child takes them");
+/// assert!(bridge.buffered() > 0, "the call is in flight");
 ///
 /// // The child does not answer: in time the client is told so.
 /// let mut now = Instant::default();

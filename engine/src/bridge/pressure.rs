@@ -30,9 +30,15 @@ pub(super) struct Leader {
 }
 
 impl Bridge {
-    /// Returns the bytes held for peers now, in the engine and in the driver: messages, events, and
-    /// outputs until the driver reports them written. At most
+    /// Returns the bytes held for peers now, in the engine and in the driver. At most
     /// [`Config::memory`](crate::Config::memory).
+    ///
+    /// They are: what was written to a child, until [`Input::StdinTaken`](crate::Input::StdinTaken)
+    /// or its end; the content of responses, until [`Input::Taken`](crate::Input::Taken) or the end
+    /// of the exchange; lines that a child has begun; events that can be resumed; messages and
+    /// questions that wait; the names of calls in flight; and the shares of
+    /// [`budget`](Self::budget). Heads of responses, notices and the tables themselves are not
+    /// counted: other fields of [`Config`](crate::Config) limit those.
     pub fn buffered(&self) -> usize {
         self.cx.budget.held()
     }

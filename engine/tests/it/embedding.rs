@@ -6,10 +6,11 @@ mod rig;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use mcp_bridge::message::Message;
 use mcp_bridge::{
     Bridge, Config, Endpoint, Eras, Exchange, Exit, Head, Input, Instant, Notice, Server, lines,
 };
-use rig::Rig;
+use rig::{Rig, child};
 
 const JSON: [(&str, &str); 2] = [("Host", "localhost"), ("Content-Type", "application/json")];
 const POST: Head<'_> = Head { method: "POST", path: "/mcp", fields: &JSON };
@@ -258,6 +259,46 @@ fn random_bytes_that_are_in_use_are_a_fault_of_the_driver_and_join_nobody() {
     rig.drain();
     assert_eq!(exchanges.map(|exchange| rig.status(exchange)), [200, 500]);
     assert!(rig.misused && rig.bridge.stats().sessions == 1);
+}
+
+/// A child of the session era that asks the client of each call.
+fn asks(line: &[u8]) -> Option<Vec<u8>> {
+    let request = Message::parse(line).ok()?;
+    match request.method().as_deref() {
+        Some("server/discover") => {
+            let id = str::from_utf8(request.id()?).expect("a number");
+            let error = r#""error":{"code":-32601,"message":"unknown"}"#;
+            Some(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{error}}}\n").into_bytes())
+        }
+        Some("tools/call") => Some(
+            b"{\"jsonrpc\":\"2.0\",\"id\":\"question\",\"method\":\"elicitation/create\",\
+              \"params\":{\"message\":\"sure?\",\"requestedSchema\":{}}}\n"
+                .to_vec(),
+        ),
+        _ => child(line),
+    }
+}
+
+#[test]
+fn of_two_calls_with_the_same_random_bytes_one_waits_and_the_other_child_is_answered() {
+    let head =
+        [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "a")];
+    let fields = [&JSON[..], &head].concat();
+    let post = Head { fields: &fields, ..POST };
+    let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}}}"#;
+    let mut rig = Rig::new(Config { eras: Eras::Both, ..Config::default() });
+    rig.child = asks;
+    let admitted = [(); 2].map(|()| rig.bridge.admit(&post).expect("it is let in"));
+    let exchanges = [admitted[0].exchange(), admitted[1].exchange()];
+    for admitted in admitted {
+        rig.tell(Input::Request { admitted, head: &post, body, random: [7; 16] });
+    }
+    rig.drain();
+    assert_eq!(exchanges.map(|exchange| rig.status(exchange)), [200, 500]);
+    assert!(rig.misused && rig.bridge.stats().calls == 1);
+    let written = String::from_utf8_lossy(&rig.written);
+    let answer = r#"{"jsonrpc":"2.0","id":"question","error":{"code":-32603,"#;
+    assert_eq!((written.matches(answer).count(), written.matches("/cancelled").count()), (1, 1));
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! stays in flight at the child. The client's `requestState` is 128 random bits: they identify the
 //! parked call, once, until it expires, and only for the same call.
 
+mod resume;
+
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -13,11 +15,11 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::child_side::status_of;
-use super::{Mode, Request, Worker};
+use super::{Mode, Worker};
 use crate::api::limits;
 use crate::child::{Call, Child};
 use crate::codec::json::Scanner;
-use crate::codec::message::{Kind, Message, Splice};
+use crate::codec::message::{Kind, Message};
 use crate::codec::rpc;
 use crate::context::budget::Share;
 use crate::context::timers::{Deadline, Wait};
@@ -263,8 +265,7 @@ impl Worker {
         let Mode::Session(told) = &self.mode else { return };
         if cx.parks.contains(&park.secret) {
             // Two requests came with the same random bytes, and one of them is parked already.
-            let fault = cx.random_in_use();
-            return self.fail(number, &fault, cx);
+            return self.refuse_park(id, number, &park, cx);
         }
         let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
@@ -278,113 +279,19 @@ impl Worker {
         self.answer_result(number, &result, cx);
     }
 
-    /// A client returns to a parked call.
-    pub(crate) fn resume(
-        &mut self,
-        id: u64,
-        request: &Request<'_>,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
-        let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
-        let is_same = *park.method == *request.metadata.method
-            && park.digest == downward::digest(request.message);
-        if !is_same {
-            return Err(Fault::RequestState);
+    /// The `requestState` of a call is in use: the call ends, and the child's questions are
+    /// refused.
+    fn refuse_park(&mut self, id: u64, number: u64, park: &Park, cx: &mut Context) {
+        let fault = cx.random_in_use();
+        self.fail(number, &fault, cx);
+        let why = "the client can't be asked";
+        for asked in park.open.iter().filter_map(|open| open.asked.as_ref()) {
+            refuse(&mut self.child, asked, (-32603, why), cx);
         }
-        let given = request.message.param("inputResponses").unwrap_or(b"{}");
-        let answers = park.answers(given).ok_or(Fault::InputResponses)?;
-        // At a limit the wait goes on, so that the client can return again.
-        let writes = park.early.is_none() && !park.unseen;
-        if writes && !self.child.accepts(request.message.size(), cx.config.stdin) {
-            return Err(Fault::Stdin);
+        if self.child.end_call(id, cx).is_some() {
+            self.child.say_cancelled(id, why, cx);
         }
-        let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
-        let number = self.open(request, park.digest, cx);
-        park.secret = request.secret;
-        if let Some((status, member, text)) = park.early.take() {
-            if let Some(ask) = self.asks.remove(&number) {
-                let data = rpc::response(&ask.id, member, text);
-                self.streams.answer(number, data, status, None, cx);
-            }
-            return Ok(());
-        }
-        if core::mem::take(&mut park.unseen) {
-            self.ask_client(id, number, park, cx);
-            return Ok(());
-        }
-        self.ask_for_logs(number, cx);
-        let before = park.resend && park.open.iter().any(|open| open.asked.is_some());
-        self.hand_over(&mut park, answers, number, cx);
-        if park.resend {
-            park.open.retain(|open| open.asked.is_some());
-        }
-        if !park.open.is_empty() {
-            self.ask_client(id, number, park, cx);
-            return Ok(());
-        }
-        match park.resend {
-            true if before => self.settle(id, number, park, request.message, cx),
-            // `requestState` is the bridge's: the child gets the call without it, as it was first
-            // sent.
-            true => {
-                self.carried = self.carried.saturating_sub(1);
-                self.carried_asking = self.carried_asking.saturating_sub(1);
-                self.call_downward(number, request.message, cx);
-            }
-            false => self.go_on(id, number, request),
-        }
-        Ok(())
-    }
-
-    /// Assigns the call in the child to its client's new request.
-    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>) {
-        self.child.goes_on(id, Call::of(request.message, number));
-        self.called(number, id);
-    }
-
-    /// Gives the child time to process the answers before it gets the call.
-    fn settle(
-        &mut self,
-        id: u64,
-        number: u64,
-        mut park: Park,
-        call: &Message<'_>,
-        cx: &mut Context,
-    ) {
-        park.settles = Some(number);
-        if let Some(ask) = self.asks.get_mut(&number) {
-            let mut text = Vec::new();
-            call.splice(&Splice::default(), &mut text);
-            ask.text = cx.budget.keep(text);
-        }
-        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.pipe, id));
-        self.parks.insert(id, park);
-    }
-
-    /// Sends the child the answers, in the order of the open questions.
-    fn hand_over(
-        &mut self,
-        park: &mut Park,
-        answers: Vec<Option<&[u8]>>,
-        number: u64,
-        cx: &mut Context,
-    ) {
-        // Roots requested for other clients must not be answered with this client's folders.
-        let mut others =
-            self.asks.keys().filter(|other| **other != number && !self.listens.has(**other));
-        let shared = !self.owner.is_known() && others.next().is_some();
-        let (mut answers, child) = (answers.into_iter(), &mut self.child);
-        park.open.retain(|open| {
-            let Some(answer) = answers.next().flatten() else { return true };
-            match &open.asked {
-                Some(id) if shared && open.question.method == ROOTS => {
-                    refuse(child, id, (-32603, "other clients use this process"), cx);
-                }
-                Some(id) => child.say(rpc::response(id, "result", answer), cx),
-                None => {}
-            }
-            false
-        });
+        self.abandoned(cx);
     }
 
     /// The child answers although its question is open: the client gets the answer with its retry.

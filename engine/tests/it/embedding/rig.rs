@@ -25,6 +25,10 @@ pub(super) struct Rig {
     /// Whether clients take whole answers.
     pub(super) reads: bool,
     pub(super) aborted: Vec<Exchange>,
+    /// A child's answer to a line.
+    pub(super) child: fn(&[u8]) -> Option<Vec<u8>>,
+    /// All that children were given.
+    pub(super) written: Vec<u8>,
     /// Whether a child ends when it is asked for its era.
     pub(super) probed: bool,
     /// Whether the operator was told of a fault of the driver.
@@ -42,6 +46,8 @@ impl Rig {
             session: String::new(),
             reads: true,
             aborted: Vec::new(),
+            child,
+            written: Vec::new(),
             probed: false,
             misused: false,
         }
@@ -73,11 +79,12 @@ impl Rig {
             }
             Output::Write { pipe, bytes } => {
                 self.tell(Input::StdinTaken { pipe, bytes: bytes.len() });
+                self.written.extend_from_slice(&bytes);
                 if self.probed && bytes.windows(15).any(|word| word == b"server/discover") {
                     let exit = Exit::Code(1);
                     return self.tell(Input::Exited { pipe, exit, stderr: b"" });
                 }
-                for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
+                for line in bytes.split(|byte| *byte == b'\n').filter_map(self.child) {
                     self.tell(Input::Stdout { pipe, bytes: &line });
                 }
             }
@@ -147,7 +154,7 @@ impl Rig {
 }
 
 /// A child: answers `initialize`, and any other request with an empty result.
-fn child(line: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn child(line: &[u8]) -> Option<Vec<u8>> {
     let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
     let result = match request.calls("initialize") {
         true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,

@@ -1,0 +1,124 @@
+//! The client of a parked call returns with answers to its child's questions.
+
+use alloc::vec::Vec;
+
+use super::{Park, ROOTS, SETTLE, Worker, refuse};
+use crate::child::Call;
+use crate::codec::message::{Message, Splice};
+use crate::codec::rpc;
+use crate::context::Context;
+use crate::context::timers::Wait;
+use crate::dialect::downward;
+use crate::front::stateless::Request;
+use crate::http::fault::Fault;
+
+impl Worker {
+    /// A client returns to a parked call.
+    pub(crate) fn resume(
+        &mut self,
+        id: u64,
+        request: &Request<'_>,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        let park = self.parks.get(&id).ok_or(Fault::RequestState)?;
+        let is_same = *park.method == *request.metadata.method
+            && park.digest == downward::digest(request.message);
+        if !is_same {
+            return Err(Fault::RequestState);
+        }
+        let given = request.message.param("inputResponses").unwrap_or(b"{}");
+        let answers = park.answers(given).ok_or(Fault::InputResponses)?;
+        // At a limit the wait goes on, so that the client can return again.
+        let writes = park.early.is_none() && !park.unseen;
+        if writes && !self.child.accepts(request.message.size(), cx.config.stdin) {
+            return Err(Fault::Stdin);
+        }
+        let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
+        let number = self.open(request, park.digest, cx);
+        park.secret = request.secret;
+        if let Some((status, member, text)) = park.early.take() {
+            if let Some(ask) = self.asks.remove(&number) {
+                let data = rpc::response(&ask.id, member, text);
+                self.streams.answer(number, data, status, None, cx);
+            }
+            return Ok(());
+        }
+        if core::mem::take(&mut park.unseen) {
+            self.ask_client(id, number, park, cx);
+            return Ok(());
+        }
+        self.ask_for_logs(number, cx);
+        let before = park.resend && park.open.iter().any(|open| open.asked.is_some());
+        self.hand_over(&mut park, answers, number, cx);
+        if park.resend {
+            park.open.retain(|open| open.asked.is_some());
+        }
+        if !park.open.is_empty() {
+            self.ask_client(id, number, park, cx);
+            return Ok(());
+        }
+        match park.resend {
+            true if before => self.settle(id, number, park, request.message, cx),
+            // `requestState` is the bridge's: the child gets the call without it, as it was first
+            // sent.
+            true => {
+                self.carried = self.carried.saturating_sub(1);
+                self.carried_asking = self.carried_asking.saturating_sub(1);
+                self.call_downward(number, request.message, cx);
+            }
+            false => self.go_on(id, number, request),
+        }
+        Ok(())
+    }
+
+    /// Assigns the call in the child to its client's new request.
+    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>) {
+        self.child.goes_on(id, Call::of(request.message, number));
+        self.called(number, id);
+    }
+
+    /// Gives the child time to process the answers before it gets the call.
+    fn settle(
+        &mut self,
+        id: u64,
+        number: u64,
+        mut park: Park,
+        call: &Message<'_>,
+        cx: &mut Context,
+    ) {
+        park.settles = Some(number);
+        if let Some(ask) = self.asks.get_mut(&number) {
+            let mut text = Vec::new();
+            call.splice(&Splice::default(), &mut text);
+            ask.text = cx.budget.keep(text);
+        }
+        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.pipe, id));
+        self.parks.insert(id, park);
+    }
+
+    /// Sends the child the answers, in the order of the open questions.
+    fn hand_over(
+        &mut self,
+        park: &mut Park,
+        answers: Vec<Option<&[u8]>>,
+        number: u64,
+        cx: &mut Context,
+    ) {
+        // Roots requested for other clients must not be answered with this client's folders.
+        let mut others =
+            self.asks.keys().filter(|other| **other != number && !self.listens.has(**other));
+        let shared = !self.owner.is_known() && others.next().is_some();
+        let (mut answers, child) = (answers.into_iter(), &mut self.child);
+        park.open.retain(|open| {
+            let Some(answer) = answers.next().flatten() else { return true };
+            match &open.asked {
+                Some(id) if shared && open.question.method == ROOTS => {
+                    refuse(child, id, (-32603, "other clients use this process"), cx);
+                }
+                Some(id) => child.say(rpc::response(id, "result", answer), cx),
+                None => {}
+            }
+            false
+        });
+    }
+}
