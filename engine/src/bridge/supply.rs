@@ -127,13 +127,13 @@ impl Bridge {
     }
 
     /// Logs that a child has not answered its first request for a long time.
-    pub(super) fn tell_silence(&mut self, pipe: Pipe) {
+    pub(super) fn log_silence(&mut self, pipe: Pipe) {
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => {
-                session.life.tell_silence(session.child.pid, &mut self.cx);
+                session.life.log_silence(session.child.pid, &mut self.cx);
             }
             Some(Seat::Shared(worker)) => {
-                worker.life.tell_silence(worker.child.pid, &mut self.cx);
+                worker.life.log_silence(worker.child.pid, &mut self.cx);
             }
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }

@@ -16,9 +16,9 @@ impl Bridge {
 
     fn run_wait(&mut self, wait: Wait) {
         match wait {
-            Wait::Ladder(pipe) => {
+            Wait::Shutdown(pipe) => {
                 if let Some(child) = self.seats.child_mut(pipe) {
-                    child.climb(&mut self.cx);
+                    child.escalate(&mut self.cx);
                 }
             }
             Wait::Start(pipe) => self.start_due(pipe),
@@ -28,7 +28,7 @@ impl Bridge {
                 }
             }
             Wait::Line(pipe) => self.line_due(pipe),
-            Wait::Silent(pipe) => self.tell_silence(pipe),
+            Wait::Silent(pipe) => self.log_silence(pipe),
             Wait::Exit(pipe) => self.exit_due(pipe),
             Wait::Idle(pipe) => self.idle_due(pipe),
             Wait::Forget(pipe) => {

@@ -22,7 +22,7 @@ pub(crate) struct Life {
     start: Deadline,
     /// When the missing answer is logged.
     silent: Deadline,
-    told: bool,
+    silence_logged: bool,
     idle: Deadline,
     exit: Deadline,
     /// The pipe that the child closed first.
@@ -37,7 +37,7 @@ impl Life {
             contact: now,
             start: Deadline::default(),
             silent: Deadline::default(),
-            told: false,
+            silence_logged: false,
             idle: Deadline::default(),
             exit: Deadline::default(),
             closed: None,
@@ -57,13 +57,13 @@ impl Life {
     /// Starts the wait for the child's first answer.
     pub(crate) fn wait_start(&mut self, wait: Duration, cx: &mut Context) {
         cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
-        if wait > SILENCE && !core::mem::replace(&mut self.told, true) {
+        if wait > SILENCE && !core::mem::replace(&mut self.silence_logged, true) {
             cx.timers.set(&mut self.silent, cx.now.after(SILENCE), Wait::Silent(self.pipe));
         }
     }
 
     /// Logs that the child has not answered for a long time.
-    pub(crate) fn tell_silence(&mut self, pid: u32, cx: &mut Context) {
+    pub(crate) fn log_silence(&mut self, pid: u32, cx: &mut Context) {
         self.silent.spend();
         cx.notice(Notice::Silent { pipe: self.pipe, pid, wait: SILENCE });
     }

@@ -21,7 +21,7 @@ use crate::api::event::Notice;
 use crate::api::handles::{Pipe, Server};
 use crate::api::instant::Instant;
 use crate::api::io::Output;
-use crate::child::odd::Noises;
+use crate::child::odd::MalformedLines;
 use crate::child::pings::Pings;
 use crate::codec::json;
 use crate::codec::lines::Lines;
@@ -84,7 +84,7 @@ pub(crate) struct Child {
     waiting: Vec<u8>,
     last_id: u64,
     task_tokens: Vec<(u64, Spelling)>,
-    pub(crate) noises: Noises,
+    pub(crate) malformed: MalformedLines,
     pub(crate) pings: Pings,
     /// Bytes of the requests in flight: ids, tokens and table entries.
     names: usize,
@@ -111,7 +111,7 @@ impl Child {
             waiting: Vec::new(),
             last_id: 0,
             task_tokens: Vec::new(),
-            noises: Noises::default(),
+            malformed: MalformedLines::default(),
             pings: Pings::default(),
             names: 0,
             share: cx.budget.share(),
@@ -263,7 +263,7 @@ impl Child {
     pub(crate) fn reopen(&mut self, cx: &mut Context) {
         let last_id = self.last_id;
         debug_assert!(self.calls.is_empty());
-        cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+        cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin) = (core::mem::take(&mut self.env), self.origin);
@@ -396,16 +396,16 @@ impl Child {
     }
 
     fn wait(&mut self, until: Instant, cx: &mut Context) {
-        cx.timers.set(&mut self.due, until, Wait::Ladder(self.pipe));
+        cx.timers.set(&mut self.due, until, Wait::Shutdown(self.pipe));
     }
 
     /// Performs the next step of the shutdown sequence.
-    pub(crate) fn climb(&mut self, cx: &mut Context) {
+    pub(crate) fn escalate(&mut self, cx: &mut Context) {
         self.due.spend();
         match self.stage {
             Stage::Closing => {
                 self.stage = Stage::Terminating;
-                self.stubborn("SIGTERM", cx);
+                self.log_still_running("SIGTERM", cx);
                 cx.push(Output::Terminate { pipe: self.pipe });
                 self.wait(cx.now.after(cx.config.kill_grace), cx);
             }
@@ -418,19 +418,19 @@ impl Child {
     pub(crate) fn kill(&mut self, cx: &mut Context) {
         if !matches!(self.stage, Stage::Queued | Stage::Killed | Stage::Gone) {
             self.stage = Stage::Killed;
-            self.stubborn("SIGKILL", cx);
-            cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+            self.log_still_running("SIGKILL", cx);
+            cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
             cx.push(Output::Kill { pipe: self.pipe });
         }
     }
 
-    fn stubborn(&self, signal: &'static str, cx: &mut Context) {
+    fn log_still_running(&self, signal: &'static str, cx: &mut Context) {
         cx.notice(Notice::Stubborn { pipe: self.pipe, pid: self.pid, signal });
     }
 
     /// The process is gone: drops all waits.
     pub(crate) fn gone(mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.due, Wait::Ladder(self.pipe));
+        cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
         self.forget_pings(cx);
         self.forget_line(cx);
         debug_assert!(self.calls.is_empty());

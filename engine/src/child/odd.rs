@@ -126,7 +126,7 @@ pub(crate) enum Odd<'a> {
     Nameless(Vec<u8>),
     /// Answers that can't be passed on: their ids, as the child wrote them.
     Answers(Vec<&'a [u8]>),
-    Noise(Wrote),
+    Malformed(Wrote),
 }
 
 /// Parses one message of a server, and checks that clients can read its error, if it is one.
@@ -162,7 +162,7 @@ pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
     }
     let broken = matches!(malformed, Malformed::Parse(_));
     let ids = answered(text, broken);
-    if ids.is_empty() { Odd::Noise(wrote(text, malformed)) } else { Odd::Answers(ids) }
+    if ids.is_empty() { Odd::Malformed(wrote(text, malformed)) } else { Odd::Answers(ids) }
 }
 
 /// Removes members that are null, for senders that write every member of an object. The result of a
@@ -254,8 +254,8 @@ fn is_utf16(text: &[u8]) -> bool {
 
 /// The malformed lines of a child.
 #[derive(Debug, Default)]
-pub(crate) struct Noises {
-    told: u16,
+pub(crate) struct MalformedLines {
+    logged: u16,
     /// The most informative named kind so far.
     named: Option<Wrote>,
     fragments: Fragments,
@@ -264,7 +264,7 @@ pub(crate) struct Noises {
     unended: Deadline,
 }
 
-impl Noises {
+impl MalformedLines {
     /// Whether the lines show that the child uses another framing or encoding.
     pub(crate) fn is_alien(&self) -> bool {
         self.named.is_some_and(Wrote::is_alien)
@@ -310,33 +310,33 @@ impl Child {
                 let ids = ids.into_iter().filter_map(own_id).collect();
                 (ids, Wrote::Other(malformed.reason()))
             }
-            Odd::Noise(wrote) => match self.noises.fragments.take(text, malformed) {
+            Odd::Malformed(wrote) => match self.malformed.fragments.take(text, malformed) {
                 None => (Vec::new(), wrote),
                 Some(id) => {
-                    self.tell_noise(Wrote::Fragment, text, cx);
+                    self.log_malformed(Wrote::Fragment, text, cx);
                     let id = id.filter(|id| self.is_in_flight(*id));
                     return id.map_or(Meant::Nothing, Meant::Shown);
                 }
             },
         };
         let ids: Vec<u64> = ids.into_iter().filter(|id| self.is_in_flight(*id)).collect();
-        if let (Wrote::Other(_), Some(named), false) = (wrote, self.noises.named, ids.is_empty())
+        if let (Wrote::Other(_), Some(named), false) = (wrote, self.malformed.named, ids.is_empty())
             && named.is_alien()
         {
             wrote = named;
         }
-        self.tell_noise(wrote, text, cx);
+        self.log_malformed(wrote, text, cx);
         if ids.is_empty() { Meant::Nothing } else { Meant::Spoilt(ids, wrote.reason()) }
     }
 
     /// Records a malformed line; the first of each kind is logged.
-    pub(crate) fn tell_noise(&mut self, wrote: Wrote, text: &[u8], cx: &mut Context) {
-        let known = self.noises.named.map_or(Wrote::Other("").bit(), Wrote::bit);
+    pub(crate) fn log_malformed(&mut self, wrote: Wrote, text: &[u8], cx: &mut Context) {
+        let known = self.malformed.named.map_or(Wrote::Other("").bit(), Wrote::bit);
         if wrote.bit() > known {
-            self.noises.named = Some(wrote);
+            self.malformed.named = Some(wrote);
         }
-        if self.noises.told & wrote.bit() == 0 {
-            self.noises.told |= wrote.bit();
+        if self.malformed.logged & wrote.bit() == 0 {
+            self.malformed.logged |= wrote.bit();
             let line = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned();
             cx.notice(Notice::Noise { pipe: self.pipe, reason: wrote.reason(), line });
         }
@@ -344,44 +344,44 @@ impl Child {
 
     /// Waits for the end of a line that has begun.
     pub(crate) fn wait_line(&mut self, cx: &mut Context) {
-        let wait = if self.noises.is_alien() { FRAMED } else { PAUSE };
-        self.noises.grew = cx.now;
+        let wait = if self.malformed.is_alien() { FRAMED } else { PAUSE };
+        self.malformed.grew = cx.now;
         let when = cx.now.after(wait);
-        cx.timers.no_later(&mut self.noises.unended, when, Wait::Line(self.pipe));
+        cx.timers.no_later(&mut self.malformed.unended, when, Wait::Line(self.pipe));
     }
 
     /// The wait for the end of a line is due, but the line is not read now: waits again.
     pub(crate) fn wait_line_anew(&mut self, cx: &mut Context) -> Option<Cause> {
-        self.noises.unended.spend();
+        self.malformed.unended.spend();
         self.wait_line(cx);
         None
     }
 
     /// No line is unfinished any more.
     pub(crate) fn forget_line(&mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.noises.unended, Wait::Line(self.pipe));
+        cx.timers.clear(&mut self.malformed.unended, Wait::Line(self.pipe));
     }
 
     /// Handles the wait for the end of a line when it is due. If the end will not come, returns the
     /// requests that the unfinished text answers, and why the answers are unusable. Only complete
     /// values count as answers.
     pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<(Vec<u64>, &'static str)> {
-        self.noises.unended.spend();
-        let wait = if self.noises.is_alien() { FRAMED } else { PAUSE };
-        let when = self.noises.grew.after(wait);
+        self.malformed.unended.spend();
+        let wait = if self.malformed.is_alien() { FRAMED } else { PAUSE };
+        let when = self.malformed.grew.after(wait);
         if self.lines.buffered() == 0 {
             return None;
         }
         if when > cx.now {
-            cx.timers.set(&mut self.noises.unended, when, Wait::Line(self.pipe));
+            cx.timers.set(&mut self.malformed.unended, when, Wait::Line(self.pipe));
             return None;
         }
         let text = self.lines.begun();
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).to_vec();
         let ids = if is_whole(&text) { answered(&text, true) } else { Vec::new() };
         let ids: Vec<u64> = ids.into_iter().filter_map(own_id).collect();
-        let wrote = self.noises.named.filter(|named| named.is_alien()).unwrap_or(Wrote::Unended);
-        self.tell_noise(wrote, &text, cx);
+        let wrote = self.malformed.named.filter(|named| named.is_alien()).unwrap_or(Wrote::Unended);
+        self.log_malformed(wrote, &text, cx);
         if ids.is_empty() {
             return None;
         }
@@ -399,7 +399,7 @@ impl Child {
         if !asked.contains(&&*method) && !asks.iter().any(|start| method.starts_with(start)) {
             return None;
         }
-        self.tell_noise(Wrote::Echo, b"", cx);
+        self.log_malformed(Wrote::Echo, b"", cx);
         Some(id)
     }
 }

@@ -23,13 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// first.
 #[derive(Debug, Default)]
 pub(crate) struct Pings {
-    told: Vec<(Spelling, Instant)>,
+    sent: Vec<(Spelling, Instant)>,
     due: Deadline,
 }
 
 impl Pings {
     pub(crate) fn buffered(&self) -> usize {
-        self.told.iter().map(|(id, _)| id.len()).sum()
+        self.sent.iter().map(|(id, _)| id.len()).sum()
     }
 }
 
@@ -41,12 +41,12 @@ impl Child {
 
     /// Records a ping that is sent to the client. Returns false if there are too many: the ping is
     /// then answered here.
-    pub(crate) fn ping_is_told(&mut self, ping: &Message<'_>, cx: &mut Context) -> bool {
-        if self.pings.told.len() >= PINGS {
+    pub(crate) fn ping_is_sent(&mut self, ping: &Message<'_>, cx: &mut Context) -> bool {
+        if self.pings.sent.len() >= PINGS {
             return false;
         }
         let until = cx.now.after(PATIENCE);
-        self.pings.told.push((ping.id().unwrap_or_default().into(), until));
+        self.pings.sent.push((ping.id().unwrap_or_default().into(), until));
         cx.timers.no_later(&mut self.pings.due, until, Wait::Ping(self.pipe));
         self.account();
         true
@@ -54,10 +54,10 @@ impl Child {
 
     /// Handles a client's response, which may answer a ping.
     pub(crate) fn ping_is_answered(&mut self, response: &Message<'_>) {
-        let Some(id) = response.id().filter(|_| !self.pings.told.is_empty()) else { return };
-        let mut told = self.pings.told.iter();
-        let place = told.position(|(ping, _)| message::same_id(ping, id));
-        place.map(|place| self.pings.told.remove(place));
+        let Some(id) = response.id().filter(|_| !self.pings.sent.is_empty()) else { return };
+        let mut sent = self.pings.sent.iter();
+        let place = sent.position(|(ping, _)| message::same_id(ping, id));
+        place.map(|place| self.pings.sent.remove(place));
         self.account();
     }
 
@@ -65,11 +65,11 @@ impl Child {
     /// the child may reuse an id, and ignores an answer to nothing.
     pub(crate) fn pings_due(&mut self, cx: &mut Context) {
         self.pings.due.spend();
-        let late = self.pings.told.partition_point(|(_, until)| *until <= cx.now);
-        for (id, _) in self.pings.told.drain(..late).collect::<Vec<_>>() {
+        let late = self.pings.sent.partition_point(|(_, until)| *until <= cx.now);
+        for (id, _) in self.pings.sent.drain(..late).collect::<Vec<_>>() {
             self.pong(&id, cx);
         }
-        if let Some((_, next)) = self.pings.told.first() {
+        if let Some((_, next)) = self.pings.sent.first() {
             cx.timers.set(&mut self.pings.due, *next, Wait::Ping(self.pipe));
         }
     }
@@ -77,7 +77,7 @@ impl Child {
     /// Forgets all pings.
     pub(crate) fn forget_pings(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.pings.due, Wait::Ping(self.pipe));
-        self.pings.told = Vec::new();
+        self.pings.sent = Vec::new();
         self.account();
     }
 }

@@ -13,7 +13,7 @@ use crate::api::instant::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wait {
     /// The next step of a child's shutdown sequence.
-    Ladder(Pipe),
+    Shutdown(Pipe),
     /// The answer to `initialize`.
     Start(Pipe),
     /// The same, until its absence is logged.
@@ -44,7 +44,7 @@ impl Wait {
     /// The same wait for the new process, if it belongs to the old one.
     fn renamed(mut self, old: Pipe, new: Pipe) -> Self {
         match &mut self {
-            Self::Ladder(pipe)
+            Self::Shutdown(pipe)
             | Self::Start(pipe)
             | Self::Silent(pipe)
             | Self::Exit(pipe)

@@ -57,7 +57,7 @@ enum Mode {
     /// The process that did not answer is in its shutdown sequence; another will replace it.
     Leaving,
     /// The child is of the session era, and waits for a session.
-    Spare,
+    AwaitingSession,
     /// The bridge's `initialize` is in flight.
     Opening,
     /// The child speaks the stateless era.

@@ -20,13 +20,13 @@ pub(crate) struct At {
     pub(crate) session: u32,
     pub(crate) style: Style,
     /// The session id to send with the response to `initialize`.
-    pub(crate) tells: Option<u128>,
+    pub(crate) new_session: Option<u128>,
 }
 
 impl At {
     /// Adds the session id to the response to `initialize`.
-    pub(super) fn tell_session(self, response: &mut Response, cx: &Context) {
-        if let Some(id) = self.tells {
+    pub(super) fn add_session_id(self, response: &mut Response, cx: &Context) {
+        if let Some(id) = self.new_session {
             let id = session_id::text(id, &cx.config);
             response.fields.to_mut().push(("mcp-session-id", Cow::Owned(id)));
         }

@@ -54,7 +54,7 @@ impl Streams {
     }
 
     fn at(&self, number: u64) -> At {
-        At { pipe: self.pipe, number, session: self.session, style: self.style, tells: None }
+        At { pipe: self.pipe, number, session: self.session, style: self.style, new_session: None }
     }
 
     /// Runs an operation on a stream, then enforces the limits.
@@ -123,17 +123,17 @@ impl Streams {
         self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
     }
 
-    /// Delivers the answer to a call; `tells` is the session id to send with it, if any.
+    /// Delivers the answer to a call; `new_session` is the session id to send with it, if any.
     pub(crate) fn answer(
         &mut self,
         number: u64,
         data: Vec<u8>,
         status: u16,
-        tells: Option<u128>,
+        new_session: Option<u128>,
         cx: &mut Context,
     ) {
         self.with(number, cx, |stream, at, held, cx| {
-            stream.answer(data, status, At { tells, ..at }, held, cx);
+            stream.answer(data, status, At { new_session, ..at }, held, cx);
         });
     }
 

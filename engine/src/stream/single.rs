@@ -43,7 +43,7 @@ pub(crate) struct Stream {
     /// again.
     sent: usize,
     /// The number of events, from the oldest, that were sent at least once.
-    told: usize,
+    ever_sent: usize,
     places: u64,
     /// When it ended, if it was not resumed since.
     pub(crate) ended: Option<Instant>,
@@ -131,7 +131,7 @@ impl Stream {
         reply.phase = Phase::Open;
         reply.spoke = cx.now;
         let mut response = response::stream();
-        at.tell_session(&mut response, cx);
+        at.add_session_id(&mut response, cx);
         let exchange = reply.exchange;
         let origin = reply.origin.take();
         cx.respond(exchange, origin.as_deref(), response);
@@ -174,7 +174,7 @@ impl Stream {
             if at.style.ids && data.len() + EVENT <= cx.config.replay {
                 self.keep(Event { place, data: data.to_vec() }, held);
                 self.sent += 1;
-                self.told = self.told.max(self.sent);
+                self.ever_sent = self.ever_sent.max(self.sent);
             }
             self.send(sse::event(at.id(place), data), at, held, cx);
         } else {
@@ -200,7 +200,7 @@ impl Stream {
             let event = &self.events[self.sent];
             let bytes = sse::event(at.id(event.place), Cow::Borrowed(&event.data));
             self.sent += 1;
-            self.told = self.told.max(self.sent);
+            self.ever_sent = self.ever_sent.max(self.sent);
             self.send(bytes, at, held, cx);
         }
     }
@@ -212,7 +212,7 @@ impl Stream {
 
     /// Removes the events that were never sent, in order.
     pub(crate) fn take_unsent(&mut self, held: &mut Held) -> impl Iterator<Item = Vec<u8>> {
-        let unsent = self.events.split_off(self.sent.max(self.told));
+        let unsent = self.events.split_off(self.sent.max(self.ever_sent));
         let size = unsent.iter().map(Event::size).sum::<usize>();
         held.kept.hold(held.kept.size() - size);
         unsent.into_iter().map(|event| event.data)
@@ -309,7 +309,7 @@ impl Stream {
         cx: &mut Context,
     ) {
         let Some(reply) = &mut self.reply else { return };
-        at.tell_session(&mut response, cx);
+        at.add_session_id(&mut response, cx);
         if let Body::Whole(body) = &response.body {
             reply.give(body.len(), cx.now);
             held.unread += body.len();
@@ -385,7 +385,7 @@ impl Stream {
             held.drop_one(cx);
         }
         self.sent = self.sent.saturating_sub(1);
-        self.told = self.told.saturating_sub(1);
+        self.ever_sent = self.ever_sent.saturating_sub(1);
         true
     }
 

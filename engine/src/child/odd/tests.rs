@@ -116,7 +116,7 @@ fn an_error_without_an_id_is_known() {
 }
 
 #[test]
-fn noise_has_names() {
+fn malformed_lines_have_names() {
     for (text, name) in [
         (&b"Content-Length: 52\r"[..], Wrote::ContentLength),
         (b"content-length:52", Wrote::ContentLength),

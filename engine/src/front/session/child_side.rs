@@ -34,7 +34,7 @@ impl Session {
                 let alone = owned && text.len() == line.len();
                 self.message(message, alone.then_some(&mut later), cx)
             }
-            Err(malformed) => self.noise(text, malformed, cx),
+            Err(malformed) => self.malformed(text, malformed, cx),
         });
         if let Some((stream, answer)) = later {
             self.answer(stream, answer.apply(line.into_owned()), cx);
@@ -80,7 +80,7 @@ impl Session {
         let number = self.route(message);
         let there =
             self.is_open() && self.phase.crossing().is_none() && self.streams.reaches(number);
-        if !there || !self.child.ping_is_told(message, cx) {
+        if !there || !self.child.ping_is_sent(message, cx) {
             return self.child.pong(message.id().unwrap_or_default(), cx);
         }
         let mut data = Vec::new();
@@ -287,12 +287,17 @@ impl Session {
     }
 
     /// Handles a malformed line. If it is meant as an answer, its call ends in an error.
-    fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
+    fn malformed(
+        &mut self,
+        text: &[u8],
+        malformed: &Malformed<'_>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
         let (declined, crossing) = (self.phase.declined().is_some(), self.phase.crossing());
         let only = |child: &Child| child.only(|id| owes(child, id, declined, crossing));
         match self.child.meant(text, malformed, only, cx) {
             Meant::Nothing => {
-                if !self.is_open() && self.child.noises.is_alien() {
+                if !self.is_open() && self.child.malformed.is_alien() {
                     self.life.wait_start_no_longer(ALIEN, cx);
                 }
                 None

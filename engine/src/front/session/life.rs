@@ -75,7 +75,7 @@ impl Session {
         if self.phase.declined().is_some() {
             return self.decline(cx);
         }
-        self.child.noises.cause().unwrap_or(Cause::StartTimeout)
+        self.child.malformed.cause().unwrap_or(Cause::StartTimeout)
     }
 
     /// Handles the idle wait when it is due. Returns true if the session was idle throughout.

@@ -32,13 +32,18 @@ impl Worker {
     pub(crate) fn line(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
         odd::each_message(line, |text, message| match message {
             Ok(message) => self.message(message, cx),
-            Err(malformed) => self.noise(text, malformed, cx),
+            Err(malformed) => self.malformed(text, malformed, cx),
         })
     }
 
     /// Handles a malformed line. If the request that it answers is known, that request ends in an
     /// error.
-    fn noise(&mut self, text: &[u8], malformed: &Malformed<'_>, cx: &mut Context) -> Option<Cause> {
+    fn malformed(
+        &mut self,
+        text: &[u8],
+        malformed: &Malformed<'_>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
         let listens = &self.listens;
         let is_call = |child: &Child, id| {
             child.calls.get(&id).is_none_or(|call: &Call| !listens.has(call.stream))
@@ -46,7 +51,7 @@ impl Worker {
         let only = |child: &Child| child.only(|id| is_call(child, id));
         match self.child.meant(text, malformed, only, cx) {
             Meant::Nothing => {
-                if !self.is_ready() && self.child.noises.is_alien() {
+                if !self.is_ready() && self.child.malformed.is_alien() {
                     self.life.wait_start_no_longer(ALIEN, cx);
                 }
                 None

@@ -85,12 +85,12 @@ impl Worker {
 
     /// Whether its child has answered its first request.
     pub(crate) const fn has_started(&self) -> bool {
-        self.is_ready() || matches!(self.mode, Mode::Spare)
+        self.is_ready() || matches!(self.mode, Mode::AwaitingSession)
     }
 
     /// Whether its child waits for the `initialize` of a client with these variables.
     pub(crate) fn waits_for(&self, env: &[(String, String)]) -> bool {
-        matches!(self.mode, Mode::Spare) && self.owner.env == env
+        matches!(self.mode, Mode::AwaitingSession) && self.owner.env == env
     }
 
     /// Hands its child over to a session.
@@ -159,7 +159,7 @@ impl Worker {
         let fault = if known { Fault::SessionEra } else { Fault::Undiscovered(what) };
         self.refuse_all(&fault, cx);
         if matches!(failure, Failure::Answered { .. }) {
-            self.mode = Mode::Spare;
+            self.mode = Mode::AwaitingSession;
             self.life.wait_start(cx.config.fallback, cx);
             return None;
         }
@@ -203,17 +203,17 @@ impl Worker {
     /// Handles the wait for the first answer when it is due. Returns the cause, if no attempt is
     /// left.
     pub(crate) fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
-        if matches!(self.mode, Mode::Spare) {
+        if matches!(self.mode, Mode::AwaitingSession) {
             return Some(Cause::Idle);
         }
-        if self.child.noises.is_alien() {
-            return self.child.noises.cause();
+        if self.child.malformed.is_alien() {
+            return self.child.malformed.cause();
         }
         let left = cx.config.start.saturating_sub(cx.now.since(self.asked));
         let known = cx.servers.is_modern(self.child.server);
         let started = self.child.stage != Stage::Queued;
         if !self.is_probing() || !started || known && left.is_zero() {
-            return self.child.noises.cause().or(Some(Cause::StartTimeout));
+            return self.child.malformed.cause().or(Some(Cause::StartTimeout));
         }
         if known {
             // Another child showed the era meanwhile: this one only starts slowly.
@@ -232,7 +232,7 @@ impl Worker {
     /// The child closed its standard output or input. Returns the cause, if the worker ends at
     /// once.
     pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
-        if matches!(self.mode, Mode::Spare) {
+        if matches!(self.mode, Mode::AwaitingSession) {
             return Some(cause);
         }
         if self.child.stage == Stage::Running {

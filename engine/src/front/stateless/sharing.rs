@@ -55,7 +55,7 @@ impl Worker {
         match self.mode {
             _ if self.spent => false,
             Mode::Stateless => true,
-            Mode::Spare => false,
+            Mode::AwaitingSession => false,
             _ if self.crosses != crosses => false,
             // Either it is of 2026-07-28 and serves all clients, or all requests are refused.
             _ if !crosses => true,

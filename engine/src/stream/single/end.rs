@@ -55,7 +55,7 @@ impl Stream {
     /// resumes.
     pub(crate) fn take_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
         let reply = self.forget_reply(at, cx)?;
-        self.sent = self.sent.max(self.told);
+        self.sent = self.sent.max(self.ever_sent);
         Some(reply)
     }
 
