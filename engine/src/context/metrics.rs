@@ -73,8 +73,8 @@ impl Counts {
         labelled(&mut text, "ends_total", "Sessions and servers that ended.", "cause", &self.ends);
         header(&mut text, "refused_total", "Requests refused.", "counter");
         for ((status, reason), value) in self.refused.iter() {
-            let labels = format_args!("status=\"{status}\",reason=\"{reason}\"");
-            let _ = writeln!(text, "mcp_proxy_refused_total{{{labels}}} {value}");
+            let name = "mcp_proxy_refused_total";
+            let _ = writeln!(text, "{name}{{status=\"{status}\",reason=\"{reason}\"}} {value}");
         }
         header(&mut text, "start_seconds", "From a server's start to its first answer.", "summary");
         // Formats the number as JSON does: the standard library's float formatting adds 10 KB.
