@@ -169,10 +169,10 @@
 //! | `api` | what goes in and comes out, as plain data |
 //! | `bridge` | [`Bridge`]: which session and which child is meant, the limits that span sessions |
 //! | `http` | what a request's head may say, and what a refusal looks like |
-//! | `front` | who asks: a session, or a request of 2026-07-28 |
-//! | `dialect` | how the two eras read each other |
+//! | `front` | the two kinds of clients: a session, or requests of 2026-07-28 |
+//! | `dialect` | the translation between the two eras |
 //! | `stream` | answers and event streams, their replay, the exchanges that carry them |
-//! | `child` | one process: its calls in flight, the ladder by which it ends |
+//! | `child` | one process: its calls in flight, its shutdown sequence |
 //! | `context` | what these share: time, outputs, waits, memory, what is known of commands |
 //! | `codec` | bytes to messages and back |
 #![no_std]

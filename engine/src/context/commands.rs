@@ -2,8 +2,8 @@
 //!
 //! A session belongs to the path where it was opened, a child to the command that started it. When
 //! a path gets another command, open sessions continue and only new ones get it, and knowledge of
-//! one command is never applied to another. A server that has lost its paths is retired: it is known
-//! until its last child is gone, and no child is started for it.
+//! one command is never applied to another. A server that has lost its paths is retired: it is
+//! known until its last child is gone, and no child is started for it.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
