@@ -20,6 +20,7 @@ use crate::http::heads::Heads;
 use crate::http::mailbox::Mailbox;
 use crate::limits::deadlines::Deadlines;
 use crate::limits::uploads::Pool;
+use crate::os::memory::HighWater;
 use crate::os::random::Random;
 use crate::os::sockets::SocketFile;
 use crate::process::child::{self, Child};
@@ -52,6 +53,7 @@ pub(crate) struct Hub {
     pub(crate) heads: RefCell<Heads>,
     /// Memory for contents that are being read, in all connections.
     pub(crate) contents: Rc<Pool>,
+    high_water: HighWater,
     /// What was logged of all children's standard errors.
     complaints: stderr::Total,
     /// Open connections.
@@ -109,7 +111,8 @@ impl Hub {
             head_limit,
             listed_fields,
             heads: RefCell::default(),
-            contents: Pool::new(contents, bridge.budget().share()),
+            contents: Pool::new(contents, bridge.budget()),
+            high_water: HighWater::default(),
             complaints: stderr::Total::default(),
             connections: Cell::new(0),
             closed: WakerSlot::default(),
@@ -236,6 +239,7 @@ impl Hub {
             self.carry_out();
         }
         self.resume();
+        self.high_water.record(self.bridge.borrow().buffered());
         if self.is_drained() {
             self.drained.wake();
         }

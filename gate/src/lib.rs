@@ -166,9 +166,14 @@ impl Gate {
         self
     }
 
-    /// Takes bytes from the peer.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+    /// Takes bytes from the peer. False if the system has no memory for them: then
+    /// none is taken.
+    pub fn feed(&mut self, bytes: &[u8]) -> bool {
+        let has_room = self.buffer.try_reserve(bytes.len()).is_ok();
+        if has_room {
+            self.buffer.extend_from_slice(bytes);
+        }
+        has_room
     }
 
     /// Room to read content into without a copy: a buffer to append to and to nothing else, and

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use mcp_bridge as engine;
+use mcp_bridge::{self as engine, Budget};
 
 /// A share up to here is small. The last quarter of the amount is for small shares alone, so that
 /// a few large ones never leave nothing for the others.
@@ -14,13 +14,20 @@ pub(crate) const SMALL: usize = 1024 * 1024;
 pub(crate) struct Pool {
     held: Cell<usize>,
     limit: usize,
-    /// What it has of the memory that the engine reckons with.
+    /// The memory that the engine reckons with, and what it has of that.
+    budget: Budget,
     share: RefCell<engine::Share>,
 }
 
 impl Pool {
-    pub(crate) fn new(limit: usize, share: engine::Share) -> Rc<Self> {
-        Rc::new(Self { held: Cell::new(0), limit, share: RefCell::new(share) })
+    pub(crate) fn new(limit: usize, budget: Budget) -> Rc<Self> {
+        let share = RefCell::new(budget.share());
+        Rc::new(Self { held: Cell::new(0), limit, budget, share })
+    }
+
+    /// Whether a content of so many bytes may be begun: it and the line that is made of it.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.budget.has_room(bytes.saturating_mul(2))
     }
 }
 
@@ -42,9 +49,13 @@ impl Holding {
 
     fn hold(&self, size: usize) -> bool {
         let pool = &self.pool;
-        let held = pool.held.get() - self.size.get() + size;
+        let before = self.size.get();
+        if size == before {
+            return true;
+        }
+        let held = pool.held.get() - before + size;
         let limit = if size > SMALL { pool.limit - pool.limit / 4 } else { pool.limit };
-        if size > self.size.get() && held > limit {
+        if size > before && (held > limit || !pool.budget.may_grow(before, size)) {
             return false;
         }
         pool.held.set(held);

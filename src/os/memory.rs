@@ -1,7 +1,10 @@
 //! The default memory budget for messages in transit.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
+
+use crate::os::sys;
 
 const MIB: usize = 1024 * 1024;
 /// The need of several messages of the default size.
@@ -11,6 +14,25 @@ const MOST: usize = 256 * MIB;
 /// Messages of the largest size that must fit at once: one input, one output, and one being
 /// processed beside the bytes of other holders.
 const MESSAGES: usize = 4;
+
+/// The allocator returns its free memory if more than this was held at once and most is free again.
+const TRIMMED: usize = 4 * MIB;
+
+/// Watches the bytes held, and returns memory to the system when most of it is free.
+#[derive(Debug, Default)]
+pub(crate) struct HighWater(Cell<usize>);
+
+impl HighWater {
+    /// Records how many bytes are held now.
+    pub(crate) fn record(&self, held: usize) {
+        let high = self.0.get().max(held);
+        let falls = high > TRIMMED && held < high / 4;
+        self.0.set(if falls { held } else { high });
+        if falls {
+            sys::trim_memory();
+        }
+    }
+}
 
 /// The budget: the operator's value, or a quarter of the available memory.
 pub(crate) fn budget(asked: Option<usize>, message: usize) -> Result<usize, String> {
@@ -29,12 +51,12 @@ fn default(memory: Option<usize>) -> usize {
     memory.map_or(MOST, |memory| (memory / 4).clamp(LEAST, MOST))
 }
 
-/// The memory of the machine, or the limit of its control groups if that is lower.
+/// The memory of the machine, or the lowest limit of its control groups and of the process.
 fn memory() -> Option<usize> {
     let text = fs::read_to_string("/proc/meminfo").ok();
     let machine = text.and_then(|text| total(&text));
     let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| of_groups(&text));
-    machine.into_iter().chain(group).min()
+    machine.into_iter().chain(group).chain(sys::address_space()).min()
 }
 
 /// `MemTotal` of `/proc/meminfo`, in bytes.

@@ -291,6 +291,27 @@ pub(crate) fn give_memory_back() {
     }
 }
 
+/// The limit of this process's address space, if there is one.
+pub(crate) fn address_space() -> Option<usize> {
+    getrlimit(Resource::As).current.and_then(|limit| usize::try_from(limit).ok())
+}
+
+/// Returns the memory of small freed pieces to the system.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub(crate) fn trim_memory() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: usize) -> i32;
+    }
+    // SAFETY: the declaration is that of malloc_trim(3), which touches free memory alone.
+    unsafe {
+        malloc_trim(0);
+    }
+}
+
 /// Other allocators do so by default.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 pub(crate) fn give_memory_back() {}
+
+/// Other allocators do so by default.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub(crate) fn trim_memory() {}

@@ -117,7 +117,7 @@ fn an_evicted_connection_goes_whatever_comes_meanwhile() {
 
 fn pool(limit: usize) -> Rc<Pool> {
     let bridge = Bridge::new(Config::default()).expect("a good configuration");
-    Pool::new(limit, bridge.budget().share())
+    Pool::new(limit, bridge.budget())
 }
 
 #[test]

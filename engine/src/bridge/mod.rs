@@ -27,6 +27,7 @@ use crate::api::stats::Stats;
 use crate::child::Stage;
 use crate::codec::lines::Lines;
 use crate::context::Context;
+use crate::context::budget::affords;
 use crate::context::timers::Deadline;
 use crate::front::stateless::AfterExit;
 use crate::http::fault::Fault;
@@ -242,7 +243,7 @@ impl Bridge {
 
     fn taken(&mut self, exchange: Exchange, bytes: usize) {
         let Some((pipe, number)) = self.carried(exchange) else {
-            return self.cx.owed.take(exchange, bytes, self.cx.now);
+            return self.cx.pay(exchange, bytes);
         };
         match self.seats.get_mut(pipe) {
             Some(Seat::Session(session)) => session.streams.taken(number, bytes, &mut self.cx),
@@ -276,6 +277,9 @@ impl Bridge {
         if child.stage != Stage::Running {
             // The child is ending and serves no client any more.
             return;
+        }
+        if !affords(child.lines.buffered() + bytes.len()) {
+            return self.end(pipe, Cause::Memory, None);
         }
         let limit = self.cx.config.message;
         let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));

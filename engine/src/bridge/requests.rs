@@ -17,6 +17,7 @@ use crate::api::response::{self, Body, Response};
 use crate::codec::message::{self, Kind, Malformed, Message};
 use crate::codec::object::quoted;
 use crate::context::breaker::Origin;
+use crate::context::budget::affords;
 use crate::front::session::Session;
 use crate::http::admission::{Admitted, Asks};
 use crate::http::cors;
@@ -274,7 +275,7 @@ impl Bridge {
 
     /// Whether that many more bytes may be kept.
     fn has_room(&self, bytes: usize) -> Result<(), Fault> {
-        if self.cx.budget.has_room(bytes) { Ok(()) } else { Err(Fault::Memory) }
+        if self.cx.budget.has_room(bytes) && affords(bytes) { Ok(()) } else { Err(Fault::Memory) }
     }
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {

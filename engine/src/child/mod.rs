@@ -30,6 +30,7 @@ use crate::codec::number;
 use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
 use crate::context::Context;
+use crate::context::backlog::Backlog;
 use crate::context::breaker::Origin;
 use crate::context::budget::Share;
 use crate::context::timers::{Deadline, Wait};
@@ -78,7 +79,7 @@ pub(crate) struct Child {
     own: Table<u64, (Own, Deadline)>,
     /// Bytes not yet written to its standard input, and when some were last written, or first
     /// queued.
-    queued: usize,
+    queued: Backlog,
     moved: Instant,
     /// Lines to write once the process has started.
     waiting: Vec<u8>,
@@ -106,7 +107,7 @@ impl Child {
             lines: Lines::new(cx.config.message),
             calls: Table::default(),
             own: Table::default(),
-            queued: 0,
+            queued: Backlog::default(),
             moved: Instant::default(),
             waiting: Vec::new(),
             last_id: 0,
@@ -131,15 +132,16 @@ impl Child {
 
     /// Whether a message of this size can be queued now. An empty queue takes any message.
     pub(crate) fn accepts(&self, bytes: usize, limit: usize) -> bool {
-        self.queued == 0 || self.queued + bytes <= limit
+        let queued = self.queued.waiting();
+        queued == 0 || queued + bytes <= limit
     }
 
     /// Writes whole lines.
     pub(crate) fn write(&mut self, bytes: Vec<u8>, cx: &mut Context) {
-        if self.queued == 0 {
+        if self.queued.waiting() == 0 {
             self.moved = cx.now;
         }
-        self.queued += bytes.len();
+        self.queued.give(bytes.len());
         self.account();
         match self.stage {
             Stage::Queued => self.waiting.extend_from_slice(&bytes),
@@ -148,7 +150,7 @@ impl Child {
     }
 
     pub(crate) fn taken(&mut self, bytes: usize, now: Instant) {
-        self.queued = self.queued.saturating_sub(bytes);
+        self.queued.take(bytes);
         self.moved = now;
         self.account();
     }
@@ -162,19 +164,19 @@ impl Child {
     /// read.
     pub(crate) fn hoards(&self, patience: Duration, cx: &Context) -> bool {
         let small = cx.budget.small();
-        let deaf = self.queued > small && self.moved.after(patience) <= cx.now;
+        let deaf = self.queued.waiting() > small && self.moved.after(patience) <= cx.now;
         deaf || self.lines.buffered() > small
     }
 
     /// Updates the count of bytes kept for this child.
     pub(crate) fn account(&mut self) {
         let names = self.names + self.pings.buffered();
-        self.share.hold(self.queued + self.lines.buffered() + names);
+        self.share.hold(self.queued.kept() + self.lines.buffered() + names);
     }
 
     /// Whether it has read nothing for so long that it counts as stalled.
     pub(crate) fn is_stalled(&self, cx: &Context) -> bool {
-        self.queued > 0 && cx.now.since(self.moved) >= cx.config.stall
+        self.queued.waiting() > 0 && cx.now.since(self.moved) >= cx.config.stall
     }
 
     /// Writes a message as one line.
@@ -188,7 +190,7 @@ impl Child {
     pub(crate) fn reply(&mut self, message: Vec<u8>, cx: &mut Context) {
         let all = cx.config.stdin.saturating_add(cx.config.message);
         let limit = if cx.budget.is_tight() { cx.budget.small() } else { all };
-        if self.queued > limit {
+        if self.queued.waiting() > limit {
             cx.stats.dropped += 1;
             return;
         }

@@ -6,11 +6,20 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Bytes that each holder may have however little memory is left: small messages pass large ones.
 pub(crate) const SMALL: usize = 64 * 1024;
+
+/// Above this size, `affords` asks the system for the memory. A smaller allocation fails only where
+/// the program itself can't go on.
+const ASKED: usize = 1 << 20;
+
+/// A message takes at most this many times its size while it is handled: a buffer that doubles, and
+/// two copies.
+const COPIES: usize = 4;
 
 /// Messages of the largest size that fit at once, at least.
 pub(crate) const MESSAGES: usize = 4;
@@ -27,6 +36,7 @@ pub(crate) const MESSAGES: usize = 4;
 /// share.hold(1000);
 /// assert_eq!((budget.held(), share.size()), (1000, 1000));
 /// assert!(budget.has_room(1000) && !budget.has_room(1 << 20));
+/// assert!(budget.may_grow(share.size(), 2000));
 /// drop(share);
 /// assert_eq!(budget.held(), 0);
 /// ```
@@ -78,10 +88,15 @@ impl Budget {
 
     /// Whether this many more bytes may be accepted. The last part is reserved for small input.
     pub fn has_room(&self, bytes: usize) -> bool {
+        self.may_grow(0, bytes)
+    }
+
+    /// Whether a holder may grow from `from` bytes to `to`.
+    pub fn may_grow(&self, from: usize, to: usize) -> bool {
         // One message of the largest size fits if there is no other.
         let alone = self.held() <= self.0.message + self.0.message / 4;
-        let limit = if bytes <= self.0.small || alone { self.0.full } else { self.0.tight };
-        self.held().saturating_add(bytes) <= limit
+        let limit = if to <= self.0.small || alone { self.0.full } else { self.0.tight };
+        self.held().saturating_add(to.saturating_sub(from)) <= limit
     }
 
     /// Returns a share that holds nothing yet.
@@ -102,6 +117,19 @@ impl Budget {
         let share = (!bytes.is_empty()).then(|| self.share_of(bytes.len()));
         Kept { bytes, _share: share }
     }
+}
+
+/// Whether the system has the memory to handle this many bytes. Asked before a large message is
+/// handled, because a failed allocation in the middle ends the program.
+pub(crate) fn affords(bytes: usize) -> bool {
+    if bytes <= ASKED {
+        return true;
+    }
+    let mut room = Vec::<u8>::new();
+    let is_there = room.try_reserve_exact(bytes.saturating_mul(COPIES)).is_ok();
+    // Without this the compiler removes the unused allocation.
+    black_box(room.as_ptr());
+    is_there
 }
 
 /// The part of a [`Budget`] that one holder has. Dropping it returns all its bytes.

@@ -1,14 +1,26 @@
 //! The HTTP side of a stream: the exchange that carries it, the phase of its response, and the
 //! bytes that the client has not read.
 
+mod common;
+
 use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
+use crate::api::io::Output;
 use crate::context::Context;
+use crate::context::backlog::Backlog;
 use crate::context::budget::Share;
 use crate::http::accept::Accept;
 use crate::http::admission::Admitted;
+pub(crate) use common::Common;
+use common::{Given, Rest};
+
+/// A piece of a common text is so much smaller if memory is short: a thousand readers then have
+/// room for theirs.
+const PARTS: usize = 4;
 
 /// The phase of an exchange's response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +42,11 @@ pub(crate) struct Reply {
     pub(crate) origin: Option<String>,
     /// When silence turns it into an event stream, while undecided.
     pub(crate) promote: Option<Instant>,
-    given: u64,
-    taken: u64,
-    /// Bytes that the client has not read, in the outputs or in the driver.
+    backlog: Backlog,
+    /// Bytes that the client has not read, in the outputs, in the driver or in `rest`.
     share: Share,
+    /// Bytes not sent yet, because they are of a common text or follow one.
+    rest: Rest,
     /// When the client last read something, or was first sent something to read.
     pub(crate) moved: Instant,
     /// When something was last sent.
@@ -42,46 +55,122 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(exchange: Exchange, head: &Admitted<'_>, cx: &Context) -> Self {
+        let origin = head.origin.map(String::from);
+        Self { origin, ..Self::of(exchange, head.accept, cx) }
+    }
+
+    fn of(exchange: Exchange, accept: Accept, cx: &Context) -> Self {
         let now = cx.now;
         Self {
             exchange,
             phase: Phase::Undecided,
-            accept: head.accept,
-            origin: head.origin.map(String::from),
+            accept,
+            origin: None,
             promote: None,
-            given: 0,
-            taken: 0,
+            backlog: Backlog::default(),
             share: cx.budget.share(),
+            rest: Rest::default(),
             moved: now,
             spoke: now,
         }
     }
 
+    /// Returns the reply of a complete response of this many bytes.
+    pub(crate) fn answer(exchange: Exchange, bytes: usize, cx: &Context) -> Self {
+        let mut reply = Self::of(exchange, Accept::ANY, cx);
+        reply.give(bytes, cx.now);
+        reply.phase = Phase::Over;
+        reply
+    }
+
     /// Bytes that the client has not read.
     pub(crate) fn waiting(&self) -> usize {
-        usize::try_from(self.given - self.taken).unwrap_or(usize::MAX)
+        self.backlog.waiting() + self.rest.size()
     }
 
-    /// Releases the share that counts its bytes.
-    pub(crate) fn into_share(self) -> Share {
-        self.share
-    }
-
+    /// Counts bytes that are handed to the driver.
     pub(crate) fn give(&mut self, bytes: usize, now: Instant) {
+        self.speaks(now);
+        self.backlog.give(bytes);
+        self.account();
+    }
+
+    fn speaks(&mut self, now: Instant) {
         if self.waiting() == 0 {
             self.moved = now;
         }
         self.spoke = now;
-        self.given += bytes as u64;
-        self.share.hold(self.share.size() + bytes);
+    }
+
+    fn account(&mut self) {
+        self.share.hold(self.backlog.kept() + self.rest.own());
+    }
+
+    /// Sends bytes of the stream, after all that was sent before.
+    pub(crate) fn send(&mut self, bytes: Vec<u8>, cx: &mut Context) {
+        if self.rest.is_empty() {
+            self.give(bytes.len(), cx.now);
+            return cx.push(Output::Send { exchange: self.exchange, bytes });
+        }
+        self.rest.push_own(bytes);
+        self.account();
+    }
+
+    /// Sends an event that has this text with this id: how many bytes that are.
+    pub(crate) fn send_common(
+        &mut self,
+        common: &Arc<Common>,
+        id: &[u8],
+        cx: &mut Context,
+    ) -> usize {
+        self.speaks(cx.now);
+        let size = self.rest.push_event(common, id);
+        self.pour(cx);
+        size
+    }
+
+    /// The stream ends after all that was sent.
+    pub(crate) fn finish(&mut self, cx: &mut Context) {
+        if self.rest.is_empty() {
+            cx.push(Output::Finish { exchange: self.exchange });
+        } else {
+            self.rest.push_end();
+        }
+    }
+
+    /// Hands to the driver what the peer can be given now: one piece, a smaller one if memory is
+    /// short.
+    fn pour(&mut self, cx: &mut Context) {
+        let small = cx.budget.small();
+        let most = if cx.budget.is_tight() { small / PARTS } else { small };
+        let most = most.saturating_sub(self.backlog.waiting());
+        let (exchange, mut bytes, mut ends) = (self.exchange, Vec::new(), false);
+        loop {
+            match self.rest.next(most.saturating_sub(bytes.len())) {
+                Some(Given::Bytes(own)) if bytes.is_empty() => bytes = own,
+                Some(Given::Bytes(more)) => bytes.extend_from_slice(&more),
+                Some(Given::End) => ends = true,
+                None => break,
+            }
+        }
+        if !bytes.is_empty() {
+            self.give(bytes.len(), cx.now);
+            cx.push(Output::Send { exchange, bytes });
+        }
+        if ends {
+            cx.push(Output::Finish { exchange });
+        }
+        self.account();
     }
 
     /// Records that the client read up to this many bytes, and returns how many there were.
-    pub(crate) fn take(&mut self, bytes: usize, now: Instant) -> usize {
-        let bytes = bytes.min(self.waiting());
-        self.taken += bytes as u64;
-        self.moved = now;
-        self.share.hold(self.share.size().min(self.waiting()));
+    pub(crate) fn take(&mut self, bytes: usize, cx: &mut Context) -> usize {
+        let bytes = self.backlog.take(bytes);
+        self.moved = cx.now;
+        if !self.rest.is_empty() {
+            self.pour(cx);
+        }
+        self.account();
         bytes
     }
 }

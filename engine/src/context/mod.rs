@@ -2,6 +2,7 @@
 //! waits, the memory budget, what is known of each command, and the owner of each exchange. State
 //! that more than one of them reads or changes belongs here; decisions of one of them do not.
 
+pub(crate) mod backlog;
 pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod carrier;
@@ -15,6 +16,7 @@ pub(crate) mod timers;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::api::admit::Refusal;
 use crate::api::config::Config;
@@ -121,8 +123,7 @@ impl Context {
     /// Answers a request at once, and waits for the response to be delivered.
     pub(crate) fn answer(&mut self, exchange: Exchange, origin: Option<&str>, response: Response) {
         if let Body::Whole(body) = &response.body {
-            let share = self.budget.share_of(body.len());
-            self.owed.add(exchange, share, self.now, self.config.stall);
+            self.owe(Reply::answer(exchange, body.len(), self));
         }
         self.respond(exchange, origin, response);
     }
@@ -213,11 +214,21 @@ impl Context {
     }
 
     /// Keeps a complete response until its client has read it.
-    pub(crate) fn owe(&mut self, reply: Reply) {
-        // If the client had read everything, it is sent the end of the response now.
-        let moved = if reply.waiting() == 0 { self.now } else { reply.moved };
-        let exchange = reply.exchange;
-        self.owed.add(exchange, reply.into_share(), moved, self.config.stall);
+    pub(crate) fn owe(&mut self, mut reply: Reply) {
+        if reply.waiting() == 0 {
+            // If the client had read everything, it is sent the end of the response now.
+            reply.moved = self.now;
+        }
+        self.owed.add(reply, self.config.stall);
+    }
+
+    /// The client of a complete response read this many bytes.
+    pub(crate) fn pay(&mut self, exchange: Exchange, bytes: usize) {
+        let mut owed = mem::take(&mut self.owed);
+        if let Some(reply) = owed.get_mut(exchange) {
+            reply.take(bytes, self);
+        }
+        self.owed = owed;
     }
 
     /// Aborts a complete response.

@@ -6,47 +6,27 @@ use core::time::Duration;
 
 use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
-use crate::context::budget::Share;
+use crate::context::carrier::Reply;
 use crate::table::Table;
-
-/// A response that is being delivered.
-#[derive(Debug)]
-struct Debt {
-    /// Bytes that the client has not read.
-    share: Share,
-    /// When the client last read something, or was first sent something.
-    moved: Instant,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
-    table: Table<Exchange, Debt>,
+    table: Table<Exchange, Reply>,
     /// The earliest time at which a wait can be due. It may be early: the waits are then checked
     /// again.
     due: Instant,
 }
 
 impl Owed {
-    /// Adds a response that is being delivered since this time, with this many unread bytes.
-    pub(crate) fn add(
-        &mut self,
-        exchange: Exchange,
-        share: Share,
-        moved: Instant,
-        stall: Duration,
-    ) {
-        let due = moved.after(stall);
+    /// Adds a response that is being delivered.
+    pub(crate) fn add(&mut self, reply: Reply, stall: Duration) {
+        let due = reply.moved.after(stall);
         self.due = if self.table.is_empty() { due } else { self.due.min(due) };
-        self.table.insert(exchange, Debt { share, moved });
+        self.table.insert(reply.exchange, reply);
     }
 
-    /// The client has read this many bytes.
-    pub(crate) fn take(&mut self, exchange: Exchange, bytes: usize, now: Instant) {
-        if let Some(debt) = self.table.get_mut(&exchange) {
-            let left = debt.share.size().saturating_sub(bytes);
-            debt.share.hold(left);
-            debt.moved = now;
-        }
+    pub(crate) fn get_mut(&mut self, exchange: Exchange) -> Option<&mut Reply> {
+        self.table.get_mut(&exchange)
     }
 
     /// The response is delivered or lost. Returns false if there is none.
@@ -56,7 +36,7 @@ impl Owed {
 
     /// The unread bytes of each response, and when its client last read some.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
-        self.table.iter().map(|(exchange, debt)| (*exchange, debt.share.size(), debt.moved))
+        self.table.iter().map(|(exchange, reply)| (*exchange, reply.waiting(), reply.moved))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

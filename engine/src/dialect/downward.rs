@@ -277,6 +277,16 @@ pub(crate) fn tag(message: &Message<'_>, subscription: &[u8]) -> Vec<u8> {
     Last::copied(copied)
 }
 
+/// A notification for any subscription, and the position of the byte that stands for the id. `None`
+/// if its event needs more than one line.
+pub(crate) fn tag_of_any(message: &Message<'_>) -> Option<(Vec<u8>, usize)> {
+    // This byte never occurs in UTF-8.
+    const ID: u8 = 0xff;
+    let text = tag(message, &[ID]);
+    let gap = text.iter().position(|byte| *byte == ID)?;
+    (!text.contains(&b'\r')).then_some((text, gap))
+}
+
 /// The first message of a subscription: the part of the filter that is honoured.
 pub(crate) fn acknowledged(honoured: &[u8], subscription: &[u8]) -> Vec<u8> {
     let params =

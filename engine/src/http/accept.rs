@@ -13,12 +13,14 @@ pub(crate) struct Accept {
 }
 
 impl Accept {
+    pub(crate) const ANY: Self = Self { json: true, sse: true };
+
     /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
     /// form decides, a weight of zero excludes it; no field at all allows every form.
     pub(super) fn of(fields: &[(&str, &str)]) -> Self {
         let ranges = fields.iter().filter(|(name, _)| is(name, "accept"));
         if ranges.clone().next().is_none() {
-            return Self { json: true, sse: true };
+            return Self::ANY;
         }
         let (mut json, mut sse) = ((0, false), (0, false));
         for range in ranges.flat_map(|(_, value)| value.split(',')).take(ELEMENTS) {

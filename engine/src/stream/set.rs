@@ -5,6 +5,7 @@
 
 mod listeners;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::event::Notice;
@@ -14,7 +15,7 @@ use crate::api::response::Response;
 use crate::codec::sse::EventId;
 use crate::codec::version::Style;
 use crate::context::Context;
-use crate::context::carrier::Reply;
+use crate::context::carrier::{Common, Reply};
 use crate::context::timers::{Deadline, Wait};
 use crate::stream::at::{At, Held, Rest};
 use crate::stream::single::{STANDING, Stream};
@@ -121,6 +122,19 @@ impl Streams {
         let number = self.meant(number);
         self.flush(number, cx);
         self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
+    }
+
+    /// Puts a message that many streams carry onto this one, with this id.
+    pub(crate) fn put_common(
+        &mut self,
+        number: u64,
+        common: &Arc<Common>,
+        id: &[u8],
+        cx: &mut Context,
+    ) {
+        self.with(number, cx, |stream, at, held, cx| {
+            stream.common_event(common, id, at, held, cx);
+        });
     }
 
     /// Delivers the answer to a call; `new_session` is the session id to send with it, if any.

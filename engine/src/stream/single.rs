@@ -5,20 +5,21 @@
 //! client that resumes from an earlier event.
 
 mod end;
+mod wait;
 
 use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::instant::Instant;
-use crate::api::io::Output;
 use crate::api::response::{self, Body, Response};
 use crate::codec::message::Message;
 use crate::codec::sse;
 use crate::context::Context;
 use crate::context::budget::Kept;
-use crate::context::carrier::{Phase, Reply};
-use crate::context::timers::{Deadline, Wait};
+use crate::context::carrier::{Common, Phase, Reply};
+use crate::context::timers::Deadline;
 use crate::http::fault::Fault;
 use crate::stream::at::{At, Held, Rest};
 use crate::stream::event::{EVENT, Event};
@@ -103,17 +104,6 @@ impl Stream {
         self.held.iter().flatten().map(|answer| answer.len()).sum()
     }
 
-    /// Becomes an event stream after `wait`, if it is still undecided then.
-    pub(crate) fn promote_after(&mut self, wait: core::time::Duration, at: At, cx: &mut Context) {
-        if let Some(reply) =
-            self.reply.as_mut().filter(|r| r.accept.sse && r.phase == Phase::Undecided)
-        {
-            let when = cx.now.after(wait);
-            reply.promote = Some(when);
-            cx.timers.set(&mut self.due, when, Wait::Stream(at.pipe, at.number));
-        }
-    }
-
     /// Sends the response head and the first bytes of the event stream.
     fn open(&mut self, at: At, held: &mut Held, cx: &mut Context) {
         self.open_head(at, cx);
@@ -152,13 +142,11 @@ impl Stream {
     /// Sends bytes to the exchange.
     fn send(&mut self, bytes: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
-        reply.give(bytes.len(), cx.now);
         if !self.is_get {
             held.unread += bytes.len();
         }
-        let next = reply.spoke.after(cx.config.keep_alive).min(cx.now.after(cx.config.stall));
-        cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
-        cx.push(Output::Send { exchange: reply.exchange, bytes });
+        reply.send(bytes, cx);
+        self.wait_for_reader(at, cx);
     }
 
     /// Puts a message on the stream, and opens the stream if it was undecided. Owned data is copied
@@ -180,6 +168,24 @@ impl Stream {
         } else {
             self.keep(Event { place, data: data.into_owned() }, held);
         }
+    }
+
+    /// Puts a message that others get as well onto a stream that keeps no events, with this id.
+    pub(crate) fn common_event(
+        &mut self,
+        common: &Arc<Common>,
+        id: &[u8],
+        at: At,
+        held: &mut Held,
+        cx: &mut Context,
+    ) {
+        if at.style.ids || self.is_get || self.undecided() || self.has_unsent() || !self.takes(cx) {
+            return self.event(common.with(id).into(), at, held, cx);
+        }
+        let Some(reply) = &mut self.reply else { return };
+        self.places += 1;
+        held.unread += reply.send_common(common, id, cx);
+        self.wait_for_reader(at, cx);
     }
 
     fn keep(&mut self, event: Event, held: &mut Held) {
@@ -323,7 +329,7 @@ impl Stream {
     /// The client has read this many bytes.
     pub(crate) fn taken(&mut self, bytes: usize, at: At, held: &mut Held, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
-        let bytes = reply.take(bytes, cx.now);
+        let bytes = reply.take(bytes, cx);
         if !self.is_get {
             held.unread -= bytes;
         }
@@ -397,42 +403,6 @@ impl Stream {
     /// The number of kept events.
     pub(crate) fn kept(&self) -> usize {
         self.events.len()
-    }
-
-    /// Handles the stream's wait when it is due: becomes an event stream, sends a keep-alive, or
-    /// aborts. Returns false if it aborted because the client stopped reading.
-    pub(crate) fn tick(&mut self, at: At, held: &mut Held, cx: &mut Context) -> bool {
-        self.due.spend();
-        let Some(reply) = &self.reply else {
-            return true;
-        };
-        if reply.waiting() > 0 && reply.moved.after(cx.config.stall) <= cx.now {
-            self.cut(at, held, cx);
-            return false;
-        }
-        match reply.phase {
-            Phase::Undecided => self.open(at, held, cx),
-            Phase::Open if reply.spoke.after(cx.config.keep_alive) <= cx.now => {
-                self.send(sse::COMMENT.to_vec(), at, held, cx);
-            }
-            Phase::Open | Phase::Over => {}
-        }
-        self.rearm(at, cx);
-        true
-    }
-
-    pub(crate) fn rearm(&mut self, at: At, cx: &mut Context) {
-        let Some(reply) = &self.reply else { return };
-        let stall = (reply.waiting() > 0).then(|| reply.moved.after(cx.config.stall));
-        let speak = match reply.phase {
-            Phase::Undecided => reply.promote,
-            Phase::Open => Some(reply.spoke.after(cx.config.keep_alive)),
-            Phase::Over => None,
-        };
-        // A wait set earlier, for something decided by now, is checked again when it is due.
-        if let Some(next) = stall.into_iter().chain(speak).min() {
-            cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
-        }
     }
 }
 

@@ -19,7 +19,8 @@ const STALL: Duration = Duration::from_secs(30);
 /// this time, and clients that close half a connection are simple ones, which an interim response
 /// may confuse.
 const HALF: Duration = Duration::from_millis(30);
-/// Bytes that a client may send ahead. Above this, its loss is noticed only when sending.
+/// Bytes that a client may send ahead while memory lasts. Above this, its loss is noticed only when
+/// sending.
 const AHEAD: usize = 64 * 1024;
 
 /// The result of the wait for the engine's output.
@@ -116,7 +117,7 @@ impl Connection {
     /// the request. Before the answer has begun, an interim response finds out; later, and with
     /// HTTP/1.0, the end counts as the loss of the client.
     fn poll_loss(&mut self, cx: &Context<'_>) -> Poll<()> {
-        while !self.half_closed && self.gate.held() < AHEAD {
+        while !self.half_closed && self.gate.held() < AHEAD && self.hold() {
             ready!(self.turn.poll(cx));
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) if self.may_probe => {

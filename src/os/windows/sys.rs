@@ -139,6 +139,14 @@ pub(crate) fn seal_descriptors() {}
 /// The allocator does this by default.
 pub(crate) fn give_memory_back() {}
 
+/// The allocator does this by default.
+pub(crate) fn trim_memory() {}
+
+/// There is no such limit.
+pub(crate) fn address_space() -> Option<usize> {
+    None
+}
+
 /// There is no limit of open files.
 pub(crate) fn open_files() -> usize {
     usize::MAX

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
 
 mod breaker;
+mod budget;
 mod calls;
 mod children;
 mod connections;

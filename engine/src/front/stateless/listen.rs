@@ -3,6 +3,7 @@
 //! message says what is honoured, its last is the result.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Mode, Room, Worker};
@@ -13,12 +14,17 @@ use crate::codec::message::Message;
 use crate::codec::object;
 use crate::context::Context;
 use crate::context::budget::Share;
+use crate::context::carrier::Common;
 use crate::dialect::{self, LISTS, downward};
 use crate::http::fault::Fault;
 use crate::table::Table;
 
 /// Overhead of a URI beside its text.
 const URI: usize = 48;
+
+/// Of a notification for several subscriptions, one copy is kept if it is longer than this part of
+/// what is small: of shorter ones a copy for each costs less than the pieces.
+const COMMON: usize = 16;
 
 /// One subscription of a client.
 #[derive(Debug, Default)]
@@ -269,10 +275,15 @@ impl Worker {
         if matching.is_empty() {
             self.streams.dropped(cx);
         }
+        let is_common = matching.len() > 1 && message.size() > cx.budget.small() / COMMON;
+        let common = if is_common { downward::tag_of_any(message) } else { None };
+        let common = common.map(|(text, gap)| Arc::new(Common::new(cx.budget.keep(text), gap)));
         for number in matching {
             let Some(ask) = self.asks.get(&number) else { continue };
-            let data = downward::tag(message, &ask.id);
-            self.streams.put(number, data, cx);
+            match &common {
+                Some(common) => self.streams.put_common(number, common, &ask.id, cx),
+                None => self.streams.put(number, downward::tag(message, &ask.id), cx),
+            }
         }
     }
 

@@ -3,17 +3,16 @@
 use super::{At, Held, Stream};
 use crate::api::io::Output;
 use crate::context::Context;
-
 use crate::context::carrier::{Phase, Reply};
 use crate::context::timers::Wait;
 
 impl Stream {
     /// Ends the exchange's response.
     pub(crate) fn finish(&mut self, at: At, cx: &mut Context) {
-        let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase == Phase::Open) else {
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.phase == Phase::Open) else {
             return;
         };
-        cx.push(Output::Finish { exchange: reply.exchange });
+        reply.finish(cx);
         self.over(at, cx);
     }
 
