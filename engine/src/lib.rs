@@ -201,6 +201,7 @@ pub use api::head::Head;
 pub use api::instant::Instant;
 pub use api::io::{Endpoint, Input, Output};
 pub use api::response::{Body, Response};
+pub use api::session::Session;
 pub use api::stats::Stats;
 pub use bridge::Bridge;
 pub use codec::{lines, message, sse};

@@ -47,6 +47,8 @@ pub enum Level {
 pub enum Cause {
     /// The client asked for it with DELETE.
     Deleted,
+    /// The embedder ended it ([`Input::End`](crate::Input::End)).
+    Revoked,
     /// Nothing happened for as long as `Config::idle`.
     Idle,
     /// The child ended by itself.
@@ -86,6 +88,7 @@ impl Cause {
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::Deleted => "deleted",
+            Self::Revoked => "revoked",
             Self::Idle => "idle",
             Self::Exited(_) => "exited",
             Self::StdoutClosed => "stdout_closed",
@@ -110,6 +113,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deleted => f.write_str("deleted by the client"),
+            Self::Revoked => f.write_str("revoked by the operator"),
             Self::Idle => f.write_str("idle"),
             Self::Exited(exit) => write!(f, "server ended with {exit}"),
             Self::StdoutClosed => f.write_str("server closed its standard output"),

@@ -163,6 +163,13 @@ pub enum Input<'a> {
         /// The last of what it wrote to its standard error, for the operator's log.
         stderr: &'a [u8],
     },
+    /// The embedder ends the session of this child, for instance because its user logged out. Calls
+    /// in flight are answered with an error, later requests with 404, and the child gets the
+    /// shutdown sequence. Ignored for a child that has no session.
+    End {
+        /// The session's child: [`Session::pipe`](crate::Session::pipe).
+        pipe: Pipe,
+    },
     /// These are the servers from now on, in place of all before. Sessions go on where they were
     /// opened, and so do calls that wait for their client's input, also when their server is at
     /// another path now: only what is new gets the server that is at its path.

@@ -11,4 +11,5 @@ pub(crate) mod instant;
 pub(crate) mod io;
 pub(crate) mod limits;
 pub(crate) mod response;
+pub(crate) mod session;
 pub(crate) mod stats;

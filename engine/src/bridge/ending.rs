@@ -4,9 +4,34 @@ use alloc::vec::Vec;
 
 use super::{Bridge, Seat};
 use crate::api::event::{Cause, Notice};
+use crate::api::handles::Pipe;
+use crate::api::session;
 use crate::context::timers::Wait;
 
 impl Bridge {
+    /// Returns the open sessions, oldest first. One whose child has not answered `initialize` is
+    /// not among them.
+    ///
+    /// ```
+    /// use mcp_bridge::{Bridge, Config};
+    ///
+    /// let bridge = Bridge::new(Config::default()).unwrap();
+    /// for session in bridge.sessions() {
+    ///     println!("{} {} {} calls", session.pipe, session.version, session.calls);
+    /// }
+    /// # assert_eq!(bridge.sessions().count(), 0);
+    /// ```
+    pub fn sessions(&self) -> impl Iterator<Item = session::Session<'_>> {
+        let open = self.seats.sessions().filter(|session| session.is_open());
+        open.map(|session| session::Session {
+            pipe: session.child.pipe,
+            server: session.child.server,
+            version: session.version(),
+            since: session.life.began(),
+            calls: session.child.calls.len(),
+        })
+    }
+
     pub(super) fn shutdown(&mut self) {
         if self.draining {
             return self.end_at_once();
@@ -16,6 +41,13 @@ impl Bridge {
         self.cx.notice(Notice::Draining { sessions, calls });
         let when = self.cx.now.after(self.cx.config.drain);
         self.cx.timers.set(&mut self.drain, when, Wait::Drain);
+    }
+
+    /// Ends a session for the embedder.
+    pub(super) fn revoke(&mut self, pipe: Pipe) {
+        if self.seats.session_mut(pipe).is_some() {
+            self.end(pipe, Cause::Revoked, None);
+        }
     }
 
     fn end_at_once(&mut self) {

@@ -184,6 +184,7 @@ impl Bridge {
             Input::Unread { pipe } => self.unread(pipe),
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
             Input::Servers { servers } => self.serve(servers),
+            Input::End { pipe } => self.revoke(pipe),
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }

@@ -190,6 +190,7 @@ impl Bridge {
                 | Cause::Declined
                 | Cause::Undiscovered
                 | Cause::Deleted
+                | Cause::Revoked
                 | Cause::Idle
                 | Cause::Exhausted
         ) {

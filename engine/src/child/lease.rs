@@ -44,6 +44,11 @@ impl Life {
         }
     }
 
+    /// When it began.
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The time since the start.
     pub(crate) fn age(&self, cx: &Context) -> Duration {
         cx.now.since(self.began)

@@ -70,6 +70,11 @@ impl Session {
         }
     }
 
+    /// The version that the child chose.
+    pub(crate) fn version(&self) -> &str {
+        self.phase.chosen()
+    }
+
     /// Whether the child has answered `initialize`.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))

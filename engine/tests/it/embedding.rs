@@ -383,6 +383,42 @@ fn a_server_is_at_each_of_its_paths_and_a_session_where_it_was_opened() {
 }
 
 #[test]
+fn a_session_that_the_embedder_ends_is_gone_for_its_client_and_only_that_one() {
+    let mut rig = Rig::new(Config::default());
+    rig.now = Duration::from_secs(5);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+        ids.push(rig.session.clone());
+    }
+    let sessions: Vec<_> = rig.bridge.sessions().collect();
+    let [first, second] = &*sessions else { panic!("two sessions: {sessions:?}") };
+    assert_eq!((first.version, first.calls, first.server), ("2025-11-25", 0, Server(0)));
+    assert_eq!(first.since, Instant::new(Duration::from_secs(5)));
+    assert_eq!([first.pipe, second.pipe], *rig.opened);
+    // A call is in flight when its session ends: it is answered.
+    let pipe = first.pipe;
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*ids[0])];
+    let post = Head { fields: &fields, ..POST };
+    rig.child = |_| None;
+    assert_eq!(rig.ask(&post, CALL), 200);
+    assert_eq!(rig.bridge.sessions().map(|session| session.calls).sum::<usize>(), 1);
+    let said = |rig: &Rig| String::from_utf8_lossy(&rig.answers[2].2).contains("\"error\":");
+    assert!(!said(&rig), "its stream has begun");
+    rig.tell(Input::End { pipe });
+    rig.drain();
+    assert!(said(&rig));
+    rig.child = child;
+    assert_eq!(rig.ask(&post, CALL), 404);
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*ids[1])];
+    assert_eq!(rig.ask(&Head { fields: &fields, ..POST }, CALL), 200);
+    assert_eq!((rig.bridge.sessions().count(), rig.bridge.stats().children), (1, 1));
+    // Of what is gone nothing can be ended.
+    rig.tell(Input::End { pipe });
+    assert!(rig.bridge.poll_output().is_none());
+}
+
+#[test]
 fn with_an_output_that_was_not_taken_the_engine_is_not_idle() {
     let mut rig = Rig::new(Config::default());
     assert!(rig.bridge.is_idle());
