@@ -39,14 +39,19 @@ impl<'a> Iterator for Pieces<'a> {
             }
             return Some(said.map(Piece::Char));
         }
-        let end = self.rest.iter().position(|byte| *byte == b'\\').unwrap_or(self.rest.len());
-        let (plain, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        Some(Some(Piece::Plain(plain)))
+        Some(Some(Piece::Plain(self.plain())))
     }
 }
 
-impl Pieces<'_> {
+impl<'a> Pieces<'a> {
+    /// Steps over what stands for itself, up to an escape.
+    fn plain(&mut self) -> &'a [u8] {
+        let end = self.rest.iter().position(|byte| *byte == b'\\').unwrap_or(self.rest.len());
+        let (plain, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        plain
+    }
+
     /// Steps over an escape.
     fn escape(&mut self) -> Option<char> {
         let said = match *self.rest.get(1)? {
@@ -209,17 +214,19 @@ pub(crate) fn named<T>(raw: &[u8], compare: impl FnOnce(&[u8]) -> T) -> T {
 
 /// Puts what a string says into a place, and gives its length; `None` if there is no room for it.
 fn fill(raw: &[u8], place: &mut [u8]) -> Option<usize> {
-    let mut at = 0;
-    for piece in pieces(raw) {
+    let (mut pieces, mut at) = (pieces(raw), 0);
+    while let Some(first) = pieces.rest.first() {
         let mut letter = [0; 4];
-        let said = match piece? {
-            Piece::Char(said) if said.is_ascii() => {
+        let said = if *first == b'\\' {
+            let said = pieces.escape()?;
+            if said.is_ascii() {
                 *place.get_mut(at)? = said as u8;
                 at += 1;
                 continue;
             }
-            Piece::Char(said) => said.encode_utf8(&mut letter).as_bytes(),
-            Piece::Plain(plain) => plain,
+            said.encode_utf8(&mut letter).as_bytes()
+        } else {
+            pieces.plain()
         };
         place.get_mut(at..at + said.len())?.copy_from_slice(said);
         at += said.len();
