@@ -162,10 +162,7 @@ impl Bridge {
             }
             Input::Lost { exchange } => self.lost(exchange),
             Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
-            Input::Delivered { exchange } => {
-                self.taken(exchange, usize::MAX);
-                self.cx.owed.end(exchange);
-            }
+            Input::Delivered { exchange } => self.delivered(exchange),
             Input::Opened { pipe, pid } => {
                 if let Some(child) = self.seats.child_mut(pipe) {
                     child.pid = pid;
@@ -246,11 +243,18 @@ impl Bridge {
         let Some((pipe, number)) = self.carried(exchange) else {
             return self.cx.pay(exchange, bytes);
         };
-        match self.seats.get_mut(pipe) {
-            Some(Seat::Session(session)) => session.streams.taken(number, bytes, &mut self.cx),
-            Some(Seat::Shared(worker)) => worker.streams.taken(number, bytes, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+        if let Some(streams) = self.seats.get_mut(pipe).and_then(Seat::streams_mut) {
+            streams.taken(number, bytes, &mut self.cx);
         }
+    }
+
+    fn delivered(&mut self, exchange: Exchange) {
+        if let Some((pipe, number)) = self.carried(exchange)
+            && let Some(streams) = self.seats.get_mut(pipe).and_then(Seat::streams_mut)
+        {
+            streams.delivered(number, &mut self.cx);
+        }
+        self.cx.owed.end(exchange);
     }
 
     /// Starts queued children, up to the limit.

@@ -7,6 +7,7 @@ use crate::api::handles::Pipe;
 use crate::child::Child;
 use crate::front::session::Session;
 use crate::front::stateless::Worker;
+use crate::stream::set::Streams;
 use crate::table::Table;
 
 /// The owner of a child process. It holds the child, so there is no child without an owner.
@@ -36,6 +37,15 @@ impl Seat {
             Self::Session(session) => &mut session.child,
             Self::Shared(worker) => &mut worker.child,
             Self::Prewarmed(child) | Self::Leaving(child) => child,
+        }
+    }
+
+    /// The streams to its clients; `None` for a child that serves none.
+    pub(super) fn streams_mut(&mut self) -> Option<&mut Streams> {
+        match self {
+            Self::Session(session) => Some(&mut session.streams),
+            Self::Shared(worker) => Some(&mut worker.streams),
+            Self::Prewarmed(_) | Self::Leaving(_) => None,
         }
     }
 

@@ -248,7 +248,10 @@ impl Context {
 
     /// When the next wait is due.
     pub(crate) fn next_wait(&self) -> Option<Instant> {
-        self.timers.next().into_iter().chain(self.owed.due()).min()
+        match (self.timers.next(), self.owed.due()) {
+            (Some(wait), Some(due)) => Some(wait.min(due)),
+            (wait, due) => wait.or(due),
+        }
     }
 
     /// Whether nothing is left to send or deliver.

@@ -213,6 +213,11 @@ impl Streams {
         self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
     }
 
+    /// The client of a stream has read all that was sent.
+    pub(crate) fn delivered(&mut self, number: u64, cx: &mut Context) {
+        self.with(number, cx, Stream::delivered);
+    }
+
     /// Handles a stream's wait when it is due. Returns false if the stream was aborted because its
     /// client stopped reading.
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) -> bool {

@@ -33,6 +33,17 @@ impl Stream {
         }
     }
 
+    /// The client has read all that was sent. Nothing is owed then, if that was the whole response.
+    pub(crate) fn delivered(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+        let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase == Phase::Over) else {
+            return self.taken(usize::MAX, at, held, cx);
+        };
+        if !self.is_get {
+            held.unread -= reply.waiting();
+        }
+        self.forget_reply(at, cx);
+    }
+
     /// Releases the exchange and drops the wait.
     pub(crate) fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
         cx.timers.clear(&mut self.due, Wait::Stream(at.pipe, at.number));
