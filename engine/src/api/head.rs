@@ -22,7 +22,9 @@
 pub struct Head<'a> {
     /// The method, case-sensitive.
     pub method: &'a str,
-    /// The target's path, without its query, as it stood on the wire.
+    /// The target's path, without its query, as it stood on the wire. It is compared with
+    /// [`Config::endpoint`](crate::Config::endpoint) or [`Endpoint::path`](crate::Endpoint::path):
+    /// a driver that is mounted below another path gives all of them with it, or all without.
     pub path: &'a str,
     /// Field names in any case and values without surrounding white space, in their order.
     pub fields: &'a [(&'a str, &'a str)],

@@ -103,7 +103,7 @@ pub enum Input<'a> {
     Opened {
         /// Which child.
         pipe: Pipe,
-        /// Its process id, for the operator's log.
+        /// Its process id, for the operator's log alone; 0 for what is no process.
         pid: u32,
     },
     /// The child of [`Output::Open`] could not be started. The pipe is gone.
@@ -122,7 +122,9 @@ pub enum Input<'a> {
         /// What there is too little of, and what to raise. Clients and operators are told.
         reason: &'a str,
     },
-    /// The child wrote these bytes to its standard output.
+    /// The child wrote these bytes to its standard output. Bytes that were read already may be told
+    /// although [`Bridge::wants`](crate::Bridge::wants) is false, and the last ones before
+    /// [`Input::Exited`] always are.
     Stdout {
         /// Which child.
         pipe: Pipe,
@@ -149,7 +151,7 @@ pub enum Input<'a> {
         pipe: Pipe,
     },
     /// The child closed its standard input, though it was not told that this is the end of it: what
-    /// is written to it from now on is lost.
+    /// is written to it from now on is lost, and need not be told by [`Input::StdinTaken`].
     StdinClosed {
         /// Which child.
         pipe: Pipe,
@@ -160,7 +162,8 @@ pub enum Input<'a> {
         pipe: Pipe,
         /// How it ended.
         exit: Exit,
-        /// The last of what it wrote to its standard error, for the operator's log.
+        /// The last of what it wrote to its standard error, for the operator's log: the engine uses
+        /// the last 1024 bytes, and none if it had asked the child to end.
         stderr: &'a [u8],
     },
     /// The embedder ends the session of this child, for instance because its user logged out. Calls
@@ -217,7 +220,8 @@ pub enum Output {
         /// Variables that its environment has beside the operator's. They may be secrets.
         env: Vec<(String, String)>,
     },
-    /// Write these bytes, whole lines, to the child's standard input.
+    /// Write these bytes, whole lines, to the child's standard input. It may come before
+    /// [`Input::Opened`] is told: a driver that starts children asynchronously keeps the bytes.
     Write {
         /// Which child.
         pipe: Pipe,
@@ -225,7 +229,8 @@ pub enum Output {
         bytes: Vec<u8>,
     },
     /// Close the child's standard input once all that was given is written, or at once if the
-    /// child does not read.
+    /// child does not read. A driver need not find that out: [`Output::Terminate`] and
+    /// [`Output::Kill`] follow for a child that stays.
     CloseStdin {
         /// Which child.
         pipe: Pipe,
