@@ -118,7 +118,7 @@ impl Connection {
                 Err(refusal) => Err(Stop::Refuse(refusal)),
             }),
             Poll::Ready(Ok(_)) => Poll::Ready(self.account()),
-            Poll::Ready(Err(Errno::NOMEM)) => Poll::Ready(Err(NO_MEMORY.into())),
+            Poll::Ready(Err(Errno::NOBUFS)) => Poll::Ready(Err(NO_MEMORY.into())),
             Poll::Ready(Err(_)) => Poll::Ready(Err(Stop::Close)),
             Poll::Pending => {
                 self.turn.rest();
@@ -168,7 +168,7 @@ impl Connection {
             // Room for as many bytes as arrived already, so that a claimed length alone reserves
             // nothing.
             if buffer.try_reserve(missing.min(buffer.len().max(SCRATCH))).is_err() {
-                return Poll::Ready(Err(Errno::NOMEM));
+                return Poll::Ready(Err(Errno::NOBUFS));
             }
             let room = buffer.capacity() - buffer.len();
             let op = |fd: &OwnedFd| recv(fd, spare_capacity(buffer), RecvFlags::empty());
@@ -185,6 +185,6 @@ impl Connection {
         if count < SCRATCH {
             self.socket.drained();
         }
-        Poll::Ready(if self.gate.feed(&scratch[..count]) { Ok(count) } else { Err(Errno::NOMEM) })
+        Poll::Ready(if self.gate.feed(&scratch[..count]) { Ok(count) } else { Err(Errno::NOBUFS) })
     }
 }
