@@ -17,7 +17,7 @@ const ENGINE: [(&str, &[&str]); 10] = [
     ("child", &["table", "codec", "api", "context"]),
     ("stream", &["table", "codec", "api", "http", "context"]),
     ("front", &["table", "codec", "api", "http", "context", "dialect", "child", "stream"]),
-    ("bridge", &["table", "codec", "api", "http", "context", "child", "front"]),
+    ("bridge", &["table", "codec", "api", "http", "context", "child", "stream", "front"]),
 ];
 
 /// The driver's. All of them may know the hub, which owns the engine and starts their tasks.

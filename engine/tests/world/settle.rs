@@ -351,8 +351,9 @@ impl World<'_> {
         // Calls that may go on, together as long as one message, or one of them longer.
         let crossed = self.upward.crossings.len() * 3 * message;
         let most = must + short + sessions + crossed + exchanges * (message + queue + SLACK);
-        let processes = self.config.memory(0);
-        let most = most.min(processes + 2 * self.piece);
+        // The budget bounds all of them together, but for one message that is worked on, and for
+        // refusals.
+        let most = most.min(self.config.budget + message + message / 4 + short);
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
         Ok(())
     }

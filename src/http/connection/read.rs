@@ -130,7 +130,9 @@ impl Connection {
     /// Counts the bytes held. If all connections together hold too many, the slowest upload is
     /// aborted, which may be this one.
     fn account(&self) -> Result<(), Stop> {
-        while !self.hold() {
+        // A head that is read is bounded by itself.
+        let head = if self.phase == Some(Phase::Content) { 0 } else { self.hub.head_limit };
+        while !self.hold(head) {
             let size = self.gate.held();
             if !self.hub.deadlines.evict_upload(&self.deadline, size, self.hub.now()) {
                 return Err(NO_MEMORY.into());
@@ -139,9 +141,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Counts what is held: whether there is so much.
-    pub(super) fn hold(&self) -> bool {
-        self.share.hold(self.gate.held().saturating_sub(FREE))
+    /// Counts the bytes held, but for the head's. Returns false if there is no room for them.
+    pub(super) fn hold(&self, head: usize) -> bool {
+        self.share.hold(self.gate.held().saturating_sub(FREE + head))
     }
 
     fn too_slow(&self) -> Stop {

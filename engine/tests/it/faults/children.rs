@@ -156,6 +156,40 @@ fn a_false_account_is_noticed() {
 }
 
 #[test]
+fn bytes_that_are_kept_and_not_charged_are_noticed() {
+    struct Skimmed;
+    impl Fault for Skimmed {
+        fn buffered(&mut self, bytes: usize) -> usize {
+            bytes / 2
+        }
+    }
+    noticed(Law::Buffered, || Skimmed);
+}
+
+#[test]
+fn bytes_that_are_charged_and_never_given_back_are_noticed() {
+    struct Leaking(usize);
+    impl Fault for Leaking {
+        fn buffered(&mut self, bytes: usize) -> usize {
+            self.0 = self.0.max(bytes);
+            self.0
+        }
+    }
+    noticed(Law::Empty, || Leaking(0));
+}
+
+#[test]
+fn memory_pressure_that_comes_late_is_noticed() {
+    struct Late;
+    impl Fault for Late {
+        fn config(&mut self, config: &mut Config) {
+            config.budget *= 8;
+        }
+    }
+    noticed(Law::Buffered, || Late);
+}
+
+#[test]
 fn a_deadline_that_stays_is_noticed() {
     struct Stuck;
     impl Fault for Stuck {
