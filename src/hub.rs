@@ -39,7 +39,7 @@ pub(crate) const SCRATCH: usize = 64 * 1024;
 const REAPED: usize = 1024;
 
 /// How many of the largest messages may be on their way in at once.
-const CONTENTS: usize = 4;
+const CONTENTS: usize = 8;
 
 pub(crate) struct Hub {
     pub(crate) executor: Rc<LocalExecutor<'static>>,
@@ -95,9 +95,9 @@ impl Hub {
         file: Option<SocketFile>,
         reactor: Rc<Reactor>,
     ) -> Result<Rc<Self>, ConfigError> {
-        // A quarter of the budget, or what one of the largest messages and some small ones need.
+        // Half of the budget, or what one of the largest messages and some small ones need.
         let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
-        let contents = most.min((config.budget / 4).max(message + message / 2));
+        let contents = most.min((config.budget / 2).max(message + message / 2));
         let variables = config.header_env.iter().map(|(header, _)| header);
         let listed_fields = variables.chain(&config.affinity).cloned().collect();
         let head_limit = config.head;
