@@ -78,7 +78,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// assert_eq!(held - bridge.buffered(), bytes.len(), "bytes count until the child takes them");
 /// assert!(bridge.buffered() > 0, "the call is in flight");
 ///
-/// // The child does not answer: in time the client is told so.
+/// // The child does not answer: after the start timeout the client gets an error.
 /// let mut now = Instant::default();
 /// while !matches!(bridge.poll_output(), Some(Output::Respond { .. })) {
 ///     now = bridge.poll_timeout().expect("the child's answer is waited for");
@@ -361,13 +361,12 @@ impl Bridge {
     }
 
     fn gone(&mut self, pipe: Pipe) {
-        match self.seats.remove(pipe) {
-            Some(Seat::Prewarmed(child) | Seat::Leaving(child)) => child.gone(&mut self.cx),
-            Some(owned) => {
-                debug_assert!(false, "a process is gone and its owner is not");
-                self.seats.insert(owned);
-            }
-            None => {}
+        let child = self.seats.take(pipe, |seat| match seat {
+            Seat::Prewarmed(child) | Seat::Leaving(child) => Ok(child),
+            owned => Err(owned),
+        });
+        if let Some(child) = child {
+            child.gone(&mut self.cx);
         }
         self.forget_retired();
     }

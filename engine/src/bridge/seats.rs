@@ -91,6 +91,22 @@ impl Seats {
         Some(seat)
     }
 
+    /// Removes a child that must have this kind of owner. `pick` gives another kind back.
+    pub(super) fn take<T>(
+        &mut self,
+        pipe: Pipe,
+        pick: impl FnOnce(Seat) -> Result<T, Seat>,
+    ) -> Option<T> {
+        match pick(self.remove(pipe)?) {
+            Ok(owner) => Some(owner),
+            Err(other) => {
+                debug_assert!(false, "a child has another owner");
+                self.insert(other);
+                None
+            }
+        }
+    }
+
     pub(super) fn get(&self, pipe: Pipe) -> Option<&Seat> {
         self.table.get(&pipe)
     }

@@ -78,13 +78,13 @@ impl Bridge {
     /// Returns a prewarmed child, or a new one that is not started yet.
     pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.cx.servers.of(server).spares.pop_front();
-        match spare.and_then(|pipe| self.seats.remove(pipe)) {
-            Some(Seat::Prewarmed(child)) => child,
-            other => {
-                debug_assert!(other.is_none(), "a prewarmed child has an owner");
-                self.new_child(server)
-            }
-        }
+        let prewarmed = spare.and_then(|pipe| {
+            self.seats.take(pipe, |seat| match seat {
+                Seat::Prewarmed(child) => Ok(child),
+                other => Err(other),
+            })
+        });
+        prewarmed.unwrap_or_else(|| self.new_child(server))
     }
 
     fn new_child(&mut self, server: Server) -> Box<Child> {

@@ -229,13 +229,11 @@ impl Bridge {
     pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
         let waits = |worker: &&Worker| worker.child.server == server && worker.waits_for(env);
         let pipe = self.seats.shared().find(waits).map(|worker| worker.child.pipe)?;
-        match self.seats.remove(pipe)? {
-            Seat::Shared(worker) => Some(worker.release(&mut self.cx)),
-            other => {
-                self.seats.insert(other);
-                None
-            }
-        }
+        let worker = self.seats.take(pipe, |seat| match seat {
+            Seat::Shared(worker) => Ok(worker),
+            other => Err(other),
+        })?;
+        Some(worker.release(&mut self.cx))
     }
 
     /// Waits for a child's first answer; a child that does not run yet is queued.
