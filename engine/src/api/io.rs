@@ -73,7 +73,7 @@ pub enum Input<'a> {
         body: &'a [u8],
         /// 16 bytes from the system's secure random source, fresh for each request: they name the
         /// session that it opens, or the call that waits for its client. A request whose bytes name
-        /// something already is answered by 500, and the operator is told of the fault.
+        /// something already is answered by 500, and an event reports it to the operator.
         random: [u8; 16],
     },
     /// The peer of the exchange is gone, or what it was sent can't be delivered. Also after the
@@ -103,7 +103,7 @@ pub enum Input<'a> {
     Opened {
         /// Which child.
         pipe: Pipe,
-        /// Its process id, for the operator's log alone; 0 for what is no process.
+        /// Its process id, for the operator's log alone; 0 if the child is not a process.
         pid: u32,
     },
     /// The child of [`Output::Open`] could not be started. The pipe is gone.
@@ -122,9 +122,9 @@ pub enum Input<'a> {
         /// What there is too little of, and what to raise. Clients and operators are told.
         reason: &'a str,
     },
-    /// The child wrote these bytes to its standard output. Bytes that were read already may be told
-    /// although [`Bridge::wants`](crate::Bridge::wants) is false, and the last ones before
-    /// [`Input::Exited`] always are.
+    /// The child wrote these bytes to its standard output. A driver passes on bytes that it
+    /// has already read even if [`Bridge::wants`](crate::Bridge::wants) is false, and always the
+    /// last ones before [`Input::Exited`].
     Stdout {
         /// Which child.
         pipe: Pipe,
@@ -151,7 +151,7 @@ pub enum Input<'a> {
         pipe: Pipe,
     },
     /// The child closed its standard input, though it was not told that this is the end of it: what
-    /// is written to it from now on is lost, and need not be told by [`Input::StdinTaken`].
+    /// is written to it from now on is lost, and needs no [`Input::StdinTaken`].
     StdinClosed {
         /// Which child.
         pipe: Pipe,
@@ -221,7 +221,7 @@ pub enum Output {
         env: Vec<(String, String)>,
     },
     /// Write these bytes, whole lines, to the child's standard input. It may come before
-    /// [`Input::Opened`] is told: a driver that starts children asynchronously keeps the bytes.
+    /// [`Input::Opened`]: a driver that starts children asynchronously stores the bytes until then.
     Write {
         /// Which child.
         pipe: Pipe,

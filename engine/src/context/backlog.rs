@@ -35,7 +35,7 @@ impl Backlog {
         }
     }
 
-    /// The peer took so many bytes, or as many as there were: how many.
+    /// The client read up to this many bytes. Returns how many of them were pending here.
     pub(crate) fn take(&mut self, bytes: usize) -> usize {
         let bytes = bytes.min(self.waiting());
         self.taken += bytes as u64;

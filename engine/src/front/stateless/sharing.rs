@@ -13,13 +13,14 @@ pub(crate) enum Beside {
 }
 
 impl Worker {
-    /// Whether everything that the child says concerns one client. Among clients that can't be told
-    /// apart, only the first request is certain: later output may belong to one that is over.
+    /// Whether everything that the child says concerns one client. If nothing
+    /// identifies its clients, only the first request is certain: later output may belong to a
+    /// request that is over.
     pub(super) const fn is_one_clients(&self) -> bool {
         self.owner.is_known() || self.carried <= 1
     }
 
-    /// The child's state concerns a client that can't be told from others: no other may get this
+    /// The child's state belongs to a client that nothing identifies: no other client may use this
     /// child.
     pub(super) fn spend(&mut self, cx: &mut Context) {
         if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
