@@ -26,7 +26,7 @@ use crate::os::sockets::SocketFile;
 use crate::process::child::{self, Child};
 use crate::process::group;
 use crate::process::rest;
-use crate::process::spawn::{Refusal, Started};
+use crate::process::spawn::{Blame, Refusal, Started};
 use crate::process::stderr;
 use crate::process::stdin::Stdin;
 use crate::process::tree::{Census, Household, Tree};
@@ -231,9 +231,13 @@ impl Hub {
         self.carry_out();
         while let Some((pipe, started)) = self.next_started() {
             let input = match &started {
-                Ok(pid) => Input::Opened { pipe, pid: *pid },
-                Err(Refusal::Server(reason)) => Input::OpenFailed { pipe, reason },
-                Err(Refusal::System(reason)) => Input::Exhausted { pipe, reason },
+                Ok(pid) => Input::Opened { pipe, pid: Some(*pid) },
+                Err(Refusal { blame: Blame::Server, reason, public }) => {
+                    Input::OpenFailed { pipe, reason, public }
+                }
+                Err(Refusal { blame: Blame::System, reason, public }) => {
+                    Input::Exhausted { pipe, reason, public }
+                }
             };
             self.bridge.borrow_mut().handle(input, self.now());
             self.carry_out();
@@ -263,7 +267,7 @@ impl Hub {
     fn carry_out(&self) {
         while let Some(output) = self.next_output() {
             match output {
-                Output::Open { server, pipe, env } => self.open(server, pipe, env),
+                Output::Open { server, pipe, env, .. } => self.open(server, pipe, env),
                 Output::Write { pipe, bytes } => self.write(pipe, bytes),
                 Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
                 Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),

@@ -61,7 +61,7 @@
 //!     let (mut status, mut session, mut content) = (0, None, Vec::new());
 //!     while let Some(output) = bridge.poll_output() {
 //!         match output {
-//!             Output::Open { pipe, .. } => bridge.handle(Input::Opened { pipe, pid: 42 }, now),
+//!             Output::Open { pipe, .. } => bridge.handle(Input::Opened { pipe, pid: Some(42) }, now),
 //!             Output::Write { pipe, bytes } => {
 //!                 bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, now);
 //!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {

@@ -55,18 +55,20 @@ pub(crate) fn unread(pipe: &OwnedFd) -> Option<u64> {
 }
 
 /// The missing resource, if it is why a process could not be started, and the limit to raise.
-pub(crate) fn shortage(error: &io::Error) -> Option<String> {
+pub(crate) fn shortage(error: &io::Error) -> Option<(&'static str, String)> {
     let code = error.raw_os_error()?;
     let is = |errno: Errno| errno.raw_os_error() == code;
     Some(if is(Errno::MFILE) {
-        let limit = open_files();
-        format!("the proxy is out of descriptors, it may have {limit}; raise {RAISE_FILES}")
+        let remedy = format!("it may have {}; raise {RAISE_FILES}", open_files());
+        ("the proxy is out of descriptors", remedy)
     } else if is(Errno::NFILE) {
-        "the system is out of descriptors; raise fs.file-max".into()
+        ("the system is out of descriptors", "raise fs.file-max".into())
     } else if is(Errno::AGAIN) {
-        "the proxy is out of processes; raise ulimit -u, TasksMax= or the container's limit".into()
+        let remedy = "raise ulimit -u, TasksMax= or the container's limit".into();
+        ("the proxy is out of processes", remedy)
     } else if is(Errno::NOMEM) {
-        "there is no memory for another process; raise MemoryMax= or the container's limit".into()
+        let remedy = "raise MemoryMax= or the container's limit".into();
+        ("there is no memory for another process", remedy)
     } else {
         return None;
     })

@@ -27,11 +27,21 @@ pub(crate) struct Launch {
 
 /// Why a child was not started.
 #[derive(Clone, Debug)]
-pub(crate) enum Refusal {
-    /// The command is at fault.
-    Server(String),
-    /// This process or its host is out of a resource.
-    System(String),
+pub(crate) struct Refusal {
+    pub(crate) blame: Blame,
+    /// For the log: names and paths included.
+    pub(crate) reason: String,
+    /// For the client: nothing of the command or the host.
+    pub(crate) public: &'static str,
+}
+
+/// What is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The command.
+    Server,
+    /// This process or its host, which is out of a resource.
+    System,
 }
 
 /// A running child, and our ends of its pipes.
@@ -81,28 +91,30 @@ impl Launch {
 
     /// Why the program did not start, with the name of the program.
     pub(crate) fn explain(&self, error: &io::Error) -> Refusal {
-        match sys::shortage(error) {
-            Some(reason) => Refusal::System(reason),
-            None => Refusal::Server(self.reason(error)),
+        if let Some((public, remedy)) = sys::shortage(error) {
+            return Refusal { blame: Blame::System, reason: format!("{public}; {remedy}"), public };
         }
-    }
-
-    fn reason(&self, error: &io::Error) -> String {
         let name = self.name.to_string_lossy();
-        let gone = |folder: &PathBuf| !folder.is_dir();
-        match &self.cwd {
-            _ if error.kind() != io::ErrorKind::NotFound => {}
-            Some(cwd) if gone(cwd) => {
-                return format!("{name}: its working directory {} is gone", cwd.display());
-            }
-            _ if self.program.exists() => {
-                return format!(
+        let (public, reason) = match (error.kind(), &self.cwd) {
+            (io::ErrorKind::NotFound, Some(cwd)) if !cwd.is_dir() => (
+                "its working directory is gone",
+                format!("{name}: its working directory {} is gone", cwd.display()),
+            ),
+            (io::ErrorKind::NotFound, _) if self.program.exists() => (
+                "its interpreter was not found",
+                format!(
                     "{name}: the interpreter that its first line or its header names is not there"
-                );
+                ),
+            ),
+            (io::ErrorKind::NotFound, _) => {
+                ("its program was not found", format!("{name}: {error}"))
             }
-            _ => {}
-        }
-        format!("{name}: {error}")
+            (io::ErrorKind::PermissionDenied, _) => {
+                ("its program may not be run", format!("{name}: {error}"))
+            }
+            _ => ("the system refused to run its program", format!("{name}: {error}")),
+        };
+        Refusal { blame: Blame::Server, reason, public }
     }
 }
 

@@ -118,7 +118,7 @@ impl World {
         match output {
             Output::Open { pipe, .. } => {
                 self.pipe = Some(*pipe);
-                measured_handle(&mut self.bridge, Input::Opened { pipe: *pipe, pid: 1 }, now);
+                measured_handle(&mut self.bridge, Input::Opened { pipe: *pipe, pid: Some(1) }, now);
             }
             Output::Write { pipe, bytes } => {
                 let taken = Input::StdinTaken { pipe: *pipe, bytes: bytes.len() };

@@ -154,8 +154,8 @@ pub enum Notice {
     SessionOpened {
         /// Its child.
         pipe: Pipe,
-        /// The child's process id, 0 if the driver has not told it.
-        pid: u32,
+        /// Its process id, if it is a process.
+        pid: Option<u32>,
         /// The protocol version that the child chose.
         version: String,
         /// How long the child took from its start to its answer.
@@ -165,8 +165,8 @@ pub enum Notice {
     SessionEnded {
         /// Its child.
         pipe: Pipe,
-        /// The child's process id, 0 if it never ran.
-        pid: u32,
+        /// Its process id, if it ran and is a process.
+        pid: Option<u32>,
         /// Why.
         cause: Cause,
         /// Whether it was open: whether its child ever answered `initialize`.
@@ -182,8 +182,8 @@ pub enum Notice {
     WorkerOpened {
         /// Which child.
         pipe: Pipe,
-        /// Its process id.
-        pid: u32,
+        /// Its process id, if it is a process.
+        pid: Option<u32>,
         /// The protocol version that it speaks.
         version: String,
         /// How long it took from its start.
@@ -193,8 +193,8 @@ pub enum Notice {
     WorkerEnded {
         /// Which child.
         pipe: Pipe,
-        /// Its process id, 0 if it never ran.
-        pid: u32,
+        /// Its process id, if it ran and is a process.
+        pid: Option<u32>,
         /// Why.
         cause: Cause,
         /// Whether it was ever ready.
@@ -210,8 +210,8 @@ pub enum Notice {
     Silent {
         /// Which child.
         pipe: Pipe,
-        /// Its process id.
-        pid: u32,
+        /// Its process id, if it is a process.
+        pid: Option<u32>,
         /// For how long.
         wait: Duration,
     },
@@ -219,8 +219,8 @@ pub enum Notice {
     ChildExited {
         /// Which child.
         pipe: Pipe,
-        /// Its process id.
-        pid: u32,
+        /// Its process id, if it is a process.
+        pid: Option<u32>,
         /// How it ended.
         exit: Exit,
         /// Whether it was asked to end. If it was and a signal ended it that nobody sent, it was
@@ -240,8 +240,8 @@ pub enum Notice {
     Stubborn {
         /// Which child.
         pipe: Pipe,
-        /// Its process id.
-        pid: u32,
+        /// Its process id, if it is a process.
+        pid: Option<u32>,
         /// What it gets now.
         signal: &'static str,
     },
@@ -367,6 +367,18 @@ pub(crate) fn version(text: &str) -> String {
     String::from(if is_date { text } else { "unknown" })
 }
 
+/// The process of a child, in words.
+struct Process(Option<u32>);
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(pid) => write!(f, "pid {pid}"),
+            None => f.write_str("no process"),
+        }
+    }
+}
+
 /// So many of something, in words.
 pub(crate) struct Count<N>(pub(crate) N, pub(crate) &'static str);
 
@@ -381,7 +393,8 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SessionOpened { pipe, pid, version, start } => {
-                write!(f, "session {pipe} opened: pid {pid}, protocol {version}, start {start:.1?}")
+                let child = Process(*pid);
+                write!(f, "session {pipe} opened: {child}, protocol {version}, start {start:.1?}")
             }
             Self::SessionEnded { pipe, cause, opened: false, .. } => {
                 write!(f, "session {pipe} was never open: {cause}")
@@ -391,23 +404,26 @@ impl fmt::Display for Notice {
             }
             Self::SessionEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "session {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, \
-                 {dropped} dropped",
+                "session {pipe} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
+                Process(*pid),
                 Count(*calls, "call")
             ),
             Self::WorkerOpened { pipe, pid, version, start } => {
-                write!(f, "server {pipe} ready: pid {pid}, protocol {version}, start {start:.1?}")
+                let child = Process(*pid);
+                write!(f, "server {pipe} ready: {child}, protocol {version}, start {start:.1?}")
             }
             Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "server {pipe} ended: {cause}; pid {pid}, lived {lived:.1?}, {}, {dropped} dropped",
+                "server {pipe} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
+                Process(*pid),
                 Count(*calls, "request")
             ),
             Self::SpawnFailed { pipe, reason } => {
                 write!(f, "server {pipe} could not be started: {reason}")
             }
             Self::Stubborn { pipe, pid, signal } => {
-                write!(f, "server {pipe} (pid {pid}) did not exit, sending {signal}")
+                let child = Process(*pid);
+                write!(f, "server {pipe} ({child}) did not exit, sending {signal}")
             }
             Self::Dropping { pipe } => {
                 write!(f, "server {pipe}: its messages are not read, the oldest are dropped")
@@ -443,12 +459,13 @@ impl Notice {
         match self {
             Self::Silent { pipe, pid, wait } => write!(
                 f,
-                "server {pipe} (pid {pid}) has not answered for {wait:.0?} since its start; see \
-                 what it writes to its standard error"
+                "server {pipe} ({}) has not answered for {wait:.0?} since its start; see what it \
+                 writes to its standard error",
+                Process(*pid)
             ),
             Self::ChildExited { pipe, pid, exit, asked, stderr } => {
                 let unasked = if *asked { "" } else { " by itself" };
-                write!(f, "server {pipe} exited{unasked}: pid {pid}, {exit}")?;
+                write!(f, "server {pipe} exited{unasked}: {}, {exit}", Process(*pid))?;
                 if stderr.is_empty() {
                     return Ok(());
                 }

@@ -57,7 +57,8 @@ pub struct Endpoint<'a> {
 /// bridge.handle(Input::Request { admitted, head: &head, body, random: [7; 16] }, now);
 /// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
 /// bridge.handle(Input::Lost { exchange }, now);
-/// bridge.handle(Input::OpenFailed { pipe, reason: "no such file" }, now);
+/// let (reason, public) = ("/srv/mcp: no such file", "its program was not found");
+/// bridge.handle(Input::OpenFailed { pipe, reason, public }, now);
 /// while bridge.poll_output().is_some() {} // What became of it.
 /// assert!(bridge.is_idle());
 /// ```
@@ -103,15 +104,18 @@ pub enum Input<'a> {
     Opened {
         /// Which child.
         pipe: Pipe,
-        /// Its process id, for the operator's log alone; 0 if the child is not a process.
-        pid: u32,
+        /// Its process id, for the operator's log alone; none for what is not a process.
+        pid: Option<u32>,
     },
     /// The child of [`Output::Open`] could not be started. The pipe is gone.
     OpenFailed {
         /// Which child.
         pipe: Pipe,
-        /// Why, in the system's words.
+        /// Why, for the operator's log.
         reason: &'a str,
+        /// Why, for the client: no path, no name of a variable, nothing that only an operator may
+        /// know.
+        public: &'a str,
     },
     /// The child of [`Output::Open`] could not be started because the driver's own process, or its
     /// host, is out of something: descriptors, processes, memory. No server is to blame. The pipe
@@ -119,8 +123,10 @@ pub enum Input<'a> {
     Exhausted {
         /// Which child.
         pipe: Pipe,
-        /// What there is too little of, and what to raise. Clients and operators are told.
+        /// What there is too little of, and what to raise, for the operator's log.
         reason: &'a str,
+        /// What there is too little of, for the client, which is told to retry.
+        public: &'a str,
     },
     /// The child wrote these bytes to its standard output. A driver passes on bytes that it
     /// has already read even if [`Bridge::wants`](crate::Bridge::wants) is false, and always the
@@ -217,6 +223,10 @@ pub enum Output {
         server: Server,
         /// The engine's number for it, a new one.
         pipe: Pipe,
+        /// The request that it is started for, by which an embedder finds who asks. None for a
+        /// child that is started ahead of any request. What it does afterwards is for whoever the
+        /// engine gives it to.
+        exchange: Option<Exchange>,
         /// Variables that its environment has beside the operator's. They may be secrets.
         env: Vec<(String, String)>,
     },

@@ -68,7 +68,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// let request = Input::Request { admitted, head: &head, body, random: [7; 16] };
 /// bridge.handle(request, Instant::default());
 /// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
-/// bridge.handle(Input::Opened { pipe, pid: 42 }, Instant::default());
+/// bridge.handle(Input::Opened { pipe, pid: Some(42) }, Instant::default());
 /// let Some(Output::Write { bytes, .. }) = bridge.poll_output() else { unreachable!() };
 /// assert!(bytes.ends_with(b"}\n"));
 /// assert!(bridge.poll_output().is_none() && bridge.wants(pipe));
@@ -168,8 +168,10 @@ impl Bridge {
                     child.pid = pid;
                 }
             }
-            Input::OpenFailed { pipe, reason } => self.open_failed(pipe, Cause::NotStarted, reason),
-            Input::Exhausted { pipe, reason } => self.exhausted(pipe, reason),
+            Input::OpenFailed { pipe, reason, public } => {
+                self.open_failed(pipe, Cause::NotStarted, reason, public);
+            }
+            Input::Exhausted { pipe, reason, public } => self.exhausted(pipe, reason, public),
             Input::Stdout { pipe, bytes } => self.stdout(pipe, bytes),
             Input::StdinTaken { pipe, bytes } => {
                 if let Some(child) = self.seats.child_mut(pipe) {
@@ -321,11 +323,11 @@ impl Bridge {
         self.line_ended(pipe);
     }
 
-    fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str) {
+    fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str, public: &str) {
         let Some(child) = self.seats.child_mut(pipe) else { return };
         child.stage = Stage::Gone;
         self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
-        self.end(pipe, cause, Some(reason));
+        self.end(pipe, cause, Some(public));
         self.gone(pipe);
     }
 

@@ -257,6 +257,7 @@ impl Bridge {
         let probed = self.take_probed(server, &variables);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
+        child.exchange = Some(exchange);
         self.await_start(&child);
         let mut session = Session::new(child, id, head.path, &self.cx);
         session.initialize(request, exchange, head, &mut self.cx);

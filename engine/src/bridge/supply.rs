@@ -140,9 +140,9 @@ impl Bridge {
     }
 
     /// Handles a start that failed because the driver was out of a resource.
-    pub(super) fn exhausted(&mut self, pipe: Pipe, reason: &str) {
+    pub(super) fn exhausted(&mut self, pipe: Pipe, reason: &str, public: &str) {
         self.exhausted_until = self.cx.now.after(EXHAUSTED);
-        self.open_failed(pipe, Cause::Exhausted, reason);
+        self.open_failed(pipe, Cause::Exhausted, reason, public);
     }
 
     /// Ends a prewarmed child.

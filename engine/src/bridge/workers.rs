@@ -91,6 +91,7 @@ impl Bridge {
             }
         };
         let worker = self.seats.shared_mut(pipe).ok_or(Fault::RequestState)?;
+        worker.child.exchange.get_or_insert(exchange);
         let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
             Some(_) if *worker.owner() != owner => Err(Fault::RequestState),

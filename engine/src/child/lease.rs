@@ -68,7 +68,7 @@ impl Life {
     }
 
     /// Logs that the child has not answered for a long time.
-    pub(crate) fn log_silence(&mut self, pid: u32, cx: &mut Context) {
+    pub(crate) fn log_silence(&mut self, pid: Option<u32>, cx: &mut Context) {
         self.silent.spend();
         cx.notice(Notice::Silent { pipe: self.pipe, pid, wait: SILENCE });
     }

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::event::Notice;
-use crate::api::handles::{Pipe, Server};
+use crate::api::handles::{Exchange, Pipe, Server};
 use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::child::odd::MalformedLines;
@@ -66,7 +66,9 @@ pub(crate) enum Stage {
 pub(crate) struct Child {
     pub(crate) pipe: Pipe,
     pub(crate) server: Server,
-    pub(crate) pid: u32,
+    pub(crate) pid: Option<u32>,
+    /// The request that it is started for.
+    pub(crate) exchange: Option<Exchange>,
     pub(crate) stage: Stage,
     /// Environment variables for the process.
     pub(crate) env: Vec<(String, String)>,
@@ -99,7 +101,8 @@ impl Child {
         Self {
             pipe,
             server,
-            pid: 0,
+            pid: None,
+            exchange: None,
             stage: Stage::Queued,
             env: Vec::new(),
             origin: Origin::default(),
@@ -123,7 +126,8 @@ impl Child {
     /// Starts the process and writes the waiting lines.
     pub(crate) fn open(&mut self, cx: &mut Context) {
         self.stage = Stage::Running;
-        cx.push(Output::Open { server: self.server, pipe: self.pipe, env: self.env.clone() });
+        let Self { server, pipe, exchange, .. } = *self;
+        cx.push(Output::Open { server, pipe, exchange, env: self.env.clone() });
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
             cx.push(Output::Write { pipe: self.pipe, bytes });
@@ -268,8 +272,9 @@ impl Child {
         cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
         self.forget_pings(cx);
         self.forget_line(cx);
-        let (env, origin) = (core::mem::take(&mut self.env), self.origin);
-        *self = Self { last_id, env, origin, ..Self::new(cx.fresh_pipe(), self.server, cx) };
+        let (env, origin, exchange) = (core::mem::take(&mut self.env), self.origin, self.exchange);
+        *self =
+            Self { last_id, env, origin, exchange, ..Self::new(cx.fresh_pipe(), self.server, cx) };
         self.open(cx);
     }
 

@@ -110,7 +110,7 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Open { pipe, .. } => self.feed(Input::Opened { pipe, pid: 1 }),
+            Output::Open { pipe, .. } => self.feed(Input::Opened { pipe, pid: Some(1) }),
             Output::Write { pipe, bytes } => {
                 self.pipe = Some(pipe);
                 self.feed(Input::StdinTaken { pipe, bytes: bytes.len() });

@@ -252,7 +252,7 @@ fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
         _ => None,
     });
     let pipe = pipe.expect("the first request starts a child");
-    outputs(&mut bridge, Input::Opened { pipe, pid: 1 });
+    outputs(&mut bridge, Input::Opened { pipe, pid: Some(1) });
     let discovered = r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete",
         "supportedVersions":["2026-07-28"],"capabilities":{}}}"#;
     let listed = r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"t","inputSchema":{

@@ -1,6 +1,7 @@
 //! What an embedder can do wrong, and what the engine does about it: each test is named by what
 //! must hold, whatever a driver does.
 
+mod opening;
 mod rig;
 
 use std::collections::BTreeSet;

@@ -49,7 +49,7 @@ impl Play {
                 Output::Open { server, pipe, .. } => {
                     assert!(self.current.values().any(|current| *current == server), "{server:?}");
                     assert_eq!(self.children.insert(pipe, server), None);
-                    self.bridge.handle(Input::Opened { pipe, pid: 1 }, now);
+                    self.bridge.handle(Input::Opened { pipe, pid: Some(1) }, now);
                 }
                 Output::Write { pipe, bytes } => {
                     self.bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, now);

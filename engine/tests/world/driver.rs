@@ -250,10 +250,14 @@ impl World<'_> {
             child.gone = true;
             self.end_session_of(number);
             self.blameless += 1;
-            return self.tell(Input::OpenFailed { pipe, reason: "no such file" });
+            return self.tell(Input::OpenFailed {
+                pipe,
+                reason: "/srv/child: no such file",
+                public: "not found",
+            });
         }
         child.opened = true;
-        self.tell(Input::Opened { pipe, pid: 1000 + number as u32 })
+        self.tell(Input::Opened { pipe, pid: Some(1000 + number as u32) })
     }
 
     /// What the driver owes for this child: nothing is left if false.
@@ -338,8 +342,10 @@ impl World<'_> {
         match (self.dice.below(9), gone) {
             (0, _) => self.tell(Input::Lost { exchange }),
             (1, _) => self.tell(Input::Taken { exchange, bytes: 3 }),
-            (2, Some(pipe)) => self.tell(Input::Opened { pipe, pid: 1 }),
-            (3, Some(pipe)) => self.tell(Input::OpenFailed { pipe, reason: "late" }),
+            (2, Some(pipe)) => self.tell(Input::Opened { pipe, pid: Some(1) }),
+            (3, Some(pipe)) => {
+                self.tell(Input::OpenFailed { pipe, reason: "late", public: "late" })
+            }
             (4, Some(pipe)) => self.tell(Input::Stdout { pipe, bytes: b"{\"late\":1}\nx" }),
             (5, Some(pipe)) => self.tell(Input::StdinTaken { pipe, bytes: 9 }),
             (6, Some(pipe)) => self.tell(Input::StdoutClosed { pipe }),

@@ -107,10 +107,10 @@ impl Machine {
             (1, _) => Input::Shutdown,
             (2, _) => Input::Lost { exchange },
             (3, _) => Input::Taken { exchange, bytes },
-            (4, Some(pipe)) => Input::Opened { pipe, pid: figure.unsigned_abs() },
+            (4, Some(pipe)) => Input::Opened { pipe, pid: Some(figure.unsigned_abs()) },
             (5, Some(pipe)) => {
                 let reason = str::from_utf8(&self.inbox).unwrap_or("unknown");
-                Input::OpenFailed { pipe, reason }
+                Input::OpenFailed { pipe, reason, public: "the system refused its program" }
             }
             (6, Some(pipe)) => Input::Stdout { pipe, bytes: &self.inbox },
             (7, Some(pipe)) => Input::StdinTaken { pipe, bytes },

@@ -93,11 +93,12 @@ impl Hub {
             Output::Open { pipe, env, .. } => match self.start(pipe, env) {
                 Ok((running, pid)) => {
                     state.children.insert(pipe, running);
-                    state.bridge.handle(Input::Opened { pipe, pid }, self.now());
+                    state.bridge.handle(Input::Opened { pipe, pid: Some(pid) }, self.now());
                 }
                 Err(error) => {
-                    let reason = &error.to_string();
-                    state.bridge.handle(Input::OpenFailed { pipe, reason }, self.now());
+                    let (reason, public) = (&*error.to_string(), "the system refused its program");
+                    let failed = Input::OpenFailed { pipe, reason, public };
+                    state.bridge.handle(failed, self.now());
                 }
             },
             Output::Write { pipe, bytes } => child(state, pipe, |child| child.write(bytes)),

@@ -45,9 +45,9 @@ pub(crate) fn unread(_: &OwnedFd) -> Option<u64> {
 }
 
 /// The missing resource, if it is why a process could not be started.
-pub(crate) fn shortage(error: &io::Error) -> Option<String> {
+pub(crate) fn shortage(error: &io::Error) -> Option<(&'static str, String)> {
     let is_memory = error.kind() == io::ErrorKind::OutOfMemory;
-    is_memory.then(|| "there is no memory for another process".into())
+    is_memory.then(|| ("there is no memory for another process", "close other programs".into()))
 }
 
 /// The setting of the limit of open files.

@@ -18,6 +18,8 @@ pub(super) struct Rig {
     /// Whether children can be started.
     pub(super) starts: bool,
     pub(super) opened: Vec<Pipe>,
+    /// The requests that the last child was opened for.
+    pub(super) opened_for: Option<Exchange>,
     /// Status and content of each answer.
     pub(super) answers: Vec<(Exchange, u16, Vec<u8>)>,
     /// The id that the last new session told.
@@ -42,6 +44,7 @@ impl Rig {
             now: Duration::ZERO,
             starts: true,
             opened: Vec::new(),
+            opened_for: None,
             answers: Vec::new(),
             session: String::new(),
             reads: true,
@@ -70,12 +73,17 @@ impl Rig {
 
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Open { pipe, .. } if self.starts => {
+            Output::Open { pipe, exchange, .. } if self.starts => {
+                self.opened_for = exchange;
                 self.opened.push(pipe);
-                self.tell(Input::Opened { pipe, pid: 1 });
+                self.tell(Input::Opened { pipe, pid: Some(1) });
             }
             Output::Open { pipe, .. } => {
-                self.tell(Input::OpenFailed { pipe, reason: "no such file" });
+                self.tell(Input::OpenFailed {
+                    pipe,
+                    reason: "/srv/child: no such file",
+                    public: "not found",
+                });
             }
             Output::Write { pipe, bytes } => {
                 self.tell(Input::StdinTaken { pipe, bytes: bytes.len() });

@@ -151,15 +151,17 @@ impl Driver {
             Act::Wait(time) => self.wait(*time),
             Act::Opened(number, pid) => {
                 let pipe = self.pipe(*number)?;
-                self.tell(Input::Opened { pipe, pid: *pid })
+                self.tell(Input::Opened { pipe, pid: Some(*pid) })
             }
             Act::Failed(number, reason) => {
                 let pipe = self.leaves(*number)?;
-                self.tell(Input::OpenFailed { pipe, reason })
+                let (reason, public) = reason.split_once(" | ").unwrap_or((reason, reason));
+                self.tell(Input::OpenFailed { pipe, reason, public })
             }
             Act::Exhausted(number, reason) => {
                 let pipe = self.leaves(*number)?;
-                self.tell(Input::Exhausted { pipe, reason })
+                let (reason, public) = reason.split_once(" | ").unwrap_or((reason, reason));
+                self.tell(Input::Exhausted { pipe, reason, public })
             }
             Act::Unread(number) => {
                 let pipe = self.pipe(*number)?;

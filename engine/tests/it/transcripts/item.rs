@@ -27,7 +27,7 @@ pub(crate) enum Item {
 impl From<Output> for Item {
     fn from(output: Output) -> Self {
         match output {
-            Output::Open { server, pipe, env } => {
+            Output::Open { server, pipe, env, .. } => {
                 let pairs = env.into_iter().map(|(name, value)| format!("{name}={value}"));
                 Self::Open(pipe.number(), server.0, pairs.collect())
             }
