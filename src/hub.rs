@@ -183,7 +183,12 @@ impl Hub {
         }
         let servers = numbered.iter();
         let servers: Vec<_> = servers
-            .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })
+            .map(|(path, server, eras)| Endpoint {
+                path,
+                server: *server,
+                eras: *eras,
+                sleep: None,
+            })
             .collect();
         self.feed(Input::Servers { servers: &servers });
         let bridge = self.bridge.borrow();
@@ -280,6 +285,8 @@ impl Hub {
                 }
                 Output::Finish { exchange } => self.with_mailbox(exchange, Mailbox::finish),
                 Output::Abort { exchange } => self.with_mailbox(exchange, Mailbox::abort),
+                // Nothing is kept over restarts: `Config::persist` is false.
+                Output::Save { .. } | Output::Forget { .. } => {}
                 Output::Notice(notice) => tell(&notice),
             }
         }

@@ -89,6 +89,8 @@
 //!             }
 //!             Output::Finish { exchange } => bridge.handle(Input::Delivered { exchange }, now),
 //!             Output::Abort { .. } => {}
+//!             Output::Save { session, .. } => bridge.handle(Input::Saved { session }, now),
+//!             Output::Forget { .. } => {}
 //!             Output::Notice(notice) => println!("{notice}"),
 //!         }
 //!     }
@@ -196,11 +198,12 @@ pub use api::admit::{Admitted, Refusal};
 pub use api::config::{Config, ConfigError};
 pub use api::eras::Eras;
 pub use api::event::{Cause, Level, Notice};
-pub use api::handles::{Exchange, Exit, Pipe, Server};
+pub use api::handles::{Exchange, Exit, Pipe, Server, SessionNumber};
 pub use api::head::Head;
 pub use api::instant::Instant;
 pub use api::io::{Endpoint, Input, Output};
 pub use api::response::{Body, Response};
+pub use api::restore::RestoreError;
 pub use api::session::Session;
 pub use api::stats::Stats;
 pub use bridge::Bridge;

@@ -139,6 +139,11 @@ impl Shared {
                     let _ = socket.shutdown(Shutdown::Both);
                 }
             }
+            // Only with `Config::persist`: a file of records, from which later runs restore.
+            Output::Save { session, .. } => {
+                state.bridge.handle(Input::Saved { session }, self.now());
+            }
+            Output::Forget { .. } => {}
             Output::Notice(notice) => eprintln!("{notice}"),
         }
     }

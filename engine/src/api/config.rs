@@ -33,8 +33,8 @@ const PROCESS: usize = 8 * KIB;
 ///
 /// - zero for `starting`, `calls`, `listeners`, `message`, `head`, `queue` and `breaker_starts`;
 /// - a `budget` of less than four bytes;
-/// - less than a millisecond for `start`, `keep_alive`, `idle`, `request`, `probe`, `park` and
-///   `stall`;
+/// - less than a millisecond for `start`, `keep_alive`, `idle`, `sleep`, `request`, `probe`, `park`
+///   and `stall`;
 /// - more than 1024 for `prewarm`, and with it more than 1024 for `breaker_starts` or less than a
 ///   millisecond for `breaker_wait`;
 /// - a path, a node or a variable that can't be one.
@@ -154,6 +154,26 @@ pub struct Config {
     /// How long a session lives without a call that somebody waits for, a stream that somebody
     /// reads, or a request. 300 s; `None` is for ever.
     pub idle: Option<Duration>,
+    /// Whether a session outlives its process. One whose process crashed, or that was idle for
+    /// `idle`, sleeps: the next message that needs a process starts one, which gets the same
+    /// handshake. If not, it ends.
+    pub restart: bool,
+    /// How long a session sleeps before it ends, from the last request of its client on. 24 h: a
+    /// client that is closed in the evening goes on in the morning. `None` is for ever.
+    pub expiry: Option<Duration>,
+    /// Sessions that sleep at once; for one more, the one that was unused for longest ends. 10,000
+    /// take 20 MiB. Together they take at most a quarter of `budget`.
+    pub asleep: usize,
+    /// How long a session may have no call in flight before it falls asleep, also while its client
+    /// holds streams open. `None`, because a server may do something between calls. Where there
+    /// are several servers, [`Input::Servers`](crate::Input::Servers) says it of each instead.
+    pub sleep: Option<Duration>,
+    /// How long a session must have been unused, without a call or a stream, to be put to sleep
+    /// when `sessions` are awake and another is to be. 30 s: no pause between two calls.
+    pub spare: Duration,
+    /// Whether the driver keeps sessions over its own restarts: then
+    /// [`Output::Save`](crate::Output::Save) comes for each.
+    pub persist: bool,
     /// How long a call may run, and how long a subscription may take to begin. `None`, because
     /// agents run for hours.
     pub request: Option<Duration>,
@@ -248,6 +268,12 @@ impl Default for Config {
             keep_alive: Duration::from_secs(15),
             retry: Duration::from_secs(1),
             idle: Some(Duration::from_secs(300)),
+            restart: true,
+            expiry: Some(Duration::from_secs(24 * 60 * 60)),
+            asleep: 10_000,
+            sleep: None,
+            spare: Duration::from_secs(30),
+            persist: false,
             request: None,
             probe: Duration::from_secs(5),
             fallback: Duration::from_secs(10),

@@ -77,6 +77,40 @@ impl fmt::Display for Pipe {
     }
 }
 
+/// One session, for as long as it exists: also while it sleeps and has no process, and with each
+/// process that it gets. The engine numbers sessions and never uses a number again. Sessions and
+/// processes share one counter, and a session has the number of its first process.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::SessionNumber;
+///
+/// // A driver that keeps only numbers makes the handle of one.
+/// let session = SessionNumber::from_number(7);
+/// assert_eq!((session.number(), session.to_string()), (7, String::from("#7")));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionNumber(pub(crate) u64);
+
+impl SessionNumber {
+    /// The number itself: a short label for logs, and no secret.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The handle of that number. The engine ignores inputs for one that it has not given.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for SessionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
 /// One server: a command, with all that belongs to it. The driver numbers servers, and never gives
 /// the number of one command to another.
 ///
@@ -89,7 +123,9 @@ impl fmt::Display for Pipe {
 /// use mcp_bridge::{Bridge, Config, Endpoint, Eras, Head, Input, Instant, Output, Server};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
-/// let at = |path, number| Endpoint { path, server: Server(number), eras: Eras::Auto };
+/// let at = |path, number| {
+///     Endpoint { path, server: Server(number), eras: Eras::Auto, sleep: None }
+/// };
 /// let servers = [at("/files/mcp", 1), at("/time/mcp", 2)];
 /// bridge.handle(Input::Servers { servers: &servers }, now);
 /// assert!(bridge.serves(Server(2)) && !bridge.serves(Server(0)));

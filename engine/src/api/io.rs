@@ -5,11 +5,12 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::api::admit::Admitted;
 use crate::api::eras::Eras;
 use crate::api::event::Notice;
-use crate::api::handles::{Exchange, Exit, Pipe, Server};
+use crate::api::handles::{Exchange, Exit, Pipe, Server, SessionNumber};
 use crate::api::head::Head;
 use crate::api::response::Response;
 
@@ -22,7 +23,8 @@ use crate::api::response::Response;
 /// use mcp_bridge::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
-/// let files = Endpoint { path: "/files/mcp", server: Server(1), eras: Eras::Auto };
+/// let (path, eras) = ("/files/mcp", Eras::Auto);
+/// let files = Endpoint { path, server: Server(1), eras, sleep: None };
 /// bridge.handle(Input::Servers { servers: &[files] }, now);
 /// // The same processes, for others: nothing is started anew.
 /// bridge.handle(Input::Servers { servers: &[Endpoint { eras: Eras::Sessions, ..files }] }, now);
@@ -36,6 +38,10 @@ pub struct Endpoint<'a> {
     /// Which eras its clients may use, the same at each of its paths: of several the last counts.
     /// It may change while the server stays.
     pub eras: Eras,
+    /// How long a session of it may have no call in flight before it falls asleep, also while its
+    /// client holds streams open; `None` is for ever. The same at each of its paths: of several
+    /// the last counts.
+    pub sleep: Option<Duration>,
 }
 
 /// One thing that happened. Inputs for handles that the engine no longer knows are ignored:
@@ -172,12 +178,19 @@ pub enum Input<'a> {
         /// the last 1024 bytes, and none if it had asked the child to end.
         stderr: &'a [u8],
     },
-    /// The embedder ends the session of this child, for instance because its user logged out. Calls
-    /// in flight are answered with an error, later requests with 404, and the child gets the
-    /// shutdown sequence. Ignored for a child that has no session.
+    /// The embedder ends this session, for instance because its user logged out. Calls in flight
+    /// are answered with an error, later requests with 404, and its child, if it has one, gets the
+    /// shutdown sequence.
     End {
-        /// The session's child: [`Session::pipe`](crate::Session::pipe).
-        pipe: Pipe,
+        /// Which session: [`Session::number`](crate::Session::number).
+        session: SessionNumber,
+    },
+    /// The record of [`Output::Save`] will be found after a loss of power, or can't be written,
+    /// which is the driver's to log. Each `Save` needs one; the first of a session lets the answer
+    /// to its `initialize` go.
+    Saved {
+        /// Which session.
+        session: SessionNumber,
     },
     /// These are the servers from now on, in place of all before. Sessions go on where they were
     /// opened, and so do calls that wait for their client's input, also when their server is at
@@ -279,6 +292,23 @@ pub enum Output {
     Abort {
         /// Which exchange.
         exchange: Exchange,
+    },
+    /// Keep this record of the session in place of an earlier one, and answer with
+    /// [`Input::Saved`]. Only with [`Config::persist`](crate::Config::persist).
+    /// [`Bridge::restore`](crate::Bridge::restore) makes the session of it again in a later run.
+    Save {
+        /// Which session.
+        session: SessionNumber,
+        /// One line of JSON without its newline, at most
+        /// [`Bridge::RECORD`](crate::Bridge::RECORD) bytes. It holds what restores the session:
+        /// its id, the values of [`Config::header_env`](crate::Config::header_env), and what its
+        /// client said of itself. They may be secrets.
+        record: Vec<u8>,
+    },
+    /// The session has ended: drop its record, which may not have been saved yet. Needs no answer.
+    Forget {
+        /// Which session.
+        session: SessionNumber,
     },
     /// Something an operator may want to read.
     Notice(Notice),

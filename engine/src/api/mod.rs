@@ -11,5 +11,6 @@ pub(crate) mod instant;
 pub(crate) mod io;
 pub(crate) mod limits;
 pub(crate) mod response;
+pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod stats;

@@ -1,6 +1,6 @@
 //! What an embedder can know of an open session.
 
-use crate::api::handles::{Pipe, Server};
+use crate::api::handles::{Pipe, Server, SessionNumber};
 use crate::api::instant::Instant;
 
 /// A session that is open, as [`Bridge::sessions`](crate::Bridge::sessions) gives it: for an admin
@@ -14,9 +14,9 @@ use crate::api::instant::Instant;
 /// /// Ends all sessions of a server.
 /// fn revoke(bridge: &mut Bridge, server: Server, now: Instant) {
 ///     let its: Vec<_> = bridge.sessions().filter(|session| session.server == server).collect();
-///     let pipes: Vec<_> = its.iter().map(|session| session.pipe).collect();
-///     for pipe in pipes {
-///         bridge.handle(Input::End { pipe }, now);
+///     let numbers: Vec<_> = its.iter().map(|session| session.number).collect();
+///     for session in numbers {
+///         bridge.handle(Input::End { session }, now);
 ///     }
 /// }
 /// # let mut bridge = Bridge::new(Config::default()).unwrap();
@@ -25,9 +25,11 @@ use crate::api::instant::Instant;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Session<'a> {
-    /// Its child.
-    pub pipe: Pipe,
-    /// The server of that child.
+    /// Its number, which it keeps.
+    pub number: SessionNumber,
+    /// Its child; `None` while it sleeps.
+    pub pipe: Option<Pipe>,
+    /// The server of its children.
     pub server: Server,
     /// The protocol version that the child chose.
     pub version: &'a str,

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Bridge, Seat};
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::Pipe;
+use crate::api::handles::{Pipe, SessionNumber};
 use crate::api::session;
 use crate::context::timers::Wait;
 
@@ -17,14 +17,15 @@ impl Bridge {
     ///
     /// let bridge = Bridge::new(Config::default()).unwrap();
     /// for session in bridge.sessions() {
-    ///     println!("{} {} {} calls", session.pipe, session.version, session.calls);
+    ///     println!("{} {} {} calls", session.number, session.version, session.calls);
     /// }
     /// # assert_eq!(bridge.sessions().count(), 0);
     /// ```
     pub fn sessions(&self) -> impl Iterator<Item = session::Session<'_>> {
         let open = self.seats.sessions().filter(|session| session.is_open());
         open.map(|session| session::Session {
-            pipe: session.child.pipe,
+            number: session.number,
+            pipe: Some(session.child.pipe),
             server: session.child.server,
             version: session.version(),
             since: session.life.began(),
@@ -44,10 +45,11 @@ impl Bridge {
     }
 
     /// Ends a session for the embedder.
-    pub(super) fn revoke(&mut self, pipe: Pipe) {
-        if self.seats.session_mut(pipe).is_some() {
-            self.end(pipe, Cause::Revoked, None);
-        }
+    pub(super) fn revoke(&mut self, session: SessionNumber) {
+        let mut sessions = self.seats.sessions();
+        let pipe = sessions.find(|one| one.number == session).map(|one| one.child.pipe);
+        drop(sessions);
+        self.end_for(pipe.unwrap_or(Pipe(0)), pipe.map(|_| Cause::Revoked));
     }
 
     fn end_at_once(&mut self) {

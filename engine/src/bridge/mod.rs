@@ -5,6 +5,7 @@
 mod ending;
 mod pressure;
 mod requests;
+mod restore;
 mod seats;
 mod supply;
 mod waits;
@@ -183,7 +184,8 @@ impl Bridge {
             Input::Unread { pipe } => self.unread(pipe),
             Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
             Input::Servers { servers } => self.serve(servers),
-            Input::End { pipe } => self.revoke(pipe),
+            Input::End { session } => self.revoke(session),
+            Input::Saved { .. } => {}
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }

@@ -24,7 +24,7 @@ impl Bridge {
     /// use mcp_bridge::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
     ///
     /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
-    /// let one = Endpoint { path: "/mcp", server: Server(1), eras: Eras::Auto };
+    /// let one = Endpoint { path: "/mcp", server: Server(1), eras: Eras::Auto, sleep: None };
     /// bridge.handle(Input::Servers { servers: &[one] }, now);
     /// assert!(bridge.serves(Server(1)) && !bridge.serves(Server(0)));
     /// ```

@@ -9,6 +9,7 @@ use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::api::eras::Eras;
 use crate::api::handles::{Pipe, Server};
@@ -23,6 +24,8 @@ pub(crate) struct Known {
     current: bool,
     /// The eras that its clients may use.
     eras: Eras,
+    /// How long its sessions may have no call in flight before they fall asleep.
+    pub(crate) sleep: Option<Duration>,
     /// Whether a refusal for the era was logged.
     told_refusal: bool,
     /// The eras that its command speaks, and the header parameters of its tools.
@@ -51,9 +54,9 @@ pub(crate) struct Servers {
 
 impl Servers {
     /// One server at this path.
-    pub(crate) fn one(path: &str, eras: Eras) -> Self {
+    pub(crate) fn one(path: &str, eras: Eras, sleep: Option<Duration>) -> Self {
         let mut servers = Self::default();
-        servers.set(&[Endpoint { path, server: Server::default(), eras }]);
+        servers.set(&[Endpoint { path, server: Server::default(), eras, sleep }]);
         servers
     }
 
@@ -61,11 +64,12 @@ impl Servers {
     /// paths, the later eras.
     pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
         self.places.iter_mut().for_each(|place| place.current = false);
-        for Endpoint { path, server, eras } in servers {
+        for Endpoint { path, server, eras, sleep } in servers {
             self.put(path, *server);
             let known = self.of(*server);
             known.told_refusal &= known.eras == *eras;
             known.eras = *eras;
+            known.sleep = *sleep;
         }
         for (server, known) in self.known.iter_mut() {
             known.current = self.places.iter().any(|one| one.current && one.server == *server);

@@ -80,7 +80,7 @@ impl Context {
         config.message = config.message.min(config.budget / MESSAGES);
         Self {
             budget: Budget::new(config.budget, config.message),
-            servers: Servers::one(&config.endpoint, config.eras),
+            servers: Servers::one(&config.endpoint, config.eras, config.sleep),
             config,
             now: Instant::default(),
             timers: Timers::default(),

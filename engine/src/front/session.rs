@@ -15,7 +15,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::api::handles::Exchange;
+use crate::api::handles::{Exchange, SessionNumber};
 use crate::api::response;
 use crate::child::lease::Life;
 use crate::child::{self, Call, Child, Own};
@@ -37,6 +37,7 @@ use phase::Phase;
 
 #[derive(Debug)]
 pub(crate) struct Session {
+    pub(crate) number: SessionNumber,
     pub(crate) child: Box<Child>,
     pub(crate) id: u128,
     /// The path where it was opened: at another it does not exist.
@@ -54,6 +55,7 @@ impl Session {
     pub(crate) fn new(child: Box<Child>, id: u128, path: &str, cx: &Context) -> Self {
         let pipe = child.pipe;
         Self {
+            number: SessionNumber(pipe.0),
             child,
             id,
             path: cx.servers.kept_path(path),

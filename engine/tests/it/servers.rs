@@ -125,7 +125,7 @@ impl Play {
         }
         let servers = self.current.iter();
         let servers: Vec<_> = servers
-            .map(|(path, server)| Endpoint { path, server: *server, eras: Eras::Auto })
+            .map(|(path, server)| Endpoint { path, server: *server, eras: Eras::Auto, sleep: None })
             .collect();
         self.tell(Input::Servers { servers: &servers });
     }

@@ -153,6 +153,8 @@ fn digest_output(output: &Output, into: &mut DefaultHasher) {
         }
         Output::Send { exchange, bytes } => (exchange, bytes).hash(into),
         Output::Finish { exchange } | Output::Abort { exchange } => exchange.hash(into),
+        Output::Save { session, record } => (session, record).hash(into),
+        Output::Forget { session } => session.hash(into),
         Output::Notice(notice) => notice.to_string().hash(into),
     }
 }

@@ -159,6 +159,8 @@ impl Machine {
             }
             Output::Finish { exchange } => self.peer(output::FINISH, exchange),
             Output::Abort { exchange } => self.peer(output::ABORT, exchange),
+            // Only with `Config::persist`, which is off.
+            Output::Save { .. } | Output::Forget { .. } => self.poll(),
             Output::Notice(notice) => {
                 self.outbox = alloc::format!("{notice}").into_bytes();
                 output::NOTICE

@@ -119,6 +119,11 @@ impl Hub {
             }
             // A queue that ends without its last order breaks the response off.
             Output::Abort { exchange } => drop(state.exchanges.remove(&exchange)),
+            // Only with `Config::persist`: a file of records, from which later runs restore.
+            Output::Save { session, .. } => {
+                state.bridge.handle(Input::Saved { session }, self.now());
+            }
+            Output::Forget { .. } => {}
             Output::Notice(notice) => eprintln!("{notice}"),
         }
     }

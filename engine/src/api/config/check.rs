@@ -113,6 +113,7 @@ impl Config {
             ("start", self.start),
             ("keep_alive", self.keep_alive),
             ("idle", or_ever(self.idle)),
+            ("sleep", or_ever(self.sleep)),
             ("request", or_ever(self.request)),
             ("probe", self.probe),
             ("park", self.park),

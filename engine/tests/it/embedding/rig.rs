@@ -121,7 +121,8 @@ impl Rig {
             }
             Output::Finish { exchange } => self.tell(Input::Delivered { exchange }),
             Output::Abort { exchange } => self.aborted.push(exchange),
-            Output::Terminate { .. } | Output::Kill { .. } => {}
+            Output::Save { session, .. } => self.tell(Input::Saved { session }),
+            Output::Terminate { .. } | Output::Kill { .. } | Output::Forget { .. } => {}
             Output::Notice(notice) => {
                 self.misused |= matches!(notice, Notice::Misuse { .. });
             }

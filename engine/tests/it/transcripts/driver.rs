@@ -143,7 +143,12 @@ impl Driver {
             Act::Servers(servers) => {
                 let servers = servers.iter();
                 let servers: Vec<_> = servers
-                    .map(|(path, server, eras)| Endpoint { path, server: *server, eras: *eras })
+                    .map(|(path, server, eras)| Endpoint {
+                        path,
+                        server: *server,
+                        eras: *eras,
+                        sleep: None,
+                    })
                     .collect();
                 self.tell(Input::Servers { servers: &servers })
             }
@@ -356,6 +361,8 @@ impl Driver {
             Output::CloseStdin { .. }
             | Output::Terminate { .. }
             | Output::Kill { .. }
+            | Output::Save { .. }
+            | Output::Forget { .. }
             | Output::Notice(_) => {}
         }
         self.done.push(output);

@@ -21,6 +21,8 @@ pub(crate) enum Item {
     Send(u64, Content),
     Finish(u64),
     Abort(u64),
+    Save(u64, Content),
+    Forget(u64),
     Notice(String),
 }
 
@@ -49,6 +51,8 @@ impl From<Output> for Item {
             Output::Send { exchange, bytes } => Self::Send(exchange.number(), bytes),
             Output::Finish { exchange } => Self::Finish(exchange.number()),
             Output::Abort { exchange } => Self::Abort(exchange.number()),
+            Output::Save { session, record } => Self::Save(session.number(), record),
+            Output::Forget { session } => Self::Forget(session.number()),
             Output::Notice(notice) => Self::Notice(notice.to_string()),
         }
     }
@@ -104,6 +108,11 @@ impl fmt::Display for Item {
             Self::Kill(pipe) => writeln!(f, "< kill #{pipe}"),
             Self::Finish(exchange) => writeln!(f, "< finish {exchange}"),
             Self::Abort(exchange) => writeln!(f, "< abort {exchange}"),
+            Self::Save(session, record) => {
+                writeln!(f, "< save #{session}")?;
+                show(f, record)
+            }
+            Self::Forget(session) => writeln!(f, "< forget #{session}"),
             Self::Notice(text) => writeln!(f, "< notice {text}"),
             Self::Write(pipe, bytes) => {
                 writeln!(f, "< write #{pipe}")?;
