@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use mcp_bridge::{
-    Admitted, Bridge, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant, Level,
-    Notice, Output, Pipe, Response, Server,
+    Admitted, Bridge, ChildId, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant,
+    Level, Notice, Output, Response, Server,
 };
 use smol::LocalExecutor;
 
@@ -72,7 +72,7 @@ pub(crate) struct Hub {
     /// Children whose output the engine does not want now.
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
-    started: RefCell<VecDeque<(Pipe, Result<u32, Refusal>)>>,
+    started: RefCell<VecDeque<(ChildId, Result<u32, Refusal>)>>,
     random: RefCell<Random>,
     /// The servers that the engine may want to be started.
     servers: RefCell<BTreeMap<Server, Rc<launch::Server>>>,
@@ -234,14 +234,14 @@ impl Hub {
     pub(crate) fn feed(&self, input: Input<'_>) {
         self.bridge.borrow_mut().handle(input, self.now());
         self.carry_out();
-        while let Some((pipe, started)) = self.next_started() {
+        while let Some((id, started)) = self.next_started() {
             let input = match &started {
-                Ok(pid) => Input::Opened { pipe, pid: Some(*pid) },
+                Ok(pid) => Input::Opened { child: id, pid: Some(*pid) },
                 Err(Refusal { blame: Blame::Server, reason, public }) => {
-                    Input::OpenFailed { pipe, reason, public }
+                    Input::OpenFailed { child: id, reason, public }
                 }
                 Err(Refusal { blame: Blame::System, reason, public }) => {
-                    Input::Exhausted { pipe, reason, public }
+                    Input::Exhausted { child: id, reason, public }
                 }
             };
             self.bridge.borrow_mut().handle(input, self.now());
@@ -261,7 +261,7 @@ impl Hub {
             && self.bridge.borrow().stats().children == 0
     }
 
-    fn next_started(&self) -> Option<(Pipe, Result<u32, Refusal>)> {
+    fn next_started(&self) -> Option<(ChildId, Result<u32, Refusal>)> {
         self.started.borrow_mut().pop_front()
     }
 
@@ -272,11 +272,11 @@ impl Hub {
     fn carry_out(&self) {
         while let Some(output) = self.next_output() {
             match output {
-                Output::Open { server, pipe, env, .. } => self.open(server, pipe, env),
-                Output::Write { pipe, bytes } => self.write(pipe, bytes),
-                Output::CloseStdin { pipe } => self.with_child(pipe, Child::close_stdin),
-                Output::Terminate { pipe } => self.with_child(pipe, Child::terminate),
-                Output::Kill { pipe } => self.with_child(pipe, Child::kill),
+                Output::Open { server, child: id, env, .. } => self.open(server, id, env),
+                Output::Write { child: id, bytes } => self.write(id, bytes),
+                Output::CloseStdin { child: id } => self.with_child(id, Child::close_stdin),
+                Output::Terminate { child: id } => self.with_child(id, Child::terminate),
+                Output::Kill { child: id } => self.with_child(id, Child::kill),
                 Output::Respond { exchange, response } => {
                     self.with_mailbox(exchange, |mailbox| mailbox.respond(response));
                 }
@@ -292,11 +292,11 @@ impl Hub {
         }
     }
 
-    fn write(&self, pipe: Pipe, bytes: Vec<u8>) {
+    fn write(&self, id: ChildId, bytes: Vec<u8>) {
         let mut done = 0;
-        self.with_child(pipe, |child| done = child.write(bytes, self.now()));
+        self.with_child(id, |child| done = child.write(bytes, self.now()));
         if done > 0 {
-            let taken = Input::StdinTaken { pipe, bytes: done };
+            let taken = Input::StdinTaken { child: id, bytes: done };
             self.bridge.borrow_mut().handle(taken, self.now());
         }
     }
@@ -307,17 +307,17 @@ impl Hub {
         }
     }
 
-    fn with_child(&self, pipe: Pipe, f: impl FnOnce(&Child)) {
-        if let Some(child) = self.children.borrow().get(&pipe.number()) {
+    fn with_child(&self, id: ChildId, f: impl FnOnce(&Child)) {
+        if let Some(child) = self.children.borrow().get(&id.number()) {
             f(child);
         }
     }
 
-    fn open(&self, server: Server, pipe: Pipe, env: Vec<(String, String)>) {
+    fn open(&self, server: Server, id: ChildId, env: Vec<(String, String)>) {
         let Some(hub) = self.me.upgrade() else { return };
         let Some(server) = self.servers.borrow().get(&server).cloned() else { return };
         if let Some(name) = &server.name {
-            log::info!(target: "session", "server {pipe} starts: {name}");
+            log::info!(target: "session", "server {id} starts: {name}");
         }
         let mark = self.household.mark();
         let started = server.launch.start(&self.reactor, env, mark);
@@ -326,9 +326,9 @@ impl Hub {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
                 let tree = Tree::new(pid, mark, &self.household);
-                let child = Child::new(pipe, tree, server.name.clone(), Stdin::new(stdin));
+                let child = Child::new(id, tree, server.name.clone(), Stdin::new(stdin));
                 let child = Rc::new(child);
-                self.children.borrow_mut().insert(pipe.number(), Rc::clone(&child));
+                self.children.borrow_mut().insert(id.number(), Rc::clone(&child));
                 let carried = child::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
                 self.executor.spawn(carried).detach();
                 group::watch(hub, child, process);
@@ -336,13 +336,13 @@ impl Hub {
             }
             Err(error) => Err(server.launch.explain(&error)),
         };
-        self.started.borrow_mut().push_back((pipe, told));
+        self.started.borrow_mut().push_back((id, told));
     }
 
     /// A child is gone and reaped, and all that it wrote was told.
     pub(crate) fn forget(&self, child: &Child, exit: Exit, stderr: &[u8]) {
-        self.children.borrow_mut().remove(&child.pipe.number());
-        self.feed(Input::Exited { pipe: child.pipe, exit, stderr });
+        self.children.borrow_mut().remove(&child.id.number());
+        self.feed(Input::Exited { child: child.id, exit, stderr });
     }
 
     /// Reaps what has ended, up to a bound: whether there may be more.
@@ -364,10 +364,10 @@ impl Hub {
     pub(crate) fn has_ended(&self, child: &Child, exit: Exit) {
         child.has_ended(exit);
         let Some(hub) = self.me.upgrade() else { return };
-        let (pipe, tree) = (child.pipe, Rc::clone(&child.tree));
+        let (id, tree) = (child.id, Rc::clone(&child.tree));
         self.rests.borrow_mut().push(Rc::clone(&tree));
         let end = async move {
-            rest::end(&hub, pipe, &tree).await;
+            rest::end(&hub, id, &tree).await;
             hub.rests.borrow_mut().retain(|other| !Rc::ptr_eq(other, &tree));
             if hub.is_drained() {
                 hub.drained.wake();
@@ -399,7 +399,7 @@ impl Hub {
 
     /// Whether this child's output is wanted; if not, it is woken when it is again.
     pub(crate) fn wants(&self, child: &Rc<Child>) -> bool {
-        let wants = self.bridge.borrow().wants(child.pipe);
+        let wants = self.bridge.borrow().wants(child.id);
         if !wants && !child.paused.replace(true) {
             self.paused.borrow_mut().push(Rc::clone(child));
         }
@@ -412,7 +412,7 @@ impl Hub {
         }
         let bridge = self.bridge.borrow();
         self.paused.borrow_mut().retain(|child| {
-            let stays = !bridge.wants(child.pipe) && !child.is_gone();
+            let stays = !bridge.wants(child.id) && !child.is_gone();
             if !stays {
                 child.paused.set(false);
                 child.wake();
@@ -476,8 +476,8 @@ fn tell(notice: &Notice) {
         Level::Debug => log::Level::Debug,
     };
     log::log!(target: "session", level, "{notice}");
-    if let Notice::Noise { pipe, line, .. } = notice {
+    if let Notice::Noise { child: id, line, .. } = notice {
         // It may be an answer that was cut: only who asks for it sees it.
-        log::trace!(target: "child", "{pipe}: not an MCP message: {line}");
+        log::trace!(target: "child", "{id}: not an MCP message: {line}");
     }
 }

@@ -15,7 +15,7 @@
 //! - [`Bridge::poll_timeout`] says when to call `handle` with [`Input::Tick`] if nothing happens
 //!   before.
 //! - [`Bridge::wants`] says whether a child's standard output may be read now.
-//! - The engine numbers [`Exchange`]s and [`Pipe`]s and uses no number again; [`Server`]s are the
+//! - The engine numbers [`Exchange`]s and [`ChildId`]s and uses no number again; [`Server`]s are the
 //!   driver's. An input for a number that the engine does not know any more is ignored.
 //! - Any number of inputs may come before outputs are taken.
 //! - Each request is answered exactly once, with one whole [`Output::Respond`], or a stream that
@@ -61,16 +61,16 @@
 //!     let (mut status, mut session, mut content) = (0, None, Vec::new());
 //!     while let Some(output) = bridge.poll_output() {
 //!         match output {
-//!             Output::Open { pipe, .. } => bridge.handle(Input::Opened { pipe, pid: Some(42) }, now),
-//!             Output::Write { pipe, bytes } => {
-//!                 bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, now);
+//!             Output::Open { child, .. } => bridge.handle(Input::Opened { child, pid: Some(42) }, now),
+//!             Output::Write { child, bytes } => {
+//!                 bridge.handle(Input::StdinTaken { child, bytes: bytes.len() }, now);
 //!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
-//!                     bridge.handle(Input::Stdout { pipe, bytes: &line }, now);
+//!                     bridge.handle(Input::Stdout { child, bytes: &line }, now);
 //!                 }
 //!             }
-//!             Output::CloseStdin { pipe } => {
+//!             Output::CloseStdin { child } => {
 //!                 let exit = Exit::Code(0); // It leaves when its input ends.
-//!                 bridge.handle(Input::Exited { pipe, exit, stderr: b"" }, now);
+//!                 bridge.handle(Input::Exited { child, exit, stderr: b"" }, now);
 //!             }
 //!             Output::Terminate { .. } | Output::Kill { .. } => unreachable!("it left by itself"),
 //!             Output::Respond { response, .. } => {
@@ -198,7 +198,7 @@ pub use api::admit::{Admitted, Refusal};
 pub use api::config::{Config, ConfigError};
 pub use api::eras::Eras;
 pub use api::event::{Cause, Level, Notice};
-pub use api::handles::{Exchange, Exit, Pipe, Server, SessionNumber};
+pub use api::handles::{ChildId, Exchange, Exit, Server, SessionNumber};
 pub use api::head::Head;
 pub use api::instant::Instant;
 pub use api::io::{Endpoint, Input, Output};

@@ -19,7 +19,7 @@ use std::time::Duration;
 use std::{env, thread};
 
 use async_signal::{Signal as Received, Signals};
-use mcp_bridge::{Body, Bridge, Config, Exchange, Exit, Input, Instant, Output, Pipe, Response};
+use mcp_bridge::{Body, Bridge, ChildId, Config, Exchange, Exit, Input, Instant, Output, Response};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// For what is over but for the peer's own end.
@@ -38,7 +38,7 @@ struct Shared {
 struct State {
     bridge: Bridge,
     exchanges: BTreeMap<Exchange, (Sender<Order>, TcpStream)>,
-    children: BTreeMap<Pipe, Running>,
+    children: BTreeMap<ChildId, Running>,
     connections: usize,
     draining: bool,
 }
@@ -92,8 +92,8 @@ impl Shared {
     }
 
     fn carry_out(self: &Arc<Self>, state: &mut State, output: Output) {
-        let signal = |state: &State, pipe, signal| {
-            if let Some(group) = state.children.get(&pipe).and_then(|child| child.group) {
+        let signal = |state: &State, id, signal| {
+            if let Some(group) = state.children.get(&id).and_then(|child| child.group) {
                 let _ = kill_process_group(group, signal);
             }
         };
@@ -102,26 +102,26 @@ impl Shared {
             state.exchanges.get(&exchange).map(|(orders, _)| orders.send(order).is_ok());
         };
         match output {
-            Output::Open { pipe, env, .. } => match self.start(pipe, env) {
+            Output::Open { child: id, env, .. } => match self.start(id, env) {
                 Ok((running, pid)) => {
-                    state.children.insert(pipe, running);
-                    state.bridge.handle(Input::Opened { pipe, pid: Some(pid) }, self.now());
+                    state.children.insert(id, running);
+                    state.bridge.handle(Input::Opened { child: id, pid: Some(pid) }, self.now());
                 }
                 Err(error) => {
                     let (reason, public) = (&*error.to_string(), "the system refused its program");
-                    let failed = Input::OpenFailed { pipe, reason, public };
+                    let failed = Input::OpenFailed { child: id, reason, public };
                     state.bridge.handle(failed, self.now());
                 }
             },
-            Output::Write { pipe, bytes } => {
-                let stdin = state.children.get(&pipe).and_then(|child| child.stdin.as_ref());
+            Output::Write { child: id, bytes } => {
+                let stdin = state.children.get(&id).and_then(|child| child.stdin.as_ref());
                 stdin.map(|stdin| stdin.send(bytes).is_ok());
             }
-            Output::CloseStdin { pipe } => {
-                state.children.get_mut(&pipe).map(|child| child.stdin.take());
+            Output::CloseStdin { child: id } => {
+                state.children.get_mut(&id).map(|child| child.stdin.take());
             }
-            Output::Terminate { pipe } => signal(state, pipe, Signal::TERM),
-            Output::Kill { pipe } => signal(state, pipe, Signal::KILL),
+            Output::Terminate { child: id } => signal(state, id, Signal::TERM),
+            Output::Kill { child: id } => signal(state, id, Signal::KILL),
             Output::Respond { exchange, response } => {
                 let is_last = matches!(response.body, Body::Whole(_));
                 order(state, exchange, Order::Head(response));
@@ -168,7 +168,7 @@ impl Shared {
 impl Shared {
     fn start(
         self: &Arc<Self>,
-        pipe: Pipe,
+        id: ChildId,
         env: Vec<(String, String)>,
     ) -> io::Result<(Running, u32)> {
         let mut command = Command::new(&self.command[0]);
@@ -180,42 +180,42 @@ impl Shared {
         let ((lines, queue), (through, read)) = (channel(), channel());
         let [writer, reader, waiter] = [(); 3].map(|()| Arc::clone(self));
         let pid = child.id();
-        thread::spawn(move || writer.write(pipe, stdin, queue));
-        thread::spawn(move || reader.read(pipe, stdout, through));
-        thread::spawn(move || waiter.wait(pipe, group, child, read));
+        thread::spawn(move || writer.write(id, stdin, queue));
+        thread::spawn(move || reader.read(id, stdout, through));
+        thread::spawn(move || waiter.wait(id, group, child, read));
         Ok((Running { group: Some(group), stdin: Some(lines) }, pid))
     }
 
     /// Ends, and closes the child's input, when the engine has closed the queue.
-    fn write(self: &Arc<Self>, pipe: Pipe, mut stdin: ChildStdin, queue: Receiver<Vec<u8>>) {
+    fn write(self: &Arc<Self>, id: ChildId, mut stdin: ChildStdin, queue: Receiver<Vec<u8>>) {
         for lines in queue {
             for piece in lines.chunks(PIECE) {
                 // What a child that closed its input is told is lost; its end tells the engine.
                 let _ = stdin.write_all(piece);
-                self.tell(Input::StdinTaken { pipe, bytes: piece.len() });
+                self.tell(Input::StdinTaken { child: id, bytes: piece.len() });
             }
         }
     }
 
-    fn read(self: &Arc<Self>, pipe: Pipe, mut stdout: ChildStdout, _through: Sender<()>) {
+    fn read(self: &Arc<Self>, id: ChildId, mut stdout: ChildStdout, _through: Sender<()>) {
         let mut buffer = [0; PIECE];
         loop {
             let must_wait = |state: &mut State| {
-                let runs = state.children.get(&pipe).is_none_or(|child| child.group.is_some());
-                runs && !state.bridge.wants(pipe)
+                let runs = state.children.get(&id).is_none_or(|child| child.group.is_some());
+                runs && !state.bridge.wants(id)
             };
             drop(self.changed.wait_while(self.lock(), must_wait));
             match stdout.read(&mut buffer) {
-                Ok(count @ 1..) => self.tell(Input::Stdout { pipe, bytes: &buffer[..count] }),
-                _ => return self.tell(Input::StdoutClosed { pipe }),
+                Ok(count @ 1..) => self.tell(Input::Stdout { child: id, bytes: &buffer[..count] }),
+                _ => return self.tell(Input::StdoutClosed { child: id }),
             }
         }
     }
 
-    fn wait(self: &Arc<Self>, pipe: Pipe, group: Pid, mut child: Child, read: Receiver<()>) {
+    fn wait(self: &Arc<Self>, id: ChildId, group: Pid, mut child: Child, read: Receiver<()>) {
         // It is not reaped by this: while it keeps its number, the rest of its group is ended.
         let _ = waitid(WaitId::Pid(group), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
-        if let Some(running) = self.lock().children.get_mut(&pipe) {
+        if let Some(running) = self.lock().children.get_mut(&id) {
             let _ = kill_process_group(group, Signal::KILL);
             running.group = None;
         }
@@ -231,8 +231,8 @@ impl Shared {
         // All that it wrote is told first; a process that left the group may hold its pipe open.
         let _ = read.recv_timeout(FAREWELL);
         let mut state = self.lock();
-        state.children.remove(&pipe);
-        self.feed(&mut state, Input::Exited { pipe, exit, stderr: b"" });
+        state.children.remove(&id);
+        self.feed(&mut state, Input::Exited { child: id, exit, stderr: b"" });
     }
 }
 

@@ -10,7 +10,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use mcp_bridge::{Exit, Input, Instant, Pipe};
+use mcp_bridge::{ChildId, Exit, Input, Instant};
 
 use crate::hub::Hub;
 use crate::os::sys::OwnedFd;
@@ -28,7 +28,7 @@ const LAST: usize = 1024 * 1024;
 
 /// A child, as the engine's side and the tasks see it.
 pub(crate) struct Child {
-    pub(crate) pipe: Pipe,
+    pub(crate) id: ChildId,
     pid: u32,
     /// The name of its server, if there are several.
     name: Option<String>,
@@ -44,10 +44,10 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, tree: Tree, name: Option<String>, stdin: Stdin) -> Self {
+    pub(crate) fn new(id: ChildId, tree: Tree, name: Option<String>, stdin: Stdin) -> Self {
         let pid = tree.child();
         Self {
-            pipe,
+            id,
             pid,
             name,
             group: Group::of(pid),
@@ -113,7 +113,7 @@ impl Child {
     fn end(&self, step: fn(&Group) -> std::io::Result<()>) {
         let Some(group) = self.group.as_ref().filter(|_| !self.is_gone()) else { return };
         if let Err(error) = step(group) {
-            log::warn!(target: "proxy", "server {}: it can't be ended: {error}", self.pipe);
+            log::warn!(target: "proxy", "server {}: it can't be ended: {error}", self.id);
         }
     }
 }
@@ -173,12 +173,12 @@ impl Pipes {
             bytes += stdin.close();
         }
         drop(stdin);
-        let pipe = self.child.pipe;
+        let id = self.child.id;
         if bytes > 0 {
-            self.hub.feed(Input::StdinTaken { pipe, bytes });
+            self.hub.feed(Input::StdinTaken { child: id, bytes });
         }
         if lost {
-            self.hub.feed(Input::StdinClosed { pipe });
+            self.hub.feed(Input::StdinClosed { child: id });
         }
         if bytes > 0 || lost { turns::units(bytes) } else { 0 }
     }
@@ -192,13 +192,13 @@ impl Pipes {
         if !may {
             return 0;
         }
-        let pipe = child.pipe;
+        let id = child.id;
         self.stdout.poll(cx, &hub.scratch, |bytes| match (bytes, left) {
-            ([], None) => hub.feed(Input::StdoutClosed { pipe }),
+            ([], None) => hub.feed(Input::StdoutClosed { child: id }),
             ([], Some(_)) => {}
             (_, left) => {
                 count(left, 0, bytes);
-                hub.feed(Input::Stdout { pipe, bytes });
+                hub.feed(Input::Stdout { child: id, bytes });
             }
         })
     }
@@ -216,7 +216,7 @@ impl Pipes {
 
     fn finish(mut self, exit: Exit) {
         if self.child.stdin.borrow().is_unread() {
-            self.hub.feed(Input::Unread { pipe: self.child.pipe });
+            self.hub.feed(Input::Unread { child: self.child.id });
         }
         self.complaints.end(self.hub.log_terms(), &mut log_line(&self.child));
         self.hub.forget(&self.child, exit, self.complaints.tail());
@@ -232,6 +232,6 @@ fn count(left: &mut Option<[usize; 2]>, pipe: usize, bytes: &[u8]) {
 
 fn log_line(child: &Child) -> impl FnMut(&str) {
     let name = child.name.as_ref().map_or_else(String::new, |name| format!("{name} "));
-    let (pipe, pid) = (child.pipe, child.pid);
-    move |line| log::info!(target: "child", "{pipe} {name}pid {pid}: {line}")
+    let (id, pid) = (child.id, child.pid);
+    move |line| log::info!(target: "child", "{id} {name}pid {pid}: {line}")
 }

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use mcp_bridge::Pipe;
+use mcp_bridge::ChildId;
 
 use crate::hub::Hub;
 use crate::limits::deadlines::Deadline;
@@ -26,12 +26,12 @@ const BURIALS: usize = 50;
 const NAMED: usize = 16;
 
 /// Ends what is left of a child that has exited.
-pub(crate) async fn end(hub: &Hub, pipe: Pipe, tree: &Tree) {
+pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
     let left = tree.left(&hub.census());
     if left.is_empty() {
         return;
     }
-    log::info!(target: "proxy", "server {pipe}: ending what it left behind: {}", names(&left));
+    log::info!(target: "proxy", "server {id}: ending what it left behind: {}", names(&left));
     left.iter().for_each(Process::terminate);
     let (start, deadline) = (hub.now(), Deadline::new(&hub.deadlines));
     loop {
@@ -47,7 +47,7 @@ pub(crate) async fn end(hub: &Hub, pipe: Pipe, tree: &Tree) {
         if hub.now().since(start) >= PATIENCE {
             log::warn!(
                 target: "proxy",
-                "server {pipe}: what it left behind can't be ended: {}",
+                "server {id}: what it left behind can't be ended: {}",
                 names(&left)
             );
             return;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use mcp_bridge::Refusal;
-use mcp_bridge::{Admitted, Bridge, Config, Exchange, Head, Input, Instant, Output, Pipe};
+use mcp_bridge::{Admitted, Bridge, Config, Exchange, Head, Input, Instant, Output, ChildId};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);
@@ -71,8 +71,8 @@ fn measured_poll(bridge: &mut Bridge) -> Option<Output> {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-fn measured_waits(bridge: &Bridge, pipe: Pipe) -> (Option<Instant>, bool) {
-    (bridge.poll_timeout(), bridge.wants(pipe))
+fn measured_waits(bridge: &Bridge, child: ChildId) -> (Option<Instant>, bool) {
+    (bridge.poll_timeout(), bridge.wants(child))
 }
 
 #[unsafe(no_mangle)]
@@ -84,7 +84,7 @@ fn measured_drop(output: Output) {
 /// A driver, and a child that answers at once.
 struct World {
     bridge: Bridge,
-    pipe: Option<Pipe>,
+    child: Option<ChildId>,
     /// The child's answer: the engine's id goes between the two.
     answer: (Vec<u8>, Vec<u8>),
     line: Vec<u8>,
@@ -108,25 +108,25 @@ impl World {
             COUNTING.store(true, Relaxed);
             measured_drop(output);
         }
-        if let Some(pipe) = self.pipe {
-            black_box(measured_waits(&self.bridge, pipe));
+        if let Some(child) = self.child {
+            black_box(measured_waits(&self.bridge, child));
         }
     }
 
     fn carry_out(&mut self, output: &Output, exchange: Exchange, now: Instant) {
         let counting = COUNTING.swap(false, Relaxed);
         match output {
-            Output::Open { pipe, .. } => {
-                self.pipe = Some(*pipe);
-                measured_handle(&mut self.bridge, Input::Opened { pipe: *pipe, pid: Some(1) }, now);
+            Output::Open { child, .. } => {
+                self.child = Some(*child);
+                measured_handle(&mut self.bridge, Input::Opened { child: *child, pid: Some(1) }, now);
             }
-            Output::Write { pipe, bytes } => {
-                let taken = Input::StdinTaken { pipe: *pipe, bytes: bytes.len() };
+            Output::Write { child, bytes } => {
+                let taken = Input::StdinTaken { child: *child, bytes: bytes.len() };
                 self.answer_to(bytes);
                 COUNTING.store(counting, Relaxed);
                 measured_handle(&mut self.bridge, taken, now);
                 if !self.line.is_empty() {
-                    let line = Input::Stdout { pipe: *pipe, bytes: &self.line };
+                    let line = Input::Stdout { child: *child, bytes: &self.line };
                     measured_handle(&mut self.bridge, line, now);
                 }
             }
@@ -178,7 +178,7 @@ fn main() {
     );
     let mut world = World {
         bridge: Bridge::new(Config::default()).expect("a good configuration"),
-        pipe: None,
+        child: None,
         answer: answer(&begin),
         line: Vec::new(),
         session: None,

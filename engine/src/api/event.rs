@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::api::eras::Eras;
-use crate::api::handles::{Exchange, Exit, Pipe};
+use crate::api::handles::{ChildId, Exchange, Exit};
 
 /// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
 ///
@@ -153,7 +153,7 @@ pub enum Notice {
     /// A session is open.
     SessionOpened {
         /// Its child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it is a process.
         pid: Option<u32>,
         /// The protocol version that the child chose.
@@ -164,7 +164,7 @@ pub enum Notice {
     /// A session ended; its child is on its way out or gone.
     SessionEnded {
         /// Its child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it ran and is a process.
         pid: Option<u32>,
         /// Why.
@@ -181,7 +181,7 @@ pub enum Notice {
     /// A shared child of the stateless era is ready.
     WorkerOpened {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it is a process.
         pid: Option<u32>,
         /// The protocol version that it speaks.
@@ -192,7 +192,7 @@ pub enum Notice {
     /// A shared child of the stateless era is on its way out or gone.
     WorkerEnded {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it ran and is a process.
         pid: Option<u32>,
         /// Why.
@@ -209,7 +209,7 @@ pub enum Notice {
     /// A child has not answered its first request for long.
     Silent {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it is a process.
         pid: Option<u32>,
         /// For how long.
@@ -218,7 +218,7 @@ pub enum Notice {
     /// A child is gone and reaped.
     ChildExited {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it is a process.
         pid: Option<u32>,
         /// How it ended.
@@ -232,14 +232,14 @@ pub enum Notice {
     /// A child could not be started.
     SpawnFailed {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Why, in the system's words.
         reason: String,
     },
     /// A child ignored the end of its input, or `SIGTERM`, and got the next step of the ladder.
     Stubborn {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, if it is a process.
         pid: Option<u32>,
         /// What it gets now.
@@ -249,12 +249,12 @@ pub enum Notice {
     /// the end of its session, or its own if it is shared.
     Dropping {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// A child wrote a line that is no JSON-RPC message. Told once for each session.
     Noise {
         /// Its child.
-        pipe: Pipe,
+        child: ChildId,
         /// Why it is none.
         reason: &'static str,
         /// How the line starts. It may be an answer that was cut, so [`Display`](fmt::Display)
@@ -264,7 +264,7 @@ pub enum Notice {
     /// A peer took no byte for as long as `Config::stall` and lost its exchange.
     Stalled {
         /// The child whose output it was to read.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// A response was not taken for as long as `Config::stall` after all of it was said, and its
     /// peer lost it.
@@ -392,49 +392,55 @@ impl<N: fmt::Display + PartialEq + From<bool>> fmt::Display for Count<N> {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SessionOpened { pipe, pid, version, start } => {
-                let child = Process(*pid);
-                write!(f, "session {pipe} opened: {child}, protocol {version}, start {start:.1?}")
+            Self::SessionOpened { child, pid, version, start } => {
+                let process = Process(*pid);
+                write!(
+                    f,
+                    "session {child} opened: {process}, protocol {version}, start {start:.1?}"
+                )
             }
-            Self::SessionEnded { pipe, cause, opened: false, .. } => {
-                write!(f, "session {pipe} was never open: {cause}")
+            Self::SessionEnded { child, cause, opened: false, .. } => {
+                write!(f, "session {child} was never open: {cause}")
             }
-            Self::WorkerEnded { pipe, cause, opened: false, .. } => {
-                write!(f, "server {pipe} was never ready: {cause}")
+            Self::WorkerEnded { child, cause, opened: false, .. } => {
+                write!(f, "server {child} was never ready: {cause}")
             }
-            Self::SessionEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
+            Self::SessionEnded { child, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "session {pipe} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
+                "session {child} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
                 Process(*pid),
                 Count(*calls, "call")
             ),
-            Self::WorkerOpened { pipe, pid, version, start } => {
-                let child = Process(*pid);
-                write!(f, "server {pipe} ready: {child}, protocol {version}, start {start:.1?}")
+            Self::WorkerOpened { child, pid, version, start } => {
+                let process = Process(*pid);
+                write!(f, "server {child} ready: {process}, protocol {version}, start {start:.1?}")
             }
-            Self::WorkerEnded { pipe, pid, cause, lived, calls, dropped, .. } => write!(
+            Self::WorkerEnded { child, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "server {pipe} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
+                "server {child} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
                 Process(*pid),
                 Count(*calls, "request")
             ),
-            Self::SpawnFailed { pipe, reason } => {
-                write!(f, "server {pipe} could not be started: {reason}")
+            Self::SpawnFailed { child, reason } => {
+                write!(f, "server {child} could not be started: {reason}")
             }
-            Self::Stubborn { pipe, pid, signal } => {
-                let child = Process(*pid);
-                write!(f, "server {pipe} ({child}) did not exit, sending {signal}")
+            Self::Stubborn { child, pid, signal } => {
+                let process = Process(*pid);
+                write!(f, "server {child} ({process}) did not exit, sending {signal}")
             }
-            Self::Dropping { pipe } => {
-                write!(f, "server {pipe}: its messages are not read, the oldest are dropped")
+            Self::Dropping { child } => {
+                write!(f, "server {child}: its messages are not read, the oldest are dropped")
             }
-            Self::Noise { pipe, reason, .. } => write!(
+            Self::Noise { child, reason, .. } => write!(
                 f,
-                "server {pipe} wrote a line that is not an MCP message ({reason}); later ones of \
+                "server {child} wrote a line that is not an MCP message ({reason}); later ones of \
                  this kind are not logged"
             ),
-            Self::Stalled { pipe } => {
-                write!(f, "server {pipe}: a reader of it took nothing for too long and was dropped")
+            Self::Stalled { child } => {
+                write!(
+                    f,
+                    "server {child}: a reader of it took nothing for too long and was dropped"
+                )
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { endpoint, wait, all } => {
@@ -457,15 +463,15 @@ impl Notice {
     /// What is told now and then, not in the course of things.
     fn fmt_warning(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent { pipe, pid, wait } => write!(
+            Self::Silent { child, pid, wait } => write!(
                 f,
-                "server {pipe} ({}) has not answered for {wait:.0?} since its start; see what it \
+                "server {child} ({}) has not answered for {wait:.0?} since its start; see what it \
                  writes to its standard error",
                 Process(*pid)
             ),
-            Self::ChildExited { pipe, pid, exit, asked, stderr } => {
+            Self::ChildExited { child, pid, exit, asked, stderr } => {
                 let unasked = if *asked { "" } else { " by itself" };
-                write!(f, "server {pipe} exited{unasked}: {}, {exit}", Process(*pid))?;
+                write!(f, "server {child} exited{unasked}: {}, {exit}", Process(*pid))?;
                 if stderr.is_empty() {
                     return Ok(());
                 }

@@ -1,4 +1,4 @@
-//! What an exchange, a process and a server are called, and how a process ended.
+//! What an exchange, a child and a server are called, and how a process ended.
 
 use core::fmt;
 
@@ -35,31 +35,30 @@ impl fmt::Display for Exchange {
     }
 }
 
-/// One child process with its three pipes. The engine numbers pipes, in
-/// [`Output::Open`](crate::Output::Open), and never uses a number again: another process has
-/// another number.
+/// One child process. The engine numbers children, in [`Output::Open`](crate::Output::Open), and
+/// never uses a number again: another process has another number.
 ///
 /// # Examples
 ///
 /// ```
-/// use mcp_bridge::{Output, Pipe};
+/// use mcp_bridge::{Output, ChildId};
 ///
 /// /// What a driver may call a child in its log.
 /// fn label(output: &Output) -> Option<(u64, String)> {
 ///     match output {
-///         Output::Open { pipe, .. } => Some((pipe.number(), pipe.to_string())), // (1, "#1")
+///         Output::Open { child, .. } => Some((child.number(), child.to_string())), // (1, "#1")
 ///         _ => None,
 ///     }
 /// }
 /// # let abort = Output::Abort { exchange: mcp_bridge::Exchange::from_number(1) };
 /// # assert_eq!(label(&abort), None);
 /// // One that is kept as a number, such as the token of a poller, is made of that again.
-/// assert_eq!(Pipe::from_number(1).number(), 1);
+/// assert_eq!(ChildId::from_number(1).number(), 1);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pipe(pub(crate) u64);
+pub struct ChildId(pub(crate) u64);
 
-impl Pipe {
+impl ChildId {
     /// The number itself: a short label for logs, and no secret.
     pub const fn number(self) -> u64 {
         self.0
@@ -71,7 +70,7 @@ impl Pipe {
     }
 }
 
-impl fmt::Display for Pipe {
+impl fmt::Display for ChildId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
     }

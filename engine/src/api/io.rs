@@ -1,6 +1,6 @@
 //! The engine's two enums: all that it can be told, and all that it can ask for.
 //!
-//! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and pipes. Every `Output` is an
+//! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and children. Every `Output` is an
 //! order that the driver carries out as given; none needs an answer of its own to be correct.
 
 use alloc::string::String;
@@ -10,7 +10,7 @@ use core::time::Duration;
 use crate::api::admit::Admitted;
 use crate::api::eras::Eras;
 use crate::api::event::Notice;
-use crate::api::handles::{Exchange, Exit, Pipe, Server, SessionNumber};
+use crate::api::handles::{ChildId, Exchange, Exit, Server, SessionNumber};
 use crate::api::head::Head;
 use crate::api::response::Response;
 
@@ -61,10 +61,10 @@ pub struct Endpoint<'a> {
 /// let admitted = bridge.admit(&head).unwrap();
 /// let exchange = admitted.exchange();
 /// bridge.handle(Input::Request { admitted, head: &head, body, random: [7; 16] }, now);
-/// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
+/// let Some(Output::Open { child, .. }) = bridge.poll_output() else { unreachable!() };
 /// bridge.handle(Input::Lost { exchange }, now);
 /// let (reason, public) = ("/srv/mcp: no such file", "its program was not found");
-/// bridge.handle(Input::OpenFailed { pipe, reason, public }, now);
+/// bridge.handle(Input::OpenFailed { child, reason, public }, now);
 /// while bridge.poll_output().is_some() {} // What became of it.
 /// assert!(bridge.is_idle());
 /// ```
@@ -109,14 +109,14 @@ pub enum Input<'a> {
     /// The child of [`Output::Open`] runs.
     Opened {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Its process id, for the operator's log alone; none for what is not a process.
         pid: Option<u32>,
     },
-    /// The child of [`Output::Open`] could not be started. The pipe is gone.
+    /// The child of [`Output::Open`] could not be started. The handle is done with.
     OpenFailed {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Why, for the operator's log.
         reason: &'a str,
         /// Why, for the client: no path, no name of a variable, nothing that only an operator may
@@ -124,11 +124,11 @@ pub enum Input<'a> {
         public: &'a str,
     },
     /// The child of [`Output::Open`] could not be started because the driver's own process, or its
-    /// host, is out of something: descriptors, processes, memory. No server is to blame. The pipe
-    /// is gone.
+    /// host, is out of something: descriptors, processes, memory. No server is to blame. The
+    /// handle is done with.
     Exhausted {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// What there is too little of, and what to raise, for the operator's log.
         reason: &'a str,
         /// What there is too little of, for the client, which is told to retry.
@@ -139,39 +139,39 @@ pub enum Input<'a> {
     /// last ones before [`Input::Exited`].
     Stdout {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// Any piece of its output.
         bytes: &'a [u8],
     },
     /// The child's standard input took so many bytes of what [`Output::Write`] gave.
     StdinTaken {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// How many bytes more than were told before.
         bytes: usize,
     },
     /// The child closed its standard output.
     StdoutClosed {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// The child has ended and had read nothing of its standard input, so no client can have caused
     /// that. Told before [`Input::Exited`] by a driver that knows it: then the breaker refuses all
     /// starts with the same variables, and otherwise only those of the same clients.
     Unread {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// The child closed its standard input, though it was not told that this is the end of it: what
     /// is written to it from now on is lost, and needs no [`Input::StdinTaken`].
     StdinClosed {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
-    /// The child ended and was reaped; all that it wrote before was told. The pipe is gone.
+    /// The child ended and was reaped; all that it wrote before was passed on. The handle is done with.
     Exited {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// How it ended.
         exit: Exit,
         /// The last of what it wrote to its standard error, for the operator's log: the engine uses
@@ -235,7 +235,7 @@ pub enum Output {
         /// Whose command to start it with.
         server: Server,
         /// The engine's number for it, a new one.
-        pipe: Pipe,
+        child: ChildId,
         /// The request that it is started for, by which an embedder finds who asks. None for a
         /// child that is started ahead of any request. What it does afterwards is for whoever the
         /// engine gives it to.
@@ -247,7 +247,7 @@ pub enum Output {
     /// [`Input::Opened`]: a driver that starts children asynchronously stores the bytes until then.
     Write {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
         /// What to write after all that was given before.
         bytes: Vec<u8>,
     },
@@ -256,17 +256,17 @@ pub enum Output {
     /// [`Output::Kill`] follow for a child that stays.
     CloseStdin {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// Ask the child's whole process group to end (`SIGTERM`).
     Terminate {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// End the child's whole process group (`SIGKILL`).
     Kill {
         /// Which child.
-        pipe: Pipe,
+        child: ChildId,
     },
     /// Send the response's head and, unless a stream follows, its whole body.
     Respond {

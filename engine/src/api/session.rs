@@ -1,6 +1,6 @@
 //! What an embedder can know of an open session.
 
-use crate::api::handles::{Pipe, Server, SessionNumber};
+use crate::api::handles::{ChildId, Server, SessionNumber};
 use crate::api::instant::Instant;
 
 /// A session that is open, as [`Bridge::sessions`](crate::Bridge::sessions) gives it: for an admin
@@ -28,7 +28,7 @@ pub struct Session<'a> {
     /// Its number, which it keeps.
     pub number: SessionNumber,
     /// Its child; `None` while it sleeps.
-    pub pipe: Option<Pipe>,
+    pub child: Option<ChildId>,
     /// The server of its children.
     pub server: Server,
     /// The protocol version that the child chose.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Bridge, Seat};
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::{Pipe, SessionNumber};
+use crate::api::handles::{ChildId, SessionNumber};
 use crate::api::session;
 use crate::context::timers::Wait;
 
@@ -25,7 +25,7 @@ impl Bridge {
         let open = self.seats.sessions().filter(|session| session.is_open());
         open.map(|session| session::Session {
             number: session.number,
-            pipe: Some(session.child.pipe),
+            child: Some(session.child.id),
             server: session.child.server,
             version: session.version(),
             since: session.life.began(),
@@ -47,9 +47,9 @@ impl Bridge {
     /// Ends a session for the embedder.
     pub(super) fn revoke(&mut self, session: SessionNumber) {
         let mut sessions = self.seats.sessions();
-        let pipe = sessions.find(|one| one.number == session).map(|one| one.child.pipe);
+        let id = sessions.find(|one| one.number == session).map(|one| one.child.id);
         drop(sessions);
-        self.end_for(pipe.unwrap_or(Pipe(0)), pipe.map(|_| Cause::Revoked));
+        self.end_for(id.unwrap_or(ChildId(0)), id.map(|_| Cause::Revoked));
     }
 
     fn end_at_once(&mut self) {
@@ -60,8 +60,8 @@ impl Bridge {
     }
 
     pub(super) fn end_all(&mut self) {
-        for pipe in self.seats.children().map(|child| child.pipe).collect::<Vec<_>>() {
-            self.end(pipe, Cause::Shutdown, None);
+        for id in self.seats.children().map(|child| child.id).collect::<Vec<_>>() {
+            self.end(id, Cause::Shutdown, None);
         }
     }
 
@@ -74,8 +74,8 @@ impl Bridge {
             Seat::Prewarmed(_) | Seat::Leaving(_) => false,
         };
         let drained = self.seats.iter().filter(|seat| !waited_for(seat));
-        for pipe in drained.map(|seat| seat.child().pipe).collect::<Vec<_>>() {
-            self.end(pipe, Cause::Shutdown, None);
+        for id in drained.map(|seat| seat.child().id).collect::<Vec<_>>() {
+            self.end(id, Cause::Shutdown, None);
         }
         if self.seats.session_count() == 0 && self.seats.shared_count() == 0 {
             self.cx.timers.clear(&mut self.drain, Wait::Drain);

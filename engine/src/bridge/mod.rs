@@ -20,7 +20,7 @@ use core::time::Duration;
 use crate::api::admit::{Admitted, Refusal};
 use crate::api::config::{Config, ConfigError};
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::{Exchange, Exit, Pipe};
+use crate::api::handles::{ChildId, Exchange, Exit};
 use crate::api::head::Head;
 use crate::api::instant::Instant;
 use crate::api::io::{Input, Output};
@@ -68,14 +68,14 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 /// let request = Input::Request { admitted, head: &head, body, random: [7; 16] };
 /// bridge.handle(request, Instant::default());
-/// let Some(Output::Open { pipe, .. }) = bridge.poll_output() else { unreachable!() };
-/// bridge.handle(Input::Opened { pipe, pid: Some(42) }, Instant::default());
+/// let Some(Output::Open { child, .. }) = bridge.poll_output() else { unreachable!() };
+/// bridge.handle(Input::Opened { child, pid: Some(42) }, Instant::default());
 /// let Some(Output::Write { bytes, .. }) = bridge.poll_output() else { unreachable!() };
 /// assert!(bytes.ends_with(b"}\n"));
-/// assert!(bridge.poll_output().is_none() && bridge.wants(pipe));
+/// assert!(bridge.poll_output().is_none() && bridge.wants(child));
 /// assert_eq!((bridge.stats().sessions, bridge.is_idle()), (1, false));
 /// let held = bridge.buffered();
-/// bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, Instant::default());
+/// bridge.handle(Input::StdinTaken { child, bytes: bytes.len() }, Instant::default());
 /// assert_eq!(held - bridge.buffered(), bytes.len(), "bytes count until the child takes them");
 /// assert!(bridge.buffered() > 0, "the call is in flight");
 ///
@@ -92,9 +92,9 @@ pub struct Bridge {
     cx: Context,
     seats: Seats,
     /// The children of open sessions, by session id.
-    ids: Table<u128, Pipe>,
+    ids: Table<u128, ChildId>,
     /// Children that wait for their turn to start.
-    queue: VecDeque<Pipe>,
+    queue: VecDeque<ChildId>,
     /// Children that were opened and have not answered `initialize` yet.
     starting: usize,
     last_exchange: u64,
@@ -104,7 +104,7 @@ pub struct Bridge {
     drain: Deadline,
     /// The child whose long line is read on although memory is short.
     leader: Option<Leader>,
-    last_leader: Pipe,
+    last_leader: ChildId,
     /// When a long line was first found to have no room.
     starved: Option<Instant>,
     relief: Deadline,
@@ -129,7 +129,7 @@ impl Bridge {
             draining: false,
             drain: Deadline::default(),
             leader: None,
-            last_leader: Pipe(0),
+            last_leader: ChildId(0),
             starved: None,
             relief: Deadline::default(),
         })
@@ -164,25 +164,25 @@ impl Bridge {
             Input::Lost { exchange } => self.lost(exchange),
             Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
             Input::Delivered { exchange } => self.delivered(exchange),
-            Input::Opened { pipe, pid } => {
-                if let Some(child) = self.seats.child_mut(pipe) {
+            Input::Opened { child: id, pid } => {
+                if let Some(child) = self.seats.child_mut(id) {
                     child.pid = pid;
                 }
             }
-            Input::OpenFailed { pipe, reason, public } => {
-                self.open_failed(pipe, Cause::NotStarted, reason, public);
+            Input::OpenFailed { child: id, reason, public } => {
+                self.open_failed(id, Cause::NotStarted, reason, public);
             }
-            Input::Exhausted { pipe, reason, public } => self.exhausted(pipe, reason, public),
-            Input::Stdout { pipe, bytes } => self.stdout(pipe, bytes),
-            Input::StdinTaken { pipe, bytes } => {
-                if let Some(child) = self.seats.child_mut(pipe) {
+            Input::Exhausted { child: id, reason, public } => self.exhausted(id, reason, public),
+            Input::Stdout { child: id, bytes } => self.stdout(id, bytes),
+            Input::StdinTaken { child: id, bytes } => {
+                if let Some(child) = self.seats.child_mut(id) {
                     child.taken(bytes, self.cx.now);
                 }
             }
-            Input::StdoutClosed { pipe } => self.closed(pipe, Cause::StdoutClosed),
-            Input::StdinClosed { pipe } => self.closed(pipe, Cause::StdinClosed),
-            Input::Unread { pipe } => self.unread(pipe),
-            Input::Exited { pipe, exit, stderr } => self.exited(pipe, exit, stderr),
+            Input::StdoutClosed { child: id } => self.closed(id, Cause::StdoutClosed),
+            Input::StdinClosed { child: id } => self.closed(id, Cause::StdinClosed),
+            Input::Unread { child: id } => self.unread(id),
+            Input::Exited { child: id, exit, stderr } => self.exited(id, exit, stderr),
             Input::Servers { servers } => self.serve(servers),
             Input::End { session } => self.revoke(session),
             Input::Saved { .. } => {}
@@ -216,14 +216,14 @@ impl Bridge {
 
     /// Whether this child's standard output may be read now. False while a client that receives its
     /// messages is behind, or while memory is short. The value can change with every input.
-    pub fn wants(&self, pipe: Pipe) -> bool {
+    pub fn wants(&self, id: ChildId) -> bool {
         let queue = self.cx.config.queue;
-        let reads = match self.seats.get(pipe) {
+        let reads = match self.seats.get(id) {
             Some(Seat::Session(session)) => session.streams.wants(queue),
             Some(Seat::Shared(worker)) => worker.wants(queue),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => true,
         };
-        reads && self.has_room_to_read(pipe)
+        reads && self.has_room_to_read(id)
     }
 
     /// Returns counters for operators.
@@ -239,22 +239,22 @@ impl Bridge {
         self.seats.len() == 0 && self.cx.is_idle()
     }
 
-    fn carried(&self, exchange: Exchange) -> Option<(Pipe, u64)> {
+    fn carried(&self, exchange: Exchange) -> Option<(ChildId, u64)> {
         self.cx.exchanges.get(&exchange).copied()
     }
 
     fn taken(&mut self, exchange: Exchange, bytes: usize) {
-        let Some((pipe, number)) = self.carried(exchange) else {
+        let Some((id, number)) = self.carried(exchange) else {
             return self.cx.pay(exchange, bytes);
         };
-        if let Some(streams) = self.seats.get_mut(pipe).and_then(Seat::streams_mut) {
+        if let Some(streams) = self.seats.get_mut(id).and_then(Seat::streams_mut) {
             streams.taken(number, bytes, &mut self.cx);
         }
     }
 
     fn delivered(&mut self, exchange: Exchange) {
-        if let Some((pipe, number)) = self.carried(exchange)
-            && let Some(streams) = self.seats.get_mut(pipe).and_then(Seat::streams_mut)
+        if let Some((id, number)) = self.carried(exchange)
+            && let Some(streams) = self.seats.get_mut(id).and_then(Seat::streams_mut)
         {
             streams.delivered(number, &mut self.cx);
         }
@@ -264,12 +264,12 @@ impl Bridge {
     /// Starts queued children, up to the limit.
     fn start_queued(&mut self) {
         while self.starting < self.cx.config.starting && !self.draining {
-            let Some(pipe) = self.queue.pop_front() else {
+            let Some(id) = self.queue.pop_front() else {
                 return;
             };
-            if self.refuses_all_of(pipe) {
-                self.end(pipe, Cause::Undiscovered, None);
-            } else if let Some(seat) = self.seats.get_mut(pipe) {
+            if self.refuses_all_of(id) {
+                self.end(id, Cause::Undiscovered, None);
+            } else if let Some(seat) = self.seats.get_mut(id) {
                 seat.child_mut().open(&mut self.cx);
                 self.starting += 1;
                 if let Seat::Shared(worker) = seat {
@@ -279,8 +279,8 @@ impl Bridge {
         }
     }
 
-    fn stdout(&mut self, pipe: Pipe, bytes: &[u8]) {
-        let Some(seat) = self.seats.get_mut(pipe) else { return };
+    fn stdout(&mut self, id: ChildId, bytes: &[u8]) {
+        let Some(seat) = self.seats.get_mut(id) else { return };
         let open = seat.has_started();
         let child = seat.child_mut();
         if child.stage != Stage::Running {
@@ -288,7 +288,7 @@ impl Bridge {
             return;
         }
         if !affords(child.lines.buffered() + bytes.len()) {
-            return self.end(pipe, Cause::Memory, None);
+            return self.end(id, Cause::Memory, None);
         }
         let limit = self.cx.config.message;
         let mut lines = core::mem::replace(&mut child.lines, Lines::new(limit));
@@ -316,25 +316,25 @@ impl Bridge {
             self.starting -= 1;
             self.cx.breaker.worked(child.server, child.origin);
             if let Seat::Session(session) = seat {
-                self.ids.insert(session.id, pipe);
+                self.ids.insert(session.id, id);
             }
         }
         if let Some(cause) = cause {
-            self.end(pipe, cause, None);
+            self.end(id, cause, None);
         }
-        self.line_ended(pipe);
+        self.line_ended(id);
     }
 
-    fn open_failed(&mut self, pipe: Pipe, cause: Cause, reason: &str, public: &str) {
-        let Some(child) = self.seats.child_mut(pipe) else { return };
+    fn open_failed(&mut self, id: ChildId, cause: Cause, reason: &str, public: &str) {
+        let Some(child) = self.seats.child_mut(id) else { return };
         child.stage = Stage::Gone;
-        self.cx.notice(Notice::SpawnFailed { pipe, reason: String::from(reason) });
-        self.end(pipe, cause, Some(public));
-        self.gone(pipe);
+        self.cx.notice(Notice::SpawnFailed { child: id, reason: String::from(reason) });
+        self.end(id, cause, Some(public));
+        self.gone(id);
     }
 
-    fn exited(&mut self, pipe: Pipe, exit: Exit, stderr: &[u8]) {
-        let Some(seat) = self.seats.get_mut(pipe) else { return };
+    fn exited(&mut self, id: ChildId, exit: Exit, stderr: &[u8]) {
+        let Some(seat) = self.seats.get_mut(id) else { return };
         let child = seat.child_mut();
         let unasked = child.stage == Stage::Running;
         // No signal was sent to it yet.
@@ -344,28 +344,28 @@ impl Bridge {
         child.stage = Stage::Gone;
         let cause = match seat {
             Seat::Shared(worker) => match worker.exited(exit, unasked, &mut self.cx) {
-                AfterExit::Restarted => return self.renamed(pipe),
+                AfterExit::Restarted => return self.renamed(id),
                 AfterExit::Ends(cause) => cause,
             },
             Seat::Session(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => Cause::Exited(exit),
         };
-        self.end(pipe, cause, None);
+        self.end(id, cause, None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
         let words = if !asked { String::from_utf8_lossy(words) } else { Cow::Borrowed("") };
         let stderr = String::from(words.trim());
-        self.cx.notice(Notice::ChildExited { pipe, pid, exit, asked, stderr });
-        self.gone(pipe);
+        self.cx.notice(Notice::ChildExited { child: id, pid, exit, asked, stderr });
+        self.gone(id);
     }
 
     /// Moves everything known under the old process's number to the new process's.
-    fn renamed(&mut self, old: Pipe) {
+    fn renamed(&mut self, old: ChildId) {
         if let Some(seat) = self.seats.remove(old) {
             self.seats.insert(seat);
         }
     }
 
-    fn gone(&mut self, pipe: Pipe) {
-        let child = self.seats.take(pipe, |seat| match seat {
+    fn gone(&mut self, id: ChildId) {
+        let child = self.seats.take(id, |seat| match seat {
             Seat::Prewarmed(child) | Seat::Leaving(child) => Ok(child),
             owned => Err(owned),
         });
@@ -376,8 +376,8 @@ impl Bridge {
     }
 
     /// Ends a session or a worker for any cause, and starts its child's shutdown sequence.
-    fn end(&mut self, pipe: Pipe, cause: Cause, reason: Option<&str>) {
-        let Some(seat) = self.seats.remove(pipe) else { return };
+    fn end(&mut self, id: ChildId, cause: Cause, reason: Option<&str>) {
+        let Some(seat) = self.seats.remove(id) else { return };
         let open = seat.has_started();
         let start = || Fault::of_start(cause, reason);
         let mut child = match seat {
@@ -397,8 +397,8 @@ impl Bridge {
         let asked_for = child.end(&mut self.cx);
         self.seats.insert(Seat::Leaving(child));
         if !asked_for {
-            self.queue.retain(|queued| *queued != pipe);
-            return self.gone(pipe);
+            self.queue.retain(|queued| *queued != id);
+            return self.gone(id);
         }
         if !open {
             self.starting -= 1;
@@ -407,8 +407,8 @@ impl Bridge {
     }
 
     /// Handles a child that closed its input or its output. Most do because they exit.
-    fn closed(&mut self, pipe: Pipe, cause: Cause) {
-        let cause = match self.seats.get_mut(pipe) {
+    fn closed(&mut self, id: ChildId, cause: Cause) {
+        let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => {
                 session.life.pipe_closed(cause, &mut self.cx);
                 None
@@ -417,13 +417,13 @@ impl Bridge {
             Some(Seat::Prewarmed(_)) => Some(cause),
             Some(Seat::Leaving(_)) | None => None,
         };
-        self.end_for(pipe, cause);
+        self.end_for(id, cause);
     }
 
     /// Ends the session or worker of a child, if there is a cause.
-    fn end_for(&mut self, pipe: Pipe, cause: Option<Cause>) {
+    fn end_for(&mut self, id: ChildId, cause: Option<Cause>) {
         if let Some(cause) = cause {
-            self.end(pipe, cause, None);
+            self.end(id, cause, None);
         }
     }
 }

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use super::{Bridge, Seat, Seats};
 use crate::api::event::Cause;
-use crate::api::handles::{Exchange, Pipe};
+use crate::api::handles::{ChildId, Exchange};
 use crate::api::instant::Instant;
 use crate::context::Context;
 use crate::context::budget::Budget;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The child whose long line is read on, and the progress of that line.
 #[derive(Debug)]
 pub(super) struct Leader {
-    pipe: Pipe,
+    child: ChildId,
     line: usize,
     since: Instant,
 }
@@ -59,12 +59,12 @@ impl Bridge {
     }
 
     /// Whether memory allows reading this child.
-    pub(super) fn has_room_to_read(&self, pipe: Pipe) -> bool {
+    pub(super) fn has_room_to_read(&self, id: ChildId) -> bool {
         let budget = &self.cx.budget;
-        if !budget.is_tight() || self.leader.as_ref().is_some_and(|leader| leader.pipe == pipe) {
+        if !budget.is_tight() || self.leader.as_ref().is_some_and(|leader| leader.child == id) {
             return true;
         }
-        let line = self.seats.child(pipe).map_or(0, |child| child.lines.buffered());
+        let line = self.seats.child(id).map_or(0, |child| child.lines.buffered());
         line <= budget.small() && !budget.is_full()
     }
 
@@ -92,15 +92,15 @@ impl Bridge {
     /// Drops kept events, starting with the session that keeps most.
     fn shrink_replays(&mut self) {
         let limit = self.cx.budget.small();
-        let all = self.seats.sessions().map(|s| (Reverse(s.streams.kept()), s.child.pipe.0));
+        let all = self.seats.sessions().map(|s| (Reverse(s.streams.kept()), s.child.id.0));
         let mut large: Vec<_> = all.filter(|(Reverse(kept), _)| *kept > limit).collect();
         large.sort_unstable();
-        for (_, pipe) in large {
+        for (_, id) in large {
             if !self.cx.budget.is_tight() {
                 return;
             }
-            let pipe = Pipe(pipe);
-            if let Some(session) = self.seats.session_mut(pipe) {
+            let id = ChildId(id);
+            if let Some(session) = self.seats.session_mut(id) {
                 session.streams.shrink(&mut self.cx);
             }
         }
@@ -135,10 +135,10 @@ impl Bridge {
     }
 
     fn cut(&mut self, exchange: Exchange) {
-        let Some((pipe, number)) = self.carried(exchange) else {
+        let Some((id, number)) = self.carried(exchange) else {
             return self.cx.foreclose(exchange);
         };
-        match self.seats.get_mut(pipe) {
+        match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.cut(number, &mut self.cx),
             Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
@@ -153,21 +153,21 @@ impl Bridge {
             return;
         }
         let small = self.cx.budget.small();
-        let long = self.seats.children().map(|child| (child.lines.buffered(), child.pipe));
+        let long = self.seats.children().map(|child| (child.lines.buffered(), child.id));
         let long: Vec<_> = long.filter(|(line, _)| *line > small).collect();
         if long.is_empty() {
             self.starved = None;
             return;
         }
         // They are in the order of their numbers.
-        let had_turn = long.partition_point(|(_, pipe)| *pipe <= self.last_leader);
+        let had_turn = long.partition_point(|(_, id)| *id <= self.last_leader);
         let (later, next) = long.split_at(had_turn);
         let missing = |line: usize| self.cx.config.message.saturating_sub(line);
         let next =
             next.iter().chain(later).find(|(line, _)| self.cx.budget.lasts_for(missing(*line)));
-        if let Some((line, pipe)) = next.copied() {
-            self.leader = Some(Leader { pipe, line, since: self.cx.now });
-            self.last_leader = pipe;
+        if let Some((line, id)) = next.copied() {
+            self.leader = Some(Leader { child: id, line, since: self.cx.now });
+            self.last_leader = id;
             self.starved = None;
             return;
         }
@@ -175,15 +175,15 @@ impl Bridge {
         if since.after(PATIENCE) <= self.cx.now {
             self.starved = None;
             let holders = self.seats.children().filter(|child| child.hoards(PATIENCE, &self.cx));
-            if let Some(pipe) = holders.max_by_key(|child| child.held()).map(|child| child.pipe) {
-                self.end(pipe, Cause::Memory, None);
+            if let Some(id) = holders.max_by_key(|child| child.held()).map(|child| child.id) {
+                self.end(id, Cause::Memory, None);
             }
         }
     }
 
     /// This child's line may have reached its end.
-    pub(super) fn line_ended(&mut self, pipe: Pipe) {
-        if self.leader.as_ref().is_some_and(|leader| leader.pipe == pipe) {
+    pub(super) fn line_ended(&mut self, id: ChildId) {
+        if self.leader.as_ref().is_some_and(|leader| leader.child == id) {
             self.choose_leader();
         }
     }
@@ -192,7 +192,7 @@ impl Bridge {
 impl Leader {
     /// Whether the child is in the middle of its line and wrote some of it recently.
     fn goes_on(&mut self, seats: &Seats, cx: &Context) -> bool {
-        let line = seats.child(self.pipe).map_or(0, |child| child.lines.buffered());
+        let line = seats.child(self.child).map_or(0, |child| child.lines.buffered());
         if line > self.line {
             (self.line, self.since) = (line, cx.now);
         }

@@ -11,7 +11,7 @@ use core::slice::from_ref;
 use super::{Bridge, Seat};
 use crate::api::eras::Eras;
 use crate::api::event::Cause;
-use crate::api::handles::{Exchange, Pipe, Server};
+use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::head::Head;
 use crate::api::response::{self, Body, Response};
 use crate::codec::message::{self, Kind, Malformed, Message};
@@ -185,9 +185,9 @@ impl Bridge {
                 _ => Err(Fault::BatchedInitialize),
             };
         }
-        let pipe = self.find(head)?;
+        let id = self.find(head)?;
         let draining = self.draining && messages.iter().any(|m| m.kind() == Kind::Request);
-        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         if draining {
             return Err(Fault::Draining);
@@ -196,7 +196,7 @@ impl Bridge {
     }
 
     /// The session of a GET or DELETE. The stateless era has no sessions to get or delete.
-    fn find_standing(&mut self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+    fn find_standing(&mut self, head: &Admitted<'_>) -> Result<ChildId, Fault> {
         let session_era = head.version.is_some() && !is_stateless_head(head);
         if is_stateless_head(head) || head.session.is_none() && !session_era {
             return Err(Fault::Method("POST, OPTIONS"));
@@ -204,7 +204,7 @@ impl Bridge {
         self.find(head)
     }
 
-    fn find(&mut self, head: &Admitted<'_>) -> Result<Pipe, Fault> {
+    fn find(&mut self, head: &Admitted<'_>) -> Result<ChildId, Fault> {
         let Some(text) = head.session else {
             self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
             return Err(Fault::SessionMissing);
@@ -213,11 +213,11 @@ impl Bridge {
     }
 
     /// The session of this id, if it was opened at this path: at another it does not exist.
-    fn session_of(&self, id: &str, path: &str) -> Option<Pipe> {
-        let id = session_id::parse(id, &self.cx.config)?;
-        let pipe = self.ids.get(&id).copied()?;
-        match self.seats.get(pipe)? {
-            Seat::Session(session) if *session.path == *path => Some(pipe),
+    fn session_of(&self, id: &str, path: &str) -> Option<ChildId> {
+        let secret = session_id::parse(id, &self.cx.config)?;
+        let child = self.ids.get(&secret).copied()?;
+        match self.seats.get(child)? {
+            Seat::Session(session) if *session.path == *path => Some(child),
             _ => None,
         }
     }
@@ -266,12 +266,12 @@ impl Bridge {
     }
 
     fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let pipe = self.find_standing(head)?;
-        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+        let id = self.find_standing(head)?;
+        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
         // Kept events may be sent again.
         let again = if head.last_event_id.is_some() { session.streams.kept() } else { 0 };
         self.has_room(again)?;
-        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         session.listen(exchange, head, &mut self.cx)
     }
@@ -282,11 +282,11 @@ impl Bridge {
     }
 
     fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let pipe = self.find_standing(head)?;
-        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+        let id = self.find_standing(head)?;
+        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         self.cx.answer(exchange, head.origin, response::empty(200));
-        self.end(pipe, Cause::Deleted, None);
+        self.end(id, Cause::Deleted, None);
         Ok(())
     }
 
@@ -316,16 +316,16 @@ impl Bridge {
     }
 
     pub(super) fn lost(&mut self, exchange: Exchange) {
-        let Some((pipe, number)) = self.carried(exchange) else {
+        let Some((id, number)) = self.carried(exchange) else {
             self.cx.owed.end(exchange);
             return;
         };
-        match self.seats.get_mut(pipe) {
+        match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => {
                 session.lost(number, &mut self.cx);
                 if !session.is_open() {
                     // No client will ever know the session's id.
-                    self.end(pipe, Cause::ClientLeft, None);
+                    self.end(id, Cause::ClientLeft, None);
                 }
             }
             Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use crate::api::handles::Pipe;
+use crate::api::handles::ChildId;
 use crate::child::Child;
 use crate::front::session::Session;
 use crate::front::stateless::Worker;
@@ -62,30 +62,30 @@ impl Seat {
 /// The table of children.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
-    table: Table<Pipe, Seat>,
+    table: Table<ChildId, Seat>,
     /// The shared children, oldest first: each request of 2026-07-28 searches them.
-    shared: Vec<Pipe>,
+    shared: Vec<ChildId>,
     sessions: usize,
 }
 
 impl Seats {
     /// Adds a child that is not in the table yet.
     pub(super) fn insert(&mut self, seat: Seat) {
-        let pipe = seat.child().pipe;
+        let id = seat.child().id;
         match seat {
             Seat::Session(_) => self.sessions += 1,
-            Seat::Shared(_) => self.shared.push(pipe),
+            Seat::Shared(_) => self.shared.push(id),
             Seat::Prewarmed(_) | Seat::Leaving(_) => {}
         }
-        let before = self.table.insert(pipe, seat);
+        let before = self.table.insert(id, seat);
         debug_assert!(before.is_none(), "a child has two owners");
     }
 
-    pub(super) fn remove(&mut self, pipe: Pipe) -> Option<Seat> {
-        let seat = self.table.remove(&pipe)?;
+    pub(super) fn remove(&mut self, id: ChildId) -> Option<Seat> {
+        let seat = self.table.remove(&id)?;
         match seat {
             Seat::Session(_) => self.sessions -= 1,
-            Seat::Shared(_) => self.shared.retain(|shared| *shared != pipe),
+            Seat::Shared(_) => self.shared.retain(|shared| *shared != id),
             Seat::Prewarmed(_) | Seat::Leaving(_) => {}
         }
         Some(seat)
@@ -94,10 +94,10 @@ impl Seats {
     /// Removes a child that must have this kind of owner. `pick` gives another kind back.
     pub(super) fn take<T>(
         &mut self,
-        pipe: Pipe,
+        id: ChildId,
         pick: impl FnOnce(Seat) -> Result<T, Seat>,
     ) -> Option<T> {
-        match pick(self.remove(pipe)?) {
+        match pick(self.remove(id)?) {
             Ok(owner) => Some(owner),
             Err(other) => {
                 debug_assert!(false, "a child has another owner");
@@ -107,31 +107,31 @@ impl Seats {
         }
     }
 
-    pub(super) fn get(&self, pipe: Pipe) -> Option<&Seat> {
-        self.table.get(&pipe)
+    pub(super) fn get(&self, id: ChildId) -> Option<&Seat> {
+        self.table.get(&id)
     }
 
-    pub(super) fn get_mut(&mut self, pipe: Pipe) -> Option<&mut Seat> {
-        self.table.get_mut(&pipe)
+    pub(super) fn get_mut(&mut self, id: ChildId) -> Option<&mut Seat> {
+        self.table.get_mut(&id)
     }
 
-    pub(super) fn child(&self, pipe: Pipe) -> Option<&Child> {
-        self.get(pipe).map(Seat::child)
+    pub(super) fn child(&self, id: ChildId) -> Option<&Child> {
+        self.get(id).map(Seat::child)
     }
 
-    pub(super) fn child_mut(&mut self, pipe: Pipe) -> Option<&mut Child> {
-        self.get_mut(pipe).map(Seat::child_mut)
+    pub(super) fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {
+        self.get_mut(id).map(Seat::child_mut)
     }
 
-    pub(super) fn session_mut(&mut self, pipe: Pipe) -> Option<&mut Session> {
-        match self.get_mut(pipe)? {
+    pub(super) fn session_mut(&mut self, id: ChildId) -> Option<&mut Session> {
+        match self.get_mut(id)? {
             Seat::Session(session) => Some(session),
             _ => None,
         }
     }
 
-    pub(super) fn shared_mut(&mut self, pipe: Pipe) -> Option<&mut Worker> {
-        match self.get_mut(pipe)? {
+    pub(super) fn shared_mut(&mut self, id: ChildId) -> Option<&mut Worker> {
+        match self.get_mut(id)? {
             Seat::Shared(worker) => Some(worker),
             _ => None,
         }
@@ -158,7 +158,7 @@ impl Seats {
     }
 
     pub(super) fn shared(&self) -> impl Iterator<Item = &Worker> {
-        self.shared.iter().filter_map(|pipe| match self.get(*pipe)? {
+        self.shared.iter().filter_map(|id| match self.get(*id)? {
             Seat::Shared(worker) => Some(&**worker),
             _ => None,
         })

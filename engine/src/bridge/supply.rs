@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{Bridge, Seat};
 use crate::api::config::Config;
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::{Pipe, Server};
+use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
 use crate::child::Child;
 use crate::context::breaker::{Blame, Origin};
@@ -52,17 +52,17 @@ impl Bridge {
         let servers = &self.cx.servers;
         let free = self.seats.shared().filter(|worker| worker.is_free());
         let retired = free.filter(|worker| !servers.is_current(worker.child.server));
-        for pipe in retired.map(|worker| worker.child.pipe).collect::<Vec<_>>() {
-            self.end(pipe, Cause::Retired, None);
+        for id in retired.map(|worker| worker.child.id).collect::<Vec<_>>() {
+            self.end(id, Cause::Retired, None);
         }
     }
 
     /// Ends shared children that take no new clients, once their last call is over.
     fn end_spent(&mut self) {
-        for pipe in core::mem::take(&mut self.cx.spent) {
-            match self.seats.shared_mut(pipe) {
-                Some(worker) if worker.is_done() => self.end(pipe, Cause::Spent, None),
-                Some(_) => self.cx.spent.push(pipe),
+        for id in core::mem::take(&mut self.cx.spent) {
+            match self.seats.shared_mut(id) {
+                Some(worker) if worker.is_done() => self.end(id, Cause::Spent, None),
+                Some(_) => self.cx.spent.push(id),
                 None => {}
             }
         }
@@ -78,8 +78,8 @@ impl Bridge {
     /// Returns a prewarmed child, or a new one that is not started yet.
     pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.cx.servers.of(server).spares.pop_front();
-        let prewarmed = spare.and_then(|pipe| {
-            self.seats.take(pipe, |seat| match seat {
+        let prewarmed = spare.and_then(|id| {
+            self.seats.take(id, |seat| match seat {
                 Seat::Prewarmed(child) => Ok(child),
                 other => Err(other),
             })
@@ -88,8 +88,8 @@ impl Bridge {
     }
 
     fn new_child(&mut self, server: Server) -> Box<Child> {
-        let pipe = self.cx.fresh_pipe();
-        Box::new(Child::new(pipe, server, &self.cx))
+        let id = self.cx.fresh_child();
+        Box::new(Child::new(id, server, &self.cx))
     }
 
     /// Prewarms children up to the configured number.
@@ -113,22 +113,22 @@ impl Bridge {
             {
                 let mut child = self.new_child(server);
                 child.open(&mut self.cx);
-                self.cx.servers.of(server).spares.push_back(child.pipe);
+                self.cx.servers.of(server).spares.push_back(child.id);
                 self.seats.insert(Seat::Prewarmed(child));
             }
         }
     }
 
     /// Handles the report, before its exit, that a child had read nothing.
-    pub(super) fn unread(&mut self, pipe: Pipe) {
-        if let Some(child) = self.seats.child_mut(pipe) {
+    pub(super) fn unread(&mut self, id: ChildId) {
+        if let Some(child) = self.seats.child_mut(id) {
             child.unread = true;
         }
     }
 
     /// Logs that a child has not answered its first request for a long time.
-    pub(super) fn log_silence(&mut self, pipe: Pipe) {
-        match self.seats.get_mut(pipe) {
+    pub(super) fn log_silence(&mut self, id: ChildId) {
+        match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => {
                 session.life.log_silence(session.child.pid, &mut self.cx);
             }
@@ -140,15 +140,15 @@ impl Bridge {
     }
 
     /// Handles a start that failed because the driver was out of a resource.
-    pub(super) fn exhausted(&mut self, pipe: Pipe, reason: &str, public: &str) {
+    pub(super) fn exhausted(&mut self, id: ChildId, reason: &str, public: &str) {
         self.exhausted_until = self.cx.now.after(EXHAUSTED);
-        self.open_failed(pipe, Cause::Exhausted, reason, public);
+        self.open_failed(id, Cause::Exhausted, reason, public);
     }
 
     /// Ends a prewarmed child.
     pub(super) fn end_prewarmed(&mut self, mut child: Box<Child>, cause: Cause) {
-        let (pipe, server) = (child.pipe, child.server);
-        self.cx.servers.of(server).spares.retain(|spare| *spare != pipe);
+        let (id, server) = (child.id, child.server);
+        self.cx.servers.of(server).spares.retain(|spare| *spare != id);
         child.end(&mut self.cx);
         self.seats.insert(Seat::Leaving(child));
         self.judge_start(server, Origin::default(), cause, Blame::All);

@@ -3,7 +3,7 @@
 use super::Bridge;
 use super::seats::Seat;
 use crate::api::event::Cause;
-use crate::api::handles::Pipe;
+use crate::api::handles::ChildId;
 use crate::context::timers::Wait;
 
 impl Bridge {
@@ -16,37 +16,37 @@ impl Bridge {
 
     fn run_wait(&mut self, wait: Wait) {
         match wait {
-            Wait::Shutdown(pipe) => {
-                if let Some(child) = self.seats.child_mut(pipe) {
+            Wait::Shutdown(id) => {
+                if let Some(child) = self.seats.child_mut(id) {
                     child.escalate(&mut self.cx);
                 }
             }
-            Wait::Start(pipe) => self.start_due(pipe),
-            Wait::Ping(pipe) => {
-                if let Some(child) = self.seats.child_mut(pipe) {
+            Wait::Start(id) => self.start_due(id),
+            Wait::Ping(id) => {
+                if let Some(child) = self.seats.child_mut(id) {
                     child.pings_due(&mut self.cx);
                 }
             }
-            Wait::Line(pipe) => self.line_due(pipe),
-            Wait::Silent(pipe) => self.log_silence(pipe),
-            Wait::Exit(pipe) => self.exit_due(pipe),
-            Wait::Idle(pipe) => self.idle_due(pipe),
-            Wait::Forget(pipe) => {
-                if let Some(session) = self.seats.session_mut(pipe) {
+            Wait::Line(id) => self.line_due(id),
+            Wait::Silent(id) => self.log_silence(id),
+            Wait::Exit(id) => self.exit_due(id),
+            Wait::Idle(id) => self.idle_due(id),
+            Wait::Forget(id) => {
+                if let Some(session) = self.seats.session_mut(id) {
                     session.streams.forget(&mut self.cx);
                 }
             }
-            Wait::Call(pipe, id) => match self.seats.get_mut(pipe) {
-                Some(Seat::Session(session)) => session.overdue(id, &mut self.cx),
-                Some(Seat::Shared(worker)) => worker.overdue(id, &mut self.cx),
+            Wait::Call(id, call) => match self.seats.get_mut(id) {
+                Some(Seat::Session(session)) => session.overdue(call, &mut self.cx),
+                Some(Seat::Shared(worker)) => worker.overdue(call, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
-            Wait::Park(pipe, id) => match self.seats.get_mut(pipe) {
-                Some(Seat::Session(session)) => session.pace_due(id, &mut self.cx),
-                Some(Seat::Shared(worker)) => worker.park_due(id, &mut self.cx),
+            Wait::Park(id, call) => match self.seats.get_mut(id) {
+                Some(Seat::Session(session)) => session.pace_due(call, &mut self.cx),
+                Some(Seat::Shared(worker)) => worker.park_due(call, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
-            Wait::Stream(pipe, number) => match self.seats.get_mut(pipe) {
+            Wait::Stream(id, number) => match self.seats.get_mut(id) {
                 Some(Seat::Session(session)) => session.tick(number, &mut self.cx),
                 Some(Seat::Shared(worker)) => worker.tick(number, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
@@ -59,42 +59,42 @@ impl Bridge {
         }
     }
 
-    fn start_due(&mut self, pipe: Pipe) {
-        let cause = match self.seats.get_mut(pipe) {
+    fn start_due(&mut self, id: ChildId) {
+        let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => Some(session.start_due(&mut self.cx)),
             Some(Seat::Shared(worker)) => worker.start_due(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
-        self.end_for(pipe, cause);
+        self.end_for(id, cause);
     }
 
-    fn exit_due(&mut self, pipe: Pipe) {
-        let cause = match self.seats.get_mut(pipe) {
+    fn exit_due(&mut self, id: ChildId) {
+        let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.life.closed(),
             Some(Seat::Shared(worker)) => worker.exit_due(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
-        self.end_for(pipe, cause);
+        self.end_for(id, cause);
     }
 
-    fn idle_due(&mut self, pipe: Pipe) {
-        let idle = match self.seats.get_mut(pipe) {
+    fn idle_due(&mut self, id: ChildId) {
+        let idle = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.idle_due(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.idle_due(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => false,
         };
-        self.end_for(pipe, idle.then_some(Cause::Idle));
+        self.end_for(id, idle.then_some(Cause::Idle));
     }
 
-    fn line_due(&mut self, pipe: Pipe) {
-        let reads = self.wants(pipe);
-        let cause = match self.seats.get_mut(pipe) {
+    fn line_due(&mut self, id: ChildId) {
+        let reads = self.wants(id);
+        let cause = match self.seats.get_mut(id) {
             // A line that is not read can't end.
             Some(seat) if !reads => seat.child_mut().wait_line_anew(&mut self.cx),
             Some(Seat::Session(session)) => session.unended(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.unended(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
-        self.end_for(pipe, cause);
+        self.end_for(id, cause);
     }
 }

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use super::{Bridge, Seat};
 use crate::api::eras::Eras;
 use crate::api::event::Cause;
-use crate::api::handles::{Exchange, Pipe, Server};
+use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::response;
 use crate::child::{Child, Stage};
 use crate::codec::message::{Kind, Message};
@@ -77,8 +77,8 @@ impl Bridge {
         }
         let limit = self.cx.config.subscriptions;
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
-        let (pipe, parked) = match parked {
-            Some((pipe, call)) => (pipe, Some(call)),
+        let (id, parked) = match parked {
+            Some((id, call)) => (id, Some(call)),
             // A session-era server has no states but ours: don't start one only to refuse this.
             None if message.param("requestState").is_some()
                 && known.is_some_and(|known| known.knowledge.of(env).modern == Some(false)) =>
@@ -90,7 +90,7 @@ impl Bridge {
                 (self.worker_for(server, message, &uris, &metadata, &owner)?, None)
             }
         };
-        let worker = self.seats.shared_mut(pipe).ok_or(Fault::RequestState)?;
+        let worker = self.seats.shared_mut(id).ok_or(Fault::RequestState)?;
         worker.child.exchange.get_or_insert(exchange);
         let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
@@ -115,12 +115,12 @@ impl Bridge {
     }
 
     /// The parked call that this request brings input for.
-    fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(Pipe, u64)> {
+    fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(ChildId, u64)> {
         let state = message.param("requestState").filter(|state| state.len() <= STATE);
         let state = state.and_then(object::string)?;
         let secret = session_id::parse(&state, &self.cx.config)?;
         let parked = self.cx.parks.get(&secret).filter(|parked| *parked.path == *head.path)?;
-        Some((parked.pipe, parked.call))
+        Some((parked.child, parked.call))
     }
 
     /// Returns the worker for a request: one that fits and has room, or a new one. If there can be
@@ -132,12 +132,12 @@ impl Bridge {
         uris: &Uris,
         metadata: &Metadata<'_>,
         owner: &Owner,
-    ) -> Result<Pipe, Fault> {
+    ) -> Result<ChildId, Fault> {
         let crosses = self.cx.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
         let beside = self.beside(server, metadata, owner);
-        if let Some(pipe) = self.keeper(server, message, owner) {
-            return Ok(pipe);
+        if let Some(id) = self.keeper(server, message, owner) {
+            return Ok(id);
         }
         let (mut later, mut full) = (None, None);
         for worker in self.seats.shared().filter(|worker| worker.child.server == server) {
@@ -145,13 +145,13 @@ impl Bridge {
                 continue;
             }
             match worker.room(message, uris, &self.cx) {
-                Room::Here => return Ok(worker.child.pipe),
-                Room::Later(_) => later = Some(worker.child.pipe),
-                Room::Elsewhere(_) => full = Some(worker.child.pipe),
+                Room::Here => return Ok(worker.child.id),
+                Room::Later(_) => later = Some(worker.child.id),
+                Room::Elsewhere(_) => full = Some(worker.child.id),
             }
         }
-        if let Some(pipe) = later {
-            return Ok(pipe);
+        if let Some(id) = later {
+            return Ok(id);
         }
         self.new_worker(server, metadata, key, owner).or_else(|fault| full.ok_or(fault))
     }
@@ -168,12 +168,12 @@ impl Bridge {
     }
 
     /// The worker whose child holds what a request is about, such as a task.
-    fn keeper(&self, server: Server, message: &Message<'_>, owner: &Owner) -> Option<Pipe> {
+    fn keeper(&self, server: Server, message: &Message<'_>, owner: &Owner) -> Option<ChildId> {
         let subject = Subject::of(message)?;
         let keeps = |worker: &&Worker| {
             worker.child.server == server && worker.owner() == owner && worker.keeps(&subject)
         };
-        self.seats.shared().find(keeps).map(|worker| worker.child.pipe)
+        self.seats.shared().find(keeps).map(|worker| worker.child.id)
     }
 
     /// Starts a worker like those that are at a limit, or the first of its kind.
@@ -183,7 +183,7 @@ impl Bridge {
         metadata: &Metadata<'_>,
         key: Vec<u8>,
         owner: &Owner,
-    ) -> Result<Pipe, Fault> {
+    ) -> Result<ChildId, Fault> {
         let origin = Origin::new(&owner.env, &key);
         self.may_start(server, origin)?;
         self.may_probe(server, &owner.env)?;
@@ -193,18 +193,18 @@ impl Bridge {
         }
         if self.seats.shared_count() >= limit {
             let free = self.seats.shared().find(|worker| worker.is_idle(&self.cx));
-            let free = free.map(|worker| worker.child.pipe).ok_or(Fault::Pool(limit))?;
+            let free = free.map(|worker| worker.child.id).ok_or(Fault::Pool(limit))?;
             self.end(free, Cause::Idle, None);
         }
         let mut child = self.take_child(server);
-        let pipe = child.pipe;
+        let id = child.id;
         child.env = owner.env.clone();
         child.origin = origin;
         self.await_start(&child);
         let mut worker = Worker::new(child, metadata, key, owner.clone(), &self.cx);
         worker.greet(&mut self.cx);
         self.seats.insert(Seat::Shared(Box::new(worker)));
-        Ok(pipe)
+        Ok(id)
     }
 
     /// Whether a process may be started to probe its era. A server whose last probe just failed is
@@ -221,16 +221,16 @@ impl Bridge {
 
     /// Whether a queued child need not start: another child showed the era meanwhile, and the
     /// requests of this one are refused.
-    pub(super) fn refuses_all_of(&mut self, pipe: Pipe) -> bool {
-        let shared = self.seats.shared_mut(pipe);
+    pub(super) fn refuses_all_of(&mut self, id: ChildId) -> bool {
+        let shared = self.seats.shared_mut(id);
         shared.is_some_and(|worker| worker.refuses_all(&mut self.cx))
     }
 
     /// Returns the child that was probed for its era and waits for a session with these variables.
     pub(super) fn take_probed(&mut self, server: Server, env: &Env) -> Option<Box<Child>> {
         let waits = |worker: &&Worker| worker.child.server == server && worker.waits_for(env);
-        let pipe = self.seats.shared().find(waits).map(|worker| worker.child.pipe)?;
-        let worker = self.seats.take(pipe, |seat| match seat {
+        let id = self.seats.shared().find(waits).map(|worker| worker.child.id)?;
+        let worker = self.seats.take(id, |seat| match seat {
             Seat::Shared(worker) => Ok(worker),
             other => Err(other),
         })?;
@@ -240,7 +240,7 @@ impl Bridge {
     /// Waits for a child's first answer; a child that does not run yet is queued.
     pub(super) fn await_start(&mut self, child: &Child) {
         if child.stage == Stage::Queued {
-            self.queue.push_back(child.pipe);
+            self.queue.push_back(child.id);
         } else {
             self.starting += 1;
         }

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::Pipe;
+use crate::api::handles::ChildId;
 use crate::api::instant::Instant;
 use crate::context::Context;
 use crate::context::timers::{Deadline, Wait};
@@ -15,7 +15,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(crate) struct Life {
-    pub(crate) pipe: Pipe,
+    pub(crate) child: ChildId,
     began: Instant,
     /// The last contact with a client.
     contact: Instant,
@@ -30,9 +30,9 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn new(pipe: Pipe, now: Instant) -> Self {
+    pub(crate) fn new(child: ChildId, now: Instant) -> Self {
         Self {
-            pipe,
+            child,
             began: now,
             contact: now,
             start: Deadline::default(),
@@ -61,27 +61,27 @@ impl Life {
 
     /// Starts the wait for the child's first answer.
     pub(crate) fn wait_start(&mut self, wait: Duration, cx: &mut Context) {
-        cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+        cx.timers.set(&mut self.start, cx.now.after(wait), Wait::Start(self.child));
         if wait > SILENCE && !core::mem::replace(&mut self.silence_logged, true) {
-            cx.timers.set(&mut self.silent, cx.now.after(SILENCE), Wait::Silent(self.pipe));
+            cx.timers.set(&mut self.silent, cx.now.after(SILENCE), Wait::Silent(self.child));
         }
     }
 
     /// Logs that the child has not answered for a long time.
     pub(crate) fn log_silence(&mut self, pid: Option<u32>, cx: &mut Context) {
         self.silent.spend();
-        cx.notice(Notice::Silent { pipe: self.pipe, pid, wait: SILENCE });
+        cx.notice(Notice::Silent { child: self.child, pid, wait: SILENCE });
     }
 
     /// Shortens the wait for the first answer to `wait`, if it is longer.
     pub(crate) fn wait_start_no_longer(&mut self, wait: Duration, cx: &mut Context) {
-        cx.timers.no_later(&mut self.start, cx.now.after(wait), Wait::Start(self.pipe));
+        cx.timers.no_later(&mut self.start, cx.now.after(wait), Wait::Start(self.child));
     }
 
     /// The child answered its first request.
     pub(crate) fn started(&mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.start, Wait::Start(self.pipe));
-        cx.timers.clear(&mut self.silent, Wait::Silent(self.pipe));
+        cx.timers.clear(&mut self.start, Wait::Start(self.child));
+        cx.timers.clear(&mut self.silent, Wait::Silent(self.child));
         self.wait_idle(cx);
     }
 
@@ -93,7 +93,7 @@ impl Life {
         }
         self.closed = Some(cause);
         let when = cx.now.after(cx.config.exit_grace);
-        cx.timers.set(&mut self.exit, when, Wait::Exit(self.pipe));
+        cx.timers.set(&mut self.exit, when, Wait::Exit(self.child));
     }
 
     /// The pipe that the child closed first.
@@ -104,13 +104,13 @@ impl Life {
     /// Starts anew for the process that replaces one that ended.
     pub(crate) fn reopened(&mut self, cx: &mut Context) {
         self.closed = None;
-        cx.timers.clear(&mut self.exit, Wait::Exit(self.pipe));
+        cx.timers.clear(&mut self.exit, Wait::Exit(self.child));
     }
 
     fn wait_idle(&mut self, cx: &mut Context) {
         if let Some(idle) = cx.config.idle {
             let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
-            cx.timers.set(&mut self.idle, when, Wait::Idle(self.pipe));
+            cx.timers.set(&mut self.idle, when, Wait::Idle(self.child));
         }
     }
 
@@ -132,10 +132,10 @@ impl Life {
     /// Drops all waits.
     pub(crate) fn end(&mut self, cx: &mut Context) {
         for (deadline, wait) in [
-            (&mut self.start, Wait::Start(self.pipe)),
-            (&mut self.silent, Wait::Silent(self.pipe)),
-            (&mut self.idle, Wait::Idle(self.pipe)),
-            (&mut self.exit, Wait::Exit(self.pipe)),
+            (&mut self.start, Wait::Start(self.child)),
+            (&mut self.silent, Wait::Silent(self.child)),
+            (&mut self.idle, Wait::Idle(self.child)),
+            (&mut self.exit, Wait::Exit(self.child)),
         ] {
             cx.timers.clear(deadline, wait);
         }

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::event::Notice;
-use crate::api::handles::{Exchange, Pipe, Server};
+use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::child::odd::MalformedLines;
@@ -64,7 +64,7 @@ pub(crate) enum Stage {
 
 #[derive(Debug)]
 pub(crate) struct Child {
-    pub(crate) pipe: Pipe,
+    pub(crate) id: ChildId,
     pub(crate) server: Server,
     pub(crate) pid: Option<u32>,
     /// The request that it is started for.
@@ -97,9 +97,9 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(pipe: Pipe, server: Server, cx: &Context) -> Self {
+    pub(crate) fn new(id: ChildId, server: Server, cx: &Context) -> Self {
         Self {
-            pipe,
+            id,
             server,
             pid: None,
             exchange: None,
@@ -126,11 +126,11 @@ impl Child {
     /// Starts the process and writes the waiting lines.
     pub(crate) fn open(&mut self, cx: &mut Context) {
         self.stage = Stage::Running;
-        let Self { server, pipe, exchange, .. } = *self;
-        cx.push(Output::Open { server, pipe, exchange, env: self.env.clone() });
+        let Self { server, id, exchange, .. } = *self;
+        cx.push(Output::Open { server, child: id, exchange, env: self.env.clone() });
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
-            cx.push(Output::Write { pipe: self.pipe, bytes });
+            cx.push(Output::Write { child: self.id, bytes });
         }
     }
 
@@ -149,7 +149,7 @@ impl Child {
         self.account();
         match self.stage {
             Stage::Queued => self.waiting.extend_from_slice(&bytes),
-            _ => cx.push(Output::Write { pipe: self.pipe, bytes }),
+            _ => cx.push(Output::Write { child: self.id, bytes }),
         }
     }
 
@@ -226,7 +226,7 @@ impl Child {
     fn due_call(&self, id: u64, cx: &mut Context) -> Deadline {
         let mut due = Deadline::default();
         if let Some(limit) = cx.config.request {
-            cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.pipe, id));
+            cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.id, id));
         }
         due
     }
@@ -234,7 +234,7 @@ impl Child {
     /// A client's subscription was acknowledged: it has no timeout from now on.
     pub(crate) fn lasts(&mut self, id: u64, cx: &mut Context) {
         if let Some(call) = self.calls.get_mut(&id) {
-            cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
+            cx.timers.clear(&mut call.due, Wait::Call(self.id, id));
         }
     }
 
@@ -249,7 +249,7 @@ impl Child {
         let (own, mut due) = self.own.remove(&id)?;
         self.names -= own.size();
         self.account();
-        cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
+        cx.timers.clear(&mut due, Wait::Call(self.id, id));
         Some(own)
     }
 
@@ -269,12 +269,12 @@ impl Child {
     pub(crate) fn reopen(&mut self, cx: &mut Context) {
         let last_id = self.last_id;
         debug_assert!(self.calls.is_empty());
-        cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
+        cx.timers.clear(&mut self.due, Wait::Shutdown(self.id));
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin, exchange) = (core::mem::take(&mut self.env), self.origin, self.exchange);
         *self =
-            Self { last_id, env, origin, exchange, ..Self::new(cx.fresh_pipe(), self.server, cx) };
+            Self { last_id, env, origin, exchange, ..Self::new(cx.fresh_child(), self.server, cx) };
         self.open(cx);
     }
 
@@ -343,7 +343,7 @@ impl Child {
     /// Removes a call that was answered or given up.
     pub(crate) fn end_call(&mut self, id: u64, cx: &mut Context) -> Option<Call> {
         let mut call = self.calls.remove(&id)?;
-        cx.timers.clear(&mut call.due, Wait::Call(self.pipe, id));
+        cx.timers.clear(&mut call.due, Wait::Call(self.id, id));
         cx.stats.calls -= 1;
         self.names -= call.size();
         if let Some(token) = call.token.as_ref().filter(|_| call.task) {
@@ -383,13 +383,13 @@ impl Child {
     pub(crate) fn end(&mut self, cx: &mut Context) -> bool {
         for (id, (own, mut due)) in self.own.take() {
             self.names -= own.size();
-            cx.timers.clear(&mut due, Wait::Call(self.pipe, id));
+            cx.timers.clear(&mut due, Wait::Call(self.id, id));
         }
         match self.stage {
             Stage::Queued => return false,
             Stage::Running => {
                 self.stage = Stage::Closing;
-                cx.push(Output::CloseStdin { pipe: self.pipe });
+                cx.push(Output::CloseStdin { child: self.id });
                 self.wait(cx.now.after(cx.config.term_grace), cx);
             }
             Stage::Closing | Stage::Terminating | Stage::Killed | Stage::Gone => {}
@@ -403,7 +403,7 @@ impl Child {
     }
 
     fn wait(&mut self, until: Instant, cx: &mut Context) {
-        cx.timers.set(&mut self.due, until, Wait::Shutdown(self.pipe));
+        cx.timers.set(&mut self.due, until, Wait::Shutdown(self.id));
     }
 
     /// Performs the next step of the shutdown sequence.
@@ -413,7 +413,7 @@ impl Child {
             Stage::Closing => {
                 self.stage = Stage::Terminating;
                 self.log_still_running("SIGTERM", cx);
-                cx.push(Output::Terminate { pipe: self.pipe });
+                cx.push(Output::Terminate { child: self.id });
                 self.wait(cx.now.after(cx.config.kill_grace), cx);
             }
             Stage::Terminating => self.kill(cx),
@@ -426,18 +426,18 @@ impl Child {
         if !matches!(self.stage, Stage::Queued | Stage::Killed | Stage::Gone) {
             self.stage = Stage::Killed;
             self.log_still_running("SIGKILL", cx);
-            cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
-            cx.push(Output::Kill { pipe: self.pipe });
+            cx.timers.clear(&mut self.due, Wait::Shutdown(self.id));
+            cx.push(Output::Kill { child: self.id });
         }
     }
 
     fn log_still_running(&self, signal: &'static str, cx: &mut Context) {
-        cx.notice(Notice::Stubborn { pipe: self.pipe, pid: self.pid, signal });
+        cx.notice(Notice::Stubborn { child: self.id, pid: self.pid, signal });
     }
 
     /// The process is gone: drops all waits.
     pub(crate) fn gone(mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.due, Wait::Shutdown(self.pipe));
+        cx.timers.clear(&mut self.due, Wait::Shutdown(self.id));
         self.forget_pings(cx);
         self.forget_line(cx);
         debug_assert!(self.calls.is_empty());
@@ -474,7 +474,7 @@ mod tests {
     #[test]
     fn of_requests_that_nobody_waits_for_the_latest_are_remembered() {
         let mut cx = Context::new(Config::default());
-        let mut child = Child::new(Pipe(1), Server::default(), &cx);
+        let mut child = Child::new(ChildId(1), Server::default(), &cx);
         let awaited = Own::Subscribe(String::from("a:1"));
         let awaited_id = child.ask(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
         let mut ask = |own: Own| child.ask(own, "x", b"{}", &mut cx);

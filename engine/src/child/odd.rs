@@ -338,7 +338,7 @@ impl Child {
         if self.malformed.logged & wrote.bit() == 0 {
             self.malformed.logged |= wrote.bit();
             let line = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned();
-            cx.notice(Notice::Noise { pipe: self.pipe, reason: wrote.reason(), line });
+            cx.notice(Notice::Noise { child: self.id, reason: wrote.reason(), line });
         }
     }
 
@@ -347,7 +347,7 @@ impl Child {
         let wait = if self.malformed.is_alien() { FRAMED } else { PAUSE };
         self.malformed.grew = cx.now;
         let when = cx.now.after(wait);
-        cx.timers.no_later(&mut self.malformed.unended, when, Wait::Line(self.pipe));
+        cx.timers.no_later(&mut self.malformed.unended, when, Wait::Line(self.id));
     }
 
     /// The wait for the end of a line is due, but the line is not read now: waits again.
@@ -359,7 +359,7 @@ impl Child {
 
     /// No line is unfinished any more.
     pub(crate) fn forget_line(&mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.malformed.unended, Wait::Line(self.pipe));
+        cx.timers.clear(&mut self.malformed.unended, Wait::Line(self.id));
     }
 
     /// Handles the wait for the end of a line when it is due. If the end will not come, returns the
@@ -373,7 +373,7 @@ impl Child {
             return None;
         }
         if when > cx.now {
-            cx.timers.set(&mut self.malformed.unended, when, Wait::Line(self.pipe));
+            cx.timers.set(&mut self.malformed.unended, when, Wait::Line(self.id));
             return None;
         }
         let text = self.lines.begun();

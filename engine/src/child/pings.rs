@@ -47,7 +47,7 @@ impl Child {
         }
         let until = cx.now.after(PATIENCE);
         self.pings.sent.push((ping.id().unwrap_or_default().into(), until));
-        cx.timers.no_later(&mut self.pings.due, until, Wait::Ping(self.pipe));
+        cx.timers.no_later(&mut self.pings.due, until, Wait::Ping(self.id));
         self.account();
         true
     }
@@ -70,13 +70,13 @@ impl Child {
             self.pong(&id, cx);
         }
         if let Some((_, next)) = self.pings.sent.first() {
-            cx.timers.set(&mut self.pings.due, *next, Wait::Ping(self.pipe));
+            cx.timers.set(&mut self.pings.due, *next, Wait::Ping(self.id));
         }
     }
 
     /// Forgets all pings.
     pub(crate) fn forget_pings(&mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.pings.due, Wait::Ping(self.pipe));
+        cx.timers.clear(&mut self.pings.due, Wait::Ping(self.id));
         self.pings.sent = Vec::new();
         self.account();
     }

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::eras::Eras;
-use crate::api::handles::{Pipe, Server};
+use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
 use crate::context::knowledge::{Knowledge, Spoken};
 use crate::http::header_params::HeaderParams;
@@ -32,7 +32,7 @@ pub(crate) struct Known {
     pub(crate) knowledge: Knowledge,
     pub(crate) header_params: HeaderParams,
     /// Its prewarmed children.
-    pub(crate) spares: VecDeque<Pipe>,
+    pub(crate) spares: VecDeque<ChildId>,
 }
 
 /// A path with the server that serves it, or has served it.
@@ -165,7 +165,7 @@ impl Servers {
     }
 
     /// Prewarmed children of retired servers.
-    pub(crate) fn retired_spares(&self) -> Vec<Pipe> {
+    pub(crate) fn retired_spares(&self) -> Vec<ChildId> {
         let retired = self.known.values().filter(|known| !known.current);
         retired.flat_map(|known| known.spares.iter().copied()).collect()
     }

@@ -21,7 +21,7 @@ use core::mem;
 use crate::api::admit::Refusal;
 use crate::api::config::Config;
 use crate::api::event::Notice;
-use crate::api::handles::{Exchange, Pipe, Server};
+use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::head::Head;
 use crate::api::instant::Instant;
 use crate::api::io::Output;
@@ -43,7 +43,7 @@ use crate::table::Table;
 /// Where a call is that waits for input.
 #[derive(Debug)]
 pub(crate) struct Parked {
-    pub(crate) pipe: Pipe,
+    pub(crate) child: ChildId,
     /// Its number at the child.
     pub(crate) call: u64,
     /// The path where it was made: at another it is unknown.
@@ -59,20 +59,20 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
     /// The child and stream number of each active exchange.
-    pub(crate) exchanges: Table<Exchange, (Pipe, u64)>,
+    pub(crate) exchanges: Table<Exchange, (ChildId, u64)>,
     /// Complete responses that their clients have not read in full.
     pub(crate) owed: Owed,
     /// The calls that wait for input, by the `requestState` sent to each client.
     pub(crate) parks: Table<u128, Parked>,
     /// Shared children that accept no new requests, until they are ended.
-    pub(crate) spent: Vec<Pipe>,
+    pub(crate) spent: Vec<ChildId>,
     pub(crate) servers: Servers,
     /// Failed starts.
     pub(crate) breaker: Breaker,
     /// Refusals that were logged.
     told: Told,
     outputs: VecDeque<Output>,
-    last_pipe: u64,
+    last_child: u64,
 }
 
 impl Context {
@@ -93,7 +93,7 @@ impl Context {
             breaker: Breaker::default(),
             told: Told::default(),
             outputs: VecDeque::new(),
-            last_pipe: 0,
+            last_child: 0,
         }
     }
 
@@ -160,22 +160,22 @@ impl Context {
     }
 
     /// Returns the number of a new process.
-    pub(crate) const fn fresh_pipe(&mut self) -> Pipe {
-        self.last_pipe += 1;
-        Pipe(self.last_pipe)
+    pub(crate) const fn fresh_child(&mut self) -> ChildId {
+        self.last_child += 1;
+        ChildId(self.last_child)
     }
 
     /// Moves everything known under a gone process's number to another process's.
-    pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
+    pub(crate) fn rename(&mut self, old: ChildId, new: ChildId) {
         self.timers.rename(old, new);
-        for (_, (pipe, _)) in self.exchanges.iter_mut().filter(|(_, (pipe, _))| *pipe == old) {
-            *pipe = new;
+        for (_, (child, _)) in self.exchanges.iter_mut().filter(|(_, (child, _))| *child == old) {
+            *child = new;
         }
-        for (_, parked) in self.parks.iter_mut().filter(|(_, parked)| parked.pipe == old) {
-            parked.pipe = new;
+        for (_, parked) in self.parks.iter_mut().filter(|(_, parked)| parked.child == old) {
+            parked.child = new;
         }
-        for pipe in self.spent.iter_mut().filter(|pipe| **pipe == old) {
-            *pipe = new;
+        for child in self.spent.iter_mut().filter(|child| **child == old) {
+            *child = new;
         }
     }
 
@@ -273,7 +273,7 @@ mod tests {
     fn a_queue_that_was_long_once_is_given_back_when_it_is_empty() {
         let mut cx = Context::new(Config::default());
         for number in 0..100 {
-            cx.push(Output::Kill { pipe: Pipe(number) });
+            cx.push(Output::Kill { child: ChildId(number) });
         }
         for left in (0..100).rev() {
             assert!(cx.outputs.capacity() > 64);
@@ -281,7 +281,7 @@ mod tests {
             assert_eq!(cx.outputs.len(), left);
         }
         assert_eq!(cx.outputs.capacity(), 0);
-        cx.push(Output::Kill { pipe: Pipe(0) });
+        cx.push(Output::Kill { child: ChildId(0) });
         assert!(cx.pop().is_some() && cx.outputs.capacity() > 0);
     }
 }

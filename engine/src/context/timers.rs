@@ -6,34 +6,34 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::api::handles::Pipe;
+use crate::api::handles::ChildId;
 use crate::api::instant::Instant;
 
 /// The subject of a wait. The order has no meaning; it makes the order of the queue total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Wait {
     /// The next step of a child's shutdown sequence.
-    Shutdown(Pipe),
+    Shutdown(ChildId),
     /// The answer to `initialize`.
-    Start(Pipe),
+    Start(ChildId),
     /// The same, until its absence is logged.
-    Silent(Pipe),
+    Silent(ChildId),
     /// The exit status of a child whose standard output is closed.
-    Exit(Pipe),
+    Exit(ChildId),
     /// The idle timeout of a session or shared child.
-    Idle(Pipe),
+    Idle(ChildId),
     /// The time until ended streams are removed.
-    Forget(Pipe),
+    Forget(ChildId),
     /// The answer to a call, by the id that the child knows.
-    Call(Pipe, u64),
+    Call(ChildId, u64),
     /// The client's answer to a child's ping.
-    Ping(Pipe),
+    Ping(ChildId),
     /// The end of a line that a child has begun.
-    Line(Pipe),
+    Line(ChildId),
     /// The input that a call needs, by the id that the child knows.
-    Park(Pipe, u64),
+    Park(ChildId, u64),
     /// The next action on a silent or stalled stream, by its number.
-    Stream(Pipe, u64),
+    Stream(ChildId, u64),
     /// The next round of relief while memory is short.
     Relief,
     /// The end of draining.
@@ -42,21 +42,21 @@ pub(crate) enum Wait {
 
 impl Wait {
     /// The same wait for the new process, if it belongs to the old one.
-    fn renamed(mut self, old: Pipe, new: Pipe) -> Self {
+    fn renamed(mut self, old: ChildId, new: ChildId) -> Self {
         match &mut self {
-            Self::Shutdown(pipe)
-            | Self::Start(pipe)
-            | Self::Silent(pipe)
-            | Self::Exit(pipe)
-            | Self::Idle(pipe)
-            | Self::Forget(pipe)
-            | Self::Call(pipe, _)
-            | Self::Ping(pipe)
-            | Self::Line(pipe)
-            | Self::Park(pipe, _)
-            | Self::Stream(pipe, _) => {
-                if *pipe == old {
-                    *pipe = new;
+            Self::Shutdown(child)
+            | Self::Start(child)
+            | Self::Silent(child)
+            | Self::Exit(child)
+            | Self::Idle(child)
+            | Self::Forget(child)
+            | Self::Call(child, _)
+            | Self::Ping(child)
+            | Self::Line(child)
+            | Self::Park(child, _)
+            | Self::Stream(child, _) => {
+                if *child == old {
+                    *child = new;
                 }
             }
             Self::Relief | Self::Drain => {}
@@ -108,7 +108,7 @@ impl Timers {
 
     /// Transfers the waits of a process that is gone to another process. The owners keep their
     /// deadlines.
-    pub(crate) fn rename(&mut self, old: Pipe, new: Pipe) {
+    pub(crate) fn rename(&mut self, old: ChildId, new: ChildId) {
         let renamed = |(at, wait): &(Instant, Wait)| (*at, wait.renamed(old, new));
         self.queue = self.queue.iter().map(renamed).collect();
     }

@@ -53,20 +53,20 @@ pub(crate) struct Session {
 impl Session {
     /// A session whose `initialize` was accepted.
     pub(crate) fn new(child: Box<Child>, id: u128, path: &str, cx: &Context) -> Self {
-        let pipe = child.pipe;
+        let number = child.id;
         Self {
-            number: SessionNumber(pipe.0),
+            number: SessionNumber(number.0),
             child,
             id,
             path: cx.servers.kept_path(path),
             phase: Phase::Starting { hello: Kept::default() },
             streams: Streams::new(
-                pipe,
+                number,
                 session_id::short(id),
                 Style { ids: false, primed: false },
                 cx,
             ),
-            life: Life::new(pipe, cx.now),
+            life: Life::new(number, cx.now),
             calls: 0,
             env: Vec::new(),
         }

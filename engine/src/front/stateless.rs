@@ -161,7 +161,7 @@ impl Worker {
         cx: &Context,
     ) -> Self {
         let told = key.len() + metadata.capabilities.len();
-        let (pipe, server) = (child.pipe, child.server);
+        let (id, server) = (child.id, child.server);
         Self {
             child,
             key,
@@ -171,7 +171,7 @@ impl Worker {
             client: None,
             mode: Mode::Probing,
             asked: cx.now,
-            streams: Streams::new(pipe, 0, Style { ids: false, primed: false }, cx),
+            streams: Streams::new(id, 0, Style { ids: false, primed: false }, cx),
             asks: Table::default(),
             parks: Table::default(),
             listens: Listens::default(),
@@ -182,7 +182,7 @@ impl Worker {
             carried: 0,
             carried_asking: 0,
             spent: false,
-            life: Life::new(pipe, cx.now),
+            life: Life::new(id, cx.now),
             served: 0,
             share: cx.budget.share_of(told),
         }

@@ -3,7 +3,7 @@
 
 use alloc::borrow::Cow;
 
-use crate::api::handles::Pipe;
+use crate::api::handles::ChildId;
 use crate::api::response::Response;
 use crate::codec::sse::EventId;
 use crate::codec::version::Style;
@@ -14,7 +14,7 @@ use crate::http::session_id;
 /// The session and stream that an operation works on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
-    pub(crate) pipe: Pipe,
+    pub(crate) child: ChildId,
     pub(crate) number: u64,
     /// Identifies the session in its event ids.
     pub(crate) session: u32,

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::event::Notice;
-use crate::api::handles::{Exchange, Pipe};
+use crate::api::handles::{ChildId, Exchange};
 use crate::api::instant::Instant;
 use crate::api::response::Response;
 use crate::codec::sse::EventId;
@@ -23,7 +23,7 @@ use crate::table::Table;
 
 #[derive(Debug)]
 pub(crate) struct Streams {
-    pub(crate) pipe: Pipe,
+    pub(crate) child: ChildId,
     /// Identifies the session in its event ids.
     session: u32,
     pub(crate) style: Style,
@@ -38,11 +38,11 @@ pub(crate) struct Streams {
 
 impl Streams {
     /// An empty set. `session` is the prefix of its event ids.
-    pub(crate) fn new(pipe: Pipe, session: u32, style: Style, cx: &Context) -> Self {
+    pub(crate) fn new(child: ChildId, session: u32, style: Style, cx: &Context) -> Self {
         let mut table = Table::default();
         table.insert(STANDING, Stream::default());
         Self {
-            pipe,
+            child,
             session,
             style,
             table,
@@ -55,7 +55,13 @@ impl Streams {
     }
 
     fn at(&self, number: u64) -> At {
-        At { pipe: self.pipe, number, session: self.session, style: self.style, new_session: None }
+        At {
+            child: self.child,
+            number,
+            session: self.session,
+            style: self.style,
+            new_session: None,
+        }
     }
 
     /// Runs an operation on a stream, then enforces the limits.
@@ -89,7 +95,7 @@ impl Streams {
         cx: &mut Context,
     ) -> u64 {
         self.last += 1;
-        cx.exchanges.insert(reply.exchange, (self.pipe, self.last));
+        cx.exchanges.insert(reply.exchange, (self.child, self.last));
         self.table.insert(self.last, Stream::new(reply, pending, batch));
         self.last
     }
@@ -170,7 +176,7 @@ impl Streams {
         cx: &mut Context,
     ) {
         self.make_way(number, cx);
-        cx.exchanges.insert(reply.exchange, (self.pipe, number));
+        cx.exchanges.insert(reply.exchange, (self.child, number));
         self.with(number, cx, |stream, at, held, cx| stream.attach(reply, after, at, held, cx));
         self.arrived(number, cx);
         self.flush(number, cx);
@@ -223,7 +229,7 @@ impl Streams {
     pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) -> bool {
         let kept = self.with(number, cx, |stream, at, held, cx| stream.tick(at, held, cx));
         if kept == Some(false) {
-            cx.notice(Notice::Stalled { pipe: self.pipe });
+            cx.notice(Notice::Stalled { child: self.child });
         }
         kept != Some(false)
     }
@@ -231,7 +237,7 @@ impl Streams {
     /// Aborts the exchange that carries a stream: memory is short, and its client stopped reading.
     pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.cut(at, held, cx));
-        cx.notice(Notice::Stalled { pipe: self.pipe });
+        cx.notice(Notice::Stalled { child: self.child });
     }
 
     /// The exchanges that carry streams: their unread bytes, and when the client last read some.
@@ -265,7 +271,7 @@ impl Streams {
         }
         let next = self.ended().map(|(_, since)| since.after(kept)).min();
         if let Some(next) = next {
-            cx.timers.set(&mut self.forget, next, Wait::Forget(self.pipe));
+            cx.timers.set(&mut self.forget, next, Wait::Forget(self.child));
         }
     }
 
@@ -279,7 +285,7 @@ impl Streams {
                 cx.owe(reply);
             }
         }
-        cx.timers.clear(&mut self.forget, Wait::Forget(self.pipe));
+        cx.timers.clear(&mut self.forget, Wait::Forget(self.child));
     }
 
     /// Whether a message other than an answer can go on this stream now.
@@ -343,14 +349,14 @@ impl Streams {
             }
         }
         if self.held.overflowed && !core::mem::replace(&mut self.told_drops, true) {
-            cx.notice(Notice::Dropping { pipe: self.pipe });
+            cx.notice(Notice::Dropping { child: self.child });
         }
         if !ended {
             return;
         }
         let Some(stream) = self.table.get_mut(&number) else { return };
         let when = stream.ended.get_or_insert(cx.now).after(cx.config.keep_ended);
-        cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.pipe));
+        cx.timers.no_later(&mut self.forget, when, Wait::Forget(self.child));
         let surplus = self.ended().count() > cx.config.calls;
         let oldest = self.ended().map(|(oldest, _)| oldest).next().filter(|_| surplus);
         if let Some(oldest) = oldest {

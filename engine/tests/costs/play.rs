@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mcp_bridge::{Body, Bridge, Config, Eras, Exchange, Head, Input, Instant, Output, Pipe};
+use mcp_bridge::{Body, Bridge, ChildId, Config, Eras, Exchange, Head, Input, Instant, Output};
 
 /// Hands the engine one input and takes what it asks for.
 pub(crate) type Hook = fn(&mut Bridge, Input<'_>, Instant) -> Vec<Output>;
@@ -34,7 +34,7 @@ pub(crate) struct World {
     /// Bytes of all inputs that were measured.
     pub(crate) bytes: usize,
     /// The child that wrote or was written to last.
-    pub(crate) pipe: Option<Pipe>,
+    pub(crate) child: Option<ChildId>,
     /// Ids of calls that the children have not answered.
     pub(crate) asked: Vec<String>,
     /// The status and the text of the last response.
@@ -71,7 +71,7 @@ impl World {
             hook,
             measures: false,
             bytes: 0,
-            pipe: None,
+            child: None,
             asked: Vec::new(),
             status: 0,
             text: Vec::new(),
@@ -110,12 +110,12 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Open { pipe, .. } => self.feed(Input::Opened { pipe, pid: Some(1) }),
-            Output::Write { pipe, bytes } => {
-                self.pipe = Some(pipe);
-                self.feed(Input::StdinTaken { pipe, bytes: bytes.len() });
+            Output::Open { child, .. } => self.feed(Input::Opened { child, pid: Some(1) }),
+            Output::Write { child, bytes } => {
+                self.child = Some(child);
+                self.feed(Input::StdinTaken { child, bytes: bytes.len() });
                 for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    self.read(pipe, line);
+                    self.read(child, line);
                 }
             }
             Output::Respond { exchange, response } => {
@@ -138,7 +138,7 @@ impl World {
     }
 
     /// A child reads a line. What opens a session and subscribes it answers at once.
-    fn read(&mut self, pipe: Pipe, line: &[u8]) {
+    fn read(&mut self, child: ChildId, line: &[u8]) {
         let (Some(id), Some(method)) =
             (between(line, "\"id\":", ','), between(line, "\"method\":\"", '"'))
         else {
@@ -166,7 +166,7 @@ impl World {
         };
         let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},{answer}}}\n");
         let measures = std::mem::replace(&mut self.measures, false);
-        self.feed(Input::Stdout { pipe, bytes: line.as_bytes() });
+        self.feed(Input::Stdout { child, bytes: line.as_bytes() });
         self.measures = measures;
     }
 
@@ -213,9 +213,9 @@ impl World {
     }
 
     pub(crate) fn say_bytes(&mut self, line: &[u8]) {
-        let pipe = self.pipe.expect("a child");
+        let child = self.child.expect("a child");
         let line = [line, b"\n"].concat();
-        self.feed(Input::Stdout { pipe, bytes: &line });
+        self.feed(Input::Stdout { child, bytes: &line });
     }
 
     /// The child's answer to the call that came last.

@@ -247,19 +247,19 @@ fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
     let admitted = bridge.admit(&first).expect("a good head");
     let input = Input::Request { admitted, head: &first, body: body.as_bytes(), random: [1; 16] };
     let opened = outputs(&mut bridge, input);
-    let pipe = opened.iter().find_map(|output| match output {
-        Output::Open { pipe, .. } => Some(*pipe),
+    let child = opened.iter().find_map(|output| match output {
+        Output::Open { child, .. } => Some(*child),
         _ => None,
     });
-    let pipe = pipe.expect("the first request starts a child");
-    outputs(&mut bridge, Input::Opened { pipe, pid: Some(1) });
+    let child = child.expect("the first request starts a child");
+    outputs(&mut bridge, Input::Opened { child, pid: Some(1) });
     let discovered = r#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"complete",
         "supportedVersions":["2026-07-28"],"capabilities":{}}}"#;
     let listed = r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"name":"t","inputSchema":{
         "properties":{"a":{"type":"string","x-mcp-header":"A"}}}}]}}"#;
     for line in [discovered, listed] {
         let line = line.replace('\n', " ") + "\n";
-        outputs(&mut bridge, Input::Stdout { pipe, bytes: line.as_bytes() });
+        outputs(&mut bridge, Input::Stdout { child, bytes: line.as_bytes() });
     }
     let admitted = health(&mut bridge);
     let all =

@@ -43,7 +43,9 @@ fn tell(case: &Case) -> Vec<String> {
         told.extend(driver.done.drain(..).map(|output| format!("{output:?}")));
         match &step.act {
             Act::Wants(number, _) => {
-                told.extend(driver.pipe(*number).map(|pipe| driver.bridge.wants(pipe).to_string()));
+                told.extend(
+                    driver.child(*number).map(|child| driver.bridge.wants(child).to_string()),
+                );
             }
             Act::Stat(..) => told.push(format!("{:?}", driver.bridge.stats())),
             Act::Idle => told.push(driver.bridge.is_idle().to_string()),

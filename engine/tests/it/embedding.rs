@@ -317,9 +317,9 @@ fn of_a_process_that_is_gone_nothing_late_is_heard() {
     rig.drain();
     let [old, new] = *rig.opened else { panic!("two processes: {:?}", rig.opened) };
     assert_ne!(old, new);
-    rig.tell(Input::StdoutClosed { pipe: old });
-    rig.tell(Input::Stdout { pipe: old, bytes: b"{\"late\":1}\n" });
-    rig.tell(Input::Exited { pipe: old, exit: Exit::Code(1), stderr: b"" });
+    rig.tell(Input::StdoutClosed { child: old });
+    rig.tell(Input::Stdout { child: old, bytes: b"{\"late\":1}\n" });
+    rig.tell(Input::Exited { child: old, exit: Exit::Code(1), stderr: b"" });
     rig.drain();
     rig.pass(Duration::from_secs(1));
     assert_eq!((rig.bridge.stats().children, rig.status(exchange)), (1, 200));
@@ -397,7 +397,7 @@ fn a_session_that_the_embedder_ends_is_gone_for_its_client_and_only_that_one() {
     let [first, second] = &*sessions else { panic!("two sessions: {sessions:?}") };
     assert_eq!((first.version, first.calls, first.server), ("2025-11-25", 0, Server(0)));
     assert_eq!(first.since, Instant::new(Duration::from_secs(5)));
-    assert_eq!([first.pipe, second.pipe].map(|pipe| pipe.unwrap()), *rig.opened);
+    assert_eq!([first.child, second.child].map(|child| child.unwrap()), *rig.opened);
     // A call is in flight when its session ends: it is answered.
     let session = first.number;
     let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*ids[0])];

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcp_bridge::{Body, Bridge, Config, Endpoint, Eras, Exchange, Exit, Head, Input, Instant};
-use mcp_bridge::{Output, Pipe, Response, Server};
+use mcp_bridge::{ChildId, Output, Response, Server};
 use serde_json::{Value, json};
 
 const SEEDS: u64 = 60;
@@ -35,7 +35,7 @@ struct Play {
     current: BTreeMap<&'static str, Server>,
     last_server: u32,
     /// Children that run, and whose they are.
-    children: BTreeMap<Pipe, Server>,
+    children: BTreeMap<ChildId, Server>,
     sessions: Vec<Session>,
     answers: BTreeMap<Exchange, Response>,
 }
@@ -46,24 +46,24 @@ impl Play {
         self.bridge.handle(input, now);
         while let Some(output) = self.bridge.poll_output() {
             match output {
-                Output::Open { server, pipe, .. } => {
+                Output::Open { server, child, .. } => {
                     assert!(self.current.values().any(|current| *current == server), "{server:?}");
-                    assert_eq!(self.children.insert(pipe, server), None);
-                    self.bridge.handle(Input::Opened { pipe, pid: Some(1) }, now);
+                    assert_eq!(self.children.insert(child, server), None);
+                    self.bridge.handle(Input::Opened { child, pid: Some(1) }, now);
                 }
-                Output::Write { pipe, bytes } => {
-                    self.bridge.handle(Input::StdinTaken { pipe, bytes: bytes.len() }, now);
-                    let server = self.children[&pipe];
+                Output::Write { child, bytes } => {
+                    self.bridge.handle(Input::StdinTaken { child, bytes: bytes.len() }, now);
+                    let server = self.children[&child];
                     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                         if let Some(answer) = answer(server, line) {
-                            self.bridge.handle(Input::Stdout { pipe, bytes: &answer }, now);
+                            self.bridge.handle(Input::Stdout { child, bytes: &answer }, now);
                         }
                     }
                 }
-                Output::CloseStdin { pipe } => {
-                    self.children.remove(&pipe);
+                Output::CloseStdin { child } => {
+                    self.children.remove(&child);
                     let exit = Exit::Code(0);
-                    self.bridge.handle(Input::Exited { pipe, exit, stderr: b"" }, now);
+                    self.bridge.handle(Input::Exited { child, exit, stderr: b"" }, now);
                 }
                 Output::Respond { exchange, response } => {
                     self.bridge.handle(Input::Delivered { exchange }, now);

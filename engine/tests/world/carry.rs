@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use mcp_bridge::{Cause, Exchange, Exit, Notice, Output, Pipe};
+use mcp_bridge::{Cause, ChildId, Exchange, Exit, Notice, Output};
 
 use super::World;
 use super::json;
@@ -26,11 +26,11 @@ impl World<'_> {
     pub(super) fn carry_out(&mut self, output: Output) -> Judged {
         self.note(|| format!("<- {}", brief(&output)));
         match output {
-            Output::Open { pipe, .. } => self.open(pipe),
-            Output::Write { pipe, bytes } => self.write(pipe, &bytes),
-            Output::CloseStdin { pipe } => self.close_stdin(pipe),
-            Output::Terminate { pipe } => self.terminate(pipe),
-            Output::Kill { pipe } => self.kill(pipe),
+            Output::Open { child: process, .. } => self.open(process),
+            Output::Write { child: process, bytes } => self.write(process, &bytes),
+            Output::CloseStdin { child: process } => self.close_stdin(process),
+            Output::Terminate { child: process } => self.terminate(process),
+            Output::Kill { child: process } => self.kill(process),
             Output::Respond { exchange, response } => {
                 self.respond(self.number(exchange)?, response)
             }
@@ -45,15 +45,15 @@ impl World<'_> {
         }
     }
 
-    fn open(&mut self, pipe: Pipe) -> Judged {
-        require!(NoOrphan, !self.pipes.contains_key(&pipe), "{pipe} is opened twice");
+    fn open(&mut self, process: ChildId) -> Judged {
+        require!(NoOrphan, !self.pipes.contains_key(&process), "{process} is opened twice");
         let late = self.shutdowns > 0 && self.pending == 1;
-        require!(NoOrphan, !late, "{pipe} opens when all shall end");
+        require!(NoOrphan, !late, "{process} opens when all shall end");
         let temper = setup::temper(&mut self.dice, &self.swarm);
-        self.pipes.insert(pipe, self.children.len());
+        self.pipes.insert(process, self.children.len());
         self.modern.desks.push(super::modern::Desk::default());
         self.children.push(Child {
-            pipe,
+            id: process,
             session: None,
             temper,
             opened: false,
@@ -79,19 +79,23 @@ impl World<'_> {
     }
 
     /// The child that an order is for: it must be known and not long gone.
-    fn child(&self, pipe: Pipe) -> Result<usize, Broken> {
-        let known = self.pipes.get(&pipe).copied();
-        require_known(known.is_some(), pipe)?;
+    fn child(&self, process: ChildId) -> Result<usize, Broken> {
+        let known = self.pipes.get(&process).copied();
+        require_known(known.is_some(), process)?;
         let number = known.unwrap_or_default();
         let child = &self.children[number];
-        require!(Ladder, !child.gone_settled, "an order for {pipe}, which is gone");
+        require!(Ladder, !child.gone_settled, "an order for {process}, which is gone");
         Ok(number)
     }
 
-    fn write(&mut self, pipe: Pipe, bytes: &[u8]) -> Judged {
-        let number = self.child(pipe)?;
+    fn write(&mut self, process: ChildId, bytes: &[u8]) -> Judged {
+        let number = self.child(process)?;
         let child = &mut self.children[number];
-        require!(StdinLines, !child.is_leaving(), "a write to {pipe} after its stdin was closed");
+        require!(
+            StdinLines,
+            !child.is_leaving(),
+            "a write to {process} after its stdin was closed"
+        );
         // What the engine says by itself is short, and no more than once for each call.
         let made = nonce(bytes, b'c').is_none() && nonce(bytes, b'm').is_none();
         let most = self.config.stdin + usize::from(self.modern.desks[number].shared) * OWN;
@@ -99,9 +103,9 @@ impl World<'_> {
         let crossed = child.session.is_some_and(|s| self.upward.crossings.contains_key(&s));
         let most = most + usize::from(crossed) * self.config.calls * self.config.message;
         let fits = child.backlog <= most || made && bytes.len() <= MADE;
-        require!(Limits, fits, "{pipe} is behind by {} bytes", child.backlog);
+        require!(Limits, fits, "{process} is behind by {} bytes", child.backlog);
         child.backlog += bytes.len();
-        require!(StdinLines, bytes.last() == Some(&b'\n'), "{pipe}: a write is not whole lines");
+        require!(StdinLines, bytes.last() == Some(&b'\n'), "{process}: a write is not whole lines");
         for line in bytes[..bytes.len() - 1].split(|byte| *byte == b'\n') {
             self.read_line(number, line)?;
         }
@@ -154,14 +158,14 @@ impl World<'_> {
 
     /// A child belongs to the session of its first line, and that line is `initialize`.
     fn bind(&mut self, number: usize, session: usize, nonce: usize) -> Judged {
-        let pipe = self.children[number].pipe;
+        let process = self.children[number].id;
         match self.children[number].session {
             Some(own) => {
-                require!(OwnSession, own == session, "{pipe} gets session {session}'s message");
+                require!(OwnSession, own == session, "{process} gets session {session}'s message");
             }
             None => {
                 let first = self.told[nonce].kind == ToldKind::Call(self.sessions[session].call);
-                require!(StdinLines, first, "{pipe} does not start with initialize");
+                require!(StdinLines, first, "{process} does not start with initialize");
                 let free = self.sessions[session].child.is_none();
                 require!(NoOrphan, free, "session {session} has two children");
                 self.judge_start(number, session)?;
@@ -185,15 +189,15 @@ impl World<'_> {
     }
 
     pub(super) fn read_call(&mut self, number: usize, call: usize, holes: Holes) -> Judged {
-        let pipe = self.children[number].pipe;
+        let process = self.children[number].id;
         let id = holes.id.clone().unwrap_or_default();
         let whole = !id.is_empty() && id.iter().all(u8::is_ascii_digit);
         let shown = String::from_utf8_lossy(&id).into_owned();
-        require!(StdinIds, whole, "{pipe}: the id {shown} is no integer");
-        require!(StdinIds, self.children[number].ids.insert(id), "{pipe}: id {shown} twice");
+        require!(StdinIds, whole, "{process}: the id {shown} is no integer");
+        require!(StdinIds, self.children[number].ids.insert(id), "{process}: id {shown} twice");
         let token = &holes.token;
         let asked = self.calls[call].holes.token.is_some();
-        require!(StdinIds, token.is_some() == asked, "{pipe}: a token too many or too few");
+        require!(StdinIds, token.is_some() == asked, "{process}: a token too many or too few");
         let rivals = self.calls.iter().enumerate().filter(|(other, rival)| {
             *other != call
                 && rival.session == self.calls[call].session
@@ -201,7 +205,7 @@ impl World<'_> {
                 && token.is_some()
                 && rival.child.as_ref().is_some_and(|child| child.token == *token)
         });
-        require!(StdinIds, rivals.count() == 0, "{pipe}: two calls in flight share {token:?}");
+        require!(StdinIds, rivals.count() == 0, "{process}: two calls in flight share {token:?}");
         self.calls[call].child = Some(holes);
         self.children[number].todo.push(call);
         Ok(())
@@ -293,13 +297,13 @@ impl World<'_> {
         Ok(())
     }
 
-    fn close_stdin(&mut self, pipe: Pipe) -> Judged {
-        let number = self.child(pipe)?;
+    fn close_stdin(&mut self, process: ChildId) -> Judged {
+        let number = self.child(process)?;
         let now = self.seen;
         self.judge_spare_end(number)?;
         let child = &mut self.children[number];
-        require!(Ladder, child.close_stdin.is_none(), "{pipe}: stdin closed twice");
-        require!(Ladder, child.terminate.is_none(), "{pipe}: stdin closed after a signal");
+        require!(Ladder, child.close_stdin.is_none(), "{process}: stdin closed twice");
+        require!(Ladder, child.terminate.is_none(), "{process}: stdin closed after a signal");
         child.close_stdin = Some(now);
         // What it said since the engine gave it up does not count.
         let desk = &mut self.modern.desks[number];
@@ -313,13 +317,13 @@ impl World<'_> {
         Ok(())
     }
 
-    fn terminate(&mut self, pipe: Pipe) -> Judged {
-        let number = self.child(pipe)?;
+    fn terminate(&mut self, process: ChildId) -> Judged {
+        let number = self.child(process)?;
         let (now, grace, hurry) = (self.seen, self.config.term_grace, self.shutdowns > 1);
         let child = &mut self.children[number];
-        require!(Ladder, child.terminate.is_none(), "{pipe}: SIGTERM twice");
+        require!(Ladder, child.terminate.is_none(), "{process}: SIGTERM twice");
         let waited = child.close_stdin.is_some_and(|closed| closed.after(grace) <= now);
-        require!(Ladder, waited || hurry, "{pipe}: SIGTERM too early");
+        require!(Ladder, waited || hurry, "{process}: SIGTERM too early");
         child.terminate = Some(now);
         if !child.temper.ignores_term {
             child.dead = child.dead.or(Some(Exit::Signal(15)));
@@ -328,13 +332,13 @@ impl World<'_> {
         Ok(())
     }
 
-    fn kill(&mut self, pipe: Pipe) -> Judged {
-        let number = self.child(pipe)?;
+    fn kill(&mut self, process: ChildId) -> Judged {
+        let number = self.child(process)?;
         let (now, grace, hurry) = (self.seen, self.config.kill_grace, self.shutdowns > 1);
         let child = &mut self.children[number];
-        require!(Ladder, child.kill.is_none(), "{pipe}: SIGKILL twice");
+        require!(Ladder, child.kill.is_none(), "{process}: SIGKILL twice");
         let waited = child.terminate.is_some_and(|closed| closed.after(grace) <= now);
-        require!(Ladder, waited || hurry, "{pipe}: SIGKILL too early");
+        require!(Ladder, waited || hurry, "{process}: SIGKILL too early");
         child.kill = Some(now);
         child.dead = child.dead.or(Some(Exit::Signal(9)));
         self.counts.kills += 1;
@@ -370,7 +374,7 @@ impl World<'_> {
         let quotes = ["{\"", "\":"].iter().any(|part| shown.contains(part));
         require!(Secret, !quotes, "a message in the log: {shown}");
         match notice {
-            Notice::SessionEnded { pipe, cause, .. } => self.ended(*pipe, *cause),
+            Notice::SessionEnded { child: process, cause, .. } => self.ended(*process, *cause),
             Notice::BreakerOpen { wait, .. } => {
                 self.breaker = self.seen.after(*wait);
                 Ok(())
@@ -379,8 +383,8 @@ impl World<'_> {
         }
     }
 
-    fn ended(&self, pipe: Pipe, cause: Cause) -> Judged {
-        let Some(child) = self.pipes.get(&pipe).map(|number| &self.children[*number]) else {
+    fn ended(&self, process: ChildId, cause: Cause) -> Judged {
+        let Some(child) = self.pipes.get(&process).map(|number| &self.children[*number]) else {
             return Ok(());
         };
         let Some(session) = child.session.map(|session| &self.sessions[session]) else {
@@ -407,21 +411,21 @@ impl World<'_> {
             // A cause that this world does not know can't be true in it.
             _ => false,
         };
-        require!(Ending, true_cause, "{pipe} ended, but not by {cause:?}");
+        require!(Ending, true_cause, "{process} ended, but not by {cause:?}");
         Ok(())
     }
 }
 
-fn require_known(known: bool, pipe: Pipe) -> Judged {
-    require!(NoOrphan, known, "an order for {pipe}, which was never opened");
+fn require_known(known: bool, process: ChildId) -> Judged {
+    require!(NoOrphan, known, "an order for {process}, which was never opened");
     Ok(())
 }
 
 /// An output as the trace shows it.
 fn brief(output: &Output) -> String {
     match output {
-        Output::Write { pipe, bytes } => {
-            format!("write {pipe} {}", String::from_utf8_lossy(bytes))
+        Output::Write { child: process, bytes } => {
+            format!("write {process} {}", String::from_utf8_lossy(bytes))
         }
         Output::Send { exchange, bytes } => {
             format!("send {exchange} {}", String::from_utf8_lossy(bytes).escape_debug())

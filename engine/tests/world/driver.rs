@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use mcp_bridge::{Exchange as Number, Exit, Input, Instant, Pipe};
+use mcp_bridge::{ChildId, Exchange as Number, Exit, Input, Instant};
 
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Pace, Phase};
@@ -133,8 +133,8 @@ impl World<'_> {
         let known = &mut self.children[child];
         let bytes = known.backlog.min(most);
         known.backlog -= bytes;
-        let pipe = known.pipe;
-        self.tell(Input::StdinTaken { pipe, bytes })
+        let process = known.id;
+        self.tell(Input::StdinTaken { child: process, bytes })
     }
 
     /// A slow reader takes something.
@@ -189,8 +189,8 @@ impl World<'_> {
 
     /// Tells so many bytes of stdout, if the engine wants any.
     pub(super) fn read(&mut self, number: usize, most: usize) -> Judged {
-        let pipe = self.children[number].pipe;
-        if !self.subject.wants(pipe) || !self.children[number].opened {
+        let process = self.children[number].id;
+        if !self.subject.wants(process) || !self.children[number].opened {
             return Ok(());
         }
         let mut bytes = Vec::new();
@@ -231,7 +231,7 @@ impl World<'_> {
             self.hear(number, &line);
         }
         self.doom_if(endless, number);
-        self.tell(Input::Stdout { pipe, bytes: &bytes })
+        self.tell(Input::Stdout { child: process, bytes: &bytes })
     }
 
     /// Something was told that ends the child's session.
@@ -245,25 +245,25 @@ impl World<'_> {
     /// Tells that a child runs, or that it can't be started.
     fn open_child(&mut self, number: usize) -> Judged {
         let child = &mut self.children[number];
-        let pipe = child.pipe;
+        let process = child.id;
         if child.temper.fails_to_open {
             child.gone = true;
             self.end_session_of(number);
             self.blameless += 1;
             return self.tell(Input::OpenFailed {
-                pipe,
+                child: process,
                 reason: "/srv/child: no such file",
                 public: "not found",
             });
         }
         child.opened = true;
-        self.tell(Input::Opened { pipe, pid: Some(1000 + number as u32) })
+        self.tell(Input::Opened { child: process, pid: Some(1000 + number as u32) })
     }
 
     /// What the driver owes for this child: nothing is left if false.
     pub(super) fn report_of(&mut self, number: usize) -> Result<bool, Broken> {
         let child = &self.children[number];
-        let pipe = child.pipe;
+        let process = child.id;
         if child.gone {
             return Ok(false);
         }
@@ -277,7 +277,7 @@ impl World<'_> {
         }
         if !child.out.is_empty() {
             // All that it wrote is told before its end is, as far as the engine wants it.
-            if !self.subject.wants(pipe) {
+            if !self.subject.wants(process) {
                 return Ok(false);
             }
             self.read(number, 65_536)?;
@@ -292,14 +292,14 @@ impl World<'_> {
             match self.dice.below(4) {
                 0 => {
                     self.children[number].in_closed_told = true;
-                    self.tell(Input::StdinClosed { pipe })?;
-                    self.tell(Input::StdoutClosed { pipe })?;
+                    self.tell(Input::StdinClosed { child: process })?;
+                    self.tell(Input::StdoutClosed { child: process })?;
                 }
                 1 => {
-                    self.tell(Input::StdoutClosed { pipe })?;
-                    self.tell(Input::StdinClosed { pipe })?;
+                    self.tell(Input::StdoutClosed { child: process })?;
+                    self.tell(Input::StdinClosed { child: process })?;
                 }
-                _ => self.tell(Input::StdoutClosed { pipe })?,
+                _ => self.tell(Input::StdoutClosed { child: process })?,
             }
         } else if let Some(exit) = child.dead {
             child.gone = true;
@@ -307,9 +307,9 @@ impl World<'_> {
             self.end_session_of(number);
             if unread {
                 self.blameless += 1;
-                self.tell(Input::Unread { pipe })?;
+                self.tell(Input::Unread { child: process })?;
             }
-            self.tell(Input::Exited { pipe, exit, stderr: b"last \xff words\n" })?;
+            self.tell(Input::Exited { child: process, exit, stderr: b"last \xff words\n" })?;
         }
         Ok(true)
     }
@@ -332,7 +332,7 @@ impl World<'_> {
     /// Something about what is gone: tasks of a driver race.
     pub(super) fn stale(&mut self) -> Judged {
         let gone = self.children.iter().filter(|child| child.gone_settled);
-        let gone: Vec<Pipe> = gone.map(|child| child.pipe).collect();
+        let gone: Vec<ChildId> = gone.map(|child| child.id).collect();
         let gone = (!gone.is_empty()).then(|| self.dice.pick(&gone));
         let done = self.exchanges.iter().position(|exchange| {
             exchange.phase == Phase::Done && exchange.untaken == 0 || exchange.lost_settled
@@ -342,15 +342,19 @@ impl World<'_> {
         match (self.dice.below(9), gone) {
             (0, _) => self.tell(Input::Lost { exchange }),
             (1, _) => self.tell(Input::Taken { exchange, bytes: 3 }),
-            (2, Some(pipe)) => self.tell(Input::Opened { pipe, pid: Some(1) }),
-            (3, Some(pipe)) => {
-                self.tell(Input::OpenFailed { pipe, reason: "late", public: "late" })
+            (2, Some(process)) => self.tell(Input::Opened { child: process, pid: Some(1) }),
+            (3, Some(process)) => {
+                self.tell(Input::OpenFailed { child: process, reason: "late", public: "late" })
             }
-            (4, Some(pipe)) => self.tell(Input::Stdout { pipe, bytes: b"{\"late\":1}\nx" }),
-            (5, Some(pipe)) => self.tell(Input::StdinTaken { pipe, bytes: 9 }),
-            (6, Some(pipe)) => self.tell(Input::StdoutClosed { pipe }),
-            (7, Some(pipe)) => self.tell(Input::StdinClosed { pipe }),
-            (_, Some(pipe)) => self.tell(Input::Exited { pipe, exit: Exit::Unknown, stderr: b"" }),
+            (4, Some(process)) => {
+                self.tell(Input::Stdout { child: process, bytes: b"{\"late\":1}\nx" })
+            }
+            (5, Some(process)) => self.tell(Input::StdinTaken { child: process, bytes: 9 }),
+            (6, Some(process)) => self.tell(Input::StdoutClosed { child: process }),
+            (7, Some(process)) => self.tell(Input::StdinClosed { child: process }),
+            (_, Some(process)) => {
+                self.tell(Input::Exited { child: process, exit: Exit::Unknown, stderr: b"" })
+            }
             _ => self.tell(Input::Tick),
         }
     }
@@ -435,8 +439,8 @@ impl World<'_> {
 fn brief(input: &Input<'_>) -> String {
     match input {
         Input::Request { admitted, .. } => format!("-> request {}", admitted.exchange()),
-        Input::Stdout { pipe, bytes } => {
-            format!("-> stdout {pipe} {}", String::from_utf8_lossy(bytes).escape_debug())
+        Input::Stdout { child: process, bytes } => {
+            format!("-> stdout {process} {}", String::from_utf8_lossy(bytes).escape_debug())
         }
         other => format!("-> {other:?}"),
     }

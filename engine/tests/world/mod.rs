@@ -45,7 +45,7 @@ mod wrong;
 
 use std::collections::BTreeMap;
 
-use mcp_bridge::{Config, Exchange as Handle, Instant, Pipe};
+use mcp_bridge::{ChildId, Config, Exchange as Handle, Instant};
 
 use dice::Dice;
 use law::{Broken, Judged, Law, require};
@@ -216,7 +216,7 @@ pub(crate) struct World<'a> {
     children: Vec<Child>,
     modern: Modern,
     upward: Upward,
-    pipes: BTreeMap<Pipe, usize>,
+    pipes: BTreeMap<ChildId, usize>,
     handles: BTreeMap<Handle, usize>,
     /// Exchanges that may still change; the others are only history.
     open: Vec<usize>,

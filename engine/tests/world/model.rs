@@ -4,7 +4,7 @@
 use core::fmt;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mcp_bridge::{Exchange as Handle, Exit, Instant, Pipe};
+use mcp_bridge::{ChildId, Exchange as Handle, Exit, Instant};
 
 use super::events::Reader;
 use super::json;
@@ -445,7 +445,7 @@ pub(crate) struct Line {
 /// One child process as the driver sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
-    pub(crate) pipe: Pipe,
+    pub(crate) id: ChildId,
     pub(crate) session: Option<usize>,
     pub(crate) temper: Temper,
     /// The driver told that it runs.

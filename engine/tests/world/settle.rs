@@ -235,8 +235,12 @@ impl World<'_> {
             if child.gone {
                 continue;
             }
-            let pipe = child.pipe;
-            require!(LadderDue, self.shutdowns < 2 || child.kill.is_some(), "{pipe} is not killed");
+            let process = child.id;
+            require!(
+                LadderDue,
+                self.shutdowns < 2 || child.kill.is_some(),
+                "{process} is not killed"
+            );
             let desk = &self.modern.desks[number];
             if !child.is_leaving() && desk.shared {
                 starting += usize::from(!desk.ready && !self.is_spare(number));
@@ -249,7 +253,7 @@ impl World<'_> {
                 let owned = session.is_none_or(|session| {
                     session.open || self.exchanges[session.exchange].is_live()
                 });
-                require!(NoOrphan, owned, "{pipe} has no session and is not told to go");
+                require!(NoOrphan, owned, "{process} has no session and is not told to go");
             }
             self.judge_wants(number)?;
         }
@@ -266,8 +270,8 @@ impl World<'_> {
     /// A child is read, unless one of its readers is behind.
     fn judge_wants(&mut self, number: usize) -> Judged {
         let child = &self.children[number];
-        let (pipe, session) = (child.pipe, child.session);
-        let wants = self.subject.wants(pipe);
+        let (process, session) = (child.id, child.session);
+        let wants = self.subject.wants(process);
         if wants {
             return Ok(());
         }
@@ -278,7 +282,7 @@ impl World<'_> {
             })
         });
         let behind = behind || self.modern.desks[number].shared && self.is_shared_clogged(number);
-        require!(Wants, behind, "{pipe} is not read, though no reader is behind");
+        require!(Wants, behind, "{process} is not read, though no reader is behind");
         if let Some(session) = session {
             self.sessions[session].blurred = true;
         }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
 
 use mcp_bridge::{
-    Admitted, Body, Bridge, Config, Head, Input, Instant, Output, Pipe, Refusal, Response,
+    Admitted, Body, Bridge, ChildId, Config, Head, Input, Instant, Output, Refusal, Response,
 };
 
 /// Spoils an engine.
@@ -109,8 +109,8 @@ impl<'f> Subject<'f> {
         }
     }
 
-    pub(crate) fn wants(&mut self, pipe: Pipe) -> bool {
-        let wants = self.bridge.wants(pipe);
+    pub(crate) fn wants(&mut self, process: ChildId) -> bool {
+        let wants = self.bridge.wants(process);
         match &mut self.fault {
             Some(fault) => fault.wants(wants),
             None => wants,
@@ -142,11 +142,11 @@ impl<'f> Subject<'f> {
 fn digest_output(output: &Output, into: &mut DefaultHasher) {
     core::mem::discriminant(output).hash(into);
     match output {
-        Output::Open { pipe, .. }
-        | Output::CloseStdin { pipe }
-        | Output::Terminate { pipe }
-        | Output::Kill { pipe } => pipe.hash(into),
-        Output::Write { pipe, bytes } => (pipe, bytes).hash(into),
+        Output::Open { child: process, .. }
+        | Output::CloseStdin { child: process }
+        | Output::Terminate { child: process }
+        | Output::Kill { child: process } => process.hash(into),
+        Output::Write { child: process, bytes } => (process, bytes).hash(into),
         Output::Respond { exchange, response } => {
             exchange.hash(into);
             digest_response(response, into);

@@ -89,19 +89,23 @@ impl World<'_> {
     fn judge_ladder(&self) -> Judged {
         let seen = self.seen;
         for child in self.children.iter().filter(|child| !child.gone) {
-            let pipe = child.pipe;
+            let process = child.id;
             if let Some(closed) = child.close_stdin {
                 let due = closed.after(self.config.term_grace) <= seen;
                 let done = child.terminate.is_some() || child.kill.is_some();
-                require!(LadderDue, !due || done, "{pipe}: no SIGTERM, stdin closed at {closed}");
+                require!(
+                    LadderDue,
+                    !due || done,
+                    "{process}: no SIGTERM, stdin closed at {closed}"
+                );
             }
             if let Some(asked) = child.terminate {
                 let due = asked.after(self.config.kill_grace) <= seen;
-                require!(LadderDue, !due || child.kill.is_some(), "{pipe}: no SIGKILL");
+                require!(LadderDue, !due || child.kill.is_some(), "{process}: no SIGKILL");
             }
             let ended = self.shutdown.map(|asked| asked.after(self.config.drain));
             let drained = ended.is_some_and(|ended| ended <= seen);
-            require!(LadderDue, !drained || child.is_leaving(), "{pipe} stays after the drain");
+            require!(LadderDue, !drained || child.is_leaving(), "{process} stays after the drain");
         }
         Ok(())
     }

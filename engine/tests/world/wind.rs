@@ -122,7 +122,7 @@ impl World<'_> {
     fn judge_empty(&mut self) -> Judged {
         let open = (0..self.exchanges.len()).find(|number| self.exchanges[*number].is_live());
         require!(EveryRequestEnds, open.is_none(), "exchange {open:?} never ends");
-        let child = self.children.iter().find(|child| !child.gone).map(|child| child.pipe);
+        let child = self.children.iter().find(|child| !child.gone).map(|child| child.id);
         require!(NoOrphan, child.is_none(), "{child:?} is left");
         let (idle, held) = (self.subject.is_idle(), self.subject.buffered());
         require!(Empty, idle, "all is gone, but it is not idle");

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use mcp_bridge::{
-    Admitted, Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, Pipe, Response,
+    Admitted, Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, ChildId, Response,
 };
 
 /// What [`Machine::poll`] gives, in numbers; those of what [`Machine::tell`] takes are its own.
@@ -38,7 +38,7 @@ pub struct Machine {
     bridge: Bridge,
     /// Requests whose content the host reads, then children, by the host's numbers for them.
     admitted: BTreeMap<u32, Admitted>,
-    pipes: BTreeMap<u32, Pipe>,
+    children: BTreeMap<u32, ChildId>,
     /// What the host says with the next call.
     pub inbox: Vec<u8>,
     /// What the last call says: content, or a head with its content.
@@ -53,7 +53,7 @@ impl Machine {
         Self {
             bridge: Bridge::new(Config::default()).expect("the default can be"),
             admitted: BTreeMap::new(),
-            pipes: BTreeMap::new(),
+            children: BTreeMap::new(),
             inbox: Vec::new(),
             outbox: Vec::new(),
             number: 0,
@@ -101,29 +101,29 @@ impl Machine {
     pub fn tell(&mut self, what: u32, number: u32, figure: i32, now: Duration) {
         let exchange = Exchange::from_number(number.into());
         let bytes = usize::try_from(figure).unwrap_or(0);
-        let pipe = self.pipes.get(&number).copied();
-        let input = match (what, pipe) {
+        let child = self.children.get(&number).copied();
+        let input = match (what, child) {
             (0, _) => Input::Tick,
             (1, _) => Input::Shutdown,
             (2, _) => Input::Lost { exchange },
             (3, _) => Input::Taken { exchange, bytes },
-            (4, Some(pipe)) => Input::Opened { pipe, pid: Some(figure.unsigned_abs()) },
-            (5, Some(pipe)) => {
+            (4, Some(child)) => Input::Opened { child, pid: Some(figure.unsigned_abs()) },
+            (5, Some(child)) => {
                 let reason = str::from_utf8(&self.inbox).unwrap_or("unknown");
-                Input::OpenFailed { pipe, reason, public: "the system refused its program" }
+                Input::OpenFailed { child, reason, public: "the system refused its program" }
             }
-            (6, Some(pipe)) => Input::Stdout { pipe, bytes: &self.inbox },
-            (7, Some(pipe)) => Input::StdinTaken { pipe, bytes },
-            (8, Some(pipe)) => Input::StdoutClosed { pipe },
-            (9, Some(pipe)) => {
+            (6, Some(child)) => Input::Stdout { child, bytes: &self.inbox },
+            (7, Some(child)) => Input::StdinTaken { child, bytes },
+            (8, Some(child)) => Input::StdoutClosed { child },
+            (9, Some(child)) => {
                 let exit = if figure < 0 { Exit::Signal(-figure) } else { Exit::Code(figure) };
-                Input::Exited { pipe, exit, stderr: b"" }
+                Input::Exited { child, exit, stderr: b"" }
             }
             (10, _) => Input::Delivered { exchange },
             _ => return,
         };
         if matches!(input, Input::OpenFailed { .. } | Input::Exited { .. }) {
-            self.pipes.remove(&number);
+            self.children.remove(&number);
         }
         self.bridge.handle(input, Instant::new(now));
     }
@@ -133,19 +133,19 @@ impl Machine {
         self.outbox.clear();
         let Some(output) = self.bridge.poll_output() else { return output::NONE };
         match output {
-            Output::Open { pipe, env, .. } => {
+            Output::Open { child, env, .. } => {
                 self.outbox = lines(env.iter().map(|(name, value)| (&**name, &**value)));
-                let what = self.child(output::OPEN, pipe);
-                self.pipes.insert(self.number, pipe);
+                let what = self.child(output::OPEN, child);
+                self.children.insert(self.number, child);
                 what
             }
-            Output::Write { pipe, bytes } => {
+            Output::Write { child, bytes } => {
                 self.outbox = bytes;
-                self.child(output::WRITE, pipe)
+                self.child(output::WRITE, child)
             }
-            Output::CloseStdin { pipe } => self.child(output::CLOSE_STDIN, pipe),
-            Output::Terminate { pipe } => self.child(output::TERMINATE, pipe),
-            Output::Kill { pipe } => self.child(output::KILL, pipe),
+            Output::CloseStdin { child } => self.child(output::CLOSE_STDIN, child),
+            Output::Terminate { child } => self.child(output::TERMINATE, child),
+            Output::Kill { child } => self.child(output::KILL, child),
             Output::Respond { exchange, response } => {
                 self.outbox = on_one_page(&response);
                 match response.body {
@@ -168,8 +168,8 @@ impl Machine {
         }
     }
 
-    fn child(&mut self, what: u32, pipe: Pipe) -> u32 {
-        self.number = pipe.number() as u32;
+    fn child(&mut self, what: u32, child: ChildId) -> u32 {
+        self.number = child.number() as u32;
         what
     }
 
@@ -185,7 +185,7 @@ impl Machine {
 
     /// Whether this child's output may be read now.
     pub fn wants(&self, child: u32) -> bool {
-        self.pipes.get(&child).is_none_or(|pipe| self.bridge.wants(*pipe))
+        self.children.get(&child).is_none_or(|child| self.bridge.wants(*child))
     }
 
     pub fn is_idle(&self) -> bool {

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_bridge::{Exit, Input, Pipe};
+use mcp_bridge::{ChildId, Exit, Input};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -55,7 +55,7 @@ impl Running {
 impl Hub {
     pub(crate) fn start(
         self: &Arc<Self>,
-        pipe: Pipe,
+        id: ChildId,
         env: Vec<(String, String)>,
     ) -> io::Result<(Running, u32)> {
         let mut command = Command::new(&self.command[0]);
@@ -66,15 +66,15 @@ impl Hub {
         let pipes = child.stdin.take().zip(child.stdout.take());
         let (stdin, stdout) = pipes.ok_or(io::ErrorKind::BrokenPipe)?;
         let (lines, queue) = unbounded_channel();
-        tokio::spawn(Arc::clone(self).write(pipe, stdin, queue));
-        tokio::spawn(Arc::clone(self).attend(pipe, child, stdout));
+        tokio::spawn(Arc::clone(self).write(id, stdin, queue));
+        tokio::spawn(Arc::clone(self).attend(id, child, stdout));
         Ok((Running { group, stdin: Some(lines) }, pid))
     }
 
     /// Ends, and closes the child's input, when the engine has closed the queue.
     async fn write(
         self: Arc<Self>,
-        pipe: Pipe,
+        id: ChildId,
         mut stdin: ChildStdin,
         mut queue: UnboundedReceiver<Vec<u8>>,
     ) {
@@ -82,29 +82,29 @@ impl Hub {
             for piece in lines.chunks(PIECE) {
                 // What a child that closed its input is told is lost; its end tells the engine.
                 let _ = stdin.write_all(piece).await;
-                self.tell(Input::StdinTaken { pipe, bytes: piece.len() });
+                self.tell(Input::StdinTaken { child: id, bytes: piece.len() });
             }
         }
     }
 
-    async fn read(self: Arc<Self>, pipe: Pipe, mut stdout: ChildStdout) {
+    async fn read(self: Arc<Self>, id: ChildId, mut stdout: ChildStdout) {
         let mut buffer = vec![0; PIECE];
         loop {
             self.until(|state| {
-                let runs = state.children.get(&pipe).is_none_or(|child| child.group.is_some());
-                !runs || state.bridge.wants(pipe)
+                let runs = state.children.get(&id).is_none_or(|child| child.group.is_some());
+                !runs || state.bridge.wants(id)
             })
             .await;
             match stdout.read(&mut buffer).await {
-                Ok(count @ 1..) => self.tell(Input::Stdout { pipe, bytes: &buffer[..count] }),
-                _ => return self.tell(Input::StdoutClosed { pipe }),
+                Ok(count @ 1..) => self.tell(Input::Stdout { child: id, bytes: &buffer[..count] }),
+                _ => return self.tell(Input::StdoutClosed { child: id }),
             }
         }
     }
 
     /// Waits for the child's end.
-    async fn attend(self: Arc<Self>, pipe: Pipe, mut child: Child, stdout: ChildStdout) {
-        let mut reader = tokio::spawn(Arc::clone(&self).read(pipe, stdout));
+    async fn attend(self: Arc<Self>, id: ChildId, mut child: Child, stdout: ChildStdout) {
+        let mut reader = tokio::spawn(Arc::clone(&self).read(id, stdout));
         let exit = match child.wait().await {
             Ok(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => Exit::Code(code),
@@ -115,7 +115,7 @@ impl Hub {
         };
         // What is left of its group is ended at once. While the group has members its number is
         // taken; if it has none, the signal finds nobody.
-        if let Some(running) = self.lock().children.get_mut(&pipe) {
+        if let Some(running) = self.lock().children.get_mut(&id) {
             running.kill();
             running.group = None;
         }
@@ -124,7 +124,7 @@ impl Hub {
             reader.abort();
         }
         let mut state = self.lock();
-        state.children.remove(&pipe);
-        self.feed(&mut state, Input::Exited { pipe, exit, stderr: b"" });
+        state.children.remove(&id);
+        self.feed(&mut state, Input::Exited { child: id, exit, stderr: b"" });
     }
 }

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::serve::ListenerExt;
-use mcp_bridge::{Body, Bridge, Config, Exchange, Input, Instant, Output, Pipe};
+use mcp_bridge::{Body, Bridge, Config, Exchange, Input, Instant, Output, ChildId};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,7 +42,7 @@ struct State {
     bridge: Bridge,
     /// The queues' lengths are the engine's care: see `Config::queue` and `Config::stdin`.
     exchanges: BTreeMap<Exchange, UnboundedSender<Order>>,
-    children: BTreeMap<Pipe, Running>,
+    children: BTreeMap<ChildId, Running>,
     draining: bool,
 }
 
@@ -90,21 +90,21 @@ impl Hub {
             state.exchanges.get(&exchange).map(|orders| orders.send(order).is_ok());
         };
         match output {
-            Output::Open { pipe, env, .. } => match self.start(pipe, env) {
+            Output::Open { child: id, env, .. } => match self.start(id, env) {
                 Ok((running, pid)) => {
-                    state.children.insert(pipe, running);
-                    state.bridge.handle(Input::Opened { pipe, pid: Some(pid) }, self.now());
+                    state.children.insert(id, running);
+                    state.bridge.handle(Input::Opened { child: id, pid: Some(pid) }, self.now());
                 }
                 Err(error) => {
                     let (reason, public) = (&*error.to_string(), "the system refused its program");
-                    let failed = Input::OpenFailed { pipe, reason, public };
+                    let failed = Input::OpenFailed { child: id, reason, public };
                     state.bridge.handle(failed, self.now());
                 }
             },
-            Output::Write { pipe, bytes } => child(state, pipe, |child| child.write(bytes)),
-            Output::CloseStdin { pipe } => child(state, pipe, Running::close_stdin),
-            Output::Terminate { pipe } => child(state, pipe, |child| child.terminate()),
-            Output::Kill { pipe } => child(state, pipe, |child| child.kill()),
+            Output::Write { child: id, bytes } => child(state, id, |child| child.write(bytes)),
+            Output::CloseStdin { child: id } => child(state, id, Running::close_stdin),
+            Output::Terminate { child: id } => child(state, id, |child| child.terminate()),
+            Output::Kill { child: id } => child(state, id, |child| child.kill()),
             Output::Respond { exchange, response } => {
                 let is_last = matches!(response.body, Body::Whole(_));
                 order(state, exchange, Order::Head(response));
@@ -164,8 +164,8 @@ impl Hub {
     }
 }
 
-fn child(state: &mut State, pipe: Pipe, order: impl FnOnce(&mut Running)) {
-    if let Some(child) = state.children.get_mut(&pipe) {
+fn child(state: &mut State, id: ChildId, order: impl FnOnce(&mut Running)) {
+    if let Some(child) = state.children.get_mut(&id) {
         order(child);
     }
 }

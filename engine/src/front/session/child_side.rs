@@ -234,7 +234,7 @@ impl Session {
         cx.stats.opened += 1;
         cx.counts.start(self.life.age(cx));
         cx.notice(Notice::SessionOpened {
-            pipe: self.child.pipe,
+            child: self.child.id,
             pid: self.child.pid,
             version: event::version(self.phase.chosen()),
             start: self.life.age(cx),

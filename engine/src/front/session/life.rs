@@ -59,7 +59,7 @@ impl Session {
         self.life.end(cx);
         cx.counts.end(cause.label());
         cx.notice(Notice::SessionEnded {
-            pipe: self.child.pipe,
+            child: self.child.id,
             pid: self.child.pid,
             cause,
             opened: self.is_open(),

@@ -204,7 +204,7 @@ impl Session {
         if requests.is_empty() {
             // The child sheds load: it wants to be called again later.
             let when = cx.now.after(PACE * (1 << round.rounds.min(PACE_DOUBLINGS)));
-            cx.timers.set(&mut round.due, when, Wait::Park(self.child.pipe, id));
+            cx.timers.set(&mut round.due, when, Wait::Park(self.child.id, id));
             return;
         }
         for request in requests {
@@ -221,7 +221,7 @@ impl Session {
     /// "Cancellation"). Returns the call's method.
     pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
         let mut round = self.phase.crossing_mut()?.rounds.remove(&id)?;
-        cx.timers.clear(&mut round.due, Wait::Park(self.child.pipe, id));
+        cx.timers.clear(&mut round.due, Wait::Park(self.child.id, id));
         for question in round.open.iter().filter(|question| question.answer.is_none()) {
             let params = format!(
                 r#"{{"requestId":"{ASKED}{}","reason":"the call is over"}}"#,

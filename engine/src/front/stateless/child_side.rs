@@ -163,7 +163,7 @@ impl Worker {
         self.mode = mode;
         cx.counts.start(self.life.age(cx));
         cx.notice(Notice::WorkerOpened {
-            pipe: self.child.pipe,
+            child: self.child.id,
             pid: self.child.pid,
             version: event::version(version),
             start: self.life.age(cx),

@@ -81,7 +81,7 @@ impl Worker {
         self.life.end(cx);
         cx.counts.end(cause.label());
         cx.notice(Notice::WorkerEnded {
-            pipe: self.child.pipe,
+            child: self.child.id,
             pid: self.child.pid,
             cause,
             opened: self.is_ready(),

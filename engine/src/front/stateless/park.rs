@@ -271,10 +271,10 @@ impl Worker {
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
         let result = downward::input_required(questions, &state, told);
         let when = cx.now.after(cx.config.park);
-        cx.timers.set(&mut park.due, when, Wait::Park(self.child.pipe, id));
+        cx.timers.set(&mut park.due, when, Wait::Park(self.child.id, id));
         park.account();
-        let (pipe, path) = (self.child.pipe, Arc::clone(&park.path));
-        cx.parks.insert(park.secret, Parked { pipe, call: id, path });
+        let (child, path) = (self.child.id, Arc::clone(&park.path));
+        cx.parks.insert(park.secret, Parked { child, call: id, path });
         self.parks.insert(id, park);
         self.answer_result(number, &result, cx);
     }
@@ -340,7 +340,7 @@ impl Worker {
     pub(super) fn drop_park(&mut self, id: u64, cx: &mut Context) -> Option<Park> {
         let mut park = self.parks.remove(&id)?;
         cx.parks.remove(&park.secret);
-        cx.timers.clear(&mut park.due, Wait::Park(self.child.pipe, id));
+        cx.timers.clear(&mut park.due, Wait::Park(self.child.id, id));
         Some(park)
     }
 

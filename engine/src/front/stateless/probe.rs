@@ -170,12 +170,12 @@ impl Worker {
     fn restart(&mut self, cx: &mut Context) {
         self.take_held();
         self.life.reopened(cx);
-        let before = self.child.pipe;
+        let before = self.child.id;
         self.child.reopen(cx);
-        let pipe = self.child.pipe;
-        cx.rename(before, pipe);
-        self.streams.pipe = pipe;
-        self.life.pipe = pipe;
+        let id = self.child.id;
+        cx.rename(before, id);
+        self.streams.child = id;
+        self.life.child = id;
         self.initialize(cx);
     }
 

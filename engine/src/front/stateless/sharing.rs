@@ -24,7 +24,7 @@ impl Worker {
     /// child.
     pub(super) fn spend(&mut self, cx: &mut Context) {
         if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
-            cx.spent.push(self.child.pipe);
+            cx.spent.push(self.child.id);
         }
     }
 

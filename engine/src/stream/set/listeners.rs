@@ -33,7 +33,7 @@ impl Streams {
         };
         let Some(reply) = stream.take_reply(at, cx) else { return };
         self.last += 1;
-        cx.exchanges.insert(reply.exchange, (self.pipe, self.last));
+        cx.exchanges.insert(reply.exchange, (self.child, self.last));
         let mut other = Stream::get(Some(reply));
         other.rearm(self.at(self.last), cx);
         self.table.insert(self.last, other);

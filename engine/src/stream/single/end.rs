@@ -46,7 +46,7 @@ impl Stream {
 
     /// Releases the exchange and drops the wait.
     pub(crate) fn forget_reply(&mut self, at: At, cx: &mut Context) -> Option<Reply> {
-        cx.timers.clear(&mut self.due, Wait::Stream(at.pipe, at.number));
+        cx.timers.clear(&mut self.due, Wait::Stream(at.child, at.number));
         let reply = self.reply.take()?;
         cx.exchanges.remove(&reply.exchange);
         Some(reply)

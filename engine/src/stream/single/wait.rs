@@ -16,7 +16,7 @@ impl Stream {
         {
             let when = cx.now.after(wait);
             reply.promote = Some(when);
-            cx.timers.set(&mut self.due, when, Wait::Stream(at.pipe, at.number));
+            cx.timers.set(&mut self.due, when, Wait::Stream(at.child, at.number));
         }
     }
 
@@ -24,7 +24,7 @@ impl Stream {
     pub(super) fn wait_for_reader(&mut self, at: At, cx: &mut Context) {
         let Some(reply) = &self.reply else { return };
         let next = reply.spoke.after(cx.config.keep_alive).min(cx.now.after(cx.config.stall));
-        cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+        cx.timers.no_later(&mut self.due, next, Wait::Stream(at.child, at.number));
     }
 
     /// Handles the stream's wait when it is due: becomes an event stream, sends a keep-alive, or
@@ -59,7 +59,7 @@ impl Stream {
         };
         // A wait set earlier, for something decided by now, is checked again when it is due.
         if let Some(next) = stall.into_iter().chain(speak).min() {
-            cx.timers.no_later(&mut self.due, next, Wait::Stream(at.pipe, at.number));
+            cx.timers.no_later(&mut self.due, next, Wait::Stream(at.child, at.number));
         }
     }
 }

@@ -35,7 +35,7 @@ fn notices(pid: Option<u32>) -> Vec<String> {
     rig.tell(Input::Request { admitted, head: &POST, body, random: [1; 16] });
     for _ in 0..100 {
         match rig.bridge.poll_output() {
-            Some(Output::Open { pipe, .. }) => rig.tell(Input::Opened { pipe, pid }),
+            Some(Output::Open { child, .. }) => rig.tell(Input::Opened { child, pid }),
             Some(Output::Notice(notice)) => {
                 notices.push(notice.to_string());
                 if matches!(notice, Notice::SessionOpened { .. }) {
@@ -63,8 +63,8 @@ fn why_a_child_was_not_started_is_told_in_two_ways() {
     let admitted = rig.bridge.admit(&POST).expect("it is let in");
     let exchange = admitted.exchange();
     rig.tell(Input::Request { admitted, head: &POST, body: INITIALIZE, random: [1; 16] });
-    let Some(Output::Open { pipe, .. }) = rig.bridge.poll_output() else { panic!("it is opened") };
-    rig.tell(Input::OpenFailed { pipe, reason: "/srv/secret: os error 2", public: "not found" });
+    let Some(Output::Open { child, .. }) = rig.bridge.poll_output() else { panic!("it is opened") };
+    rig.tell(Input::OpenFailed { child, reason: "/srv/secret: os error 2", public: "not found" });
     let mut logged = String::new();
     while let Some(output) = rig.bridge.poll_output() {
         match output {

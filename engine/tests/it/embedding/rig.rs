@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_bridge::message::{Kind, Message, Splice};
 use mcp_bridge::{
-    Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Notice, Output, Pipe,
+    Body, Bridge, ChildId, Config, Exchange, Exit, Head, Input, Instant, Notice, Output,
 };
 
 /// Outputs that one input may bring here; more would be a spin.
@@ -17,7 +17,7 @@ pub(super) struct Rig {
     pub(super) now: Duration,
     /// Whether children can be started.
     pub(super) starts: bool,
-    pub(super) opened: Vec<Pipe>,
+    pub(super) opened: Vec<ChildId>,
     /// The requests that the last child was opened for.
     pub(super) opened_for: Option<Exchange>,
     /// Status and content of each answer.
@@ -73,31 +73,31 @@ impl Rig {
 
     pub(super) fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Open { pipe, exchange, .. } if self.starts => {
+            Output::Open { child, exchange, .. } if self.starts => {
                 self.opened_for = exchange;
-                self.opened.push(pipe);
-                self.tell(Input::Opened { pipe, pid: Some(1) });
+                self.opened.push(child);
+                self.tell(Input::Opened { child, pid: Some(1) });
             }
-            Output::Open { pipe, .. } => {
+            Output::Open { child, .. } => {
                 self.tell(Input::OpenFailed {
-                    pipe,
+                    child,
                     reason: "/srv/child: no such file",
                     public: "not found",
                 });
             }
-            Output::Write { pipe, bytes } => {
-                self.tell(Input::StdinTaken { pipe, bytes: bytes.len() });
+            Output::Write { child, bytes } => {
+                self.tell(Input::StdinTaken { child, bytes: bytes.len() });
                 self.written.extend_from_slice(&bytes);
                 if self.probed && bytes.windows(15).any(|word| word == b"server/discover") {
                     let exit = Exit::Code(1);
-                    return self.tell(Input::Exited { pipe, exit, stderr: b"" });
+                    return self.tell(Input::Exited { child, exit, stderr: b"" });
                 }
                 for line in bytes.split(|byte| *byte == b'\n').filter_map(self.child) {
-                    self.tell(Input::Stdout { pipe, bytes: &line });
+                    self.tell(Input::Stdout { child, bytes: &line });
                 }
             }
-            Output::CloseStdin { pipe } => {
-                self.tell(Input::Exited { pipe, exit: Exit::Code(0), stderr: b"" });
+            Output::CloseStdin { child } => {
+                self.tell(Input::Exited { child, exit: Exit::Code(0), stderr: b"" });
             }
             Output::Respond { exchange, response } => {
                 let response_is_whole = matches!(response.body, Body::Whole(_));

@@ -64,12 +64,12 @@ fn a_cancellation_of_something_else_is_noticed() {
 fn a_signal_that_comes_early_is_noticed() {
     noticed(Law::Ladder, || {
         Spoil(|output: Output, into: &mut VecDeque<Output>| {
-            let pipe = match output {
-                Output::CloseStdin { pipe } => Some(pipe),
+            let child = match output {
+                Output::CloseStdin { child } => Some(child),
                 _ => None,
             };
             into.push_back(output);
-            into.extend(pipe.map(|pipe| Output::Terminate { pipe }));
+            into.extend(child.map(|child| Output::Terminate { child }));
         })
     });
 }

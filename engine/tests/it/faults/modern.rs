@@ -143,19 +143,19 @@ fn a_question_of_another_clients_call_is_noticed() {
 /// Gives a process that a client left at work to the next client.
 #[derive(Default)]
 struct Reuse {
-    left: Option<mcp_bridge::Pipe>,
+    left: Option<mcp_bridge::ChildId>,
 }
 
 impl Fault for Reuse {
     fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
-        if let Output::Write { pipe, bytes } = &mut output {
+        if let Output::Write { child, bytes } = &mut output {
             if contains(bytes, "the client is gone") {
-                self.left = Some(*pipe);
+                self.left = Some(*child);
             } else if contains(bytes, "\"@t") {
-                *pipe = self.left.take().unwrap_or(*pipe);
+                *child = self.left.take().unwrap_or(*child);
             }
         }
-        if !matches!(&output, Output::CloseStdin { pipe } if Some(*pipe) == self.left) {
+        if !matches!(&output, Output::CloseStdin { child } if Some(*child) == self.left) {
             into.push_back(output);
         }
     }
@@ -169,19 +169,19 @@ fn a_process_that_another_client_left_at_work_is_noticed() {
 /// Gives a process that has had a call to the next client, once its server asked late.
 #[derive(Default)]
 struct Mix {
-    had: Option<mcp_bridge::Pipe>,
+    had: Option<mcp_bridge::ChildId>,
     late: bool,
 }
 
 impl Fault for Mix {
     fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
-        if let Output::Write { pipe, bytes } = &mut output {
+        if let Output::Write { child, bytes } = &mut output {
             if contains(bytes, "no client's request is in flight") {
                 self.late = true;
             } else if contains(bytes, "tools/call") && contains(bytes, "\"@t") {
                 match self.had {
-                    Some(had) if self.late => *pipe = had,
-                    _ => self.had = Some(*pipe),
+                    Some(had) if self.late => *child = had,
+                    _ => self.had = Some(*child),
                 }
             }
         }

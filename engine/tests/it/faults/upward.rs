@@ -101,10 +101,10 @@ fn a_ping_that_nobody_answers_is_noticed() {
 fn a_second_cancellation_of_a_subscription_is_noticed() {
     noticed(Law::Cancel, || {
         Spoil(|output: Output, into: &mut VecDeque<Output>| {
-            if let Output::Write { pipe, bytes } = &output
+            if let Output::Write { child, bytes } = &output
                 && contains(bytes, "superseded")
             {
-                into.push_back(Output::Write { pipe: *pipe, bytes: bytes.clone() });
+                into.push_back(Output::Write { child: *child, bytes: bytes.clone() });
             }
             into.push_back(output);
         })
@@ -189,22 +189,22 @@ fn a_subscription_that_ends_in_silence_is_noticed() {
 /// Lets a child have what was refused.
 #[derive(Default)]
 struct Lets {
-    pipe: Option<mcp_bridge::Pipe>,
+    child: Option<mcp_bridge::ChildId>,
 }
 
 impl Fault for Lets {
     fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
-        if let Output::Write { pipe, .. } = &output {
-            self.pipe = Some(*pipe);
+        if let Output::Write { child, .. } = &output {
+            self.child = Some(*child);
         }
         let refused = match &output {
             Output::Respond { response, .. } => response.status == 400,
             _ => false,
         };
         into.push_back(output);
-        if let Some(pipe) = self.pipe.filter(|_| refused) {
+        if let Some(child) = self.child.filter(|_| refused) {
             let bytes = b"{\"jsonrpc\":\"2.0\",\"method\":\"@y@\"}\n".to_vec();
-            into.push_back(Output::Write { pipe, bytes });
+            into.push_back(Output::Write { child, bytes });
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
-use mcp_bridge::{Notice, Output, Pipe, Refusal, Response};
+use mcp_bridge::{ChildId, Notice, Output, Refusal, Response};
 
 use super::text::{Act, Amount, Request};
 
@@ -34,7 +34,7 @@ pub(crate) struct Driver {
     /// What the engine wanted done since this was last emptied.
     pub(crate) done: Vec<Output>,
     now: Duration,
-    pipes: BTreeMap<u64, Pipe>,
+    pipes: BTreeMap<u64, ChildId>,
     gone: BTreeSet<u64>,
     /// The engine's names for exchanges that were let in, by the story's numbers.
     names: BTreeMap<u64, Exchange>,
@@ -71,7 +71,7 @@ impl Driver {
     }
 
     /// A child that was opened.
-    pub(crate) fn pipe(&self, number: u64) -> Result<Pipe, String> {
+    pub(crate) fn child(&self, number: u64) -> Result<ChildId, String> {
         self.pipes.get(&number).copied().ok_or_else(|| format!("#{number} was never opened"))
     }
 
@@ -155,49 +155,49 @@ impl Driver {
             Act::Shutdown => self.tell(Input::Shutdown),
             Act::Wait(time) => self.wait(*time),
             Act::Opened(number, pid) => {
-                let pipe = self.pipe(*number)?;
-                self.tell(Input::Opened { pipe, pid: Some(*pid) })
+                let child = self.child(*number)?;
+                self.tell(Input::Opened { child, pid: Some(*pid) })
             }
             Act::Failed(number, reason) => {
-                let pipe = self.leaves(*number)?;
+                let child = self.leaves(*number)?;
                 let (reason, public) = reason.split_once(" | ").unwrap_or((reason, reason));
-                self.tell(Input::OpenFailed { pipe, reason, public })
+                self.tell(Input::OpenFailed { child, reason, public })
             }
             Act::Exhausted(number, reason) => {
-                let pipe = self.leaves(*number)?;
+                let child = self.leaves(*number)?;
                 let (reason, public) = reason.split_once(" | ").unwrap_or((reason, reason));
-                self.tell(Input::Exhausted { pipe, reason, public })
+                self.tell(Input::Exhausted { child, reason, public })
             }
             Act::Unread(number) => {
-                let pipe = self.pipe(*number)?;
-                self.tell(Input::Unread { pipe })
+                let child = self.child(*number)?;
+                self.tell(Input::Unread { child })
             }
             Act::Stdout(number, bytes) => {
-                let pipe = self.pipe(*number)?;
+                let child = self.child(*number)?;
                 let mut pieces = bytes.chunks(self.piece);
-                pieces.try_for_each(|bytes| self.tell(Input::Stdout { pipe, bytes }))
+                pieces.try_for_each(|bytes| self.tell(Input::Stdout { child, bytes }))
             }
             Act::StdoutClosed(number) => {
-                let pipe = self.pipe(*number)?;
-                self.tell(Input::StdoutClosed { pipe })
+                let child = self.child(*number)?;
+                self.tell(Input::StdoutClosed { child })
             }
             Act::StdinClosed(number) => {
-                let pipe = self.pipe(*number)?;
-                self.tell(Input::StdinClosed { pipe })
+                let child = self.child(*number)?;
+                self.tell(Input::StdinClosed { child })
             }
             Act::Exited(number, exit, stderr) => {
-                let pipe = self.leaves(*number)?;
-                self.tell(Input::Exited { pipe, exit: *exit, stderr })
+                let child = self.leaves(*number)?;
+                self.tell(Input::Exited { child, exit: *exit, stderr })
             }
             Act::Wants(..) | Act::Stat(..) | Act::Idle => Ok(()),
         }
     }
 
     /// A child is no more.
-    fn leaves(&mut self, number: u64) -> Result<Pipe, String> {
+    fn leaves(&mut self, number: u64) -> Result<ChildId, String> {
         self.gone.insert(number);
         self.unread.remove(&number);
-        self.pipe(number)
+        self.child(number)
     }
 
     fn request(&mut self, request: &Request) -> Result<(), String> {
@@ -306,9 +306,9 @@ impl Driver {
     }
 
     fn read(&mut self, number: u64, amount: Amount) -> Result<(), String> {
-        let pipe = self.pipe(number)?;
+        let child = self.child(number)?;
         let bytes = take(self.unread.entry(number).or_default(), amount)?;
-        self.bridge.handle(Input::StdinTaken { pipe, bytes }, Instant::new(self.now));
+        self.bridge.handle(Input::StdinTaken { child, bytes }, Instant::new(self.now));
         Ok(())
     }
 
@@ -324,24 +324,24 @@ impl Driver {
     /// Notes an output, and whether it may come at all.
     fn note(&mut self, output: Output) -> Result<(), String> {
         match &output {
-            Output::Open { pipe, .. } => {
-                if self.pipes.insert(pipe.number(), *pipe).is_some() {
-                    return Err(format!("{pipe} is opened twice"));
+            Output::Open { child, .. } => {
+                if self.pipes.insert(child.number(), *child).is_some() {
+                    return Err(format!("{child} is opened twice"));
                 }
             }
-            Output::Write { pipe, .. }
-            | Output::CloseStdin { pipe }
-            | Output::Terminate { pipe }
-            | Output::Kill { pipe }
-                if self.gone.contains(&pipe.number()) || self.pipe(pipe.number()).is_err() =>
+            Output::Write { child, .. }
+            | Output::CloseStdin { child }
+            | Output::Terminate { child }
+            | Output::Kill { child }
+                if self.gone.contains(&child.number()) || self.child(child.number()).is_err() =>
             {
                 return Err(format!("{output:?} is for a child that is gone"));
             }
             Output::Write { bytes, .. } if !bytes.ends_with(b"\n") => {
                 return Err(format!("half a line: {output:?}"));
             }
-            Output::Write { pipe, bytes } => {
-                *self.unread.entry(pipe.number()).or_default() += bytes.len();
+            Output::Write { child, bytes } => {
+                *self.unread.entry(child.number()).or_default() += bytes.len();
             }
             Output::Respond { exchange, response } => self.responds(exchange.number(), response)?,
             Output::Send { exchange, bytes } => {
@@ -355,7 +355,7 @@ impl Driver {
                 Some(known) if known.0 != Phase::Over || known.1 > 0 => *known = (Phase::Over, 0),
                 _ => return Err(format!("{exchange:?} has ended before")),
             },
-            Output::Notice(Notice::Dropping { pipe }) if !self.drops.insert(pipe.number()) => {
+            Output::Notice(Notice::Dropping { child }) if !self.drops.insert(child.number()) => {
                 return Err(format!("told again: {output:?}"));
             }
             Output::CloseStdin { .. }
@@ -400,8 +400,8 @@ impl Driver {
         self.tell(Input::Shutdown)?;
         let there = self.pipes.keys().copied().filter(|number| !self.gone.contains(number));
         for number in there.collect::<Vec<_>>() {
-            let pipe = self.leaves(number)?;
-            self.tell(Input::Exited { pipe, exit: Exit::Signal(9), stderr: b"" })?;
+            let child = self.leaves(number)?;
+            self.tell(Input::Exited { child, exit: Exit::Signal(9), stderr: b"" })?;
         }
         let open: Vec<_> =
             self.exchanges.iter().filter(|(_, (phase, _))| *phase != Phase::Over).collect();

@@ -29,14 +29,14 @@ pub(crate) enum Item {
 impl From<Output> for Item {
     fn from(output: Output) -> Self {
         match output {
-            Output::Open { server, pipe, env, .. } => {
+            Output::Open { server, child, env, .. } => {
                 let pairs = env.into_iter().map(|(name, value)| format!("{name}={value}"));
-                Self::Open(pipe.number(), server.0, pairs.collect())
+                Self::Open(child.number(), server.0, pairs.collect())
             }
-            Output::Write { pipe, bytes } => Self::Write(pipe.number(), bytes),
-            Output::CloseStdin { pipe } => Self::CloseStdin(pipe.number()),
-            Output::Terminate { pipe } => Self::Terminate(pipe.number()),
-            Output::Kill { pipe } => Self::Kill(pipe.number()),
+            Output::Write { child, bytes } => Self::Write(child.number(), bytes),
+            Output::CloseStdin { child } => Self::CloseStdin(child.number()),
+            Output::Terminate { child } => Self::Terminate(child.number()),
+            Output::Kill { child } => Self::Kill(child.number()),
             Output::Respond { exchange, response } => {
                 let named = |(name, value): (&str, _)| (name.to_string(), String::from(value));
                 let mut fields: Vec<_> =
@@ -83,7 +83,7 @@ fn joined(items: &[Item]) -> Vec<Item> {
     let mut whole: Vec<Item> = Vec::new();
     for item in items {
         match (whole.last_mut(), item) {
-            (Some(Item::Write(to, all)), Item::Write(pipe, piece)) if to == pipe => {
+            (Some(Item::Write(to, all)), Item::Write(child, piece)) if to == child => {
                 all.extend_from_slice(piece);
             }
             (Some(Item::Send(to, all)), Item::Send(exchange, piece)) if to == exchange => {
@@ -98,14 +98,14 @@ fn joined(items: &[Item]) -> Vec<Item> {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Open(pipe, server, env) => {
+            Self::Open(child, server, env) => {
                 let env: String = env.iter().map(|pair| format!(" {pair}")).collect();
                 let of = if *server == 0 { String::new() } else { format!(" of {server}") };
-                writeln!(f, "< open #{pipe}{of}{env}")
+                writeln!(f, "< open #{child}{of}{env}")
             }
-            Self::CloseStdin(pipe) => writeln!(f, "< close #{pipe}"),
-            Self::Terminate(pipe) => writeln!(f, "< terminate #{pipe}"),
-            Self::Kill(pipe) => writeln!(f, "< kill #{pipe}"),
+            Self::CloseStdin(child) => writeln!(f, "< close #{child}"),
+            Self::Terminate(child) => writeln!(f, "< terminate #{child}"),
+            Self::Kill(child) => writeln!(f, "< kill #{child}"),
             Self::Finish(exchange) => writeln!(f, "< finish {exchange}"),
             Self::Abort(exchange) => writeln!(f, "< abort {exchange}"),
             Self::Save(session, record) => {
@@ -114,8 +114,8 @@ impl fmt::Display for Item {
             }
             Self::Forget(session) => writeln!(f, "< forget #{session}"),
             Self::Notice(text) => writeln!(f, "< notice {text}"),
-            Self::Write(pipe, bytes) => {
-                writeln!(f, "< write #{pipe}")?;
+            Self::Write(child, bytes) => {
+                writeln!(f, "< write #{child}")?;
                 show(f, bytes)
             }
             Self::Send(exchange, bytes) => {

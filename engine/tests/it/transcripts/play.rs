@@ -52,8 +52,8 @@ pub(super) fn play(case: &Case, cut: Cut) -> Result<(), String> {
 /// What the engine is asked, and must answer.
 fn asked(driver: &Driver, act: &Act) -> Result<(), String> {
     match act {
-        Act::Wants(pipe, wanted) => {
-            let wants = driver.bridge.wants(driver.pipe(*pipe)?);
+        Act::Wants(child, wanted) => {
+            let wants = driver.bridge.wants(driver.child(*child)?);
             expect("whether the child may be read", *wanted, wants)
         }
         Act::Stat(name, wanted) => expect(name, *wanted, stat(driver, name)?),
@@ -94,9 +94,9 @@ impl Step {
 fn merged(steps: Vec<Step>) -> Vec<Step> {
     let mut merged: Vec<Step> = Vec::new();
     for step in steps {
-        if let (Some(Step { act: Act::Stdout(last, all), wanted, .. }), Act::Stdout(pipe, bytes)) =
+        if let (Some(Step { act: Act::Stdout(last, all), wanted, .. }), Act::Stdout(child, bytes)) =
             (merged.last_mut(), &step.act)
-            && last == pipe
+            && last == child
         {
             all.extend_from_slice(bytes);
             wanted.extend(step.wanted);

@@ -129,7 +129,7 @@ fn session(number: u64) -> String {
 }
 
 /// `#7`, a child's number.
-fn pipe(word: &str) -> Option<u64> {
+fn child(word: &str) -> Option<u64> {
     word.strip_prefix('#')?.parse().ok()
 }
 
@@ -256,8 +256,8 @@ impl Case {
         let words: Vec<&str> = line.split(' ').collect();
         let act = match words[..] {
             ["idle"] => Act::Idle,
-            ["reads", of] => Act::Wants(pipe(of)?, true),
-            ["waits", of] => Act::Wants(pipe(of)?, false),
+            ["reads", of] => Act::Wants(child(of)?, true),
+            ["waits", of] => Act::Wants(child(of)?, false),
             [name, value] => Act::Stat(String::from(name), value.parse().ok()?),
             _ => return None,
         };
@@ -274,25 +274,25 @@ impl Case {
         let words: Vec<&str> = line.split(' ').collect();
         let (act, ends) = match words[..] {
             ["lost", exchange] => (Act::Lost(exchange.parse().ok()?), Ends::Nothing),
-            ["stops", of] if of.starts_with('#') => (Act::StopsReading(pipe(of)?), Ends::Nothing),
+            ["stops", of] if of.starts_with('#') => (Act::StopsReading(child(of)?), Ends::Nothing),
             ["stops", exchange] => (Act::Stops(exchange.parse().ok()?), Ends::Nothing),
             ["taken", exchange, many] => {
                 (Act::Taken(exchange.parse().ok()?, amount(many)?), Ends::Nothing)
             }
-            ["read", of, many] => (Act::Read(pipe(of)?, amount(many)?), Ends::Nothing),
-            ["opened", of, pid] => (Act::Opened(pipe(of)?, pid.parse().ok()?), Ends::Nothing),
+            ["read", of, many] => (Act::Read(child(of)?, amount(many)?), Ends::Nothing),
+            ["opened", of, pid] => (Act::Opened(child(of)?, pid.parse().ok()?), Ends::Nothing),
             ["failed", of, ref reason @ ..] => {
-                (Act::Failed(pipe(of)?, reason.join(" ")), Ends::Nothing)
+                (Act::Failed(child(of)?, reason.join(" ")), Ends::Nothing)
             }
             ["exhausted", of, ref reason @ ..] => {
-                (Act::Exhausted(pipe(of)?, reason.join(" ")), Ends::Nothing)
+                (Act::Exhausted(child(of)?, reason.join(" ")), Ends::Nothing)
             }
-            ["unread", of] => (Act::Unread(pipe(of)?), Ends::Nothing),
-            ["stdout", of] => (Act::Stdout(pipe(of)?, Content::new()), Ends::Line),
-            ["stdout-closed", of] => (Act::StdoutClosed(pipe(of)?), Ends::Nothing),
-            ["stdin-closed", of] => (Act::StdinClosed(pipe(of)?), Ends::Nothing),
+            ["unread", of] => (Act::Unread(child(of)?), Ends::Nothing),
+            ["stdout", of] => (Act::Stdout(child(of)?, Content::new()), Ends::Line),
+            ["stdout-closed", of] => (Act::StdoutClosed(child(of)?), Ends::Nothing),
+            ["stdin-closed", of] => (Act::StdinClosed(child(of)?), Ends::Nothing),
             ["exit", of, ref how @ ..] => {
-                (Act::Exited(pipe(of)?, exit(how)?, Content::new()), Ends::Line)
+                (Act::Exited(child(of)?, exit(how)?, Content::new()), Ends::Line)
             }
             ["servers", ref servers @ ..] => {
                 let server = |text: &&str| {
@@ -323,12 +323,12 @@ impl Case {
                     env => (0, env),
                 };
                 let env = env.iter().map(|pair| pair.to_string()).collect();
-                (Item::Open(pipe(of)?, server, env), Ends::Nothing)
+                (Item::Open(child(of)?, server, env), Ends::Nothing)
             }
-            ["write", of] => (Item::Write(pipe(of)?, none), Ends::Line),
-            ["close", of] => (Item::CloseStdin(pipe(of)?), Ends::Nothing),
-            ["terminate", of] => (Item::Terminate(pipe(of)?), Ends::Nothing),
-            ["kill", of] => (Item::Kill(pipe(of)?), Ends::Nothing),
+            ["write", of] => (Item::Write(child(of)?, none), Ends::Line),
+            ["close", of] => (Item::CloseStdin(child(of)?), Ends::Nothing),
+            ["terminate", of] => (Item::Terminate(child(of)?), Ends::Nothing),
+            ["kill", of] => (Item::Kill(child(of)?), Ends::Nothing),
             ["finish", exchange] => (Item::Finish(exchange.parse().ok()?), Ends::Nothing),
             ["abort", exchange] => (Item::Abort(exchange.parse().ok()?), Ends::Nothing),
             ["notice", ..] => (Item::Notice(line.split_once(' ')?.1.into()), Ends::Nothing),

@@ -22,9 +22,9 @@ impl World<'_> {
         let asked_here = self.modern.desks[child].session_era;
         let refused = asked_here && line.windows(REFUSED.len()).any(|window| window == REFUSED);
         require!(Refusal, !refused, "a child gets what was refused: {shown}");
-        let pipe = self.children[child].pipe;
+        let process = self.children[child].id;
         let private = self.children[child].session.is_some();
-        require!(OwnCall, !private, "{pipe} is a session's, and gets {shown}");
+        require!(OwnCall, !private, "{process} is a session's, and gets {shown}");
         if !core::mem::replace(&mut self.modern.desks[child].shared, true) {
             self.modern.desks[child].began = self.seen;
         }
@@ -45,13 +45,13 @@ impl World<'_> {
             Some("notifications/initialized") => {
                 let desk = &mut self.modern.desks[child];
                 let right = desk.session_era && !core::mem::replace(&mut desk.initialized, true);
-                require!(StdinLines, right, "{pipe}: out of place: {shown}");
+                require!(StdinLines, right, "{process}: out of place: {shown}");
                 Ok(())
             }
             Some("logging/setLevel") => self.read_level(child, line),
             None if self.may_question(child) => self.read_reply(child, line),
             _ => {
-                require!(StdinLines, false, "{pipe}: nobody said {shown}");
+                require!(StdinLines, false, "{process}: nobody said {shown}");
                 Ok(())
             }
         }
@@ -65,13 +65,13 @@ impl World<'_> {
 
     /// The engine has a child of the session era log as some client wishes.
     fn read_level(&mut self, child: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let offers = self.modern.desks[child].logs;
-        require!(StdinLines, offers, "{pipe} keeps no log levels: {shown}");
+        require!(StdinLines, offers, "{process} keeps no log levels: {shown}");
         let params = json::member(line, "params").unwrap_or_default();
         let level = json::member(params, "level").and_then(json::unquote);
         let level = level.and_then(|level| LEVELS.iter().position(|known| *known == level));
-        require!(StdinLines, level.is_some(), "{pipe}: no level: {shown}");
+        require!(StdinLines, level.is_some(), "{process}: no level: {shown}");
         self.modern.desks[child].level = level;
         let id = json::member(line, "id").unwrap_or_default().to_vec();
         self.modern.desks[child].own.push(String::from_utf8_lossy(&id).into_owned());
@@ -80,39 +80,43 @@ impl World<'_> {
 
     /// A client's request.
     fn read_turn(&mut self, child: usize, number: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
-        require!(StdinLines, number < self.modern.turns.len(), "{pipe}: nobody said {shown}");
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
+        require!(StdinLines, number < self.modern.turns.len(), "{process}: nobody said {shown}");
         let turn = &self.modern.turns[number];
-        require!(StdinLines, turn.child.is_none(), "{pipe}: a second time: {shown}");
+        require!(StdinLines, turn.child.is_none(), "{process}: a second time: {shown}");
         let left = self.exchanges[turn.exchange].lost_settled;
-        require!(NothingAfterLoss, !left, "{pipe}: its client is gone: {shown}");
-        require!(Refusal, !turn.is_over(), "{pipe}: it was answered already: {shown}");
+        require!(NothingAfterLoss, !left, "{process}: its client is gone: {shown}");
+        require!(Refusal, !turn.is_over(), "{process}: it was answered already: {shown}");
         let ready = self.modern.desks[child].ready;
-        require!(StdinLines, ready, "{pipe} was not asked for its era: {shown}");
-        require!(Sharing, !self.is_spent(child, turn.root), "{pipe} is another client's: {shown}");
+        require!(StdinLines, ready, "{process} was not asked for its era: {shown}");
+        require!(
+            Sharing,
+            !self.is_spent(child, turn.root),
+            "{process} is another client's: {shown}"
+        );
         let can = !CAPABILITIES[turn.capabilities].2.is_empty();
         let asks = self.modern.desks[child].session_era && can && may_ask(turn.method);
         let several = asks && self.is_of_several(child, number);
-        require!(Sharing, !several, "{pipe} asks late, and had another call: {shown}");
+        require!(Sharing, !several, "{process} asks late, and had another call: {shown}");
         let asked = turn.holes.token.is_some();
         let holes = match self.modern.desks[child].session_era {
             false => turn.text.read(line),
             true => self.read_downward(child, number, line)?,
         };
-        require!(StdinLines, holes.is_some(), "{pipe}: changed: {shown}");
+        require!(StdinLines, holes.is_some(), "{process}: changed: {shown}");
         let holes = holes.unwrap_or_default();
         self.new_id(child, holes.id.clone().unwrap_or_default())?;
         let right = holes.token.is_some() == asked;
-        require!(StdinIds, right, "{pipe}: a token too many or too few: {shown}");
+        require!(StdinIds, right, "{process}: a token too many or too few: {shown}");
         let whole = holes.token.as_ref().is_none_or(|token| token.iter().all(u8::is_ascii_digit));
-        require!(StdinIds, whole, "{pipe}: a client's own token: {shown}");
+        require!(StdinIds, whole, "{process}: a client's own token: {shown}");
         let rival = self.modern.turns.iter().find(|rival| {
             rival.child == Some(child)
                 && rival.in_flight()
                 && holes.token.is_some()
                 && rival.given.token == holes.token
         });
-        require!(StdinIds, rival.is_none(), "{pipe}: two requests share a token: {shown}");
+        require!(StdinIds, rival.is_none(), "{process}: two requests share a token: {shown}");
         let now = self.seen;
         let turn = &mut self.modern.turns[number];
         turn.child = Some(child);
@@ -148,22 +152,22 @@ impl World<'_> {
         number: usize,
         line: &[u8],
     ) -> Result<Option<Holes>, Broken> {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let turn = &self.modern.turns[number];
         let (_, class, _) = CAPABILITIES[turn.capabilities];
         let same = self.modern.desks[child].class == Some(class);
-        require!(Sharing, same, "{pipe} has other clients: {shown}");
+        require!(Sharing, same, "{process} has other clients: {shown}");
         let state = turn.retries.is_none_or(|retry| retry.good);
-        require!(State, state, "{pipe}: by a state that is not good: {shown}");
+        require!(State, state, "{process}: by a state that is not good: {shown}");
         let method = json::member(line, "method").and_then(json::unquote);
-        require!(Translation, method.as_deref() == Some(turn.method), "{pipe}: {shown}");
+        require!(Translation, method.as_deref() == Some(turn.method), "{process}: {shown}");
         let own = turn.text.fill(&turn.holes);
         let own = json::member(&own, "params").map(<[u8]>::to_vec).unwrap_or_default();
         let params = json::member(line, "params").unwrap_or_default();
         let added = ["_meta", "inputResponses", "requestState"];
         let kept = without(&own, |name| added.contains(&name));
         let rest = without(params, |name| name == "_meta");
-        require!(Translation, kept == rest, "{pipe}: params changed: {shown}");
+        require!(Translation, kept == rest, "{process}: params changed: {shown}");
         let reserved = |name: &str| {
             name == "progressToken"
                 || name
@@ -173,7 +177,7 @@ impl World<'_> {
         let own = without(json::member(&own, "_meta").unwrap_or_default(), reserved);
         let meta = json::member(params, "_meta").unwrap_or_default();
         let rest = without(meta, |name| name == "progressToken");
-        require!(Translation, own == rest, "{pipe}: metadata changed: {shown}");
+        require!(Translation, own == rest, "{process}: metadata changed: {shown}");
         let id = json::member(line, "id").map(<[u8]>::to_vec);
         let token = json::member(meta, "progressToken").map(<[u8]>::to_vec);
         Ok(Some(Holes { id, token, target: None }))
@@ -181,20 +185,20 @@ impl World<'_> {
 
     /// Each request that a child gets has an integer id of its own.
     pub(super) fn new_id(&mut self, child: usize, id: Vec<u8>) -> Judged {
-        let pipe = self.children[child].pipe;
+        let process = self.children[child].id;
         let shown = String::from_utf8_lossy(&id).into_owned();
         let whole = !id.is_empty() && id.iter().all(u8::is_ascii_digit);
-        require!(StdinIds, whole, "{pipe}: the id {shown} is no integer");
+        require!(StdinIds, whole, "{process}: the id {shown} is no integer");
         let fresh = self.children[child].ids.insert(id);
-        require!(StdinIds, fresh, "{pipe}: id {shown} twice");
+        require!(StdinIds, fresh, "{process}: id {shown} twice");
         Ok(())
     }
 
     /// The engine asks for the era: first of all, and once.
     fn read_discover(&mut self, child: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let first = self.children[child].ids.is_empty();
-        require!(StdinLines, first, "{pipe}: not the first request: {shown}");
+        require!(StdinLines, first, "{process}: not the first request: {shown}");
         self.judge_probe(child)?;
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         self.new_id(child, id.clone())?;
@@ -205,11 +209,11 @@ impl World<'_> {
 
     /// The engine asks whether a child runs that has not told its era in time.
     fn read_ping(&mut self, child: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let desk = &self.modern.desks[child];
         let late = desk.began.after(self.config.probe) <= self.seen;
         let waits = desk.probed && !desk.was_ready && late;
-        require!(StdinLines, waits, "{pipe}: it is not waited for: {shown}");
+        require!(StdinLines, waits, "{process}: it is not waited for: {shown}");
         let id = json::member(line, "id").unwrap_or_default().to_vec();
         self.modern.desks[child].own.push(String::from_utf8_lossy(&id).into_owned());
         self.new_id(child, id)
@@ -225,20 +229,20 @@ impl World<'_> {
     /// The engine makes the handshake of the session era: with a child that did not say that it
     /// speaks the stateless one.
     fn read_hello(&mut self, child: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let ready = self.modern.desks[child].was_ready;
-        require!(StdinLines, !ready, "{pipe} told its era: {shown}");
+        require!(StdinLines, !ready, "{process} told its era: {shown}");
         let desk = &self.modern.desks[child];
         let open = desk.probed && !desk.denied;
         let shares = self.shares();
-        require!(Eras, shares, "{pipe}: clients share a process of the session era: {shown}");
-        require!(Handshake, !open, "{pipe} may still answer the probe: {shown}");
+        require!(Eras, shares, "{process}: clients share a process of the session era: {shown}");
+        require!(Handshake, !open, "{process} may still answer the probe: {shown}");
         let params = json::member(line, "params").unwrap_or_default();
         let told = json::flat(json::member(params, "capabilities").unwrap_or_default());
         let class = CAPABILITIES.iter().find(|(text, ..)| {
             without(text.replace(TASKS, "").as_bytes(), |_| false) == without(&told, |_| false)
         });
-        require!(Sharing, class.is_some(), "{pipe}: nobody's capabilities: {shown}");
+        require!(Sharing, class.is_some(), "{process}: nobody's capabilities: {shown}");
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         self.new_id(child, id.clone())?;
         let desk = &mut self.modern.desks[child];

@@ -36,24 +36,28 @@ impl World<'_> {
 
     /// A process waits for a session for its time, unless others need its place.
     pub(in super::super) fn judge_spare_end(&self, child: usize) -> Judged {
-        let (pipe, desk) = (self.children[child].pipe, &self.modern.desks[child]);
+        let (process, desk) = (self.children[child].id, &self.modern.desks[child]);
         let early = desk.spare_since.after(self.config.fallback) > self.seen;
         let early = early && self.is_spare(child) && !desk.doomed && self.shutdowns == 0;
         let all = self.children.iter().zip(&self.modern.desks);
         let pool = all.filter(|(child, desk)| desk.shared && !child.gone && !child.is_leaving());
         let crowded = pool.count() >= self.config.pool;
-        require!(Fallback, !early || crowded, "{pipe} is told to go before a session comes");
+        require!(Fallback, !early || crowded, "{process} is told to go before a session comes");
         Ok(())
     }
 
     /// The process of a session is the one that was asked for its era, if one waited.
     pub(in super::super) fn judge_start(&mut self, child: usize, session: usize) -> Judged {
-        let pipe = self.children[child].pipe;
+        let process = self.children[child].id;
         let lets = self.config.eras != Eras::Modern;
-        require!(Eras, lets, "{pipe} is started for a session");
+        require!(Eras, lets, "{process} is started for a session");
         let asked = self.modern.desks[child].denied;
         let owed = self.sessions[session].spare;
-        require!(Fallback, asked || !owed, "{pipe} is started, though another waits for a session");
+        require!(
+            Fallback,
+            asked || !owed,
+            "{process} is started, though another waits for a session"
+        );
         self.counts.modern.fallbacks += usize::from(asked);
         self.modern.desks[child].shared = false;
         Ok(())
@@ -61,12 +65,12 @@ impl World<'_> {
 
     /// A child is asked for its era for requests of 2026-07-28.
     pub(super) fn judge_probe(&self, child: usize) -> Judged {
-        let pipe = self.children[child].pipe;
+        let process = self.children[child].id;
         let lets = self.config.eras != Eras::Sessions || self.may_be_a_sessions(child);
-        require!(Eras, lets, "{pipe} is asked for 2026-07-28, which no client may use");
+        require!(Eras, lets, "{process} is asked for 2026-07-28, which no client may use");
         let known = self.modern.denied && !self.shares() && self.pending < 2;
         let known = known && !self.may_be_a_sessions(child);
-        require!(Fallback, !known, "{pipe} is started to refuse what is known");
+        require!(Fallback, !known, "{process} is started to refuse what is known");
         Ok(())
     }
 
@@ -137,10 +141,10 @@ impl World<'_> {
     /// Nobody waits for a session for longer than `Config` says.
     pub(in super::super) fn judge_spares(&self) -> Judged {
         for child in (0..self.children.len()).filter(|child| self.is_spare(*child)) {
-            let (pipe, since) = (self.children[child].pipe, self.modern.desks[child].spare_since);
+            let (process, since) = (self.children[child].id, self.modern.desks[child].spare_since);
             let noted = since != Instant::default();
             let late = noted && since.after(self.config.fallback) <= self.seen;
-            require!(NoOrphan, !late, "{pipe} waits for a session since {since}");
+            require!(NoOrphan, !late, "{process} waits for a session since {since}");
         }
         Ok(())
     }

@@ -22,17 +22,17 @@ impl World<'_> {
 
     /// A subscription as a child of its own era gets it.
     pub(super) fn read_listening(&mut self, child: usize, number: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let known = self.modern.listenings.get(number);
-        require!(StdinLines, known.is_some(), "{pipe}: nobody said {shown}");
+        require!(StdinLines, known.is_some(), "{process}: nobody said {shown}");
         let Some(known) = known else { return Ok(()) };
-        require!(StdinLines, known.given.is_none(), "{pipe}: a second time: {shown}");
+        require!(StdinLines, known.given.is_none(), "{process}: a second time: {shown}");
         let left = self.exchanges[known.exchange].lost_settled;
-        require!(NothingAfterLoss, !left && !known.over, "{pipe}: its client is gone: {shown}");
+        require!(NothingAfterLoss, !left && !known.over, "{process}: its client is gone: {shown}");
         let own_era = !self.modern.desks[child].session_era;
-        require!(Translation, own_era, "{pipe} is of the other era: {shown}");
+        require!(Translation, own_era, "{process} is of the other era: {shown}");
         let id = known.text.read(line).and_then(|holes| holes.id);
-        require!(StdinLines, id.is_some(), "{pipe}: changed: {shown}");
+        require!(StdinLines, id.is_some(), "{process}: changed: {shown}");
         self.new_id(child, id.clone().unwrap_or_default())?;
         let known = &mut self.modern.listenings[number];
         known.child = Some(child);
@@ -69,7 +69,7 @@ impl World<'_> {
 
     /// A session-era child is asked to tell of a resource, or not to any more.
     pub(super) fn read_subscription(&mut self, child: usize, line: &[u8], adds: bool) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         self.new_id(child, id.clone())?;
         let params = json::member(line, "params").unwrap_or_default();
@@ -77,7 +77,7 @@ impl World<'_> {
         let kept = self.modern.desks[child].kept.get(&uri).copied();
         let has = matches!(kept, Some(Kept::Asked(_) | Kept::Held));
         let unsure = self.pending > 1;
-        require!(Listening, has != adds || unsure, "{pipe} keeps it as {kept:?}: {shown}");
+        require!(Listening, has != adds || unsure, "{process} keeps it as {kept:?}: {shown}");
         let class = self.modern.desks[child].class;
         let wants = |of: &Listening| {
             let here = of.child.is_none_or(|own| own == child);
@@ -86,7 +86,7 @@ impl World<'_> {
         let numbers = 0..self.modern.listenings.len();
         let mut open = numbers.filter(|number| self.listens(*number));
         let wanted = open.any(|number| wants(&self.modern.listenings[number]));
-        require!(Listening, wanted || !adds || unsure, "{pipe}: nobody wants {shown}");
+        require!(Listening, wanted || !adds || unsure, "{process}: nobody wants {shown}");
         let desk = &mut self.modern.desks[child];
         if adds {
             let number = core::str::from_utf8(&id).ok().and_then(|id| id.parse().ok());
@@ -117,7 +117,7 @@ impl World<'_> {
                     let open = self.listens(listening) || !of.settled;
                     open && Some(of.class) == desk.class && of.uris.contains(uri.as_str())
                 });
-                require!(Listening, wanted, "{}: nobody wants {uri} any more", child.pipe);
+                require!(Listening, wanted, "{}: nobody wants {uri} any more", child.id);
             }
         }
         Ok(())

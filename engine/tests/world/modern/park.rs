@@ -216,7 +216,7 @@ impl World<'_> {
 
     /// A response that a child gets: of the client that it asked, or of the engine for its sake.
     pub(super) fn read_reply(&mut self, child: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let id = json::member(line, "id").map(|id| String::from_utf8_lossy(id).into_owned());
         let lie = self.modern.desks[child].lies.iter().any(|lie| Some(lie) == id.as_ref());
         let result = json::member(line, "result");
@@ -227,30 +227,30 @@ impl World<'_> {
             let known = &self.modern.questions[*question];
             known.child == child && known.heard && !known.replied && known.id == id
         });
-        require!(StdinLines, question.is_some(), "{pipe} asked nothing: {shown}");
+        require!(StdinLines, question.is_some(), "{process} asked nothing: {shown}");
         let question = question.unwrap_or_default();
         self.modern.questions[question].replied = true;
         let known = &self.modern.questions[question];
         if let Some(answer) = nonce(line, b'a') {
             let (turn, of) = self.modern.answers[answer.min(self.modern.answers.len() - 1)];
-            require!(OwnCall, of == question, "{pipe}: the answer to another question: {shown}");
+            require!(OwnCall, of == question, "{process}: the answer to another question: {shown}");
             let good = self.modern.turns[turn].retries.is_some_and(|retry| retry.good);
-            require!(State, good, "{pipe}: by a state that is not good: {shown}");
+            require!(State, good, "{process}: by a state that is not good: {shown}");
             self.counts.modern.answered += 1;
             return Ok(());
         }
         if known.method == "ping" {
-            require!(StdinLines, result == Some(b"{}"), "{pipe}: no answer to a ping: {shown}");
+            require!(StdinLines, result == Some(b"{}"), "{process}: no answer to a ping: {shown}");
             return Ok(());
         }
         let waits = known.park.is_some_and(|park| {
             let ended = &self.modern.parks[park];
             self.is_open(park) && ended.early.is_none() && (known.held || !ended.resend)
         });
-        require!(State, !waits, "{pipe}: its client may still answer: {shown}");
+        require!(State, !waits, "{process}: its client may still answer: {shown}");
         let cancels = result == Some(b"{\"action\":\"cancel\"}");
         let declined = result.is_none() || cancels && known.method == "elicitation/create";
-        require!(StdinLines, declined, "{pipe}: nobody said {shown}");
+        require!(StdinLines, declined, "{process}: nobody said {shown}");
         Ok(())
     }
 

@@ -150,8 +150,8 @@ impl World<'_> {
                 .filter(|park| !self.is_overdue(park.turn))
                 .filter(|park| !park.over && park.early.is_none() && park.child == child);
             let engaged = running.count() + parks.count();
-            let pipe = self.children[child].pipe;
-            require!(Sharing, engaged <= 1, "{pipe} has {engaged} calls that may be asked");
+            let process = self.children[child].id;
+            require!(Sharing, engaged <= 1, "{process} has {engaged} calls that may be asked");
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl World<'_> {
             let live = !child.gone && !child.is_leaving();
             let session = child.session.map(|session| &self.sessions[session]);
             let opens = session.is_none_or(|session| !session.open) && !desk.ready;
-            let child = self.pipes[&child.pipe];
+            let child = self.pipes[&child.id];
             starting += usize::from(live && opens || self.gives_way(child));
         }
         starting >= self.config.starting
@@ -198,7 +198,7 @@ impl World<'_> {
             .zip(&self.modern.desks)
             .filter(|(child, desk)| desk.shared && !child.gone && !child.is_leaving());
         // Before a child of the stateless era a session starts in the same way.
-        let shared = shared.filter(|(child, _)| !self.may_be_a_sessions(self.pipes[&child.pipe]));
+        let shared = shared.filter(|(child, _)| !self.may_be_a_sessions(self.pipes[&child.id]));
         let (shared, most) = (shared.count(), self.config.pool);
         require!(Limits, shared <= most, "{shared} shared children, {most} are allowed");
         for (number, child) in self.children.iter().enumerate().filter(|(_, child)| !child.gone) {
@@ -207,8 +207,8 @@ impl World<'_> {
                 turn.in_flight()
             });
             let (running, most) = (running.count(), self.config.calls);
-            let pipe = child.pipe;
-            require!(Limits, running <= most, "{pipe}: {running} requests, {most} are allowed");
+            let process = child.id;
+            require!(Limits, running <= most, "{process}: {running} requests, {most} are allowed");
         }
         Ok(())
     }

@@ -58,23 +58,23 @@ impl World<'_> {
 
     /// A call, for the first time or in a further round.
     fn read_upward_call(&mut self, child: usize, call: usize, said: usize, line: &[u8]) -> Judged {
-        let (shown, pipe) = (String::from_utf8_lossy(line), self.children[child].pipe);
+        let (shown, process) = (String::from_utf8_lossy(line), self.children[child].id);
         let known = &self.calls[call];
-        require!(Translation, !is_made(known.method), "{pipe}: not this child's: {shown}");
+        require!(Translation, !is_made(known.method), "{process}: not this child's: {shown}");
         let own = self.told[said].text.fill(&known.holes);
         let method = |text: &[u8]| json::member(text, "method").and_then(json::unquote);
-        require!(Translation, method(line) == method(&own), "{pipe}: another method: {shown}");
+        require!(Translation, method(line) == method(&own), "{process}: another method: {shown}");
         let own = json::member(&own, "params").map(<[u8]>::to_vec).unwrap_or_default();
         let params = json::member(line, "params").unwrap_or_default();
         let added = ["_meta", "inputResponses", "requestState"];
         let kept = without(&own, |name| name == "_meta");
         let same = kept == without(params, |name| added.contains(&name));
-        require!(Translation, same, "{pipe}: params changed: {shown}");
+        require!(Translation, same, "{process}: params changed: {shown}");
         let own = json::member(&own, "_meta").unwrap_or_default();
         let meta = json::member(params, "_meta").unwrap_or_default();
         let is_added = |name: &str| name.starts_with(PREFIX) || name == "progressToken";
         let same = without(own, |name| name == "progressToken") == without(meta, is_added);
-        require!(Translation, same, "{pipe}: metadata changed: {shown}");
+        require!(Translation, same, "{process}: metadata changed: {shown}");
         self.require_stamped(known.session, meta, true, &shown)?;
         let token = json::member(meta, "progressToken").map(<[u8]>::to_vec);
         let id = json::member(line, "id").map(<[u8]>::to_vec);
@@ -83,7 +83,7 @@ impl World<'_> {
             self.read_round(child, call, params, &shown)?;
         } else {
             let first = without(params, |name| !added[1..].contains(&name)).is_empty();
-            require!(Rounds, first, "{pipe}: answers that nobody asked for: {shown}");
+            require!(Rounds, first, "{process}: answers that nobody asked for: {shown}");
             self.in_turn(self.calls[call].session, said)?;
         }
         self.calls[call].sent = self.seen;
@@ -122,38 +122,42 @@ impl World<'_> {
 
     /// A further round brings what the client answered, and the state as it was.
     fn read_round(&mut self, child: usize, call: usize, params: &[u8], shown: &str) -> Judged {
-        let pipe = self.children[child].pipe;
+        let process = self.children[child].id;
         let round = self.upward.rounds.remove(&call);
-        require!(Rounds, round.is_some(), "{pipe} asked for nothing: {shown}");
+        require!(Rounds, round.is_some(), "{process} asked for nothing: {shown}");
         let Some(round) = round else { return Ok(()) };
         let known = &mut self.calls[call];
-        require!(Rounds, known.in_flight(), "{pipe}: the call is over: {shown}");
+        require!(Rounds, known.in_flight(), "{process}: the call is over: {shown}");
         known.rounds += 1;
-        require!(Rounds, known.rounds <= ROUNDS, "{pipe}: round {}: {shown}", known.rounds);
+        require!(Rounds, known.rounds <= ROUNDS, "{process}: round {}: {shown}", known.rounds);
         let state = json::member(params, "requestState").map(String::from_utf8_lossy);
-        require!(Rounds, state.as_deref() == round.state.as_deref(), "{pipe}: its state: {shown}");
+        require!(
+            Rounds,
+            state.as_deref() == round.state.as_deref(),
+            "{process}: its state: {shown}"
+        );
         let answers = json::member(params, "inputResponses");
         let answers = json::members(answers.unwrap_or(b"{}")).unwrap_or_default();
         let asked: Vec<&String> = round.questions.iter().map(|(key, _)| key).collect();
         let told: Vec<&String> = answers.iter().map(|(key, _)| key).collect();
-        require!(Rounds, asked == told, "{pipe} asked for {asked:?}: {shown}");
+        require!(Rounds, asked == told, "{process} asked for {asked:?}: {shown}");
         let withdrawn = &self.upward.crossings[&self.calls[call].session].withdrawn;
         for ((_, question), (key, answer)) in round.questions.iter().zip(&answers) {
             let over = withdrawn.contains(&self.said[*question].id);
-            require!(Rounds, !over, "{pipe}: {key} was withdrawn: {shown}");
+            require!(Rounds, !over, "{process}: {key} was withdrawn: {shown}");
             let replies = self.upward.replies.get(question).cloned().unwrap_or_default();
             let given = |result: &Option<String>| match result {
                 Some(result) => json::flat(result.as_bytes()) == json::flat(answer),
                 None => self.is_elicitation(*question) && *answer == b"{\"action\":\"cancel\"}",
             };
             let own = replies.iter().any(|reply| given(&reply.result));
-            require!(Rounds, own, "{pipe}: the client did not answer so to {key}: {shown}");
+            require!(Rounds, own, "{process}: the client did not answer so to {key}: {shown}");
             self.counts.upward.answered += 1;
         }
         if round.questions.is_empty() {
             let doublings = (self.calls[call].rounds - 1).min(DOUBLINGS);
             let early = round.since.after(PACE * (1 << doublings)) > self.seen;
-            require!(Rounds, !early, "{pipe} is called again too soon: {shown}");
+            require!(Rounds, !early, "{process} is called again too soon: {shown}");
         }
         self.counts.upward.rounds += 1;
         Ok(())
@@ -166,11 +170,11 @@ impl World<'_> {
     /// A subscription for all that the session wants to hear of, in the place of the one before.
     fn read_listen(&mut self, child: usize, session: usize, line: &[u8]) -> Judged {
         let shown = String::from_utf8_lossy(line).into_owned();
-        let pipe = self.children[child].pipe;
+        let process = self.children[child].id;
         let id = json::member(line, "id").map(<[u8]>::to_vec).unwrap_or_default();
         let number = core::str::from_utf8(&id).ok().and_then(|id| id.parse::<usize>().ok());
-        require!(StdinIds, number.is_some(), "{pipe}: the id is no integer: {shown}");
-        require!(StdinIds, self.children[child].ids.insert(id), "{pipe}: an id twice: {shown}");
+        require!(StdinIds, number.is_some(), "{process}: the id is no integer: {shown}");
+        require!(StdinIds, self.children[child].ids.insert(id), "{process}: an id twice: {shown}");
         let params = json::member(line, "params").unwrap_or_default();
         let meta = json::member(params, "_meta").unwrap_or_default();
         self.require_stamped(session, meta, false, &shown)?;
@@ -182,7 +186,7 @@ impl World<'_> {
         let mut lists: Vec<String> = lists.into_iter().map(|(name, _)| name).collect();
         lists.sort();
         let (_, _, offered) = OFFERS[self.modern.desks[child].offers];
-        require!(Listening, lists == offered, "{pipe} offers {offered:?}: {shown}");
+        require!(Listening, lists == offered, "{process} offers {offered:?}: {shown}");
         self.require_wanted(session, &uris, &shown)?;
         let now = self.seen;
         let waits = |call: &&mut Call| call.session == session && call.uri.is_some();
@@ -190,7 +194,7 @@ impl World<'_> {
         self.calls.iter_mut().filter(waits).for_each(|call| call.sent = now);
         let crossing = self.upward.crossings.entry(session).or_default();
         let open = crossing.listens.iter().find(|old| old.honoured.is_none() && !old.over);
-        require!(Listening, open.is_none(), "{pipe}: {open:?} is not over: {shown}");
+        require!(Listening, open.is_none(), "{process}: {open:?} is not over: {shown}");
         let id = number.unwrap_or_default();
         let (taken, honoured, over) = (false, None, false);
         crossing.listens.push(Listen { id, uris, lists, taken, honoured, over });

@@ -92,7 +92,7 @@ impl Worker {
             call.splice(&Splice::default(), &mut text);
             ask.text = cx.budget.keep(text);
         }
-        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.pipe, id));
+        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.id, id));
         self.parks.insert(id, park);
     }
 
