@@ -38,7 +38,7 @@ impl FromStr for Format {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(format!("{text:?} is neither text nor json")),
+            _ => Err(String::from("takes text or json")),
         }
     }
 }

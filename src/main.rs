@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let done = if args.first().is_some_and(|first| first == args::DEMO_SERVER) {
         demo::run().map_err(|error| failure(1, format!("demo: {error}")))
     } else {
-        args::parse(args).and_then(serve)
+        args::parse(args, std::env::vars_os()).and_then(serve)
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,8 +73,11 @@ fn failure(code: u8, reason: String) -> Exit {
 
 /// Serves until a signal ends it.
 fn serve(options: Options) -> Result<(), Exit> {
-    let Options { place, is_placed, log_format, mut config, servers, file } = options;
+    let Options { place, is_placed, log_format, mut config, servers, file, strange } = options;
     logging::start(log_format);
+    for name in strange {
+        log::warn!(target: "proxy", "the variable {name} is not used: it names no option");
+    }
     log_panics();
     sys::raise_open_files();
     let files = sys::open_files();

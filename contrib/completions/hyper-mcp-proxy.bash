@@ -1,4 +1,4 @@
-# bash completion for hyper-mcp-proxy, made from the flags' definition.
+# bash completion for hyper-mcp-proxy, made from the flags' table.
 
 _hyper_mcp_proxy() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i
@@ -10,7 +10,7 @@ _hyper_mcp_proxy() {
         ((i++))
         break
         ;;
-      -H | --host | -p | --port | --unix | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --config | --cwd | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity | --log-format)
+      -H | --host | -p | --port | --unix | -e | --endpoint | --config | --cwd | --env | --eras | --prewarm | --session-keep-alive | --header-env | --affinity | --node | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-host | --allow-origin | --health | --metrics | --log-format)
         # bash splits --name=value at its sign.
         if [ "${COMP_WORDS[i + 1]}" = = ]; then ((i++)); fi
         ((i++))
@@ -42,14 +42,18 @@ _hyper_mcp_proxy() {
       mapfile -t COMPREPLY < <(compgen -d -- "$cur")
       return
       ;;
+    --eras)
+      mapfile -t COMPREPLY < <(compgen -W "auto sessions modern both" -- "$cur")
+      return
+      ;;
     --log-format)
       mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur")
       return
       ;;
-    -H | --host | -p | --port | -e | --endpoint | --session-keep-alive | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-origin | --allow-host | --env | --eras | --health | --metrics | --node | --prewarm | --header-env | --affinity) return ;;
+    -H | --host | -p | --port | -e | --endpoint | --env | --prewarm | --session-keep-alive | --header-env | --affinity | --node | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-host | --allow-origin | --health | --metrics) return ;;
   esac
   case $cur in
-    -*) mapfile -t COMPREPLY < <(compgen -W "-h --help -H --host -p --port --unix -e --endpoint --session-keep-alive --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-origin --allow-host --config --cwd --env --clear-env --eras --health --metrics --node --prewarm --header-env --affinity --no-trace-context --log-format --demo -V --version" -- "$cur") ;;
+    -*) mapfile -t COMPREPLY < <(compgen -W "-H --host -p --port --unix -e --endpoint --config --check --cwd --env --clear-env --eras --prewarm --demo --session-keep-alive --header-env --affinity --node --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-host --allow-origin --health --metrics --no-trace-context --log-format -V --version -h --help" -- "$cur") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
   esac
 }

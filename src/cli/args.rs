@@ -1,19 +1,18 @@
 //! The command line: its syntax and its meaning. Every mistake is found here or before the program
 //! listens, and reported in one line.
 
-#![allow(rustdoc::bare_urls, reason = "these doc comments are what --help prints")]
-
 mod patterns;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use argh::FromArgs;
 use mcp_bridge::{Config, Eras};
 
 use crate::cli::exit::Exit;
+use crate::cli::help;
 use crate::cli::launch::{Common, ConfigFile, Found, Server};
+use crate::cli::values::Values;
 use crate::logging::Format;
 use crate::os::memory;
 use crate::os::sockets::Place;
@@ -22,32 +21,6 @@ use patterns::{all, is_host_pattern, is_origin};
 /// The hidden first argument with which the program starts itself as the demonstration server.
 pub(crate) const DEMO_SERVER: &str = "--demo-server";
 
-/// Options with a value. This module splits `--name=value` and `-nVALUE`, because argh does not.
-const LONG: [&str; 23] = [
-    "--host",
-    "--port",
-    "--unix",
-    "--endpoint",
-    "--session-keep-alive",
-    "--max-sessions",
-    "--max-message",
-    "--max-memory",
-    "--request-timeout",
-    "--drain-timeout",
-    "--allow-origin",
-    "--allow-host",
-    "--config",
-    "--cwd",
-    "--env",
-    "--eras",
-    "--health",
-    "--log-format",
-    "--metrics",
-    "--node",
-    "--prewarm",
-    "--header-env",
-    "--affinity",
-];
 /// Bytes of a node's name: with the 33 that follow it, a session id has at most the 64 bytes that
 /// the tables of reverse proxies allow.
 const NODE: usize = 31;
@@ -61,111 +34,6 @@ const PROCESSES: usize = 1_000_000;
 const SECONDS: u32 = 1_000_000_000;
 /// The longest message in GiB, far below an overflow of sums of sizes.
 const GIBIBYTES: usize = if usize::BITS < 64 { 1 } else { 1024 };
-const SHORT: [&str; 3] = ["-H", "-p", "-e"];
-
-/// Puts an MCP server that speaks stdio on the network: clients speak Streamable HTTP to the proxy,
-/// and each session gets a server process of its own.
-#[allow(rustdoc::bare_urls, reason = "it is the help that is printed")]
-#[derive(FromArgs, Debug)]
-#[cfg_attr(test, derive(argh::ArgsInfo))]
-#[argh(help_triggers("-h", "--help"))]
-struct Flags {
-    /// address or name to listen on (127.0.0.1)
-    #[argh(option, short = 'H', arg_name = "host")]
-    host: Option<String>,
-    /// port to listen on; 0 picks a free one (8080)
-    #[argh(option, short = 'p', from_str_fn(port), arg_name = "port")]
-    port: Option<u16>,
-    /// path of a Unix socket to listen on instead, open to the same user only
-    #[argh(option, arg_name = "socket")]
-    unix: Option<PathBuf>,
-    /// path of the MCP endpoint (/mcp)
-    #[argh(option, short = 'e', default = "String::from(\"/mcp\")", arg_name = "path")]
-    endpoint: String,
-    /// how long an unused session lives; 0 means no limit (300)
-    #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
-    session_keep_alive: Option<Duration>,
-    /// maximum concurrent sessions, one process each (64)
-    #[argh(option, from_str_fn(some), arg_name = "n")]
-    max_sessions: Option<usize>,
-    /// longest message, either way, in bytes or with K, M, G (16M)
-    #[argh(option, from_str_fn(size), arg_name = "bytes")]
-    max_message: Option<usize>,
-    /// what messages on their way may take together, in bytes or with K, M, G (a quarter of the
-    /// memory, from 64M to 256M)
-    #[argh(option, from_str_fn(size), arg_name = "bytes")]
-    max_memory: Option<usize>,
-    /// how long a call may run; 0 means no limit (0)
-    #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
-    request_timeout: Option<Duration>,
-    /// how long calls may go on after SIGTERM or SIGINT (10)
-    #[argh(option, from_str_fn(seconds), arg_name = "seconds")]
-    drain_timeout: Option<Duration>,
-    /// additional web origin to allow besides local ones, such as https://app.example; * is any
-    /// (repeatable)
-    #[argh(option, arg_name = "origin")]
-    allow_origin: Vec<String>,
-    /// host name that requests may be for, with or without a port; * is any (repeatable)
-    #[argh(option, arg_name = "host")]
-    allow_host: Vec<String>,
-    /// JSON file of servers by their names, each of which is at /NAME/mcp; SIGHUP reads it again
-    #[argh(option, arg_name = "file")]
-    config: Option<PathBuf>,
-    /// directory that the server starts in
-    #[argh(option, arg_name = "dir")]
-    cwd: Option<PathBuf>,
-    /// variable for the server's environment (repeatable)
-    #[argh(option, arg_name = "name=value")]
-    env: Vec<String>,
-    /// give the server only the variables set by --env
-    #[argh(switch)]
-    clear_env: bool,
-    /// which revisions clients may use: auto, sessions, modern (2026-07-28) or both (auto)
-    #[argh(option, default = "Eras::Auto", arg_name = "eras")]
-    eras: Eras,
-    /// path of the health check, or "off" (/healthz)
-    #[argh(option, default = "String::from(\"/healthz\")", arg_name = "path")]
-    health: String,
-    /// path of the metrics for Prometheus, if any
-    #[argh(option, arg_name = "path")]
-    metrics: Option<String>,
-    /// name of this node among others, with which its session ids begin
-    #[argh(option, arg_name = "name")]
-    node: Option<String>,
-    /// servers to start before anybody asks, when starting takes long (0)
-    #[argh(option, from_str_fn(count), arg_name = "n")]
-    prewarm: Option<usize>,
-    /// pass this request header to that client's server as an environment variable (repeatable)
-    #[argh(option, arg_name = "header=variable")]
-    header_env: Vec<String>,
-    /// header field whose value names a client of 2026-07-28, which gets a process of its own where
-    /// processes are shared (repeatable)
-    #[argh(option, arg_name = "header")]
-    affinity: Vec<String>,
-    /// leave traceparent, tracestate and baggage headers out of the messages that the server gets
-    #[argh(switch)]
-    no_trace_context: bool,
-    /// text or json (text)
-    #[argh(option, default = "Format::Text", arg_name = "format")]
-    log_format: Format,
-    /// serve the demonstration server that is built in
-    #[argh(switch)]
-    demo: bool,
-    /// print the version
-    #[argh(switch, short = 'V')]
-    version: bool,
-    /// the server and its arguments, after --
-    #[argh(positional, greedy, arg_name = "COMMAND")]
-    #[allow(dead_code, reason = "only for the help: the command is taken off before")]
-    command: Vec<String>,
-}
-
-/// The flags as data, for the manual page and the shell completions.
-#[cfg(test)]
-pub(crate) fn definition() -> argh::CommandInfoWithArgs {
-    <Flags as argh::ArgsInfo>::get_args_info()
-}
-
 /// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -178,101 +46,104 @@ pub(crate) struct Options {
     pub(crate) servers: Found,
     /// The file to reload them from.
     pub(crate) file: Option<ConfigFile>,
+    /// Variables that look like the program's own, and are not.
+    pub(crate) strange: Vec<String>,
 }
 
-/// Parses the arguments, without the program's own name.
-pub(crate) fn parse(args: Vec<OsString>) -> Result<Options, Exit> {
-    let (flags, command) = split(args)?;
-    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    let flags = Flags::from_args(&["hyper-mcp-proxy"], &flags).map_err(|early| {
-        match early.status {
-            Ok(()) => Exit::Print(format!("{}\n", early.output.trim_end())),
-            // The first line is the reason; the rest names the help.
-            Err(()) => Exit::usage(format!("{} (see --help)", first_line(&early.output))),
-        }
-    })?;
-    if flags.version {
+/// Parses the arguments, without the program's own name, and the environment.
+pub(crate) fn parse(
+    args: Vec<OsString>,
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Options, Exit> {
+    let (mut values, command) = Values::read(args)?;
+    if values.has("help") {
+        return Err(Exit::Print(help::text()));
+    }
+    if values.has("version") {
         return Err(Exit::Print(
             concat!("hyper-mcp-proxy ", env!("CARGO_PKG_VERSION"), "\n").into(),
         ));
     }
-    let (servers, file) = servers(&flags, command)?;
+    values.add_environment(environment, !command.is_empty())?;
+    let is_check = values.has("check");
+    let options = options(&values, command).map_err(|exit| values.with_variables(exit));
+    match (is_check, options) {
+        (true, Ok(options)) => Err(Exit::Print(summary(&options))),
+        (true, Err(Exit::Fail { reason, .. })) => Err(Exit::Fail { code: 1, reason }),
+        (_, options) => options,
+    }
+}
+
+/// What `--check` found to be good.
+fn summary(options: &Options) -> String {
+    let mut text = String::new();
+    for server in &options.servers.servers {
+        let program = server.launch.program.display();
+        text += &format!("{} starts {program}\n", server.path);
+    }
+    text
+}
+
+fn options(values: &Values, command: Vec<OsString>) -> Result<Options, Exit> {
+    let place = place(values)?;
+    let log_format = values.one("log-format", str::parse)?.unwrap_or(Format::Text);
+    let config = config(values)?;
+    let (servers, file) = servers(values, command)?;
     Ok(Options {
-        place: place(&flags)?,
-        is_placed: flags.host.is_some() || flags.port.is_some() || flags.unix.is_some(),
-        log_format: flags.log_format,
-        config: config(flags)?,
+        place,
+        is_placed: ["host", "port", "unix"].iter().any(|flag| values.has(flag)),
+        log_format,
+        config,
         servers,
         file,
+        strange: values.strange.clone(),
     })
 }
 
-/// Separates our options, in the form that argh accepts, from the command. The command follows
-/// `--`, or begins with the first argument that is not an option.
-fn split(args: Vec<OsString>) -> Result<(Vec<String>, Vec<OsString>), Exit> {
-    let mut flags = Vec::new();
-    let mut args = args.into_iter();
-    while let Some(arg) = args.next() {
-        if arg == "--" {
-            break;
-        }
-        if !arg.as_encoded_bytes().starts_with(b"-") {
-            return Ok((flags, std::iter::once(arg).chain(args).collect()));
-        }
-        let arg = utf8(arg)?;
-        if let Some((name, value)) = arg.split_once('=').filter(|(name, _)| LONG.contains(name)) {
-            flags.extend([name.to_owned(), value.to_owned()]);
-        } else if LONG.contains(&&*arg) || SHORT.contains(&&*arg) {
-            flags.push(arg);
-            flags.extend(args.next().map(utf8).transpose()?);
-        } else if let Some(name) = SHORT.iter().find(|&&name| arg.starts_with(name)) {
-            let value = &arg[name.len()..];
-            let value = value.strip_prefix('=').unwrap_or(value);
-            flags.extend([(*name).to_owned(), value.to_owned()]);
-        } else {
-            flags.push(arg);
-        }
-    }
-    Ok((flags, args.collect()))
-}
-
-fn utf8(arg: OsString) -> Result<String, Exit> {
-    let bad = |arg: OsString| format!("an option is not UTF-8: {}", arg.to_string_lossy());
-    arg.into_string().map_err(|arg| Exit::usage(bad(arg)))
-}
-
-fn first_line(text: &str) -> String {
-    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("bad arguments");
-    line.trim().trim_end_matches('.').to_owned()
-}
-
-fn place(flags: &Flags) -> Result<Place, Exit> {
-    let Some(path) = &flags.unix else {
-        let host = flags.host.clone().unwrap_or_else(|| String::from("127.0.0.1"));
-        return Ok(Place::Tcp { host, port: flags.port.unwrap_or(8080) });
+fn place(values: &Values) -> Result<Place, Exit> {
+    let port = values.one("port", port)?;
+    let Some(path) = values.text("unix") else {
+        let host = values.text("host").unwrap_or_else(|| String::from("127.0.0.1"));
+        return Ok(Place::Tcp { host, port: port.unwrap_or(8080) });
     };
-    if flags.host.is_some() || flags.port.is_some() {
-        return Err(Exit::usage("--unix takes the place of --host and --port"));
+    if values.has("host") || values.has("port") {
+        return Err(Exit::usage("--unix can't be combined with --host and --port"));
     }
-    Ok(Place::Unix(path.clone()))
+    Ok(Place::Unix(path.into()))
+}
+
+fn endpoint(values: &Values) -> String {
+    values.text("endpoint").unwrap_or_else(|| String::from("/mcp"))
+}
+
+fn health(values: &Values) -> Option<String> {
+    let health = values.text("health").unwrap_or_else(|| String::from("/healthz"));
+    Some(health).filter(|path| !path.is_empty() && path != "off")
+}
+
+fn eras(values: &Values) -> Result<Eras, Exit> {
+    Ok(values.one("eras", |name| name.parse().map_err(String::from))?.unwrap_or_default())
 }
 
 /// The servers, and the file to reload them from, if there is one.
-fn servers(flags: &Flags, command: Vec<OsString>) -> Result<(Found, Option<ConfigFile>), Exit> {
-    let env = flags.env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
-    let eras = flags.eras;
-    let common = Common { cwd: flags.cwd.clone(), env, clear_env: flags.clear_env, eras };
-    let endpoint = flags.endpoint.clone();
-    if let Some(file) = &flags.config {
-        if flags.demo || !command.is_empty() {
-            return Err(Exit::usage("--config names the servers: it takes no command, no --demo"));
+fn servers(values: &Values, command: Vec<OsString>) -> Result<(Found, Option<ConfigFile>), Exit> {
+    let env = values.all("env");
+    let env = env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
+    let eras = eras(values)?;
+    let cwd = values.text("cwd").map(PathBuf::from);
+    let common = Common { cwd, env, clear_env: values.has("clear-env"), eras };
+    let endpoint = endpoint(values);
+    let has_demo = values.has("demo");
+    if let Some(file) = values.text("config").map(PathBuf::from) {
+        if has_demo || !command.is_empty() {
+            return Err(Exit::usage("--config can't be combined with a command or --demo"));
         }
-        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
-        let taken = flags.metrics.iter().chain([&flags.health]).cloned().collect();
+        let file = std::path::absolute(&file).unwrap_or(file);
+        let taken = values.text("metrics").into_iter().chain(health(values)).collect();
         let file = ConfigFile { file, endpoint, taken, common };
         return Ok((file.read()?, Some(file)));
     }
-    let (name, args) = command_of(flags.demo, command)?;
+    let (name, args) = command_of(has_demo, command)?;
     let launch = common.launch(name, args)?;
     let server = Server {
         name: None,
@@ -297,7 +168,7 @@ fn command_of(demo: bool, command: Vec<OsString>) -> Result<(OsString, Vec<OsStr
             })?;
             Ok((own, vec![DEMO_SERVER.into()]))
         }
-        (true, Some(_)) => Err(Exit::usage("--demo is a server itself and takes no command")),
+        (true, Some(_)) => Err(Exit::usage("--demo can't be combined with a command")),
         (false, Some((name, args))) => Ok((name.clone(), args.to_vec())),
         (false, None) => {
             Err(Exit::usage("no server command: give one after --, or --config FILE, or --demo"))
@@ -361,63 +232,81 @@ fn header_variable(pair: &str) -> Result<(String, String), Exit> {
     }
 }
 
-fn config(flags: Flags) -> Result<Config, Exit> {
-    check_path("--endpoint", &flags.endpoint)?;
-    let health = Some(flags.health).filter(|path| !path.is_empty() && path != "off");
-    if let Some(path) = &health {
-        check_path("--health", path)?;
-        if *path == flags.endpoint {
-            return Err(Exit::usage("--health and --endpoint are the same path"));
-        }
-    }
-    if let Some(path) = &flags.metrics {
-        check_path("--metrics", path)?;
-        if *path == flags.endpoint || Some(path) == health.as_ref() {
-            return Err(Exit::usage("--metrics needs a path of its own"));
-        }
-    }
-    let header_env = flags.header_env.iter().map(|pair| header_variable(pair));
+fn config(values: &Values) -> Result<Config, Exit> {
+    let (endpoint, health, metrics) = paths(values)?;
+    let header_env = values.all("header-env");
+    let header_env = header_env.iter().map(|pair| header_variable(pair));
     let header_env = header_env.collect::<Result<Vec<_>, _>>()?;
     let default = Config::default();
     let none_if_zero = |wait: Duration| Some(wait).filter(|wait| !wait.is_zero());
-    let sessions = flags.max_sessions.unwrap_or(default.sessions);
-    let message = flags.max_message.unwrap_or(default.message);
-    let budget = memory::budget(flags.max_memory, message).map_err(Exit::usage)?;
+    let sessions = values.one("max-sessions", some)?.unwrap_or(default.sessions);
+    let message = values.one("max-message", size)?.unwrap_or(default.message);
+    let budget = values.one("max-memory", size)?;
+    let budget = memory::budget(budget, message).map_err(Exit::usage)?;
+    let idle = values.one("session-keep-alive", seconds)?;
+    let request = values.one("request-timeout", seconds)?;
+    let (allow_hosts, allow_origins) = allowed(values)?;
     let config = Config {
-        endpoint: flags.endpoint,
+        endpoint,
         health,
-        metrics: flags.metrics,
-        eras: flags.eras,
+        metrics,
+        eras: eras(values)?,
         header_env,
-        affinity: affinity(flags.affinity)?,
-        trace_context: !flags.no_trace_context,
-        node: flags.node.map(node).transpose()?,
-        prewarm: flags.prewarm.unwrap_or(default.prewarm).min(sessions),
-        allow_hosts: all(
-            flags.allow_host,
-            is_host_pattern,
-            "--allow-host takes a host name or an address, with or without a port, such as \
-             mcp.example.com or [::1]:8080, or * for any; there are no other wildcards",
-        )?,
-        allow_origins: all(
-            flags.allow_origin,
-            is_origin,
-            "--allow-origin takes what a browser sends, as https://app.example, without a path",
-        )?,
+        affinity: affinity(values.all("affinity"))?,
+        trace_context: !values.has("no-trace-context"),
+        node: values.text("node").map(node).transpose()?,
+        prewarm: values.one("prewarm", count)?.unwrap_or(default.prewarm).min(sessions),
+        allow_hosts,
+        allow_origins,
         sessions,
         // The shared processes of 2026-07-28 have the same limit again.
         pool: sessions,
         message,
         budget,
-        idle: flags.session_keep_alive.map_or(default.idle, none_if_zero),
-        request: flags.request_timeout.map_or(default.request, none_if_zero),
-        drain: flags.drain_timeout.unwrap_or(default.drain),
+        idle: idle.map_or(default.idle, none_if_zero),
+        request: request.map_or(default.request, none_if_zero),
+        drain: values.one("drain-timeout", seconds)?.unwrap_or(default.drain),
         ..default
     };
     let flag = |field: &str| format!("--{}", field.replace('_', "-"));
     let checked = config.check();
     checked.map_err(|error| Exit::usage(format!("{} {}", flag(error.field), error.reason)))?;
     Ok(config)
+}
+
+/// The paths of the endpoint, the health check and the metrics.
+fn paths(values: &Values) -> Result<(String, Option<String>, Option<String>), Exit> {
+    let (endpoint, health, metrics) = (endpoint(values), health(values), values.text("metrics"));
+    check_path("--endpoint", &endpoint)?;
+    if let Some(path) = &health {
+        check_path("--health", path)?;
+        if *path == endpoint {
+            return Err(Exit::usage("--health and --endpoint are the same path"));
+        }
+    }
+    if let Some(path) = &metrics {
+        check_path("--metrics", path)?;
+        if *path == endpoint || Some(path) == health.as_ref() {
+            return Err(Exit::usage("--metrics needs a path of its own"));
+        }
+    }
+    Ok((endpoint, health, metrics))
+}
+
+/// The hosts and origins that are accepted.
+fn allowed(values: &Values) -> Result<(Vec<String>, Vec<String>), Exit> {
+    let hosts = all(
+        values.all("allow-host"),
+        is_host_pattern,
+        "--allow-host takes a host name or an address, with or without a port, such as \
+         mcp.example.com or [::1]:8080, or * for any; there are no other wildcards",
+    )?;
+    let origins = all(
+        values.all("allow-origin"),
+        is_origin,
+        "--allow-origin takes what a browser sends, as https://app.example, without a path",
+    )?;
+    Ok((hosts, origins))
 }
 
 /// A name that is valid in a header field, in a map of a reverse proxy, and in a regular
@@ -444,24 +333,24 @@ fn check_path(flag: &str, path: &str) -> Result<(), Exit> {
 }
 
 fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| String::from("it takes a number from 0 to 65535"))
+    text.parse().map_err(|_| String::from("takes a number from 0 to 65535"))
 }
 
 fn count(text: &str) -> Result<usize, String> {
     let count = text.parse().ok().filter(|count| *count <= PROCESSES);
-    count.ok_or_else(|| format!("it takes a number from 0 to {PROCESSES}"))
+    count.ok_or_else(|| format!("takes a number from 0 to {PROCESSES}"))
 }
 
 fn some(text: &str) -> Result<usize, String> {
     let some = count(text).ok().filter(|count| *count > 0);
-    some.ok_or_else(|| format!("it takes a number from 1 to {PROCESSES}"))
+    some.ok_or_else(|| format!("takes a number from 1 to {PROCESSES}"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let limits = 0.0..=f64::from(SECONDS);
     let seconds = text.parse::<f64>().ok().filter(|seconds| limits.contains(seconds));
     let seconds = seconds.map(Duration::from_secs_f64);
-    seconds.ok_or_else(|| format!("it takes seconds from 0 to {SECONDS}, such as 1.5"))
+    seconds.ok_or_else(|| format!("takes seconds from 0 to {SECONDS}, such as 1.5"))
 }
 
 fn size(text: &str) -> Result<usize, String> {
@@ -475,5 +364,5 @@ fn size(text: &str) -> Result<usize, String> {
     };
     let size = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
     let size = size.filter(|size| (1..=GIBIBYTES << 30).contains(size));
-    size.ok_or_else(|| format!("it takes bytes from 1 to {GIBIBYTES}G, such as 16M"))
+    size.ok_or_else(|| format!("takes bytes from 1 to {GIBIBYTES}G, such as 16M"))
 }

@@ -4,4 +4,7 @@
 pub(crate) mod args;
 pub(crate) mod config_file;
 pub(crate) mod exit;
+pub(crate) mod flags;
+mod help;
 pub(crate) mod launch;
+mod values;

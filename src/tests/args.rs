@@ -5,11 +5,19 @@ use std::time::Duration;
 
 use crate::cli::args::{Options, parse};
 use crate::cli::exit::Exit;
+use crate::cli::flags::{Flag, GROUPS, flags};
 use crate::logging::Format;
 use crate::os::sockets::Place;
 
 fn options(args: &[&str]) -> Result<Options, Exit> {
-    parse(args.iter().map(OsString::from).collect())
+    parse(args.iter().map(OsString::from).collect(), std::iter::empty())
+}
+
+/// The options with these variables.
+fn with_variables(args: &[&str], variables: &[(&str, &str)]) -> Result<Options, Exit> {
+    let variables: Vec<_> =
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    parse(args.iter().map(OsString::from).collect(), variables.into_iter())
 }
 
 #[track_caller]
@@ -78,6 +86,7 @@ fn the_command_is_left_alone() {
         use std::os::unix::ffi::OsStringExt;
         let raw = OsString::from_vec(vec![b'a', 0xff]);
         let args = vec!["--".into(), "cat".into(), raw.clone()];
+        let parse = |args| parse(args, std::iter::empty());
         assert_eq!(parse(args).unwrap().servers.servers[0].launch.args, std::slice::from_ref(&raw));
         assert!(matches!(parse(vec![raw, "cat".into()]), Err(Exit::Fail { code: 127, .. })));
     }
@@ -154,4 +163,106 @@ fn help_and_version_go_to_standard_output() {
     for flag in ["--help", "-h", "--version", "-V"] {
         assert!(matches!(options(&[flag]), Err(Exit::Print(_))), "{flag}");
     }
+}
+
+#[test]
+fn the_help_fits_on_a_terminal_and_has_every_flag_once() {
+    let Err(Exit::Print(help)) = options(&["--help"]) else { panic!("no help") };
+    for line in help.lines() {
+        assert!(line.len() <= 80 && line.is_ascii(), "{line}");
+    }
+    for flag in flags() {
+        let mut lines = help.lines().filter(|line| line.starts_with("  "));
+        let named = |line: &&str| line.split(' ').any(|word| word == format!("--{}", flag.long));
+        assert!(lines.any(|line| named(&line)), "--{}", flag.long);
+        assert_eq!(flags().filter(|other| other.long == flag.long).count(), 1);
+    }
+    for group in &GROUPS {
+        assert!(help.contains(&format!("\n{}:\n", group.name)), "{}", group.name);
+    }
+    assert!(help.contains("\n  RUST_LOG ") && help.contains("\nExamples:\n"));
+}
+
+/// A value that the flag takes and that is not its default.
+fn sample(flag: &Flag) -> String {
+    let sample = match flag.value {
+        None => "1",
+        Some("host" | "name" | "header") => "sample",
+        Some("port" | "n" | "secs") => "7",
+        Some("bytes") => "1G",
+        Some("socket") => "/x/y",
+        Some("dir") => env!("CARGO_MANIFEST_DIR"),
+        Some("path") => "/sample",
+        Some("file") => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/servers.json"),
+        Some("name=value" | "header=name") => "A=B",
+        Some("origin") => "https://sample",
+        Some("eras") => "both",
+        Some("format") => "json",
+        Some(other) => panic!("no sample for the value {other:?} of --{}", flag.long),
+    };
+    sample.to_owned()
+}
+
+/// What comes of the arguments and variables, as a text.
+fn outcome(args: &[&str], variables: &[(&str, &str)], flag: &Flag) -> String {
+    // These name the server themselves.
+    let names_server = ["config", "demo"].contains(&flag.long);
+    let command: &[&str] = if names_server { &[] } else { &["--", "cat"] };
+    format!("{:?}", with_variables(&[args, command].concat(), variables))
+}
+
+#[test]
+fn every_flag_is_a_variable_too() {
+    for flag in flags() {
+        let (long, sample) = (format!("--{}", flag.long), sample(flag));
+        let by_flag = match flag.value {
+            Some(_) => outcome(&[&long, &sample], &[], flag),
+            None => outcome(&[&long], &[], flag),
+        };
+        let neither = outcome(&[], &[], flag);
+        assert_ne!(by_flag, neither, "{long} changes nothing");
+        let Some(variable) = flag.variable() else { continue };
+        assert_eq!(outcome(&[], &[(&variable, &sample)], flag), by_flag, "{variable}");
+        assert_eq!(outcome(&[], &[(&variable, "")], flag), neither, "{variable} is empty");
+        if flag.value.is_none() {
+            assert_eq!(outcome(&[], &[(&variable, "off")], flag), neither, "{variable} is off");
+            continue;
+        }
+        let both = outcome(&[&long, &sample], &[(&variable, "?/ \u{1}")], flag);
+        assert_eq!(both, by_flag, "{long} outranks {variable}");
+        if let Some(separator) = flag.list {
+            let (two, other) = (format!("{sample}{separator}{sample}2"), format!("{sample}2"));
+            let by_flags = outcome(&[&long, &sample, &long, &other], &[], flag);
+            assert_eq!(outcome(&[], &[(&variable, &two)], flag), by_flags, "{variable}");
+        }
+    }
+}
+
+#[test]
+fn an_error_names_the_variable_that_it_comes_from() {
+    let reason = |args: &[&str], variables: &[(&str, &str)]| match with_variables(args, variables) {
+        Err(Exit::Fail { code: 2, reason }) => reason,
+        other => panic!("{other:?}"),
+    };
+    let port = reason(&["--", "cat"], &[("HYPER_MCP_PORT", "tcp://10.0.0.1:80")]);
+    assert!(port.contains("--port takes a number") && port.contains("HYPER_MCP_PORT"), "{port}");
+    let both = [("HYPER_MCP_PORT", "1"), ("HYPER_MCP_UNIX", "/x")];
+    let rivals = reason(&["--", "cat"], &both);
+    assert!(rivals.contains("HYPER_MCP_PORT, HYPER_MCP_UNIX"), "{rivals}");
+    assert!(reason(&["--", "cat"], &[("HYPER_MCP_CLEAR_ENV", "x")]).contains("1 or 0"));
+    // What the command line excludes is not used.
+    let place = with_variables(&["--port", "1", "--", "cat"], &both[1..]).unwrap().place;
+    assert!(matches!(place, Place::Tcp { port: 1, .. }), "{place:?}");
+    let used = with_variables(&["--", "cat"], &[("HYPER_MCP_CONFIG", "/no/such")]).unwrap();
+    assert_eq!(used.servers.servers.len(), 1);
+    let strange = with_variables(&["--", "cat"], &[("HYPER_MCP_PROT", "1")]).unwrap().strange;
+    assert_eq!(strange, ["HYPER_MCP_PROT"]);
+}
+
+#[test]
+fn a_check_says_what_is_right_or_fails_with_one() {
+    let Err(Exit::Print(text)) = options(&["--check", "--", "cat"]) else { panic!("it goes on") };
+    assert!(text.starts_with("/mcp starts /"), "{text}");
+    assert_eq!(bad(&["--check", "--", "no-such-command-anywhere"]).0, 1);
+    assert_eq!(bad(&["--check", "--port", "x", "--", "cat"]).0, 1);
 }

@@ -1,9 +1,10 @@
-//! The shells' completions, made from the flags' definition and held equal to the files that are
+//! The shells' completions, made from the flags' table and held equal to the files that are
 //! shipped. `WRITE_CONTRIB=1 cargo test completions` writes them anew.
 
 use std::fmt::Write;
 
-use super::manual::{flags, is_shipped};
+use super::manual::is_shipped;
+use crate::cli::flags::flags;
 
 /// What a value may be, by the name that the definition gives it.
 enum Values {
@@ -16,13 +17,14 @@ enum Values {
 fn values(name: &str) -> Values {
     match name {
         "format" => Values::Words("text json"),
+        "eras" => Values::Words("auto sessions modern both"),
         "dir" => Values::Folders,
         "file" | "socket" => Values::Files,
         _ => Values::Any,
     }
 }
 
-const BASH_START: &str = r#"# bash completion for hyper-mcp-proxy, made from the flags' definition.
+const BASH_START: &str = r#"# bash completion for hyper-mcp-proxy, made from the flags' table.
 
 _hyper_mcp_proxy() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} i
@@ -71,7 +73,7 @@ fn the_completion_for_bash_is_that_of_the_flags() {
     let (mut all, mut valued, mut any, mut cases) = (vec![], vec![], vec![], String::new());
     for flag in flags() {
         let short = flag.short.map(|short| format!("-{short}"));
-        let names: Vec<String> = short.into_iter().chain([flag.long.to_owned()]).collect();
+        let names: Vec<String> = short.into_iter().chain([format!("--{}", flag.long)]).collect();
         let pattern = names.join(" | ");
         let compgen = match flag.value.map(values) {
             None => None,
@@ -99,7 +101,7 @@ fn the_completion_for_bash_is_that_of_the_flags() {
 }
 
 const ZSH: &str = r#"#compdef hyper-mcp-proxy
-# zsh completion for hyper-mcp-proxy, made from the flags' definition.
+# zsh completion for hyper-mcp-proxy, made from the flags' table.
 
 local state line
 _arguments -S \
@@ -123,7 +125,7 @@ fn the_completion_for_zsh_is_that_of_the_flags() {
         let quoted = |text: &str| {
             text.replace('\'', r"'\''").replace('[', r"\[").replace(']', r"\]").replace(':', r"\:")
         };
-        let repeatable = flag.help.ends_with("(repeatable)");
+        let repeatable = flag.list.is_some();
         let help = quoted(flag.help);
         let value = flag.value.map(|name| {
             let action = match values(name) {
@@ -136,7 +138,7 @@ fn the_completion_for_zsh_is_that_of_the_flags() {
         });
         let equals = if value.is_some() { "=" } else { "" };
         let value = value.unwrap_or_default();
-        let long = flag.long;
+        let long = format!("--{}", flag.long);
         match flag.short {
             Some(short) => writeln!(
                 lines,
@@ -158,7 +160,7 @@ fn the_completion_for_fish_is_that_of_the_flags() {
     let mut valued = Vec::new();
     for flag in flags() {
         let short = flag.short.map(|short| format!(" -s {short}")).unwrap_or_default();
-        let long = flag.long.trim_start_matches('-');
+        let long = flag.long;
         let takes = match flag.value.map(values) {
             None => String::new(),
             Some(Values::Any) => String::from(" -x"),
@@ -168,7 +170,7 @@ fn the_completion_for_fish_is_that_of_the_flags() {
         };
         if !takes.is_empty() {
             valued.extend(flag.short.map(|short| format!("-{short}")));
-            valued.push(flag.long.to_owned());
+            valued.push(format!("--{long}"));
         }
         let help = flag.help.replace('\\', r"\\").replace('\'', r"\'");
         let line = format!("complete -c hyper-mcp-proxy{short} -l {long}{takes} -d '{help}'");
@@ -176,7 +178,7 @@ fn the_completion_for_fish_is_that_of_the_flags() {
     }
     let valued = valued.join(" ");
     let text = format!(
-        "# fish completion for hyper-mcp-proxy, made from the flags' definition.\n\n\
+        "# fish completion for hyper-mcp-proxy, made from the flags' table.\n\n\
          complete -c hyper-mcp-proxy -f\n{lines}\
          complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand {valued})'\n"
     );

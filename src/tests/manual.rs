@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use argh::FlagInfoKind;
+use mcp_bridge::Config;
 
-use crate::cli::args::definition;
+use crate::cli::flags::{PREFIX, flags};
 
-const START: &str = r#".\" Made from the flags' definition: see src/tests/manual.rs.
+const START: &str = r#".\" Made from the flags' table: see src/tests/manual.rs.
 .TH HYPER\-MCP\-PROXY 1 "" "hyper\-mcp\-proxy VERSION" "User Commands"
 .SH NAME
 hyper\-mcp\-proxy \- put an MCP server that speaks stdio on the network
@@ -30,7 +30,8 @@ hyper\-mcp\-proxy \- put an MCP server that speaks stdio on the network
 .B \-\-demo
 .YS
 .SH DESCRIPTION
-DESCRIPTION
+MCP clients speak Streamable HTTP to this proxy; it speaks stdio to an MCP server that it starts as
+a child process, one for each session.
 .PP
 Everything after
 .B \-\-
@@ -69,6 +70,15 @@ or if a service manager has started the program.
 
 const END: &str = r#".SH ENVIRONMENT
 .TP
+.BR HYPER_MCP_PORT ,\~ HYPER_MCP_HOST ,\~.\|.\|.
+Each option but \fB\-\-help\fR and \fB\-\-version\fR is a variable too.
+An option on the command line outranks its variable, and a variable outranks the default.
+A switch is on if its variable is 1, true, yes or on.
+The values of an option that may be repeated are separated by commas, those of
+.B HYPER_MCP_ENV
+by line ends.
+An empty variable is not used.
+.TP
 .B RUST_LOG
 What is logged, by level and target, such as
 .B info,child=off
@@ -87,29 +97,6 @@ A real one.
 .B curl http://127.0.0.1:8080/healthz
 Whether sessions are taken.
 "#;
-
-/// A flag as the program takes it.
-pub(super) struct Flag {
-    pub(super) long: &'static str,
-    pub(super) short: Option<char>,
-    /// The name of its value, if it takes one.
-    pub(super) value: Option<&'static str>,
-    pub(super) help: &'static str,
-}
-
-/// All of them; help is asked for by a trigger, of which the definition has only the long name.
-pub(super) fn flags() -> Vec<Flag> {
-    let visible = definition().flags.iter().filter(|flag| !flag.hidden);
-    let flags = visible.map(|flag| {
-        let short = flag.short.or_else(|| (flag.long == "--help").then_some('h'));
-        let value = match flag.kind {
-            FlagInfoKind::Option { arg_name } => Some(arg_name),
-            FlagInfoKind::Switch => None,
-        };
-        Flag { long: flag.long, short, value, help: flag.description }
-    });
-    flags.collect()
-}
 
 /// Fails unless the file holds this text, or writes it if that is asked for.
 #[track_caller]
@@ -178,13 +165,14 @@ fn the_manual_page_is_that_of_the_flags() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(readme).unwrap();
     let start = START.replace("VERSION", env!("CARGO_PKG_VERSION"));
-    let mut page = start.replace("\nDESCRIPTION\n", &format!("\n{}\n", definition().description));
+    let mut page = start;
     for flag in flags() {
         let bold = |name: &str| format!(r"\fB{}\fR", name.replace('-', r"\-"));
         let short = flag.short.map(|short| bold(&format!("-{short}")) + ", ").unwrap_or_default();
         let value = flag.value.map(|name| format!(r" \fI{name}\fR")).unwrap_or_default();
-        let (default, text) = row(&readme, flag.long);
-        writeln!(page, ".TP\n{short}{}{value}", bold(flag.long)).unwrap();
+        let long = format!("--{}", flag.long);
+        let (default, text) = row(&readme, &long);
+        writeln!(page, ".TP\n{short}{}{value}", bold(&long)).unwrap();
         page += &roff(&text);
         if default != "–" {
             page += &roff(&format!("The default is {default}."));
@@ -195,4 +183,50 @@ fn the_manual_page_is_that_of_the_flags() {
     page += END;
     assert!(!page.contains("]("), "Markdown in the page");
     is_shipped("man/hyper-mcp-proxy.1", &page);
+}
+
+/// README's rows about flags: the names and the default of each.
+fn rows(readme: &str) -> Vec<(String, String)> {
+    let section = readme.split("\n## Flags\n").nth(1).expect("the section is there");
+    let section = section.split("\n## ").next().unwrap_or(section);
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let mut cells = row.split('|').skip(1).map(str::trim);
+        (cells.next().unwrap().replace('`', ""), cells.next().unwrap().replace('`', ""))
+    })
+    .collect()
+}
+
+#[test]
+fn readme_has_every_flag_with_its_default() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let mut told = rows(&fs::read_to_string(readme).unwrap());
+    let named = flags().map(|flag| {
+        let short = flag.short.map(|short| format!("-{short}, ")).unwrap_or_default();
+        (format!("{short}--{}", flag.long), flag.default.unwrap_or("–").to_owned())
+    });
+    let mut named: Vec<_> = named.collect();
+    named.sort();
+    told.sort();
+    assert_eq!(told, named);
+}
+
+#[test]
+fn the_defaults_in_the_table_are_those_of_the_engine() {
+    let config = Config::default();
+    for (flag, value) in [
+        ("endpoint", config.endpoint),
+        ("eras", config.eras.to_string()),
+        ("session-keep-alive", config.idle.map_or(0, |idle| idle.as_secs()).to_string()),
+        ("max-sessions", config.sessions.to_string()),
+        ("max-message", format!("{}M", config.message >> 20)),
+        ("request-timeout", config.request.map_or(0, |wait| wait.as_secs()).to_string()),
+        ("drain-timeout", config.drain.as_secs().to_string()),
+        ("prewarm", config.prewarm.to_string()),
+        ("health", config.health.unwrap_or_default()),
+    ] {
+        let known = flags().find(|known| known.long == flag).unwrap();
+        assert_eq!(known.default, Some(&*value), "{flag}");
+    }
+    assert!(flags().all(|flag| flag.variable().is_none_or(|name| name.starts_with(PREFIX))));
 }

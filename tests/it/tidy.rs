@@ -247,56 +247,6 @@ fn table(readme: &str, heading: &str) -> Vec<(String, String)> {
     .collect()
 }
 
-/// The flags that the program's code declares, with the defaults that its help tells.
-fn flags() -> BTreeMap<String, String> {
-    let source = read("src/cli/args.rs");
-    let fields = source.split("struct Flags {").nth(1).and_then(|rest| rest.split("\n}").next());
-    let mut flags = BTreeMap::from([(String::from("--help"), String::from("–"))]);
-    let mut help = String::new();
-    let mut positional = false;
-    for line in fields.expect("the flags are declared").lines().map(str::trim) {
-        if let Some(text) = line.strip_prefix("///") {
-            help += text;
-        } else if line.starts_with("#[argh(") {
-            positional = line.contains("positional");
-        } else if let Some((name, _)) = line.split_once(": ").filter(|_| !line.starts_with('#')) {
-            let default = help.rsplit_once('(').map(|(_, default)| default.trim_end_matches(')'));
-            let default = default.filter(|default| *default != "repeatable" && help.ends_with(')'));
-            if !positional {
-                let flag = format!("--{}", name.replace('_', "-"));
-                flags.insert(flag, default.unwrap_or("–").to_string());
-            }
-            help.clear();
-        }
-    }
-    flags
-}
-
-#[test]
-fn readme_has_every_flag_with_its_default() {
-    let readme = read("README.md");
-    let told: BTreeMap<String, String> = table(&readme, "Flags")
-        .into_iter()
-        .map(|(names, default)| {
-            let long = names.split('`').find(|name| name.starts_with("--"));
-            (long.unwrap_or(&names).to_string(), default.replace('`', ""))
-        })
-        .collect();
-    assert_eq!(told, flags());
-    let config = Config::default();
-    for (flag, value) in [
-        ("--endpoint", config.endpoint),
-        ("--session-keep-alive", config.idle.map_or(0, |idle| idle.as_secs()).to_string()),
-        ("--max-sessions", config.sessions.to_string()),
-        ("--max-message", format!("{}M", config.message >> 20)),
-        ("--request-timeout", config.request.map_or(0, |wait| wait.as_secs()).to_string()),
-        ("--drain-timeout", config.drain.as_secs().to_string()),
-        ("--health", config.health.unwrap_or_default()),
-    ] {
-        assert_eq!(told.get(flag), Some(&value), "{flag}");
-    }
-}
-
 /// A limit as README writes it, from how Rust shows it.
 fn written(value: &str) -> String {
     let value = value.strip_prefix("Some(").and_then(|v| v.strip_suffix(')')).unwrap_or(value);

@@ -1,0 +1,133 @@
+//! The flags: the one table that the command line, the environment, the help, the manual page and
+//! the shell completions are read from.
+
+/// A flag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag {
+    /// Its name, without the dashes.
+    pub(crate) long: &'static str,
+    pub(crate) short: Option<char>,
+    /// The name of its value; none for a switch.
+    pub(crate) value: Option<&'static str>,
+    /// Whether it may be given several times, and what separates its values in the environment.
+    pub(crate) list: Option<char>,
+    /// What it is about, in a line.
+    pub(crate) help: &'static str,
+    /// The value without it.
+    pub(crate) default: Option<&'static str>,
+}
+
+/// Flags of one subject.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) flags: &'static [Flag],
+}
+
+/// A flag with a value.
+const fn flag(long: &'static str, value: &'static str, help: &'static str) -> Flag {
+    Flag { long, short: None, value: Some(value), list: None, help, default: None }
+}
+
+/// A flag without a value.
+const fn switch(long: &'static str, help: &'static str) -> Flag {
+    Flag { value: None, ..flag(long, "", help) }
+}
+
+impl Flag {
+    const fn short(self, short: char) -> Self {
+        Self { short: Some(short), ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Self {
+        Self { default: Some(default), ..self }
+    }
+
+    /// It may be repeated.
+    const fn list(self, separator: char) -> Self {
+        Self { list: Some(separator), ..self }
+    }
+
+    /// The variable that has the same meaning; none for a flag that only asks for a text.
+    pub(crate) fn variable(&self) -> Option<String> {
+        let is_question = matches!(self.long, "help" | "version");
+        let name = || self.long.to_ascii_uppercase().replace('-', "_");
+        (!is_question).then(|| format!("{PREFIX}{}", name()))
+    }
+}
+
+/// How the names of the program's variables begin.
+pub(crate) const PREFIX: &str = "HYPER_MCP_";
+
+pub(crate) const GROUPS: [Group; 7] = [
+    Group {
+        name: "Listening",
+        flags: &[
+            flag("host", "host", "Address or name to listen on").short('H').default("127.0.0.1"),
+            flag("port", "port", "Port to listen on; 0 picks a free one")
+                .short('p')
+                .default("8080"),
+            flag("unix", "socket", "Unix socket to listen on instead"),
+            flag("endpoint", "path", "Path of the MCP endpoint").short('e').default("/mcp"),
+        ],
+    },
+    Group {
+        name: "Server",
+        flags: &[
+            flag("config", "file", "JSON file of several servers, at /NAME/mcp"),
+            switch("check", "Check --config and all flags, then exit"),
+            flag("cwd", "dir", "Directory that the server starts in"),
+            flag("env", "name=value", "Variable for the server; repeatable").list('\n'),
+            switch("clear-env", "Give the server only the variables of --env"),
+            flag("eras", "eras", "auto, sessions, modern or both").default("auto"),
+            flag("prewarm", "n", "Servers to start ahead of clients").default("0"),
+            switch("demo", "Serve the built-in demonstration server"),
+        ],
+    },
+    Group {
+        name: "Sessions",
+        flags: &[
+            flag("session-keep-alive", "secs", "End unused sessions; 0 is never").default("300"),
+            flag("header-env", "header=name", "Header to pass as a variable; repeatable").list(','),
+            flag("affinity", "header", "Header that names a client; repeatable").list(','),
+            flag("node", "name", "Name of this node, in session ids"),
+        ],
+    },
+    Group {
+        name: "Limits",
+        flags: &[
+            flag("max-sessions", "n", "Sessions, a process each").default("64"),
+            flag("max-message", "bytes", "Longest message, with K, M, G").default("16M"),
+            flag("max-memory", "bytes", "Memory of messages").default("64M to 256M"),
+            flag("request-timeout", "secs", "Longest call; 0 is no limit").default("0"),
+            flag("drain-timeout", "secs", "Time for calls after SIGTERM").default("10"),
+        ],
+    },
+    Group {
+        name: "Access",
+        flags: &[
+            flag("allow-host", "host", "Host to accept, * is any; repeatable").list(','),
+            flag("allow-origin", "origin", "Web origin to accept; repeatable").list(','),
+        ],
+    },
+    Group {
+        name: "Observability",
+        flags: &[
+            flag("health", "path", "Path of the health check, or off").default("/healthz"),
+            flag("metrics", "path", "Path of Prometheus metrics"),
+            switch("no-trace-context", "Don't pass traceparent headers on"),
+            flag("log-format", "format", "text or json").default("text"),
+        ],
+    },
+    Group {
+        name: "Other",
+        flags: &[
+            switch("version", "Print the version").short('V'),
+            switch("help", "Print this help").short('h'),
+        ],
+    },
+];
+
+/// All of them, in the help's order.
+pub(crate) fn flags() -> impl Iterator<Item = &'static Flag> {
+    GROUPS.iter().flat_map(|group| group.flags)
+}
