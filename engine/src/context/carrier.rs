@@ -112,8 +112,19 @@ impl Reply {
             self.give(bytes.len(), cx.now);
             return cx.push(Output::Send { exchange: self.exchange, bytes });
         }
+        self.speaks(cx.now);
         self.rest.push_own(bytes);
         self.account();
+    }
+
+    /// Whether a keep-alive is due. While bytes wait to be handed to the driver there is none: a
+    /// comment behind them would arrive too late.
+    pub(crate) fn keep_alive_is_due(&mut self, cx: &Context) -> bool {
+        if self.spoke.after(cx.config.keep_alive) > cx.now {
+            return false;
+        }
+        self.spoke = cx.now;
+        self.rest.is_empty()
     }
 
     /// Sends an event that has this text with this id: how many bytes that are.

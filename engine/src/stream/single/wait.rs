@@ -31,7 +31,7 @@ impl Stream {
     /// aborts. Returns false if it aborted because the client stopped reading.
     pub(crate) fn tick(&mut self, at: At, held: &mut Held, cx: &mut Context) -> bool {
         self.due.spend();
-        let Some(reply) = &self.reply else {
+        let Some(reply) = &mut self.reply else {
             return true;
         };
         if reply.waiting() > 0 && reply.moved.after(cx.config.stall) <= cx.now {
@@ -40,10 +40,12 @@ impl Stream {
         }
         match reply.phase {
             Phase::Undecided => self.open(at, held, cx),
-            Phase::Open if reply.spoke.after(cx.config.keep_alive) <= cx.now => {
-                self.send(sse::COMMENT.to_vec(), at, held, cx);
+            Phase::Open => {
+                if reply.keep_alive_is_due(cx) {
+                    self.send(sse::COMMENT.to_vec(), at, held, cx);
+                }
             }
-            Phase::Open | Phase::Over => {}
+            Phase::Over => {}
         }
         self.rearm(at, cx);
         true
