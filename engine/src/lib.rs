@@ -98,15 +98,16 @@
 //! }
 //!
 //! let mut bridge = Bridge::new(Config::default()).unwrap();
-//! let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
-//! let post = Head { method: "POST", path: "/mcp", fields: &fields };
+//! let fields: [(&str, &[u8]); 2] =
+//!     [("Host", b"localhost:8080"), ("Content-Type", b"application/json")];
+//! let post = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 //! let initialize = br#"{"jsonrpc":"2.0","id":"a","method":"initialize","params":{}}"#;
 //! let (status, session, content) = ask(&mut bridge, 1, post, initialize);
 //! assert_eq!(status, 200);
 //! assert!(content.starts_with(r#"{"jsonrpc":"2.0","id":"a","result":{"protocolVersion""#));
 //!
 //! let session = session.expect("a new session tells its id");
-//! let fields = [fields[0], fields[1], ("Mcp-Session-Id", &*session)];
+//! let fields = [fields[0], fields[1], ("Mcp-Session-Id", session.as_bytes())];
 //! let post = Head { fields: &fields, ..post };
 //! let call = br#"{"jsonrpc":"2.0","id":"b","method":"tools/call","params":{"name":"any"}}"#;
 //! let (status, _, content) = ask(&mut bridge, 2, post, call);

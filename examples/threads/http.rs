@@ -63,14 +63,12 @@ impl Shared {
             return refuse(socket, "400 Bad Request");
         }
         let fields = request.headers.iter();
-        let fields = fields.map(|field| Some((field.name, str::from_utf8(field.value).ok()?)));
-        let fields: Option<Vec<_>> = fields.collect();
-        let (Some(fields), Some(method), Some(target)) = (fields, request.method, request.path)
-        else {
+        let fields: Vec<_> = fields.map(|field| (field.name, field.value)).collect();
+        let (Some(method), Some(target)) = (request.method, request.path) else {
             return refuse(socket, "400 Bad Request");
         };
         let path = target.split('?').next().unwrap_or(target);
-        let head = Head { method, path, fields: &fields };
+        let head = Head { method, path, authority: None, fields: &fields };
         let admitted = match self.lock().bridge.admit(&head) {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -197,15 +195,14 @@ fn read_some(
 }
 
 /// The content's length; none if it is told in a way that is not known here, or twice.
-fn length(fields: &[(&str, &str)]) -> Option<usize> {
+fn length(fields: &[(&str, &[u8])]) -> Option<usize> {
     let named =
-        |name: &'static str| move |field: &&(&str, &str)| field.0.eq_ignore_ascii_case(name);
+        |name: &'static str| move |field: &&(&str, &[u8])| field.0.eq_ignore_ascii_case(name);
     let mut lengths = fields.iter().filter(named("content-length")).map(|(_, value)| *value);
-    let length = lengths.next().unwrap_or("0");
+    let length = lengths.next().unwrap_or(b"0");
     let coded = fields.iter().any(|field| named("transfer-encoding")(&field));
-    let digits = length.bytes().all(|byte| byte.is_ascii_digit());
-    let clear = digits && !coded && lengths.next().is_none();
-    if clear { length.parse().ok() } else { None }
+    let clear = length.iter().all(u8::is_ascii_digit) && !coded && lengths.next().is_none();
+    if clear { str::from_utf8(length).ok()?.parse().ok() } else { None }
 }
 
 /// A response's head. Of the fields that are the driver's, it leaves `date` away.

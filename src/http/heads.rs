@@ -87,22 +87,24 @@ impl Decoder {
     /// decoder's types would change them.
     pub(crate) fn with_head<R>(&self, gate: &Gate, f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
         let decoded = self.fields.as_deref()?;
-        let mut few = [("", ""); FIELDS];
+        let mut few = [("", &b""[..]); FIELDS];
         let mut many = Vec::new();
         let slots = match few.get_mut(..=decoded.len()) {
             Some(slots) => slots,
             None => {
-                many.resize(decoded.len() + 1, ("", ""));
+                many.resize(decoded.len() + 1, ("", &b""[..]));
                 &mut many[..]
             }
         };
         let all = self.host.iter().chain(decoded);
         let mut count = 0;
         for (slot, (name, value)) in slots.iter_mut().zip(all) {
-            *slot = (name, value);
+            *slot = (name, value.as_bytes());
             count += 1;
         }
-        Some(f(&Head { method: gate.method(), path: gate.path(), fields: &slots[..count] }))
+        let (method, path, fields) = (gate.method(), gate.path(), &slots[..count]);
+        // The gate has compared a target's authority with `Host`.
+        Some(f(&Head { method, path, authority: None, fields }))
     }
 
     /// Ends a request: drops a head that is too large to be kept.

@@ -186,12 +186,12 @@ fn main() {
         answered: 0,
         now: Duration::from_secs(1),
     };
-    let fields = [
-        ("host", "127.0.0.1:8080"),
-        ("content-type", "application/json"),
-        ("accept", "application/json, text/event-stream"),
+    let fields: [(&str, &[u8]); 3] = [
+        ("host", b"127.0.0.1:8080"),
+        ("content-type", b"application/json"),
+        ("accept", b"application/json, text/event-stream"),
     ];
-    let post = Head { method: "POST", path: "/mcp", fields: &fields };
+    let post = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
     let open = format!(
         r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}},"clientInfo":{{"name":"bench","version":"1"}}}}}}"#
     );
@@ -202,8 +202,8 @@ fn main() {
         host,
         content_type,
         accept,
-        ("mcp-session-id", &*session),
-        ("mcp-protocol-version", version),
+        ("mcp-session-id", session.as_bytes()),
+        ("mcp-protocol-version", version.as_bytes()),
     ];
     let post = Head { fields: &fields, ..post };
     world.ask(&post, br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);

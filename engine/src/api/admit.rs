@@ -14,8 +14,9 @@ use crate::api::response::Response;
 /// use mcp_bridge::{Bridge, Config, Head};
 ///
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
-/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
-/// let post = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let fields: [(&str, &[u8]); 2] =
+///     [("Host", b"localhost:8080"), ("Content-Type", b"application/json")];
+/// let post = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 /// let first = bridge.admit(&post).unwrap();
 /// assert_eq!(first.limit(), 16 << 20); // Config::message
 /// let second = bridge.admit(&post).unwrap();
@@ -49,7 +50,8 @@ impl Admitted {
 /// use mcp_bridge::{Bridge, Config, Head};
 ///
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
-/// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
+/// let fields: [(&str, &[u8]); 1] = [("Host", b"example.com")];
+/// let rebound = Head { method: "GET", path: "/mcp", authority: None, fields: &fields };
 /// let refusal = bridge.admit(&rebound).unwrap_err();
 /// assert_eq!(refusal.response.status, 403);
 /// println!("{}", refusal.event); // Host "example.com" is not allowed…

@@ -3,8 +3,9 @@
 /// A request line and its header fields, as the driver read them (RFC 9110 "Message Abstraction").
 ///
 /// The driver bounds them: [`Config::head`](crate::Config::head) is the figure that it is to keep
-/// to. A field that the engine reads may come once, unless it is a list; a request that repeats one
-/// is refused.
+/// to. A field that the engine reads may come once, unless it is a list, and its value has to be
+/// text; a request for which that does not hold is refused with 400. Other fields may hold any
+/// bytes (RFC 9110 "Field Values": `obs-text`), so a driver passes on all fields as they are.
 ///
 /// # Examples
 ///
@@ -12,9 +13,14 @@
 /// use mcp_bridge::{Bridge, Config, Head};
 ///
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
-/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
-/// let post = Head { method: "POST", path: "/mcp", fields: &fields };
+/// // HTTP/1.1: the host is in a field.
+/// let fields: [(&str, &[u8]); 3] =
+///     [("Host", b"localhost:8080"), ("Content-Type", b"application/json"), ("X-Name", b"J\xf6rg")];
+/// let post = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 /// assert!(bridge.admit(&post).is_ok());
+/// // HTTP/2: it is in `:authority`.
+/// let streamed = Head { authority: Some("localhost:8080"), fields: &fields[1..], ..post };
+/// assert!(bridge.admit(&streamed).is_ok());
 /// let elsewhere = Head { path: "/", ..post };
 /// assert_eq!(bridge.admit(&elsewhere).unwrap_err().response.status, 404);
 /// ```
@@ -26,6 +32,11 @@ pub struct Head<'a> {
     /// [`Config::endpoint`](crate::Config::endpoint) or [`Endpoint::path`](crate::Endpoint::path):
     /// a driver that is mounted below another path gives all of them with it, or all without.
     pub path: &'a str,
+    /// The authority apart from the fields, if there is one: `:authority` of HTTP/2 (RFC 9113
+    /// "Request Pseudo-Header Fields"), or that of a target in absolute form (RFC 9112
+    /// "absolute-form"). It is the host that counts. A `Host` field beside it has to say the same,
+    /// or the request is refused; without an authority the `Host` field counts.
+    pub authority: Option<&'a str>,
     /// Field names in any case and values without surrounding white space, in their order.
-    pub fields: &'a [(&'a str, &'a str)],
+    pub fields: &'a [(&'a str, &'a [u8])],
 }

@@ -55,8 +55,8 @@ pub struct Endpoint<'a> {
 /// use mcp_bridge::{Bridge, Config, Head, Input, Instant, Output};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
-/// let fields = [("Host", "localhost"), ("Content-Type", "application/json")];
-/// let head = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let fields: [(&str, &[u8]); 2] = [("Host", b"localhost"), ("Content-Type", b"application/json")];
+/// let head = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 /// let admitted = bridge.admit(&head).unwrap();
 /// let exchange = admitted.exchange();

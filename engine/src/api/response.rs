@@ -12,7 +12,8 @@ use alloc::vec::Vec;
 /// use mcp_bridge::{Body, Bridge, Config, Head};
 ///
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
-/// let rebound = Head { method: "GET", path: "/mcp", fields: &[("Host", "example.com")] };
+/// let fields: [(&str, &[u8]); 1] = [("Host", b"example.com")];
+/// let rebound = Head { method: "GET", path: "/mcp", authority: None, fields: &fields };
 /// let refusal = bridge.admit(&rebound).unwrap_err();
 /// let response = refusal.response;
 /// assert_eq!((response.status, bridge.stats().refused), (403, 1));

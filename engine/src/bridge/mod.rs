@@ -61,8 +61,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// use std::time::Duration;
 ///
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
-/// let fields = [("Host", "localhost:8080"), ("Content-Type", "application/json")];
-/// let head = Head { method: "POST", path: "/mcp", fields: &fields };
+/// let fields: [(&str, &[u8]); 2] =
+///     [("Host", b"localhost:8080"), ("Content-Type", b"application/json")];
+/// let head = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 /// let admitted = bridge.admit(&head).expect("it is let in");
 ///
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;

@@ -1,6 +1,6 @@
 //! The `Accept` fields of a request: which forms of answer its client takes.
 
-use crate::http::field::is;
+use crate::http::field::{self, Fields};
 
 /// Elements of a field's list that are read: far above what clients send.
 pub(super) const ELEMENTS: usize = 128;
@@ -17,13 +17,13 @@ impl Accept {
 
     /// Reads all `Accept` fields (RFC 9110, "Accept"): the most specific range that matches a
     /// form decides, a weight of zero excludes it; no field at all allows every form.
-    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
-        let ranges = fields.iter().filter(|(name, _)| is(name, "accept"));
+    pub(super) fn of(fields: &Fields<'_>) -> Self {
+        let ranges = field::values(fields, "accept");
         if ranges.clone().next().is_none() {
             return Self::ANY;
         }
         let (mut json, mut sse) = ((0, false), (0, false));
-        for range in ranges.flat_map(|(_, value)| value.split(',')).take(ELEMENTS) {
+        for range in ranges.flat_map(|value| value.split(',')).take(ELEMENTS) {
             let mut parts = range.split(';').take(ELEMENTS).map(str::trim);
             let media_range = parts.next().unwrap_or_default();
             let wanted = parts.find_map(weight).is_none_or(|zero| !zero);
@@ -70,7 +70,7 @@ mod tests {
     use alloc::vec::Vec;
 
     fn accept(values: &[&str]) -> (bool, bool) {
-        let fields: Vec<(&str, &str)> = values.iter().map(|v| ("ACCEPT", *v)).collect();
+        let fields: Vec<_> = values.iter().map(|v| ("ACCEPT", v.as_bytes())).collect();
         let accept = Accept::of(&fields);
         (accept.json, accept.sse)
     }

@@ -7,8 +7,9 @@ use crate::api::config::Config;
 use crate::api::head::Head;
 use crate::http::accept::Accept;
 use crate::http::fault::Fault;
-use crate::http::field::is;
+use crate::http::field::{self, is};
 use crate::http::hosts;
+use crate::http::owner;
 use crate::http::trace;
 
 /// What a head asks for.
@@ -46,12 +47,12 @@ pub(crate) struct Admitted<'a> {
     /// Whether there is a trace context.
     pub(crate) traced: bool,
     /// All fields.
-    pub(crate) fields: &'a [(&'a str, &'a str)],
+    pub(crate) fields: &'a field::Fields<'a>,
 }
 
 /// The fields that the rules know.
 #[derive(Default)]
-struct Fields<'a> {
+struct Known<'a> {
     /// The last of the `Accept` fields, and how many there are.
     accept: Option<&'a str>,
     accepts: usize,
@@ -73,7 +74,7 @@ const REPEATING: [&str; 3] = ["Mcp-Name", "Mcp-Method", "MCP-Protocol-Version"];
 pub(super) const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
 
-impl<'a> Fields<'a> {
+impl<'a> Known<'a> {
     fn read(head: &Head<'a>) -> Result<Self, Fault> {
         let mut fields = Self::default();
         for &(name, value) in head.fields {
@@ -82,7 +83,7 @@ impl<'a> Fields<'a> {
                 6 if is(name, "origin") => ("Origin", &mut fields.origin),
                 6 if is(name, "accept") => {
                     fields.accepts += 1;
-                    fields.accept = Some(value);
+                    fields.accept = Some(field::text("Accept", value)?);
                     continue;
                 }
                 8 if is(name, "mcp-name") => ("Mcp-Name", &mut fields.name),
@@ -99,7 +100,7 @@ impl<'a> Fields<'a> {
                 }
                 _ => continue,
             };
-            if known.1.replace(value).is_some() {
+            if known.1.replace(field::text(known.0, value)?).is_some() {
                 if !REPEATING.contains(&known.0) {
                     return Err(Fault::Repeated(known.0));
                 }
@@ -116,7 +117,9 @@ pub(crate) fn admit<'a>(
     is_endpoint: bool,
     config: &Config,
 ) -> Result<Admitted<'a>, Fault> {
-    let fields = Fields::read(head)?;
+    let fields = Known::read(head)?;
+    owner::is_legible(head.fields, config)?;
+    let host = host(head, fields.host)?;
     let health = config.health.as_deref() == Some(head.path);
     let accept = match (fields.accepts, fields.accept) {
         // What the SDKs send.
@@ -131,8 +134,8 @@ pub(crate) fn admit<'a>(
     } else {
         let metrics = config.metrics.as_deref() == Some(head.path);
         // Prometheus asks each node by its address.
-        if !(metrics && fields.host.is_some_and(hosts::is_address)) {
-            hosts::host_allowed(fields.host, config)?;
+        if !(metrics && host.is_some_and(hosts::is_address)) {
+            hosts::host_allowed(host, config)?;
         }
         hosts::origin_allowed(fields.origin, config)?;
         if metrics {
@@ -162,6 +165,17 @@ pub(crate) fn admit<'a>(
     })
 }
 
+/// The host that is asked for. A target's authority counts, and a `Host` field that differs is an
+/// attempt to be two requests (RFC 9112 "absolute-form"; RFC 9113 "Request Pseudo-Header Fields").
+fn host<'a>(head: &Head<'a>, field: Option<&'a str>) -> Result<Option<&'a str>, Fault> {
+    match (head.authority, field) {
+        (Some(authority), Some(field)) if !authority.eq_ignore_ascii_case(field) => {
+            Err(Fault::Authority)
+        }
+        (authority, field) => Ok(authority.or(field)),
+    }
+}
+
 fn asks(method: &str, content_type: Option<&str>, accept: Accept) -> Result<Asks, Fault> {
     match method {
         "POST" if !is_json(content_type) => Err(Fault::ContentType),
@@ -189,14 +203,14 @@ mod tests {
     #[test]
     fn a_field_is_told_by_its_name_and_not_by_the_length_of_that() {
         let config = Config::default();
-        let head = |fields: &[(&str, &str)]| {
-            let head = Head { method: "GET", path: "/mcp", fields };
+        let head = |fields: &[(&str, &[u8])]| {
+            let head = Head { method: "GET", path: "/mcp", authority: None, fields };
             admit(&head, true, &config).map(|admitted| (admitted.accept.json, admitted.accept.sse))
         };
-        let good = [("host", "localhost"), ("accept", "text/event-stream")];
+        let good: [(&str, &[u8]); 2] = [("host", b"localhost"), ("accept", b"text/event-stream")];
         for length in 1..24 {
             let stranger = "x".repeat(length);
-            let field = (&*stranger, "application/json, text/event-stream");
+            let field = (&*stranger, &b"application/json, text/event-stream"[..]);
             for count in 1..=2 {
                 let fields = [&good[..], &[field; 2][..count]].concat();
                 assert!(matches!(head(&fields), Ok((false, true))), "{stranger}");

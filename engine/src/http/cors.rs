@@ -6,7 +6,7 @@ use alloc::string::ToString;
 use crate::api::response::{self, Response};
 use crate::http::accept;
 use crate::http::admission::{Admitted, METHODS};
-use crate::http::field::is;
+use crate::http::field::{self, Fields, is};
 
 /// The most names that a preflight is told back: no request has more fields.
 const ASKED: usize = 64;
@@ -40,11 +40,11 @@ pub(crate) fn options(head: &Admitted<'_>) -> Response {
 }
 
 /// What a page may send: the fields that are known, and those that it asks for.
-fn allowed_headers(fields: &[(&str, &str)]) -> Cow<'static, str> {
+fn allowed_headers(fields: &Fields<'_>) -> Cow<'static, str> {
     const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
                          mcp-protocol-version, mcp-session-id";
-    let asked = fields.iter().filter(|(name, _)| is(name, "access-control-request-headers"));
-    let asked = asked.flat_map(|(_, value)| value.split(',')).take(accept::ELEMENTS).map(str::trim);
+    let asked = field::values(fields, "access-control-request-headers");
+    let asked = asked.flat_map(|value| value.split(',')).take(accept::ELEMENTS).map(str::trim);
     let good = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
     let plain = |name: &&str| !name.is_empty() && name.bytes().all(good);
     let known = |name: &str| KNOWN.split(", ").any(|known| is(name, known));

@@ -101,6 +101,10 @@ faults! {
         "this request takes no content; leave it out";
     Repeated(name: &'static str) = 400 INVALID_REQUEST "header",
         "the {name} header is repeated; send it once";
+    NotText(name: String) = 400 INVALID_REQUEST "header",
+        "the {name} header is not text; send visible ASCII";
+    Authority = 400 INVALID_REQUEST "host",
+        "the Host header and the target's authority differ; send one, or the same twice";
     Affinity(limit: usize) = 400 INVALID_REQUEST "header",
         "the header fields that name the client are longer than {limit} bytes";
     ProtocolVersion(version: String) = 400 INVALID_REQUEST "protocol_version",

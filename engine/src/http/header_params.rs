@@ -13,6 +13,7 @@ use crate::codec::json::{self, Name, NotJson, Scanner, Span};
 use crate::codec::message::Message;
 use crate::codec::object;
 use crate::http::fault::Fault;
+use crate::http::field::{self, Fields};
 use crate::http::metadata::{SHOWN, decode, mismatch};
 use crate::table::Table;
 
@@ -99,7 +100,7 @@ impl HeaderParams {
         &self,
         env: &Env,
         message: &Message<'_>,
-        fields: &[(&str, &str)],
+        fields: &Fields<'_>,
     ) -> Result<(), Fault> {
         let name = message.param("name").and_then(object::string);
         let tools = name.and_then(|name| self.tools.get(&*name));
@@ -111,11 +112,11 @@ impl HeaderParams {
         // They were scanned before.
         let _ = find(scanner, arguments, 0, &tool.params, &mut bodies);
         let mut headers = alloc::vec![Header::None; tool.params.len()];
-        for (name, value) in fields {
-            let Some(name) = announced(name) else { continue };
+        for (full, value) in fields {
+            let Some(name) = announced(full) else { continue };
             let named = |param: &Param| param.header.eq_ignore_ascii_case(name);
             if let Some(place) = tool.params.iter().position(named) {
-                headers[place] = headers[place].and(value);
+                headers[place] = headers[place].and(field::text(full, value)?);
             }
         }
         for ((param, body), header) in tool.params.iter().zip(bodies).zip(headers) {
@@ -371,12 +372,13 @@ mod tests {
         "list":{"type":"array","items":{"properties":{"x":{"type":"string","x-mcp-header":"X"}}}}}}}]}"#;
 
     fn agrees(arguments: &str, fields: &[(&str, &str)]) -> bool {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let mut known = HeaderParams::default();
         known.learn(&[], LIST);
         let text = alloc::format!(
             r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
         );
-        known.agree(&[], &Message::parse(text.as_bytes()).unwrap(), fields).is_ok()
+        known.agree(&[], &Message::parse(text.as_bytes()).unwrap(), &fields).is_ok()
     }
 
     #[test]

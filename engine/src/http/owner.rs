@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::api::config::Config;
 use crate::http::fault::Fault;
+use crate::http::field::{self, Fields};
 
 /// The most bytes of all values by which a request tells whose it is: an identifier or a token.
 pub(crate) const AFFINITY: usize = 4096;
@@ -21,12 +22,12 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Reads the fields of a request.
-    pub(crate) fn of(fields: &[(&str, &str)], config: &Config) -> Result<Self, Fault> {
+    pub(crate) fn of(fields: &Fields<'_>, config: &Config) -> Result<Self, Fault> {
         let mut affinity = Vec::new();
         let mut size = 0;
         for (place, header) in config.affinity.iter().enumerate() {
             // A field that comes twice makes another owner than either of its values.
-            for (_, value) in fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header)) {
+            for value in field::values(fields, header) {
                 size += value.len();
                 affinity.push((place, value.to_string()));
             }
@@ -44,12 +45,23 @@ impl Owner {
 }
 
 /// The variables that a request's fields give to the environment of its child.
-pub(crate) fn env(fields: &[(&str, &str)], config: &Config) -> Vec<(String, String)> {
+pub(crate) fn env(fields: &Fields<'_>, config: &Config) -> Vec<(String, String)> {
     let value = |header: &str| {
-        let mut named = fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header));
+        let mut named = field::values(fields, header);
         // Twice would be a choice for somebody to make: none is taken.
-        named.next().filter(|_| named.next().is_none()).map(|(_, value)| value.to_string())
+        named.next().filter(|_| named.next().is_none()).map(ToString::to_string)
     };
     let pairs = config.header_env.iter();
     pairs.filter_map(|(header, name)| Some((name.clone(), value(header)?))).collect()
+}
+
+/// Whether the values of the fields that tell whose a request is are text. Without one of them the
+/// request would seem to be of another client.
+pub(super) fn is_legible(fields: &Fields<'_>, config: &Config) -> Result<(), Fault> {
+    let variables = config.header_env.iter().map(|(header, _)| header);
+    for header in variables.chain(&config.affinity) {
+        let mut named = fields.iter().filter(|(name, _)| field::is(name, header));
+        named.try_for_each(|(_, value)| field::text(header, value).map(drop))?;
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 
 use crate::codec::copy::Copy;
 use crate::codec::object::{self, Object};
+use crate::http::field::{Fields, values};
 
 /// The most bytes of `tracestate`: what W3C Trace Context asks to pass on at least.
 const STATE: usize = 512;
@@ -38,7 +39,7 @@ pub(crate) struct Trace<'a> {
 }
 
 impl<'a> Trace<'a> {
-    pub(crate) fn read(fields: &[(&'a str, &'a str)]) -> Self {
+    pub(crate) fn read(fields: &Fields<'a>) -> Self {
         let mut parents = values(fields, "traceparent");
         let parent = parents.next().filter(|_| parents.next().is_none()).filter(|p| is_parent(p));
         let state = parent.and_then(|_| joined(fields, "tracestate", STATE));
@@ -142,15 +143,8 @@ fn object_of(pairs: &[(&'static str, Vec<u8>)]) -> Vec<u8> {
     object.text()
 }
 
-fn values<'a>(fields: &[(&'a str, &'a str)], name: &str) -> impl Iterator<Item = &'a str> {
-    fields
-        .iter()
-        .filter(move |(known, _)| known.eq_ignore_ascii_case(name))
-        .map(|(_, value)| *value)
-}
-
 /// A list that may stand in several fields (RFC 9110 "Field Lines and Combined Field Value").
-fn joined<'a>(fields: &[(&'a str, &'a str)], name: &str, most: usize) -> Option<Cow<'a, str>> {
+fn joined<'a>(fields: &Fields<'a>, name: &str, most: usize) -> Option<Cow<'a, str>> {
     let mut all = values(fields, name);
     let mut list = Cow::Borrowed(all.next()?);
     for value in all {
@@ -246,7 +240,8 @@ mod tests {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn carried(fields: &[(&str, &str)], text: &str) -> Option<String> {
-        let text = Trace::read(fields).carried(text.as_bytes());
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let text = Trace::read(&fields).carried(text.as_bytes());
         text.map(|text| String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -320,7 +315,9 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         let long = String::from("a=") + &"1".repeat(BAGGAGE - 2);
-        assert!(joined(&[("baggage", &long)], "baggage", BAGGAGE).is_some());
-        assert!(joined(&[("baggage", &long), ("baggage", "")], "baggage", BAGGAGE).is_none());
+        assert!(joined(&[("baggage", long.as_bytes())], "baggage", BAGGAGE).is_some());
+        assert!(
+            joined(&[("baggage", long.as_bytes()), ("baggage", b"")], "baggage", BAGGAGE).is_none()
+        );
     }
 }

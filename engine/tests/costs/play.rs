@@ -172,7 +172,8 @@ impl World {
 
     /// A request with these fields.
     pub(crate) fn send(&mut self, method: &str, fields: &[(&str, &str)], body: &[u8]) -> Exchange {
-        let head = Head { method, path: "/mcp", fields };
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let head = Head { method, path: "/mcp", authority: None, fields: &fields };
         match self.bridge.admit(&head) {
             Ok(admitted) => {
                 let exchange = admitted.exchange();

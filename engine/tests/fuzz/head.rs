@@ -25,22 +25,35 @@ const KNOWN: [&str; 8] = [
 const REPEATING: [&str; 3] = ["mcp-protocol-version", "mcp-method", "mcp-name"];
 
 /// The first byte is the configuration, the first line a method and a path; then come fields, an
-/// empty line, and the content.
+/// empty line, and the content. A field without a name is the target's authority.
 pub(crate) fn run(data: &[u8]) {
     let Some((bits, text)) = data.split_first() else { return };
-    let Ok(text) = core::str::from_utf8(text) else { return };
-    let (head, content) = text.split_once("\n\n").unwrap_or((text, ""));
-    let mut lines = head.lines();
-    let line = lines.next().unwrap_or_default();
-    let (method, path) = line.split_once(' ').unwrap_or((line, "/mcp"));
-    let fields: Vec<(&str, &str)> =
-        lines.filter_map(|line| line.split_once(':')).map(|(n, v)| (n, v.trim())).collect();
-    let head = Head { method, path, fields: &fields };
-    let config = config(*bits);
-    judge(&config, &head, content.as_bytes());
-    if bits & 32 != 0 {
-        agree(config, &head, content.as_bytes());
+    let (head, content) = split(text, b"\n\n").unwrap_or((text, b""));
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let Ok(line) = core::str::from_utf8(lines.next().unwrap_or_default()) else { return };
+    let (method, path) = line.trim_end().split_once(' ').unwrap_or((line, "/mcp"));
+    let mut authority = None;
+    let mut fields: Vec<(&str, &[u8])> = Vec::new();
+    for line in lines {
+        let Some((name, value)) = split(line, b":") else { continue };
+        let Ok(name) = core::str::from_utf8(name) else { continue };
+        match (name, core::str::from_utf8(value.trim_ascii())) {
+            ("", Ok(value)) => authority = Some(value),
+            _ => fields.push((name, value.trim_ascii())),
+        }
     }
+    let head = Head { method, path, authority, fields: &fields };
+    let config = config(*bits);
+    judge(&config, &head, content);
+    if bits & 32 != 0 {
+        agree(config, &head, content);
+    }
+}
+
+/// What stands before and after the first of these marks.
+fn split<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = text.windows(mark.len()).position(|window| window == mark)?;
+    Some((&text[..at], &text[at + mark.len()..]))
 }
 
 fn config(bits: u8) -> Config {
@@ -74,7 +87,7 @@ fn outputs(bridge: &mut Bridge, input: Input<'_>) -> Vec<Output> {
 
 /// A request that is always let in.
 fn health(bridge: &mut Bridge) -> Admitted {
-    let head = Head { method: "GET", path: "/healthz", fields: &[] };
+    let head = Head { method: "GET", path: "/healthz", authority: None, fields: &[] };
     bridge.admit(&head).expect("the health check is for everybody")
 }
 
@@ -131,23 +144,39 @@ fn is_error(body: &[u8]) -> bool {
 /// The rules one after the other: the limit of the content or the status. None where two readings
 /// are possible.
 fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
+    let lower = |name: &str, wanted: &str| name.to_ascii_lowercase() == wanted;
     let all = |wanted: &str| -> Vec<&str> {
-        let lower = |name: &str| name.to_ascii_lowercase() == wanted;
-        head.fields.iter().filter(|(name, _)| lower(name)).map(|(_, value)| *value).collect()
+        let named = head.fields.iter().filter(|(name, _)| lower(name, wanted));
+        named.filter_map(|(_, value)| core::str::from_utf8(value).ok()).collect()
     };
+    let variables: Vec<_> =
+        config.header_env.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    let read = KNOWN.into_iter().chain(["accept"]).chain(variables.iter().map(|name| &**name));
+    let read: Vec<&str> = read.collect();
+    let illegible = |(name, value): &(&str, &[u8])| {
+        read.iter().any(|known| lower(name, known)) && core::str::from_utf8(value).is_err()
+    };
+    if head.fields.iter().any(illegible) {
+        return Some(Err(400));
+    }
     // Whether what repeats the body comes twice is told with the request's id.
     let single = KNOWN.iter().filter(|name| !REPEATING.contains(name));
     if single.into_iter().any(|name| all(name).len() > 1) {
         return Some(Err(400));
     }
     let one = |name: &str| all(name).first().copied();
+    if let (Some(authority), Some(host)) = (head.authority, one("host"))
+        && authority.to_ascii_lowercase() != host.to_ascii_lowercase()
+    {
+        return Some(Err(400));
+    }
     let accept = naive_accept(&all("accept"))?;
     let reads = matches!(head.method, "GET" | "HEAD");
     if Some(head.path) == config.health.as_deref() {
         return Some(if reads { Ok(0) } else { Err(405) });
     }
     if config.loopback || !config.allow_hosts.is_empty() {
-        let Some(host) = one("host") else { return Some(Err(400)) };
+        let Some(host) = head.authority.or(one("host")) else { return Some(Err(400)) };
         if host.matches(':').count() > 1 && !host.starts_with('[') {
             return None;
         }
@@ -234,13 +263,13 @@ fn naive_accept(values: &[&str]) -> Option<(bool, bool)> {
 fn agree(config: Config, head: &Head<'_>, content: &[u8]) {
     let mut bridge =
         Bridge::new(Config { loopback: false, ..config }).expect("a good configuration");
-    let fields = [
-        ("Host", "mcp.test:80"),
-        ("Content-Type", "application/json"),
-        ("MCP-Protocol-Version", "2026-07-28"),
-        ("Mcp-Method", "tools/list"),
+    let fields: [(&str, &[u8]); 4] = [
+        ("Host", b"mcp.test:80"),
+        ("Content-Type", b"application/json"),
+        ("MCP-Protocol-Version", b"2026-07-28"),
+        ("Mcp-Method", b"tools/list"),
     ];
-    let first = Head { method: "POST", path: "/mcp", fields: &fields };
+    let first = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{{META}}}}}}}"#
     );
@@ -287,7 +316,7 @@ fn agrees(head: &Head<'_>, content: &[u8]) -> bool {
     let text = |path: &[&str]| deep(path).and_then(json::unquote);
     let field = |wanted: &str| -> Option<String> {
         let mut values = head.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        values.next().and_then(|(_, value)| decoded(value))
+        values.next().and_then(|(_, value)| decoded(core::str::from_utf8(value).ok()?))
     };
     let Some(version) = text(&["params", "_meta", VERSION]) else {
         // Of the session era, whose heads say nothing of the kind.

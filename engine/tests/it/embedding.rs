@@ -1,6 +1,7 @@
 //! What an embedder can do wrong, and what the engine does about it: each test is named by what
 //! must hold, whatever a driver does.
 
+mod heads;
 mod opening;
 mod rig;
 
@@ -13,8 +14,8 @@ use mcp_bridge::{
 };
 use rig::{Rig, child};
 
-const JSON: [(&str, &str); 2] = [("Host", "localhost"), ("Content-Type", "application/json")];
-const POST: Head<'_> = Head { method: "POST", path: "/mcp", fields: &JSON };
+const JSON: [(&str, &[u8]); 2] = [("Host", b"localhost"), ("Content-Type", b"application/json")];
+const POST: Head<'_> = Head { method: "POST", path: "/mcp", authority: None, fields: &JSON };
 const INITIALIZE: &[u8] = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 const CALL: &[u8] = br#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"a"}}"#;
 
@@ -23,7 +24,7 @@ fn life(config: Config) -> [u16; 3] {
     let mut rig = Rig::new(config);
     let opened = rig.ask(&POST, INITIALIZE);
     let session = rig.session.clone();
-    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*session)];
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", session.as_bytes())];
     let post = Head { fields: &fields, ..POST };
     let called = rig.ask(&post, CALL);
     let deleted = rig.ask(&Head { method: "DELETE", ..post }, b"");
@@ -166,8 +167,9 @@ fn at_the_end_of_time_the_engine_rests() {
     let mut rig = Rig::new(Config::default());
     assert_eq!(rig.ask(&POST, INITIALIZE), 200);
     let session = rig.session.clone();
-    let fields = [JSON[0], ("Accept", "text/event-stream"), ("Mcp-Session-Id", &*session)];
-    let get = Head { method: "GET", path: "/mcp", fields: &fields };
+    let fields =
+        [JSON[0], ("Accept", b"text/event-stream"), ("Mcp-Session-Id", session.as_bytes())];
+    let get = Head { method: "GET", path: "/mcp", authority: None, fields: &fields };
     assert_eq!(rig.ask(&get, b""), 200);
     rig.now = Duration::MAX;
     for _ in 0..3 {
@@ -212,7 +214,7 @@ fn a_body_over_the_limit_is_refused_whatever_the_driver_reads() {
     let mut rig = Rig::new(Config { message: 100, ..Config::default() });
     assert_eq!(rig.ask(&POST, &[b' '; 101]), 413);
     assert_eq!(rig.ask(&POST, INITIALIZE), 200);
-    let get = Head { method: "GET", path: "/healthz", fields: &[] };
+    let get = Head { method: "GET", path: "/healthz", authority: None, fields: &[] };
     assert_eq!(rig.ask(&get, b"x"), 413);
     assert_eq!(rig.bridge.buffered(), 0);
 }
@@ -282,8 +284,11 @@ fn asks(line: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn of_two_calls_with_the_same_random_bytes_one_waits_and_the_other_child_is_answered() {
-    let head =
-        [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/call"), ("Mcp-Name", "a")];
+    let head: [(&str, &[u8]); 3] = [
+        ("MCP-Protocol-Version", b"2026-07-28"),
+        ("Mcp-Method", b"tools/call"),
+        ("Mcp-Name", b"a"),
+    ];
     let fields = [&JSON[..], &head].concat();
     let post = Head { fields: &fields, ..POST };
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}}}"#;
@@ -304,7 +309,7 @@ fn of_two_calls_with_the_same_random_bytes_one_waits_and_the_other_child_is_answ
 
 #[test]
 fn of_a_process_that_is_gone_nothing_late_is_heard() {
-    let head = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+    let head = [("MCP-Protocol-Version", &b"2026-07-28"[..]), ("Mcp-Method", b"tools/list")];
     let fields = [JSON[0], JSON[1], head[0], head[1]];
     let post = Head { fields: &fields, ..POST };
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
@@ -332,14 +337,15 @@ fn of_a_process_that_is_gone_nothing_late_is_heard() {
 #[test]
 fn every_answer_is_delivered_or_broken_off_in_time() {
     let config = Config::default();
-    let (stall, health) = (config.stall, Head { method: "GET", path: "/healthz", fields: &[] });
+    let (stall, health) =
+        (config.stall, Head { method: "GET", path: "/healthz", authority: None, fields: &[] });
     let mut rig = Rig::new(config);
     rig.reads = false;
     assert_eq!(rig.ask(&POST, b"no JSON"), 400);
     assert_eq!(rig.ask(&health, b""), 200);
     assert_eq!(rig.ask(&POST, INITIALIZE), 200);
     let session = rig.session.clone();
-    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*session)];
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", session.as_bytes())];
     assert_eq!(rig.ask(&Head { method: "DELETE", fields: &fields, ..POST }, b""), 200);
     assert!(rig.bridge.stats().children == 0 && !rig.bridge.is_idle());
     rig.pass(stall);
@@ -362,7 +368,7 @@ fn a_server_is_at_each_of_its_paths_and_a_session_where_it_was_opened() {
     }
     let called = |rig: &mut Rig| {
         let ask = |rig: &mut Rig, session: &str, path| {
-            let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", session)];
+            let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", session.as_bytes())];
             let head = Head { path, fields: &fields, ..POST };
             match rig.bridge.admit(&head) {
                 Ok(_) => rig.ask(&head, CALL),
@@ -378,8 +384,11 @@ fn a_server_is_at_each_of_its_paths_and_a_session_where_it_was_opened() {
     assert_eq!(rig.ask(&Head { path: "/b", ..POST }, INITIALIZE), 404);
     // What was of use to those sessions alone goes with them.
     for (session, path) in sessions.iter().zip(paths) {
-        let fields = [JSON[0], ("Mcp-Session-Id", session)];
-        assert_eq!(rig.ask(&Head { method: "DELETE", path, fields: &fields }, b""), 200);
+        let fields = [JSON[0], ("Mcp-Session-Id", session.as_bytes())];
+        assert_eq!(
+            rig.ask(&Head { method: "DELETE", path, authority: None, fields: &fields }, b""),
+            200
+        );
     }
     assert!(rig.bridge.admit(&Head { path: "/b", ..POST }).is_err());
 }
@@ -400,7 +409,7 @@ fn a_session_that_the_embedder_ends_is_gone_for_its_client_and_only_that_one() {
     assert_eq!([first.child, second.child].map(|child| child.unwrap()), *rig.opened);
     // A call is in flight when its session ends: it is answered.
     let session = first.number;
-    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*ids[0])];
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", ids[0].as_bytes())];
     let post = Head { fields: &fields, ..POST };
     rig.child = |_| None;
     assert_eq!(rig.ask(&post, CALL), 200);
@@ -412,7 +421,7 @@ fn a_session_that_the_embedder_ends_is_gone_for_its_client_and_only_that_one() {
     assert!(said(&rig));
     rig.child = child;
     assert_eq!(rig.ask(&post, CALL), 404);
-    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", &*ids[1])];
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", ids[1].as_bytes())];
     assert_eq!(rig.ask(&Head { fields: &fields, ..POST }, CALL), 200);
     assert_eq!((rig.bridge.sessions().count(), rig.bridge.stats().children), (1, 1));
     // Of what is gone nothing can be ended.

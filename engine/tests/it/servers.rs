@@ -84,7 +84,8 @@ impl Play {
         body: &Value,
     ) -> (Response, Value) {
         let fields = [&[("Host", "localhost"), JSON], fields].concat();
-        let head = Head { method, path, fields: &fields };
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let head = Head { method, path, authority: None, fields: &fields };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = match self.bridge.admit(&head) {
             Err(refusal) => refusal.response,

@@ -98,9 +98,10 @@ impl World<'_> {
         self.displace(&exchange);
         self.exchanges.push(exchange);
         self.open.push(number);
-        let fields: Vec<(&str, &str)> =
-            heading.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let head = Head { method: heading.method, path: &heading.path, fields: &fields };
+        let fields = heading.fields.iter();
+        let fields: Vec<_> = fields.map(|(name, value)| (&**name, value.as_bytes())).collect();
+        let (method, path) = (heading.method, &*heading.path);
+        let head = Head { method, path, authority: None, fields: &fields };
         match self.subject.admit(&head) {
             Err(refusal) => {
                 self.notice(&refusal.event)?;

@@ -78,7 +78,7 @@ impl<'f> Subject<'f> {
         let Input::Request { admitted, head, body, random } = input else {
             return self.bridge.handle(input, now);
         };
-        let fields: Vec<(&str, &str)> =
+        let fields: Vec<_> =
             head.fields.iter().copied().filter(|(name, _)| !fault.hides(name)).collect();
         let head = &Head { fields: &fields, ..*head };
         self.bridge.handle(Input::Request { admitted, head, body, random }, now);

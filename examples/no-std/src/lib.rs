@@ -200,13 +200,14 @@ impl Default for Machine {
 }
 
 fn with_head<R>(lines: &[u8], f: impl FnOnce(&Head<'_>) -> R) -> Option<R> {
-    let mut lines = str::from_utf8(lines).ok()?.split('\n');
-    let (method, path) = (lines.next()?, lines.next()?);
+    let mut lines = lines.split(|byte| *byte == b'\n');
+    let mut text = || str::from_utf8(lines.next()?).ok();
+    let (method, path) = (text()?, text()?);
     let mut fields = Vec::new();
     while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-        fields.push((name, value));
+        fields.push((str::from_utf8(name).ok()?, value));
     }
-    Some(f(&Head { method, path, fields: &fields }))
+    Some(f(&Head { method, path, authority: None, fields: &fields }))
 }
 
 /// A response as lines, status, names and values by turns, up to an empty one; then its content.

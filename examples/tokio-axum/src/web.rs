@@ -39,11 +39,10 @@ pub fn service(hub: Arc<Hub>) -> Router {
 async fn handle(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let fields = parts.headers.iter();
-    let fields = fields.map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
-    let Some(fields) = fields.collect::<Option<Vec<_>>>() else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
-    let head = Head { method: parts.method.as_str(), path: parts.uri.path(), fields: &fields };
+    let fields: Vec<_> = fields.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let authority = parts.uri.authority().map(|authority| authority.as_str());
+    let head = Head { method, path, authority, fields: &fields };
     let admitted = match hub.lock().bridge.admit(&head) {
         Ok(admitted) => admitted,
         Err(refusal) => {

@@ -20,7 +20,7 @@ fn a_child_is_opened_for_the_request_that_needs_it_and_one_ahead_for_none() {
     // Of 2026-07-28.
     let mut rig = Rig::new(Config::default());
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
-    let era = [("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "tools/list")];
+    let era = [("MCP-Protocol-Version", &b"2026-07-28"[..]), ("Mcp-Method", b"tools/list")];
     let fields = [super::JSON[0], super::JSON[1], era[0], era[1]];
     rig.ask(&Head { fields: &fields, ..POST }, body);
     assert_eq!(rig.opened_for.map(|exchange| exchange.number()), Some(1));

@@ -18,7 +18,7 @@ impl Map {
             && let Some((_, id)) =
                 head.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("mcp-session-id"))
         {
-            self.sessions.insert(admitted.exchange(), (*id).to_string());
+            self.sessions.insert(admitted.exchange(), String::from_utf8_lossy(id).into_owned());
         }
         if let Input::Lost { exchange } = input {
             self.streams.remove(exchange);

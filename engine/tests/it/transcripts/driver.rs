@@ -201,15 +201,17 @@ impl Driver {
     }
 
     fn request(&mut self, request: &Request) -> Result<(), String> {
-        let fields: Vec<(&str, &str)> =
-            request.fields.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let head = Head { method: &request.method, path: &request.path, fields: &fields };
+        let fields = request.fields.iter();
+        let fields: Vec<_> = fields.map(|(name, value)| (&**name, value.as_bytes())).collect();
+        let (method, path) = (&*request.method, &*request.path);
+        let head = Head { method, path, authority: None, fields: &fields };
         if self.exchanges.insert(request.exchange, (Phase::Asked, 0)).is_some() {
             return Err(format!("exchange {} was there before", request.exchange));
         }
         // The other head is let in for everybody.
         let other = self.health.clone().filter(|_| !self.admits);
-        let other = other.as_deref().map(|path| Head { method: "GET", path, fields: &[] });
+        let other = other.as_deref();
+        let other = other.map(|path| Head { method: "GET", path, authority: None, fields: &[] });
         let shown = other.as_ref().unwrap_or(&head);
         let admitted = match self.bridge.admit(shown) {
             Ok(admitted) => admitted,
