@@ -29,6 +29,7 @@ use crate::child::Stage;
 use crate::codec::lines::Lines;
 use crate::context::Context;
 use crate::context::budget::affords;
+use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
 use crate::front::stateless::AfterExit;
 use crate::http::fault::Fault;
@@ -240,7 +241,7 @@ impl Bridge {
         self.seats.len() == 0 && self.cx.is_idle()
     }
 
-    fn carried(&self, exchange: Exchange) -> Option<(ChildId, u64)> {
+    fn carried(&self, exchange: Exchange) -> Option<(ChildId, StreamId)> {
         self.cx.exchanges.get(&exchange).copied()
     }
 

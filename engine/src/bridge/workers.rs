@@ -20,6 +20,7 @@ use crate::child::{Child, Stage};
 use crate::codec::message::{Kind, Message};
 use crate::codec::object;
 use crate::context::breaker::Origin;
+use crate::context::ids::CallId;
 use crate::front::stateless::{Beside, Request, Room, Subject, Uris, Worker};
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
@@ -115,7 +116,7 @@ impl Bridge {
     }
 
     /// The parked call that this request brings input for.
-    fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(ChildId, u64)> {
+    fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(ChildId, CallId)> {
         let state = message.param("requestState").filter(|state| state.len() <= STATE);
         let state = state.and_then(object::string)?;
         let secret = session_id::parse(&state, &self.cx.config)?;

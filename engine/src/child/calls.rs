@@ -5,6 +5,7 @@ use alloc::string::String;
 use crate::codec::json;
 use crate::codec::message::Message;
 use crate::codec::raw_id::Spelling;
+use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
 
 /// Overhead of a request in flight beside its id and token.
@@ -47,7 +48,7 @@ const SHORT: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Call {
     /// The stream that carries the answer.
-    pub(crate) stream: u64,
+    pub(crate) stream: StreamId,
     /// The id, as its client wrote it.
     pub(crate) id: Spelling,
     /// The progress token, as its client wrote it.
@@ -61,7 +62,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// The call made by a request.
-    pub(crate) fn of(request: &Message<'_>, stream: u64) -> Self {
+    pub(crate) fn of(request: &Message<'_>, stream: StreamId) -> Self {
         let id = request.id().unwrap_or_default();
         Self {
             stream,

@@ -26,13 +26,13 @@ use crate::child::pings::Pings;
 use crate::codec::json;
 use crate::codec::lines::Lines;
 use crate::codec::message::{self, Message, Splice};
-use crate::codec::number;
 use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
 use crate::context::Context;
 use crate::context::backlog::Backlog;
 use crate::context::breaker::Origin;
 use crate::context::budget::Share;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::table::Table;
 pub(crate) use calls::{Call, Own};
@@ -77,16 +77,16 @@ pub(crate) struct Child {
     /// Whether it ended before it read anything.
     pub(crate) unread: bool,
     pub(crate) lines: Lines,
-    pub(crate) calls: Table<u64, Call>,
-    own: Table<u64, (Own, Deadline)>,
+    pub(crate) calls: Table<CallId, Call>,
+    own: Table<CallId, (Own, Deadline)>,
     /// Bytes not yet written to its standard input, and when some were last written, or first
     /// queued.
     queued: Backlog,
     moved: Instant,
     /// Lines to write once the process has started.
     waiting: Vec<u8>,
-    last_id: u64,
-    task_tokens: Vec<(u64, Spelling)>,
+    last_id: CallId,
+    task_tokens: Vec<(CallId, Spelling)>,
     pub(crate) malformed: MalformedLines,
     pub(crate) pings: Pings,
     /// Bytes of the requests in flight: ids, tokens and table entries.
@@ -113,7 +113,7 @@ impl Child {
             queued: Backlog::default(),
             moved: Instant::default(),
             waiting: Vec::new(),
-            last_id: 0,
+            last_id: CallId::default(),
             task_tokens: Vec::new(),
             malformed: MalformedLines::default(),
             pings: Pings::default(),
@@ -203,10 +203,16 @@ impl Child {
 
     /// Sends a request of the bridge's own and returns its id. Only a bounded number of unanswered
     /// requests is remembered.
-    pub(crate) fn ask(&mut self, own: Own, method: &str, params: &[u8], cx: &mut Context) -> u64 {
-        self.last_id += 1;
+    pub(crate) fn ask(
+        &mut self,
+        own: Own,
+        method: &str,
+        params: &[u8],
+        cx: &mut Context,
+    ) -> CallId {
+        self.last_id = self.last_id.next();
         let mut digits = [0; 20];
-        let id = decimal(self.last_id, &mut digits);
+        let id = self.last_id.digits(&mut digits);
         self.say(rpc::request(Some(id), method, params), cx);
         if self.own.len() >= OWN {
             let spare = self.own.iter().find(|(_, (own, _))| !own.is_awaited()).map(|(id, _)| *id);
@@ -223,7 +229,7 @@ impl Child {
     }
 
     /// Sets the timeout of a request, if it has one.
-    fn due_call(&self, id: u64, cx: &mut Context) -> Deadline {
+    fn due_call(&self, id: CallId, cx: &mut Context) -> Deadline {
         let mut due = Deadline::default();
         if let Some(limit) = cx.config.request {
             cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.id, id));
@@ -232,20 +238,20 @@ impl Child {
     }
 
     /// A client's subscription was acknowledged: it has no timeout from now on.
-    pub(crate) fn lasts(&mut self, id: u64, cx: &mut Context) {
+    pub(crate) fn lasts(&mut self, id: CallId, cx: &mut Context) {
         if let Some(call) = self.calls.get_mut(&id) {
             cx.timers.clear(&mut call.due, Wait::Call(self.id, id));
         }
     }
 
     /// Cancels an own request.
-    pub(crate) fn withdraw(&mut self, id: u64, reason: &str, cx: &mut Context) {
+    pub(crate) fn withdraw(&mut self, id: CallId, reason: &str, cx: &mut Context) {
         self.end_own(id, cx);
         self.say_cancelled(id, reason, cx);
     }
 
     /// Removes an own request that was answered, or whose answer no client waits for.
-    pub(crate) fn end_own(&mut self, id: u64, cx: &mut Context) -> Option<Own> {
+    pub(crate) fn end_own(&mut self, id: CallId, cx: &mut Context) -> Option<Own> {
         let (own, mut due) = self.own.remove(&id)?;
         self.names -= own.size();
         self.account();
@@ -259,7 +265,7 @@ impl Child {
     }
 
     /// Writes the cancellation of a call.
-    pub(crate) fn say_cancelled(&mut self, id: u64, reason: &str, cx: &mut Context) {
+    pub(crate) fn say_cancelled(&mut self, id: CallId, reason: &str, cx: &mut Context) {
         let params = format!(r#"{{"requestId":{id},"reason":"{reason}"}}"#);
         self.say(rpc::request(None, "notifications/cancelled", params.as_bytes()), cx);
     }
@@ -279,19 +285,19 @@ impl Child {
     }
 
     /// Reserves an id for a later call.
-    pub(crate) const fn reserve_id(&mut self) -> u64 {
-        self.last_id += 1;
+    pub(crate) const fn reserve_id(&mut self) -> CallId {
+        self.last_id = self.last_id.next();
         self.last_id
     }
 
     /// The id of the next request.
-    pub(crate) const fn next_id(&self) -> u64 {
-        self.last_id + 1
+    pub(crate) const fn next_id(&self) -> CallId {
+        self.last_id.next()
     }
 
     /// Adds a client's call under the next id.
-    pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> u64 {
-        self.last_id += 1;
+    pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> CallId {
+        self.last_id = self.last_id.next();
         let id = self.last_id;
         let call = Call { due: self.due_call(id, cx), ..call };
         cx.stats.requests += 1;
@@ -306,12 +312,12 @@ impl Child {
     pub(crate) fn call(
         &mut self,
         request: &Message<'_>,
-        stream: u64,
+        stream: StreamId,
         line: &mut Vec<u8>,
         cx: &mut Context,
     ) {
         let mut digits = [0; 20];
-        let own = decimal(self.next_id(), &mut digits);
+        let own = self.next_id().digits(&mut digits);
         let call = Call::of(request, stream);
         let token = call.token.as_ref().map(|_| own);
         request.splice(&Splice { id: Some(own), token, request_id: None }, line);
@@ -320,7 +326,7 @@ impl Child {
     }
 
     /// Gives a call the id, token and stream of another request of its client.
-    pub(crate) fn goes_on(&mut self, id: u64, fresh: Call) {
+    pub(crate) fn goes_on(&mut self, id: CallId, fresh: Call) {
         let Some(call) = self.calls.get_mut(&id) else { return };
         self.names += fresh.size();
         self.names -= call.size();
@@ -331,7 +337,7 @@ impl Child {
 
     /// The number of the call with this client id; the latest, if there are several. An id written
     /// identically has precedence over one that is only equal in value.
-    pub(crate) fn find(&self, id: &[u8]) -> Option<u64> {
+    pub(crate) fn find(&self, id: &[u8]) -> Option<CallId> {
         let said = json::digest::id(id);
         let its = |call: &Call| call.said.unwrap_or_else(|| json::digest::id(&call.id));
         let calls = || self.calls.iter().rev().filter(|(_, call)| its(call) == said);
@@ -341,7 +347,7 @@ impl Child {
     }
 
     /// Removes a call that was answered or given up.
-    pub(crate) fn end_call(&mut self, id: u64, cx: &mut Context) -> Option<Call> {
+    pub(crate) fn end_call(&mut self, id: CallId, cx: &mut Context) -> Option<Call> {
         let mut call = self.calls.remove(&id)?;
         cx.timers.clear(&mut call.due, Wait::Call(self.id, id));
         cx.stats.calls -= 1;
@@ -358,23 +364,23 @@ impl Child {
     }
 
     /// The token of a task whose call was answered.
-    pub(crate) fn task_token(&self, id: u64) -> Option<&[u8]> {
+    pub(crate) fn task_token(&self, id: CallId) -> Option<&[u8]> {
         self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
     }
 
     /// Whether this request, a client's or our own, is unanswered.
-    pub(crate) fn is_in_flight(&self, id: u64) -> bool {
+    pub(crate) fn is_in_flight(&self, id: CallId) -> bool {
         self.calls.contains(&id) || self.own.contains(&id)
     }
 
     /// The only unanswered request that satisfies `waits`, if there is exactly one.
-    pub(crate) fn only(&self, waits: impl Fn(u64) -> bool) -> Option<u64> {
+    pub(crate) fn only(&self, waits: impl Fn(CallId) -> bool) -> Option<CallId> {
         let mut waiting = self.calls.keys().chain(self.own.keys()).filter(|id| waits(**id));
         waiting.next().copied().filter(|_| waiting.next().is_none())
     }
 
     /// The ids of all calls in flight, oldest first.
-    pub(crate) fn call_ids(&self) -> Vec<u64> {
+    pub(crate) fn call_ids(&self) -> Vec<CallId> {
         self.calls.keys().copied().collect()
     }
 
@@ -441,28 +447,6 @@ impl Child {
         self.forget_pings(cx);
         self.forget_line(cx);
         debug_assert!(self.calls.is_empty());
-    }
-}
-
-/// Parses an id written by the child as one of our numbers, however it is written.
-pub(crate) fn own_id(raw: &[u8]) -> Option<u64> {
-    let digits = raw.iter().try_fold(0, |sum: u64, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    });
-    digits.or_else(|| number::counted(raw))
-}
-
-/// Formats a number in decimal digits.
-pub(crate) fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[at..];
-        }
     }
 }
 

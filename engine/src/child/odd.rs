@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use crate::api::event::{Cause, Notice};
 use crate::api::instant::Instant;
-use crate::child::{Child, decimal, own_id};
+use crate::child::Child;
 use crate::codec::copy::Copy;
 use crate::codec::json::{self, Scanner, Span};
 use crate::codec::lines::Lines;
@@ -24,6 +24,7 @@ use crate::codec::number::Number;
 use crate::codec::object::string;
 use crate::codec::rpc;
 use crate::context::Context;
+use crate::context::ids::CallId;
 use crate::context::timers::{Deadline, Wait};
 use loose::{Fragments, answered};
 
@@ -284,9 +285,9 @@ pub(crate) enum Meant {
     Message(Vec<u8>),
     /// An answer to this request, spread over several lines. A server that has answered on one line
     /// may print its later messages this way.
-    Shown(u64),
+    Shown(CallId),
     /// These requests have an answer that can't be passed on, for this reason.
-    Spoilt(Vec<u64>, &'static str),
+    Spoilt(Vec<CallId>, &'static str),
 }
 
 impl Child {
@@ -296,7 +297,7 @@ impl Child {
         &mut self,
         text: &[u8],
         malformed: &Malformed<'_>,
-        only: impl FnOnce(&Self) -> Option<u64>,
+        only: impl FnOnce(&Self) -> Option<CallId>,
         cx: &mut Context,
     ) -> Meant {
         let (ids, mut wrote) = match read(text, malformed) {
@@ -307,7 +308,7 @@ impl Child {
                 (None, _) => (Vec::new(), Wrote::Nameless),
             },
             Odd::Answers(ids) => {
-                let ids = ids.into_iter().filter_map(own_id).collect();
+                let ids = ids.into_iter().filter_map(CallId::read).collect();
                 (ids, Wrote::Other(malformed.reason()))
             }
             Odd::Malformed(wrote) => match self.malformed.fragments.take(text, malformed) {
@@ -319,7 +320,7 @@ impl Child {
                 }
             },
         };
-        let ids: Vec<u64> = ids.into_iter().filter(|id| self.is_in_flight(*id)).collect();
+        let ids: Vec<CallId> = ids.into_iter().filter(|id| self.is_in_flight(*id)).collect();
         if let (Wrote::Other(_), Some(named), false) = (wrote, self.malformed.named, ids.is_empty())
             && named.is_alien()
         {
@@ -365,7 +366,7 @@ impl Child {
     /// Handles the wait for the end of a line when it is due. If the end will not come, returns the
     /// requests that the unfinished text answers, and why the answers are unusable. Only complete
     /// values count as answers.
-    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<(Vec<u64>, &'static str)> {
+    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<(Vec<CallId>, &'static str)> {
         self.malformed.unended.spend();
         let wait = if self.malformed.is_alien() { FRAMED } else { PAUSE };
         let when = self.malformed.grew.after(wait);
@@ -379,7 +380,7 @@ impl Child {
         let text = self.lines.begun();
         let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).to_vec();
         let ids = if is_whole(&text) { answered(&text, true) } else { Vec::new() };
-        let ids: Vec<u64> = ids.into_iter().filter_map(own_id).collect();
+        let ids: Vec<CallId> = ids.into_iter().filter_map(CallId::read).collect();
         let wrote = self.malformed.named.filter(|named| named.is_alien()).unwrap_or(Wrote::Unended);
         self.log_malformed(wrote, &text, cx);
         if ids.is_empty() {
@@ -391,8 +392,8 @@ impl Child {
 
     /// The own request that this request copies, if it is one that the child echoed: no server
     /// sends such a request.
-    pub(crate) fn echoed(&mut self, request: &Message<'_>, cx: &mut Context) -> Option<u64> {
-        let id = request.id().and_then(own_id).filter(|id| self.is_in_flight(*id))?;
+    pub(crate) fn echoed(&mut self, request: &Message<'_>, cx: &mut Context) -> Option<CallId> {
+        let id = request.id().and_then(CallId::read).filter(|id| self.is_in_flight(*id))?;
         let method = request.method()?;
         let asked = ["initialize", "server/discover", "completion/complete", "logging/setLevel"];
         let asks = ["tools/", "prompts/", "resources/", "subscriptions/"];
@@ -416,8 +417,8 @@ fn is_whole(text: &[u8]) -> bool {
 }
 
 /// An error response of the child to this request.
-fn response(id: u64, error: &[u8]) -> Vec<u8> {
-    rpc::response(decimal(id, &mut [0; 20]), "error", error)
+fn response(id: CallId, error: &[u8]) -> Vec<u8> {
+    rpc::response(id.digits(&mut [0; 20]), "error", error)
 }
 
 /// Calls a function with each message of a child's line: one message, or a batch. Returns the

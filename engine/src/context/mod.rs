@@ -7,6 +7,7 @@ pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod carrier;
 pub(crate) mod commands;
+pub(crate) mod ids;
 pub(crate) mod knowledge;
 pub(crate) mod metrics;
 pub(crate) mod owed;
@@ -31,6 +32,7 @@ use crate::context::breaker::Breaker;
 use crate::context::budget::{Budget, MESSAGES};
 use crate::context::carrier::Reply;
 use crate::context::commands::Servers;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::Counts;
 use crate::context::owed::Owed;
 use crate::context::refusals::Told;
@@ -45,7 +47,7 @@ use crate::table::Table;
 pub(crate) struct Parked {
     pub(crate) child: ChildId,
     /// Its number at the child.
-    pub(crate) call: u64,
+    pub(crate) call: CallId,
     /// The path where it was made: at another it is unknown.
     pub(crate) path: Arc<str>,
 }
@@ -59,7 +61,7 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
     /// The child and stream number of each active exchange.
-    pub(crate) exchanges: Table<Exchange, (ChildId, u64)>,
+    pub(crate) exchanges: Table<Exchange, (ChildId, StreamId)>,
     /// Complete responses that their clients have not read in full.
     pub(crate) owed: Owed,
     /// The calls that wait for input, by the `requestState` sent to each client.

@@ -8,6 +8,7 @@ use alloc::collections::BTreeSet;
 
 use crate::api::handles::ChildId;
 use crate::api::instant::Instant;
+use crate::context::ids::{CallId, StreamId};
 
 /// The subject of a wait. The order has no meaning; it makes the order of the queue total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,15 +26,15 @@ pub(crate) enum Wait {
     /// The time until ended streams are removed.
     Forget(ChildId),
     /// The answer to a call, by the id that the child knows.
-    Call(ChildId, u64),
+    Call(ChildId, CallId),
     /// The client's answer to a child's ping.
     Ping(ChildId),
     /// The end of a line that a child has begun.
     Line(ChildId),
     /// The input that a call needs, by the id that the child knows.
-    Park(ChildId, u64),
+    Park(ChildId, CallId),
     /// The next action on a silent or stalled stream, by its number.
-    Stream(ChildId, u64),
+    Stream(ChildId, StreamId),
     /// The next round of relief while memory is short.
     Relief,
     /// The end of draining.

@@ -18,13 +18,14 @@ use alloc::vec::Vec;
 use crate::api::handles::{Exchange, SessionNumber};
 use crate::api::response;
 use crate::child::lease::Life;
-use crate::child::{self, Call, Child, Own};
+use crate::child::{Call, Child, Own};
 use crate::codec::message::{Kind, Message, Splice};
 use crate::codec::sse::EventId;
 use crate::codec::version::{Style, Version};
 use crate::context::Context;
 use crate::context::budget::Kept;
 use crate::context::carrier::Reply;
+use crate::context::ids::StreamId;
 use crate::dialect::upward;
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
@@ -32,7 +33,6 @@ use crate::http::owner;
 use crate::http::session_id;
 use crate::stream::at::Rest;
 use crate::stream::set::Streams;
-use crate::stream::single::STANDING;
 use phase::Phase;
 
 #[derive(Debug)]
@@ -139,27 +139,28 @@ impl Session {
     ) -> Result<(), Fault> {
         let requests = messages.iter().filter(|m| m.kind() == Kind::Request).count();
         self.judge(messages, batch, requests, head, cx)?;
-        let number = if requests > 0 {
+        let stream = (requests > 0).then(|| {
             let reply = Reply::new(exchange, head, cx);
             self.streams.open(reply, requests, batch, cx)
-        } else {
-            STANDING
-        };
+        });
         let mut lines = Vec::new();
         for message in messages {
-            self.forward(message, number, &mut lines, cx);
+            match stream.filter(|_| message.kind() == Kind::Request) {
+                Some(stream) => self.call(message, stream, &mut lines, cx),
+                None => self.forward(message, &mut lines, cx),
+            }
         }
         if !lines.is_empty() {
             self.child.write(lines, cx);
         }
-        if requests == 0 {
+        let Some(stream) = stream else {
             cx.answer(exchange, head.origin, response::empty(202));
             return Ok(());
-        }
+        };
         self.calls += requests as u64;
         let wait =
             if self.phase.version().primed { cx.config.promote_primed } else { cx.config.promote };
-        self.streams.promote_after(number, wait, cx);
+        self.streams.promote_after(stream, wait, cx);
         Ok(())
     }
 
@@ -195,27 +196,35 @@ impl Session {
         if self.child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }
     }
 
-    /// Appends the text that the child gets for one message.
-    fn forward(
+    /// Appends the text that the child gets for a request; `stream` carries the answer.
+    fn call(
         &mut self,
-        message: &Message<'_>,
-        number: u64,
+        request: &Message<'_>,
+        stream: StreamId,
         lines: &mut Vec<u8>,
         cx: &mut Context,
     ) {
+        match self.phase.crossing() {
+            Some(_) => self.request_across(stream, request, cx),
+            None => self.child.call(request, stream, lines, cx),
+        }
+    }
+
+    /// Appends the text that the child gets for a notification or a response.
+    fn forward(&mut self, message: &Message<'_>, lines: &mut Vec<u8>, cx: &mut Context) {
         if self.phase.crossing().is_some() {
-            return self.forward_across(message, number, cx);
+            return self.forward_across(message, cx);
         }
         let mut digits = [0; 20];
         let mut change = Splice::default();
         match message.kind() {
-            Kind::Request => return self.child.call(message, number, lines, cx),
+            Kind::Request => debug_assert!(false, "a request has a stream"),
             Kind::Notification if message.calls("notifications/cancelled") => {
                 // A call that is not in flight was answered already: there is nothing to cancel.
                 let id = message.request_id().and_then(|id| self.child.find(id));
                 let Some(call) = id else { return };
                 self.cancel(call, cx);
-                change.request_id = Some(child::decimal(call, &mut digits));
+                change.request_id = Some(call.digits(&mut digits));
             }
             Kind::Result | Kind::Error => self.child.ping_is_answered(message),
             Kind::Notification => {}
@@ -240,13 +249,13 @@ impl Session {
         match self.streams.rest(id) {
             Rest::Unknown => return Err(Fault::EventId),
             Rest::Nothing => cx.answer(exchange, head.origin, response::empty(204)),
-            Rest::Stream => self.streams.attach(id.stream, reply, Some(id.place), cx),
+            Rest::Stream => self.streams.attach(StreamId(id.stream), reply, Some(id.place), cx),
         }
         Ok(())
     }
 
     /// The exchange that carried a stream was lost.
-    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
         self.life.touch(cx);
         self.streams.lost(number, cx);
     }

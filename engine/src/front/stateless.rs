@@ -21,7 +21,7 @@ use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
 use crate::api::limits;
 use crate::child::lease::Life;
-use crate::child::{Call, Child, Own, decimal};
+use crate::child::{Call, Child, Own};
 use crate::codec::message::Message;
 use crate::codec::meta::{CLIENT, LogLevel};
 use crate::codec::object;
@@ -31,6 +31,7 @@ use crate::codec::version::Style;
 use crate::context::Context;
 use crate::context::budget::{self, Share};
 use crate::context::carrier::Reply;
+use crate::context::ids::{CallId, StreamId};
 use crate::dialect::downward::{self, Question};
 use crate::dialect::told::Told;
 use crate::front::stateless::kept::Kept;
@@ -107,7 +108,7 @@ struct Ask {
     /// Whether the answer may be a task.
     gets_tasks: bool,
     /// The id of the call at the child, once it was sent.
-    call: Option<u64>,
+    call: Option<CallId>,
     /// The `requestState` of this call, if it has to wait for input.
     secret: u128,
     /// The path where it was made.
@@ -130,8 +131,8 @@ pub(crate) struct Worker {
     /// When its process was started and probed.
     asked: Instant,
     pub(crate) streams: Streams,
-    asks: Table<u64, Ask>,
-    parks: Table<u64, Park>,
+    asks: Table<StreamId, Ask>,
+    parks: Table<CallId, Park>,
     listens: Listens,
     kept: Kept,
     /// Counts the bytes of remembered tasks.
@@ -271,7 +272,7 @@ impl Worker {
     }
 
     /// Records a request, with its digest, and opens the stream for its answer.
-    fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> u64 {
+    fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> StreamId {
         let Request { message, metadata, exchange, head, secret, .. } = *request;
         self.life.touch(cx);
         self.served += 1;
@@ -312,7 +313,7 @@ impl Worker {
     /// Sends the requests that waited for the child.
     fn ready(&mut self, cx: &mut Context) {
         self.life.started(cx);
-        let waiting: Vec<u64> = self.asks.keys().copied().collect();
+        let waiting: Vec<StreamId> = self.asks.keys().copied().collect();
         for number in waiting {
             if !self.crosses {
                 self.streams.promote_after(number, cx.config.promote, cx);
@@ -330,7 +331,7 @@ impl Worker {
     }
 
     /// Sends a request to the child, which is ready for it, or answers it.
-    fn dispatch(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    fn dispatch(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         if matches!(self.mode, Mode::Stateless) {
             let mut line = Vec::new();
             let id = self.child.next_id();
@@ -347,13 +348,13 @@ impl Worker {
         self.dispatch_downward(number, message, cx);
     }
 
-    fn called(&mut self, number: u64, id: u64) {
+    fn called(&mut self, number: StreamId, id: CallId) {
         if let Some(ask) = self.asks.get_mut(&number) {
             ask.call = Some(id);
         }
     }
 
-    fn dispatch_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    fn dispatch_downward(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         let method = message.method().unwrap_or_default();
         match &*method {
@@ -373,7 +374,7 @@ impl Worker {
     }
 
     /// Sends a call to a session-era child.
-    fn call_downward(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    fn call_downward(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         if self.asks_first(number) {
             return self.ask_first(number, cx);
         }
@@ -381,7 +382,7 @@ impl Worker {
         self.carried_asking += u64::from(self.asks.get(&number).is_some_and(|ask| ask.may_ask));
         self.ask_for_logs(number, cx);
         let mut digits = [0; 20];
-        let own = decimal(self.child.next_id(), &mut digits);
+        let own = self.child.next_id().digits(&mut digits);
         let line = downward::request(message, own);
         let id = self.child.enter(Call::of(message, number), cx);
         self.child.say(line, cx);
@@ -391,7 +392,7 @@ impl Worker {
     /// Sets the child's log level to that of a request, or keeps that of another request which asks
     /// for more. The level is the process's, so messages below a request's own level are filtered
     /// from the child's output.
-    fn ask_for_logs(&mut self, number: u64, cx: &mut Context) {
+    fn ask_for_logs(&mut self, number: StreamId, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
             return;
@@ -406,7 +407,7 @@ impl Worker {
     }
 
     /// Answers a request with a result.
-    fn answer_result(&mut self, number: u64, result: &[u8], cx: &mut Context) {
+    fn answer_result(&mut self, number: StreamId, result: &[u8], cx: &mut Context) {
         let Some(ask) = self.asks.remove(&number) else { return };
         let data = rpc::response(&ask.id, "result", result);
         self.streams.answer(number, data, 200, None, cx);
@@ -414,7 +415,7 @@ impl Worker {
     }
 
     /// Answers a request with an error of the bridge.
-    fn fail(&mut self, number: u64, fault: &Fault, cx: &mut Context) {
+    fn fail(&mut self, number: StreamId, fault: &Fault, cx: &mut Context) {
         let Some(ask) = self.asks.remove(&number) else { return };
         cx.counts.call(fault.outcome());
         // A request that reached no child did not fail there.

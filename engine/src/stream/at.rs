@@ -9,13 +9,14 @@ use crate::codec::sse::EventId;
 use crate::codec::version::Style;
 use crate::context::Context;
 use crate::context::budget::{Budget, Share};
+use crate::context::ids::StreamId;
 use crate::http::session_id;
 
 /// The session and stream that an operation works on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) child: ChildId,
-    pub(crate) number: u64,
+    pub(crate) number: StreamId,
     /// Identifies the session in its event ids.
     pub(crate) session: u32,
     pub(crate) style: Style,
@@ -33,7 +34,7 @@ impl At {
     }
 
     pub(super) const fn event_id(self, place: u64) -> EventId {
-        EventId { session: self.session, stream: self.number, place }
+        EventId { session: self.session, stream: self.number.0, place }
     }
 
     /// The id of an event, if the revision has event ids.

@@ -16,9 +16,10 @@ use crate::codec::sse::EventId;
 use crate::codec::version::Style;
 use crate::context::Context;
 use crate::context::carrier::{Common, Reply};
+use crate::context::ids::StreamId;
 use crate::context::timers::{Deadline, Wait};
 use crate::stream::at::{At, Held, Rest};
-use crate::stream::single::{STANDING, Stream};
+use crate::stream::single::{Stream, UNCLAIMED};
 use crate::table::Table;
 
 #[derive(Debug)]
@@ -27,10 +28,10 @@ pub(crate) struct Streams {
     /// Identifies the session in its event ids.
     session: u32,
     pub(crate) style: Style,
-    table: Table<u64, Stream>,
-    last: u64,
+    table: Table<StreamId, Stream>,
+    last: StreamId,
     /// The GET streams that have a client, the newest last.
-    listeners: Vec<u64>,
+    listeners: Vec<StreamId>,
     held: Held,
     told_drops: bool,
     forget: Deadline,
@@ -40,13 +41,13 @@ impl Streams {
     /// An empty set. `session` is the prefix of its event ids.
     pub(crate) fn new(child: ChildId, session: u32, style: Style, cx: &Context) -> Self {
         let mut table = Table::default();
-        table.insert(STANDING, Stream::default());
+        table.insert(UNCLAIMED, Stream::default());
         Self {
             child,
             session,
             style,
             table,
-            last: STANDING,
+            last: UNCLAIMED,
             listeners: Vec::new(),
             held: Held::new(&cx.budget),
             told_drops: false,
@@ -54,7 +55,7 @@ impl Streams {
         }
     }
 
-    fn at(&self, number: u64) -> At {
+    fn at(&self, number: StreamId) -> At {
         At {
             child: self.child,
             number,
@@ -67,14 +68,14 @@ impl Streams {
     /// Runs an operation on a stream, then enforces the limits.
     fn with<R>(
         &mut self,
-        number: u64,
+        number: StreamId,
         cx: &mut Context,
         work: impl FnOnce(&mut Stream, At, &mut Held, &mut Context) -> R,
     ) -> Option<R> {
         let at = self.at(number);
         let stream = self.table.get_mut(&number)?;
         let result = work(stream, at, &mut self.held, cx);
-        let ended = number != STANDING && stream.is_ended();
+        let ended = number != UNCLAIMED && stream.is_ended();
         let spent = ended && stream.is_spent();
         if stream.is_get && !stream.is_alive() {
             self.left(number, cx);
@@ -93,8 +94,8 @@ impl Streams {
         pending: usize,
         batch: bool,
         cx: &mut Context,
-    ) -> u64 {
-        self.last += 1;
+    ) -> StreamId {
+        self.last = self.last.next();
         cx.exchanges.insert(reply.exchange, (self.child, self.last));
         self.table.insert(self.last, Stream::new(reply, pending, batch));
         self.last
@@ -103,7 +104,7 @@ impl Streams {
     /// Lets a silent exchange become an event stream after a while.
     pub(crate) fn promote_after(
         &mut self,
-        number: u64,
+        number: StreamId,
         wait: core::time::Duration,
         cx: &mut Context,
     ) {
@@ -112,19 +113,19 @@ impl Streams {
     }
 
     /// Moves messages that wait for a stream to the first one that can carry them.
-    fn flush(&mut self, number: u64, cx: &mut Context) {
-        let waits = self.table.get(&STANDING).is_some_and(Stream::has_unsent);
-        if !waits || !self.carries(number) {
+    fn flush(&mut self, number: StreamId, cx: &mut Context) {
+        let waits = self.table.get(&UNCLAIMED).is_some_and(Stream::has_unsent);
+        if !waits || !self.carries(Some(number)) {
             return;
         }
-        let Some(standing) = self.table.get_mut(&STANDING) else { return };
+        let Some(standing) = self.table.get_mut(&UNCLAIMED) else { return };
         for data in standing.take_unsent(&mut self.held).collect::<Vec<_>>() {
             self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
         }
     }
 
-    /// Puts a message on a stream.
-    pub(crate) fn put(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
+    /// Puts a message on a stream; `None` is the GET stream.
+    pub(crate) fn put(&mut self, number: Option<StreamId>, data: Vec<u8>, cx: &mut Context) {
         let number = self.meant(number);
         self.flush(number, cx);
         self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
@@ -133,7 +134,7 @@ impl Streams {
     /// Puts a message that many streams carry onto this one, with this id.
     pub(crate) fn put_common(
         &mut self,
-        number: u64,
+        number: StreamId,
         common: &Arc<Common>,
         id: &[u8],
         cx: &mut Context,
@@ -146,7 +147,7 @@ impl Streams {
     /// Delivers the answer to a call; `new_session` is the session id to send with it, if any.
     pub(crate) fn answer(
         &mut self,
-        number: u64,
+        number: StreamId,
         data: Vec<u8>,
         status: u16,
         new_session: Option<u128>,
@@ -158,19 +159,19 @@ impl Streams {
     }
 
     /// Fails a call with an error response.
-    pub(crate) fn fail(&mut self, number: u64, response: Response, cx: &mut Context) {
+    pub(crate) fn fail(&mut self, number: StreamId, response: Response, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.fail(response, at, held, cx));
     }
 
     /// Answers with one complete response.
-    pub(crate) fn whole(&mut self, number: u64, response: Response, cx: &mut Context) {
+    pub(crate) fn whole(&mut self, number: StreamId, response: Response, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.whole(response, at, held, cx));
     }
 
     /// Attaches an exchange to a stream; every kept event after the given one is resent.
     pub(crate) fn attach(
         &mut self,
-        number: u64,
+        number: StreamId,
         reply: Reply,
         after: Option<u64>,
         cx: &mut Context,
@@ -184,17 +185,18 @@ impl Streams {
 
     /// What a client that has seen this event can still get of its stream.
     pub(crate) fn rest(&self, id: EventId) -> Rest {
-        let stream = self.table.get(&id.stream).filter(|_| id.session == self.session);
-        stream.filter(|_| id.stream != STANDING).map_or(Rest::Unknown, |s| s.rest(id.place))
+        let number = StreamId(id.stream);
+        let stream = self.table.get(&number).filter(|_| id.session == self.session);
+        stream.filter(|_| number != UNCLAIMED).map_or(Rest::Unknown, |s| s.rest(id.place))
     }
 
     /// The exchange that carried a stream was lost.
-    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| drop(stream.detach(at, held, cx)));
     }
 
     /// No client waits for the rest of a stream any more.
-    pub(crate) fn give_up(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn give_up(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| {
             stream.pending = 0;
             drop(stream.detach(at, held, cx));
@@ -202,12 +204,12 @@ impl Streams {
     }
 
     /// A call of this stream was cancelled: it gets no answer.
-    pub(crate) fn cancel(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn cancel(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.cancel(at, held, cx));
     }
 
     /// Aborts a stream.
-    pub(crate) fn abort(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn abort(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| {
             stream.pending = 0;
             stream.abort(at, held, cx);
@@ -215,18 +217,18 @@ impl Streams {
     }
 
     /// The client of a stream has read some bytes.
-    pub(crate) fn taken(&mut self, number: u64, bytes: usize, cx: &mut Context) {
+    pub(crate) fn taken(&mut self, number: StreamId, bytes: usize, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
     }
 
     /// The client of a stream has read all that was sent.
-    pub(crate) fn delivered(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn delivered(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, Stream::delivered);
     }
 
     /// Handles a stream's wait when it is due. Returns false if the stream was aborted because its
     /// client stopped reading.
-    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) -> bool {
+    pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) -> bool {
         let kept = self.with(number, cx, |stream, at, held, cx| stream.tick(at, held, cx));
         if kept == Some(false) {
             cx.notice(Notice::Stalled { child: self.child });
@@ -235,7 +237,7 @@ impl Streams {
     }
 
     /// Aborts the exchange that carries a stream: memory is short, and its client stopped reading.
-    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, held, cx| stream.cut(at, held, cx));
         cx.notice(Notice::Stalled { child: self.child });
     }
@@ -253,7 +255,7 @@ impl Streams {
 
     /// Drops the kept events that no longer fit.
     pub(crate) fn shrink(&mut self, cx: &mut Context) {
-        self.tidy(STANDING, false, cx);
+        self.tidy(UNCLAIMED, false, cx);
     }
 
     /// Counts a message that is dropped.
@@ -277,7 +279,7 @@ impl Streams {
 
     /// Ends every open stream. The driver still delivers the unread bytes.
     pub(crate) fn close(&mut self, cx: &mut Context) {
-        let at = self.at(STANDING);
+        let at = self.at(UNCLAIMED);
         for (number, mut stream) in self.table.take() {
             let at = At { number, ..at };
             stream.finish(at, cx);
@@ -289,12 +291,12 @@ impl Streams {
     }
 
     /// Whether a message other than an answer can go on this stream now.
-    pub(crate) fn carries(&self, number: u64) -> bool {
+    pub(crate) fn carries(&self, number: Option<StreamId>) -> bool {
         self.table.get(&self.meant(number)).is_some_and(Stream::carries)
     }
 
     /// Whether such a message would reach a connected client.
-    pub(crate) fn reaches(&self, number: u64) -> bool {
+    pub(crate) fn reaches(&self, number: Option<StreamId>) -> bool {
         self.table.get(&self.meant(number)).is_some_and(Stream::reaches)
     }
 
@@ -302,7 +304,7 @@ impl Streams {
     /// `queue` unread, and this stream more than an equal share of that among `among` streams. One
     /// read of the child brings no more than `queue`, so a client that merely had no chance to read
     /// yet is not behind.
-    pub(crate) fn lags(&self, number: u64, among: usize, queue: usize) -> bool {
+    pub(crate) fn lags(&self, number: StreamId, among: usize, queue: usize) -> bool {
         let much = queue.saturating_add(queue / 2);
         let waiting = self.table.get(&number).map_or(0, Stream::waiting);
         self.held.unread >= much && waiting > much / among.max(1)
@@ -323,12 +325,12 @@ impl Streams {
     }
 
     /// The streams that have ended, and when.
-    fn ended(&self) -> impl Iterator<Item = (u64, Instant)> {
+    fn ended(&self) -> impl Iterator<Item = (StreamId, Instant)> {
         let ended = self.table.iter().filter(|(_, stream)| stream.is_ended());
         ended.filter_map(|(number, stream)| Some((*number, stream.ended?)))
     }
 
-    fn drop_stream(&mut self, number: u64, cx: &mut Context) {
+    fn drop_stream(&mut self, number: StreamId, cx: &mut Context) {
         if let Some(stream) = self.table.get_mut(&number) {
             while stream.drop_oldest(&mut self.held, cx) {}
             self.table.remove(&number);
@@ -337,14 +339,14 @@ impl Streams {
 
     /// Enforces `Config::replay`, and `Config::calls` as the limit on ended streams, of which this
     /// stream may be a new one.
-    fn tidy(&mut self, number: u64, ended: bool, cx: &mut Context) {
+    fn tidy(&mut self, number: StreamId, ended: bool, cx: &mut Context) {
         let tight = cx.budget.is_tight();
         let limit = if tight { cx.budget.small() } else { usize::MAX }.min(cx.config.replay);
         while self.held.kept.size() > limit {
             let Some(victim) = self.victim(number) else { break };
             let Some(stream) = self.table.get_mut(&victim) else { break };
             stream.drop_oldest(&mut self.held, cx);
-            if victim != STANDING && stream.is_spent() {
+            if victim != UNCLAIMED && stream.is_spent() {
                 self.table.remove(&victim);
             }
         }
@@ -366,9 +368,9 @@ impl Streams {
 
     /// The stream that drops its oldest event because `number` grew: itself, unless that event is
     /// its only one; then the GET stream, then the oldest stream.
-    fn victim(&self, number: u64) -> Option<u64> {
+    fn victim(&self, number: StreamId) -> Option<StreamId> {
         let others = self.table.keys().copied();
-        [number, STANDING].into_iter().chain(others).find(|&victim| {
+        [number, UNCLAIMED].into_iter().chain(others).find(|&victim| {
             let kept = self.table.get(&victim).map_or(0, Stream::kept);
             kept > usize::from(victim == number)
         })

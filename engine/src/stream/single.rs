@@ -19,6 +19,7 @@ use crate::codec::sse;
 use crate::context::Context;
 use crate::context::budget::Kept;
 use crate::context::carrier::{Common, Phase, Reply};
+use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
 use crate::http::fault::Fault;
 use crate::stream::at::{At, Held, Rest};
@@ -26,7 +27,7 @@ use crate::stream::event::{EVENT, Event};
 
 /// The stream number of messages that belong to no call: they go to the newest GET stream, or wait
 /// for one.
-pub(crate) const STANDING: u64 = 0;
+pub(super) const UNCLAIMED: StreamId = StreamId(0);
 
 #[derive(Debug, Default)]
 pub(crate) struct Stream {

@@ -3,9 +3,9 @@
 
 use alloc::vec::Vec;
 
-use crate::child::own_id;
 use crate::codec::json;
 use crate::codec::message::Malformed;
+use crate::context::ids::CallId;
 
 /// The members of an object, read tolerantly: neither an invalid value nor a cut end hides the
 /// rest.
@@ -145,13 +145,17 @@ pub(super) struct Fragments {
     jsonrpc: bool,
     answers: bool,
     asks: bool,
-    id: Option<u64>,
+    id: Option<CallId>,
 }
 
 impl Fragments {
     /// Adds a malformed line. Returns `None` if it is not part of such a message; otherwise the id
     /// of the call that the message answers, once it is known.
-    pub(super) fn take(&mut self, line: &[u8], malformed: &Malformed<'_>) -> Option<Option<u64>> {
+    pub(super) fn take(
+        &mut self,
+        line: &[u8],
+        malformed: &Malformed<'_>,
+    ) -> Option<Option<CallId>> {
         if !self.open && matches!(malformed, Malformed::Invalid(..)) {
             return None;
         }
@@ -200,7 +204,7 @@ impl Fragments {
         cursor.skip(b":");
         let value = &text[cursor.at..];
         if json::spells(name, "id") {
-            self.id = own_id(value);
+            self.id = CallId::read(value);
         }
         self.jsonrpc |= json::spells(name, "jsonrpc");
         self.asks |= json::spells(name, "method");

@@ -10,19 +10,19 @@ use super::crossing::Crossing;
 use super::phase::{Open, Phase};
 use crate::api::event::{self, Cause, Notice};
 use crate::child::odd::{self, ALIEN, Meant, Wrote};
-use crate::child::{self, Child, Own};
+use crate::child::{Child, Own};
 use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::codec::object::Object;
 use crate::codec::rpc;
 use crate::codec::version::{self, Version};
 use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
 use crate::dialect::downward;
 use crate::dialect::upward;
 use crate::http::fault::Fault;
-use crate::stream::single::STANDING;
 
 /// An answer and its stream, deferred until the line is no longer borrowed and can be reused.
-type Later = Option<(u64, Renamed)>;
+type Later = Option<(StreamId, Renamed)>;
 
 impl Session {
     /// Handles one line of the child. Returns the cause, if the session ends by it.
@@ -95,7 +95,7 @@ impl Session {
         later: Option<&mut Later>,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let id = message.id().and_then(child::own_id);
+        let id = message.id().and_then(CallId::read);
         if let Some((id, own)) = id.and_then(|id| Some((id, self.child.end_own(id, cx)?))) {
             return self.own_response(id, &own, message, cx);
         }
@@ -146,7 +146,7 @@ impl Session {
     /// Keeps the child's error to `initialize` and probes the child's era.
     fn ask_for_era(
         &mut self,
-        id: Option<u64>,
+        id: Option<CallId>,
         message: &Message<'_>,
         cx: &mut Context,
     ) -> Option<Cause> {
@@ -162,7 +162,7 @@ impl Session {
     /// Handles the answer to the bridge's own request.
     fn own_response(
         &mut self,
-        id: u64,
+        id: CallId,
         own: &Own,
         message: &Message<'_>,
         cx: &mut Context,
@@ -219,7 +219,7 @@ impl Session {
         &mut self,
         chosen: &str,
         crossing: Option<Box<Crossing>>,
-        (number, data): (u64, Vec<u8>),
+        (number, data): (StreamId, Vec<u8>),
         cx: &mut Context,
     ) {
         let version = Version::chosen(chosen);
@@ -241,23 +241,22 @@ impl Session {
         });
     }
 
-    pub(super) fn answer(&mut self, number: u64, data: Vec<u8>, cx: &mut Context) {
+    pub(super) fn answer(&mut self, number: StreamId, data: Vec<u8>, cx: &mut Context) {
         self.streams.answer(number, data, 200, None, cx);
         self.life.touch(cx);
     }
 
     /// Puts progress on the stream of its call, with the token that its client chose.
     pub(super) fn progress(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let id = message.token().and_then(child::own_id).filter(|_| self.is_open());
+        let id = message.token().and_then(CallId::read).filter(|_| self.is_open());
         let call = id.and_then(|id| self.child.calls.get(&id));
         let token = match call {
             Some(call) => call.token.as_deref(),
             None => id.and_then(|id| self.child.task_token(id)),
         };
         // A task continues after its call; its progress belongs to the session then.
-        let number = call.map_or(STANDING, |call| call.stream);
-        let number = Some(number).filter(|number| self.streams.carries(*number));
-        let (Some(token), Some(number)) = (token, number) else {
+        let number = call.map(|call| call.stream);
+        let Some(token) = token.filter(|_| self.streams.carries(number)) else {
             self.streams.dropped(cx);
             return;
         };
@@ -266,24 +265,22 @@ impl Session {
         self.streams.put(number, data, cx);
     }
 
-    /// The stream for a message that names no call. The protocol does not say, so this is our rule.
-    pub(super) fn route(&self, message: &Message<'_>) -> u64 {
+    /// The stream for a message that names no call; `None` is the GET stream. The protocol does not
+    /// say, so this is our rule.
+    pub(super) fn route(&self, message: &Message<'_>) -> Option<StreamId> {
         let method = message.method().unwrap_or_default();
         if !self.is_open() {
-            return STANDING;
+            return None;
         }
-        let listening = self.streams.carries(STANDING);
+        let listening = self.streams.carries(None);
         if listening
             && (method.ends_with("/list_changed") || method == "notifications/resources/updated")
         {
-            return STANDING;
+            return None;
         }
         let latest = self.child.calls.values().next_back().map(|call| call.stream);
-        let latest = latest.filter(|number| self.streams.carries(*number));
-        match latest {
-            Some(number) if self.child.calls.len() == 1 || !listening => number,
-            _ => STANDING,
-        }
+        let latest = latest.filter(|number| self.streams.carries(Some(*number)));
+        latest.filter(|_| self.child.calls.len() == 1 || !listening)
     }
 
     /// Handles a malformed line. If it is meant as an answer, its call ends in an error.
@@ -315,14 +312,14 @@ impl Session {
     }
 
     /// Whether the child has yet to answer this request, which may be the bridge's own.
-    fn is_awaited(&self, id: u64) -> bool {
+    fn is_awaited(&self, id: CallId) -> bool {
         owes(&self.child, id, self.phase.declined().is_some(), self.phase.crossing())
     }
 
     /// Ends a request whose answer can't be passed on with an error that says why.
     pub(super) fn spoilt(
         &mut self,
-        id: u64,
+        id: CallId,
         reason: &'static str,
         cx: &mut Context,
     ) -> Option<Cause> {
@@ -348,7 +345,7 @@ impl Session {
 }
 
 /// Whether a child has yet to answer this request. If it `declined`, its calls are answered.
-fn owes(child: &Child, id: u64, declined: bool, crossing: Option<&Crossing>) -> bool {
+fn owes(child: &Child, id: CallId, declined: bool, crossing: Option<&Crossing>) -> bool {
     let waits =
         crossing.is_none_or(|crossing| crossing.is_at_child(id) && crossing.listening != Some(id));
     waits && !(declined && child.calls.contains(&id))

@@ -11,7 +11,7 @@ use core::ops::RangeBounds;
 use super::Session;
 use super::rounds::Round;
 use crate::api::limits;
-use crate::child::{self, Own};
+use crate::child::Own;
 use crate::codec::json::{self, Scanner};
 use crate::codec::message::{self, Kind, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
@@ -21,6 +21,7 @@ use crate::codec::rpc;
 use crate::codec::version::{self, NEWEST_SESSION, Version};
 use crate::context::Context;
 use crate::context::budget::Share;
+use crate::context::ids::{CallId, StreamId};
 use crate::dialect;
 use crate::dialect::downward;
 use crate::dialect::told::Told;
@@ -31,7 +32,7 @@ use crate::table::Table;
 /// A `resources/subscribe` or `resources/unsubscribe` that waits for the child.
 #[derive(Debug)]
 struct Pending {
-    stream: u64,
+    stream: StreamId,
     id: Spelling,
     /// A digest of the id: equal ids have equal digests.
     said: u64,
@@ -52,10 +53,10 @@ pub(super) struct Crossing {
     pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
     /// The bridge's `subscriptions/listen` that is acknowledged, and one that is not yet.
-    pub(super) listening: Option<u64>,
-    opening: Option<u64>,
+    pub(super) listening: Option<CallId>,
+    opening: Option<CallId>,
     pending: Vec<Pending>,
-    pub(super) rounds: Table<u64, Round>,
+    pub(super) rounds: Table<CallId, Round>,
     pub(super) last_asked: u64,
     /// Counts everything except the calls.
     share: Option<Share>,
@@ -64,20 +65,30 @@ pub(super) struct Crossing {
 impl Session {
     // ---- from the client
 
-    /// Translates one message of the client.
-    pub(super) fn forward_across(&mut self, message: &Message<'_>, number: u64, cx: &mut Context) {
-        let method = message.method().unwrap_or_default();
-        match (message.kind(), &*method) {
-            (Kind::Request, "ping") => self.reply_with(number, message, b"{}", cx),
-            (Kind::Request, "logging/setLevel") => self.set_level(number, message, cx),
-            (Kind::Request, "resources/subscribe" | "resources/unsubscribe") => {
-                self.subscribe(number, message, cx);
-            }
-            (Kind::Request, method) if method.starts_with("tasks/") => {
+    /// Translates a request of the client, or answers it.
+    pub(super) fn request_across(
+        &mut self,
+        number: StreamId,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) {
+        match &*message.method().unwrap_or_default() {
+            "ping" => self.reply_with(number, message, b"{}", cx),
+            "logging/setLevel" => self.set_level(number, message, cx),
+            "resources/subscribe" | "resources/unsubscribe" => self.subscribe(number, message, cx),
+            method if method.starts_with("tasks/") => {
                 let fault = Fault::MethodNotFound(method.to_string());
                 self.answer(number, fault.message(message.id()), cx);
             }
-            (Kind::Request, _) => self.call_across(number, message, cx),
+            _ => self.call_across(number, message, cx),
+        }
+    }
+
+    /// Translates a notification or a response of the client.
+    pub(super) fn forward_across(&mut self, message: &Message<'_>, cx: &mut Context) {
+        let method = message.method().unwrap_or_default();
+        match (message.kind(), &*method) {
+            (Kind::Request, _) => debug_assert!(false, "a request has a stream"),
             (Kind::Notification, "notifications/initialized") => self.relisten(cx),
             (Kind::Notification, "notifications/cancelled") => {
                 let Some(id) = message.request_id() else { return };
@@ -99,12 +110,18 @@ impl Session {
         }
     }
 
-    fn reply_with(&mut self, number: u64, message: &Message<'_>, result: &[u8], cx: &mut Context) {
+    fn reply_with(
+        &mut self,
+        number: StreamId,
+        message: &Message<'_>,
+        result: &[u8],
+        cx: &mut Context,
+    ) {
         let id = message.id().unwrap_or_default();
         self.answer(number, rpc::response(id, "result", result), cx);
     }
 
-    fn set_level(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    fn set_level(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         let level = message.param("level").and_then(LogLevel::read);
         let (Some(level), Some(crossing)) = (level, self.phase.crossing_mut()) else {
             let fault = Fault::Params("level is no logging level");
@@ -116,7 +133,7 @@ impl Session {
 
     /// Changes the filter of the subscription. A subscription can't be changed, so a new one
     /// replaces it.
-    fn subscribe(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    fn subscribe(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
         let (Some(uri), Some(crossing)) = (uri, self.phase.crossing_mut()) else {
             let fault = Fault::Params("uri is missing");
@@ -209,7 +226,7 @@ impl Session {
 
     /// The child did not say in time what it honours: the client's requests that wait for it fail,
     /// and a subscription to the earlier resources is opened again.
-    pub(super) fn listen_overdue(&mut self, id: u64, cx: &mut Context) {
+    pub(super) fn listen_overdue(&mut self, id: CallId, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         // If no request waits, the acknowledgement may be late.
         if crossing.opening != Some(id) || crossing.pending.is_empty() {
@@ -255,7 +272,7 @@ impl Session {
 
     /// Handles the answer to a call: passes it on, or asks the client for the input that it
     /// requires.
-    pub(super) fn response_across(&mut self, id: u64, message: &Message<'_>, cx: &mut Context) {
+    pub(super) fn response_across(&mut self, id: CallId, message: &Message<'_>, cx: &mut Context) {
         let payload = message.payload().unwrap_or_default();
         if message.kind() == Kind::Result
             && let Some(wanted) = upward::wanted(payload)
@@ -268,7 +285,7 @@ impl Session {
         let data = match message.kind() {
             Kind::Result => {
                 let own = |named: &[u8]| {
-                    let is_own = child::own_id(named) == Some(id);
+                    let is_own = CallId::read(named) == Some(id);
                     is_own.then_some(&*call.id)
                 };
                 let result = upward::result(&method.unwrap_or_default(), payload, own);
@@ -286,7 +303,7 @@ impl Session {
         }
         let Some(crossing) = self.phase.crossing() else { return };
         if message.calls("notifications/subscriptions/acknowledged") {
-            let own = message.meta(SUBSCRIPTION).and_then(child::own_id);
+            let own = message.meta(SUBSCRIPTION).and_then(CallId::read);
             if own.is_some() && own == crossing.opening {
                 let uris = message.param("notifications").and_then(|n| {
                     json::member(n, &(0..n.len()), "resourceSubscriptions").map(|s| &n[s])
@@ -298,11 +315,11 @@ impl Session {
         if message.calls("notifications/cancelled") {
             return;
         }
-        let subscription = message.meta(SUBSCRIPTION).and_then(child::own_id);
+        let subscription = message.meta(SUBSCRIPTION).and_then(CallId::read);
         if let Some((id, call)) = subscription.and_then(|id| Some((id, self.child.calls.get(&id)?)))
         {
             // The client's call is a subscription: it has no timeout.
-            let (number, data) = (call.stream, downward::tag(message, &call.id));
+            let (number, data) = (Some(call.stream), downward::tag(message, &call.id));
             self.child.lasts(id, cx);
             return match self.streams.carries(number) {
                 true => self.streams.put(number, data, cx),
@@ -318,7 +335,7 @@ impl Session {
 
     /// Passes progress on. It must increase over all rounds of a call.
     fn progress_across(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let id = message.token().and_then(child::own_id);
+        let id = message.token().and_then(CallId::read);
         let told = message.param("progress").and_then(|text| core::str::from_utf8(text).ok());
         let told: Option<f64> = told.and_then(|text| text.parse().ok());
         let round = self.phase.crossing_mut().zip(id).and_then(|(c, id)| c.rounds.get_mut(&id));
@@ -331,7 +348,7 @@ impl Session {
     }
 
     /// The bridge's subscription at the child ended, or was refused.
-    pub(super) fn listen_ended(&mut self, id: u64, cx: &mut Context) {
+    pub(super) fn listen_ended(&mut self, id: CallId, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         if crossing.opening == Some(id) {
             // What the child granted before remains valid.

@@ -6,12 +6,13 @@ use super::Session;
 use crate::api::event::{Cause, Notice};
 use crate::child::Child;
 use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::CANCELLED;
 use crate::http::fault::Fault;
 
 impl Session {
     /// Answers a call with an error of the bridge.
-    pub(crate) fn fail(&mut self, id: u64, fault: &Fault, cx: &mut Context) {
+    pub(crate) fn fail(&mut self, id: CallId, fault: &Fault, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
         cx.counts.call(fault.outcome());
@@ -24,7 +25,7 @@ impl Session {
     }
 
     /// The client has cancelled a call: it gets no response (MCP 2025-11-25 "Cancellation").
-    pub(super) fn cancel(&mut self, id: u64, cx: &mut Context) {
+    pub(super) fn cancel(&mut self, id: CallId, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
         cx.counts.call(CANCELLED);
@@ -33,7 +34,7 @@ impl Session {
 
     /// A call was not answered, or a subscription not acknowledged, in time. `initialize` has a
     /// wait of its own, and may not be cancelled (MCP "Cancellation").
-    pub(crate) fn overdue(&mut self, id: u64, cx: &mut Context) {
+    pub(crate) fn overdue(&mut self, id: CallId, cx: &mut Context) {
         if !self.is_open() {
             return;
         }
@@ -84,13 +85,13 @@ impl Session {
     }
 
     /// Memory is short, and a stream's client stopped reading.
-    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
         self.streams.cut(number, cx);
         self.life.touch(cx);
     }
 
     /// Handles a stream's wait when it is due.
-    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
             self.life.touch(cx);
         }

@@ -10,16 +10,16 @@ use core::time::Duration;
 use super::Session;
 use super::crossing::Crossing;
 use crate::api::limits;
-use crate::child::{Call, Child, decimal};
+use crate::child::{Call, Child};
 use crate::codec::message::Message;
 use crate::codec::object::{self, Object};
 use crate::codec::rpc;
 use crate::context::Context;
 use crate::context::budget::Share;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::dialect::upward;
 use crate::http::fault::Fault;
-use crate::stream::single::STANDING;
 
 /// Most rounds of one call. Clients of the stateless era stop after the same number.
 const ROUNDS: u32 = 10;
@@ -87,7 +87,12 @@ impl Crossing {
 }
 
 impl Session {
-    pub(super) fn call_across(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    pub(super) fn call_across(
+        &mut self,
+        number: StreamId,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let mut round = Round {
             method: message.method().unwrap_or_default().into_owned(),
@@ -139,7 +144,7 @@ impl Session {
     }
 
     /// Sends the call again to a child that only required time.
-    pub(crate) fn pace_due(&mut self, id: u64, cx: &mut Context) {
+    pub(crate) fn pace_due(&mut self, id: CallId, cx: &mut Context) {
         let round = self.phase.crossing_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
         if let Some(round) = round {
             round.due.spend();
@@ -148,7 +153,7 @@ impl Session {
     }
 
     /// Calls the child again, with all responses of the client.
-    fn next_round(&mut self, id: u64, cx: &mut Context) {
+    fn next_round(&mut self, id: CallId, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let (Some(mut round), Some(call)) =
             (crossing.rounds.remove(&id), self.child.end_call(id, cx))
@@ -167,7 +172,7 @@ impl Session {
     }
 
     /// Sends the child's requests to the client, on the call's own stream.
-    pub(super) fn ask_client(&mut self, id: u64, wanted: upward::Wanted, cx: &mut Context) {
+    pub(super) fn ask_client(&mut self, id: CallId, wanted: upward::Wanted, cx: &mut Context) {
         let stream = self.child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
         let fits =
@@ -213,13 +218,18 @@ impl Session {
     }
 
     /// Whether the child has yet to answer this call: not while it waits for the client's input.
-    pub(super) fn is_at_child(&self, id: u64) -> bool {
+    pub(super) fn is_at_child(&self, id: CallId) -> bool {
         self.phase.crossing().is_none_or(|crossing| crossing.is_at_child(id))
     }
 
     /// Ends the rounds of a call on this stream, and cancels open requests to its client (MCP
     /// "Cancellation"). Returns the call's method.
-    pub(super) fn end_rounds(&mut self, id: u64, stream: u64, cx: &mut Context) -> Option<String> {
+    pub(super) fn end_rounds(
+        &mut self,
+        id: CallId,
+        stream: StreamId,
+        cx: &mut Context,
+    ) -> Option<String> {
         let mut round = self.phase.crossing_mut()?.rounds.remove(&id)?;
         cx.timers.clear(&mut round.due, Wait::Park(self.child.id, id));
         for question in round.open.iter().filter(|question| question.answer.is_none()) {
@@ -234,8 +244,8 @@ impl Session {
     }
 
     /// Puts a message of a call on its stream, or on the GET stream if that one accepts no more.
-    fn tell(&mut self, stream: u64, data: Vec<u8>, cx: &mut Context) {
-        let number = if self.streams.carries(stream) { stream } else { STANDING };
+    fn tell(&mut self, stream: StreamId, data: Vec<u8>, cx: &mut Context) {
+        let number = Some(stream).filter(|_| self.streams.carries(Some(stream)));
         self.streams.put(number, data, cx);
     }
 }
@@ -251,7 +261,7 @@ impl Crossing {
         cx: &mut Context,
     ) {
         let mut digits = [0; 20];
-        let own = decimal(child.next_id(), &mut digits);
+        let own = child.next_id().digits(&mut digits);
         let text = self.client.request(&round.method, &round.params, own, self.log_level, with);
         let id = child.enter(call, cx);
         child.say(text, cx);
@@ -259,7 +269,7 @@ impl Crossing {
     }
 
     /// Whether the child has yet to answer this call: not while it waits for the client's input.
-    pub(super) fn is_at_child(&self, id: u64) -> bool {
+    pub(super) fn is_at_child(&self, id: CallId) -> bool {
         let round = self.rounds.get(&id);
         round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
     }

@@ -7,7 +7,7 @@ use super::{Mode, Worker};
 use crate::api::eras::Eras;
 use crate::api::event::{self, Cause, Notice};
 use crate::child::odd::{self, ALIEN, Meant, Wrote};
-use crate::child::{self, Call, Child, Own};
+use crate::child::{Call, Child, Own};
 use crate::codec::json;
 use crate::codec::message::{Kind, Malformed, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
@@ -16,6 +16,7 @@ use crate::codec::rpc;
 
 use crate::codec::version;
 use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
 use crate::dialect;
 use crate::dialect::downward;
 use crate::dialect::told::Told;
@@ -69,7 +70,7 @@ impl Worker {
     }
 
     /// Ends a request whose answer can't be passed on with an error that says why.
-    fn spoilt(&mut self, id: u64, reason: &'static str, cx: &mut Context) -> Option<Cause> {
+    fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
             let line = rpc::response(b"0", "error", fault.error());
@@ -113,7 +114,7 @@ impl Worker {
     }
 
     fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        let id = message.id().and_then(child::own_id);
+        let id = message.id().and_then(CallId::read);
         if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
             return self.own_response(own, message, cx);
         }
@@ -172,7 +173,7 @@ impl Worker {
     }
 
     /// Handles the answer to a client's request.
-    fn answered(&mut self, id: u64, call: &Call, message: &Message<'_>, cx: &mut Context) {
+    fn answered(&mut self, id: CallId, call: &Call, message: &Message<'_>, cx: &mut Context) {
         if self.parks.contains(&id) {
             return self.answered_while_parked(id, message, cx);
         }
@@ -224,7 +225,7 @@ impl Worker {
     }
 
     /// A modern child's answer with the client's id, also where its content names our id.
-    fn upright(&self, id: u64, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
+    fn upright(&self, id: CallId, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let payload = message.payload().unwrap_or_default();
         let changed = match (message.kind(), method) {
@@ -252,7 +253,7 @@ impl Worker {
         }
         if message.calls("notifications/cancelled") {
             // Only a subscription is ended by its server.
-            let call = message.request_id().and_then(child::own_id);
+            let call = message.request_id().and_then(CallId::read);
             let stream = call.and_then(|id| self.child.calls.get(&id)).map(|call| call.stream);
             if let Some(number) = stream.filter(|number| self.listens.has(*number)) {
                 if let Some(id) = call {
@@ -266,21 +267,21 @@ impl Worker {
         let Some(subscription) = message.meta(SUBSCRIPTION) else {
             return self.unnamed(message, cx);
         };
-        let id = child::own_id(subscription);
+        let id = CallId::read(subscription);
         let Some((id, call)) = id.and_then(|id| Some((id, self.child.calls.get(&id)?))) else {
             return self.streams.dropped(cx);
         };
         let (number, data) = (call.stream, downward::tag(message, &call.id));
-        if !self.streams.carries(number) {
+        if !self.streams.carries(Some(number)) {
             return self.streams.dropped(cx);
         }
         self.named(id, number, message, cx);
-        self.streams.put(number, data, cx);
+        self.streams.put(Some(number), data, cx);
     }
 
     /// A notification that names a call makes it a subscription, without a timeout, whatever its
     /// method. `subscriptions/listen` begins with its acknowledgement.
-    fn named(&mut self, id: u64, number: u64, message: &Message<'_>, cx: &mut Context) {
+    fn named(&mut self, id: CallId, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         let method = self.asks.get(&number).map(|ask| &*ask.method);
         let begins = method != Some("subscriptions/listen")
             || message.calls("notifications/subscriptions/acknowledged");
@@ -298,7 +299,7 @@ impl Worker {
             Some(number) => {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);
-                self.streams.put(number, data, cx);
+                self.streams.put(Some(number), data, cx);
             }
             None => self.streams.dropped(cx),
         }
@@ -306,8 +307,8 @@ impl Worker {
 
     /// Puts progress on the stream of its request, with the token that its client chose.
     fn progressed(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let id = message.token().and_then(child::own_id);
-        let is_over = |id: u64| id < self.child.next_id() && !self.child.calls.contains(&id);
+        let id = message.token().and_then(CallId::read);
+        let is_over = |id: CallId| id < self.child.next_id() && !self.child.calls.contains(&id);
         if id.is_some_and(is_over) {
             // The child still works on a call that is over.
             self.abandoned(cx);
@@ -326,20 +327,20 @@ impl Worker {
         {
             data = downward::tag(&spliced, &call.id);
         }
-        self.streams.put(call.stream, data, cx);
+        self.streams.put(Some(call.stream), data, cx);
     }
 
     /// Whether progress or a log message may go there. A client that is behind gets none while
     /// others use the child: its unread messages would stop the reading of the child.
-    fn takes_news(&self, number: u64, cx: &Context) -> bool {
+    fn takes_news(&self, number: StreamId, cx: &Context) -> bool {
         let among = self.asks.len();
         let lags = || self.streams.lags(number, among, cx.config.queue);
-        self.streams.carries(number) && (among == 1 || !lags())
+        self.streams.carries(Some(number)) && (among == 1 || !lags())
     }
 
     /// The request that an unnamed notification concerns: the only one in flight, if the child
     /// works for one client only. Otherwise it may be late, for a call that is over.
-    fn only_call(&self) -> Option<u64> {
+    fn only_call(&self) -> Option<StreamId> {
         let mut calls = self.child.calls.iter().filter(|(_, call)| !self.listens.has(call.stream));
         let only = calls.next().filter(|_| self.is_one_clients());
         only.filter(|_| calls.next().is_none()).map(|(_, call)| call.stream)
@@ -347,9 +348,9 @@ impl Worker {
 
     /// The call that a modern child's notification names as its subscription: its stream, and its
     /// id as its client wrote it.
-    fn marked(&self, message: &Message<'_>) -> Option<(u64, Spelling)> {
+    fn marked(&self, message: &Message<'_>) -> Option<(StreamId, Spelling)> {
         let names = matches!(self.mode, Mode::Stateless);
-        let id = message.meta(SUBSCRIPTION).filter(|_| names).and_then(child::own_id)?;
+        let id = message.meta(SUBSCRIPTION).filter(|_| names).and_then(CallId::read)?;
         self.child.calls.get(&id).map(|call| (call.stream, call.id.clone()))
     }
 
@@ -370,7 +371,7 @@ impl Worker {
                     Some((_, id)) => data = downward::tag(message, &id),
                     None => message.splice(&Splice::default(), &mut data),
                 }
-                self.streams.put(number, data, cx);
+                self.streams.put(Some(number), data, cx);
             }
             _ => self.streams.dropped(cx),
         }
@@ -378,8 +379,8 @@ impl Worker {
 }
 
 /// Whether a result names a call as its subscription.
-fn names(result: &[u8], id: u64) -> bool {
-    dialect::subscription(result).and_then(child::own_id) == Some(id)
+fn names(result: &[u8], id: CallId) -> bool {
+    dialect::subscription(result).and_then(CallId::read) == Some(id)
 }
 
 /// Whether the specification, of any revision, defines the recipients of a server's notification.

@@ -11,6 +11,7 @@ use crate::codec::json::{self, Scanner};
 use crate::codec::message::{Kind, Message};
 use crate::codec::object;
 use crate::context::Context;
+use crate::context::ids::StreamId;
 use crate::table::Table;
 
 /// Tasks of one child that are remembered: four times the default number of concurrent calls.
@@ -116,7 +117,7 @@ impl Worker {
     }
 
     /// Records the state that lives on, according to an answer of a child of 2026-07-28.
-    pub(super) fn keep(&mut self, number: u64, message: &Message<'_>, cx: &Context) {
+    pub(super) fn keep(&mut self, number: StreamId, message: &Message<'_>, cx: &Context) {
         let Some(ask) = self.asks.get(&number).filter(|_| message.kind() == Kind::Result) else {
             return;
         };

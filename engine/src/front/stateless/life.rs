@@ -7,12 +7,13 @@ use super::Worker;
 use crate::api::event::{Cause, Notice};
 use crate::child::Child;
 use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::CANCELLED;
 use crate::http::fault::Fault;
 
 impl Worker {
     /// An exchange was lost, so no client waits for the answer: its request is cancelled.
-    pub(crate) fn lost(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
         self.life.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
@@ -28,20 +29,20 @@ impl Worker {
     }
 
     /// Memory is short, and the client of a request stopped reading.
-    pub(crate) fn cut(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
         self.streams.cut(number, cx);
         self.lost(number, cx);
     }
 
     /// Handles a stream's wait when it is due.
-    pub(crate) fn tick(&mut self, number: u64, cx: &mut Context) {
+    pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
             self.lost(number, cx);
         }
     }
 
     /// A call was not answered, or a subscription not acknowledged, in time.
-    pub(crate) fn overdue(&mut self, id: u64, cx: &mut Context) {
+    pub(crate) fn overdue(&mut self, id: CallId, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else {
             return self.subscribe_overdue(id, cx);
         };

@@ -15,6 +15,7 @@ use crate::codec::object;
 use crate::context::Context;
 use crate::context::budget::Share;
 use crate::context::carrier::Common;
+use crate::context::ids::{CallId, StreamId};
 use crate::dialect::{self, LISTS, downward};
 use crate::http::fault::Fault;
 use crate::table::Table;
@@ -43,7 +44,7 @@ struct Wanted {
     /// The number of subscriptions that include it.
     count: usize,
     /// The bridge's request, until it is answered.
-    asked: Option<u64>,
+    asked: Option<CallId>,
 }
 
 /// The resources that a filter names.
@@ -107,17 +108,17 @@ const TOO_MANY: &str = "too many URIs";
 #[derive(Debug, Default)]
 pub(crate) struct Listens {
     /// The open ones, by stream number.
-    open: Table<u64, Listen>,
+    open: Table<StreamId, Listen>,
     uris: Table<String, Wanted>,
 }
 
 impl Listens {
-    pub(super) fn has(&self, number: u64) -> bool {
+    pub(super) fn has(&self, number: StreamId) -> bool {
         self.open.contains(&number)
     }
 
     /// Records one that the child itself serves.
-    pub(super) fn add(&mut self, number: u64) {
+    pub(super) fn add(&mut self, number: StreamId) {
         self.open.insert(number, Listen::default());
     }
 
@@ -166,7 +167,7 @@ impl Worker {
     }
 
     /// Opens a subscription at a session-era child.
-    pub(super) fn listen(&mut self, number: u64, message: &Message<'_>, cx: &mut Context) {
+    pub(super) fn listen(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         let Some(filter) = message.param("notifications").filter(|f| f.first() == Some(&b'{'))
         else {
@@ -231,7 +232,7 @@ impl Worker {
 
     /// The child did not answer the bridge's subscription in time: the requests that wait for it
     /// fail.
-    pub(super) fn subscribe_overdue(&mut self, id: u64, cx: &mut Context) {
+    pub(super) fn subscribe_overdue(&mut self, id: CallId, cx: &mut Context) {
         let asked = self.listens.uris.iter().find(|(_, wanted)| wanted.asked == Some(id));
         let Some(uri) = asked.map(|(uri, _)| uri.clone()) else { return };
         self.child.withdraw(id, "timed out", cx);
@@ -244,7 +245,7 @@ impl Worker {
 
     /// Sends the first message of a subscription, once the child has answered for all its
     /// resources.
-    fn acknowledge(&mut self, number: u64, cx: &mut Context) {
+    fn acknowledge(&mut self, number: StreamId, cx: &mut Context) {
         let Some(ask) = self.asks.get(&number) else { return };
         let Listens { open, uris } = &mut self.listens;
         let Some(listen) = open.get_mut(&number) else { return };
@@ -255,7 +256,7 @@ impl Worker {
         listen.acknowledged = true;
         let honoured = dialect::filter(listen.lists, &listen.uris);
         let data = downward::acknowledged(&honoured.text(), &ask.id);
-        self.streams.put(number, data, cx);
+        self.streams.put(Some(number), data, cx);
     }
 
     /// Sends a notification of a session-era child to every subscription that includes it.
@@ -282,13 +283,13 @@ impl Worker {
             let Some(ask) = self.asks.get(&number) else { continue };
             match &common {
                 Some(common) => self.streams.put_common(number, common, &ask.id, cx),
-                None => self.streams.put(number, downward::tag(message, &ask.id), cx),
+                None => self.streams.put(Some(number), downward::tag(message, &ask.id), cx),
             }
         }
     }
 
     /// A subscription was ended by its client.
-    pub(super) fn unlisten(&mut self, number: u64, cx: &mut Context) {
+    pub(super) fn unlisten(&mut self, number: StreamId, cx: &mut Context) {
         let Some(listen) = self.listens.open.remove(&number) else { return };
         for uri in listen.uris {
             let Some(wanted) = self.listens.uris.get_mut(&uri) else { continue };
@@ -306,7 +307,7 @@ impl Worker {
 
     /// Ends a subscription from this side: with its result, or aborted so that the client
     /// subscribes again.
-    pub(super) fn end_listen(&mut self, number: u64, graceful: bool, cx: &mut Context) {
+    pub(super) fn end_listen(&mut self, number: StreamId, graceful: bool, cx: &mut Context) {
         self.listens.open.remove(&number);
         let Some(ask) = self.asks.remove(&number) else { return };
         if graceful {

@@ -22,12 +22,12 @@ use crate::codec::json::Scanner;
 use crate::codec::message::{Kind, Message};
 use crate::codec::rpc;
 use crate::context::budget::Share;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::context::{Context, Parked};
 use crate::dialect::downward::{self, Question};
 use crate::http::fault::Fault;
 use crate::http::session_id;
-use crate::stream::single::STANDING;
 
 /// How long a call waits for its child to process the roots that it got before: servers read the
 /// folders first, and do not say when they are done.
@@ -53,7 +53,7 @@ pub(crate) struct Park {
     early: Option<(u16, &'static str, Vec<u8>)>,
     asked: u32,
     /// The request that is sent after the child had time to process the answers.
-    settles: Option<u64>,
+    settles: Option<StreamId>,
     due: Deadline,
     /// Counts everything except the request.
     share: Share,
@@ -174,13 +174,13 @@ impl Worker {
     }
 
     /// Whether the client of this request must answer a kept question before the child gets it.
-    pub(super) fn asks_first(&self, number: u64) -> bool {
+    pub(super) fn asks_first(&self, number: StreamId) -> bool {
         let ready = !self.held.is_empty() && matches!(self.mode, Mode::Session(_));
         ready && self.asks.get(&number).is_some_and(|ask| ask.may_ask)
     }
 
     /// Sends the kept questions to the client of a request.
-    pub(super) fn ask_first(&mut self, number: u64, cx: &mut Context) {
+    pub(super) fn ask_first(&mut self, number: StreamId, cx: &mut Context) {
         if cx.parks.len() >= cx.config.parked {
             return self.fail(number, &Fault::Parked(cx.config.parked), cx);
         }
@@ -191,16 +191,21 @@ impl Worker {
     }
 
     /// Ends the client's request with questions and parks the call.
-    fn park(&mut self, id: u64, questions: Vec<(Option<Box<[u8]>>, Question)>, cx: &mut Context) {
-        let Some(call) = self.child.calls.get_mut(&id) else { return };
-        let number = core::mem::replace(&mut call.stream, STANDING);
+    fn park(
+        &mut self,
+        id: CallId,
+        questions: Vec<(Option<Box<[u8]>>, Question)>,
+        cx: &mut Context,
+    ) {
+        // The stream ends with the questions; its number is not used again.
+        let Some(number) = self.child.calls.get(&id).map(|call| call.stream) else { return };
         self.park_stream(id, number, questions, false, cx);
     }
 
     /// An error −32042 ended the call: it is sent again when the client returns.
     pub(super) fn park_for_resend(
         &mut self,
-        id: u64,
+        id: CallId,
         call: &Call,
         questions: Vec<Question>,
         cx: &mut Context,
@@ -211,8 +216,8 @@ impl Worker {
 
     fn park_stream(
         &mut self,
-        id: u64,
-        number: u64,
+        id: CallId,
+        number: StreamId,
         questions: Vec<(Option<Box<[u8]>>, Question)>,
         resend: bool,
         cx: &mut Context,
@@ -243,7 +248,7 @@ impl Worker {
     }
 
     /// Adds a question to a parked call, for the next round.
-    fn add_question(&mut self, call: u64, id: &[u8], question: Question, cx: &mut Context) {
+    fn add_question(&mut self, call: CallId, id: &[u8], question: Question, cx: &mut Context) {
         let Some(park) = self.parks.get_mut(&call) else { return };
         let size = question.params.len();
         if park.open.len() >= limits::QUESTIONS
@@ -261,7 +266,7 @@ impl Worker {
     }
 
     /// Answers the client's request with the open questions, and waits.
-    fn ask_client(&mut self, id: u64, number: u64, mut park: Park, cx: &mut Context) {
+    fn ask_client(&mut self, id: CallId, number: StreamId, mut park: Park, cx: &mut Context) {
         let Mode::Session(told) = &self.mode else { return };
         if cx.parks.contains(&park.secret) {
             // Two requests came with the same random bytes, and one of them is parked already.
@@ -281,7 +286,7 @@ impl Worker {
 
     /// The `requestState` of a call is in use: the call ends, and the child's questions are
     /// refused.
-    fn refuse_park(&mut self, id: u64, number: u64, park: &Park, cx: &mut Context) {
+    fn refuse_park(&mut self, id: CallId, number: StreamId, park: &Park, cx: &mut Context) {
         let fault = cx.random_in_use();
         self.fail(number, &fault, cx);
         let why = "the client can't be asked";
@@ -297,7 +302,7 @@ impl Worker {
     /// The child answers although its question is open: the client gets the answer with its retry.
     pub(super) fn answered_while_parked(
         &mut self,
-        id: u64,
+        id: CallId,
         message: &Message<'_>,
         cx: &mut Context,
     ) {
@@ -337,7 +342,7 @@ impl Worker {
     }
 
     /// Removes a parked call from the table.
-    pub(super) fn drop_park(&mut self, id: u64, cx: &mut Context) -> Option<Park> {
+    pub(super) fn drop_park(&mut self, id: CallId, cx: &mut Context) -> Option<Park> {
         let mut park = self.parks.remove(&id)?;
         cx.parks.remove(&park.secret);
         cx.timers.clear(&mut park.due, Wait::Park(self.child.id, id));
@@ -345,7 +350,7 @@ impl Worker {
     }
 
     /// The client did not return in time: the call is cancelled at the child, and ends.
-    pub(crate) fn park_due(&mut self, id: u64, cx: &mut Context) {
+    pub(crate) fn park_due(&mut self, id: CallId, cx: &mut Context) {
         match self.parks.get(&id).map(|park| park.settles) {
             Some(Some(number)) => {
                 self.drop_park(id, cx);
@@ -362,7 +367,7 @@ impl Worker {
     }
 
     /// Sends a kept request.
-    fn send_kept(&mut self, number: u64, cx: &mut Context) {
+    fn send_kept(&mut self, number: StreamId, cx: &mut Context) {
         let Some(ask) = self.asks.get_mut(&number) else { return };
         let text = core::mem::take(&mut ask.text);
         if let Ok(message) = Message::parse(&text) {
@@ -371,7 +376,7 @@ impl Worker {
     }
 
     /// No client will return to a parked call: its open questions are declined.
-    pub(super) fn give_up_park(&mut self, id: u64, cx: &mut Context) {
+    pub(super) fn give_up_park(&mut self, id: CallId, cx: &mut Context) {
         if let Some(park) = self.drop_park(id, cx) {
             self.decline(&park.open, cx);
         }

@@ -2,6 +2,7 @@
 
 use super::{Mode, Worker};
 use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
 use crate::http::metadata::can_be_asked;
 
 /// Which other calls that may be asked for input a request's process may have had.
@@ -79,8 +80,8 @@ impl Worker {
     }
 
     /// The first call in flight that a question may belong to, and whether it is the only one.
-    pub(super) fn asking(&self, cx: &Context) -> (Option<u64>, bool) {
-        let may_ask = |id: &u64, stream: &u64| {
+    pub(super) fn asking(&self, cx: &Context) -> (Option<CallId>, bool) {
+        let may_ask = |id: &CallId, stream: &StreamId| {
             self.parks.contains(id) || self.asks.get(stream).is_some_and(|ask| ask.may_ask)
         };
         let mut asking = self.child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));

@@ -6,19 +6,19 @@ use alloc::vec::Vec;
 use super::Streams;
 use crate::context::Context;
 use crate::context::carrier::Reply;
-use crate::stream::single::{STANDING, Stream};
+use crate::context::ids::StreamId;
+use crate::stream::single::{Stream, UNCLAIMED};
 
 impl Streams {
-    /// Resolves a stream number: [`STANDING`] is the newest GET stream with a client, if there is
-    /// one.
-    pub(super) fn meant(&self, number: u64) -> u64 {
-        let newest = self.listeners.last().filter(|_| number == STANDING);
-        newest.copied().unwrap_or(number)
+    /// The stream of a message: without a number the newest GET stream with a client, or the
+    /// messages that wait for one.
+    pub(super) fn meant(&self, number: Option<StreamId>) -> StreamId {
+        number.or(self.listeners.last().copied()).unwrap_or(UNCLAIMED)
     }
 
     /// GET: opens a stream. It begins with the messages that wait for one.
     pub(crate) fn listen(&mut self, reply: Reply, cx: &mut Context) {
-        self.last += 1;
+        self.last = self.last.next();
         self.table.insert(self.last, Stream::get(None));
         self.attach(self.last, reply, None, cx);
     }
@@ -26,13 +26,13 @@ impl Streams {
     /// Prepares a GET stream for another exchange. An exchange that it still has continues as a
     /// stream of its own: otherwise two clients that resume one stream would abort each other in
     /// turn.
-    pub(super) fn make_way(&mut self, number: u64, cx: &mut Context) {
+    pub(super) fn make_way(&mut self, number: StreamId, cx: &mut Context) {
         let at = self.at(number);
         let Some(stream) = self.table.get_mut(&number).filter(|stream| stream.is_get) else {
             return;
         };
         let Some(reply) = stream.take_reply(at, cx) else { return };
-        self.last += 1;
+        self.last = self.last.next();
         cx.exchanges.insert(reply.exchange, (self.child, self.last));
         let mut other = Stream::get(Some(reply));
         other.rearm(self.at(self.last), cx);
@@ -44,7 +44,7 @@ impl Streams {
 
     /// Records that a stream has an exchange now: a GET stream becomes the newest. Beyond the
     /// limit, the oldest one ends.
-    pub(super) fn arrived(&mut self, number: u64, cx: &mut Context) {
+    pub(super) fn arrived(&mut self, number: StreamId, cx: &mut Context) {
         if !self.table.get(&number).is_some_and(|stream| stream.is_get && stream.is_alive()) {
             return;
         }
@@ -60,7 +60,7 @@ impl Streams {
     }
 
     /// A GET stream has lost its client. Its unsent messages move to the next one.
-    pub(super) fn left(&mut self, number: u64, cx: &mut Context) {
+    pub(super) fn left(&mut self, number: StreamId, cx: &mut Context) {
         let before = self.listeners.len();
         self.listeners.retain(|listener| *listener != number);
         if self.listeners.len() < before {
@@ -69,11 +69,11 @@ impl Streams {
     }
 
     /// Moves a stream's messages that were never sent to the newest GET stream.
-    fn pass_on(&mut self, number: u64, cx: &mut Context) {
+    fn pass_on(&mut self, number: StreamId, cx: &mut Context) {
         let Some(stream) = self.table.get_mut(&number) else { return };
         let unsent: Vec<_> = stream.take_unsent(&mut self.held).collect();
         for data in unsent {
-            self.put(STANDING, data, cx);
+            self.put(None, data, cx);
         }
     }
 }

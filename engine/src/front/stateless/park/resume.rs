@@ -7,6 +7,7 @@ use crate::child::Call;
 use crate::codec::message::{Message, Splice};
 use crate::codec::rpc;
 use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::Wait;
 use crate::dialect::downward;
 use crate::front::stateless::Request;
@@ -16,7 +17,7 @@ impl Worker {
     /// A client returns to a parked call.
     pub(crate) fn resume(
         &mut self,
-        id: u64,
+        id: CallId,
         request: &Request<'_>,
         cx: &mut Context,
     ) -> Result<(), Fault> {
@@ -72,7 +73,7 @@ impl Worker {
     }
 
     /// Assigns the call in the child to its client's new request.
-    fn go_on(&mut self, id: u64, number: u64, request: &Request<'_>) {
+    fn go_on(&mut self, id: CallId, number: StreamId, request: &Request<'_>) {
         self.child.goes_on(id, Call::of(request.message, number));
         self.called(number, id);
     }
@@ -80,8 +81,8 @@ impl Worker {
     /// Gives the child time to process the answers before it gets the call.
     fn settle(
         &mut self,
-        id: u64,
-        number: u64,
+        id: CallId,
+        number: StreamId,
         mut park: Park,
         call: &Message<'_>,
         cx: &mut Context,
@@ -101,7 +102,7 @@ impl Worker {
         &mut self,
         park: &mut Park,
         answers: Vec<Option<&[u8]>>,
-        number: u64,
+        number: StreamId,
         cx: &mut Context,
     ) {
         // Roots requested for other clients must not be answered with this client's folders.
