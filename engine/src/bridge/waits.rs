@@ -6,10 +6,21 @@ use crate::api::event::Cause;
 use crate::api::handles::ChildId;
 use crate::context::timers::Wait;
 
+/// How many waits may be set and be due while others run, beside one for each of those.
+const CHAINED: usize = 64;
+
 impl Bridge {
+    /// Runs the waits that are due. A wait that is set again for the same moment, for ever, would
+    /// be a fault of the engine; the bound keeps such a fault from stopping all other work.
     pub(super) fn run_waits(&mut self) {
+        let mut left = 2 * self.cx.timers.len() + CHAINED;
         while let Some(wait) = self.cx.timers.due(self.cx.now) {
             self.run_wait(wait);
+            left -= 1;
+            if left == 0 {
+                debug_assert!(false, "a wait is set again for the same moment: {wait:?}");
+                break;
+            }
         }
         self.cx.end_stalled();
     }

@@ -114,6 +114,10 @@ impl Timers {
         self.queue = self.queue.iter().map(renamed).collect();
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     /// When the next wait is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first().map(|(at, _)| *at)
