@@ -4,6 +4,8 @@
 #[path = "../world/mod.rs"]
 pub(crate) mod sim;
 
+use std::collections::BTreeMap;
+
 use sim::dice;
 
 /// Bytes of a case: about 200 events.
@@ -36,48 +38,74 @@ fn shrink(case: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     small
 }
 
+/// What many cases came to.
+#[derive(Default)]
+struct Sum {
+    events: usize,
+    counts: sim::Counts,
+    /// The seeds that failed, and how.
+    broken: BTreeMap<u64, sim::law::Broken>,
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.counts.add(&other.counts);
+        self.broken.extend(other.broken);
+    }
+}
+
 /// Plays every `step`-th case.
-fn play(first: u64, seeds: u64, step: usize) -> (usize, sim::Counts) {
-    let (mut events, mut counts) = (0, sim::Counts::default());
+fn play(first: u64, seeds: u64, step: usize) -> Sum {
+    let mut sum = Sum::default();
     for seed in (first..first + seeds).step_by(step) {
         let case = dice::case(seed, LENGTH);
         match if seed % 16 == 0 { sim::run_twice(&case) } else { sim::run(&case) } {
             Ok(report) => {
-                events += report.events;
-                counts.add(&report.counts);
+                sum.events += report.events;
+                sum.counts.add(&report.counts);
             }
-            Err(broken) => tell(seed, &case, &broken),
+            Err(broken) => {
+                sum.broken.insert(seed, broken);
+            }
         }
     }
-    (events, counts)
+    sum
 }
 
-fn tell(seed: u64, case: &[u8], broken: &sim::law::Broken) {
+/// The first seed that failed, made small, and the names of the others.
+fn tell(all: &BTreeMap<u64, sim::law::Broken>) {
+    let Some((seed, broken)) = all.first_key_value() else { return };
+    for (seed, broken) in all {
+        eprintln!("seed {seed}: {:.160}", broken.to_string());
+    }
+    let case = dice::case(*seed, LENGTH);
     let same = |case: &[u8]| sim::run(case).is_err_and(|other| other.law == broken.law);
-    let small = shrink(case, same);
+    let small = shrink(&case, same);
     let (judged, trace) = sim::trace(&small, None);
     let (length, trace) = (small.len(), trace.join("\n"));
-    panic!("seed {seed}: {broken}\nin {length} bytes: {small:?}\n{trace}\n{judged:?}");
+    let count = all.len();
+    panic!(
+        "{count} seeds fail\nseed {seed}: {broken}\nin {length} bytes: {small:?}\n{trace}\n{judged:?}"
+    );
 }
 
 #[test]
 fn every_law_holds_over_many_seeds() {
     let (first, seeds) = (number("WORLD_SEED", 1), number("WORLD_SEEDS", SEEDS));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let (events, counts) = std::thread::scope(|scope| {
+    let sum = std::thread::scope(|scope| {
         let offsets = 0..(threads as u64).min(seeds);
         let parts: Vec<_> = offsets
             .map(|offset| scope.spawn(move || play(first + offset, seeds - offset, threads)))
             .collect();
-        let mut sum = (0, sim::Counts::default());
+        let mut sum = Sum::default();
         for part in parts {
-            let (events, counts) =
-                part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            sum.0 += events;
-            sum.1.add(&counts);
+            sum.add(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
         sum
     });
-    println!("{events} events, {counts:?}");
-    assert!(seeds < 1000 || counts.is_awake(), "the world sleeps: {counts:?}");
+    println!("{} events, {:?}", sum.events, sum.counts);
+    tell(&sum.broken);
+    assert!(seeds < 1000 || sum.counts.is_awake(), "the world sleeps: {:?}", sum.counts);
 }

@@ -104,7 +104,7 @@ impl World<'_> {
         let head = Head { method, path, authority: None, fields: &fields };
         match self.subject.admit(&head) {
             Err(refusal) => {
-                self.notice(&refusal.event)?;
+                self.hard.notice(&refusal.event)?;
                 self.respond(number, refusal.response)
             }
             Ok(admitted) => {

@@ -16,21 +16,7 @@ const RESERVED: core::ops::RangeInclusive<i64> = -32_019..=-32_000;
 const DRIVERS: [&str; 4] = ["content-length", "transfer-encoding", "connection", "date"];
 
 impl World<'_> {
-    /// Outputs for this exchange are still in order.
-    fn require_open(&self, number: usize, what: &str) -> Judged {
-        let known = self.exchanges.get(number);
-        require!(EndsOnce, known.is_some(), "{what} for exchange {number}, which nobody opened");
-        let Some(exchange) = known else { return Ok(()) };
-        require!(NothingAfterLoss, !exchange.lost_settled, "{what} for {number}, which is lost");
-        let done = exchange.phase == Phase::Done;
-        require!(EndsOnce, !done, "{what} for {number} after its last output");
-        Ok(())
-    }
-
     pub(super) fn respond(&mut self, number: usize, response: Response) -> Judged {
-        self.require_open(number, "a head")?;
-        let waiting = self.exchanges[number].phase == Phase::Waiting;
-        require!(EndsOnce, waiting, "a second head for {number}");
         self.exchanges[number].status = response.status;
         self.judge_fields(number, &response)?;
         match &response.body {
@@ -360,17 +346,6 @@ impl World<'_> {
         let shown = String::from_utf8_lossy(data).into_owned();
         require!(BytesUnchanged, said < self.said.len(), "{number}: no child said {shown}");
         let message = &self.said[said];
-        let own = self.exchanges[number].session == Some(message.session);
-        require!(OwnSession, own, "{number}: a message of another session: {shown}");
-        if let Some(before) = message.seen {
-            let stream = |place: Option<(usize, usize)>| place.map(|(stream, _)| stream);
-            require!(
-                OneStream,
-                stream(before) == stream(place),
-                "{number}: elsewhere too: {shown}"
-            );
-            require!(Once, false, "{number}: again: {shown}");
-        }
         require!(Prompt, message.heard.is_some(), "{number}: nobody said yet {shown}");
         let kind = message.kind;
         self.judge_route(number, said, place, &shown)?;

@@ -38,6 +38,7 @@ impl World<'_> {
             _ => 0,
         };
         self.pressed |= self.subject.buffered() + more > self.config.budget / 8;
+        self.hard.input(&input, self.now);
         self.subject.handle(input, self.now);
         self.pressed |= self.subject.buffered() > self.config.budget / 8;
         Ok(())
@@ -49,7 +50,10 @@ impl World<'_> {
             match self.subject.poll_output() {
                 Some(output) => self.carry_out(output)?,
                 None if self.deliver_one() => {}
-                None => return self.settle(),
+                None => {
+                    self.hard.drained(&mut self.subject)?;
+                    return self.settle();
+                }
             }
         }
         require!(NoSpin, false, "a drain brought more than {DRAIN} outputs");
@@ -66,7 +70,9 @@ impl World<'_> {
             exchange.handle.filter(|_| first)
         });
         if let Some(exchange) = taken {
-            self.subject.handle(Input::Delivered { exchange }, self.seen);
+            let input = Input::Delivered { exchange };
+            self.hard.input(&input, self.seen);
+            self.subject.handle(input, self.seen);
         }
         taken.is_some()
     }

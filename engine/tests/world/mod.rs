@@ -1,13 +1,16 @@
 //! The simulated world: clients, children and a driver around one engine, with a virtual clock.
 //!
 //! Every choice is drawn from a finite byte string (`dice`), so a failing case can be made smaller
-//! by taking bytes away, and a fuzzer can breed cases. The judge knows what was asked and said
-//! (`model`), and checks the laws (`law`) at each output and after each step. It is written from
-//! the design and the specification, not from the engine: it parses what comes out with readers
-//! of its own (`json`, `events`).
+//! by taking bytes away, and a fuzzer can breed cases. Two judges look at each output and at the
+//! state after each step. The first (`hard`) sees the wire alone and knows what may never happen.
+//! The second knows what was asked and said (`model`), predicts what must come of it, and may be
+//! unsure. Both are written from the design and the specification, not from the engine: they parse
+//! what comes out with readers of their own (`json`, `events`).
 //!
 //! | file | its part |
 //! |---|---|
+//! | `hard` | the hard laws: read these first |
+//! | `law` | the names of all laws |
 //! | `setup` | limits and temper of a case; swarm: some kinds of event are switched off |
 //! | `client`, `wrong`, `ask` | what clients send, and what they may expect |
 //! | `child` | what children say |
@@ -28,6 +31,7 @@ mod deliver;
 pub(crate) mod dice;
 mod driver;
 mod events;
+mod hard;
 pub(crate) mod json;
 pub(crate) mod law;
 mod model;
@@ -48,10 +52,11 @@ use std::collections::BTreeMap;
 use mcp_bridge::{ChildId, Config, Exchange as Handle, Instant};
 
 use dice::Dice;
+use hard::Hard;
 use law::{Broken, Judged, Law, require};
 use model::{Call, Child, Exchange, Said, Session, Stream, Told};
 use modern::Modern;
-use setup::{Event, Swarm};
+use setup::{Command, Event, Swarm};
 use subject::{Fault, Subject};
 use upward::Upward;
 
@@ -204,6 +209,7 @@ pub(crate) struct World<'a> {
     swarm: Swarm,
     config: Config,
     subject: Subject<'a>,
+    hard: Hard,
     /// The driver's clock, and the latest that the engine was told.
     now: Instant,
     seen: Instant,
@@ -283,8 +289,9 @@ impl<'a> World<'a> {
         let start = Instant::new(core::time::Duration::from_secs(1000));
         Self {
             dice,
-            swarm,
             subject: Subject::new(config.clone(), fault),
+            hard: Hard::new(&config, swarm.command == Command::Modern),
+            swarm,
             config,
             now: start,
             seen: Instant::default(),

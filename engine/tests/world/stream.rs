@@ -134,14 +134,10 @@ impl World<'_> {
     }
 
     pub(super) fn send(&mut self, number: usize, bytes: &[u8]) -> Judged {
-        let known = self.exchanges.get(number);
-        let streaming = known.is_some_and(|exchange| exchange.phase == Phase::Streaming);
-        require!(EndsOnce, streaming, "bytes for {number}, which is no open stream");
         // One piece of stdout is read to its end; each line in it grows by its event's fields.
         // What waited for a stream, or is replayed, comes at once.
         let limit = self.config.queue + 2 * self.piece + 2 * self.config.replay + EXTRA;
         let exchange = &self.exchanges[number];
-        require!(NothingAfterLoss, !exchange.lost_settled, "bytes for {number}, which is lost");
         let session = exchange.session;
         // A shared child is read up to twice `queue`. The answers to a batch are held until all are
         // there, or until something must go before them: then they come at once.
@@ -322,15 +318,16 @@ impl World<'_> {
         let Some(session) = exchange.session.filter(|_| exchange.ask == Ask::Initialize) else {
             return;
         };
-        if self.sessions[session].call == call
-            && let Some(id) = self.sessions[session].id.clone()
-        {
-            self.open_session(session, id, said);
+        if self.sessions[session].call != call {
+            return;
+        }
+        match self.sessions[session].id.clone() {
+            Some(id) => self.open_session(session, id, said),
+            None => self.declined(session),
         }
     }
 
     pub(super) fn finish(&mut self, number: usize) -> Judged {
-        self.require_streaming(number, "the end")?;
         let whole = self.exchanges[number].reader.is_whole();
         require!(Events, whole, "{number} ends in the middle of an event");
         self.require_end(number)?;
@@ -339,12 +336,7 @@ impl World<'_> {
     }
 
     pub(super) fn abort(&mut self, number: usize) -> Judged {
-        let known = self.exchanges.get(number);
-        let open = known
-            .is_some_and(|known| known.phase != Phase::Done || known.untaken > 0 || known.was_late);
-        require!(EndsOnce, open, "{number} is broken off after its end");
         let exchange = &self.exchanges[number];
-        require!(NothingAfterLoss, !exchange.lost_settled, "{number} is broken off, but lost");
         let stalled = exchange.untaken > 0 && exchange.moved.after(self.config.stall) <= self.seen;
         let cancelled = exchange.calls.iter().any(|call| self.calls[*call].unwanted);
         let ending = exchange.session.is_some_and(|session| self.is_ending(session));
@@ -363,17 +355,18 @@ impl World<'_> {
         require!(Stall, cause, "{number} is broken off without a cause");
         self.counts.aborts += 1;
         self.exchanges[number].untaken = 0;
+        self.forsake(number);
         self.close(number);
         Ok(())
     }
 
-    fn require_streaming(&self, number: usize, what: &str) -> Result<(), Broken> {
-        let known = self.exchanges.get(number);
-        let streaming = known.is_some_and(|exchange| exchange.phase == Phase::Streaming);
-        require!(EndsOnce, streaming, "{what} of {number}, which is no open stream");
-        let lost = known.is_some_and(|exchange| exchange.lost_settled);
-        require!(NothingAfterLoss, !lost, "{what} of {number}, which is lost");
-        Ok(())
+    /// What waited for this reader may wait for it to come back.
+    fn forsake(&mut self, number: usize) {
+        let exchange = &self.exchanges[number];
+        let Some(session) = exchange.session.filter(|_| exchange.ask == Ask::Get) else { return };
+        for said in self.sessions[session].queued.drain(..) {
+            self.said[said].route = Route::Any;
+        }
     }
 
     /// A stream ends when all that it is for is done, or its session is over.

@@ -1,4 +1,4 @@
-//! The laws of waiting: after a tick nothing is due any more, and of starts that are refused.
+//! The laws of waiting: nobody waits longer than `Config` says, and of starts that are refused.
 
 use core::time::Duration;
 
@@ -24,9 +24,7 @@ impl World<'_> {
     }
 
     /// Nothing that the engine promised for this moment is still to come.
-    pub(super) fn judge_waits(&mut self) -> Judged {
-        let (due, seen) = (self.subject.poll_timeout(), self.seen);
-        require!(NoSpin, due.is_none_or(|due| due > seen), "due at {due:?} after a tick at {seen}");
+    pub(super) fn judge_waits(&self) -> Judged {
         for number in &self.open {
             let exchange = &self.exchanges[*number];
             if exchange.is_live() {
@@ -34,8 +32,7 @@ impl World<'_> {
                 self.judge_patience(*number, exchange)?;
             }
         }
-        self.judge_spares()?;
-        self.judge_ladder()
+        self.judge_spares()
     }
 
     /// A silent call became a stream, a silent stream got a comment.
@@ -81,31 +78,6 @@ impl World<'_> {
         for call in calls().filter(|call| !call.has_ended() && !call.is_initialize) {
             let late = last.after(limit) <= seen;
             require!(EveryRequestEnds, !late, "{number} runs since {}", call.asked);
-        }
-        Ok(())
-    }
-
-    /// Each child that was told to go got the next step in time.
-    fn judge_ladder(&self) -> Judged {
-        let seen = self.seen;
-        for child in self.children.iter().filter(|child| !child.gone) {
-            let process = child.id;
-            if let Some(closed) = child.close_stdin {
-                let due = closed.after(self.config.term_grace) <= seen;
-                let done = child.terminate.is_some() || child.kill.is_some();
-                require!(
-                    LadderDue,
-                    !due || done,
-                    "{process}: no SIGTERM, stdin closed at {closed}"
-                );
-            }
-            if let Some(asked) = child.terminate {
-                let due = asked.after(self.config.kill_grace) <= seen;
-                require!(LadderDue, !due || child.kill.is_some(), "{process}: no SIGKILL");
-            }
-            let ended = self.shutdown.map(|asked| asked.after(self.config.drain));
-            let drained = ended.is_some_and(|ended| ended <= seen);
-            require!(LadderDue, !drained || child.is_leaving(), "{process} stays after the drain");
         }
         Ok(())
     }

@@ -205,6 +205,12 @@ impl World<'_> {
             return Some(To::Nobody);
         }
         known.early = Some(word);
+        // It has ended the call that it asked for.
+        let asked = |question: &Question| question.park == Some(park) && !question.replied;
+        let open = self.modern.questions.iter().any(asked);
+        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == child);
+        let spent = turns.any(|turn| turn.cancelled || turn.aborted || turn.garbled);
+        self.modern.late |= open && !spent;
         Some(To::Park(park))
     }
 }

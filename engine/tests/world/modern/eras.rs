@@ -41,8 +41,9 @@ impl World<'_> {
         let early = early && self.is_spare(child) && !desk.doomed && self.shutdowns == 0;
         let all = self.children.iter().zip(&self.modern.desks);
         let pool = all.filter(|(child, desk)| desk.shared && !child.gone && !child.is_leaving());
-        let crowded = pool.count() >= self.config.pool;
-        require!(Fallback, !early || crowded, "{process} is told to go before a session comes");
+        // What it was asked is open again, if a session was declined since.
+        let unsure = pool.count() >= self.config.pool || !self.modern.denied;
+        require!(Fallback, !early || unsure, "{process} is told to go before a session comes");
         Ok(())
     }
 

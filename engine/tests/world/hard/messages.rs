@@ -1,0 +1,326 @@
+//! Each message, by the mark that its author wrote into it: it reaches its own session alone, an
+//! answer reaches who asked, all but the ids is as it was written, and it comes once and in order.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use mcp_bridge::{Body, ChildId, Exchange, Input, Output};
+
+use super::super::events::Reader;
+use super::super::json;
+use super::super::law::{Broken, Judged, Law, require};
+use super::super::text::nonce;
+
+/// Where the engine may write something of its own: ids, and the names of progress.
+const ID: &[&str] = &["id"];
+const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
+const PROGRESS: &[&str] = &["params", "progressToken"];
+const CANCELLED: &[&str] = &["params", "requestId"];
+
+/// A request as its client sees it.
+struct Asked {
+    /// The exchange whose `initialize` opened its session: its own, if it is that.
+    session: Option<Exchange>,
+    /// The exchange whose stream it resumes: its own, if it resumes none.
+    origin: Exchange,
+    resumes: bool,
+    reader: Reader,
+}
+
+/// A client's message with its mark.
+struct Told {
+    exchange: Exchange,
+    text: Vec<u8>,
+    written: bool,
+}
+
+/// A process's message with its mark.
+struct Said {
+    process: ChildId,
+    text: Vec<u8>,
+    /// Its place among all messages.
+    heard: usize,
+    /// It came out, on which stream and under which event id.
+    seen: Option<(Exchange, Option<Vec<u8>>)>,
+}
+
+/// A request that a process got: who asked, and how the client spelled the id and the token.
+#[derive(Clone)]
+struct Call {
+    exchange: Exchange,
+    id: Vec<u8>,
+    token: Option<Vec<u8>>,
+}
+
+#[derive(Default)]
+pub(super) struct Messages {
+    translates: bool,
+    asked: BTreeMap<Exchange, Asked>,
+    /// Sessions and events by their ids, as the exchange where they began.
+    sessions: BTreeMap<String, Exchange>,
+    events: BTreeMap<Vec<u8>, Exchange>,
+    told: BTreeMap<usize, Told>,
+    said: BTreeMap<usize, Said>,
+    /// Whose session a process serves, its requests in flight, and what it has begun to write.
+    owners: BTreeMap<ChildId, Exchange>,
+    calls: BTreeMap<(ChildId, u64), Call>,
+    tokens: BTreeMap<(ChildId, u64), Call>,
+    begun: BTreeMap<ChildId, Vec<u8>>,
+    /// The last message that came out on each stream: of those that came at once, and of those that
+    /// had waited.
+    last: BTreeMap<(Exchange, bool), usize>,
+    /// The last of its client's messages that each session got.
+    written: BTreeMap<Exchange, usize>,
+    heard: usize,
+    /// What was heard after this is of this step.
+    before: usize,
+}
+
+impl Messages {
+    pub(super) fn new(translates: bool) -> Self {
+        Self { translates, ..Self::default() }
+    }
+
+    pub(super) fn session_ids(&self) -> impl Iterator<Item = &str> {
+        self.sessions.keys().map(|id| &**id)
+    }
+
+    pub(super) fn input(&mut self, input: &Input<'_>) {
+        match input {
+            Input::Request { admitted, head, body, .. } => {
+                let exchange = admitted.exchange();
+                let field = |name: &str| {
+                    let mut all = head.fields.iter();
+                    all.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
+                };
+                let named = field("mcp-session-id").filter(|id| !id.is_empty());
+                let session = match named {
+                    Some(id) => {
+                        str::from_utf8(id).ok().and_then(|id| self.sessions.get(id)).copied()
+                    }
+                    None => Some(exchange),
+                };
+                let event = field("last-event-id");
+                let origin = event.and_then(|id| self.events.get(id));
+                let origin = *origin.unwrap_or(&exchange);
+                let (resumes, reader) = (event.is_some(), Reader::default());
+                self.asked.insert(exchange, Asked { session, origin, resumes, reader });
+                for text in pieces(body) {
+                    if let Some(mark) = nonce(text, b'c') {
+                        let told = Told { exchange, text: text.to_vec(), written: false };
+                        self.told.insert(mark, told);
+                    }
+                }
+            }
+            Input::Stdout { child: process, bytes } => self.hear(*process, bytes),
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, process: ChildId, bytes: &[u8]) {
+        let mut begun = self.begun.remove(&process).unwrap_or_default();
+        begun.extend_from_slice(bytes);
+        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = begun.drain(..=end).collect();
+            let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
+            for text in pieces(line) {
+                for mark in marks(text, b's') {
+                    self.heard += 1;
+                    let (text, heard) = (text.to_vec(), self.heard);
+                    self.said.insert(mark, Said { process, text, heard, seen: None });
+                }
+            }
+        }
+        self.begun.insert(process, begun);
+    }
+
+    pub(super) fn output(&mut self, output: &Output) -> Judged {
+        match output {
+            Output::Write { child: process, bytes } => {
+                let lines = bytes.split(|byte| *byte == b'\n');
+                lines.into_iter().try_for_each(|line| self.write(*process, line))
+            }
+            Output::Respond { exchange, response } => {
+                let mut fields = response.fields.iter();
+                if let Some((_, id)) = fields.find(|(name, _)| *name == "mcp-session-id") {
+                    self.sessions.insert(id.to_string(), *exchange);
+                }
+                let Body::Whole(body) = &response.body else { return Ok(()) };
+                pieces(body).into_iter().try_for_each(|text| self.deliver(*exchange, text, None))
+            }
+            Output::Send { exchange, bytes } => {
+                let Some(asked) = self.asked.get_mut(exchange) else { return Ok(()) };
+                let origin = asked.origin;
+                for block in asked.reader.feed(bytes) {
+                    if let Some(id) = &block.id {
+                        self.events.entry(id.clone()).or_insert(origin);
+                    }
+                    let data = block.data.unwrap_or_default();
+                    for text in pieces(&data) {
+                        self.deliver(*exchange, text, Some(block.id.clone()))?;
+                    }
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A process gets a line: a message of its own session's client, whole, once, in order.
+    fn write(&mut self, process: ChildId, line: &[u8]) -> Judged {
+        let Some(mark) = nonce(line, b'c') else { return Ok(()) };
+        let shown = String::from_utf8_lossy(line);
+        let Some(told) = self.told.get_mut(&mark) else {
+            require!(StdinLines, false, "{process}: nobody said {shown}");
+            return Ok(());
+        };
+        let session = self.asked.get(&told.exchange).and_then(|asked| asked.session);
+        let owner = *self.owners.entry(process).or_insert_with(|| session.unwrap_or(told.exchange));
+        require!(OwnSession, session == Some(owner), "{process} is {owner}'s, and gets {shown}");
+        let again = std::mem::replace(&mut told.written, true);
+        require!(StdinLines, !again || self.translates, "{process}: a second time: {shown}");
+        let last = self.written.entry(owner).or_default();
+        require!(StdinLines, mark >= *last || self.translates, "{process}: too late: {shown}");
+        *last = mark.max(*last);
+        let same = masked(line) == masked(&told.text);
+        require!(
+            BytesUnchanged,
+            same || self.translates,
+            "{process}: it was said otherwise: {shown}"
+        );
+        if let (Some(own), Some(id)) = (number(line, ID), found(&told.text, ID)) {
+            let token = found(&told.text, TOKEN).map(<[u8]>::to_vec);
+            let call = Call { exchange: told.exchange, id: id.to_vec(), token };
+            if let Some(token) = number(line, TOKEN) {
+                self.tokens.insert((process, token), call.clone());
+            }
+            if method(line).is_some() {
+                self.calls.insert((process, own), call);
+            }
+        }
+        Ok(())
+    }
+
+    /// A client gets a message, in a body or as an event.
+    fn deliver(
+        &mut self,
+        exchange: Exchange,
+        text: &[u8],
+        event: Option<Option<Vec<u8>>>,
+    ) -> Judged {
+        let Some(mark) = nonce(text, b's') else { return Ok(()) };
+        let shown = String::from_utf8_lossy(text);
+        let Some(said) = self.said.get_mut(&mark) else {
+            require!(BytesUnchanged, false, "{exchange}: nobody said {shown}");
+            return Ok(());
+        };
+        let Some(asked) = self.asked.get(&exchange) else { return Ok(()) };
+        // A process of the other era has got no message of its client before it may speak.
+        let own =
+            *self.owners.entry(said.process).or_insert_with(|| asked.session.unwrap_or(exchange));
+        let same = asked.session == Some(own);
+        require!(OwnSession, same, "{exchange} is told what is {own}'s: {shown}");
+        let id = event.flatten();
+        if let Some((origin, seen)) = &said.seen {
+            require!(OneStream, *origin == asked.origin, "{exchange}: on another too: {shown}");
+            let again = asked.resumes && id.is_some() && *seen == id;
+            require!(Once, again, "{exchange}: again: {shown}");
+            return Ok(());
+        }
+        said.seen = Some((asked.origin, id));
+        if !self.translates {
+            let mut expected = without_nulls(&said.text);
+            let call = match method(&expected) {
+                None => number(&expected, ID).and_then(|id| self.calls.get(&(said.process, id))),
+                Some(b"\"notifications/progress\"") => number(&expected, PROGRESS)
+                    .and_then(|token| self.tokens.get(&(said.process, token))),
+                Some(_) => None,
+            };
+            let answers = call.is_some() || method(&expected).is_some();
+            require!(AnswerToAsker, answers, "{exchange}: answers nothing: {shown}");
+            if let Some(call) = call {
+                let origin = self.asked.get(&call.exchange).map(|asked| asked.origin);
+                let right = origin == Some(asked.origin);
+                require!(AnswerToAsker, right, "{exchange}: {} asked: {shown}", call.exchange);
+                if let Some(place) = place(&expected, ID) {
+                    expected.splice(place, call.id.clone());
+                }
+                if let (Some(place), Some(token)) = (place(&expected, PROGRESS), &call.token) {
+                    expected.splice(place, token.clone());
+                }
+            }
+            let same = text == expected;
+            let expected = String::from_utf8_lossy(&expected);
+            require!(BytesUnchanged, same, "{exchange}: {shown}, not {expected}");
+        }
+        let waited = said.heard <= self.before;
+        let last = self.last.entry((asked.origin, waited)).or_default();
+        require!(Order, said.heard >= *last, "{exchange}: too late on its stream: {shown}");
+        *last = said.heard;
+        Ok(())
+    }
+
+    pub(super) fn drained(&mut self) {
+        self.before = self.heard;
+    }
+}
+
+/// The messages of a text: the elements of a batch, or the text itself.
+fn pieces(text: &[u8]) -> Vec<&[u8]> {
+    json::elements(text).unwrap_or_else(|| vec![text])
+}
+
+/// All marks of this kind in a text.
+fn marks(text: &[u8], kind: u8) -> Vec<usize> {
+    let at = (0..text.len()).filter(|at| text[*at..].starts_with(&[b'@', kind]));
+    at.filter_map(|at| nonce(&text[at..], kind)).collect()
+}
+
+fn found<'a>(text: &'a [u8], path: &[&str]) -> Option<&'a [u8]> {
+    path.iter().try_fold(text, |raw, name| json::member(raw, name))
+}
+
+fn place(text: &[u8], path: &[&str]) -> Option<Range<usize>> {
+    let raw = found(text, path)?;
+    let start = raw.as_ptr() as usize - text.as_ptr() as usize;
+    Some(start..start + raw.len())
+}
+
+/// A text without what the engine may change in it, and without the space between its tokens, which
+/// a text of several lines must lose.
+fn masked(text: &[u8]) -> Vec<u8> {
+    let mut masked = text.to_vec();
+    let asks = method(text).is_some();
+    for path in [ID, TOKEN, CANCELLED].iter().filter(|path| asks || **path != ID) {
+        if let Some(place) = place(&masked, path) {
+            masked.splice(place, *b"0");
+        }
+    }
+    json::flat(&masked)
+}
+
+fn method(text: &[u8]) -> Option<&[u8]> {
+    json::member(text, "method")
+}
+
+/// A text without the members of the envelope that say nothing, which clients can't read.
+fn without_nulls(text: &[u8]) -> Vec<u8> {
+    let mut rest = text.to_vec();
+    for name in ["method", "result", "error"] {
+        let nothing = format!(",\"{name}\":null").into_bytes();
+        if json::member(&rest, name) == Some(b"null")
+            && let Some(at) = rest.windows(nothing.len()).rposition(|part| part == nothing)
+        {
+            rest.drain(at..at + nothing.len());
+        }
+    }
+    rest
+}
+
+/// The number that the engine chose, in whatever spelling.
+fn number(text: &[u8], path: &[&str]) -> Option<u64> {
+    let raw = found(text, path)?;
+    let text = json::unquote(raw).or_else(|| String::from_utf8(raw.to_vec()).ok())?;
+    let value: f64 = text.parse().ok()?;
+    (value >= 0.0 && value.fract() == 0.0).then_some(value as u64)
+}
