@@ -198,6 +198,8 @@ impl Bridge {
         self.end_retired();
         self.start_queued();
         self.prewarm();
+        #[cfg(debug_assertions)]
+        self.walk();
     }
 
     /// Returns the next output, in order, or `None` if there is nothing to do now.

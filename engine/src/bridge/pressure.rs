@@ -12,6 +12,8 @@ use crate::api::handles::{ChildId, Exchange};
 use crate::api::instant::Instant;
 use crate::context::Context;
 use crate::context::budget::Budget;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::timers::Wait;
 
 /// Interval between two rounds of relief.
@@ -36,9 +38,11 @@ impl Bridge {
     /// They are: what was written to a child, until [`Input::StdinTaken`](crate::Input::StdinTaken)
     /// or its end; the content of responses, until [`Input::Taken`](crate::Input::Taken) or the end
     /// of the exchange; lines that a child has begun; events that can be resumed; messages and
-    /// questions that wait; the names of calls in flight; and the shares of
-    /// [`budget`](Self::budget). Heads of responses, notices and the tables themselves are not
-    /// counted: other fields of [`Config`](crate::Config) limit those.
+    /// questions that wait; the names of calls in flight; the values of
+    /// [`Config::header_env`](crate::Config::header_env) and
+    /// [`Config::affinity`](crate::Config::affinity) by which a process is its client's; and the
+    /// shares of [`budget`](Self::budget). Heads of responses, notices and the tables themselves
+    /// are not counted: other fields of [`Config`](crate::Config) limit those.
     pub fn buffered(&self) -> usize {
         self.cx.budget.held()
     }
@@ -55,7 +59,7 @@ impl Bridge {
     /// assert_eq!(bridge.buffered(), 4096);
     /// ```
     pub fn budget(&self) -> Budget {
-        self.cx.budget.clone()
+        self.cx.budget.lent()
     }
 
     /// Whether memory allows reading this child.
@@ -197,5 +201,66 @@ impl Leader {
             (self.line, self.since) = (line, cx.now);
         }
         line == self.line && line > cx.budget.small() && self.since.after(PATIENCE) > cx.now
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Bridge {
+    /// Compares the counter, and each holder's part of it, with what is held.
+    pub(super) fn walk(&self) {
+        let mut walk = Walk::default();
+        for seat in self.seats.iter() {
+            seat.child().walk(&mut walk);
+            match seat {
+                Seat::Session(session) => session.walk(&mut walk),
+                Seat::Shared(worker) => worker.walk(&mut walk),
+                Seat::Prewarmed(_) | Seat::Leaving(_) => {}
+            }
+        }
+        self.cx.owed.walk(&mut walk);
+        walk.end(&self.cx.budget);
+    }
+}
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+    use crate::api::config::Config;
+    use crate::api::handles::Server;
+    use crate::api::io::Input;
+    use crate::child::Child;
+    use alloc::boxed::Box;
+
+    fn bridge() -> Bridge {
+        let mut bridge = Bridge::new(Config::default()).unwrap();
+        let child = Child::new(ChildId(1), Server::default(), &bridge.cx);
+        bridge.seats.insert(Seat::Leaving(Box::new(child)));
+        bridge
+    }
+
+    #[test]
+    fn what_the_driver_counts_is_not_looked_for_in_the_engine() {
+        let mut bridge = bridge();
+        let mut lent = bridge.budget().share();
+        lent.hold(1000);
+        bridge.handle(Input::Tick, Instant::default());
+        assert_eq!(bridge.buffered(), 1000);
+    }
+
+    #[test]
+    #[should_panic(expected = "child: the bytes that it counts, and those that it has")]
+    fn bytes_that_a_holder_does_not_count_are_found() {
+        let mut bridge = bridge();
+        let child = bridge.seats.child_mut(ChildId(1)).unwrap();
+        assert!(child.lines.feed(b"begun").take().is_none());
+        bridge.handle(Input::Tick, Instant::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "the counter, and what all holders have")]
+    fn bytes_that_nobody_gives_back_are_found() {
+        let mut bridge = bridge();
+        core::mem::forget(bridge.cx.budget.share_of(5));
+        bridge.handle(Input::Tick, Instant::default());
     }
 }

@@ -199,7 +199,7 @@ impl Bridge {
         }
         let mut child = self.take_child(server);
         let id = child.id;
-        child.env = owner.env.clone();
+        child.set_env(owner.env.clone());
         child.origin = origin;
         self.await_start(&child);
         let mut worker = Worker::new(child, metadata, key, owner.clone(), &self.cx);

@@ -2,11 +2,17 @@
 
 use alloc::string::String;
 
+#[cfg(debug_assertions)]
+use crate::child::Child;
 use crate::codec::json;
 use crate::codec::message::Message;
 use crate::codec::raw_id::Spelling;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
+#[cfg(debug_assertions)]
+use crate::http::owner;
 
 /// Overhead of a request in flight beside its id and token.
 const IN_FLIGHT: usize = 128;
@@ -76,5 +82,19 @@ impl Call {
 
     pub(super) fn size(&self) -> usize {
         IN_FLIGHT + self.id.len() + self.token.as_ref().map_or(0, |token| token.len())
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Child {
+    /// Compares what it counts with what it has.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        let calls = self.calls.values().map(Call::size);
+        let own = self.own.values().map(|(own, _)| own.size());
+        let tasks = self.task_tokens.iter().map(|(_, token)| token.len());
+        let names: usize = calls.chain(own).chain(tasks).sum();
+        let env = owner::size(&self.env) + self.pings.buffered();
+        let has = self.queued.kept() + self.lines.buffered() + names + env;
+        walk.meet("child", &self.share, has);
     }
 }

@@ -34,6 +34,7 @@ use crate::context::breaker::Origin;
 use crate::context::budget::Share;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
+use crate::http::owner;
 use crate::table::Table;
 pub(crate) use calls::{Call, Own};
 
@@ -71,7 +72,7 @@ pub(crate) struct Child {
     pub(crate) exchange: Option<Exchange>,
     pub(crate) stage: Stage,
     /// Environment variables for the process.
-    pub(crate) env: Vec<(String, String)>,
+    env: Vec<(String, String)>,
     /// What its start has in common with other starts.
     pub(crate) origin: Origin,
     /// Whether it ended before it read anything.
@@ -159,6 +160,16 @@ impl Child {
         self.account();
     }
 
+    /// Sets the environment variables for the process.
+    pub(crate) fn set_env(&mut self, env: Vec<(String, String)>) {
+        self.env = env;
+        self.account();
+    }
+
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// Bytes kept for this child.
     pub(crate) const fn held(&self) -> usize {
         self.share.size()
@@ -174,7 +185,7 @@ impl Child {
 
     /// Updates the count of bytes kept for this child.
     pub(crate) fn account(&mut self) {
-        let names = self.names + self.pings.buffered();
+        let names = self.names + self.pings.buffered() + owner::size(&self.env);
         self.share.hold(self.queued.kept() + self.lines.buffered() + names);
     }
 
@@ -279,8 +290,8 @@ impl Child {
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin, exchange) = (core::mem::take(&mut self.env), self.origin, self.exchange);
-        *self =
-            Self { last_id, env, origin, exchange, ..Self::new(cx.fresh_child(), self.server, cx) };
+        *self = Self { last_id, origin, exchange, ..Self::new(cx.fresh_child(), self.server, cx) };
+        self.set_env(env);
         self.open(cx);
     }
 

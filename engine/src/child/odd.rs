@@ -387,6 +387,7 @@ impl Child {
             return None;
         }
         self.lines = Lines::new(cx.config.message);
+        self.account();
         Some((ids.into_iter().filter(|id| self.is_in_flight(*id)).collect(), wrote.reason()))
     }
 

@@ -69,6 +69,7 @@ impl Child {
         for (id, _) in self.pings.sent.drain(..late).collect::<Vec<_>>() {
             self.pong(&id, cx);
         }
+        self.account();
         if let Some((_, next)) = self.pings.sent.first() {
             cx.timers.set(&mut self.pings.due, *next, Wait::Ping(self.id));
         }
@@ -79,5 +80,26 @@ impl Child {
         cx.timers.clear(&mut self.pings.due, Wait::Ping(self.id));
         self.pings.sent = Vec::new();
         self.account();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::config::Config;
+    use crate::api::handles::{ChildId, Server};
+
+    #[test]
+    fn pings_of_a_child_that_reads_no_answer_count_no_more_when_they_are_over() {
+        let mut cx = Context::new(Config { stdin: 1, message: 1, ..Config::default() });
+        let mut child = Child::new(ChildId(1), Server::default(), &cx);
+        child.say(alloc::vec![b'x'; 10], &mut cx);
+        let before = child.held();
+        let ping = Message::parse(br#"{"jsonrpc":"2.0","id":"long","method":"ping"}"#).unwrap();
+        assert!(child.ping_is_sent(&ping, &mut cx));
+        assert!(child.held() > before);
+        cx.now = cx.now.after(PATIENCE);
+        child.pings_due(&mut cx);
+        assert_eq!(child.held(), before, "no answer was written: its queue is full");
     }
 }

@@ -41,11 +41,19 @@ pub(crate) const MESSAGES: usize = 4;
 /// assert_eq!(budget.held(), 0);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Budget(Arc<Inner>);
+pub struct Budget {
+    inner: Arc<Inner>,
+    /// Whether its shares are the driver's.
+    #[cfg(debug_assertions)]
+    lent: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
     held: AtomicUsize,
+    /// The part of `held` that the engine itself holds, to be compared with what it has.
+    #[cfg(debug_assertions)]
+    own: AtomicUsize,
     tight: usize,
     full: usize,
     small: usize,
@@ -58,32 +66,54 @@ impl Budget {
         let full = bytes.saturating_sub(message);
         let tight = full.saturating_sub(message + message / 4);
         let small = SMALL.min(message / 4);
-        Self(Arc::new(Inner { held: AtomicUsize::new(0), tight, full, small, message }))
+        let inner = Inner {
+            held: AtomicUsize::new(0),
+            #[cfg(debug_assertions)]
+            own: AtomicUsize::new(0),
+            tight,
+            full,
+            small,
+            message,
+        };
+        Self {
+            inner: Arc::new(inner),
+            #[cfg(debug_assertions)]
+            lent: false,
+        }
+    }
+
+    /// The same counter, for shares of the driver.
+    pub(crate) fn lent(&self) -> Self {
+        Self {
+            #[cfg(debug_assertions)]
+            lent: true,
+            ..self.clone()
+        }
     }
 
     /// Returns the number of bytes held now.
     pub fn held(&self) -> usize {
-        self.0.held.load(Relaxed)
+        self.inner.held.load(Relaxed)
     }
 
     /// Whether holders of many bytes must wait.
     pub(crate) fn is_tight(&self) -> bool {
-        self.held() > self.0.tight
+        self.held() > self.inner.tight
     }
 
     /// Whether no new input is accepted.
     pub(crate) fn is_full(&self) -> bool {
-        self.held() > self.0.full
+        self.held() > self.inner.full
     }
 
     /// Bytes that each holder may have however short memory is.
     pub(crate) fn small(&self) -> usize {
-        self.0.small
+        self.inner.small
     }
 
     /// Whether this many more bytes fit, for work that is being completed.
     pub(crate) fn lasts_for(&self, bytes: usize) -> bool {
-        self.held().saturating_add(bytes) <= self.0.full
+        self.held().saturating_add(bytes) <= self.inner.full
     }
 
     /// Whether this many more bytes may be accepted. The last part is reserved for small input.
@@ -94,8 +124,9 @@ impl Budget {
     /// Whether a holder may grow from `from` bytes to `to`.
     pub fn may_grow(&self, from: usize, to: usize) -> bool {
         // One message of the largest size fits if there is no other.
-        let alone = self.held() <= self.0.message + self.0.message / 4;
-        let limit = if to <= self.0.small || alone { self.0.full } else { self.0.tight };
+        let alone = self.held() <= self.inner.message + self.inner.message / 4;
+        let limit =
+            if to <= self.inner.small || alone { self.inner.full } else { self.inner.tight };
         self.held().saturating_add(to.saturating_sub(from)) <= limit
     }
 
@@ -148,7 +179,12 @@ impl Share {
     #[inline]
     pub fn hold(&mut self, bytes: usize) {
         // Adding the difference is correct whatever other holders do meanwhile.
-        self.budget.0.held.fetch_add(bytes.wrapping_sub(self.size), Relaxed);
+        let more = bytes.wrapping_sub(self.size);
+        self.budget.inner.held.fetch_add(more, Relaxed);
+        #[cfg(debug_assertions)]
+        if !self.budget.lent {
+            self.budget.inner.own.fetch_add(more, Relaxed);
+        }
         self.size = bytes;
     }
 
@@ -183,5 +219,46 @@ impl Kept {
     /// Releases the bytes, which the caller counts from now on.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.bytes
+    }
+}
+
+/// A walk over all that the engine holds. Each holder compares what it counts with what it has, and
+/// the sum is compared with the counter: a place that keeps bytes and does not count them, or
+/// counts them and forgets to give them back, is found where it first happens.
+#[cfg(debug_assertions)]
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    held: usize,
+    /// Common texts, which many streams share.
+    seen: Vec<*const u8>,
+}
+
+#[cfg(debug_assertions)]
+impl Walk {
+    /// A holder with this share has this many bytes.
+    pub(crate) fn meet(&mut self, holder: &str, share: &Share, has: usize) {
+        assert_eq!(share.size, has, "{holder}: the bytes that it counts, and those that it has");
+        self.held += has;
+    }
+
+    pub(crate) fn meet_kept(&mut self, holder: &str, kept: &Kept) {
+        match &kept._share {
+            Some(share) => self.meet(holder, share, kept.bytes.len()),
+            None => assert!(kept.is_empty(), "{holder}: bytes without a share"),
+        }
+    }
+
+    /// The same for bytes that can be met more than once.
+    pub(crate) fn meet_common(&mut self, holder: &str, kept: &Kept) {
+        if !self.seen.contains(&kept.as_ptr()) {
+            self.seen.push(kept.as_ptr());
+            self.meet_kept(holder, kept);
+        }
+    }
+
+    /// All holders were met.
+    pub(crate) fn end(self, budget: &Budget) {
+        let counted = budget.inner.own.load(Relaxed);
+        assert_eq!(counted, self.held, "the counter, and what all holders have");
     }
 }

@@ -13,6 +13,8 @@ use crate::api::io::Output;
 use crate::context::Context;
 use crate::context::backlog::Backlog;
 use crate::context::budget::Share;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::http::accept::Accept;
 use crate::http::admission::Admitted;
 pub(crate) use common::Common;
@@ -183,5 +185,14 @@ impl Reply {
         }
         self.account();
         bytes
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Reply {
+    /// Compares what it counts with what it has.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        let has = self.backlog.kept() + self.rest.walk(walk);
+        walk.meet("reply", &self.share, has);
     }
 }

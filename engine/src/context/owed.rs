@@ -6,6 +6,8 @@ use core::time::Duration;
 
 use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::carrier::Reply;
 use crate::table::Table;
 
@@ -59,5 +61,13 @@ impl Owed {
         let rest = self.iter().map(|(.., moved)| ends(moved)).filter(|end| *end > now);
         self.due = rest.min().unwrap_or_default();
         late
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Owed {
+    /// Compares what they count with what they have.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        self.table.values().for_each(|reply| reply.walk(walk));
     }
 }

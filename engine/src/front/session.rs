@@ -11,7 +11,6 @@ mod phase;
 mod rounds;
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -24,6 +23,8 @@ use crate::codec::sse::EventId;
 use crate::codec::version::{Style, Version};
 use crate::context::Context;
 use crate::context::budget::Kept;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::carrier::Reply;
 use crate::context::ids::StreamId;
 use crate::dialect::upward;
@@ -46,8 +47,6 @@ pub(crate) struct Session {
     pub(crate) streams: Streams,
     pub(crate) life: Life,
     calls: u64,
-    /// The environment variables of the child that hold its client's header fields.
-    env: Vec<(String, String)>,
 }
 
 impl Session {
@@ -68,7 +67,6 @@ impl Session {
             ),
             life: Life::new(number, cx.now),
             calls: 0,
-            env: Vec::new(),
         }
     }
 
@@ -92,9 +90,8 @@ impl Session {
     ) {
         let reply = Reply::new(exchange, head, cx);
         let number = self.streams.open(reply, 1, false, cx);
-        self.env = owner::env(head.fields, &cx.config);
-        self.child.env = self.env.clone();
-        let known = cx.servers.spoken(self.child.server, &self.env).session;
+        self.child.set_env(owner::env(head.fields, &cx.config));
+        let known = cx.servers.spoken(self.child.server, self.child.env()).session;
         if known != Some(true) {
             let hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
             self.phase = Phase::Starting { hello };
@@ -113,7 +110,9 @@ impl Session {
 
     /// Checks what every request of the session must satisfy.
     pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &Context) -> Result<(), Fault> {
-        if !cx.config.header_env.is_empty() && owner::env(head.fields, &cx.config) != self.env {
+        if !cx.config.header_env.is_empty()
+            && owner::env(head.fields, &cx.config) != self.child.env()
+        {
             // The session is another client's, so to this client it does not exist.
             return Err(Fault::SessionUnknown);
         }
@@ -258,5 +257,14 @@ impl Session {
     pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
         self.life.touch(cx);
         self.streams.lost(number, cx);
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Session {
+    /// Compares what it counts with what it has, its child's part apart.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        self.phase.walk(walk);
+        self.streams.walk(walk);
     }
 }

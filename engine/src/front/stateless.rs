@@ -29,6 +29,8 @@ use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
 use crate::codec::version::Style;
 use crate::context::Context;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::budget::{self, Share};
 use crate::context::carrier::Reply;
 use crate::context::ids::{CallId, StreamId};
@@ -161,9 +163,8 @@ impl Worker {
         owner: Owner,
         cx: &Context,
     ) -> Self {
-        let told = key.len() + metadata.capabilities.len();
         let (id, server) = (child.id, child.server);
-        Self {
+        let mut worker = Self {
             child,
             key,
             owner,
@@ -185,8 +186,23 @@ impl Worker {
             spent: false,
             life: Life::new(id, cx.now),
             served: 0,
-            share: cx.budget.share_of(told),
-        }
+            share: cx.budget.share(),
+        };
+        worker.account();
+        worker
+    }
+
+    /// Bytes that describe its clients, its child and the questions that wait.
+    fn size(&self) -> usize {
+        let client = self.client.as_ref().map_or(0, Vec::len);
+        let told = if let Mode::Session(told) = &self.mode { told.text().len() } else { 0 };
+        let held = self.held.iter().map(|(id, question)| id.len() + question.params.len());
+        let own = self.key.len() + self.capabilities.len() + self.owner.size();
+        own + client + told + held.sum::<usize>()
+    }
+
+    fn account(&mut self) {
+        self.share.hold(self.size());
     }
 
     pub(crate) const fn owner(&self) -> &Owner {
@@ -253,8 +269,7 @@ impl Worker {
             let client = message.meta(CLIENT);
             let client = client.filter(|text| text.len() <= limits::REMEMBERED);
             self.client = client.map(<[u8]>::to_vec);
-            let told = self.share.size() + client.map_or(0, <[u8]>::len);
-            self.share.hold(told);
+            self.account();
         }
         let digest = if self.may_ask(request.metadata) { downward::digest(message) } else { 0 };
         let number = self.open(request, digest, cx);
@@ -427,5 +442,21 @@ impl Worker {
         };
         self.streams.fail(number, response, cx);
         self.life.touch(cx);
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Worker {
+    /// Compares what it counts with what it has, its child's part apart.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        walk.meet("shared child", &self.share, self.size());
+        walk.meet("tasks", &self.tasks, self.kept.size());
+        self.streams.walk(walk);
+        self.listens.walk(walk);
+        self.parks.values().for_each(|park| park.walk(walk));
+        for ask in self.asks.values() {
+            walk.meet("request", &ask._share, ASK + ask.id.len() + ask.method.len());
+            walk.meet_kept("request", &ask.text);
+        }
     }
 }

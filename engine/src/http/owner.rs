@@ -38,6 +38,11 @@ impl Owner {
         Ok(Self { env: env(fields, config), affinity })
     }
 
+    /// Bytes of all values.
+    pub(crate) fn size(&self) -> usize {
+        size(&self.env) + self.affinity.iter().map(|(_, value)| value.len()).sum::<usize>()
+    }
+
     /// Whether all its requests are of one client.
     pub(crate) const fn is_known(&self) -> bool {
         !self.env.is_empty() || !self.affinity.is_empty()
@@ -64,4 +69,9 @@ pub(super) fn is_legible(fields: &Fields<'_>, config: &Config) -> Result<(), Fau
         named.try_for_each(|(_, value)| field::text(header, value).map(drop))?;
     }
     Ok(())
+}
+
+/// Bytes of these variables.
+pub(crate) fn size(env: &[(String, String)]) -> usize {
+    env.iter().map(|(name, value)| name.len() + value.len()).sum()
 }

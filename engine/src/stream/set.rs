@@ -15,6 +15,8 @@ use crate::api::response::Response;
 use crate::codec::sse::EventId;
 use crate::codec::version::Style;
 use crate::context::Context;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::carrier::{Common, Reply};
 use crate::context::ids::StreamId;
 use crate::context::timers::{Deadline, Wait};
@@ -374,5 +376,17 @@ impl Streams {
             let kept = self.table.get(&victim).map_or(0, Stream::kept);
             kept > usize::from(victim == number)
         })
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Streams {
+    /// Compares what they count with what they have.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        let kept = self.table.values().map(|stream| stream.walk(walk)).sum();
+        walk.meet("streams", &self.held.kept, kept);
+        let posts = self.table.values().filter(|stream| !stream.is_get);
+        let unread: usize = posts.map(Stream::waiting).sum();
+        assert_eq!(self.held.unread, unread, "streams: what their clients have not read");
     }
 }

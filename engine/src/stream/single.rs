@@ -18,6 +18,8 @@ use crate::codec::message::Message;
 use crate::codec::sse;
 use crate::context::Context;
 use crate::context::budget::Kept;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::carrier::{Common, Phase, Reply};
 use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
@@ -411,4 +413,14 @@ impl Stream {
 fn too_long(answer: &[u8], limit: usize) -> Vec<u8> {
     let message = Message::parse(answer);
     Fault::AnswersTooLong(limit).message(message.as_ref().ok().and_then(Message::id))
+}
+
+#[cfg(debug_assertions)]
+impl Stream {
+    /// Compares what it counts with what it has, and returns the bytes of its kept events.
+    pub(super) fn walk(&self, walk: &mut Walk) -> usize {
+        self.reply.iter().for_each(|reply| reply.walk(walk));
+        self.held.iter().flatten().for_each(|answer| walk.meet_kept("answer", answer));
+        self.events.iter().map(Event::size).sum()
+    }
 }

@@ -2,6 +2,8 @@
 
 use super::loose::*;
 use super::*;
+use crate::api::config::Config;
+use crate::api::handles::{ChildId, Server};
 use crate::context::ids::CallId;
 
 fn answers(text: &[u8]) -> Vec<&[u8]> {
@@ -158,4 +160,18 @@ fn a_message_on_several_lines_is_put_together() {
         assert_eq!(found.into_iter().flatten().flatten().next(), answered.map(CallId), "{text}");
     }
     assert_eq!(part("Listening", &mut Fragments::default()), None);
+}
+
+#[test]
+fn an_unfinished_line_that_is_given_up_counts_no_more() {
+    let mut cx = Context::new(Config::default());
+    let mut child = Child::new(ChildId(1), Server::default(), &cx);
+    assert!(child.lines.feed(br#"{"jsonrpc":"2.0","id":3,"result":{}}"#).take().is_none());
+    child.account();
+    assert!(child.held() > 0);
+    child.wait_line(&mut cx);
+    cx.now = cx.now.after(PAUSE);
+    // It answers a call that is over.
+    assert_eq!(child.unended(&mut cx).map(|(ids, _)| ids.len()), Some(0));
+    assert_eq!(child.held(), 0);
 }

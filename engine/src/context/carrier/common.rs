@@ -9,6 +9,8 @@ use core::ops::Range;
 
 use crate::codec::sse;
 use crate::context::budget::Kept;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 
 /// The text of an event that is the same for many, but for an id in the place of one byte.
 #[derive(Debug)]
@@ -127,5 +129,22 @@ impl Rest {
             self.0 = None;
         }
         Some(given)
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Rest {
+    /// Counts what it keeps anew, and meets the common texts.
+    pub(super) fn walk(&self, walk: &mut Walk) -> usize {
+        let pieces = self.0.iter().flat_map(|queue| &queue.pieces);
+        let own = pieces.map(|piece| match piece {
+            Piece::Own(bytes) => bytes.len(),
+            Piece::Part(common, _) => {
+                walk.meet_common("common text", &common.text);
+                0
+            }
+            Piece::End => 0,
+        });
+        own.sum()
     }
 }

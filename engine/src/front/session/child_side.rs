@@ -135,10 +135,10 @@ impl Session {
         }
         let Some(result) = message.payload().filter(|_| message.kind() == Kind::Result) else {
             self.answer(call.stream, data, cx);
-            cx.servers.learn(self.child.server).declined(&self.env);
+            cx.servers.learn(self.child.server).declined(self.child.env());
             return Some(Cause::Declined);
         };
-        cx.servers.learn(self.child.server).spoke_session(&self.env);
+        cx.servers.learn(self.child.server).spoke_session(self.child.env());
         self.opened(&version::told(result), None, (call.stream, data), cx);
         None
     }
@@ -181,9 +181,9 @@ impl Session {
             return Some(Cause::Memory);
         }
         let knowledge = cx.servers.learn(self.child.server);
-        knowledge.spoke_modern(&self.env);
+        knowledge.spoke_modern(self.child.env());
         if knows_no_sessions(self.phase.declined().unwrap_or_default(), self.phase.hello()) {
-            knowledge.denied_session(&self.env);
+            knowledge.denied_session(self.child.env());
         }
         let call = self.child.call_ids().first().and_then(|id| self.child.end_call(*id, cx))?;
         let (version, crossing) = Crossing::new(self.phase.hello(), result, cx);
@@ -195,13 +195,13 @@ impl Session {
 
     /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
     fn may_cross(&self, cx: &Context) -> bool {
-        let known = cx.servers.spoken(self.child.server, &self.env);
+        let known = cx.servers.spoken(self.child.server, self.child.env());
         known.session.is_none() && known.modern != Some(false)
     }
 
     /// The child speaks no era known to the bridge: its error to `initialize` is the answer.
     pub(super) fn decline(&mut self, cx: &mut Context) -> Cause {
-        cx.servers.learn(self.child.server).declined(&self.env);
+        cx.servers.learn(self.child.server).declined(self.child.env());
         for id in self.child.call_ids() {
             match self.phase.take_declined() {
                 None => self.fail(id, &Fault::Garbled("it speaks no known era"), cx),

@@ -21,6 +21,8 @@ use crate::codec::rpc;
 use crate::codec::version::{self, NEWEST_SESSION, Version};
 use crate::context::Context;
 use crate::context::budget::Share;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::ids::{CallId, StreamId};
 use crate::dialect;
 use crate::dialect::downward;
@@ -386,13 +388,17 @@ impl Crossing {
 
     /// Counts what is stored of the client and its subscriptions.
     fn account(&mut self) {
+        let size = self.size();
+        self.share.iter_mut().for_each(|share| share.hold(size));
+    }
+
+    fn size(&self) -> usize {
         let uris = self.uris.iter().map(|uri| uri.len() + ENTRY);
         let pending = self.pending.iter().map(|pending| {
             pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY
         });
         let told = self.client.size() + self.discovered.text().len();
-        let size = told + uris.chain(pending).sum::<usize>();
-        self.share.iter_mut().for_each(|share| share.hold(size));
+        told + uris.chain(pending).sum::<usize>()
     }
 
     /// The filter for everything that the session wants and the child offers.
@@ -417,4 +423,13 @@ fn honours(list: &[u8], most: usize) -> Vec<String> {
     }
     uris.sort_unstable();
     uris
+}
+
+#[cfg(debug_assertions)]
+impl Crossing {
+    /// Compares what it counts with what it has.
+    pub(super) fn walk(&self, walk: &mut Walk) {
+        self.share.iter().for_each(|share| walk.meet("crossing", share, self.size()));
+        self.rounds.values().for_each(|round| round.walk(walk));
+    }
 }

@@ -6,6 +6,8 @@ use alloc::string::String;
 use super::crossing::Crossing;
 use crate::codec::version::Version;
 use crate::context::budget::Kept;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -97,6 +99,21 @@ impl Phase {
         match self {
             Self::Open(open) => open.crossing.as_deref_mut(),
             Self::Starting { .. } | Self::AskingEra { .. } => None,
+        }
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Phase {
+    /// Compares what it counts with what it has.
+    pub(super) fn walk(&self, walk: &mut Walk) {
+        match self {
+            Self::Starting { hello } => walk.meet_kept("initialize", hello),
+            Self::AskingEra { hello, declined } => {
+                walk.meet_kept("initialize", hello);
+                declined.iter().for_each(|declined| walk.meet_kept("declined", declined));
+            }
+            Self::Open(open) => open.crossing.iter().for_each(|crossing| crossing.walk(walk)),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::codec::object::{self, Object};
 use crate::codec::rpc;
 use crate::context::Context;
 use crate::context::budget::Share;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::dialect::upward;
@@ -272,5 +274,13 @@ impl Crossing {
     pub(super) fn is_at_child(&self, id: CallId) -> bool {
         let round = self.rounds.get(&id);
         round.is_none_or(|round| round.open.is_empty() && !round.due.is_set())
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Round {
+    /// Compares what it counts with what it has.
+    pub(super) fn walk(&self, walk: &mut Walk) {
+        walk.meet("round", &self.share, self.size());
     }
 }

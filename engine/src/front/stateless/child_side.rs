@@ -143,7 +143,6 @@ impl Worker {
                     self.child.say(initialized, cx);
                     let version = version::told(result);
                     let told = Told::read(result);
-                    self.share.hold(self.share.size() + told.text().len());
                     self.opened(Mode::Session(told), &version, cx);
                     None
                 }
@@ -162,6 +161,7 @@ impl Worker {
 
     pub(super) fn opened(&mut self, mode: Mode, version: &str, cx: &mut Context) {
         self.mode = mode;
+        self.account();
         cx.counts.start(self.life.age(cx));
         cx.notice(Notice::WorkerOpened {
             child: self.child.id,

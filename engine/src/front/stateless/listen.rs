@@ -14,6 +14,8 @@ use crate::codec::message::Message;
 use crate::codec::object;
 use crate::context::Context;
 use crate::context::budget::Share;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::carrier::Common;
 use crate::context::ids::{CallId, StreamId};
 use crate::dialect::{self, LISTS, downward};
@@ -35,7 +37,18 @@ struct Listen {
     uris: Vec<String>,
     acknowledged: bool,
     /// Counts the URIs, here and in the table of resources.
-    _share: Option<Share>,
+    share: Option<Share>,
+}
+
+impl Listen {
+    fn size(&self) -> usize {
+        2 * self.uris.iter().map(|uri| uri.len() + URI).sum::<usize>()
+    }
+
+    fn account(&mut self) {
+        let size = self.size();
+        self.share.iter_mut().for_each(|share| share.hold(size));
+    }
 }
 
 /// A resource that is subscribed to at the child.
@@ -194,8 +207,7 @@ impl Worker {
                 return self.fail(number, &Fault::Subscriptions(limit), cx);
             }
         };
-        let named: usize = uris.iter().map(|uri| uri.len() + URI).sum();
-        listen._share = (named > 0).then(|| cx.budget.share_of(2 * named));
+        listen.share = (!uris.is_empty()).then(|| cx.budget.share());
         self.subscribe(&mut listen, uris, cx);
         self.listens.open.insert(number, listen);
         self.acknowledge(number, cx);
@@ -212,6 +224,7 @@ impl Worker {
             }
             listen.uris.push(uri);
         }
+        listen.account();
     }
 
     /// The child answered the bridge's subscription.
@@ -223,6 +236,7 @@ impl Worker {
             self.listens.uris.remove(uri);
             for listen in self.listens.open.values_mut() {
                 listen.uris.retain(|wanted| wanted != uri);
+                listen.account();
             }
         }
         for number in self.listens.open.keys().copied().collect::<Vec<_>>() {
@@ -328,4 +342,17 @@ fn covers(subscribed: &str, uri: &str) -> bool {
 
 fn about(uri: &str) -> Vec<u8> {
     [b"{\"uri\":", &object::quoted(uri)[..], b"}"].concat()
+}
+
+#[cfg(debug_assertions)]
+impl Listens {
+    /// Compares what they count with what they have.
+    pub(super) fn walk(&self, walk: &mut Walk) {
+        for listen in self.open.values() {
+            match &listen.share {
+                Some(share) => walk.meet("subscription", share, listen.size()),
+                None => assert_eq!(listen.size(), 0, "subscription"),
+            }
+        }
+    }
 }

@@ -22,6 +22,8 @@ use crate::codec::json::Scanner;
 use crate::codec::message::{Kind, Message};
 use crate::codec::rpc;
 use crate::context::budget::Share;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::context::{Context, Parked};
@@ -162,14 +164,13 @@ impl Worker {
             return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
         }
         self.held.push((id.into(), question));
-        self.share.hold(self.share.size() + more);
+        self.account();
     }
 
     /// Removes and returns the kept questions.
     pub(super) fn take_held(&mut self) -> Vec<(Box<[u8]>, Question)> {
         let held = core::mem::take(&mut self.held);
-        let size: usize = held.iter().map(|(id, question)| id.len() + question.params.len()).sum();
-        self.share.hold(self.share.size() - size);
+        self.account();
         held
     }
 
@@ -405,4 +406,12 @@ fn refuse(child: &mut Child, id: &[u8], fault: (i32, &str), cx: &mut Context) {
     let (code, reason) = fault;
     let error = format!(r#"{{"code":{code},"message":"{reason}"}}"#);
     child.reply(rpc::response(id, "error", error.as_bytes()), cx);
+}
+
+#[cfg(debug_assertions)]
+impl Park {
+    /// Compares what it counts with what it has.
+    pub(super) fn walk(&self, walk: &mut Walk) {
+        walk.meet("parked call", &self.share, self.size());
+    }
 }

@@ -88,6 +88,7 @@ impl Worker {
         cx: &mut Context,
     ) {
         park.settles = Some(number);
+        park.account();
         if let Some(ask) = self.asks.get_mut(&number) {
             let mut text = Vec::new();
             call.splice(&Splice::default(), &mut text);
