@@ -9,7 +9,7 @@ use rustix::process::{Pid, Resource, Rlimit};
 use serde_json::{Value, json};
 
 use crate::support::http::{Conn, PATIENCE};
-use crate::support::mcp::{BOTH, JSON, QUIET, Session, call, initialize, script};
+use crate::support::mcp::{BOTH, JSON, MODERN, QUIET, Session, call, initialize, script};
 use crate::support::process::{memory, until};
 use crate::support::proxy::{CHILD, Proxy};
 
@@ -216,13 +216,71 @@ impl Size {
             (sessions, conns)
         });
     }
+
+    /// Calls that wait for their clients' input, their questions of the largest size, and nobody
+    /// keeps a connection or comes back.
+    fn parked_calls(self) {
+        let proxy = self.proxy(&["--eras", "both"], &[]);
+        let start = concat!(
+            r#"{"jsonrpc":"2.0","id":"q","method":"elicitation/create","#,
+            r#""params":{"message":""#
+        );
+        let question = [json!({"write": start}), json!({"fill": self.fill() / 2})];
+        let end = [json!({"write": "\"}}\n"}), json!({"sleep": 100_000})];
+        let steps = json!([question, end].concat());
+        self.bears(&proxy, |size| {
+            let text = "x".repeat(size.fill() / 2);
+            let params =
+                json!({"name": "script", "arguments": {"steps": steps, "x": text}, "_meta": {}});
+            let calls =
+                (0..size.many).map(|n| modern(&proxy, &n.to_string(), "tools/call", &params));
+            let parked = calls.filter_map(|mut conn| {
+                let head = conn.try_head().ok()?;
+                let body = conn.body(&head).ok()?;
+                Some(body.contains("input_required"))
+            });
+            let parked = parked.filter(|is_parked| *is_parked).count();
+            assert!(parked > 0, "no call waits for input");
+            (Vec::new(), Vec::new())
+        });
+    }
+
+    /// Calls of the largest size by session clients, each kept to be made again, before a server of
+    /// 2026-07-28 that does not answer them.
+    fn kept_calls(self) {
+        let error = r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32601,"message":"no"}}"#;
+        let declines = json!([{"write": format!("{error}\n")}]).to_string();
+        let proxy = self.proxy(&[], &["--discover", MODERN, "--initialize", &declines]);
+        self.bears(&proxy, |size| {
+            let sessions: Vec<_> = (0..size.many).map(|_| Session::open(&proxy)).collect();
+            let arguments = json!({"steps": [{"sleep": 100_000}], "x": size.text()});
+            let body = call("1", "", "script", &arguments);
+            let conns = sessions.iter().map(|session| session.post(&body)).collect();
+            (sessions, conns)
+        });
+    }
+
+    /// Heads that do not end, nearly of the largest size.
+    fn half_heads(self) {
+        let proxy = self.proxy(&[], &[]);
+        self.bears(&proxy, |size| {
+            let filler = format!("X-Filler: {}\r\n", "y".repeat(7000)).repeat(2);
+            let head = format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\n{filler}X-Half: ");
+            let begin = |_| {
+                let mut conn = proxy.connect();
+                conn.trickle(head.as_bytes());
+                conn
+            };
+            (Vec::new(), (0..size.connections).map(begin).collect())
+        });
+    }
 }
 
 /// A request in the way of 2026-07-28, of which nothing is read yet.
 fn modern(proxy: &Proxy, id: &str, method: &str, params: &Value) -> Conn {
     let mut params = params.clone();
     params["_meta"] = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {}});
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}}});
     let mut fields =
         vec![BOTH, JSON, ("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
     fields.push(("X-Who", id));
@@ -273,6 +331,21 @@ fn unread_streams() {
     SMALL.unread_streams();
 }
 
+#[test]
+fn parked_calls() {
+    SMALL.parked_calls();
+}
+
+#[test]
+fn kept_calls() {
+    SMALL.kept_calls();
+}
+
+#[test]
+fn half_heads() {
+    SMALL.half_heads();
+}
+
 /// With the largest default budget. The endurance run of `.ci/run` runs these.
 macro_rules! full {
     ($($name:ident)*) => {
@@ -286,7 +359,7 @@ macro_rules! full {
 
 full! {
     unread_answers deaf_servers long_beginnings shared_starts fan_out unfinished_requests
-    tiny_events unread_streams
+    tiny_events unread_streams parked_calls kept_calls half_heads
 }
 
 #[test]

@@ -6,17 +6,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::http::Conn;
-use crate::support::mcp::{Answer, BOTH, JSON, notification, notify, report};
+use crate::support::mcp::{Answer, BOTH, JSON, MODERN, notification, notify, report};
 use crate::support::process::until;
 use crate::support::proxy::{CHILD, Proxy};
 
 const VERSION: &str = "2026-07-28";
-/// The answer of a server of 2026-07-28 that is asked for its era.
-const MODERN: &str = concat!(
-    r#"[{"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{\"resultType\":\"complete\","#,
-    r#"\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{}}}}\n"}]"#
-);
-
 /// One client, by what its requests say.
 #[derive(Clone, Debug)]
 struct Client<'a> {

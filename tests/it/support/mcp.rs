@@ -14,6 +14,12 @@ pub(crate) const QUIET: &str = "2025-06-18";
 /// The revision with them.
 pub(crate) const PRIMED: &str = "2025-11-25";
 
+/// The answer of a server of 2026-07-28 that is asked for its era.
+pub(crate) const MODERN: &str = concat!(
+    r#"[{"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":{\"resultType\":\"complete\","#,
+    r#"\"supportedVersions\":[\"2026-07-28\"],\"capabilities\":{\"tools\":{}}}}\n"}]"#
+);
+
 /// All that came for one POST: the messages as they stood on the wire.
 #[derive(Debug)]
 pub(crate) struct Answer {
