@@ -106,9 +106,11 @@ impl Rest {
         self.size() - before
     }
 
-    /// Gives out what comes next, of a common text at most `most` bytes; nothing if that is zero.
+    /// Gives out what comes next, of a common text at most `most` bytes; if that is zero, only the
+    /// end.
     pub(super) fn next(&mut self, most: usize) -> Option<Given> {
-        let queue = self.0.as_mut().filter(|_| most > 0)?;
+        let ends = |queue: &Queue| matches!(queue.pieces.front(), Some(Piece::End));
+        let queue = self.0.as_mut().filter(|queue| most > 0 || ends(queue))?;
         let given = match queue.pieces.pop_front()? {
             Piece::Own(bytes) => {
                 queue.own -= bytes.len();

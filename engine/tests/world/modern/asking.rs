@@ -146,6 +146,13 @@ impl World<'_> {
         self.modern.late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
     }
 
+    /// The same, perhaps: a child that answers before it is answered may ask late, or be passed over.
+    pub(super) fn may_be_of_several(&self, child: usize, turn: usize) -> bool {
+        let root = self.modern.turns[turn].root;
+        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
+        self.modern.maybe_late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
+    }
+
     /// The only call at this child that may ask its client, running or waiting.
     fn only_asking(&self, child: usize) -> Option<usize> {
         let waits = self.modern.parks.iter().rfind(|park| {
@@ -208,9 +215,7 @@ impl World<'_> {
         // It has ended the call that it asked for.
         let asked = |question: &Question| question.park == Some(park) && !question.replied;
         let open = self.modern.questions.iter().any(asked);
-        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == child);
-        let spent = turns.any(|turn| turn.cancelled || turn.aborted || turn.garbled);
-        self.modern.late |= open && !spent;
+        self.modern.maybe_late |= open;
         Some(To::Park(park))
     }
 }

@@ -75,7 +75,8 @@ impl World<'_> {
         if exchange.lost {
             return Ok(());
         }
-        let waits = known.parking && !self.are_parks_full();
+        let several = known.child.is_some_and(|child| self.may_be_of_several(child, turn));
+        let waits = known.parking && !self.are_parks_full() && !several;
         let away = known.sent_away || known.lacks || waits;
         let away = away && self.pending < 2 && !known.is_over() && !known.aborted;
         let live = known.child.is_some_and(|child| !self.is_over(child));

@@ -290,7 +290,12 @@ impl World<'_> {
                 let open =
                     listens.iter().rev().find(|known| known.honoured.is_some() && !known.over);
                 let open = open.is_some_and(|known| known.id == id);
-                Some(if open { self.free_route(session, true) } else { Route::Never })
+                Some(match open {
+                    true => self.free_route(session, true),
+                    // What was asked for in the same step may have made it wanted again.
+                    false if self.pending > 0 => Route::Any,
+                    false => Route::Never,
+                })
             }
             SaidKind::Progress(call) => {
                 let (amount, token) = self.upward.progress.get(&said).cloned()?;
