@@ -359,7 +359,7 @@ macro_rules! full {
 
 full! {
     unread_answers deaf_servers long_beginnings shared_starts fan_out unfinished_requests
-    tiny_events unread_streams parked_calls kept_calls half_heads
+    tiny_events unread_streams kept_calls half_heads
 }
 
 #[test]
