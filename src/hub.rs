@@ -5,13 +5,13 @@
 //! child is done on the spot, because it must happen on the main thread, and its outcome is told to
 //! the engine after all other outputs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use mcp_bridge::{
     Admitted, Bridge, ChildId, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant,
-    Level, Notice, Output, Response, Server,
+    Output, Response, Server, SessionNumber,
 };
 use smol::LocalExecutor;
 
@@ -20,6 +20,7 @@ use crate::http::heads::Heads;
 use crate::http::mailbox::Mailbox;
 use crate::limits::deadlines::Deadlines;
 use crate::limits::uploads::Pool;
+use crate::logging::notices;
 use crate::os::memory::HighWater;
 use crate::os::random::Random;
 use crate::os::sockets::SocketFile;
@@ -31,6 +32,7 @@ use crate::process::stderr;
 use crate::process::stdin::Stdin;
 use crate::process::tree::{Census, Household, Tree};
 use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::sessions::keeper::Keeper;
 
 /// The size of the one buffer that all reads go through.
 pub(crate) const SCRATCH: usize = 64 * 1024;
@@ -73,6 +75,8 @@ pub(crate) struct Hub {
     paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
     started: RefCell<VecDeque<(ChildId, Result<u32, Refusal>)>>,
+    /// Keeps sessions over restarts, if the operator wants that.
+    keeper: OnceCell<Rc<Keeper>>,
     random: RefCell<Random>,
     /// The servers that the engine may want to be started.
     servers: RefCell<BTreeMap<Server, Rc<launch::Server>>>,
@@ -124,6 +128,7 @@ impl Hub {
             rests: RefCell::default(),
             paused: RefCell::default(),
             started: RefCell::default(),
+            keeper: OnceCell::new(),
             random: RefCell::default(),
             servers: RefCell::default(),
             next_server: Cell::new(0),
@@ -199,7 +204,7 @@ impl Hub {
     /// Judges a head before its content is read.
     pub(crate) fn admit(&self, head: &Head<'_>) -> Result<Admitted, Response> {
         self.bridge.borrow_mut().admit(head).map_err(|refusal| {
-            tell(&refusal.event);
+            notices::tell(&refusal.event);
             refusal.response
         })
     }
@@ -285,9 +290,11 @@ impl Hub {
                 }
                 Output::Finish { exchange } => self.with_mailbox(exchange, Mailbox::finish),
                 Output::Abort { exchange } => self.with_mailbox(exchange, Mailbox::abort),
-                // Nothing is kept over restarts: `Config::persist` is false.
-                Output::Save { .. } | Output::Forget { .. } => {}
-                Output::Notice(notice) => tell(&notice),
+                Output::Save { session, record } => self.save(session, record),
+                Output::Forget { session } => {
+                    self.keeper.get().iter().for_each(|keeper| keeper.forget(session));
+                }
+                Output::Notice(notice) => notices::tell(&notice),
             }
         }
     }
@@ -299,6 +306,24 @@ impl Hub {
             let taken = Input::StdinTaken { child: id, bytes: done };
             self.bridge.borrow_mut().handle(taken, self.now());
         }
+    }
+
+    fn save(&self, session: SessionNumber, record: Vec<u8>) {
+        let keeper = self.keeper.get();
+        if !keeper.is_some_and(|keeper| keeper.save(session, record)) {
+            self.bridge.borrow_mut().handle(Input::Saved { session }, self.now());
+        }
+    }
+
+    /// Runs something of the engine that wants nothing done.
+    pub(crate) fn with_engine<T>(&self, f: impl FnOnce(&mut Bridge) -> T) -> T {
+        f(&mut self.bridge.borrow_mut())
+    }
+
+    /// Keeps sessions there from now on.
+    pub(crate) fn keep(&self, keeper: Rc<Keeper>) {
+        self.keeper.get_or_init(|| keeper);
+        self.carry_out();
     }
 
     fn with_mailbox(&self, exchange: Exchange, f: impl FnOnce(&Mailbox)) {
@@ -465,19 +490,5 @@ impl Clock for Hub {
             self.feed(Input::Tick);
         }
         self.deadlines.fire(now);
-    }
-}
-
-fn tell(notice: &Notice) {
-    let level = match notice.level() {
-        Level::Error => log::Level::Error,
-        Level::Warn => log::Level::Warn,
-        Level::Info => log::Level::Info,
-        Level::Debug => log::Level::Debug,
-    };
-    log::log!(target: "session", level, "{notice}");
-    if let Notice::Noise { child: id, line, .. } = notice {
-        // It may be an answer that was cut: only who asks for it sees it.
-        log::trace!(target: "child", "{id}: not an MCP message: {line}");
     }
 }

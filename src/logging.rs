@@ -4,6 +4,7 @@
 //! a record, hide in one or talk to a terminal. Records have a limit, and so has what waits to be
 //! written: nobody waits for the log.
 
+pub(crate) mod notices;
 pub(crate) mod queue;
 
 use std::fmt::{self, Write as _};

@@ -15,6 +15,7 @@ mod logging;
 mod os;
 mod process;
 mod reactor;
+mod sessions;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ use os::sockets::{Address, Place, Sockets};
 use os::sys::{self, OwnedFd};
 use os::systemd;
 use reactor::{Reactor, Source, Use};
+use sessions::Kept;
 use smol::LocalExecutor;
 
 /// Files that the program opens for itself: what it is built on panics without them.
@@ -73,7 +75,8 @@ fn failure(code: u8, reason: String) -> Exit {
 
 /// Serves until a signal ends it.
 fn serve(options: Options) -> Result<(), Exit> {
-    let Options { place, is_placed, log_format, mut config, servers, file, strange } = options;
+    let Options { place, is_placed, log_format, mut config, servers, file, sessions, strange } =
+        options;
     logging::start(log_format);
     for name in strange {
         log::warn!(target: "proxy", "the variable {name} is not used: it names no option");
@@ -97,6 +100,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     sys::adopt_orphans();
     // Before there is a socket: whoever finds that may send one.
     let signals = signals::take(file.is_some()).map_err(broken("signals can't be watched"))?;
+    let kept = sessions.map(Kept::open).transpose().map_err(|reason| failure(1, reason))?;
     let sockets = listen_on(passed, &place, is_placed)?;
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
     let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
@@ -110,6 +114,8 @@ fn serve(options: Options) -> Result<(), Exit> {
         .map_err(|error| failure(1, format!("these limits can't be: {error}")))?;
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
+    let keeper = kept.map(|kept| kept.start(&hub)).transpose();
+    let keeper = keeper.map_err(|reason| failure(1, reason))?;
     #[cfg(windows)] // Polled here, it needs no thread of its own.
     executor.spawn(async_process::driver()).detach();
     executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
@@ -120,6 +126,9 @@ fn serve(options: Options) -> Result<(), Exit> {
         drop(accepting);
         hub.clean_up();
         flush(&hub).await;
+        if let Some(keeper) = keeper {
+            keeper.flush(&hub).await;
+        }
     };
     reactor.run(&*hub, run_tasks(&executor, end));
     log::info!(target: "proxy", "ended");

@@ -14,6 +14,7 @@ complete -c hyper-mcp-proxy -l eras -xa 'auto sessions modern both' -d 'auto, se
 complete -c hyper-mcp-proxy -l prewarm -x -d 'Servers to start ahead of clients'
 complete -c hyper-mcp-proxy -l demo -d 'Serve the built-in demonstration server'
 complete -c hyper-mcp-proxy -l session-keep-alive -x -d 'End unused sessions; 0 is never'
+complete -c hyper-mcp-proxy -l sessions -rF -d 'File that keeps them over a restart'
 complete -c hyper-mcp-proxy -l header-env -x -d 'Header to pass as a variable; repeatable'
 complete -c hyper-mcp-proxy -l affinity -x -d 'Header that names a client; repeatable'
 complete -c hyper-mcp-proxy -l node -x -d 'Name of this node, in session ids'
@@ -30,4 +31,4 @@ complete -c hyper-mcp-proxy -l no-trace-context -d 'Don\'t pass traceparent head
 complete -c hyper-mcp-proxy -l log-format -xa 'text json' -d 'text or json'
 complete -c hyper-mcp-proxy -s V -l version -d 'Print the version'
 complete -c hyper-mcp-proxy -s h -l help -d 'Print this help'
-complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --config --cwd --env --eras --prewarm --session-keep-alive --header-env --affinity --node --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-host --allow-origin --health --metrics --log-format)'
+complete -c hyper-mcp-proxy -a '(__fish_complete_subcommand -H --host -p --port --unix -e --endpoint --config --cwd --env --eras --prewarm --session-keep-alive --sessions --header-env --affinity --node --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-host --allow-origin --health --metrics --log-format)'

@@ -46,6 +46,8 @@ pub(crate) struct Options {
     pub(crate) servers: Found,
     /// The file to reload them from.
     pub(crate) file: Option<ConfigFile>,
+    /// The file that keeps sessions.
+    pub(crate) sessions: Option<PathBuf>,
     /// Variables that look like the program's own, and are not.
     pub(crate) strange: Vec<String>,
 }
@@ -96,6 +98,7 @@ fn options(values: &Values, command: Vec<OsString>) -> Result<Options, Exit> {
         config,
         servers,
         file,
+        sessions: values.text("sessions").map(PathBuf::from),
         strange: values.strange.clone(),
     })
 }
@@ -253,6 +256,7 @@ fn config(values: &Values) -> Result<Config, Exit> {
         eras: eras(values)?,
         header_env,
         affinity: affinity(values.all("affinity"))?,
+        persist: values.has("sessions"),
         trace_context: !values.has("no-trace-context"),
         node: values.text("node").map(node).transpose()?,
         prewarm: values.one("prewarm", count)?.unwrap_or(default.prewarm).min(sessions),

@@ -87,6 +87,7 @@ pub(crate) const GROUPS: [Group; 7] = [
         name: "Sessions",
         flags: &[
             flag("session-keep-alive", "secs", "End unused sessions; 0 is never").default("300"),
+            flag("sessions", "file", "File that keeps them over a restart"),
             flag("header-env", "header=name", "Header to pass as a variable; repeatable").list(','),
             flag("affinity", "header", "Header that names a client; repeatable").list(','),
             flag("node", "name", "Name of this node, in session ids"),

@@ -3,6 +3,8 @@
 //! reason.
 
 pub(crate) mod memory;
+#[cfg_attr(windows, path = "windows/private.rs")]
+pub(crate) mod private;
 pub(crate) mod random;
 pub(crate) mod sockets;
 #[cfg_attr(windows, path = "windows/sys.rs")]

@@ -11,6 +11,8 @@ mod panics;
 mod random;
 mod reactor;
 mod send_queue;
+#[cfg(unix)]
+mod sessions;
 mod sockets;
 mod stderr;
 mod stdin;

@@ -21,7 +21,7 @@ const ENGINE: [(&str, &[&str]); 10] = [
 ];
 
 /// The driver's. All of them may know the hub, which owns the engine and starts their tasks.
-const DRIVER: [(&str, &[&str]); 9] = [
+const DRIVER: [(&str, &[&str]); 10] = [
     ("os", &[]),
     ("logging", &["os"]),
     ("reactor", &["os"]),
@@ -29,6 +29,7 @@ const DRIVER: [(&str, &[&str]); 9] = [
     ("demo", &[]),
     ("process", &["os", "logging", "reactor", "limits"]),
     ("http", &["os", "reactor", "limits"]),
+    ("sessions", &["os", "reactor", "limits"]),
     ("cli", &["os", "logging", "process"]),
     ("signals", &["cli", "logging", "os"]),
 ];

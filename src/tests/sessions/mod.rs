@@ -1,0 +1,5 @@
+//! The file of sessions.
+
+mod file;
+mod format;
+mod twin;
