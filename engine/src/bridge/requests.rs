@@ -14,7 +14,7 @@ use crate::api::event::Cause;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::head::Head;
 use crate::api::response::{self, Body, Response};
-use crate::codec::message::{self, Kind, Malformed, Message};
+use crate::codec::message::{self, Malformed, Message};
 use crate::codec::object::quoted;
 use crate::context::breaker::Origin;
 use crate::context::budget::affords;
@@ -125,7 +125,7 @@ impl Bridge {
             }
         };
         // Only a request's id is returned to the client: a response's id is the child's.
-        let id = one.id().filter(|_| one.kind() == Kind::Request);
+        let id = one.id().filter(|_| one.is_request());
         let traced = if head.traced { traced(one, text, head) } else { None };
         let reparsed = traced.as_deref().map(read);
         let one = match &reparsed {
@@ -175,7 +175,7 @@ impl Bridge {
         if batch && messages.iter().any(|message| era(message, head) == Era::Stateless) {
             return Err(Fault::Batch);
         }
-        let opens = |m: &Message<'_>| m.kind() == Kind::Request && m.calls("initialize");
+        let opens = |m: &Message<'_>| m.is_request() && m.calls("initialize");
         if head.session.is_none() && messages.iter().any(opens) {
             if is_stateless_head(head) {
                 return Err(mismatch("MCP-Protocol-Version", head.version, "initialize"));
@@ -186,7 +186,7 @@ impl Bridge {
             };
         }
         let id = self.find(head)?;
-        let draining = self.draining && messages.iter().any(|m| m.kind() == Kind::Request);
+        let draining = self.draining && messages.iter().any(|m| m.is_request());
         let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
         session.check(head, &self.cx)?;
         if draining {
@@ -354,8 +354,7 @@ fn with_trace<'a>(text: &'a [u8], head: &Admitted<'_>) -> Cow<'a, [u8]> {
 
 /// The text of a client's request or notification with the trace context of its head.
 fn traced(message: &Message<'_>, text: &[u8], head: &Admitted<'_>) -> Option<Vec<u8>> {
-    let has_params = matches!(message.kind(), Kind::Request | Kind::Notification);
-    if has_params { Trace::read(head.fields).carried(text) } else { None }
+    if !message.is_response() { Trace::read(head.fields).carried(text) } else { None }
 }
 
 /// A field that must agree with the body is repeated (MCP 2026-07-28 "Server Validation").
@@ -365,6 +364,6 @@ fn repeated(name: &str) -> Fault {
 
 /// The id of a request, if the body is one.
 fn id_of(body: &[u8]) -> Option<&[u8]> {
-    let request = Message::parse(body).ok().filter(|one| one.kind() == Kind::Request)?;
+    let request = Message::parse(body).ok().filter(Message::is_request)?;
     request.id()
 }

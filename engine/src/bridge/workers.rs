@@ -17,7 +17,7 @@ use crate::api::event::Cause;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::response;
 use crate::child::{Child, Stage};
-use crate::codec::message::{Kind, Message};
+use crate::codec::message::Message;
 use crate::codec::object;
 use crate::context::breaker::Origin;
 use crate::context::ids::CallId;
@@ -50,14 +50,13 @@ impl Bridge {
         if parked.is_none() {
             self.may_be_modern(server, env)?;
         }
-        match message.kind() {
-            Kind::Request => {}
-            Kind::Notification => {
-                // The revision defines no notification over HTTP: accept it and ignore it.
-                self.cx.answer(exchange, head.origin, response::empty(202));
-                return Ok(());
-            }
-            Kind::Result | Kind::Error => return Err(Fault::StatelessResponse),
+        if message.is_response() {
+            return Err(Fault::StatelessResponse);
+        }
+        if message.is_notification() {
+            // The revision defines no notification over HTTP: accept it and ignore it.
+            self.cx.answer(exchange, head.origin, response::empty(202));
+            return Ok(());
         }
         let eras = server.map_or(Eras::Both, |server| self.cx.servers.eras(server));
         let metadata = Metadata::read(message, head, eras)?;

@@ -17,8 +17,8 @@ use crate::codec::copy::Copy;
 use crate::codec::json::{self, Scanner, Span};
 use crate::codec::lines::Lines;
 use crate::codec::message::{
-    self, ENVELOPE, ERROR, JSONRPC, Kind, MEMBERS, METHOD, Malformed, Message, NAME, PARAMS,
-    RESULT, envelope,
+    self, ENVELOPE, ERROR, JSONRPC, MEMBERS, METHOD, Malformed, Message, NAME, PARAMS, RESULT,
+    envelope,
 };
 use crate::codec::number::Number;
 use crate::codec::object::string;
@@ -134,8 +134,7 @@ pub(crate) enum Odd<'a> {
 pub(crate) fn parse(text: &[u8]) -> Result<Message<'_>, Malformed<'_>> {
     let mut parsed = Message::parse(text);
     if let Ok(message) = &parsed
-        && message.kind() == Kind::Error
-        && let Some(reason) = message.payload().and_then(lack)
+        && let Some(reason) = message.error().and_then(lack)
     {
         parsed = Err(Malformed::Invalid(reason, message.id()));
     }

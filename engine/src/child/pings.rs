@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use crate::api::instant::Instant;
 use crate::child::Child;
-use crate::codec::message::{self, Message};
+use crate::codec::message;
 use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
 use crate::context::Context;
@@ -41,20 +41,22 @@ impl Child {
 
     /// Records a ping that is sent to the client. Returns false if there are too many: the ping is
     /// then answered here.
-    pub(crate) fn ping_is_sent(&mut self, ping: &Message<'_>, cx: &mut Context) -> bool {
+    pub(crate) fn ping_is_sent(&mut self, ping: &[u8], cx: &mut Context) -> bool {
         if self.pings.sent.len() >= PINGS {
             return false;
         }
         let until = cx.now.after(PATIENCE);
-        self.pings.sent.push((ping.id().unwrap_or_default().into(), until));
+        self.pings.sent.push((ping.into(), until));
         cx.timers.no_later(&mut self.pings.due, until, Wait::Ping(self.id));
         self.account();
         true
     }
 
-    /// Handles a client's response, which may answer a ping.
-    pub(crate) fn ping_is_answered(&mut self, response: &Message<'_>) {
-        let Some(id) = response.id().filter(|_| !self.pings.sent.is_empty()) else { return };
+    /// Handles the id of a client's response, which may answer a ping.
+    pub(crate) fn ping_is_answered(&mut self, id: &[u8]) {
+        if self.pings.sent.is_empty() {
+            return;
+        }
         let mut sent = self.pings.sent.iter();
         let place = sent.position(|(ping, _)| message::same_id(ping, id));
         place.map(|place| self.pings.sent.remove(place));

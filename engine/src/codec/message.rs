@@ -26,29 +26,66 @@ use members::{Known, LENGTH, META, Members, Place, REQUEST_ID, TASK, TOLD, WANTE
 /// in flight. Clients count, or send a UUID.
 pub(crate) const ID: usize = 4096;
 
-/// What a message is (JSON-RPC 2.0, "Request object", "Notification", "Response object").
+/// What a message is, with the parts that every message of that kind has (JSON-RPC 2.0, "Request
+/// object", "Notification", "Response object"). Ids, results and errors are slices of the text;
+/// a method is without its quotes and escapes.
 ///
 /// # Examples
 ///
 /// ```
 /// use mcp_bridge::message::{Kind, Message};
 ///
-/// let kind = |text: &'static str| Message::parse(text.as_bytes()).map(|message| message.kind());
-/// assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#), Ok(Kind::Request));
-/// assert_eq!(kind(r#"{"jsonrpc":"2.0","method":"ping"}"#), Ok(Kind::Notification));
-/// assert_eq!(kind(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Ok(Kind::Result));
-/// let error = r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#;
-/// assert_eq!(kind(error), Ok(Kind::Error));
+/// fn answer(request: &Message<'_>) -> Option<String> {
+///     match request.kind() {
+///         Kind::Request { id, method } if method == "ping" => {
+///             let id = String::from_utf8_lossy(id);
+///             Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#))
+///         }
+///         _ => None,
+///     }
+/// }
+/// let ping = Message::parse(br#"{"jsonrpc":"2.0","id":"a","method":"ping"}"#)?;
+/// assert_eq!(answer(&ping).as_deref(), Some(r#"{"jsonrpc":"2.0","id":"a","result":{}}"#));
+/// let pong = Message::parse(br#"{"jsonrpc":"2.0","id":"a","result":{}}"#)?;
+/// assert_eq!(pong.kind(), Kind::Result { id: b"\"a\"", result: b"{}" });
+/// # Ok::<(), mcp_bridge::message::Malformed<'_>>(())
 /// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// A request. Its sender waits for a response with the same id.
+    Request {
+        /// The id.
+        id: &'a [u8],
+        /// The method.
+        method: Cow<'a, str>,
+    },
+    /// A notification. It gets no response.
+    Notification {
+        /// The method.
+        method: Cow<'a, str>,
+    },
+    /// A response to a request that succeeded.
+    Result {
+        /// The id of the request.
+        id: &'a [u8],
+        /// The result, any JSON value.
+        result: &'a [u8],
+    },
+    /// A response to a request that failed.
+    Error {
+        /// The id of the request.
+        id: &'a [u8],
+        /// The error, an object.
+        error: &'a [u8],
+    },
+}
+
+/// The kind without the parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// It has a method and an id, and wants a response.
+enum Shape {
     Request,
-    /// It has a method and no id.
     Notification,
-    /// It has an id and a result.
     Result,
-    /// It has an id and an error.
     Error,
 }
 
@@ -81,7 +118,7 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     text: &'a [u8],
-    kind: Kind,
+    shape: Shape,
     multiline: bool,
     /// The text without the white space around it.
     whole: Place,
@@ -155,26 +192,59 @@ impl<'a> Message<'a> {
         if let Some(reason) = doubled {
             return Err(Malformed::Invalid(reason, None));
         }
-        let kind = members.kind(text).map_err(|reason| {
+        let shape = members.shape(text).map_err(|reason| {
             let id = members.at(NAME).of(text).filter(|id| names_a_call(id));
             Malformed::Invalid(reason, id)
         })?;
         Ok(Self {
             text,
-            kind,
+            shape,
             multiline: scanner.multiline,
             whole: members.whole,
             id: members.at(NAME),
             method: members.at(METHOD),
             params: members.at(PARAMS),
-            payload: members.at(if kind == Kind::Error { ERROR } else { RESULT }),
+            payload: members.at(if shape == Shape::Error { ERROR } else { RESULT }),
             known: members.known,
         })
     }
 
-    /// What it is.
-    pub const fn kind(&self) -> Kind {
-        self.kind
+    /// What it is, with its parts.
+    pub fn kind(&self) -> Kind<'a> {
+        let id = self.id().unwrap_or_default();
+        let payload = self.payload().unwrap_or_default();
+        let method = || self.method().unwrap_or_default();
+        match self.shape {
+            Shape::Request => Kind::Request { id, method: method() },
+            Shape::Notification => Kind::Notification { method: method() },
+            Shape::Result => Kind::Result { id, result: payload },
+            Shape::Error => Kind::Error { id, error: payload },
+        }
+    }
+
+    /// Whether it is a request.
+    pub const fn is_request(&self) -> bool {
+        matches!(self.shape, Shape::Request)
+    }
+
+    /// Whether it is a notification.
+    pub const fn is_notification(&self) -> bool {
+        matches!(self.shape, Shape::Notification)
+    }
+
+    /// Whether it is a response, with a result or an error.
+    pub const fn is_response(&self) -> bool {
+        matches!(self.shape, Shape::Result | Shape::Error)
+    }
+
+    /// The result of a response, if it has one.
+    pub fn result(&self) -> Option<&'a [u8]> {
+        if self.shape == Shape::Result { self.payload() } else { None }
+    }
+
+    /// The error of a response, if it has one.
+    pub fn error(&self) -> Option<&'a [u8]> {
+        if self.shape == Shape::Error { self.payload() } else { None }
     }
 
     /// Its id as it is spelled, quotes included. `None` for a notification.
@@ -209,12 +279,12 @@ impl<'a> Message<'a> {
     }
 
     fn token_place(&self) -> Place {
-        match self.kind {
+        match self.shape {
             // One that is null is none.
-            Kind::Request if self.known.meta[WANTED].of(self.text) == Some(b"null") => {
+            Shape::Request if self.known.meta[WANTED].of(self.text) == Some(b"null") => {
                 Place::default()
             }
-            Kind::Request => self.known.meta[WANTED],
+            Shape::Request => self.known.meta[WANTED],
             _ => self.known.param[TOLD],
         }
     }
@@ -243,7 +313,7 @@ impl<'a> Message<'a> {
     /// Why a request can't be passed on for its progress token, if so. The child must see no token
     /// but ours: of another it may report progress that names a call of somebody else.
     pub(crate) fn token_fault(&self) -> Option<&'static str> {
-        if self.kind != Kind::Request {
+        if !self.is_request() {
             return None;
         }
         match self.token() {

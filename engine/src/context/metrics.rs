@@ -7,7 +7,7 @@ use core::time::Duration;
 use serde_json::Value;
 
 use crate::api::stats::Stats;
-use crate::codec::message::Kind;
+use crate::codec::message::Message;
 use crate::table::Table;
 
 /// The outcome of a call that its client cancelled.
@@ -33,8 +33,8 @@ impl Counts {
     }
 
     /// Counts a call that ended with a response of the child.
-    pub(crate) fn answer(&mut self, kind: Kind) {
-        self.call(if kind == Kind::Error { "error" } else { "result" });
+    pub(crate) fn answer(&mut self, response: &Message<'_>) {
+        self.call(if response.error().is_some() { "error" } else { "result" });
     }
 
     pub(crate) fn end(&mut self, cause: &'static str) {

@@ -8,7 +8,7 @@ use crate::api::eras::Eras;
 use crate::api::limits::QUESTIONS;
 use crate::codec::copy::Copy;
 use crate::codec::json::{self, NotJson, Scanner};
-use crate::codec::message::{Kind, Message};
+use crate::codec::message::Message;
 use crate::codec::meta::{REQUEST, SERVER, SUBSCRIPTION};
 use crate::codec::object::{self, Object};
 use crate::codec::rpc;
@@ -191,7 +191,7 @@ pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)
 
 /// The URLs that the client must visit before it repeats the call, if the answer is such an error.
 pub(crate) fn url_needed(answer: &Message<'_>) -> Option<Vec<Question>> {
-    let error = answer.payload().filter(|_| answer.kind() == Kind::Error)?;
+    let error = answer.error()?;
     if error_code(error) == Some(URL_NEEDED) { url_questions(error) } else { None }
 }
 

@@ -349,11 +349,10 @@ pub(crate) fn question(method: &str, params: &[u8], id: &str) -> Vec<u8> {
 /// Translates a client's answer. `None` if the call can't continue: an error has no place among the
 /// answers, and only an elicitation can be cancelled.
 pub(crate) fn answer<'a>(method: &str, response: &Message<'a>) -> Option<Cow<'a, [u8]>> {
-    use crate::codec::message::Kind;
-    match response.kind() {
-        Kind::Result => response.payload().map(Cow::Borrowed),
-        _ if method == "elicitation/create" => Some(Cow::Borrowed(br#"{"action":"cancel"}"#)),
-        _ => None,
+    match response.result() {
+        Some(result) => Some(Cow::Borrowed(result)),
+        None if method == "elicitation/create" => Some(Cow::Borrowed(br#"{"action":"cancel"}"#)),
+        None => None,
     }
 }
 

@@ -136,7 +136,7 @@ impl Session {
         head: &Admitted<'_>,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let requests = messages.iter().filter(|m| m.kind() == Kind::Request).count();
+        let requests = messages.iter().filter(|m| m.is_request()).count();
         self.judge(messages, batch, requests, head, cx)?;
         let stream = (requests > 0).then(|| {
             let reply = Reply::new(exchange, head, cx);
@@ -144,7 +144,7 @@ impl Session {
         });
         let mut lines = Vec::new();
         for message in messages {
-            match stream.filter(|_| message.kind() == Kind::Request) {
+            match stream.filter(|_| message.is_request()) {
                 Some(stream) => self.call(message, stream, &mut lines, cx),
                 None => self.forward(message, &mut lines, cx),
             }
@@ -174,7 +174,7 @@ impl Session {
         if batch && !self.phase.version().batch {
             return Err(Fault::Batch);
         }
-        if messages.iter().any(|m| m.kind() == Kind::Request && m.calls("initialize")) {
+        if messages.iter().any(|m| m.is_request() && m.calls("initialize")) {
             return Err(if batch { Fault::BatchedInitialize } else { Fault::Initialized });
         }
         if requests > 0 && head.accept.nothing() {
@@ -184,7 +184,7 @@ impl Session {
             return Err(Fault::Calls(cx.config.calls));
         }
         if let Some(crossing) = self.phase.crossing() {
-            let kept = messages.iter().filter(|m| m.kind() != Kind::Notification);
+            let kept = messages.iter().filter(|m| !m.is_notification());
             // Answers have twice the room, so that a call that waits for one can proceed.
             let room = cx.config.message.saturating_mul(if requests > 0 { 1 } else { 2 });
             if !crossing.keeps(kept.map(Message::size).sum(), room) {
@@ -217,16 +217,16 @@ impl Session {
         let mut digits = [0; 20];
         let mut change = Splice::default();
         match message.kind() {
-            Kind::Request => debug_assert!(false, "a request has a stream"),
-            Kind::Notification if message.calls("notifications/cancelled") => {
+            Kind::Request { .. } => debug_assert!(false, "a request has a stream"),
+            Kind::Notification { method } if method == "notifications/cancelled" => {
                 // A call that is not in flight was answered already: there is nothing to cancel.
                 let id = message.request_id().and_then(|id| self.child.find(id));
                 let Some(call) = id else { return };
                 self.cancel(call, cx);
                 change.request_id = Some(call.digits(&mut digits));
             }
-            Kind::Result | Kind::Error => self.child.ping_is_answered(message),
-            Kind::Notification => {}
+            Kind::Result { id, .. } | Kind::Error { id, .. } => self.child.ping_is_answered(id),
+            Kind::Notification { .. } => {}
         }
         message.splice(&change, lines);
         lines.push(b'\n');

@@ -10,7 +10,7 @@ use crate::api::eras::Eras;
 use crate::api::limits;
 use crate::codec::base64;
 use crate::codec::json::{self, Scanner, sorted};
-use crate::codec::message::{Kind, Message};
+use crate::codec::message::Message;
 use crate::codec::meta::{self, CAPABILITIES, LOG_LEVEL, LogLevel, VERSION};
 use crate::codec::object;
 use crate::codec::version::STATELESS;
@@ -43,8 +43,7 @@ pub(crate) enum Era {
 /// Tells the era of a message.
 pub(crate) fn era(message: &Message<'_>, head: &Admitted<'_>) -> Era {
     let stateless = message.meta(VERSION).is_some()
-        || is_stateless_head(head)
-            && !(message.kind() == Kind::Request && message.calls("initialize"));
+        || is_stateless_head(head) && !(message.is_request() && message.calls("initialize"));
     if stateless { Era::Stateless } else { Era::Session }
 }
 

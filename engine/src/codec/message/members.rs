@@ -7,7 +7,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use super::{ID, Kind, names_a_call};
+use super::{ID, Shape, names_a_call};
 use crate::codec::json::{self, Name, NotJson, Piece, Scanner, Span};
 use crate::codec::meta;
 
@@ -308,7 +308,7 @@ impl<'a> Members<'a> {
         Ok(start..scanner.position())
     }
 
-    pub(super) fn kind(&self, text: &[u8]) -> Result<Kind, &'static str> {
+    pub(super) fn shape(&self, text: &[u8]) -> Result<Shape, &'static str> {
         let starts = |place: usize| self.envelope[place].of(text).map(|value| value[0]);
         let says = |version: &[u8]| version[0] == b'"' && json::spells(version, "2.0");
         let version = self.envelope[JSONRPC].of(text);
@@ -324,13 +324,13 @@ impl<'a> Members<'a> {
         }
         match (starts(METHOD), starts(RESULT), starts(ERROR)) {
             (Some(b'"'), None, None) => match starts(PARAMS) {
-                None | Some(b'{' | b'[') if id.is_some() => Ok(Kind::Request),
-                None | Some(b'{' | b'[') => Ok(Kind::Notification),
+                None | Some(b'{' | b'[') if id.is_some() => Ok(Shape::Request),
+                None | Some(b'{' | b'[') => Ok(Shape::Notification),
                 Some(_) => Err("params are an object or an array"),
             },
             (Some(_), None, None) => Err("a method is a string"),
-            (None, Some(_), None) if id.is_some() => Ok(Kind::Result),
-            (None, None, Some(b'{')) if id.is_some() => Ok(Kind::Error),
+            (None, Some(_), None) if id.is_some() => Ok(Shape::Result),
+            (None, None, Some(b'{')) if id.is_some() => Ok(Shape::Error),
             (None, None, Some(_)) if id.is_some() => Err("an error is an object"),
             (None, None, None) => Err("a message has a method, a result or an error"),
             (None, ..) if id.is_none() => Err("a response has an id"),

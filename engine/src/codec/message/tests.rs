@@ -10,10 +10,10 @@ fn reason(text: &str) -> (&'static str, &'static str) {
         Ok(message) => (
             "ok",
             match message.kind() {
-                Kind::Request => "request",
-                Kind::Notification => "notification",
-                Kind::Result => "result",
-                Kind::Error => "error",
+                Kind::Request { .. } => "request",
+                Kind::Notification { .. } => "notification",
+                Kind::Result { .. } => "result",
+                Kind::Error { .. } => "error",
             },
         ),
         Err(Malformed::Parse(reason)) => ("parse", reason),

@@ -48,23 +48,22 @@ impl Session {
         later: Option<&mut Later>,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let kind = message.kind();
-        if kind == Kind::Request
+        if message.is_request()
             && let Some(id) = self.child.echoed(message, cx)
         {
             return self.spoilt(id, Wrote::Echo.reason(), cx);
         }
-        match kind {
-            Kind::Result | Kind::Error => return self.response(message, later, cx),
-            Kind::Request if message.calls("ping") => self.pinged(message, cx),
-            Kind::Request if self.phase.crossing().is_some() => self.streams.dropped(cx),
-            Kind::Notification if self.phase.crossing().is_some() => {
+        match message.kind() {
+            Kind::Result { .. } | Kind::Error { .. } => return self.response(message, later, cx),
+            Kind::Request { id, method } if method == "ping" => self.pinged(id, message, cx),
+            Kind::Request { .. } if self.phase.crossing().is_some() => self.streams.dropped(cx),
+            Kind::Notification { .. } if self.phase.crossing().is_some() => {
                 self.notified_across(message, cx);
             }
-            Kind::Notification if message.calls("notifications/progress") => {
+            Kind::Notification { method } if method == "notifications/progress" => {
                 self.progress(message, cx);
             }
-            Kind::Request | Kind::Notification => {
+            Kind::Request { .. } | Kind::Notification { .. } => {
                 let mut data = Vec::new();
                 message.splice(&Splice::default(), &mut data);
                 let number = self.route(message);
@@ -76,12 +75,12 @@ impl Session {
 
     /// Passes a ping on to a connected client that may answer, which it may not before the session
     /// is open (MCP "Lifecycle, Initialization"). Otherwise answers it at once.
-    fn pinged(&mut self, message: &Message<'_>, cx: &mut Context) {
+    fn pinged(&mut self, id: &[u8], message: &Message<'_>, cx: &mut Context) {
         let number = self.route(message);
         let there =
             self.is_open() && self.phase.crossing().is_none() && self.streams.reaches(number);
-        if !there || !self.child.ping_is_sent(message, cx) {
-            return self.child.pong(message.id().unwrap_or_default(), cx);
+        if !there || !self.child.ping_is_sent(id, cx) {
+            return self.child.pong(id, cx);
         }
         let mut data = Vec::new();
         message.splice(&Splice::default(), &mut data);
@@ -109,7 +108,7 @@ impl Session {
             return None;
         }
         let kept = || cx.budget.has_room(message.size());
-        if !self.is_open() && message.kind() == Kind::Error && self.may_cross(cx) && kept() {
+        if !self.is_open() && message.error().is_some() && self.may_cross(cx) && kept() {
             return self.ask_for_era(id, message, cx);
         }
         let Some(call) = id.and_then(|id| self.child.end_call(id, cx)) else {
@@ -118,7 +117,7 @@ impl Session {
             return None;
         };
         if self.is_open() {
-            cx.counts.answer(message.kind());
+            cx.counts.answer(message);
         }
         let later = later.filter(|_| self.is_open());
         if let Some(later) = later
@@ -133,7 +132,7 @@ impl Session {
             self.answer(call.stream, data, cx);
             return None;
         }
-        let Some(result) = message.payload().filter(|_| message.kind() == Kind::Result) else {
+        let Some(result) = message.result() else {
             self.answer(call.stream, data, cx);
             cx.servers.learn(self.child.server).declined(self.child.env());
             return Some(Cause::Declined);
@@ -173,8 +172,8 @@ impl Session {
         if *own != Own::Discover {
             return None;
         }
-        let result = message.payload().filter(|_| message.kind() == Kind::Result);
-        let Some(result) = result.filter(|result| upward::speaks_stateless(result)) else {
+        let Some(result) = message.result().filter(|result| upward::speaks_stateless(result))
+        else {
             return Some(self.decline(cx));
         };
         if !cx.budget.has_room(result.len()) {

@@ -88,11 +88,13 @@ impl Session {
 
     /// Translates a notification or a response of the client.
     pub(super) fn forward_across(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let method = message.method().unwrap_or_default();
-        match (message.kind(), &*method) {
-            (Kind::Request, _) => debug_assert!(false, "a request has a stream"),
-            (Kind::Notification, "notifications/initialized") => self.relisten(cx),
-            (Kind::Notification, "notifications/cancelled") => {
+        let Kind::Notification { method } = message.kind() else {
+            debug_assert!(message.is_response(), "a request has a stream");
+            return self.answered_by_client(message, cx);
+        };
+        match &*method {
+            "notifications/initialized" => self.relisten(cx),
+            "notifications/cancelled" => {
                 let Some(id) = message.request_id() else { return };
                 let Some(call) = self.child.find(id) else { return self.cancel_pending(id, cx) };
                 if self.is_at_child(call) {
@@ -101,14 +103,12 @@ impl Session {
                 self.cancel(call, cx);
             }
             // The stateless era has none of these: each of its requests is complete.
-            (Kind::Notification, "notifications/roots/list_changed" | "notifications/progress") => {
-            }
-            (Kind::Notification, _) => {
+            "notifications/roots/list_changed" | "notifications/progress" => {}
+            _ => {
                 let mut line = Vec::new();
                 message.splice(&Splice::default(), &mut line);
                 self.child.say(line, cx);
             }
-            (Kind::Result | Kind::Error, _) => self.answered_by_client(message, cx),
         }
     }
 
@@ -275,25 +275,22 @@ impl Session {
     /// Handles the answer to a call: passes it on, or asks the client for the input that it
     /// requires.
     pub(super) fn response_across(&mut self, id: CallId, message: &Message<'_>, cx: &mut Context) {
-        let payload = message.payload().unwrap_or_default();
-        if message.kind() == Kind::Result
-            && let Some(wanted) = upward::wanted(payload)
-        {
+        if let Some(wanted) = message.result().and_then(upward::wanted) {
             return self.ask_client(id, wanted, cx);
         }
         let Some(call) = self.child.end_call(id, cx) else { return self.streams.dropped(cx) };
         let method = self.end_rounds(id, call.stream, cx);
-        cx.counts.answer(message.kind());
-        let data = match message.kind() {
-            Kind::Result => {
+        cx.counts.answer(message);
+        let data = match message.result() {
+            Some(result) => {
                 let own = |named: &[u8]| {
                     let is_own = CallId::read(named) == Some(id);
                     is_own.then_some(&*call.id)
                 };
-                let result = upward::result(&method.unwrap_or_default(), payload, own);
+                let result = upward::result(&method.unwrap_or_default(), result, own);
                 rpc::response(&call.id, "result", result)
             }
-            _ => rpc::response(&call.id, "error", payload),
+            None => rpc::response(&call.id, "error", message.error().unwrap_or_default()),
         };
         self.answer(call.stream, data, cx);
     }

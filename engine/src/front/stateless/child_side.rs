@@ -94,21 +94,20 @@ impl Worker {
     }
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        let kind = message.kind();
-        if kind == Kind::Request
+        if message.is_request()
             && let Some(id) = self.child.echoed(message, cx)
         {
             return self.spoilt(id, Wrote::Echo.reason(), cx);
         }
-        match (kind, &self.mode) {
-            (Kind::Result | Kind::Error, _) => return self.response(message, cx),
-            (Kind::Request, Mode::Stateless) if message.calls("ping") => {
-                self.child.pong(message.id().unwrap_or_default(), cx);
+        match (message.kind(), &self.mode) {
+            (Kind::Result { .. } | Kind::Error { .. }, _) => return self.response(message, cx),
+            (Kind::Request { id, method }, Mode::Stateless) if method == "ping" => {
+                self.child.pong(id, cx);
             }
             // A child of the stateless era sends no requests.
-            (Kind::Request, Mode::Stateless) => self.streams.dropped(cx),
-            (Kind::Request, _) => self.asked(message, cx),
-            (Kind::Notification, _) => self.notified(message, cx),
+            (Kind::Request { .. }, Mode::Stateless) => self.streams.dropped(cx),
+            (Kind::Request { id, .. }, _) => self.asked(id, message, cx),
+            (Kind::Notification { .. }, _) => self.notified(message, cx),
         }
         None
     }
@@ -127,7 +126,7 @@ impl Worker {
 
     /// Handles the answer to the bridge's own request.
     fn own_response(&mut self, own: Own, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        let result = message.payload().filter(|_| message.kind() == Kind::Result);
+        let result = message.result();
         match own {
             Own::Discover => self.discovered(message, cx),
             Own::Ping => {
@@ -178,10 +177,9 @@ impl Worker {
             return self.answered_while_parked(id, message, cx);
         }
         let Some(ask) = self.asks.get(&call.stream) else { return };
-        let payload = message.payload().unwrap_or_default();
-        cx.counts.answer(message.kind());
-        if message.kind() == Kind::Result && ask.method == "tools/list" {
-            cx.servers.of(self.child.server).header_params.learn(&self.owner.env, payload);
+        cx.counts.answer(message);
+        if let Some(result) = message.result().filter(|_| ask.method == "tools/list") {
+            cx.servers.of(self.child.server).header_params.learn(&self.owner.env, result);
         }
         if matches!(self.mode, Mode::Stateless) {
             let eras = cx.servers.eras(self.child.server);
@@ -208,7 +206,7 @@ impl Worker {
             // Requests that the child sends from now on belong to no client.
             self.abandoned(cx);
         }
-        let member = if message.kind() == Kind::Result { "result" } else { "error" };
+        let member = if message.result().is_some() { "result" } else { "error" };
         let data = rpc::response(&call.id, member, text);
         self.asks.remove(&call.stream);
         self.streams.answer(call.stream, data, status_of(message), None, cx);
@@ -218,8 +216,8 @@ impl Worker {
     /// Translates a session-era child's result or error.
     pub(super) fn downward_answer(&self, method: &str, message: &Message<'_>) -> Vec<u8> {
         let payload = message.payload().unwrap_or_default();
-        match (&self.mode, message.kind()) {
-            (Mode::Session(told), Kind::Result) => downward::result(method, payload, told),
+        match (&self.mode, message.result()) {
+            (Mode::Session(told), Some(result)) => downward::result(method, result, told),
             _ => downward::error(payload).into_owned(),
         }
     }
@@ -227,12 +225,11 @@ impl Worker {
     /// A modern child's answer with the client's id, also where its content names our id.
     fn upright(&self, id: CallId, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
-        let payload = message.payload().unwrap_or_default();
-        let changed = match (message.kind(), method) {
-            (Kind::Result, _) if names(payload, id) => downward::retagged(payload, &call.id),
-            (Kind::Result, Some("server/discover")) => downward::with_our_versions(payload, eras),
+        let changed = message.result().and_then(|result| match method {
+            _ if names(result, id) => downward::retagged(result, &call.id),
+            Some("server/discover") => downward::with_our_versions(result, eras),
             _ => None,
-        };
+        });
         if let Some(result) = changed {
             return rpc::response(&call.id, "result", result);
         }
@@ -402,8 +399,7 @@ fn is_of_the_specification(message: &Message<'_>) -> bool {
 
 /// The HTTP status of an answer (MCP 2026-07-28 "Server Validation").
 pub(super) fn status_of(message: &Message<'_>) -> u16 {
-    match message.payload().filter(|_| message.kind() == Kind::Error).and_then(downward::error_code)
-    {
+    match message.error().and_then(downward::error_code) {
         Some(-32022..=-32020) => 400,
         Some(-32601) => 404,
         _ => 200,

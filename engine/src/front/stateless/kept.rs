@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::Worker;
 use crate::api::instant::Instant;
 use crate::codec::json::{self, Scanner};
-use crate::codec::message::{Kind, Message};
+use crate::codec::message::Message;
 use crate::codec::object;
 use crate::context::Context;
 use crate::context::ids::StreamId;
@@ -118,14 +118,13 @@ impl Worker {
 
     /// Records the state that lives on, according to an answer of a child of 2026-07-28.
     pub(super) fn keep(&mut self, number: StreamId, message: &Message<'_>, cx: &Context) {
-        let Some(ask) = self.asks.get(&number).filter(|_| message.kind() == Kind::Result) else {
+        let (Some(ask), Some(result)) = (self.asks.get(&number), message.result()) else {
             return;
         };
-        let payload = message.payload().unwrap_or_default();
         match &*ask.method {
             "events/subscribe" => self.kept.events = Some(cx.now.after(LONGEST)),
-            "tasks/get" => self.kept.told(payload, false, cx.now),
-            _ if ask.gets_tasks => self.kept.told(payload, true, cx.now),
+            "tasks/get" => self.kept.told(result, false, cx.now),
+            _ if ask.gets_tasks => self.kept.told(result, true, cx.now),
             _ => return,
         }
         self.tasks.hold(self.kept.size());

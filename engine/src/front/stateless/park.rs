@@ -19,7 +19,7 @@ use super::{Mode, Worker};
 use crate::api::limits;
 use crate::child::{Call, Child};
 use crate::codec::json::Scanner;
-use crate::codec::message::{Kind, Message};
+use crate::codec::message::Message;
 use crate::codec::rpc;
 use crate::context::budget::Share;
 #[cfg(debug_assertions)]
@@ -106,8 +106,7 @@ impl Park {
 
 impl Worker {
     /// Handles a request of a session-era child.
-    pub(super) fn asked(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let id = message.id().unwrap_or_default();
+    pub(super) fn asked(&mut self, id: &[u8], message: &Message<'_>, cx: &mut Context) {
         if message.calls("ping") {
             return self.child.reply(rpc::response(id, "result", b"{}"), cx);
         }
@@ -337,7 +336,7 @@ impl Worker {
             park.account();
             return;
         }
-        let member = if message.kind() == Kind::Result { "result" } else { "error" };
+        let member = if message.result().is_some() { "result" } else { "error" };
         park.early = Some((status_of(message), member, text));
         park.account();
     }

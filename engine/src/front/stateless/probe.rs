@@ -13,7 +13,7 @@ use super::{Mode, Worker};
 use crate::api::event::Cause;
 use crate::api::handles::Exit;
 use crate::child::{Child, Own, Stage};
-use crate::codec::message::{Kind, Message};
+use crate::codec::message::Message;
 use crate::codec::object::Object;
 use crate::codec::version::STATELESS;
 use crate::context::Context;
@@ -106,7 +106,7 @@ impl Worker {
             return None;
         }
         let payload = message.payload().unwrap_or_default();
-        let is_result = message.kind() == Kind::Result;
+        let is_result = message.result().is_some();
         if is_result && upward::speaks_stateless(payload) {
             cx.servers.learn(self.child.server).spoke_modern(&self.owner.env);
             self.opened(Mode::Stateless, STATELESS, cx);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use mcp_bridge::message::{Kind, Message, Splice};
+use mcp_bridge::message::{Message, Splice};
 use mcp_bridge::{
     Body, Bridge, ChildId, Config, Exchange, Exit, Head, Input, Instant, Notice, Output,
 };
@@ -164,7 +164,7 @@ impl Rig {
 
 /// A child: answers `initialize`, and any other request with an empty result.
 pub(super) fn child(line: &[u8]) -> Option<Vec<u8>> {
-    let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
+    let request = Message::parse(line).ok().filter(Message::is_request)?;
     let result = match request.calls("initialize") {
         true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,
         false => "{}",
