@@ -18,7 +18,7 @@ use crate::codec::message::{self, Malformed, Message};
 use crate::codec::object::quoted;
 use crate::context::breaker::Origin;
 use crate::context::budget::affords;
-use crate::front::session::Session;
+use crate::front::session::{Post, Session};
 use crate::http::admission::{Admitted, Asks};
 use crate::http::cors;
 use crate::http::fault::Fault;
@@ -137,7 +137,10 @@ impl Bridge {
             (Era::Stateless, Some(name)) => Err(repeated(name)),
             (Era::Session, Some(name)) => Err(Fault::Repeated(name)),
             (Era::Stateless, None) => self.stateless(exchange, head, one, random),
-            (Era::Session, None) => self.deliver(exchange, head, from_ref(one), false, random),
+            (Era::Session, None) => {
+                let messages = from_ref(one);
+                self.deliver(&Post { messages, batch: false, exchange, head }, random)
+            }
         };
         (result, id)
     }
@@ -161,17 +164,12 @@ impl Bridge {
         let texts: Vec<_> = texts.into_iter().map(|text| with_trace(text, head)).collect();
         let messages = texts.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>();
         let messages = messages.map_err(|malformed| Fault::from(&malformed))?;
-        self.deliver(exchange, head, &messages, true, random)
+        self.deliver(&Post { messages: &messages, batch: true, exchange, head }, random)
     }
 
-    fn deliver(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        messages: &[Message<'_>],
-        batch: bool,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
+    /// Delivers the messages of a POST to their session, or opens one.
+    fn deliver(&mut self, post: &Post<'_>, random: [u8; 16]) -> Result<(), Fault> {
+        let Post { messages, batch, exchange, head } = *post;
         if batch && messages.iter().any(|message| era(message, head) == Era::Stateless) {
             return Err(Fault::Batch);
         }
@@ -192,7 +190,7 @@ impl Bridge {
         if draining {
             return Err(Fault::Draining);
         }
-        session.post(messages, batch, exchange, head, &mut self.cx)
+        session.post(post, &mut self.cx)
     }
 
     /// The session of a GET or DELETE. The stateless era has no sessions to get or delete.

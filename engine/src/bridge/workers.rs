@@ -58,12 +58,7 @@ impl Bridge {
             self.cx.answer(exchange, head.origin, response::empty(202));
             return Ok(());
         }
-        let eras = server.map_or(Eras::Both, |server| self.cx.servers.eras(server));
-        let metadata = Metadata::read(message, head, eras)?;
-        let known = server.and_then(|server| self.cx.servers.get(server));
-        if let Some(known) = known.filter(|_| metadata.method == "tools/call") {
-            known.header_params.agree(env, message, head.fields)?;
-        }
+        let metadata = self.metadata_of(message, head, env)?;
         let listens = metadata.method == "subscriptions/listen";
         if head.accept.nothing() || listens && !head.accept.sse {
             return Err(Fault::NotAcceptable);
@@ -77,27 +72,38 @@ impl Bridge {
         }
         let limit = self.cx.config.subscriptions;
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
+        let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         let (id, parked) = match parked {
             Some((id, call)) => (id, Some(call)),
-            // A session-era server has no states but ours: don't start one only to refuse this.
-            None if message.param("requestState").is_some()
-                && known.is_some_and(|known| known.knowledge.of(env).modern == Some(false)) =>
-            {
-                return Err(Fault::RequestState);
-            }
             None => {
                 let server = server.ok_or(Fault::NotFound)?;
-                (self.worker_for(server, message, &uris, &metadata, &owner)?, None)
+                (self.worker_for(server, &request, &owner)?, None)
             }
         };
         let worker = self.seats.shared_mut(id).ok_or(Fault::RequestState)?;
         worker.child.exchange.get_or_insert(exchange);
-        let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
         match parked {
             Some(_) if *worker.owner() != owner => Err(Fault::RequestState),
             Some(call) => worker.resume(call, &request, &mut self.cx),
             None => worker.request(&request, &mut self.cx),
         }
+    }
+
+    /// The metadata of a request, which its head repeats.
+    fn metadata_of<'a>(
+        &self,
+        message: &Message<'a>,
+        head: &Admitted<'_>,
+        env: &Env,
+    ) -> Result<Metadata<'a>, Fault> {
+        let server = self.cx.servers.at(head.path);
+        let eras = server.map_or(Eras::Both, |server| self.cx.servers.eras(server));
+        let metadata = Metadata::read(message, head, eras)?;
+        let known = server.and_then(|server| self.cx.servers.get(server));
+        if let Some(known) = known.filter(|_| metadata.method == "tools/call") {
+            known.header_params.agree(env, message, head.fields)?;
+        }
+        Ok(metadata)
     }
 
     /// Whether the policy, and what is known of the server, allow a message of 2026-07-28.
@@ -128,11 +134,15 @@ impl Bridge {
     fn worker_for(
         &mut self,
         server: Server,
-        message: &Message<'_>,
-        uris: &Uris,
-        metadata: &Metadata<'_>,
+        request: &Request<'_>,
         owner: &Owner,
     ) -> Result<ChildId, Fault> {
+        let Request { message, metadata, uris, .. } = *request;
+        let modern = self.cx.servers.spoken(server, &owner.env).modern;
+        if message.param("requestState").is_some() && modern == Some(false) {
+            // A session-era server has no states but ours: don't start one only to refuse this.
+            return Err(Fault::RequestState);
+        }
         let crosses = self.cx.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
         let beside = self.beside(server, metadata, owner);

@@ -36,6 +36,15 @@ use crate::stream::at::Rest;
 use crate::stream::set::Streams;
 use phase::Phase;
 
+/// The messages of one POST: a single one, or a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Post<'a> {
+    pub(crate) messages: &'a [Message<'a>],
+    pub(crate) batch: bool,
+    pub(crate) exchange: Exchange,
+    pub(crate) head: &'a Admitted<'a>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) number: SessionNumber,
@@ -127,17 +136,11 @@ impl Session {
         }
     }
 
-    /// Handles the messages of one POST: a single one, or a batch.
-    pub(crate) fn post(
-        &mut self,
-        messages: &[Message<'_>],
-        batch: bool,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
+    /// Handles the messages of one POST.
+    pub(crate) fn post(&mut self, post: &Post<'_>, cx: &mut Context) -> Result<(), Fault> {
+        let Post { messages, batch, exchange, head } = *post;
         let requests = messages.iter().filter(|m| m.is_request()).count();
-        self.judge(messages, batch, requests, head, cx)?;
+        self.judge(post, requests, cx)?;
         let stream = (requests > 0).then(|| {
             let reply = Reply::new(exchange, head, cx);
             self.streams.open(reply, requests, batch, cx)
@@ -163,14 +166,8 @@ impl Session {
         Ok(())
     }
 
-    fn judge(
-        &self,
-        messages: &[Message<'_>],
-        batch: bool,
-        requests: usize,
-        head: &Admitted<'_>,
-        cx: &Context,
-    ) -> Result<(), Fault> {
+    fn judge(&self, post: &Post<'_>, requests: usize, cx: &Context) -> Result<(), Fault> {
+        let Post { messages, batch, head, .. } = *post;
         if batch && !self.phase.version().batch {
             return Err(Fault::Batch);
         }

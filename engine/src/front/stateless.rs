@@ -425,7 +425,7 @@ impl Worker {
     fn answer_result(&mut self, number: StreamId, result: &[u8], cx: &mut Context) {
         let Some(ask) = self.asks.remove(&number) else { return };
         let data = rpc::response(&ask.id, "result", result);
-        self.streams.answer(number, data, 200, None, cx);
+        self.streams.answer(number, data, 200, cx);
         self.life.touch(cx);
     }
 

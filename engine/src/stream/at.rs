@@ -13,8 +13,8 @@ use crate::context::ids::StreamId;
 use crate::http::session_id;
 
 /// The session and stream that an operation works on.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
+#[derive(Debug)]
+pub(crate) struct At<'a> {
     pub(crate) child: ChildId,
     pub(crate) number: StreamId,
     /// Identifies the session in its event ids.
@@ -22,23 +22,25 @@ pub(crate) struct At {
     pub(crate) style: Style,
     /// The session id to send with the response to `initialize`.
     pub(crate) new_session: Option<u128>,
+    /// What the streams of the session hold together.
+    pub(crate) held: &'a mut Held,
 }
 
-impl At {
+impl At<'_> {
     /// Adds the session id to the response to `initialize`.
-    pub(super) fn add_session_id(self, response: &mut Response, cx: &Context) {
+    pub(super) fn add_session_id(&self, response: &mut Response, cx: &Context) {
         if let Some(id) = self.new_session {
             let id = session_id::text(id, &cx.config);
             response.fields.to_mut().push(("mcp-session-id", Cow::Owned(id)));
         }
     }
 
-    pub(super) const fn event_id(self, place: u64) -> EventId {
+    pub(super) const fn event_id(&self, place: u64) -> EventId {
         EventId { session: self.session, stream: self.number.0, place }
     }
 
     /// The id of an event, if the revision has event ids.
-    pub(super) fn id(self, place: u64) -> Option<EventId> {
+    pub(super) fn id(&self, place: u64) -> Option<EventId> {
         self.style.ids.then(|| self.event_id(place))
     }
 }

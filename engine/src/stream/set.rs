@@ -57,14 +57,12 @@ impl Streams {
         }
     }
 
-    fn at(&self, number: StreamId) -> At {
-        At {
-            child: self.child,
-            number,
-            session: self.session,
-            style: self.style,
-            new_session: None,
-        }
+    /// A stream, and what an operation on it works with.
+    fn stream(&mut self, number: StreamId) -> Option<(&mut Stream, At<'_>)> {
+        let Self { child, session, style, held, .. } = self;
+        let (child, session, style) = (*child, *session, *style);
+        let at = At { child, number, session, style, new_session: None, held };
+        Some((self.table.get_mut(&number)?, at))
     }
 
     /// Runs an operation on a stream, then enforces the limits.
@@ -72,11 +70,10 @@ impl Streams {
         &mut self,
         number: StreamId,
         cx: &mut Context,
-        work: impl FnOnce(&mut Stream, At, &mut Held, &mut Context) -> R,
+        work: impl FnOnce(&mut Stream, &mut At<'_>, &mut Context) -> R,
     ) -> Option<R> {
-        let at = self.at(number);
-        let stream = self.table.get_mut(&number)?;
-        let result = work(stream, at, &mut self.held, cx);
+        let (stream, mut at) = self.stream(number)?;
+        let result = work(stream, &mut at, cx);
         let ended = number != UNCLAIMED && stream.is_ended();
         let spent = ended && stream.is_spent();
         if stream.is_get && !stream.is_alive() {
@@ -110,7 +107,7 @@ impl Streams {
         wait: core::time::Duration,
         cx: &mut Context,
     ) {
-        self.with(number, cx, |stream, at, _, cx| stream.promote_after(wait, at, cx));
+        self.with(number, cx, |stream, at, cx| stream.promote_after(wait, at, cx));
         self.flush(number, cx);
     }
 
@@ -122,7 +119,7 @@ impl Streams {
         }
         let Some(standing) = self.table.get_mut(&UNCLAIMED) else { return };
         for data in standing.take_unsent(&mut self.held).collect::<Vec<_>>() {
-            self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
+            self.with(number, cx, |stream, at, cx| stream.event(data.into(), at, cx));
         }
     }
 
@@ -130,7 +127,7 @@ impl Streams {
     pub(crate) fn put(&mut self, number: Option<StreamId>, data: Vec<u8>, cx: &mut Context) {
         let number = self.meant(number);
         self.flush(number, cx);
-        self.with(number, cx, |stream, at, held, cx| stream.event(data.into(), at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.event(data.into(), at, cx));
     }
 
     /// Puts a message that many streams carry onto this one, with this id.
@@ -141,33 +138,44 @@ impl Streams {
         id: &[u8],
         cx: &mut Context,
     ) {
-        self.with(number, cx, |stream, at, held, cx| {
-            stream.common_event(common, id, at, held, cx);
+        self.with(number, cx, |stream, at, cx| {
+            stream.common_event(common, id, at, cx);
         });
     }
 
-    /// Delivers the answer to a call; `new_session` is the session id to send with it, if any.
+    /// Delivers the answer to a call; `status` applies if it is a single response.
     pub(crate) fn answer(
         &mut self,
         number: StreamId,
         data: Vec<u8>,
         status: u16,
-        new_session: Option<u128>,
         cx: &mut Context,
     ) {
-        self.with(number, cx, |stream, at, held, cx| {
-            stream.answer(data, status, At { new_session, ..at }, held, cx);
+        self.with(number, cx, |stream, at, cx| stream.answer(data, status, at, cx));
+    }
+
+    /// Delivers the answer to `initialize`, with the id of the session that it opens.
+    pub(crate) fn answer_opening(
+        &mut self,
+        number: StreamId,
+        data: Vec<u8>,
+        session: u128,
+        cx: &mut Context,
+    ) {
+        self.with(number, cx, |stream, at, cx| {
+            at.new_session = Some(session);
+            stream.answer(data, 200, at, cx);
         });
     }
 
     /// Fails a call with an error response.
     pub(crate) fn fail(&mut self, number: StreamId, response: Response, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.fail(response, at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.fail(response, at, cx));
     }
 
     /// Answers with one complete response.
     pub(crate) fn whole(&mut self, number: StreamId, response: Response, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.whole(response, at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.whole(response, at, cx));
     }
 
     /// Attaches an exchange to a stream; every kept event after the given one is resent.
@@ -180,7 +188,7 @@ impl Streams {
     ) {
         self.make_way(number, cx);
         cx.exchanges.insert(reply.exchange, (self.child, number));
-        self.with(number, cx, |stream, at, held, cx| stream.attach(reply, after, at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.attach(reply, after, at, cx));
         self.arrived(number, cx);
         self.flush(number, cx);
     }
@@ -194,33 +202,33 @@ impl Streams {
 
     /// The exchange that carried a stream was lost.
     pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| drop(stream.detach(at, held, cx)));
+        self.with(number, cx, |stream, at, cx| drop(stream.detach(at, cx)));
     }
 
     /// No client waits for the rest of a stream any more.
     pub(crate) fn give_up(&mut self, number: StreamId, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| {
+        self.with(number, cx, |stream, at, cx| {
             stream.pending = 0;
-            drop(stream.detach(at, held, cx));
+            drop(stream.detach(at, cx));
         });
     }
 
     /// A call of this stream was cancelled: it gets no answer.
     pub(crate) fn cancel(&mut self, number: StreamId, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.cancel(at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.cancel(at, cx));
     }
 
     /// Aborts a stream.
     pub(crate) fn abort(&mut self, number: StreamId, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| {
+        self.with(number, cx, |stream, at, cx| {
             stream.pending = 0;
-            stream.abort(at, held, cx);
+            stream.abort(at, cx);
         });
     }
 
     /// The client of a stream has read some bytes.
     pub(crate) fn taken(&mut self, number: StreamId, bytes: usize, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.taken(bytes, at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.taken(bytes, at, cx));
     }
 
     /// The client of a stream has read all that was sent.
@@ -231,7 +239,7 @@ impl Streams {
     /// Handles a stream's wait when it is due. Returns false if the stream was aborted because its
     /// client stopped reading.
     pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) -> bool {
-        let kept = self.with(number, cx, |stream, at, held, cx| stream.tick(at, held, cx));
+        let kept = self.with(number, cx, |stream, at, cx| stream.tick(at, cx));
         if kept == Some(false) {
             cx.notice(Notice::Stalled { child: self.child });
         }
@@ -240,7 +248,7 @@ impl Streams {
 
     /// Aborts the exchange that carries a stream: memory is short, and its client stopped reading.
     pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
-        self.with(number, cx, |stream, at, held, cx| stream.cut(at, held, cx));
+        self.with(number, cx, |stream, at, cx| stream.cut(at, cx));
         cx.notice(Notice::Stalled { child: self.child });
     }
 
@@ -281,14 +289,14 @@ impl Streams {
 
     /// Ends every open stream. The driver still delivers the unread bytes.
     pub(crate) fn close(&mut self, cx: &mut Context) {
-        let at = self.at(UNCLAIMED);
-        for (number, mut stream) in self.table.take() {
-            let at = At { number, ..at };
-            stream.finish(at, cx);
-            if let Some(reply) = stream.forget_reply(at, cx) {
+        for number in self.table.keys().copied().collect::<Vec<_>>() {
+            let Some((stream, mut at)) = self.stream(number) else { continue };
+            stream.finish(&mut at, cx);
+            if let Some(reply) = stream.forget_reply(&mut at, cx) {
                 cx.owe(reply);
             }
         }
+        self.table = Table::default();
         cx.timers.clear(&mut self.forget, Wait::Forget(self.child));
     }
 

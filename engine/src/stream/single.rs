@@ -108,16 +108,16 @@ impl Stream {
     }
 
     /// Sends the response head and the first bytes of the event stream.
-    fn open(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+    fn open(&mut self, at: &mut At<'_>, cx: &mut Context) {
         self.open_head(at, cx);
-        self.prime(at, held, cx);
+        self.prime(at, cx);
         for answer in self.held.take().into_iter().flatten() {
-            self.event(answer.into_bytes().into(), at, held, cx);
+            self.event(answer.into_bytes().into(), at, cx);
         }
         self.rearm(at, cx);
     }
 
-    fn open_head(&mut self, at: At, cx: &mut Context) {
+    fn open_head(&mut self, at: &mut At<'_>, cx: &mut Context) {
         let Some(reply) = self.reply.as_mut().filter(|r| r.phase == Phase::Undecided) else {
             return;
         };
@@ -131,22 +131,22 @@ impl Stream {
     }
 
     /// Sends an event id before there is an event, so that the client can resume.
-    fn prime(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+    fn prime(&mut self, at: &mut At<'_>, cx: &mut Context) {
         if at.style.primed {
             self.places += 1;
             let id = at.event_id(self.places);
             let mut first = Vec::new();
             sse::prime(id, cx.config.retry.as_millis(), &mut first);
             self.resumable = true;
-            self.send(first, at, held, cx);
+            self.send(first, at, cx);
         }
     }
 
     /// Sends bytes to the exchange.
-    fn send(&mut self, bytes: Vec<u8>, at: At, held: &mut Held, cx: &mut Context) {
+    fn send(&mut self, bytes: Vec<u8>, at: &mut At<'_>, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         if !self.is_get {
-            held.unread += bytes.len();
+            at.held.unread += bytes.len();
         }
         reply.send(bytes, cx);
         self.wait_for_reader(at, cx);
@@ -154,22 +154,22 @@ impl Stream {
 
     /// Puts a message on the stream, and opens the stream if it was undecided. Owned data is copied
     /// only if it is also kept.
-    pub(crate) fn event(&mut self, data: Cow<'_, [u8]>, at: At, held: &mut Held, cx: &mut Context) {
+    pub(crate) fn event(&mut self, data: Cow<'_, [u8]>, at: &mut At<'_>, cx: &mut Context) {
         if self.undecided() {
-            self.open(at, held, cx);
+            self.open(at, cx);
         }
         self.places += 1;
         let place = self.places;
         self.resumable |= at.style.ids;
         if !self.has_unsent() && self.takes(cx) {
             if at.style.ids && data.len() + EVENT <= cx.config.replay {
-                self.keep(Event { place, data: data.to_vec() }, held);
+                self.keep(Event { place, data: data.to_vec() }, at.held);
                 self.sent += 1;
                 self.ever_sent = self.ever_sent.max(self.sent);
             }
-            self.send(sse::event(at.id(place), data), at, held, cx);
+            self.send(sse::event(at.id(place), data), at, cx);
         } else {
-            self.keep(Event { place, data: data.into_owned() }, held);
+            self.keep(Event { place, data: data.into_owned() }, at.held);
         }
     }
 
@@ -178,16 +178,15 @@ impl Stream {
         &mut self,
         common: &Arc<Common>,
         id: &[u8],
-        at: At,
-        held: &mut Held,
+        at: &mut At<'_>,
         cx: &mut Context,
     ) {
         if at.style.ids || self.is_get || self.undecided() || self.has_unsent() || !self.takes(cx) {
-            return self.event(common.with(id).into(), at, held, cx);
+            return self.event(common.with(id).into(), at, cx);
         }
         let Some(reply) = &mut self.reply else { return };
         self.places += 1;
-        held.unread += reply.send_common(common, id, cx);
+        at.held.unread += reply.send_common(common, id, cx);
         self.wait_for_reader(at, cx);
     }
 
@@ -204,13 +203,13 @@ impl Stream {
     }
 
     /// Sends waiting events as far as the exchange has room.
-    pub(crate) fn pump(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+    pub(crate) fn pump(&mut self, at: &mut At<'_>, cx: &mut Context) {
         while self.has_unsent() && self.takes(cx) {
             let event = &self.events[self.sent];
             let bytes = sse::event(at.id(event.place), Cow::Borrowed(&event.data));
             self.sent += 1;
             self.ever_sent = self.ever_sent.max(self.sent);
-            self.send(bytes, at, held, cx);
+            self.send(bytes, at, cx);
         }
     }
 
@@ -229,14 +228,7 @@ impl Stream {
 
     /// Delivers the answer to a call of this stream; `status` applies if the answer is a single
     /// response.
-    pub(crate) fn answer(
-        &mut self,
-        data: Vec<u8>,
-        status: u16,
-        at: At,
-        held: &mut Held,
-        cx: &mut Context,
-    ) {
+    pub(crate) fn answer(&mut self, data: Vec<u8>, status: u16, at: &mut At<'_>, cx: &mut Context) {
         self.pending = self.pending.saturating_sub(1);
         let (json, sse) = self.accepts();
         // Answers to a batch are held until all have arrived: together, at most the size of one
@@ -245,13 +237,13 @@ impl Stream {
         let outgrown = self.held.is_some() && self.answers() + data.len() > limit;
         if self.undecided() && json && !(outgrown && sse) {
             match &mut self.held {
-                None => self.whole(response::json(status, data), at, held, cx),
+                None => self.whole(response::json(status, data), at, cx),
                 Some(answers) => {
                     let kept = if outgrown { too_long(&data, limit) } else { data };
                     answers.push(cx.budget.keep(kept));
                     if self.pending == 0 {
                         let all = core::mem::take(answers);
-                        self.batch(&all, at, held, cx);
+                        self.batch(&all, at, cx);
                     }
                 }
             }
@@ -259,9 +251,9 @@ impl Stream {
         }
         if self.reply.is_none() && !self.resumable {
             // The client left before it knew an event id, so no one can resume for this answer.
-            return held.drop_one(cx);
+            return at.held.drop_one(cx);
         }
-        self.event(data.into(), at, held, cx);
+        self.event(data.into(), at, cx);
         if self.pending == 0 {
             self.finish(at, cx);
         }
@@ -269,14 +261,14 @@ impl Stream {
 
     /// Fails a call: with this response if nothing is sent yet, otherwise with its content as an
     /// event.
-    pub(crate) fn fail(&mut self, response: Response, at: At, held: &mut Held, cx: &mut Context) {
+    pub(crate) fn fail(&mut self, response: Response, at: &mut At<'_>, cx: &mut Context) {
         match response {
             response if self.undecided() && self.accepts().0 && self.held.is_none() => {
                 self.pending = self.pending.saturating_sub(1);
-                self.whole(response, at, held, cx);
+                self.whole(response, at, cx);
             }
             Response { status, body: Body::Whole(data), .. } => {
-                self.answer(data, status, at, held, cx);
+                self.answer(data, status, at, cx);
             }
             Response { body: Body::Stream, .. } => {}
         }
@@ -284,16 +276,16 @@ impl Stream {
 
     /// Expects one answer less. An exchange that expects no more answers ends, without a message if
     /// it carried none: as an event stream if its client accepts one.
-    pub(crate) fn cancel(&mut self, at: At, held: &mut Held, cx: &mut Context) {
+    pub(crate) fn cancel(&mut self, at: &mut At<'_>, cx: &mut Context) {
         self.pending = self.pending.saturating_sub(1);
         if self.pending > 0 {
             return;
         }
         let answers = self.held.take_if(|answers| !answers.is_empty());
         match answers {
-            Some(answers) if self.undecided() => self.batch(&answers, at, held, cx),
+            Some(answers) if self.undecided() => self.batch(&answers, at, cx),
             _ if self.undecided() && !self.accepts().1 => {
-                self.whole(response::empty(202), at, held, cx);
+                self.whole(response::empty(202), at, cx);
             }
             _ => {
                 self.open_head(at, cx);
@@ -303,25 +295,19 @@ impl Stream {
     }
 
     /// Answers a batch with all its answers.
-    fn batch(&mut self, answers: &[Kept], at: At, held: &mut Held, cx: &mut Context) {
+    fn batch(&mut self, answers: &[Kept], at: &mut At<'_>, cx: &mut Context) {
         let all = answers.iter().map(|answer| &**answer).collect::<Vec<_>>().join(&b',');
         let body = [b"[", &all[..], b"]"].concat();
-        self.whole(response::json(200, body), at, held, cx);
+        self.whole(response::json(200, body), at, cx);
     }
 
     /// Answers with one complete response.
-    pub(crate) fn whole(
-        &mut self,
-        mut response: Response,
-        at: At,
-        held: &mut Held,
-        cx: &mut Context,
-    ) {
+    pub(crate) fn whole(&mut self, mut response: Response, at: &mut At<'_>, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         at.add_session_id(&mut response, cx);
         if let Body::Whole(body) = &response.body {
             reply.give(body.len(), cx.now);
-            held.unread += body.len();
+            at.held.unread += body.len();
         }
         let exchange = reply.exchange;
         let origin = reply.origin.take();
@@ -330,16 +316,16 @@ impl Stream {
     }
 
     /// The client has read this many bytes.
-    pub(crate) fn taken(&mut self, bytes: usize, at: At, held: &mut Held, cx: &mut Context) {
+    pub(crate) fn taken(&mut self, bytes: usize, at: &mut At<'_>, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         let bytes = reply.take(bytes, cx);
         if !self.is_get {
-            held.unread -= bytes;
+            at.held.unread -= bytes;
         }
         if reply.phase == Phase::Over && reply.waiting() == 0 {
             self.await_delivery(at, cx);
         } else {
-            self.pump(at, held, cx);
+            self.pump(at, cx);
         }
     }
 
@@ -349,14 +335,13 @@ impl Stream {
         &mut self,
         reply: Reply,
         after: Option<u64>,
-        at: At,
-        held: &mut Held,
+        at: &mut At<'_>,
         cx: &mut Context,
     ) {
         if self.reply.as_ref().is_some_and(|old| old.waiting() == 0) {
             self.finish(at, cx);
         } else {
-            self.abort(at, held, cx);
+            self.abort(at, cx);
         }
         if let Some(after) = after {
             self.sent = self.events.partition_point(|event| event.place <= after);
@@ -365,9 +350,9 @@ impl Stream {
         self.ended = None;
         self.open_head(at, cx);
         if after.is_none() {
-            self.prime(at, held, cx);
+            self.prime(at, cx);
         }
-        self.pump(at, held, cx);
+        self.pump(at, cx);
         self.rearm(at, cx);
         if self.pending == 0 && !self.is_get {
             self.finish(at, cx);

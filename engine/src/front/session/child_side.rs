@@ -48,13 +48,17 @@ impl Session {
         later: Option<&mut Later>,
         cx: &mut Context,
     ) -> Option<Cause> {
+        // Answers are most of what a child writes.
+        if message.is_response() {
+            return self.response(message, later, cx);
+        }
         if message.is_request()
             && let Some(id) = self.child.echoed(message, cx)
         {
             return self.spoilt(id, Wrote::Echo.reason(), cx);
         }
         match message.kind() {
-            Kind::Result { .. } | Kind::Error { .. } => return self.response(message, later, cx),
+            Kind::Result { .. } | Kind::Error { .. } => {}
             Kind::Request { id, method } if method == "ping" => self.pinged(id, message, cx),
             Kind::Request { .. } if self.phase.crossing().is_some() => self.streams.dropped(cx),
             Kind::Notification { .. } if self.phase.crossing().is_some() => {
@@ -227,7 +231,7 @@ impl Session {
         let chosen = if chosen.is_empty() { "?" } else { chosen };
         let chosen = chosen.chars().take(40).collect();
         self.phase = Phase::Open(Open { chosen, version, crossing });
-        self.streams.answer(number, data, 200, Some(self.id), cx);
+        self.streams.answer_opening(number, data, self.id, cx);
         self.life.touch(cx);
         self.life.started(cx);
         cx.stats.opened += 1;
@@ -241,7 +245,7 @@ impl Session {
     }
 
     pub(super) fn answer(&mut self, number: StreamId, data: Vec<u8>, cx: &mut Context) {
-        self.streams.answer(number, data, 200, None, cx);
+        self.streams.answer(number, data, 200, cx);
         self.life.touch(cx);
     }
 

@@ -94,13 +94,17 @@ impl Worker {
     }
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        // Answers are most of what a child writes.
+        if message.is_response() {
+            return self.response(message, cx);
+        }
         if message.is_request()
             && let Some(id) = self.child.echoed(message, cx)
         {
             return self.spoilt(id, Wrote::Echo.reason(), cx);
         }
         match (message.kind(), &self.mode) {
-            (Kind::Result { .. } | Kind::Error { .. }, _) => return self.response(message, cx),
+            (Kind::Result { .. } | Kind::Error { .. }, _) => {}
             (Kind::Request { id, method }, Mode::Stateless) if method == "ping" => {
                 self.child.pong(id, cx);
             }
@@ -188,7 +192,7 @@ impl Worker {
             self.keep(call.stream, message, cx);
             self.asks.remove(&call.stream);
             self.unlisten(call.stream, cx);
-            self.streams.answer(call.stream, data, status, None, cx);
+            self.streams.answer(call.stream, data, status, cx);
             self.life.touch(cx);
             return;
         }
@@ -209,7 +213,7 @@ impl Worker {
         let member = if message.result().is_some() { "result" } else { "error" };
         let data = rpc::response(&call.id, member, text);
         self.asks.remove(&call.stream);
-        self.streams.answer(call.stream, data, status_of(message), None, cx);
+        self.streams.answer(call.stream, data, status_of(message), cx);
         self.life.touch(cx);
     }
 

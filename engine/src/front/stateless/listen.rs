@@ -325,7 +325,7 @@ impl Worker {
         self.listens.open.remove(&number);
         let Some(ask) = self.asks.remove(&number) else { return };
         if graceful {
-            self.streams.answer(number, downward::listened(&ask.id), 200, None, cx);
+            self.streams.answer(number, downward::listened(&ask.id), 200, cx);
         } else {
             self.streams.abort(number, cx);
         }

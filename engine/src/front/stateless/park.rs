@@ -187,7 +187,9 @@ impl Worker {
         let held = self.take_held();
         let questions = held.into_iter().map(|(id, question)| (Some(id), question)).collect();
         let id = self.child.reserve_id();
-        self.park_stream(id, number, questions, true, cx);
+        if let Some(park) = self.new_park(number, questions, true, cx) {
+            self.ask_client(id, number, park, cx);
+        }
     }
 
     /// Ends the client's request with questions and parks the call.
@@ -199,7 +201,9 @@ impl Worker {
     ) {
         // The stream ends with the questions; its number is not used again.
         let Some(number) = self.child.calls.get(&id).map(|call| call.stream) else { return };
-        self.park_stream(id, number, questions, false, cx);
+        if let Some(park) = self.new_park(number, questions, false, cx) {
+            self.ask_client(id, number, park, cx);
+        }
     }
 
     /// An error −32042 ended the call: it is sent again when the client returns.
@@ -211,22 +215,24 @@ impl Worker {
         cx: &mut Context,
     ) {
         let questions = questions.into_iter().map(|question| (None, question)).collect();
-        self.park_stream(id, call.stream, questions, true, cx);
+        if let Some(park) = self.new_park(call.stream, questions, true, cx) {
+            self.ask_client(id, call.stream, park, cx);
+        }
     }
 
-    fn park_stream(
+    /// The parked call of a request, with these questions.
+    fn new_park(
         &mut self,
-        id: CallId,
         number: StreamId,
         questions: Vec<(Option<Box<[u8]>>, Question)>,
         resend: bool,
         cx: &mut Context,
-    ) {
+    ) -> Option<Park> {
         if questions.iter().any(|(_, question)| question.method == ROOTS) {
             // From now on the child's work is for this client.
             self.spend(cx);
         }
-        let Some(ask) = self.asks.get_mut(&number) else { return };
+        let ask = self.asks.get(&number)?;
         let mut park = Park {
             secret: ask.secret,
             path: Arc::clone(&ask.path),
@@ -244,7 +250,7 @@ impl Worker {
         for (child_id, question) in questions {
             park.add(child_id, question);
         }
-        self.ask_client(id, number, park, cx);
+        Some(park)
     }
 
     /// Adds a question to a parked call, for the next round.

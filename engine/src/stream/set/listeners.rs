@@ -27,16 +27,16 @@ impl Streams {
     /// stream of its own: otherwise two clients that resume one stream would abort each other in
     /// turn.
     pub(super) fn make_way(&mut self, number: StreamId, cx: &mut Context) {
-        let at = self.at(number);
-        let Some(stream) = self.table.get_mut(&number).filter(|stream| stream.is_get) else {
+        let Some((stream, mut at)) = self.stream(number).filter(|(stream, _)| stream.is_get) else {
             return;
         };
-        let Some(reply) = stream.take_reply(at, cx) else { return };
+        let Some(reply) = stream.take_reply(&mut at, cx) else { return };
         self.last = self.last.next();
         cx.exchanges.insert(reply.exchange, (self.child, self.last));
-        let mut other = Stream::get(Some(reply));
-        other.rearm(self.at(self.last), cx);
-        self.table.insert(self.last, other);
+        self.table.insert(self.last, Stream::get(Some(reply)));
+        if let Some((other, mut at)) = self.stream(self.last) {
+            other.rearm(&mut at, cx);
+        }
         for known in self.listeners.iter_mut().filter(|known| **known == number) {
             *known = self.last;
         }
@@ -55,7 +55,7 @@ impl Streams {
         }
         if self.listeners.len() > cx.config.listeners {
             let oldest = self.listeners[0];
-            self.with(oldest, cx, |stream, at, _, cx| stream.finish(at, cx));
+            self.with(oldest, cx, |stream, at, cx| stream.finish(at, cx));
         }
     }
 

@@ -40,7 +40,7 @@ impl Worker {
         if let Some((status, member, text)) = park.early.take() {
             if let Some(ask) = self.asks.remove(&number) {
                 let data = rpc::response(&ask.id, member, text);
-                self.streams.answer(number, data, status, None, cx);
+                self.streams.answer(number, data, status, cx);
             }
             return Ok(());
         }
@@ -59,7 +59,11 @@ impl Worker {
             return Ok(());
         }
         match park.resend {
-            true if before => self.settle(id, number, park, request.message, cx),
+            true if before => {
+                self.keep_text(number, request.message, cx);
+                park.settles = Some(number);
+                self.settle(id, park, cx);
+            }
             // `requestState` is the bridge's: the child gets the call without it, as it was first
             // sent.
             true => {
@@ -79,23 +83,19 @@ impl Worker {
     }
 
     /// Gives the child time to process the answers before it gets the call.
-    fn settle(
-        &mut self,
-        id: CallId,
-        number: StreamId,
-        mut park: Park,
-        call: &Message<'_>,
-        cx: &mut Context,
-    ) {
-        park.settles = Some(number);
+    fn settle(&mut self, id: CallId, mut park: Park, cx: &mut Context) {
         park.account();
+        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.id, id));
+        self.parks.insert(id, park);
+    }
+
+    /// Keeps the text of a request until the child gets it.
+    fn keep_text(&mut self, number: StreamId, call: &Message<'_>, cx: &Context) {
         if let Some(ask) = self.asks.get_mut(&number) {
             let mut text = Vec::new();
             call.splice(&Splice::default(), &mut text);
             ask.text = cx.budget.keep(text);
         }
-        cx.timers.set(&mut park.due, cx.now.after(SETTLE), Wait::Park(self.child.id, id));
-        self.parks.insert(id, park);
     }
 
     /// Sends the child the answers, in the order of the open questions.
