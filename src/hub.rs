@@ -71,8 +71,6 @@ pub(crate) struct Hub {
     household: Household,
     /// Trees of children that have ended, of which there may be something left.
     rests: RefCell<Vec<Rc<Tree>>>,
-    /// Children whose output the engine does not want now.
-    paused: RefCell<Vec<Rc<Child>>>,
     /// Children that were started or not, of which the engine doesn't know yet.
     started: RefCell<VecDeque<(ChildId, Result<u32, Refusal>)>>,
     /// Keeps sessions over restarts, if the operator wants that.
@@ -126,7 +124,6 @@ impl Hub {
             children: RefCell::default(),
             household: Household::new(),
             rests: RefCell::default(),
-            paused: RefCell::default(),
             started: RefCell::default(),
             keeper: OnceCell::new(),
             random: RefCell::default(),
@@ -252,7 +249,6 @@ impl Hub {
             self.bridge.borrow_mut().handle(input, self.now());
             self.carry_out();
         }
-        self.resume();
         self.high_water.record(self.bridge.borrow().buffered());
         if self.is_drained() {
             self.drained.wake();
@@ -279,6 +275,8 @@ impl Hub {
             match output {
                 Output::Open { server, child: id, env, .. } => self.open(server, id, env),
                 Output::Write { child: id, bytes } => self.write(id, bytes),
+                Output::Pause { child: id } => self.with_child(id, |child| child.pause(true)),
+                Output::Resume { child: id } => self.with_child(id, |child| child.pause(false)),
                 Output::CloseStdin { child: id } => self.with_child(id, Child::close_stdin),
                 Output::Terminate { child: id } => self.with_child(id, Child::terminate),
                 Output::Kill { child: id } => self.with_child(id, Child::kill),
@@ -420,30 +418,6 @@ impl Hub {
     /// Leaves nothing behind in the file system.
     pub(crate) fn clean_up(&self) {
         self.file.iter().for_each(SocketFile::remove);
-    }
-
-    /// Whether this child's output is wanted; if not, it is woken when it is again.
-    pub(crate) fn wants(&self, child: &Rc<Child>) -> bool {
-        let wants = self.bridge.borrow().wants(child.id);
-        if !wants && !child.paused.replace(true) {
-            self.paused.borrow_mut().push(Rc::clone(child));
-        }
-        wants
-    }
-
-    fn resume(&self) {
-        if self.paused.borrow().is_empty() {
-            return;
-        }
-        let bridge = self.bridge.borrow();
-        self.paused.borrow_mut().retain(|child| {
-            let stays = !bridge.wants(child.id) && !child.is_gone();
-            if !stays {
-                child.paused.set(false);
-                child.wake();
-            }
-            stays
-        });
     }
 
     /// The operator wants the program to end. Idle connections stay until all else is done, so

@@ -14,7 +14,8 @@
 //!   [`Output`] is exhaustive, so that the compiler finds a driver that forgets one.
 //! - [`Bridge::poll_timeout`] says when to call `handle` with [`Input::Tick`] if nothing happens
 //!   before.
-//! - [`Bridge::wants`] says whether a child's standard output may be read now.
+//! - A child's standard output is read unless [`Output::Pause`] stopped that, until
+//!   [`Output::Resume`].
 //! - The engine numbers [`Exchange`]s and [`ChildId`]s and uses no number again; [`Server`]s are the
 //!   driver's. An input for a number that the engine does not know any more is ignored.
 //! - Any number of inputs may come before outputs are taken.
@@ -35,16 +36,17 @@
 //! use std::time::Duration;
 //!
 //! /// A child: answers `initialize`, and any other request with an empty result.
-//! fn child(line: &[u8]) -> Option<Vec<u8>> {
-//!     let request = Message::parse(line).ok().filter(|message| message.kind() == Kind::Request)?;
+//! fn answer(line: &[u8]) -> Option<Vec<u8>> {
+//!     let request = Message::parse(line).ok()?;
+//!     let Kind::Request { .. } = request.kind() else { return None };
 //!     let result = match request.calls("initialize") {
 //!         true => r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{}}"#,
 //!         false => "{}",
 //!     };
-//!     let answer = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
+//!     let text = format!(r#"{{"jsonrpc":"2.0","id":0,"result":{result}}}"#);
 //!     let mut line = Vec::new();
 //!     let change = Splice { id: request.id(), ..Splice::default() };
-//!     Message::parse(answer.as_bytes()).ok()?.splice(&change, &mut line);
+//!     Message::parse(text.as_bytes()).ok()?.splice(&change, &mut line);
 //!     line.push(b'\n');
 //!     Some(line)
 //! }
@@ -64,7 +66,7 @@
 //!             Output::Open { child, .. } => bridge.handle(Input::Opened { child, pid: Some(42) }, now),
 //!             Output::Write { child, bytes } => {
 //!                 bridge.handle(Input::StdinTaken { child, bytes: bytes.len() }, now);
-//!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(child) {
+//!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(answer) {
 //!                     bridge.handle(Input::Stdout { child, bytes: &line }, now);
 //!                 }
 //!             }
@@ -73,6 +75,7 @@
 //!                 bridge.handle(Input::Exited { child, exit, stderr: b"" }, now);
 //!             }
 //!             Output::Terminate { .. } | Output::Kill { .. } => unreachable!("it left by itself"),
+//!             Output::Pause { .. } | Output::Resume { .. } => {} // It writes only when asked.
 //!             Output::Respond { response, .. } => {
 //!                 status = response.status;
 //!                 let mut fields = response.fields.iter();
@@ -129,7 +132,8 @@
 //!
 //! let text = br#"{"id": "mine", "jsonrpc": "2.0", "method": "ping", "extra": 1.10}"#;
 //! let message = Message::parse(text)?;
-//! assert_eq!((message.kind(), message.id()), (Kind::Request, Some(&br#""mine""#[..])));
+//! let Kind::Request { id, .. } = message.kind() else { panic!("it has a method and an id") };
+//! assert_eq!(id, br#""mine""#);
 //! let mut line = Vec::new();
 //! message.splice(&Splice { id: Some(b"7"), ..Splice::default() }, &mut line);
 //! assert_eq!(line, br#"{"id": 7, "jsonrpc": "2.0", "method": "ping", "extra": 1.10}"#);

@@ -49,7 +49,6 @@ function tell(what, number = 0, figure = 0, bytes = []) {
 
 function carryOut() {
   for (let what; (what = engine.poll(machine)) !== 0; ) outputs[what](engine.number(machine));
-  for (const [number, { stdout }] of children) if (engine.wants(machine, number)) stdout.resume();
   clearTimeout(timer);
   const due = engine.timeout(machine);
   if (due < Infinity) timer = setTimeout(tell, Math.max(0, Math.ceil(due - performance.now())), TICK);
@@ -86,6 +85,8 @@ const outputs = {
   9: (exchange) => exchanges.get(exchange)?.end(),
   10: (exchange) => exchanges.get(exchange)?.destroy(),
   11: () => console.error(outbox().toString()),
+  12: (child) => children.get(child)?.stdout.pause(),
+  13: (child) => children.get(child)?.stdout.resume(),
 };
 
 // ---- Children, each in a process group of its own
@@ -104,10 +105,7 @@ function open(pipe) {
   put([]);
   engine.tell(machine, OPENED, pipe, child.pid, performance.now());
   child.stdin.on('error', () => {});
-  child.stdout.on('data', (bytes) => {
-    tell(STDOUT, pipe, 0, bytes);
-    if (!engine.wants(machine, pipe)) child.stdout.pause();
-  });
+  child.stdout.on('data', (bytes) => tell(STDOUT, pipe, 0, bytes));
   child.stdout.once('end', () => tell(STDOUT_CLOSED, pipe));
   const read = new Promise((resolve) => child.stdout.once('close', resolve));
   child.once('exit', async (code, name) => {

@@ -47,6 +47,7 @@ struct Running {
     /// None once it has ended: its number is not ours any more.
     group: Option<Pid>,
     stdin: Option<Sender<Vec<u8>>>,
+    paused: bool,
 }
 
 /// What a connection is to send. The queue's length is the engine's care: see `Config::queue`.
@@ -97,6 +98,9 @@ impl Shared {
                 let _ = kill_process_group(group, signal);
             }
         };
+        let pause = |state: &mut State, id, paused| {
+            state.children.get_mut(&id).map(|child| child.paused = paused);
+        };
         // A receiver that is gone has told, or will tell, that it is.
         let order = |state: &State, exchange, order| {
             state.exchanges.get(&exchange).map(|(orders, _)| orders.send(order).is_ok());
@@ -117,6 +121,8 @@ impl Shared {
                 let stdin = state.children.get(&id).and_then(|child| child.stdin.as_ref());
                 stdin.map(|stdin| stdin.send(bytes).is_ok());
             }
+            Output::Pause { child: id } => pause(state, id, true),
+            Output::Resume { child: id } => pause(state, id, false),
             Output::CloseStdin { child: id } => {
                 state.children.get_mut(&id).map(|child| child.stdin.take());
             }
@@ -183,7 +189,7 @@ impl Shared {
         thread::spawn(move || writer.write(id, stdin, queue));
         thread::spawn(move || reader.read(id, stdout, through));
         thread::spawn(move || waiter.wait(id, group, child, read));
-        Ok((Running { group: Some(group), stdin: Some(lines) }, pid))
+        Ok((Running { group: Some(group), stdin: Some(lines), paused: false }, pid))
     }
 
     /// Ends, and closes the child's input, when the engine has closed the queue.
@@ -201,8 +207,7 @@ impl Shared {
         let mut buffer = [0; PIECE];
         loop {
             let must_wait = |state: &mut State| {
-                let runs = state.children.get(&id).is_none_or(|child| child.group.is_some());
-                runs && !state.bridge.wants(id)
+                state.children.get(&id).is_some_and(|child| child.paused && child.group.is_some())
             };
             drop(self.changed.wait_while(self.lock(), must_wait));
             match stdout.read(&mut buffer) {

@@ -35,8 +35,8 @@ pub(crate) struct Child {
     /// The process group that it leads.
     group: Option<Group>,
     pub(crate) tree: Rc<Tree>,
-    /// Whether it waits in the hub until its output is wanted again.
-    pub(crate) paused: Cell<bool>,
+    /// Whether its output is not to be read now.
+    paused: Cell<bool>,
     exit: Cell<Option<Exit>>,
     stdin: RefCell<Stdin>,
     closing: Cell<bool>,
@@ -93,7 +93,8 @@ impl Child {
         self.tree.kill();
     }
 
-    pub(crate) fn wake(&self) {
+    pub(crate) fn pause(&self, paused: bool) {
+        self.paused.set(paused);
         self.waker.wake();
     }
 
@@ -187,7 +188,7 @@ impl Pipes {
         let Self { hub, child, left, .. } = self;
         let may = match left {
             Some([left, _]) => *left > 0,
-            None => hub.wants(child),
+            None => !child.paused.get(),
         };
         if !may {
             return 0;

@@ -314,8 +314,7 @@ pub enum Notice {
         /// `initialize`, who may have caused it.
         all: bool,
     },
-    /// The driver broke a rule of the engine's interface. It has a fault, and a request was refused
-    /// for it.
+    /// The driver broke a rule of the engine's interface: it has a fault.
     Misuse {
         /// The rule.
         rule: &'static str,
@@ -506,7 +505,7 @@ impl Notice {
                 )
             }
             Self::Misuse { rule } => {
-                write!(f, "a fault of the driver, a request is refused: {rule}")
+                write!(f, "a fault of the driver: {rule}")
             }
             Self::Full { limit, refused } => write!(
                 f,

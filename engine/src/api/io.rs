@@ -134,9 +134,11 @@ pub enum Input<'a> {
         /// What there is too little of, for the client, which is told to retry.
         public: &'a str,
     },
-    /// The child wrote these bytes to its standard output. A driver passes on bytes that it
-    /// has already read even if [`Bridge::wants`](crate::Bridge::wants) is false, and always the
-    /// last ones before [`Input::Exited`].
+    /// The child wrote these bytes to its standard output. A driver passes on bytes that it has
+    /// read already also after [`Output::Pause`], and always the last ones before
+    /// [`Input::Exited`]. One that goes on reading is reported by
+    /// [`Notice::Misuse`](crate::Notice::Misuse), and its session ends once that has used up
+    /// [`Config::budget`](crate::Config::budget).
     Stdout {
         /// Which child.
         child: ChildId,
@@ -250,6 +252,19 @@ pub enum Output {
         child: ChildId,
         /// What to write after all that was given before.
         bytes: Vec<u8>,
+    },
+    /// Do not read the child's standard output until [`Output::Resume`]: a client that receives its
+    /// messages is behind, or memory is short. A child is read from its start, and the two come by
+    /// turns. What the driver has read already it passes on; when the child has ended, what is left
+    /// in its pipe is read in any case.
+    Pause {
+        /// Which child.
+        child: ChildId,
+    },
+    /// Read the child's standard output again.
+    Resume {
+        /// Which child.
+        child: ChildId,
     },
     /// Close the child's standard input once all that was given is written, or at once if the
     /// child does not read. A driver need not find that out: [`Output::Terminate`] and

@@ -3,6 +3,7 @@
 //! here.
 
 mod ending;
+mod pace;
 mod pressure;
 mod requests;
 mod restore;
@@ -15,6 +16,7 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::admit::{Admitted, Refusal};
@@ -74,7 +76,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// bridge.handle(Input::Opened { child, pid: Some(42) }, Instant::default());
 /// let Some(Output::Write { bytes, .. }) = bridge.poll_output() else { unreachable!() };
 /// assert!(bytes.ends_with(b"}\n"));
-/// assert!(bridge.poll_output().is_none() && bridge.wants(child));
+/// assert!(bridge.poll_output().is_none());
 /// assert_eq!((bridge.stats().sessions, bridge.is_idle()), (1, false));
 /// let held = bridge.buffered();
 /// bridge.handle(Input::StdinTaken { child, bytes: bytes.len() }, Instant::default());
@@ -110,6 +112,10 @@ pub struct Bridge {
     /// When a long line was first found to have no room.
     starved: Option<Instant>,
     relief: Deadline,
+    /// What the memory was like after the last input.
+    pressure: pace::Pressure,
+    /// Children that are not to be read now.
+    paused: Vec<ChildId>,
 }
 
 impl Bridge {
@@ -134,6 +140,8 @@ impl Bridge {
             last_leader: ChildId(0),
             starved: None,
             relief: Deadline::default(),
+            pressure: pace::Pressure::default(),
+            paused: Vec::new(),
         })
     }
 
@@ -198,6 +206,7 @@ impl Bridge {
         self.end_retired();
         self.start_queued();
         self.prewarm();
+        self.pace();
         #[cfg(debug_assertions)]
         self.walk();
     }
@@ -216,18 +225,6 @@ impl Bridge {
     /// driver with a coarse clock rounds up.
     pub fn poll_timeout(&self) -> Option<Instant> {
         Some(self.cx.next_wait()?.min(self.cx.now.after(YEAR)))
-    }
-
-    /// Whether this child's standard output may be read now. False while a client that receives its
-    /// messages is behind, or while memory is short. The value can change with every input.
-    pub fn wants(&self, id: ChildId) -> bool {
-        let queue = self.cx.config.queue;
-        let reads = match self.seats.get(id) {
-            Some(Seat::Session(session)) => session.streams.wants(queue),
-            Some(Seat::Shared(worker)) => worker.wants(queue),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => true,
-        };
-        reads && self.has_room_to_read(id)
     }
 
     /// Returns counters for operators.
@@ -284,6 +281,7 @@ impl Bridge {
     }
 
     fn stdout(&mut self, id: ChildId, bytes: &[u8]) {
+        let may_read = self.may_read(id, bytes.len());
         let Some(seat) = self.seats.get_mut(id) else { return };
         let open = seat.has_started();
         let child = seat.child_mut();
@@ -291,7 +289,7 @@ impl Bridge {
             // The child is ending and serves no client any more.
             return;
         }
-        if !affords(child.lines.buffered() + bytes.len()) {
+        if !may_read || !affords(child.lines.buffered() + bytes.len()) {
             return self.end(id, Cause::Memory, None);
         }
         let limit = self.cx.config.message;

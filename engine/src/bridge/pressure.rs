@@ -185,6 +185,10 @@ impl Bridge {
         }
     }
 
+    pub(super) fn leader(&self) -> Option<ChildId> {
+        self.leader.as_ref().map(|leader| leader.child)
+    }
+
     /// This child's line may have reached its end.
     pub(super) fn line_ended(&mut self, id: ChildId) {
         if self.leader.as_ref().is_some_and(|leader| leader.child == id) {

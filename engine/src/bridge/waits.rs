@@ -98,7 +98,7 @@ impl Bridge {
     }
 
     fn line_due(&mut self, id: ChildId) {
-        let reads = self.wants(id);
+        let reads = self.reads(id);
         let cause = match self.seats.get_mut(id) {
             // A line that is not read can't end.
             Some(seat) if !reads => seat.child_mut().wait_line_anew(&mut self.cx),

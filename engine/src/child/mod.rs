@@ -71,6 +71,8 @@ pub(crate) struct Child {
     /// The request that it is started for.
     pub(crate) exchange: Option<Exchange>,
     pub(crate) stage: Stage,
+    /// Bytes that were read since it was paused, if it is.
+    pub(crate) paused: Option<usize>,
     /// Environment variables for the process.
     env: Vec<(String, String)>,
     /// What its start has in common with other starts.
@@ -105,6 +107,7 @@ impl Child {
             pid: None,
             exchange: None,
             stage: Stage::Queued,
+            paused: None,
             env: Vec::new(),
             origin: Origin::default(),
             unread: false,

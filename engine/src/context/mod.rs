@@ -68,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) parks: Table<u128, Parked>,
     /// Shared children that accept no new requests, until they are ended.
     pub(crate) spent: Vec<ChildId>,
+    /// Children that are to be paused, if they are not, because of what the last input brought.
+    pub(crate) behind: Vec<ChildId>,
     pub(crate) servers: Servers,
     /// Failed starts.
     pub(crate) breaker: Breaker,
@@ -92,6 +94,7 @@ impl Context {
             owed: Owed::default(),
             parks: Table::default(),
             spent: Vec::new(),
+            behind: Vec::new(),
             breaker: Breaker::default(),
             told: Told::default(),
             outputs: VecDeque::new(),
@@ -183,7 +186,7 @@ impl Context {
 
     /// The refusal of a request whose random bytes are already in use. It is logged.
     pub(crate) fn random_in_use(&mut self) -> Fault {
-        let rule = "the random bytes of each request are fresh";
+        let rule = "the random bytes of a request are fresh; one is refused";
         self.notice(Notice::Misuse { rule });
         Fault::Random
     }

@@ -83,6 +83,9 @@ impl Streams {
             self.table.remove(&number);
         }
         self.tidy(number, ended && !spent, cx);
+        if !self.wants(cx.config.queue) && cx.behind.last() != Some(&self.child) {
+            cx.behind.push(self.child);
+        }
         Some(result)
     }
 

@@ -43,9 +43,7 @@ fn tell(case: &Case) -> Vec<String> {
         told.extend(driver.done.drain(..).map(|output| format!("{output:?}")));
         match &step.act {
             Act::Wants(number, _) => {
-                told.extend(
-                    driver.child(*number).map(|child| driver.bridge.wants(child).to_string()),
-                );
+                told.extend(driver.wants(*number).map(|wants| wants.to_string()));
             }
             Act::Stat(..) => told.push(format!("{:?}", driver.bridge.stats())),
             Act::Idle => told.push(driver.bridge.is_idle().to_string()),

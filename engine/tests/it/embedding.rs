@@ -3,6 +3,7 @@
 
 mod heads;
 mod opening;
+mod pause;
 mod rig;
 
 use std::collections::BTreeSet;

@@ -29,6 +29,8 @@ impl World<'_> {
         match output {
             Output::Open { child: process, .. } => self.open(process),
             Output::Write { child: process, bytes } => self.write(process, &bytes),
+            Output::Pause { child: process } => self.pause(process, true),
+            Output::Resume { child: process } => self.pause(process, false),
             Output::CloseStdin { child: process } => self.close_stdin(process),
             Output::Terminate { child: process } => {
                 self.terminate(process);
@@ -50,6 +52,16 @@ impl World<'_> {
             }
             Output::Notice(notice) => self.notice(&notice),
         }
+    }
+
+    /// Pauses and resumes come by turns, of children that are there.
+    fn pause(&mut self, process: ChildId, pauses: bool) -> Judged {
+        let number = self.pipes.get(&process).copied();
+        let is_there = number.is_some_and(|number| !self.children[number].gone);
+        require!(Wants, is_there, "{process} is paused or resumed and is not there");
+        let turns = self.subject.pause(process, pauses);
+        require!(Wants, turns, "{process} is paused twice, or resumed twice");
+        Ok(())
     }
 
     fn open(&mut self, process: ChildId) -> Judged {

@@ -2,8 +2,8 @@
 //! fault shows that the law that forbids it can fail.
 
 use core::hash::{Hash, Hasher};
-use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, VecDeque};
 
 use mcp_bridge::{
     Admitted, Body, Bridge, ChildId, Config, Head, Input, Instant, Output, Refusal, Response,
@@ -45,6 +45,7 @@ pub(crate) struct Subject<'f> {
     fault: Option<&'f mut dyn Fault>,
     ready: VecDeque<Output>,
     digest: DefaultHasher,
+    paused: BTreeSet<ChildId>,
 }
 
 impl<'f> Subject<'f> {
@@ -58,6 +59,7 @@ impl<'f> Subject<'f> {
             fault,
             ready: VecDeque::new(),
             digest,
+            paused: BTreeSet::new(),
         }
     }
 
@@ -110,11 +112,16 @@ impl<'f> Subject<'f> {
     }
 
     pub(crate) fn wants(&mut self, process: ChildId) -> bool {
-        let wants = self.bridge.wants(process);
+        let wants = !self.paused.contains(&process);
         match &mut self.fault {
             Some(fault) => fault.wants(wants),
             None => wants,
         }
+    }
+
+    /// A child is paused, or resumed: whether it was not before.
+    pub(crate) fn pause(&mut self, process: ChildId, pauses: bool) -> bool {
+        if pauses { self.paused.insert(process) } else { self.paused.remove(&process) }
     }
 
     pub(crate) fn buffered(&mut self) -> usize {
@@ -143,6 +150,8 @@ fn digest_output(output: &Output, into: &mut DefaultHasher) {
     core::mem::discriminant(output).hash(into);
     match output {
         Output::Open { child: process, .. }
+        | Output::Pause { child: process }
+        | Output::Resume { child: process }
         | Output::CloseStdin { child: process }
         | Output::Terminate { child: process }
         | Output::Kill { child: process } => process.hash(into),

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use mcp_bridge::{
-    Admitted, Body, Bridge, Config, Exchange, Exit, Head, Input, Instant, Output, ChildId, Response,
+    Admitted, Body, Bridge, ChildId, Config, Exchange, Exit, Head, Input, Instant, Output, Response,
 };
 
 /// What [`Machine::poll`] gives, in numbers; those of what [`Machine::tell`] takes are its own.
@@ -32,13 +32,14 @@ pub mod output {
     pub const FINISH: u32 = 9;
     pub const ABORT: u32 = 10;
     pub const NOTICE: u32 = 11;
+    pub const PAUSE: u32 = 12;
+    pub const RESUME: u32 = 13;
 }
 
 pub struct Machine {
     bridge: Bridge,
-    /// Requests whose content the host reads, then children, by the host's numbers for them.
+    /// Requests whose content the host reads.
     admitted: BTreeMap<u32, Admitted>,
-    children: BTreeMap<u32, ChildId>,
     /// What the host says with the next call.
     pub inbox: Vec<u8>,
     /// What the last call says: content, or a head with its content.
@@ -53,7 +54,6 @@ impl Machine {
         Self {
             bridge: Bridge::new(Config::default()).expect("the default can be"),
             admitted: BTreeMap::new(),
-            children: BTreeMap::new(),
             inbox: Vec::new(),
             outbox: Vec::new(),
             number: 0,
@@ -101,30 +101,27 @@ impl Machine {
     pub fn tell(&mut self, what: u32, number: u32, figure: i32, now: Duration) {
         let exchange = Exchange::from_number(number.into());
         let bytes = usize::try_from(figure).unwrap_or(0);
-        let child = self.children.get(&number).copied();
-        let input = match (what, child) {
-            (0, _) => Input::Tick,
-            (1, _) => Input::Shutdown,
-            (2, _) => Input::Lost { exchange },
-            (3, _) => Input::Taken { exchange, bytes },
-            (4, Some(child)) => Input::Opened { child, pid: Some(figure.unsigned_abs()) },
-            (5, Some(child)) => {
+        let child = ChildId::from_number(number.into());
+        let input = match what {
+            0 => Input::Tick,
+            1 => Input::Shutdown,
+            2 => Input::Lost { exchange },
+            3 => Input::Taken { exchange, bytes },
+            4 => Input::Opened { child, pid: Some(figure.unsigned_abs()) },
+            5 => {
                 let reason = str::from_utf8(&self.inbox).unwrap_or("unknown");
                 Input::OpenFailed { child, reason, public: "the system refused its program" }
             }
-            (6, Some(child)) => Input::Stdout { child, bytes: &self.inbox },
-            (7, Some(child)) => Input::StdinTaken { child, bytes },
-            (8, Some(child)) => Input::StdoutClosed { child },
-            (9, Some(child)) => {
+            6 => Input::Stdout { child, bytes: &self.inbox },
+            7 => Input::StdinTaken { child, bytes },
+            8 => Input::StdoutClosed { child },
+            9 => {
                 let exit = if figure < 0 { Exit::Signal(-figure) } else { Exit::Code(figure) };
                 Input::Exited { child, exit, stderr: b"" }
             }
-            (10, _) => Input::Delivered { exchange },
+            10 => Input::Delivered { exchange },
             _ => return,
         };
-        if matches!(input, Input::OpenFailed { .. } | Input::Exited { .. }) {
-            self.children.remove(&number);
-        }
         self.bridge.handle(input, Instant::new(now));
     }
 
@@ -135,14 +132,14 @@ impl Machine {
         match output {
             Output::Open { child, env, .. } => {
                 self.outbox = lines(env.iter().map(|(name, value)| (&**name, &**value)));
-                let what = self.child(output::OPEN, child);
-                self.children.insert(self.number, child);
-                what
+                self.child(output::OPEN, child)
             }
             Output::Write { child, bytes } => {
                 self.outbox = bytes;
                 self.child(output::WRITE, child)
             }
+            Output::Pause { child } => self.child(output::PAUSE, child),
+            Output::Resume { child } => self.child(output::RESUME, child),
             Output::CloseStdin { child } => self.child(output::CLOSE_STDIN, child),
             Output::Terminate { child } => self.child(output::TERMINATE, child),
             Output::Kill { child } => self.child(output::KILL, child),
@@ -181,11 +178,6 @@ impl Machine {
     /// When a tick is due.
     pub fn timeout(&self) -> Option<Duration> {
         self.bridge.poll_timeout().map(Instant::since_origin)
-    }
-
-    /// Whether this child's output may be read now.
-    pub fn wants(&self, child: u32) -> bool {
-        self.children.get(&child).is_none_or(|child| self.bridge.wants(*child))
     }
 
     pub fn is_idle(&self) -> bool {

@@ -80,11 +80,6 @@ pub extern "C" fn timeout(machine: &Machine) -> f64 {
 }
 
 #[unsafe(no_mangle)]
-pub extern "C" fn wants(machine: &Machine, child: u32) -> bool {
-    machine.wants(child)
-}
-
-#[unsafe(no_mangle)]
 pub extern "C" fn is_idle(machine: &Machine) -> bool {
     machine.is_idle()
 }

@@ -24,6 +24,7 @@ pub struct Running {
     /// None once it has ended: its number is not ours any more.
     group: Option<Pid>,
     stdin: Option<UnboundedSender<Vec<u8>>>,
+    pub paused: bool,
 }
 
 impl Running {
@@ -68,7 +69,7 @@ impl Hub {
         let (lines, queue) = unbounded_channel();
         tokio::spawn(Arc::clone(self).write(id, stdin, queue));
         tokio::spawn(Arc::clone(self).attend(id, child, stdout));
-        Ok((Running { group, stdin: Some(lines) }, pid))
+        Ok((Running { group, stdin: Some(lines), paused: false }, pid))
     }
 
     /// Ends, and closes the child's input, when the engine has closed the queue.
@@ -91,8 +92,8 @@ impl Hub {
         let mut buffer = vec![0; PIECE];
         loop {
             self.until(|state| {
-                let runs = state.children.get(&id).is_none_or(|child| child.group.is_some());
-                !runs || state.bridge.wants(id)
+                let child = state.children.get(&id);
+                child.is_none_or(|child| !child.paused || child.group.is_none())
             })
             .await;
             match stdout.read(&mut buffer).await {

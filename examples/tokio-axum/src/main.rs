@@ -102,6 +102,8 @@ impl Hub {
                 }
             },
             Output::Write { child: id, bytes } => child(state, id, |child| child.write(bytes)),
+            Output::Pause { child: id } => child(state, id, |child| child.paused = true),
+            Output::Resume { child: id } => child(state, id, |child| child.paused = false),
             Output::CloseStdin { child: id } => child(state, id, Running::close_stdin),
             Output::Terminate { child: id } => child(state, id, |child| child.terminate()),
             Output::Kill { child: id } => child(state, id, |child| child.kill()),

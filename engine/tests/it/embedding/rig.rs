@@ -35,6 +35,8 @@ pub(super) struct Rig {
     pub(super) probed: bool,
     /// Whether the operator was told of a fault of the driver.
     pub(super) misused: bool,
+    /// How often a child was paused, and resumed.
+    pub(super) pauses: (u32, u32),
 }
 
 impl Rig {
@@ -53,6 +55,7 @@ impl Rig {
             written: Vec::new(),
             probed: false,
             misused: false,
+            pauses: (0, 0),
         }
     }
 
@@ -115,13 +118,17 @@ impl Rig {
                 self.answers.push((exchange, response.status, content));
             }
             Output::Send { exchange, bytes } => {
-                self.tell(Input::Taken { exchange, bytes: bytes.len() });
+                if self.reads {
+                    self.tell(Input::Taken { exchange, bytes: bytes.len() });
+                }
                 let answer = self.answers.iter_mut().rfind(|(known, ..)| *known == exchange);
                 answer.expect("its head came before").2.extend(bytes);
             }
             Output::Finish { exchange } => self.tell(Input::Delivered { exchange }),
             Output::Abort { exchange } => self.aborted.push(exchange),
             Output::Save { session, .. } => self.tell(Input::Saved { session }),
+            Output::Pause { .. } => self.pauses.0 += 1,
+            Output::Resume { .. } => self.pauses.1 += 1,
             Output::Terminate { .. } | Output::Kill { .. } | Output::Forget { .. } => {}
             Output::Notice(notice) => {
                 self.misused |= matches!(notice, Notice::Misuse { .. });

@@ -45,6 +45,8 @@ pub(crate) struct Driver {
     unread: BTreeMap<u64, usize>,
     /// Children of which it was told that nobody reads what they write.
     drops: BTreeSet<u64>,
+    /// Children that are not to be read now.
+    paused: BTreeSet<ChildId>,
     slow: BTreeSet<u64>,
     deaf: BTreeSet<u64>,
 }
@@ -65,6 +67,7 @@ impl Driver {
             exchanges: BTreeMap::new(),
             unread: BTreeMap::new(),
             drops: BTreeSet::new(),
+            paused: BTreeSet::new(),
             slow: BTreeSet::new(),
             deaf: BTreeSet::new(),
         }
@@ -302,9 +305,23 @@ impl Driver {
     fn take_outputs(&mut self) -> Result<(), String> {
         let held = self.bridge.buffered();
         while let Some(output) = self.bridge.poll_output() {
-            self.note(self.renamed(output)?)?;
+            let turns = match &output {
+                Output::Pause { child } => self.paused.insert(*child),
+                Output::Resume { child } => self.paused.remove(child),
+                _ => {
+                    self.note(self.renamed(output)?)?;
+                    continue;
+                }
+            };
+            // A story asks whether a child is read, not when that was told.
+            expect("pauses and resumes by turns", true, turns)?;
         }
         expect("bytes held when the driver has all outputs", held, self.bridge.buffered())
+    }
+
+    /// Whether this child may be read.
+    pub(crate) fn wants(&self, number: u64) -> Result<bool, String> {
+        Ok(!self.paused.contains(&self.child(number)?))
     }
 
     fn read(&mut self, number: u64, amount: Amount) -> Result<(), String> {
@@ -332,6 +349,8 @@ impl Driver {
                 }
             }
             Output::Write { child, .. }
+            | Output::Pause { child }
+            | Output::Resume { child }
             | Output::CloseStdin { child }
             | Output::Terminate { child }
             | Output::Kill { child }
@@ -360,7 +379,9 @@ impl Driver {
             Output::Notice(Notice::Dropping { child }) if !self.drops.insert(child.number()) => {
                 return Err(format!("told again: {output:?}"));
             }
-            Output::CloseStdin { .. }
+            Output::Pause { .. }
+            | Output::Resume { .. }
+            | Output::CloseStdin { .. }
             | Output::Terminate { .. }
             | Output::Kill { .. }
             | Output::Save { .. }

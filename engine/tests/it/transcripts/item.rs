@@ -34,6 +34,7 @@ impl From<Output> for Item {
                 Self::Open(child.number(), server.0, pairs.collect())
             }
             Output::Write { child, bytes } => Self::Write(child.number(), bytes),
+            Output::Pause { .. } | Output::Resume { .. } => Self::Notice(String::new()),
             Output::CloseStdin { child } => Self::CloseStdin(child.number()),
             Output::Terminate { child } => Self::Terminate(child.number()),
             Output::Kill { child } => Self::Kill(child.number()),

@@ -53,8 +53,7 @@ pub(super) fn play(case: &Case, cut: Cut) -> Result<(), String> {
 fn asked(driver: &Driver, act: &Act) -> Result<(), String> {
     match act {
         Act::Wants(child, wanted) => {
-            let wants = driver.bridge.wants(driver.child(*child)?);
-            expect("whether the child may be read", *wanted, wants)
+            expect("whether the child may be read", *wanted, driver.wants(*child)?)
         }
         Act::Stat(name, wanted) => expect(name, *wanted, stat(driver, name)?),
         Act::Idle => expect("is idle", true, driver.bridge.is_idle()),

@@ -1,0 +1,98 @@
+//! Which children are read. A child is paused while a client that receives its messages is behind,
+//! or while memory has no room for what it would write.
+//!
+//! Whether a child is read changes with the streams to its clients, which report that they are
+//! behind, and with the memory of all. So only the children concerned are visited after an input.
+
+use core::mem;
+
+use super::{Bridge, Seat};
+use crate::api::event::Notice;
+use crate::api::handles::ChildId;
+use crate::api::io::Output;
+use crate::child::Stage;
+
+/// Bytes of a paused child that a driver may still pass on: what it has read already, and what a
+/// pipe holds (1 MiB at most for a process without privileges on Linux) when its child has ended.
+const LATE: usize = 2 * 1024 * 1024;
+
+/// What of the state of the memory matters to all children.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Pressure {
+    tight: bool,
+    full: bool,
+    leader: Option<ChildId>,
+}
+
+impl Bridge {
+    /// Pauses and resumes children as it follows from the last input.
+    pub(super) fn pace(&mut self) {
+        let pressure = self.pressure_now();
+        if mem::replace(&mut self.pressure, pressure) != self.pressure {
+            self.cx.behind = self.seats.children().map(|child| child.id).collect();
+        }
+        for id in mem::take(&mut self.paused) {
+            match self.reads(id) {
+                false => self.paused.push(id),
+                true => self.resume(id),
+            }
+        }
+        for id in mem::take(&mut self.cx.behind) {
+            if !self.reads(id) {
+                self.pause(id);
+            }
+        }
+    }
+
+    fn pressure_now(&self) -> Pressure {
+        let budget = &self.cx.budget;
+        let tight = budget.is_tight();
+        Pressure { tight, full: tight && budget.is_full(), leader: self.leader() }
+    }
+
+    /// Whether this child is to be read now.
+    pub(super) fn reads(&self, id: ChildId) -> bool {
+        let queue = self.cx.config.queue;
+        let reads = match self.seats.get(id) {
+            Some(Seat::Session(session)) => session.streams.wants(queue),
+            Some(Seat::Shared(worker)) => worker.wants(queue),
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) => true,
+            None => return true,
+        };
+        reads && self.has_room_to_read(id)
+    }
+
+    fn pause(&mut self, id: ChildId) {
+        let Some(child) = self.seats.child_mut(id) else { return };
+        if child.stage == Stage::Queued || child.paused.is_some() {
+            return;
+        }
+        child.paused = Some(0);
+        self.paused.push(id);
+        self.cx.push(Output::Pause { child: id });
+    }
+
+    fn resume(&mut self, id: ChildId) {
+        if let Some(child) = self.seats.child_mut(id) {
+            child.paused = None;
+            self.cx.push(Output::Resume { child: id });
+        }
+    }
+
+    /// Counts bytes read of a paused child. A driver that goes on reading is reported, once for
+    /// each pause. Returns false if there is no memory left for what such a driver reads.
+    pub(super) fn may_read(&mut self, id: ChildId, bytes: usize) -> bool {
+        let (tight, full) = (self.cx.budget.is_tight(), self.cx.budget.is_full());
+        let Some(child) = self.seats.child_mut(id) else { return true };
+        if tight {
+            self.cx.behind.push(id);
+        }
+        let Some(late) = &mut child.paused else { return true };
+        let before = mem::replace(late, late.saturating_add(bytes));
+        let misused = *late > LATE;
+        if before <= LATE && misused {
+            self.cx.notice(Notice::Misuse { rule: "a paused child is not read until it resumes" });
+        }
+        !(misused && full)
+    }
+}
