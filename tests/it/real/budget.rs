@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use serde_json::{Value, json};
 
 use crate::support::http::{Conn, PATIENCE};
 use crate::support::mcp::{BOTH, JSON, MODERN, QUIET, Session, call, initialize, script};
-use crate::support::process::{memory, until};
+use crate::support::process::{memory, signal, until};
 use crate::support::proxy::{CHILD, Proxy};
 
 const MIB: usize = 1 << 20;
-/// What the program may take beside the budget, and may keep afterwards beside what it had.
+/// What the program may take beside the budget, in KiB.
 const BESIDE: usize = 16 * 1024;
 
 /// How large an attack is.
@@ -50,12 +50,24 @@ impl Size {
         (sessions, calls)
     }
 
-    /// Plays an attack, and judges what the program takes and whom it serves meanwhile.
+    /// Plays an attack, and judges what the program takes, whom it serves meanwhile, and what it
+    /// keeps afterwards.
     fn bears<'a>(
         self,
         proxy: &'a Proxy,
         attack: impl FnOnce(Self) -> (Vec<Session<'a>>, Vec<Conn>),
     ) {
+        let before = self.holds(proxy, attack);
+        self.gives_back(proxy, before);
+    }
+
+    /// Plays an attack, and judges what the program takes and whom it serves meanwhile. Returns
+    /// what it had before, in KiB.
+    fn holds<'a>(
+        self,
+        proxy: &'a Proxy,
+        attack: impl FnOnce(Self) -> (Vec<Session<'a>>, Vec<Conn>),
+    ) -> usize {
         let (pid, ends) = (proxy.pid(), AtomicBool::new(false));
         let before = memory(pid, "VmRSS:");
         let (sessions, conns) = scope(|threads| {
@@ -84,7 +96,13 @@ impl Size {
         for session in sessions {
             session.delete();
         }
-        until("the memory is given back", PATIENCE, || memory(pid, "VmRSS:") <= before + BESIDE);
+        before
+    }
+
+    fn gives_back(self, proxy: &Proxy, before: usize) {
+        let most = before + BESIDE.min(self.budget / 2 / 1024);
+        let (now, what) = (|| memory(proxy.pid(), "VmRSS:"), "the memory is given back");
+        until(what, PATIENCE, || now() <= most);
     }
 
     fn proxy(self, flags: &[&str], options: &[&str]) -> Proxy {
@@ -228,7 +246,7 @@ impl Size {
         let question = [json!({"write": start}), json!({"fill": self.fill() / 2})];
         let end = [json!({"write": "\"}}\n"}), json!({"sleep": 100_000})];
         let steps = json!([question, end].concat());
-        self.bears(&proxy, |size| {
+        let before = self.holds(&proxy, |size| {
             let text = "x".repeat(size.fill() / 2);
             let params =
                 json!({"name": "script", "arguments": {"steps": steps, "x": text}, "_meta": {}});
@@ -243,6 +261,11 @@ impl Size {
             assert!(parked > 0, "no call waits for input");
             (Vec::new(), Vec::new())
         });
+        // A call waits for its client's input for minutes (`park`), unless its server ends.
+        for pid in proxy.children() {
+            signal(pid, Signal::KILL);
+        }
+        self.gives_back(&proxy, before);
     }
 
     /// Calls of the largest size by session clients, each kept to be made again, before a server of
@@ -359,7 +382,7 @@ macro_rules! full {
 
 full! {
     unread_answers deaf_servers long_beginnings shared_starts fan_out unfinished_requests
-    tiny_events unread_streams kept_calls half_heads
+    tiny_events unread_streams kept_calls half_heads parked_calls
 }
 
 #[test]
