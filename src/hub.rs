@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use mcp_bridge::{
-    Admitted, Bridge, ChildId, Config, ConfigError, Endpoint, Exchange, Exit, Head, Input, Instant,
-    Output, Response, Server, SessionNumber,
+    Admitted, Bridge, ChildId, Config, ConfigError, Exchange, Exit, Head, Input, Instant, Output,
+    Response, Server, SessionNumber,
 };
 use smol::LocalExecutor;
 
@@ -152,8 +152,8 @@ impl Hub {
         self.now.set(Instant::new(self.origin.elapsed()));
     }
 
-    /// These are the servers from now on: how many of them were not there before, or have clients
-    /// of other eras. One whose command is the same as before keeps its number, and with it what
+    /// These are the servers from now on: how many of them were not there before, or have other
+    /// terms. One whose command is the same as before keeps its number, and with it what
     /// runs and what is known.
     pub(crate) fn serve(&self, found: launch::Found) -> usize {
         found.tell();
@@ -162,36 +162,31 @@ impl Hub {
         let mut numbered = Vec::new();
         for server in found.servers {
             let same = known.iter().find(|(_, other)| other.is_same(&server));
-            let was = same.map(|(_, other)| other.eras);
+            let was = same.map(|(_, other)| other.terms.clone());
             let number = same.map(|(number, _)| *number).unwrap_or_else(|| {
                 server.tell();
                 Server(self.next_server.replace(self.next_server.get() + 1))
             });
-            if was != Some(server.eras) {
+            if was.as_ref() != Some(&server.terms) {
                 fresh += 1;
                 server.tell_of_eras();
             }
-            numbered.push((server.path.clone(), number, server.eras));
-            known.insert(number, Rc::new(server));
+            let server = Rc::new(server);
+            numbered.push((number, Rc::clone(&server)));
+            known.insert(number, server);
         }
         drop(known);
-        let paths: Vec<String> = numbered.iter().map(|(path, ..)| path.clone()).collect();
+        let paths: Vec<String> = numbered.iter().map(|(_, server)| server.path.clone()).collect();
         let before = self.paths.replace(paths);
-        for path in before.iter().filter(|path| numbered.iter().all(|(now, ..)| now != *path)) {
+        for path in before.iter().filter(|path| numbered.iter().all(|(_, now)| now.path != **path))
+        {
             log::info!(
                 target: "proxy",
                 "{path} is removed: open sessions go on, new ones are refused"
             );
         }
-        let servers = numbered.iter();
-        let servers: Vec<_> = servers
-            .map(|(path, server, eras)| Endpoint {
-                path,
-                server: *server,
-                eras: *eras,
-                sleep: None,
-            })
-            .collect();
+        let servers = numbered.iter().map(|(number, server)| server.endpoint(*number));
+        let servers: Vec<_> = servers.collect();
         self.feed(Input::Servers { servers: &servers });
         let bridge = self.bridge.borrow();
         self.servers.borrow_mut().retain(|number, _| bridge.serves(*number));

@@ -211,6 +211,7 @@ pub use api::response::{Body, Response};
 pub use api::restore::RestoreError;
 pub use api::session::Session;
 pub use api::stats::Stats;
+pub use api::terms::{Limits, Tools};
 pub use bridge::Bridge;
 pub use codec::{lines, message, sse};
 pub use context::budget::{Budget, Share};

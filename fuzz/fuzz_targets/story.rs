@@ -8,6 +8,8 @@ mod driver;
 #[path = "../../engine/tests/it/transcripts/item.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod item;
+#[path = "../../engine/tests/it/transcripts/terms.rs"]
+mod terms;
 #[path = "../../engine/tests/it/transcripts/text.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod text;

@@ -11,7 +11,7 @@ use mcp_bridge::{Config, Eras};
 
 use crate::cli::exit::Exit;
 use crate::cli::help;
-use crate::cli::launch::{Common, ConfigFile, Found, Server};
+use crate::cli::launch::{Common, ConfigFile, Found, Server, Terms};
 use crate::cli::values::Values;
 use crate::logging::Format;
 use crate::os::memory;
@@ -70,27 +70,31 @@ pub(crate) fn parse(
     let is_check = values.has("check");
     let options = options(&values, command).map_err(|exit| values.with_variables(exit));
     match (is_check, options) {
-        (true, Ok(options)) => Err(Exit::Print(summary(&options))),
+        (true, Ok(options)) => Err(summary(&options)),
         (true, Err(Exit::Fail { reason, .. })) => Err(Exit::Fail { code: 1, reason }),
         (_, options) => options,
     }
 }
 
-/// What `--check` found to be good.
-fn summary(options: &Options) -> String {
-    let mut text = String::new();
-    for server in &options.servers.servers {
-        let program = server.launch.program.display();
-        text += &format!("{} starts {program}\n", server.path);
+/// What `--check` says of a file and flags that are well-formed: a server that can't be started is
+/// a failure.
+fn summary(options: &Options) -> Exit {
+    let servers = &options.servers.servers;
+    let faults: Vec<_> = servers.iter().filter_map(|server| server.fault.as_ref()).collect();
+    if !faults.is_empty() {
+        let reasons: Vec<_> = faults.into_iter().map(|fault| fault.exit.reason()).collect();
+        return Exit::Fail { code: 1, reason: reasons.join("; ") };
     }
-    text
+    let line =
+        |server: &Server| format!("{} starts {}\n", server.path, server.launch.program.display());
+    Exit::Print(servers.iter().map(line).collect())
 }
 
 fn options(values: &Values, command: Vec<OsString>) -> Result<Options, Exit> {
     let place = place(values)?;
     let log_format = values.one("log-format", str::parse)?.unwrap_or(Format::Text);
     let config = config(values)?;
-    let (servers, file) = servers(values, command)?;
+    let (servers, file) = servers(values, command, &config)?;
     Ok(Options {
         place,
         is_placed: ["host", "port", "unix"].iter().any(|flag| values.has(flag)),
@@ -129,33 +133,31 @@ fn eras(values: &Values) -> Result<Eras, Exit> {
 }
 
 /// The servers, and the file to reload them from, if there is one.
-fn servers(values: &Values, command: Vec<OsString>) -> Result<(Found, Option<ConfigFile>), Exit> {
+fn servers(
+    values: &Values,
+    command: Vec<OsString>,
+    config: &Config,
+) -> Result<(Found, Option<ConfigFile>), Exit> {
     let env = values.all("env");
     let env = env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
-    let eras = eras(values)?;
     let cwd = values.text("cwd").map(PathBuf::from);
-    let common = Common { cwd, env, clear_env: values.has("clear-env"), eras };
-    let endpoint = endpoint(values);
+    let common = Common { cwd, env, clear_env: values.has("clear-env"), eras: config.eras };
+    let endpoint = config.endpoint.clone();
     let has_demo = values.has("demo");
     if let Some(file) = values.text("config").map(PathBuf::from) {
         if has_demo || !command.is_empty() {
             return Err(Exit::usage("--config can't be combined with a command or --demo"));
         }
         let file = std::path::absolute(&file).unwrap_or(file);
-        let taken = values.text("metrics").into_iter().chain(health(values)).collect();
+        let taken = config.metrics.iter().chain(&config.health).cloned().collect();
         let file = ConfigFile { file, endpoint, taken, common };
         return Ok((file.read()?, Some(file)));
     }
     let (name, args) = command_of(has_demo, command)?;
     let launch = common.launch(name, args)?;
-    let server = Server {
-        name: None,
-        path: endpoint,
-        launch,
-        eras,
-        unknown: Vec::new(),
-        placeholders: Vec::new(),
-    };
+    let terms = Terms { eras: config.eras, ..Terms::default() };
+    let server =
+        Server { name: None, path: endpoint, launch, terms, fault: None, unknown: Vec::new() };
     Ok((Found { servers: vec![server], remote: Vec::new() }, None))
 }
 

@@ -5,15 +5,17 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use mcp_bridge::Eras;
+use mcp_bridge::{Endpoint, Eras, Limits};
 
-use crate::cli::config_file::{self, Definition, Definitions};
+use crate::cli::config_file::{self, Definition, Definitions, dotenv};
 use crate::cli::exit::Exit;
 use crate::os::sys;
 use crate::process::spawn::{Launch, find_program};
 
 /// The longest file. With the most servers allowed, it leaves 4 KiB for each.
 const FILE: u64 = 1024 * 1024;
+/// The longest file of variables: as many as a process can have, by common limits of systems.
+const VARIABLES: u64 = 128 * 1024;
 
 /// A server and its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +25,39 @@ pub(crate) struct Server {
     /// The path of its endpoint.
     pub(crate) path: String,
     pub(crate) launch: Launch,
-    /// The eras that its clients may use.
-    pub(crate) eras: Eras,
+    pub(crate) terms: Terms,
+    /// Why it can't be started, if that was found ahead.
+    pub(crate) fault: Option<Fault>,
     /// Members of its definition that are ignored.
     pub(crate) unknown: Vec<String>,
-    /// Texts of it that clients would substitute, and their members.
-    pub(crate) placeholders: Vec<String>,
+}
+
+/// Why a server can't be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// For the operator.
+    pub(crate) exit: Exit,
+    /// For clients: nothing of the command or the host.
+    pub(crate) public: &'static str,
+}
+
+/// What holds for the clients of a server. It may change while the server's processes stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The eras that they may use.
+    pub(crate) eras: Eras,
+    /// Limits in place of those of the flags.
+    pub(crate) limits: Limits,
+    pub(crate) tools: Tools,
+}
+
+/// The tools of a server that clients may see and call, by patterns in which `*` is any text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tools {
+    /// If there are any, only these.
+    pub(crate) allow: Option<Vec<String>>,
+    /// None of these.
+    pub(crate) deny: Vec<String>,
 }
 
 impl Server {
@@ -39,30 +68,39 @@ impl Server {
         for member in &self.unknown {
             log::warn!(target: "proxy", "server {name:?}: unknown member {member:?} ignored");
         }
-        for placeholder in &self.placeholders {
+        if let Some(fault) = &self.fault {
             log::warn!(
                 target: "proxy",
-                "server {name:?}: {placeholder} is not replaced: the server gets this text as it is"
+                "{} is disabled: {}", self.path, fault.exit.reason()
             );
         }
     }
 
     /// Logs what clients of 2026-07-28 share.
     pub(crate) fn tell_of_eras(&self) {
-        if self.eras.shares() {
+        if self.terms.eras.shares() {
             log::warn!(
                 target: "proxy",
                 "{}: if the server speaks only revisions with sessions, all 2026-07-28 clients \
                  share its processes, and so what it keeps in them (--eras {})",
                 self.path,
-                self.eras
+                self.terms.eras
             );
         }
     }
 
+    /// What the engine knows of it.
+    pub(crate) fn endpoint(&self, server: mcp_bridge::Server) -> Endpoint<'_> {
+        let Terms { eras, limits, tools } = &self.terms;
+        let tools = mcp_bridge::Tools { allow: tools.allow.as_deref(), deny: &tools.deny };
+        let fault = self.fault.as_ref().map(|fault| fault.public);
+        let (path, eras, limits) = (&*self.path, *eras, *limits);
+        Endpoint { path, server, eras, limits, tools, fault, ..Endpoint::default() }
+    }
+
     /// Whether it has the same command and path as the other.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Self { eras: other.eras, ..self.clone() } == *other
+        Self { terms: other.terms.clone(), ..self.clone() } == *other
     }
 }
 
@@ -143,65 +181,94 @@ impl ConfigFile {
     /// Reads the file: all of its servers, or why it is rejected.
     pub(crate) fn read(&self) -> Result<Found, Exit> {
         let within = |reason| format!("{}: {reason}", self.file.display());
-        let text = self.text().map_err(|error| Exit::usage(within(error.to_string())))?;
-        let found = config_file::parse(&text).map_err(|reason| Exit::usage(within(reason)))?;
-        let Definitions { servers, remote } = found;
-        let servers = servers.into_iter().map(|server| {
-            self.server(server).map_err(|exit| match exit {
-                Exit::Fail { code, reason } => Exit::Fail { code, reason: within(reason) },
-                exit @ Exit::Print(_) => exit,
-            })
-        });
-        Ok(Found { servers: servers.collect::<Result<_, _>>()?, remote })
-    }
-
-    fn text(&self) -> io::Result<Vec<u8>> {
-        let file = sys::open_file(&self.file)?;
-        // Any other kind of file may block.
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
+        let text =
+            read(&self.file, FILE).map_err(|error| Exit::usage(within(error.to_string())))?;
+        let found = config_file::parse(&text, &|name| std::env::var_os(name));
+        let Definitions { servers, remote } =
+            found.map_err(|reason| Exit::usage(within(reason)))?;
+        let servers = servers.into_iter().map(|server| self.server(server));
+        let servers = servers.collect::<Result<Vec<_>, Exit>>();
+        let servers = servers.map_err(|exit| exit.map(within))?;
+        let mut faults = servers.iter().map(|server| server.fault.as_ref());
+        match faults.next().flatten() {
+            Some(first) if faults.all(|fault| fault.is_some()) => {
+                Err(first.exit.clone().map(within))
+            }
+            _ => Ok(Found { servers, remote }),
         }
-        let mut text = Vec::new();
-        file.take(FILE + 1).read_to_end(&mut text)?;
-        if text.len() as u64 > FILE {
-            return Err(io::Error::other(format!("it has more than {FILE} bytes")));
-        }
-        Ok(text)
     }
 
     fn server(&self, found: Definition) -> Result<Server, Exit> {
-        let Definition { name, command, args, env, cwd, eras, unknown, placeholders } = found;
-        let path = format!("/{name}{}", self.endpoint);
+        let path = format!("/{}{}", found.name, self.endpoint);
         if self.taken.contains(&path) {
             return Err(Exit::usage(format!(
-                "the server {name:?} would have the path {path}, as --health or --metrics has"
+                "the server {:?} would have the path {path}, as --health or --metrics has",
+                found.name
             )));
         }
-        let mut common = self.common.clone();
-        let mut command = PathBuf::from(command);
-        if let Some(cwd) = cwd.map(PathBuf::from) {
-            if !cwd.is_dir() {
-                return Err(Exit::usage(format!(
-                    "the member \"cwd\" of the server {name:?} is not a directory: {}",
-                    cwd.display()
-                )));
-            }
-            // A path is relative to the server's working directory, as it is for clients.
-            if command.components().count() > 1 {
-                command = cwd.join(command);
-            }
-            common.cwd = Some(cwd);
-        }
-        common.env.extend(env.into_iter().map(|(name, value)| (name.into(), value.into())));
-        let args = args.into_iter().map(OsString::from).collect();
-        let launch = common.launch(command.into(), args).map_err(|exit| match exit {
-            Exit::Fail { code, reason } => {
-                let member = format!("the member \"command\" of the server {name:?}");
-                Exit::Fail { code, reason: format!("{member}: {reason}") }
-            }
-            exit @ Exit::Print(_) => exit,
-        })?;
-        let eras = eras.unwrap_or(self.common.eras);
-        Ok(Server { name: Some(name), path, launch, eras, unknown, placeholders })
+        let (launch, fault) = match self.launch(&found) {
+            Ok(launch) => (launch, None),
+            Err(fault) => (Launch::default(), Some(fault)),
+        };
+        let Definition { name, eras, limits, tools, unknown, .. } = found;
+        let terms = Terms { eras: eras.unwrap_or(self.common.eras), limits, tools };
+        Ok(Server { name: Some(name), path, launch, terms, fault, unknown })
     }
+
+    /// How to start a server, or why it can't be started.
+    fn launch(&self, found: &Definition) -> Result<Launch, Fault> {
+        let of = |member: &str| format!("the member {member:?} of the server {:?}", found.name);
+        let mut common = self.common.clone();
+        let cwd = found.cwd.as_ref().map(PathBuf::from);
+        if let Some(cwd) = cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
+            let reason = format!("{} is not a directory: {}", of("cwd"), cwd.display());
+            let public = "its working directory is not there";
+            return Err(Fault { exit: Exit::usage(reason), public });
+        }
+        // A path is relative to the server's working directory, as it is for clients.
+        let within = |path: PathBuf| match &cwd {
+            Some(cwd) => cwd.join(path),
+            None => path,
+        };
+        if let Some(file) = found.env_file.as_ref().map(|file| within(file.into())) {
+            let bad = |reason| {
+                let reason = format!("{}: {}: {reason}", of("envFile"), file.display());
+                Fault { exit: Exit::usage(reason), public: "its file of variables can't be used" }
+            };
+            let text = read(&file, VARIABLES).map_err(|error| bad(error.to_string()))?;
+            let text = String::from_utf8(text).map_err(|_| bad(String::from("it is not UTF-8")))?;
+            let variables = dotenv::parse(&text).map_err(bad)?;
+            common
+                .env
+                .extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+        }
+        let env = found.env.iter().map(|(name, value)| (name.into(), value.into()));
+        common.env.extend(env);
+        let mut command = PathBuf::from(&found.command);
+        if command.components().count() > 1 {
+            command = within(command);
+        }
+        common.cwd = cwd.clone().or(common.cwd);
+        let args = found.args.iter().map(OsString::from).collect();
+        let launch = common.launch(command.into(), args);
+        launch.map_err(|exit| Fault {
+            exit: exit.map(|reason| format!("{}: {reason}", of("command"))),
+            public: "its program was not found or can't be run",
+        })
+    }
+}
+
+/// The text of a file that has at most this many bytes.
+fn read(file: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = sys::open_file(file)?;
+    // Any other kind of file may block.
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = Vec::new();
+    file.take(most + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > most {
+        return Err(io::Error::other(format!("it has more than {most} bytes")));
+    }
+    Ok(text)
 }

@@ -13,7 +13,7 @@ use crate::process::group::{self, Process};
 use crate::reactor::{Reactor, Source, Use};
 
 /// How to start a child.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Launch {
     /// The program name as given, for `argv[0]`.
     pub(crate) name: OsString,

@@ -123,7 +123,7 @@ impl fmt::Display for SessionNumber {
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let at = |path, number| {
-///     Endpoint { path, server: Server(number), eras: Eras::Auto, sleep: None }
+///     Endpoint { path, server: Server(number), ..Endpoint::default() }
 /// };
 /// let servers = [at("/files/mcp", 1), at("/time/mcp", 2)];
 /// bridge.handle(Input::Servers { servers: &servers }, now);

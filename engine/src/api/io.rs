@@ -13,6 +13,7 @@ use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Exit, Server, SessionNumber};
 use crate::api::head::Head;
 use crate::api::response::Response;
+use crate::api::terms::{Limits, Tools};
 
 /// Where a server is found, and by whom. A server may be at several paths: its shared processes
 /// serve all of them, and a session is known at the path where it was opened.
@@ -24,12 +25,12 @@ use crate::api::response::Response;
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
 /// let (path, eras) = ("/files/mcp", Eras::Auto);
-/// let files = Endpoint { path, server: Server(1), eras, sleep: None };
+/// let files = Endpoint { path, server: Server(1), eras, ..Endpoint::default() };
 /// bridge.handle(Input::Servers { servers: &[files] }, now);
 /// // The same processes, for others: nothing is started anew.
 /// bridge.handle(Input::Servers { servers: &[Endpoint { eras: Eras::Sessions, ..files }] }, now);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Endpoint<'a> {
     /// The path, compared as it stands in the request's target.
     pub path: &'a str,
@@ -42,6 +43,13 @@ pub struct Endpoint<'a> {
     /// client holds streams open; `None` is for ever. The same at each of its paths: of several
     /// the last counts.
     pub sleep: Option<Duration>,
+    /// Limits of its own.
+    pub limits: Limits,
+    /// The tools that its clients see.
+    pub tools: Tools<'a>,
+    /// Why it can't be started, if so: what would start it is refused with 503 and this text, which
+    /// clients read.
+    pub fault: Option<&'a str>,
 }
 
 /// One thing that happened. Inputs for handles that the engine no longer knows are ignored:

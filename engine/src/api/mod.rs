@@ -14,3 +14,4 @@ pub(crate) mod response;
 pub(crate) mod restore;
 pub(crate) mod session;
 pub(crate) mod stats;
+pub(crate) mod terms;

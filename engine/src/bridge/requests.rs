@@ -245,12 +245,17 @@ impl Bridge {
         let origin = Origin::new(&variables, request.params().unwrap_or_default());
         self.may_start(server, origin)?;
         let limit = self.cx.config.sessions;
+        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
         let id = u128::from_be_bytes(random);
         if self.seats.sessions().any(|session| session.id == id) {
             return Err(self.cx.random_in_use());
         }
         if self.seats.session_count() >= limit || self.is_crowded() {
             return Err(Fault::Sessions(limit));
+        }
+        let its = |session: &&Session| session.child.server == server;
+        if own < limit && self.seats.sessions().filter(its).count() >= own {
+            return Err(Fault::Sessions(own));
         }
         let probed = self.take_probed(server, &variables);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));

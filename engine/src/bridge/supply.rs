@@ -24,7 +24,7 @@ impl Bridge {
     /// use mcp_bridge::{Bridge, Config, Endpoint, Eras, Input, Instant, Server};
     ///
     /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
-    /// let one = Endpoint { path: "/mcp", server: Server(1), eras: Eras::Auto, sleep: None };
+    /// let one = Endpoint { path: "/mcp", server: Server(1), ..Endpoint::default() };
     /// bridge.handle(Input::Servers { servers: &[one] }, now);
     /// assert!(bridge.serves(Server(1)) && !bridge.serves(Server(0)));
     /// ```
@@ -159,6 +159,9 @@ impl Bridge {
         if self.draining {
             return Err(Fault::Draining);
         }
+        if let Some(reason) = self.cx.servers.fault(server) {
+            return Err(Fault::Disabled(reason.into()));
+        }
         let wait = self.cx.breaker.closed_until(server, origin).since(self.cx.now);
         match wait.as_millis().div_ceil(1000) as u64 {
             0 => Ok(()),
@@ -169,7 +172,9 @@ impl Bridge {
     /// The paths of servers whose every start fails, for all clients.
     pub(super) fn failing(&self) -> Vec<&str> {
         let current = self.cx.servers.current();
-        let failing = current.filter(|(server, _)| self.cx.breaker.fails(*server, self.cx.now));
+        let failing = current.filter(|(server, _)| {
+            self.cx.servers.fault(*server).is_some() || self.cx.breaker.fails(*server, self.cx.now)
+        });
         failing.map(|(server, _)| self.cx.servers.path(server)).collect()
     }
 

@@ -103,6 +103,11 @@ impl Bridge {
         if let Some(known) = known.filter(|_| metadata.method == "tools/call") {
             known.header_params.agree(env, message, head.fields)?;
         }
+        let offer = server.and_then(|server| self.cx.servers.offer(server));
+        let offer = offer.filter(|_| metadata.method == "tools/call");
+        if offer.is_some_and(|offer| !offer.has(message.param("name"))) {
+            return Err(Fault::Tool);
+        }
         Ok(metadata)
     }
 
@@ -201,10 +206,12 @@ impl Bridge {
         if self.is_crowded() {
             return Err(Fault::Pool(limit));
         }
-        if self.seats.shared_count() >= limit {
-            let free = self.seats.shared().find(|worker| worker.is_idle(&self.cx));
-            let free = free.map(|worker| worker.child.id).ok_or(Fault::Pool(limit))?;
-            self.end(free, Cause::Idle, None);
+        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
+        let its = |worker: &&Worker| worker.child.server == server;
+        if self.seats.shared().filter(its).count() >= own {
+            self.end_free(own, its)?;
+        } else if self.seats.shared_count() >= limit {
+            self.end_free(limit, |_| true)?;
         }
         let mut child = self.take_child(server);
         let id = child.id;
@@ -215,6 +222,14 @@ impl Bridge {
         worker.greet(&mut self.cx);
         self.seats.insert(Seat::Shared(Box::new(worker)));
         Ok(id)
+    }
+
+    /// Ends a shared process that is idle, at this limit of those that are meant.
+    fn end_free(&mut self, limit: usize, meant: impl Fn(&&Worker) -> bool) -> Result<(), Fault> {
+        let free = self.seats.shared().filter(meant).find(|worker| worker.is_idle(&self.cx));
+        let free = free.map(|worker| worker.child.id).ok_or(Fault::Pool(limit))?;
+        self.end(free, Cause::Idle, None);
+        Ok(())
     }
 
     /// Whether a process may be started to probe its era. A server whose last probe just failed is

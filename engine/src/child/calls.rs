@@ -61,6 +61,8 @@ pub(crate) struct Call {
     pub(crate) token: Option<Spelling>,
     /// Whether the request asked for a task.
     pub(crate) task: bool,
+    /// Whether the answer is a list of tools.
+    pub(crate) lists_tools: bool,
     /// A digest of the id, if the id is long: equal ids have equal digests.
     pub(super) said: Option<u64>,
     pub(super) due: Deadline,
@@ -76,6 +78,7 @@ impl Call {
             id: id.into(),
             token: request.token().map(Into::into),
             task: request.asks_for_a_task(),
+            lists_tools: request.calls("tools/list"),
             due: Deadline::default(),
         }
     }

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::ChildId;
+use crate::api::handles::{ChildId, Server};
 use crate::api::instant::Instant;
 use crate::context::Context;
 use crate::context::timers::{Deadline, Wait};
@@ -16,6 +16,7 @@ const SILENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Life {
     pub(crate) child: ChildId,
+    server: Server,
     began: Instant,
     /// The last contact with a client.
     contact: Instant,
@@ -30,9 +31,10 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn new(child: ChildId, now: Instant) -> Self {
+    pub(crate) fn new(child: ChildId, server: Server, now: Instant) -> Self {
         Self {
             child,
+            server,
             began: now,
             contact: now,
             start: Deadline::default(),
@@ -108,7 +110,7 @@ impl Life {
     }
 
     fn wait_idle(&mut self, cx: &mut Context) {
-        if let Some(idle) = cx.config.idle {
+        if let Some(idle) = cx.idle_limit(self.server) {
             let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
             cx.timers.set(&mut self.idle, when, Wait::Idle(self.child));
         }
@@ -118,7 +120,7 @@ impl Life {
     /// throughout.
     pub(crate) fn idle_due(&mut self, busy: bool, cx: &mut Context) -> bool {
         self.idle.spend();
-        let Some(idle) = cx.config.idle else { return false };
+        let Some(idle) = cx.idle_limit(self.server) else { return false };
         if busy {
             self.contact = cx.now;
         }

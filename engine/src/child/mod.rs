@@ -10,6 +10,7 @@
 mod calls;
 pub(crate) mod lease;
 pub(crate) mod odd;
+mod offer;
 pub(crate) mod pings;
 
 use alloc::format;
@@ -245,7 +246,7 @@ impl Child {
     /// Sets the timeout of a request, if it has one.
     fn due_call(&self, id: CallId, cx: &mut Context) -> Deadline {
         let mut due = Deadline::default();
-        if let Some(limit) = cx.config.request {
+        if let Some(limit) = cx.request_limit(self.server) {
             cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.id, id));
         }
         due

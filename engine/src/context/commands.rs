@@ -14,7 +14,9 @@ use core::time::Duration;
 use crate::api::eras::Eras;
 use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
+use crate::api::terms::Limits;
 use crate::context::knowledge::{Knowledge, Spoken};
+use crate::context::offer::Offer;
 use crate::http::header_params::HeaderParams;
 use crate::table::Table;
 
@@ -26,6 +28,11 @@ pub(crate) struct Known {
     eras: Eras,
     /// How long its sessions may have no call in flight before they fall asleep.
     pub(crate) sleep: Option<Duration>,
+    limits: Limits,
+    /// The tools that its clients see.
+    offer: Offer,
+    /// Why it can't be started.
+    fault: Option<String>,
     /// Whether a refusal for the era was logged.
     told_refusal: bool,
     /// The eras that its command speaks, and the header parameters of its tools.
@@ -50,13 +57,15 @@ struct Place {
 pub(crate) struct Servers {
     known: Table<Server, Known>,
     places: Vec<Place>,
+    /// Whether a server has terms of its own. Most have none, and pay nothing for them.
+    has_terms: bool,
 }
 
 impl Servers {
     /// One server at this path.
     pub(crate) fn one(path: &str, eras: Eras, sleep: Option<Duration>) -> Self {
         let mut servers = Self::default();
-        servers.set(&[Endpoint { path, server: Server::default(), eras, sleep }]);
+        servers.set(&[Endpoint { path, eras, sleep, ..Endpoint::default() }]);
         servers
     }
 
@@ -64,12 +73,17 @@ impl Servers {
     /// paths, the later eras.
     pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
         self.places.iter_mut().for_each(|place| place.current = false);
-        for Endpoint { path, server, eras, sleep } in servers {
-            self.put(path, *server);
-            let known = self.of(*server);
-            known.told_refusal &= known.eras == *eras;
-            known.eras = *eras;
-            known.sleep = *sleep;
+        for endpoint in servers {
+            self.put(endpoint.path, endpoint.server);
+            let known = self.of(endpoint.server);
+            known.told_refusal &= known.eras == endpoint.eras;
+            known.eras = endpoint.eras;
+            known.sleep = endpoint.sleep;
+            known.limits = endpoint.limits;
+            self.has_terms |= endpoint.limits != Limits::default() || !endpoint.tools.is_all();
+            let known = self.of(endpoint.server);
+            known.offer = endpoint.tools.into();
+            known.fault = endpoint.fault.map(String::from);
         }
         for (server, known) in self.known.iter_mut() {
             known.current = self.places.iter().any(|one| one.current && one.server == *server);
@@ -127,6 +141,23 @@ impl Servers {
     /// The eras that its clients may use.
     pub(crate) fn eras(&self, server: Server) -> Eras {
         self.get(server).map(|known| known.eras).unwrap_or_default()
+    }
+
+    /// Limits of its own.
+    pub(crate) fn limits(&self, server: Server) -> Limits {
+        let known = if self.has_terms { self.get(server) } else { None };
+        known.map(|known| known.limits).unwrap_or_default()
+    }
+
+    /// The tools that its clients see, if not all.
+    pub(crate) fn offer(&self, server: Server) -> Option<&Offer> {
+        let known = if self.has_terms { self.get(server) } else { None };
+        known.map(|known| &known.offer).filter(|offer| !offer.is_all())
+    }
+
+    /// Why it can't be started, if so.
+    pub(crate) fn fault(&self, server: Server) -> Option<&str> {
+        self.get(server)?.fault.as_deref()
     }
 
     /// What is known of its processes with these variables.

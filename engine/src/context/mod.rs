@@ -10,6 +10,7 @@ pub(crate) mod commands;
 pub(crate) mod ids;
 pub(crate) mod knowledge;
 pub(crate) mod metrics;
+pub(crate) mod offer;
 pub(crate) mod owed;
 pub(crate) mod refusals;
 pub(crate) mod timers;
@@ -18,6 +19,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
+use core::time::Duration;
 
 use crate::api::admit::Refusal;
 use crate::api::config::Config;
@@ -80,6 +82,18 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// How long a session or shared process of a server may be unused.
+    pub(crate) fn idle_limit(&self, server: Server) -> Option<Duration> {
+        let own = self.servers.limits(server).idle;
+        own.map_or(self.config.idle, |idle| Some(idle).filter(|idle| !idle.is_zero()))
+    }
+
+    /// How long a call to a server may run.
+    pub(crate) fn request_limit(&self, server: Server) -> Option<Duration> {
+        let own = self.servers.limits(server).request;
+        own.map_or(self.config.request, |wait| Some(wait).filter(|wait| !wait.is_zero()))
+    }
+
     pub(crate) fn new(mut config: Config) -> Self {
         config.message = config.message.min(config.budget / MESSAGES);
         Self {

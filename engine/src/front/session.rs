@@ -62,6 +62,7 @@ impl Session {
     /// A session whose `initialize` was accepted.
     pub(crate) fn new(child: Box<Child>, id: u128, path: &str, cx: &Context) -> Self {
         let number = child.id;
+        let server = child.server;
         Self {
             number: SessionNumber(number.0),
             child,
@@ -74,7 +75,7 @@ impl Session {
                 Style { ids: false, primed: false },
                 cx,
             ),
-            life: Life::new(number, cx.now),
+            life: Life::new(number, server, cx.now),
             calls: 0,
         }
     }
@@ -200,6 +201,9 @@ impl Session {
         lines: &mut Vec<u8>,
         cx: &mut Context,
     ) {
+        if !self.child.offers(request, cx) {
+            return self.answer(stream, Fault::Tool.message(request.id()), cx);
+        }
         match self.phase.crossing() {
             Some(_) => self.request_across(stream, request, cx),
             None => self.child.call(request, stream, lines, cx),

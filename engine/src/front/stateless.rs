@@ -184,7 +184,7 @@ impl Worker {
             carried: 0,
             carried_asking: 0,
             spent: false,
-            life: Life::new(id, cx.now),
+            life: Life::new(id, server, cx.now),
             served: 0,
             share: cx.budget.share(),
         };

@@ -157,6 +157,9 @@ faults! {
         "a 2026-07-28 client posts requests and notifications, no responses";
     Capability(name: &'static str) = 400 MISSING_CAPABILITY "capability",
         "the server needs the client capability {name:?}; declare it in _meta";
+    /// A tool that the operator does not offer.
+    Tool = 200 INVALID_PARAMS "tool",
+        "this tool is not offered here; tools/list has those that are";
     Params(reason: &'static str) = 200 INVALID_PARAMS "params", "{reason}";
     Declined = 200 INTERNAL_ERROR "ended",
         "the client answered the server's question with an error";
@@ -183,6 +186,9 @@ faults! {
         "the proxy is shutting down; connect again in a moment";
     Breaker(seconds: u64) = 503 INTERNAL_ERROR "breaker" retry *seconds,
         "the server failed at its last starts; see the log, and retry later";
+    /// The operator's file names a server that can't be started.
+    Disabled(reason: String) = 503 INTERNAL_ERROR "disabled",
+        "this server is disabled: {reason}; see the proxy's log";
     Pool(limit: usize) = 503 INTERNAL_ERROR "pool" retry 1,
         "the limit of shared servers, {limit}, is reached; retry";
     Parked(limit: usize) = 503 INTERNAL_ERROR "parked" retry 1,

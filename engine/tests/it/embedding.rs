@@ -359,7 +359,7 @@ fn every_answer_is_delivered_or_broken_off_in_time() {
 fn a_server_is_at_each_of_its_paths_and_a_session_where_it_was_opened() {
     let mut rig = Rig::new(Config::default());
     let eras = Eras::Auto;
-    let at = |path, number| Endpoint { path, server: Server(number), eras, sleep: None };
+    let at = |path, number| Endpoint { path, server: Server(number), eras, ..Endpoint::default() };
     rig.tell(Input::Servers { servers: &[at("/a", 1), at("/b", 1)] });
     let paths = ["/a", "/b"];
     let mut sessions = Vec::new();

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mcp_bridge::{Body, Bridge, Config, Endpoint, Eras, Exchange, Exit, Head, Input, Instant};
+use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
 use mcp_bridge::{ChildId, Output, Response, Server};
 use serde_json::{Value, json};
 
@@ -126,7 +126,7 @@ impl Play {
         }
         let servers = self.current.iter();
         let servers: Vec<_> = servers
-            .map(|(path, server)| Endpoint { path, server: *server, eras: Eras::Auto, sleep: None })
+            .map(|(path, server)| Endpoint { path, server: *server, ..Endpoint::default() })
             .collect();
         self.tell(Input::Servers { servers: &servers });
     }

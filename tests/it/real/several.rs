@@ -143,7 +143,7 @@ fn a_bad_file_changes_nothing_and_the_log_says_why() {
     let config = Config::new("bad", &json!({"a": server("1")}));
     let proxy = config.start(&[]);
     for (text, words) in [
-        ("{\n\"a\": {\"command\": \"cat\"},\n}", &["line 3 column"][..]),
+        ("{\n\"a\": {\"command\": \"cat\"},,\n}", &["line 2 column"][..]),
         ("{\"b\": {\"command\": \"cat\", \"args\": \"x\"}}", &["\"args\"", "\"b\"", "line 1"]),
         (
             "{\"b\": {\"command\": \"no-such-command-anywhere\"}}",
@@ -300,13 +300,85 @@ fn the_first_line_has_the_address_of_each_server() {
 }
 
 #[test]
-fn a_placeholder_is_warned_of_and_passed_on() {
-    let servers = json!({"a": {"command": CHILD, "env": {"WHO": "${USER:-secret}"}}});
-    let config = Config::new("placeholder", &servers);
+fn variables_come_from_the_environment_and_from_a_file() {
+    let folder = std::env::temp_dir().join(format!("hmp-{}-variables", std::process::id()));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join(".env"), "# who\nWHO='from the file'\n").unwrap();
+    let servers = json!({
+        "a": {"command": CHILD, "cwd": folder, "envFile": ".env"},
+        "b": {"command": CHILD, "env": {"WHO": "${UNSET_ANYWHERE:-the default}"}},
+        "c": {"command": CHILD, "cwd": folder, "envFile": ".env", "env": {"WHO": "${env:PATH}"}}
+    });
+    let config = Config::new("variables", &servers);
+    let proxy = config.start(&["--env", "WHO=from the flag"]);
+    let asked = |path| who(&proxy, path, &open(&proxy, path));
+    assert_eq!(asked("/a/mcp"), "from the file");
+    assert_eq!(asked("/b/mcp"), "the default");
+    assert_eq!(Some(asked("/c/mcp")), std::env::var("PATH").ok());
+    drop(proxy);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_server_whose_command_is_missing_is_disabled_and_the_others_serve() {
+    let servers = json!({
+        "a": server("1"),
+        "b": {"command": "no-such-command-anywhere"},
+        "c": {"command": CHILD, "cwd": "/no/such/folder"},
+        "d": {"command": CHILD, "envFile": "/no/such/file"}
+    });
+    let config = Config::new("disabled", &servers);
     let proxy = config.start(&[]);
-    proxy.logged(&["WARN", "\"a\"", "${USER...}", "env.WHO", "not replaced"]);
-    assert!(!proxy.log().contains("secret"));
-    assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "${USER:-secret}");
+    proxy.logged(&["WARN", "/b/mcp is disabled", "command not found: no-such-command-anywhere"]);
+    proxy.logged(&["WARN", "/c/mcp is disabled", "/no/such/folder"]);
+    proxy.logged(&["WARN", "/d/mcp is disabled", "/no/such/file"]);
+    for (path, word) in [("/b/mcp", "program"), ("/c/mcp", "directory"), ("/d/mcp", "variables")] {
+        let reply = post(&proxy, path, None, &initialize(QUIET));
+        assert!(reply.status() == 503 && reply.body.contains(word), "{reply:?}");
+        assert!(!reply.body.contains("no-such") && !reply.body.contains("/no/"), "{reply:?}");
+    }
+    assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
+    let health = proxy.exchange("GET /healthz", &[], "");
+    assert_eq!(health.status(), 200);
+    assert_eq!(health.json()["failing"], json!(["/b/mcp", "/c/mcp", "/d/mcp"]));
+    // It is found now.
+    config.write(&json!({"a": server("1"), "b": server("2")}).to_string());
+    hang_up(&proxy, &["servers: 2, new or changed: 1"]);
+    assert_eq!(who(&proxy, "/b/mcp", &open(&proxy, "/b/mcp")), "2");
+    // A check fails by it, and so does a start without any other.
+    for (flags, servers, code) in [
+        (&["--check"][..], &servers, 1),
+        (&[], &json!({"b": {"command": "no-such-command-anywhere"}}), 127),
+    ] {
+        let config = Config::new("missing", servers);
+        let mut command = program(&["--port", "0", "--config", config.0.to_str().unwrap()]);
+        let output = command.args(flags).output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{log}");
+        assert!(log.contains("no-such-command-anywhere"), "{log}");
+    }
+}
+
+#[test]
+fn a_check_lists_what_would_be_started() {
+    let config = Config::new("check", &json!({"a": server("1")}));
+    let mut command = program(&["--check", "--config", config.0.to_str().unwrap()]);
+    let output = command.stdout(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("/a/mcp starts {CHILD}\n"));
+}
+
+#[test]
+fn a_tool_that_is_denied_is_neither_seen_nor_called() {
+    let servers = json!({"a": {"command": CHILD, "tools": {"deny": ["env"]}}, "b": server("1")});
+    let config = Config::new("tools", &servers);
+    let proxy = config.start(&[]);
+    for (path, code) in [("/a/mcp", json!(-32602)), ("/b/mcp", Value::Null)] {
+        let session = open(&proxy, path);
+        let reply = post(&proxy, path, Some(&session), &call("1", "", "env", &json!({})));
+        assert_eq!(reply.json()["error"]["code"], code, "{reply:?}");
+    }
 }
 
 #[cfg(unix)]

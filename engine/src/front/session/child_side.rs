@@ -50,7 +50,10 @@ impl Session {
     ) -> Option<Cause> {
         // Answers are most of what a child writes.
         if message.is_response() {
-            return self.response(message, later, cx);
+            return match self.child.offered(message, cx) {
+                Some(answer) => self.response(&Message::parse(&answer).ok()?, None, cx),
+                None => self.response(message, later, cx),
+            };
         }
         if message.is_request()
             && let Some(id) = self.child.echoed(message, cx)

@@ -96,7 +96,10 @@ impl Worker {
     fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         // Answers are most of what a child writes.
         if message.is_response() {
-            return self.response(message, cx);
+            return match self.child.offered(message, cx) {
+                Some(answer) => self.response(&Message::parse(&answer).ok()?, cx),
+                None => self.response(message, cx),
+            };
         }
         if message.is_request()
             && let Some(id) = self.child.echoed(message, cx)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
 use mcp_bridge::{ChildId, Notice, Output, Refusal, Response};
 
+use super::terms::Terms;
 use super::text::{Act, Amount, Request};
 
 /// So many waits are told one by one while time passes; then the clock jumps.
@@ -144,16 +145,12 @@ impl Driver {
                 self.oblige()
             }
             Act::Servers(servers) => {
-                let servers = servers.iter();
-                let servers: Vec<_> = servers
-                    .map(|(path, server, eras)| Endpoint {
-                        path,
-                        server: *server,
-                        eras: *eras,
-                        sleep: None,
-                    })
-                    .collect();
-                self.tell(Input::Servers { servers: &servers })
+                let terms = servers.iter().map(|(.., terms)| Terms::read(terms));
+                let terms = terms.collect::<Result<Vec<_>, _>>()?;
+                let servers = servers.iter().zip(&terms).map(|((path, server, eras, _), terms)| {
+                    terms.at(Endpoint { path, server: *server, eras: *eras, ..Endpoint::default() })
+                });
+                self.tell(Input::Servers { servers: &servers.collect::<Vec<_>>() })
             }
             Act::Shutdown => self.tell(Input::Shutdown),
             Act::Wait(time) => self.wait(*time),

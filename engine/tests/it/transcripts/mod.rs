@@ -5,6 +5,7 @@ pub(crate) mod driver;
 mod growth;
 mod item;
 mod play;
+pub(crate) mod terms;
 pub(crate) mod text;
 mod words;
 

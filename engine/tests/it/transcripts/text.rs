@@ -63,7 +63,7 @@ pub(crate) enum Act {
     StdoutClosed(u64),
     StdinClosed(u64),
     Exited(u64, Exit, Content),
-    Servers(Vec<(String, Server, Eras)>),
+    Servers(Vec<(String, Server, Eras, Vec<String>)>),
     Shutdown,
     Wait(Duration),
     /// Whether the child's output may be read.
@@ -297,9 +297,11 @@ impl Case {
             ["servers", ref servers @ ..] => {
                 let server = |text: &&str| {
                     let (number, path) = text.split_once('=')?;
+                    let (path, terms) = path.split_once(';').unwrap_or((path, ""));
                     let (path, eras) = path.split_once('=').unwrap_or((path, "auto"));
-                    let eras = eras.parse().ok()?;
-                    Some((String::from(path), Server(number.parse().ok()?), eras))
+                    let terms = terms.split_terminator(';').map(String::from).collect();
+                    let server = Server(number.parse().ok()?);
+                    Some((String::from(path), server, eras.parse().ok()?, terms))
                 };
                 (Act::Servers(servers.iter().map(server).collect::<Option<_>>()?), Ends::Nothing)
             }
