@@ -39,7 +39,7 @@ impl FromStr for Format {
         match text {
             "text" => Ok(Self::Text),
             "json" => Ok(Self::Json),
-            _ => Err(String::from("takes text or json")),
+            _ => Err(String::from("it takes text or json")),
         }
     }
 }

@@ -1,21 +1,24 @@
 //! The command line: its syntax and its meaning. Every mistake is found here or before the program
 //! listens, and reported in one line.
 
+mod given;
 mod patterns;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_bridge::{Config, Eras};
+use argh::FromArgs;
+use mcp_bridge::Config;
 
+use crate::cli::arguments::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::cli::launch::{Common, ConfigFile, Found, Server, Terms};
-use crate::cli::values::Values;
 use crate::logging::Format;
 use crate::os::memory;
 use crate::os::sockets::Place;
+use given::Given;
 use patterns::{all, is_host_pattern, is_origin};
 
 /// The hidden first argument with which the program starts itself as the demonstration server.
@@ -27,13 +30,6 @@ const NODE: usize = 31;
 /// Header fields that identify a client: a user, a tenant, an application, a conversation, and as
 /// many more.
 const AFFINITY: usize = 8;
-/// The largest number of processes accepted: more than a system has.
-const PROCESSES: usize = 1_000_000;
-/// The longest wait in seconds, some thirty years. An integer, because it is printed: the standard
-/// library's float formatting adds 10 KB.
-const SECONDS: u32 = 1_000_000_000;
-/// The longest message in GiB, far below an overflow of sums of sizes.
-const GIBIBYTES: usize = if usize::BITS < 64 { 1 } else { 1024 };
 /// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Options {
@@ -57,19 +53,18 @@ pub(crate) fn parse(
     args: Vec<OsString>,
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Options, Exit> {
-    let (mut values, command) = Values::read(args)?;
-    if values.has("help") {
+    let mut arguments = Arguments::read(args)?;
+    if arguments.has("help") {
         return Err(Exit::Print(help::text()));
     }
-    if values.has("version") {
+    if arguments.has("version") {
         return Err(Exit::Print(
             concat!("hyper-mcp-proxy ", env!("CARGO_PKG_VERSION"), "\n").into(),
         ));
     }
-    values.add_environment(environment, !command.is_empty())?;
-    let is_check = values.has("check");
-    let options = options(&values, command).map_err(|exit| values.with_variables(exit));
-    match (is_check, options) {
+    arguments.add_environment(environment)?;
+    let is_check = arguments.has("check");
+    match (is_check, options(&arguments).map_err(|exit| arguments.with_variables(exit))) {
         (true, Ok(options)) => Err(summary(&options)),
         (true, Err(Exit::Fail { reason, .. })) => Err(Exit::Fail { code: 1, reason }),
         (_, options) => options,
@@ -90,70 +85,62 @@ fn summary(options: &Options) -> Exit {
     Exit::Print(servers.iter().map(line).collect())
 }
 
-fn options(values: &Values, command: Vec<OsString>) -> Result<Options, Exit> {
-    let place = place(values)?;
-    let log_format = values.one("log-format", str::parse)?.unwrap_or(Format::Text);
-    let config = config(values)?;
-    let (servers, file) = servers(values, command, &config)?;
+fn options(arguments: &Arguments) -> Result<Options, Exit> {
+    let given = Given::from_args(&["hyper-mcp-proxy"], &arguments.texts());
+    // The first line is the reason.
+    let given = given
+        .map_err(|early| Exit::usage(format!("{} (see --help)", first_line(&early.output))))?;
+    let config = config(&given)?;
+    let (servers, file) = servers(&given, arguments.command.clone(), &config)?;
     Ok(Options {
-        place,
-        is_placed: ["host", "port", "unix"].iter().any(|flag| values.has(flag)),
-        log_format,
+        place: place(&given)?,
+        is_placed: given.host.is_some() || given.port.is_some() || given.unix.is_some(),
+        log_format: given.log_format,
         config,
         servers,
         file,
-        sessions: values.text("sessions").map(PathBuf::from),
-        strange: values.strange.clone(),
+        sessions: given.sessions,
+        strange: arguments.strange.clone(),
     })
 }
 
-fn place(values: &Values) -> Result<Place, Exit> {
-    let port = values.one("port", port)?;
-    let Some(path) = values.text("unix") else {
-        let host = values.text("host").unwrap_or_else(|| String::from("127.0.0.1"));
-        return Ok(Place::Tcp { host, port: port.unwrap_or(8080) });
+fn first_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("bad arguments");
+    line.trim().trim_end_matches('.').to_owned()
+}
+
+fn place(given: &Given) -> Result<Place, Exit> {
+    let Some(path) = &given.unix else {
+        let host = given.host.clone().unwrap_or_else(|| String::from("127.0.0.1"));
+        return Ok(Place::Tcp { host, port: given.port.unwrap_or(8080) });
     };
-    if values.has("host") || values.has("port") {
+    if given.host.is_some() || given.port.is_some() {
         return Err(Exit::usage("--unix can't be combined with --host and --port"));
     }
-    Ok(Place::Unix(path.into()))
-}
-
-fn endpoint(values: &Values) -> String {
-    values.text("endpoint").unwrap_or_else(|| String::from("/mcp"))
-}
-
-fn health(values: &Values) -> Option<String> {
-    let health = values.text("health").unwrap_or_else(|| String::from("/healthz"));
-    Some(health).filter(|path| !path.is_empty() && path != "off")
-}
-
-fn eras(values: &Values) -> Result<Eras, Exit> {
-    Ok(values.one("eras", |name| name.parse().map_err(String::from))?.unwrap_or_default())
+    Ok(Place::Unix(path.clone()))
 }
 
 /// The servers, and the file to reload them from, if there is one.
 fn servers(
-    values: &Values,
+    given: &Given,
     command: Vec<OsString>,
     config: &Config,
 ) -> Result<(Found, Option<ConfigFile>), Exit> {
-    let env = values.all("env");
+    let env = &given.env;
     let env = env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
-    let cwd = values.text("cwd").map(PathBuf::from);
-    let common = Common { cwd, env, clear_env: values.has("clear-env"), eras: config.eras };
+    let cwd = given.cwd.clone();
+    let common = Common { cwd, env, clear_env: given.clear_env, eras: config.eras };
     let endpoint = config.endpoint.clone();
-    let has_demo = values.has("demo");
-    if let Some(file) = values.text("config").map(PathBuf::from) {
-        if has_demo || !command.is_empty() {
+    if let Some(file) = &given.config {
+        if given.demo || !command.is_empty() {
             return Err(Exit::usage("--config can't be combined with a command or --demo"));
         }
-        let file = std::path::absolute(&file).unwrap_or(file);
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
         let taken = config.metrics.iter().chain(&config.health).cloned().collect();
         let file = ConfigFile { file, endpoint, taken, common };
         return Ok((file.read()?, Some(file)));
     }
-    let (name, args) = command_of(has_demo, command)?;
+    let (name, args) = command_of(given.demo, command)?;
     let launch = common.launch(name, args)?;
     let terms = Terms { eras: config.eras, ..Terms::default() };
     let server =
@@ -237,31 +224,27 @@ fn header_variable(pair: &str) -> Result<(String, String), Exit> {
     }
 }
 
-fn config(values: &Values) -> Result<Config, Exit> {
-    let (endpoint, health, metrics) = paths(values)?;
-    let header_env = values.all("header-env");
-    let header_env = header_env.iter().map(|pair| header_variable(pair));
+fn config(given: &Given) -> Result<Config, Exit> {
+    let (endpoint, health, metrics) = paths(given)?;
+    let header_env = given.header_env.iter().map(|pair| header_variable(pair));
     let header_env = header_env.collect::<Result<Vec<_>, _>>()?;
     let default = Config::default();
     let none_if_zero = |wait: Duration| Some(wait).filter(|wait| !wait.is_zero());
-    let sessions = values.one("max-sessions", some)?.unwrap_or(default.sessions);
-    let message = values.one("max-message", size)?.unwrap_or(default.message);
-    let budget = values.one("max-memory", size)?;
-    let budget = memory::budget(budget, message).map_err(Exit::usage)?;
-    let idle = values.one("session-keep-alive", seconds)?;
-    let request = values.one("request-timeout", seconds)?;
-    let (allow_hosts, allow_origins) = allowed(values)?;
+    let sessions = given.max_sessions.unwrap_or(default.sessions);
+    let message = given.max_message.unwrap_or(default.message);
+    let budget = memory::budget(given.max_memory, message).map_err(Exit::usage)?;
+    let (allow_hosts, allow_origins) = allowed(given)?;
     let config = Config {
         endpoint,
         health,
         metrics,
-        eras: eras(values)?,
+        eras: given.eras,
         header_env,
-        affinity: affinity(values.all("affinity"))?,
-        persist: values.has("sessions"),
-        trace_context: !values.has("no-trace-context"),
-        node: values.text("node").map(node).transpose()?,
-        prewarm: values.one("prewarm", count)?.unwrap_or(default.prewarm).min(sessions),
+        affinity: affinity(given.affinity.clone())?,
+        persist: given.sessions.is_some(),
+        trace_context: !given.no_trace_context,
+        node: given.node.clone().map(node).transpose()?,
+        prewarm: given.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts,
         allow_origins,
         sessions,
@@ -269,9 +252,9 @@ fn config(values: &Values) -> Result<Config, Exit> {
         pool: sessions,
         message,
         budget,
-        idle: idle.map_or(default.idle, none_if_zero),
-        request: request.map_or(default.request, none_if_zero),
-        drain: values.one("drain-timeout", seconds)?.unwrap_or(default.drain),
+        idle: given.session_keep_alive.map_or(default.idle, none_if_zero),
+        request: given.request_timeout.map_or(default.request, none_if_zero),
+        drain: given.drain_timeout.unwrap_or(default.drain),
         ..default
     };
     let flag = |field: &str| format!("--{}", field.replace('_', "-"));
@@ -281,8 +264,9 @@ fn config(values: &Values) -> Result<Config, Exit> {
 }
 
 /// The paths of the endpoint, the health check and the metrics.
-fn paths(values: &Values) -> Result<(String, Option<String>, Option<String>), Exit> {
-    let (endpoint, health, metrics) = (endpoint(values), health(values), values.text("metrics"));
+fn paths(given: &Given) -> Result<(String, Option<String>, Option<String>), Exit> {
+    let (endpoint, metrics) = (given.endpoint.clone(), given.metrics.clone());
+    let health = Some(given.health.clone()).filter(|path| !path.is_empty() && path != "off");
     check_path("--endpoint", &endpoint)?;
     if let Some(path) = &health {
         check_path("--health", path)?;
@@ -300,15 +284,15 @@ fn paths(values: &Values) -> Result<(String, Option<String>, Option<String>), Ex
 }
 
 /// The hosts and origins that are accepted.
-fn allowed(values: &Values) -> Result<(Vec<String>, Vec<String>), Exit> {
+fn allowed(given: &Given) -> Result<(Vec<String>, Vec<String>), Exit> {
     let hosts = all(
-        values.all("allow-host"),
+        given.allow_host.clone(),
         is_host_pattern,
         "--allow-host takes a host name or an address, with or without a port, such as \
          mcp.example.com or [::1]:8080, or * for any; there are no other wildcards",
     )?;
     let origins = all(
-        values.all("allow-origin"),
+        given.allow_origin.clone(),
         is_origin,
         "--allow-origin takes what a browser sends, as https://app.example, without a path",
     )?;
@@ -336,39 +320,4 @@ fn check_path(flag: &str, path: &str) -> Result<(), Exit> {
             Err(Exit::usage(format!("{flag} takes a path such as /{example}, not {path:?}")))
         }
     }
-}
-
-fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| String::from("takes a number from 0 to 65535"))
-}
-
-fn count(text: &str) -> Result<usize, String> {
-    let count = text.parse().ok().filter(|count| *count <= PROCESSES);
-    count.ok_or_else(|| format!("takes a number from 0 to {PROCESSES}"))
-}
-
-fn some(text: &str) -> Result<usize, String> {
-    let some = count(text).ok().filter(|count| *count > 0);
-    some.ok_or_else(|| format!("takes a number from 1 to {PROCESSES}"))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let limits = 0.0..=f64::from(SECONDS);
-    let seconds = text.parse::<f64>().ok().filter(|seconds| limits.contains(seconds));
-    let seconds = seconds.map(Duration::from_secs_f64);
-    seconds.ok_or_else(|| format!("takes seconds from 0 to {SECONDS}, such as 1.5"))
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
-        "" => Some(1),
-        "K" | "KIB" => Some(1 << 10),
-        "M" | "MIB" => Some(1 << 20),
-        "G" | "GIB" => Some(1 << 30),
-        _ => None,
-    };
-    let size = digits.parse::<usize>().ok().zip(unit).and_then(|(n, unit)| n.checked_mul(unit));
-    let size = size.filter(|size| (1..=GIBIBYTES << 30).contains(size));
-    size.ok_or_else(|| format!("takes bytes from 1 to {GIBIBYTES}G, such as 16M"))
 }

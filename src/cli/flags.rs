@@ -47,6 +47,17 @@ impl Flag {
         Self { list: Some(separator), ..self }
     }
 
+    /// Whether `--long` or `-s` names it.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        match name.strip_prefix("--") {
+            Some(long) => long == self.long,
+            None => self.short.is_some_and(|short| {
+                let mut letters = name.chars().skip(1);
+                letters.next() == Some(short) && letters.next().is_none()
+            }),
+        }
+    }
+
     /// The variable that has the same meaning; none for a flag that only asks for a text.
     pub(crate) fn variable(&self) -> Option<String> {
         let is_question = matches!(self.long, "help" | "version");

@@ -2,9 +2,9 @@
 //! Mistakes in it are found here, before the program listens.
 
 pub(crate) mod args;
+mod arguments;
 pub(crate) mod config_file;
 pub(crate) mod exit;
 pub(crate) mod flags;
 mod help;
 pub(crate) mod launch;
-mod values;

@@ -245,7 +245,7 @@ fn an_error_names_the_variable_that_it_comes_from() {
         other => panic!("{other:?}"),
     };
     let port = reason(&["--", "cat"], &[("HYPER_MCP_PORT", "tcp://10.0.0.1:80")]);
-    assert!(port.contains("--port takes a number") && port.contains("HYPER_MCP_PORT"), "{port}");
+    assert!(port.contains("--port") && port.contains("HYPER_MCP_PORT"), "{port}");
     let both = [("HYPER_MCP_PORT", "1"), ("HYPER_MCP_UNIX", "/x")];
     let rivals = reason(&["--", "cat"], &both);
     assert!(rivals.contains("HYPER_MCP_PORT, HYPER_MCP_UNIX"), "{rivals}");
@@ -265,4 +265,25 @@ fn a_check_says_what_is_right_or_fails_with_one() {
     assert!(text.starts_with("/mcp starts /"), "{text}");
     assert_eq!(bad(&["--check", "--", "no-such-command-anywhere"]).0, 1);
     assert_eq!(bad(&["--check", "--port", "x", "--", "cat"]).0, 1);
+}
+
+#[test]
+fn the_table_has_the_flags_that_are_parsed_and_no_others() {
+    let source = include_str!("../cli/args/given.rs");
+    let fields = source.split("struct Given {").nth(1).unwrap().split("\n}").next().unwrap();
+    let (mut parsed, mut short) = (std::collections::BTreeSet::new(), None);
+    for line in fields.lines().map(str::trim) {
+        if line.starts_with("#[argh") {
+            short = line.split("short = '").nth(1).and_then(|rest| rest.chars().next());
+        } else if let Some(field) = line.strip_prefix("pub(super) ") {
+            let (name, kind) = field.trim_end_matches(',').split_once(": ").unwrap();
+            let (takes_value, is_list) = (kind != "bool", kind.starts_with("Vec"));
+            parsed.insert((name.replace('_', "-"), short.take(), takes_value, is_list));
+        }
+    }
+    // `--help` and `--version` are answered before the rest is parsed.
+    let listed = flags().filter(|flag| flag.variable().is_some());
+    let listed = listed
+        .map(|flag| (flag.long.to_owned(), flag.short, flag.value.is_some(), flag.list.is_some()));
+    assert_eq!(parsed, listed.collect());
 }

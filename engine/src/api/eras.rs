@@ -73,6 +73,6 @@ impl FromStr for Eras {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let named = Self::ALL.into_iter().find(|eras| eras.name() == name);
-        named.ok_or("takes auto, sessions, modern or both")
+        named.ok_or("it takes auto, sessions, modern or both")
     }
 }
