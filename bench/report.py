@@ -108,7 +108,7 @@ def tables(results):
     return "\n".join(lines) + "\n"
 
 
-# What README quotes: row, measurement and figure, or the name of a count.
+# What docs/tuning.md quotes: row, measurement and figure, or the name of a count.
 QUOTED = [
     ("program, stripped, bytes", "size", None),
     ("idle RSS, KiB", "sessions", "idle_kib"),
@@ -128,7 +128,7 @@ QUOTED = [
 
 
 def quote(results):
-    """The table for README: ours beside the program that is re-created."""
+    """The table for docs/tuning.md: ours beside the program that is re-created."""
     mine = next(peer for peer in results["peers"] if peer.startswith("this"))
     lines = [f"| | {mine} | {HYPER} | × |", "|---|---|---|---|"]
 

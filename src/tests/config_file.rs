@@ -166,6 +166,25 @@ fn the_forms_of_other_programs_are_taken() {
 }
 
 #[test]
+fn the_files_in_the_documents_are_taken() {
+    let mut seen = 0;
+    for page in ["README.md", "docs/cli.md"] {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+        let page = std::fs::read_to_string(page).unwrap();
+        for block in page.split("```json\n").skip(1) {
+            let text = block.split("```").next().unwrap();
+            if text.contains("\"command\"") {
+                let home = |_: &str| Some("/home/x".into());
+                let found = config_file::parse(text.as_bytes(), &home);
+                assert!(found.is_ok_and(|found| !found.servers.is_empty()), "{text}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 1, "{seen} files");
+}
+
+#[test]
 fn comments_and_commas_leave_an_error_at_its_line() {
     for (text, words) in [
         ("{ // one\n /* two\n three */ \"a\": {\"command\": 5}}", "line 3"),

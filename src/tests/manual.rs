@@ -1,4 +1,4 @@
-//! The manual page, made from the flags' definition and README's reasons for them, and held equal
+//! The manual page, made from the flags' table and the reasons in docs/cli.md, and held equal
 //! to the file that is shipped. `WRITE_CONTRIB=1 cargo test manual` writes it anew.
 
 use std::fmt::Write;
@@ -98,6 +98,9 @@ A real one.
 Whether sessions are taken.
 "#;
 
+/// Where the flags are explained.
+const PAGE: &str = "docs/cli.md";
+
 /// Fails unless the file holds this text, or writes it if that is asked for.
 #[track_caller]
 pub(super) fn is_shipped(path: &str, text: &str) {
@@ -113,18 +116,19 @@ pub(super) fn is_shipped(path: &str, text: &str) {
     );
 }
 
-/// README's row about a flag: its default, and what it is and why so.
-fn row(readme: &str, flag: &str) -> (String, String) {
+/// The row about a flag in docs/cli.md: its default, and what it is and why so.
+fn row(page_text: &str, flag: &str) -> (String, String) {
     let named =
         |row: &&str| row.starts_with("| `") && row.split('|').nth(1).unwrap().contains(flag);
-    let row = readme.lines().find(named).unwrap_or_else(|| panic!("README has no row for {flag}"));
+    let row =
+        page_text.lines().find(named).unwrap_or_else(|| panic!("{PAGE} has no row for {flag}"));
     let cells: Vec<&str> = row.split('|').map(str::trim).collect();
     (cells[2].to_owned(), cells[3].to_owned())
 }
 
-/// README's table of exit statuses.
-fn statuses(readme: &str) -> String {
-    let rows = readme.lines().skip_while(|line| !line.starts_with("| exit status |")).skip(2);
+/// The table of exit statuses.
+fn statuses(page_text: &str) -> String {
+    let rows = page_text.lines().skip_while(|line| !line.starts_with("| exit status |")).skip(2);
     let rows = rows.take_while(|line| line.starts_with('|')).map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         format!(".TP\n.B {}\n{}", cells[1], roff(cells[2]))
@@ -134,16 +138,21 @@ fn statuses(readme: &str) -> String {
     format!(".SH EXIT STATUS\n{rows}")
 }
 
-/// Text without Markdown's links: a section is one of README, anything else is a file's name.
+/// Text without Markdown's links: a file by its name, a section by its name and its file's.
 fn unlinked(text: &str) -> String {
     let Some((before, rest)) = text.split_once('[') else { return text.to_owned() };
     let (name, rest) = rest.split_once("](").expect("a link has a target");
     let (target, rest) = rest.split_once(')').expect("a target ends");
-    let link = if target.starts_with('#') { format!("\"{name}\" in README") } else { name.into() };
+    let page = match target.split_once('#') {
+        Some(("", _)) => String::from(PAGE),
+        Some((page, _)) => format!("docs/{page}"),
+        None => format!("docs/{target}"),
+    };
+    let link = if name.ends_with(".md") { page } else { format!("\"{name}\" in {page}") };
     format!("{before}{link}{}", unlinked(rest))
 }
 
-/// Text of README as roff: code in bold, one sentence a line.
+/// Text of the page as roff: code in bold, one sentence a line.
 fn roff(text: &str) -> String {
     let mut roff = String::new();
     for (number, piece) in unlinked(text).split('`').enumerate() {
@@ -162,8 +171,8 @@ fn roff(text: &str) -> String {
 
 #[test]
 fn the_manual_page_is_that_of_the_flags() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(readme).unwrap();
+    let page_text = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let page_text = fs::read_to_string(page_text).unwrap();
     let start = START.replace("VERSION", env!("CARGO_PKG_VERSION"));
     let mut page = start;
     for flag in flags() {
@@ -171,7 +180,7 @@ fn the_manual_page_is_that_of_the_flags() {
         let short = flag.short.map(|short| bold(&format!("-{short}")) + ", ").unwrap_or_default();
         let value = flag.value.map(|name| format!(r" \fI{name}\fR")).unwrap_or_default();
         let long = format!("--{}", flag.long);
-        let (default, text) = row(&readme, &long);
+        let (default, text) = row(&page_text, &long);
         writeln!(page, ".TP\n{short}{}{value}", bold(&long)).unwrap();
         page += &roff(&text);
         if default != "–" {
@@ -179,15 +188,15 @@ fn the_manual_page_is_that_of_the_flags() {
         }
     }
     page += SIGNALS;
-    page += &statuses(&readme);
+    page += &statuses(&page_text);
     page += END;
     assert!(!page.contains("]("), "Markdown in the page");
     is_shipped("man/hyper-mcp-proxy.1", &page);
 }
 
-/// README's rows about flags: the names and the default of each.
-fn rows(readme: &str) -> Vec<(String, String)> {
-    let section = readme.split("\n## Flags\n").nth(1).expect("the section is there");
+/// The rows about flags: the names and the default of each.
+fn rows(page_text: &str) -> Vec<(String, String)> {
+    let section = page_text.split("\n## Flags\n").nth(1).expect("the section is there");
     let section = section.split("\n## ").next().unwrap_or(section);
     let rows = section.lines().filter(|line| line.starts_with("| `"));
     rows.map(|row| {
@@ -198,9 +207,9 @@ fn rows(readme: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn readme_has_every_flag_with_its_default() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let mut told = rows(&fs::read_to_string(readme).unwrap());
+fn the_page_has_every_flag_with_its_default() {
+    let page_text = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+    let mut told = rows(&fs::read_to_string(page_text).unwrap());
     let named = flags().map(|flag| {
         let short = flag.short.map(|short| format!("-{short}, ")).unwrap_or_default();
         (format!("{short}--{}", flag.long), flag.default.unwrap_or("–").to_owned())

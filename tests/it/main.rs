@@ -2,6 +2,7 @@
 
 mod arrows;
 mod driver_http;
+mod first_page;
 mod map;
 mod real;
 mod support;

@@ -50,6 +50,24 @@ fn the_map_of_the_code_is_whole() {
     assert_eq!(driver, standing("src", &["main", "tests/"]));
 }
 
+/// A path as a document in this folder gives it, from the package's root.
+fn joined(folder: &Path, path: &str) -> String {
+    folder.join(path).to_string_lossy().into_owned()
+}
+
+/// What links to the sections of a document are called, as GitHub makes it.
+fn sections(document: &str) -> BTreeSet<String> {
+    let text = read(document);
+    let prose: String = text.split("```").step_by(2).collect();
+    let headings = prose.lines().filter_map(|line| line.trim_start_matches('#').strip_prefix(' '));
+    let letters = |c: char| match c {
+        ' ' => Some('-'),
+        c if c.is_alphanumeric() || "-_".contains(c) => Some(c.to_ascii_lowercase()),
+        _ => None,
+    };
+    headings.map(|heading| heading.chars().filter_map(letters).collect()).collect()
+}
+
 #[test]
 fn paths_in_documents_lead_somewhere() {
     let mut documents = vec![
@@ -80,8 +98,8 @@ fn paths_in_documents_lead_somewhere() {
         let text = read(&document);
         // A code block is not prose: what it names may be made by it.
         let prose: String = text.split("```").step_by(2).collect();
-        let links = prose.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-        let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+        let links = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let links = links.filter(|link| !link.contains("://"));
         for path in quoted(&prose).filter(|path| folders.iter().any(|f| path.starts_with(f))) {
             let path = path.split([' ', ':']).next().unwrap_or(path);
             seen += 1;
@@ -92,7 +110,10 @@ fn paths_in_documents_lead_somewhere() {
         let folder = Path::new(&document).parent().unwrap_or_else(|| Path::new(""));
         for link in links {
             seen += 1;
-            if !root().join(folder).join(link).exists() {
+            let (path, section) = link.split_once('#').unwrap_or((link, ""));
+            let path = if path.is_empty() { document.clone() } else { joined(folder, path) };
+            let is_there = root().join(&path).exists();
+            if !is_there || !section.is_empty() && !sections(&path).contains(section) {
                 complaints.push(format!("{document}: a link to {link}"));
             }
         }

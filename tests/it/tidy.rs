@@ -1,4 +1,4 @@
-//! The code keeps its own rules, and README says what the code does: lengths, no `std` in the
+//! The code keeps its own rules, and the documents say what it does: lengths, no `std` in the
 //! engine, flags, defaults, figures, dependencies.
 
 mod dependencies;
@@ -234,7 +234,7 @@ fn nothing_is_left_for_later() {
     complain(&left_for_later());
 }
 
-/// The rows of README's table under that heading: the first two cells.
+/// The rows of a page's table under that heading: the first two cells.
 fn table(readme: &str, heading: &str) -> Vec<(String, String)> {
     let mark = format!("\n## {heading}\n");
     let section = readme.split(&mark).nth(1).expect("the section is there");
@@ -247,7 +247,7 @@ fn table(readme: &str, heading: &str) -> Vec<(String, String)> {
     .collect()
 }
 
-/// A limit as README writes it, from how Rust shows it.
+/// A limit as docs/reference.md writes it, from how Rust shows it.
 fn written(value: &str) -> String {
     let value = value.strip_prefix("Some(").and_then(|v| v.strip_suffix(')')).unwrap_or(value);
     if value == "None" {
@@ -268,7 +268,7 @@ fn written(value: &str) -> String {
 }
 
 #[test]
-fn readme_has_every_limit_with_its_default() {
+fn the_reference_has_every_limit_with_its_default() {
     let shown = format!("{:#?}", Config::default()).replace("Some(\n        ", "Some(");
     let shown = shown.replace(",\n    )", ")");
     // What is no limit: the addresses, which the flags tell.
@@ -292,7 +292,7 @@ fn readme_has_every_limit_with_its_default() {
         .map(|(name, value)| (name.to_string(), written(value)))
         .collect();
     assert!(limits.len() > 20, "{limits:?}");
-    let told: BTreeMap<String, String> = table(&read("README.md"), "Limits")
+    let told: BTreeMap<String, String> = table(&read("docs/reference.md"), "Limits")
         .into_iter()
         .map(|(name, value)| (name.replace('`', ""), value))
         .collect();
@@ -300,10 +300,10 @@ fn readme_has_every_limit_with_its_default() {
 }
 
 #[test]
-fn readme_has_the_drivers_figures() {
+fn the_reference_has_the_drivers_figures() {
     let is_driver = |name: &str| name.starts_with("src/") || name.starts_with("gate/src/");
     let sources: Vec<_> = files("rs").into_iter().filter(|(name, _)| is_driver(name)).collect();
-    let readme = read("README.md").replace('\n', " ");
+    let page = read("docs/reference.md").replace('\n', " ");
     for (constant, told) in [
         ("const CONNECTIONS: usize = 1024;", "1,024 connections"),
         ("const IDLE: Duration = Duration::from_secs(75);", "75 s between requests"),
@@ -322,12 +322,12 @@ fn readme_has_the_drivers_figures() {
         ("const QUEUE: usize = 384 * 1024;", "384 KiB of log"),
     ] {
         assert!(sources.iter().any(|(_, text)| text.contains(constant)), "{constant}");
-        assert!(readme.contains(told), "{told}");
+        assert!(page.contains(told), "{told}");
     }
 }
 
 #[test]
-fn readme_has_every_dependency() {
+fn contributing_has_every_dependency() {
     let own = ["mcp-bridge", "hyper-mcp-gate"];
     let mut named = BTreeSet::new();
     for manifest in ["Cargo.toml", "engine/Cargo.toml", "gate/Cargo.toml"] {
@@ -338,9 +338,8 @@ fn readme_has_every_dependency() {
         let names = names.filter(|name| !name.is_empty() && *name != "#" && !own.contains(name));
         named.extend(names.map(String::from));
     }
-    let readme = read("README.md");
-    let told =
-        readme.split("\n## Dependencies\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let page = read("CONTRIBUTING.md");
+    let told = page.split("\n## Dependencies\n").nth(1).and_then(|rest| rest.split("\n## ").next());
     let told: BTreeSet<String> = told
         .expect("the section is there")
         .lines()

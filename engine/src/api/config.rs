@@ -22,7 +22,7 @@ const PROCESS: usize = 8 * KIB;
 /// What the engine is told once, at [`Bridge::new`](crate::Bridge::new).
 ///
 /// Fields are added in minor versions: name those that differ and take the rest from the default.
-/// What a client is told at a limit is in README, "Status codes".
+/// What a client is told at a limit is in docs/reference.md, "Status codes".
 ///
 /// # Zero and the largest value
 ///

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 /// The head of an HTTP response and what follows it (RFC 9110 "Status Codes"). What each status
-/// means to a client is in README, "Status codes".
+/// means to a client is in docs/reference.md, "Status codes".
 ///
 /// # Examples
 ///

@@ -1,0 +1,74 @@
+//! The first page is one: it is short, and its figures are those that were measured or are held by
+//! the gate.
+
+use std::fs;
+use std::path::Path;
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(path).expect("a file of the package can be read")
+}
+
+/// The cells of the row that begins so; a bar may stand before them.
+fn row(page: &str, name: &str) -> Vec<String> {
+    let rows = page.lines().filter(|line| line.contains('|'));
+    let rows = rows.map(|line| line.strip_prefix('|').unwrap_or(line).split('|'));
+    let mut rows = rows.map(|cells| cells.map(str::trim).map(String::from).collect::<Vec<_>>());
+    rows.find(|cells| cells[0] == name).unwrap_or_else(|| panic!("there is no row {name:?}"))
+}
+
+/// A figure without its spread.
+fn median(cell: &str) -> String {
+    cell.split(" (").next().unwrap_or(cell).to_owned()
+}
+
+/// Digits in groups of three.
+fn grouped(number: &str) -> String {
+    let digits = number.len();
+    let pieces = number.char_indices().map(|(at, digit)| match digits - at {
+        rest if rest % 3 == 0 && at > 0 => format!(",{digit}"),
+        _ => digit.to_string(),
+    });
+    pieces.collect()
+}
+
+#[test]
+fn the_first_page_is_short() {
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 200, "{lines} lines");
+}
+
+#[test]
+fn its_figures_are_those_that_were_measured() {
+    let (readme, ceilings) = (read("README.md").replace('\n', " "), read("bench/ceilings.txt"));
+    let words: Vec<&str> = readme.split_whitespace().collect();
+    let readme = words.join(" ");
+    let ceiling = |name: &str| row(&ceilings, name)[1].clone();
+    let size: f64 = ceiling("size with musl, bytes").parse().expect("a number of bytes");
+    let results = read("bench/RESULTS.md");
+    // This program with musl, and the one that it re-creates.
+    let head = row(&results, "");
+    let column = |name: &str| head.iter().position(|cell| cell == name).expect("a column");
+    let columns = (column("this (musl)"), column("hyper-mcp-proxy-0.3.5"));
+    let measured = |name: &str| {
+        let cells = row(&results, name);
+        (median(&cells[columns.0]), median(&cells[columns.1]))
+    };
+    let calls = measured("calls/s, 8 sessions × 1");
+    let at = results.split("calls/s, 8 sessions × 1").nth(1).expect("the row");
+    let cpu = row(at, "— CPU per call, µs");
+    let rounded = |cell: &str| {
+        median(cell).parse::<f64>().map(|figure| format!("{figure:.0}")).expect("a figure")
+    };
+    for claim in [
+        format!("at most {:.2} MB", size / 1e6),
+        format!("{} KiB of memory at rest", grouped(&ceiling("at rest with musl: idle, KiB"))),
+        format!("{} KiB for a session", ceiling("at rest with musl: session, KiB")),
+        format!("{} calls a second", calls.0),
+        format!("0.3.5 does {} on", calls.1),
+        format!("{} µs of processor time", rounded(&cpu[columns.0])),
+        format!("that takes {} µs", rounded(&cpu[columns.1])),
+    ] {
+        assert!(readme.contains(&claim), "README does not say: {claim}");
+    }
+}
