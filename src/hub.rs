@@ -5,33 +5,34 @@
 //! child is done on the spot, because it must happen on the main thread, and its outcome is told to
 //! the engine after all other outputs.
 
+mod children;
+mod logged;
+
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use mcp_bridge::{
-    Admitted, Bridge, ChildId, Config, ConfigError, Exchange, Exit, Head, Input, Instant, Output,
+    Admitted, Bridge, ChildId, Config, ConfigError, Exchange, Head, Input, Instant, Output,
     Response, Server, SessionNumber,
 };
 use smol::LocalExecutor;
 
+use crate::access::Access;
 use crate::cli::launch;
 use crate::http::heads::Heads;
 use crate::http::mailbox::Mailbox;
 use crate::limits::deadlines::Deadlines;
 use crate::limits::uploads::Pool;
-use crate::logging::notices;
 use crate::os::memory::HighWater;
 use crate::os::random::Random;
 use crate::os::sockets::SocketFile;
-use crate::process::child::{self, Child};
-use crate::process::group;
-use crate::process::rest;
-use crate::process::spawn::{Blame, Refusal, Started};
+use crate::process::child::Child;
+use crate::process::spawn::{Blame, Refusal};
 use crate::process::stderr;
-use crate::process::stdin::Stdin;
-use crate::process::tree::{Census, Household, Tree};
+use crate::process::tree::{Household, Tree};
 use crate::reactor::{Clock, Reactor, WakerSlot};
+use crate::record::{Engine, Recorder};
 use crate::sessions::keeper::Keeper;
 
 /// The size of the one buffer that all reads go through.
@@ -64,8 +65,9 @@ pub(crate) struct Hub {
     pub(crate) closed: WakerSlot,
     /// Whether a new connection waits for one to close.
     pub(crate) crowded: Cell<bool>,
+    access: Access,
     me: Weak<Self>,
-    bridge: RefCell<Bridge>,
+    bridge: RefCell<Engine>,
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
     children: RefCell<BTreeMap<u64, Rc<Child>>>,
     household: Household,
@@ -91,21 +93,31 @@ pub(crate) struct Hub {
     drained: WakerSlot,
 }
 
+/// What is written down of a run beside the log.
+#[derive(Default)]
+pub(crate) struct Records {
+    pub(crate) recorder: Option<Recorder>,
+    pub(crate) access: Access,
+}
+
 impl Hub {
     pub(crate) fn new(
         config: Config,
         file: Option<SocketFile>,
         reactor: Rc<Reactor>,
+        Records { recorder, access }: Records,
     ) -> Result<Rc<Self>, ConfigError> {
         // Half of the budget, or what one of the largest messages and some small ones need.
         let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
         let contents = most.min((config.budget / 2).max(message + message / 2));
         let variables = config.header_env.iter().map(|(header, _)| header);
-        let listed_fields = variables.chain(&config.affinity).cloned().collect();
+        let fields = variables.chain(&config.affinity).chain(&access.user);
+        let listed_fields = fields.cloned().collect();
         let head_limit = config.head;
         let bridge = Bridge::new(config)?;
         Ok(Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
+            access,
             executor: Rc::new(LocalExecutor::new()),
             reactor,
             deadlines: Rc::default(),
@@ -119,7 +131,7 @@ impl Hub {
             connections: Cell::new(0),
             closed: WakerSlot::default(),
             crowded: Cell::new(false),
-            bridge: RefCell::new(bridge),
+            bridge: RefCell::new(Engine::new(bridge, recorder)),
             exchanges: RefCell::default(),
             children: RefCell::default(),
             household: Household::new(),
@@ -196,7 +208,7 @@ impl Hub {
     /// Judges a head before its content is read.
     pub(crate) fn admit(&self, head: &Head<'_>) -> Result<Admitted, Response> {
         self.bridge.borrow_mut().admit(head).map_err(|refusal| {
-            notices::tell(&refusal.event);
+            self.tell(&refusal.event);
             refusal.response
         })
     }
@@ -287,7 +299,7 @@ impl Hub {
                 Output::Forget { session } => {
                     self.keeper.get().iter().for_each(|keeper| keeper.forget(session));
                 }
-                Output::Notice(notice) => notices::tell(&notice),
+                Output::Notice(notice) => self.tell(&notice),
             }
         }
     }
@@ -310,7 +322,7 @@ impl Hub {
 
     /// Runs something of the engine that wants nothing done.
     pub(crate) fn with_engine<T>(&self, f: impl FnOnce(&mut Bridge) -> T) -> T {
-        f(&mut self.bridge.borrow_mut())
+        f(self.bridge.borrow_mut().bridge())
     }
 
     /// Keeps sessions there from now on.
@@ -331,87 +343,9 @@ impl Hub {
         }
     }
 
-    fn open(&self, server: Server, id: ChildId, env: Vec<(String, String)>) {
-        let Some(hub) = self.me.upgrade() else { return };
-        let Some(server) = self.servers.borrow().get(&server).cloned() else { return };
-        if let Some(name) = &server.name {
-            log::info!(target: "session", "server {id} starts: {name}");
-        }
-        let mark = self.household.mark();
-        let started = server.launch.start(&self.reactor, env, mark);
-        self.look_at_the_clock();
-        let told = match started {
-            Ok(Started { process, stdin, stdout, stderr }) => {
-                let pid = process.id();
-                let tree = Tree::new(pid, mark, &self.household);
-                let child = Child::new(id, tree, server.name.clone(), Stdin::new(stdin));
-                let child = Rc::new(child);
-                self.children.borrow_mut().insert(id.number(), Rc::clone(&child));
-                let carried = child::run(Rc::clone(&hub), Rc::clone(&child), [stdout, stderr]);
-                self.executor.spawn(carried).detach();
-                group::watch(hub, child, process);
-                Ok(pid)
-            }
-            Err(error) => Err(server.launch.explain(&error)),
-        };
-        self.started.borrow_mut().push_back((id, told));
-    }
-
-    /// A child is gone and reaped, and all that it wrote was told.
-    pub(crate) fn forget(&self, child: &Child, exit: Exit, stderr: &[u8]) {
-        self.children.borrow_mut().remove(&child.id.number());
-        self.feed(Input::Exited { child: child.id, exit, stderr });
-    }
-
-    /// Reaps what has ended, up to a bound: whether there may be more.
-    pub(crate) fn reap(&self) -> bool {
-        for _ in 0..REAPED {
-            let Some((pid, exit)) = group::ended() else { return false };
-            let children = self.children.borrow();
-            let child = children.values().find(|child| child.pid() == pid && !child.is_gone());
-            let child = child.cloned();
-            drop(children);
-            if let Some(child) = child {
-                self.has_ended(&child, exit);
-            }
-        }
-        true
-    }
-
-    /// A child has ended and is reaped.
-    pub(crate) fn has_ended(&self, child: &Child, exit: Exit) {
-        child.has_ended(exit);
-        let Some(hub) = self.me.upgrade() else { return };
-        let (id, tree) = (child.id, Rc::clone(&child.tree));
-        self.rests.borrow_mut().push(Rc::clone(&tree));
-        let end = async move {
-            rest::end(&hub, id, &tree).await;
-            hub.rests.borrow_mut().retain(|other| !Rc::ptr_eq(other, &tree));
-            if hub.is_drained() {
-                hub.drained.wake();
-            }
-        };
-        self.executor.spawn(end).detach();
-    }
-
-    /// The processes of this program as they are now.
-    pub(crate) fn census(&self) -> Census<'_> {
-        let children = self.children.borrow();
-        let running = children.values().filter(|child| !child.is_gone());
-        Census { household: &self.household, children: running.map(|child| child.pid()).collect() }
-    }
-
-    /// Ends all children at once, and all that they have started.
-    pub(crate) fn kill_all(&self) {
-        let children: Vec<_> = self.children.borrow().values().cloned().collect();
-        children.iter().for_each(|child| child.kill());
-        let mut trees = self.rests.borrow().clone();
-        trees.extend(children.iter().map(|child| Rc::clone(&child.tree)));
-        rest::kill_all(self, &trees);
-    }
-
-    /// Leaves nothing behind in the file system.
+    /// Leaves nothing behind in the file system, and a recording whole.
     pub(crate) fn clean_up(&self) {
+        self.bridge.borrow_mut().end_recording();
         self.file.iter().for_each(SocketFile::remove);
     }
 

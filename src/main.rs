@@ -6,6 +6,7 @@
 
 #![deny(unsafe_code)]
 
+mod access;
 mod cli;
 mod demo;
 mod http;
@@ -15,6 +16,7 @@ mod logging;
 mod os;
 mod process;
 mod reactor;
+mod record;
 mod sessions;
 mod signals;
 #[cfg(test)]
@@ -31,12 +33,14 @@ use std::time::Duration;
 use cli::args::{self, Options};
 use cli::exit::Exit;
 use http::listen;
-use hub::Hub;
+use hub::{Hub, Records};
 use limits::deadlines::Deadline;
+use mcp_bridge::Config;
 use os::sockets::{Address, Place, Sockets};
 use os::sys::{self, OwnedFd};
 use os::systemd;
 use reactor::{Reactor, Source, Use};
+use record::Recorder;
 use sessions::Kept;
 use smol::LocalExecutor;
 
@@ -75,22 +79,25 @@ fn failure(code: u8, reason: String) -> Exit {
 
 /// Serves until a signal ends it.
 fn serve(options: Options) -> Result<(), Exit> {
-    let Options { place, is_placed, log_format, mut config, servers, file, sessions, strange } =
-        options;
-    logging::start(log_format);
+    let Options {
+        place,
+        is_placed,
+        log_format,
+        mut config,
+        servers,
+        file,
+        record,
+        sessions,
+        strange,
+        access,
+    } = options;
+    logging::start(log_format, (!access.is_on).then_some(access::TARGET));
     for name in strange {
         log::warn!(target: "proxy", "the variable {name} is not used: it names no option");
     }
     log_panics();
     sys::raise_open_files();
-    let files = sys::open_files();
-    if files < FILES {
-        let reason = format!(
-            "the limit of open files is {files}, and the program itself needs {FILES}; raise {}",
-            sys::RAISE_FILES
-        );
-        return Err(failure(1, reason));
-    }
+    check_files()?;
     let broken =
         |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
     let passed =
@@ -110,7 +117,9 @@ fn serve(options: Options) -> Result<(), Exit> {
     let sources = sockets.listeners.into_iter().map(source);
     let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
 
-    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor))
+    let recorder = record.map(|terms| recorder(&terms, &config)).transpose()?;
+    let records = Records { recorder, access };
+    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor), records)
         .map_err(|error| failure(1, format!("these limits can't be: {error}")))?;
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
@@ -133,6 +142,34 @@ fn serve(options: Options) -> Result<(), Exit> {
     reactor.run(&*hub, run_tasks(&executor, end));
     log::info!(target: "proxy", "ended");
     Ok(())
+}
+
+/// Whether there are files enough for the program itself.
+fn check_files() -> Result<(), Exit> {
+    let files = sys::open_files();
+    if files < FILES {
+        let reason = format!(
+            "the limit of open files is {files}, and the program itself needs {FILES}; raise {}",
+            sys::RAISE_FILES
+        );
+        return Err(failure(1, reason));
+    }
+    Ok(())
+}
+
+/// The recorder of the run, and what its file is not.
+fn recorder(terms: &record::Terms, config: &Config) -> Result<Recorder, Exit> {
+    let file = terms.file.display();
+    let recorder = Recorder::new(terms, config);
+    let recorder =
+        recorder.map_err(|error| failure(1, format!("--record: can't create {file}: {error}")))?;
+    if terms.contents {
+        log::warn!(
+            target: "proxy",
+            "everything that clients and servers say is recorded in {file} (--record-contents)"
+        );
+    }
+    Ok(recorder)
 }
 
 /// Runs the tasks that are awake until `end` comes. The executor can do that itself, with one

@@ -8,6 +8,11 @@ mod driver;
 #[path = "../../engine/tests/it/transcripts/item.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod item;
+#[path = "../../engine/tests/it/transcripts/parts.rs"]
+mod parts;
+#[path = "../../engine/tests/it/transcripts/shape.rs"]
+#[allow(dead_code, reason = "the transcripts' player uses it")]
+mod shape;
 #[path = "../../engine/tests/it/transcripts/terms.rs"]
 mod terms;
 #[path = "../../engine/tests/it/transcripts/text.rs"]

@@ -2,6 +2,7 @@
 //! listens, and reported in one line.
 
 mod given;
+mod observe;
 mod patterns;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use argh::FromArgs;
 use mcp_bridge::Config;
 
+use crate::access::Access;
 use crate::cli::arguments::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::help;
@@ -18,6 +20,7 @@ use crate::cli::launch::{Common, ConfigFile, Found, Server, Terms};
 use crate::logging::Format;
 use crate::os::memory;
 use crate::os::sockets::Place;
+use crate::record;
 use given::Given;
 use patterns::{all, is_host_pattern, is_origin};
 
@@ -44,6 +47,9 @@ pub(crate) struct Options {
     pub(crate) file: Option<ConfigFile>,
     /// The file that keeps sessions.
     pub(crate) sessions: Option<PathBuf>,
+    pub(crate) access: Access,
+    /// Where the run is recorded, if it is.
+    pub(crate) record: Option<record::Terms>,
     /// Variables that look like the program's own, and are not.
     pub(crate) strange: Vec<String>,
 }
@@ -99,7 +105,9 @@ fn options(arguments: &Arguments) -> Result<Options, Exit> {
         config,
         servers,
         file,
-        sessions: given.sessions,
+        sessions: given.sessions.clone(),
+        record: observe::record(&given)?,
+        access: observe::access(&given)?,
         strange: arguments.strange.clone(),
     })
 }

@@ -128,6 +128,11 @@ pub(crate) const GROUPS: [Group; 7] = [
             flag("metrics", "path", "Path of Prometheus metrics"),
             switch("no-trace-context", "Don't pass traceparent headers on"),
             flag("log-format", "format", "text or json").default("text"),
+            switch("access-log", "Log each request"),
+            flag("access-user", "header", "Header that names the user in that log"),
+            flag("record", "file", "New file to record this run in"),
+            switch("record-contents", "Record what messages say as well"),
+            flag("record-limit", "bytes", "Longest recording").default("64M"),
         ],
     },
     Group {

@@ -192,6 +192,11 @@ pub(crate) fn open_file(path: &Path) -> io::Result<File> {
     File::options().read(true).custom_flags(flags).open(path)
 }
 
+/// Creates a file that only this user may read and write; it is an error if there is one.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Marks a descriptor as not inherited by children.
 #[cfg_attr(target_os = "linux", allow(dead_code, reason = "a flag of accept does it"))]
 pub(crate) fn close_on_exec(fd: &OwnedFd) -> rustix::io::Result<()> {

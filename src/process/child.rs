@@ -70,6 +70,11 @@ impl Child {
         done
     }
 
+    /// The name of its server, if there are several.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     pub(crate) const fn pid(&self) -> u32 {
         self.pid
     }

@@ -7,6 +7,7 @@ mod deadlines;
 mod heads;
 mod logging;
 mod manual;
+mod masks;
 mod panics;
 mod random;
 mod reactor;

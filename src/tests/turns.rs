@@ -159,7 +159,8 @@ fn of_requests_that_come_together_the_first_few_are_answered() {
     ] {
         let reactor = Reactor::new().unwrap();
         let config = Config { loopback: true, ..Config::default() };
-        let hub = Hub::new(config, None, Rc::clone(&reactor)).expect("a good configuration");
+        let hub = Hub::new(config, None, Rc::clone(&reactor), Default::default())
+            .expect("a good configuration");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, _) = listener.accept().unwrap();

@@ -7,6 +7,7 @@ use crate::api::event::{Cause, Notice};
 use crate::api::handles::{ChildId, SessionNumber};
 use crate::api::session;
 use crate::context::timers::Wait;
+use crate::http::session_id;
 
 impl Bridge {
     /// Returns the open sessions, oldest first. One whose child has not answered `initialize` is
@@ -31,6 +32,24 @@ impl Bridge {
             since: session.life.began(),
             calls: session.child.calls.len(),
         })
+    }
+
+    /// Returns the number of the open session with this id, as `Mcp-Session-Id` has it: for a log,
+    /// in which the id must not stand.
+    ///
+    /// ```
+    /// use mcp_bridge::{Bridge, Config};
+    ///
+    /// let bridge = Bridge::new(Config::default()).unwrap();
+    /// assert_eq!(bridge.session_number("0123456789abcdef0123456789abcdef"), None);
+    /// ```
+    #[must_use]
+    pub fn session_number(&self, id: &str) -> Option<SessionNumber> {
+        let child = self.ids.get(&session_id::parse(id, &self.cx.config)?)?;
+        match self.seats.get(*child)? {
+            Seat::Session(session) => Some(session.number),
+            _ => None,
+        }
     }
 
     pub(super) fn shutdown(&mut self) {

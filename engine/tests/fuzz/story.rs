@@ -30,6 +30,7 @@ fn tell(case: &Case) -> Vec<String> {
         return Vec::new();
     }
     let mut driver = Driver::new(config);
+    driver.is_played = case.recording.is_some();
     let mut told = Vec::new();
     for step in &case.steps {
         if !driver.can(&step.act) {
@@ -37,6 +38,7 @@ fn tell(case: &Case) -> Vec<String> {
         }
         let judged = match &step.act {
             Act::Wait(time) => driver.act(&Act::Wait((*time).min(WAIT))),
+            Act::At(time) => driver.act(&Act::At((*time).min(WAIT))),
             act => driver.act(act),
         };
         judged.unwrap_or_else(|wrong| panic!("{wrong}"));

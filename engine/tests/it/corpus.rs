@@ -33,6 +33,9 @@ fn replay_folder(folder: &str, body: fn(&[u8])) {
     let mut count = 0;
     for file in files {
         let path = file.expect("a readable folder").path();
+        if path.is_dir() {
+            continue;
+        }
         let data = std::fs::read(&path).expect("a readable file");
         if let Err(panic) = std::panic::catch_unwind(|| body(&data)) {
             eprintln!("in {}", path.display());
@@ -69,6 +72,7 @@ fn heads_hold() {
 fn stories_hold() {
     replay("story", story::run);
     replay_folder("tests/transcripts", story::run);
+    replay_folder("tests/transcripts/recorded", story::run);
 }
 
 #[test]

@@ -77,6 +77,16 @@ pub(super) struct Given {
     pub(super) no_trace_context: bool,
     #[argh(option, default = "Format::Text", hidden_help)]
     pub(super) log_format: Format,
+    #[argh(switch, hidden_help)]
+    pub(super) access_log: bool,
+    #[argh(option, hidden_help)]
+    pub(super) access_user: Option<String>,
+    #[argh(option, hidden_help)]
+    pub(super) record: Option<PathBuf>,
+    #[argh(switch, hidden_help)]
+    pub(super) record_contents: bool,
+    #[argh(option, from_str_fn(size), hidden_help)]
+    pub(super) record_limit: Option<usize>,
 }
 
 fn port(text: &str) -> Result<u16, String> {

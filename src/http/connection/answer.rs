@@ -72,6 +72,9 @@ impl Connection {
     fn gather(&mut self, framing: Framing) -> Option<End> {
         let mut pieces = Vec::new();
         while let Some(piece) = self.mailbox.take_send() {
+            if let Some(entry) = &mut self.entry {
+                entry.piece(&piece);
+            }
             pieces.push(piece);
         }
         let size = pieces.iter().map(Vec::len).sum();
@@ -146,6 +149,11 @@ impl Connection {
 
     /// Queues the head of a response.
     fn head(&mut self, response: &Response, framing: Framing, keep_alive: bool) {
+        if let Some(entry) = &mut self.entry {
+            entry.respond(response);
+            let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
+            entry.session(id.and_then(|(_, id)| self.hub.session_number(id)));
+        }
         let head = self.hub.heads.borrow_mut().encode(response, framing, keep_alive);
         self.out.head(head);
     }

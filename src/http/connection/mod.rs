@@ -16,6 +16,7 @@ use std::time::Duration;
 use mcp_bridge::{Admitted, Exchange, Response};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 
+use crate::access::Entry;
 use crate::http::heads::{self, Decoder};
 use crate::http::mailbox::Mailbox;
 use crate::http::send_queue::Outgoing;
@@ -85,6 +86,8 @@ struct Connection {
     /// The response to a request that never reaches the engine.
     refused: Option<Box<Response>>,
     exchange: Option<Exchange>,
+    /// The request for the access log.
+    entry: Option<Box<Entry>>,
     /// The client sends no more, but may still read.
     half_closed: bool,
     /// Whether an interim response may be sent to find out if the client still reads.
@@ -112,6 +115,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
         admitted: None,
         refused: None,
         exchange: None,
+        entry: None,
         half_closed: false,
         may_probe: false,
     };
@@ -145,8 +149,12 @@ impl Connection {
         let keep_alive = self.gate.keeps_alive() && !self.hub.is_draining();
         if let Some(response) = self.refused.take() {
             self.release();
-            self.send_whole(*response, is_head, keep_alive).await?;
-            return keep_or_stop(keep_alive);
+            let sent = self.send_whole(*response, is_head, keep_alive).await;
+            self.end_entry(sent.is_ok());
+            return sent.and_then(|()| keep_or_stop(keep_alive));
+        }
+        if let Some(entry) = &mut self.entry {
+            entry.content(self.gate.content());
         }
         let admitted = self.admitted.take();
         self.exchange = admitted.and_then(|admitted| {
@@ -157,9 +165,17 @@ impl Connection {
         self.release();
         let answered = self.answer(is_head, is_old, keep_alive).await;
         self.lose(answered.is_ok());
+        self.end_entry(answered.is_ok());
         self.mailbox.reset();
         answered?;
         keep_or_stop(keep_alive && !(self.half_closed && self.gate.held() == 0))
+    }
+
+    /// Logs the request in the access log.
+    fn end_entry(&mut self, took_all: bool) {
+        if let Some(entry) = self.entry.take() {
+            entry.end(took_all);
+        }
     }
 
     /// Releases what a finished request held.

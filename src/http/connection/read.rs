@@ -74,7 +74,10 @@ impl Connection {
         if !self.decoder.decode(&self.gate) {
             return Err(malformed.into());
         }
-        let verdict = self.decoder.with_head(&self.gate, |head| self.hub.admit(head));
+        let verdict = self.decoder.with_head(&self.gate, |head| {
+            self.entry = self.hub.entry(head);
+            self.hub.admit(head)
+        });
         match verdict.ok_or(malformed)? {
             Ok(admitted) => {
                 self.gate.admit(admitted.limit())?;
@@ -89,8 +92,9 @@ impl Connection {
                 let length = self.gate.declared().filter(|_| !self.gate.expects_continue());
                 if length.is_none_or(|length| length > DISCARD as u64) && length != Some(0) {
                     let is_head = self.gate.is_for_head();
-                    self.send_whole(response, is_head, false).await?;
-                    return Err(Stop::Linger);
+                    let sent = self.send_whole(response, is_head, false).await;
+                    self.end_entry(sent.is_ok());
+                    return Err(sent.err().unwrap_or(Stop::Linger));
                 }
                 self.gate.admit(DISCARD)?;
                 self.refused = Some(Box::new(response));

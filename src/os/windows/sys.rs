@@ -128,6 +128,11 @@ pub(crate) fn ignores_hang_up() -> bool {
 /// No signal is blocked.
 pub(crate) fn unblock_signals() {}
 
+/// Creates a file; it is an error if there is one. Who may read it is up to its folder.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
+}
+
 /// Opens a file for reading.
 pub(crate) fn open_file(path: &Path) -> io::Result<std::fs::File> {
     std::fs::File::open(path)

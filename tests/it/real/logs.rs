@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::http::PATIENCE;
-use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize};
+use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, call, initialize, report, script};
 use crate::support::process::until;
 use crate::support::proxy::{CHILD, Proxy, program};
 
@@ -108,4 +108,81 @@ fn the_journal_is_told_priorities() {
     proxy.wait().unwrap();
     assert!(log().starts_with("<6>INFO  proxy: listening"), "{}", log());
     std::fs::remove_file(journal).unwrap();
+}
+
+/// The members of the record that has all of these.
+fn fields(proxy: &Proxy, parts: &[&str]) -> Value {
+    serde_json::from_str(&proxy.logged(parts)).unwrap()
+}
+
+#[test]
+fn json_has_the_facts_as_members() {
+    let proxy = Proxy::start(&["--log-format", "json"], &[CHILD]);
+    let session = Session::open(&proxy);
+    let opened = fields(&proxy, &["session", "opened"]);
+    assert_eq!(opened["pid"], session.pid());
+    assert_eq!(opened["protocol"], QUIET);
+    assert!(opened["start_seconds"].as_f64().unwrap() > 0.0, "{opened}");
+    session.script("1", json!([{"stderr": "\"oh\" no\n"}, {"exit": 9}]));
+    let ended = fields(&proxy, &["session", "ended", "lived"]);
+    assert_eq!(
+        (&ended["cause"], &ended["calls"]),
+        (&json!("server ended with exit code 9"), &json!(2))
+    );
+    assert!(ended["lived_seconds"].as_f64().unwrap() > 0.0 && ended["child"].is_u64(), "{ended}");
+    let exited = fields(&proxy, &["exited by itself"]);
+    assert_eq!((&exited["asked"], &exited["stderr"]), (&json!(false), &json!("\"oh\" no")));
+}
+
+#[test]
+fn a_request_is_a_line_of_the_access_log() {
+    let flags = ["--access-log", "--access-user", "X-User"];
+    let proxy = Proxy::start(&flags, &[CHILD]);
+    let session = Session::open(&proxy);
+    proxy.logged(&["access: POST /mcp 200 method=initialize session=", " in=", " out=", " ms="]);
+    proxy.logged(&["access: POST /mcp 202 method=notifications/initialized session="]);
+    session.script("1", json!([{"answer": "a secret"}]));
+    let line = proxy.logged(&["access: POST /mcp 200 method=tools/call name=script session="]);
+    assert!(!line.contains("secret") && !line.contains(&session.id), "{line}");
+    let error = r#"{"jsonrpc":"2.0","id":$ID,"error":{"code":-32007,"message":"no"}}"#;
+    let body = script("2", "5", &json!([report(1), {"write": format!("{error}\n")}]));
+    let user = [BOTH, JSON, ("Mcp-Session-Id", &*session.id), ("X-User", "ada = \"me\"")];
+    let mut conn = proxy.connect();
+    conn.request("POST /mcp", &user, body.as_bytes());
+    Answer::read(conn);
+    proxy.logged(&["name=script", r#" user="ada = \"me\"" "#, " code=-32007 "]);
+    let foreign = [BOTH, JSON, ("Origin", "http://evil.test")];
+    assert_eq!(proxy.exchange("POST /mcp", &foreign, "{}").status(), 403);
+    proxy.logged(&["access: POST /mcp 403 in="]);
+    let left = session.post(&call("3", "", "script", &json!({"steps": [{"sleep": 60_000}]})));
+    drop(left);
+    proxy.logged(&["name=script", " cut"]);
+    assert!(session.delete().status() < 300);
+    proxy.logged(&["access: DELETE /mcp 200 session="]);
+}
+
+#[test]
+fn the_access_log_is_off_unless_it_is_asked_for() {
+    let quiet = Proxy::child(&[]);
+    let session = Session::open(&quiet);
+    session.script("1", json!([{"answer": "x"}]));
+    assert!(session.delete().status() < 300);
+    quiet.logged(&["ended"]);
+    assert!(!quiet.log().contains("access"), "{}", quiet.log());
+    let mut asked = program(&["--port", "0", "--log-format=json"]);
+    asked.env("RUST_LOG", "warn,proxy=info,access=info").arg("--").arg(CHILD);
+    let proxy = Proxy::run(asked);
+    Session::open(&proxy).script("1", json!([{"answer": "x"}]));
+    let record = fields(&proxy, &["\"access\"", "tools/call"]);
+    for (name, value) in [
+        ("http", json!("POST")),
+        ("path", json!("/mcp")),
+        ("status", json!(200)),
+        ("method", json!("tools/call")),
+        ("name", json!("script")),
+        ("session", json!(1)),
+    ] {
+        assert_eq!(record[name], value, "{record}");
+    }
+    assert!(record["ms"].is_number() && record["in"].as_u64() > Some(100), "{record}");
 }

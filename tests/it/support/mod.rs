@@ -6,3 +6,4 @@ pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod transcripts;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use mcp_bridge::SessionNumber;
 use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
 use mcp_bridge::{ChildId, Notice, Output, Refusal, Response};
 
@@ -14,6 +15,9 @@ use super::text::{Act, Amount, Request};
 
 /// So many waits are told one by one while time passes; then the clock jumps.
 const TICKS: usize = 1000;
+
+/// What the random bytes of a request are in a recording, beside its number.
+const RECORDED: u64 = 0x1000_0000;
 
 /// How far an exchange is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub(crate) struct Driver {
     health: Option<String>,
     /// The most of a child's output that is told at once.
     pub(crate) piece: usize,
+    /// Whether peers and children take nothing by themselves: a recording tells what they took.
+    pub(crate) is_played: bool,
     /// What the engine wanted done since this was last emptied.
     pub(crate) done: Vec<Output>,
     now: Duration,
@@ -59,6 +65,7 @@ impl Driver {
             bridge: Bridge::new(config).expect("a good configuration"),
             admits: true,
             piece: usize::MAX,
+            is_played: false,
             done: Vec::new(),
             now: Duration::ZERO,
             pipes: BTreeMap::new(),
@@ -89,6 +96,9 @@ impl Driver {
         };
         match act {
             Act::Request(request) => !self.exchanges.contains_key(&request.exchange),
+            Act::Delivered(number) => {
+                self.exchanges.get(number).is_some_and(|(phase, _)| *phase == Phase::Over)
+            }
             Act::Taken(number, amount) => {
                 self.exchanges.get(number).is_some_and(|(_, left)| enough(amount, *left))
             }
@@ -110,6 +120,9 @@ impl Driver {
             | Act::Servers(_)
             | Act::Shutdown
             | Act::Wait(_)
+            | Act::At(_)
+            | Act::Tick
+            | Act::Saved(_)
             | Act::Stat(..)
             | Act::Idle => true,
         }
@@ -154,6 +167,15 @@ impl Driver {
             }
             Act::Shutdown => self.tell(Input::Shutdown),
             Act::Wait(time) => self.wait(*time),
+            Act::At(time) => {
+                self.now = self.now.max(*time);
+                Ok(())
+            }
+            Act::Tick => self.tell(Input::Tick),
+            Act::Saved(number) => {
+                self.tell(Input::Saved { session: SessionNumber::from_number(*number) })
+            }
+            Act::Delivered(number) => self.delivered(*number),
             Act::Opened(number, pid) => {
                 let child = self.child(*number)?;
                 self.tell(Input::Opened { child, pid: Some(*pid) })
@@ -225,7 +247,9 @@ impl Driver {
             }
         };
         self.names.insert(request.exchange, admitted.exchange());
-        let random = u128::from(request.exchange).to_be_bytes();
+        let usual = if self.is_played { RECORDED } else { 0 } + request.exchange;
+        let random = request.random.map_or(usual, u64::from);
+        let random = u128::from(random).to_be_bytes();
         self.tell(Input::Request { admitted, head: &head, body: &request.body, random })
     }
 
@@ -270,6 +294,9 @@ impl Driver {
     fn oblige(&mut self) -> Result<(), String> {
         loop {
             self.take_outputs()?;
+            if self.is_played {
+                return Ok(());
+            }
             let mut pipes = self.unread.iter();
             let reads = pipes.find(|(number, left)| **left > 0 && !self.deaf.contains(*number));
             if let Some(number) = reads.map(|(number, _)| *number) {
@@ -283,19 +310,32 @@ impl Driver {
                 continue;
             }
             let mut over = self.exchanges.iter().filter(|(_, state)| **state == (Phase::Over, 0));
-            match over
-                .find_map(|(number, _)| {
-                    self.names.get(number).filter(|name| !self.delivered.contains(name))
-                })
-                .copied()
-            {
-                Some(exchange) => {
-                    self.delivered.insert(exchange);
-                    self.bridge.handle(Input::Delivered { exchange }, Instant::new(self.now));
-                }
+            let delivered = over.find_map(|(number, _)| {
+                let name = self.names.get(number)?;
+                (!self.delivered.contains(name)).then_some(*number)
+            });
+            match delivered {
+                Some(number) => self.deliver(number),
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Tells that all of a response is taken, if the engine has let its request in.
+    fn deliver(&mut self, number: u64) {
+        if let Some(exchange) = self.names.get(&number).copied() {
+            self.delivered.insert(exchange);
+            self.bridge.handle(Input::Delivered { exchange }, Instant::new(self.now));
+        }
+    }
+
+    fn delivered(&mut self, number: u64) -> Result<(), String> {
+        match self.exchanges.get_mut(&number) {
+            Some((Phase::Over, left)) => *left = 0,
+            _ => return Err(format!("the response of exchange {number} is not whole")),
+        }
+        self.deliver(number);
+        self.oblige()
     }
 
     /// What an output gives is held until its peer has taken it.
@@ -416,6 +456,7 @@ impl Driver {
     pub(crate) fn end(&mut self) -> Result<(), String> {
         self.slow.clear();
         self.deaf.clear();
+        self.is_played = false;
         self.tell(Input::Shutdown)?;
         self.tell(Input::Shutdown)?;
         let there = self.pipes.keys().copied().filter(|number| !self.gone.contains(number));

@@ -4,6 +4,8 @@ use std::fmt;
 
 use mcp_bridge::{Body, Output};
 
+use super::shape;
+
 /// Bytes of a message, an answer or a stream.
 pub(crate) type Content = Vec<u8>;
 
@@ -63,20 +65,44 @@ impl Item {
     /// Where the bytes that it carries are collected, if it carries any.
     pub(super) const fn content(&mut self) -> Option<&mut Content> {
         match self {
-            Self::Write(_, content) | Self::Send(_, content) | Self::Respond(.., Some(content)) => {
-                Some(content)
-            }
+            Self::Write(_, content)
+            | Self::Send(_, content)
+            | Self::Save(_, content)
+            | Self::Respond(.., Some(content)) => Some(content),
             _ => None,
         }
     }
 }
 
 /// Whether all that was wanted was done, and nothing else. Notices count only where they are
-/// named, and then no further time; how many pieces bytes come in does not count.
-pub(super) fn same(wanted: &[Item], done: &[Item]) -> bool {
+/// named, and then no further time; how many pieces bytes come in does not count. Of shapes, what
+/// stands for a placeholder counts by its length.
+pub(super) fn same(wanted: &[Item], done: &[Item], shapes: bool) -> bool {
     let counts = |item: &&Item| !matches!(item, Item::Notice(_)) || wanted.contains(item);
     let told: Vec<Item> = done.iter().filter(counts).cloned().collect();
-    joined(wanted) == joined(&told)
+    let (wanted, told) = (joined(wanted), joined(&told));
+    let pairs = || wanted.iter().zip(&told);
+    wanted == told
+        || shapes
+            && wanted.len() == told.len()
+            && pairs().all(|(wanted, told)| wanted == &shaped(told, wanted))
+}
+
+/// What was done, with the placeholders of what was wanted where it has something else.
+fn shaped(done: &Item, wanted: &Item) -> Item {
+    let mut done = done.clone();
+    if let (Item::Respond(.., done, _), Item::Respond(.., wanted, _)) = (&mut done, wanted) {
+        for ((_, done), (_, wanted)) in done.iter_mut().zip(wanted) {
+            let mut bytes = core::mem::take(done).into_bytes();
+            shape::take_placeholders(&mut bytes, wanted.as_bytes());
+            *done = String::from_utf8_lossy(&bytes).into_owned();
+        }
+    }
+    let mut wanted = wanted.clone();
+    if let (Some(done), Some(wanted)) = (done.content(), wanted.content()) {
+        shape::take_placeholders(done, wanted);
+    }
+    done
 }
 
 /// The same with neighbouring pieces for one peer put together.

@@ -4,7 +4,9 @@
 pub(crate) mod driver;
 mod growth;
 mod item;
+mod parts;
 mod play;
+mod shape;
 pub(crate) mod terms;
 pub(crate) mod text;
 mod words;
@@ -14,9 +16,9 @@ use std::{fs, io};
 
 use play::{Cut, play};
 
-/// The files, by name, with their texts.
-fn files() -> io::Result<Vec<(String, String)>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts");
+/// The files of a folder, by name, with their texts.
+fn files(folder: &str) -> io::Result<Vec<(String, String)>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -29,10 +31,10 @@ fn files() -> io::Result<Vec<(String, String)>> {
     Ok(files)
 }
 
-fn play_all(cut: Cut) {
+fn play_all(folder: &str, cut: Cut) {
     let mut failures = String::new();
     let mut played = 0;
-    for (file, text) in files().expect("the transcripts can be read") {
+    for (file, text) in files(folder).expect("the transcripts can be read") {
         for case in text::parse(&file, &text) {
             let (name, line) = (&case.name, case.line);
             played += 1;
@@ -51,15 +53,22 @@ fn play_all(cut: Cut) {
 
 #[test]
 fn as_written() {
-    play_all(Cut::AsWritten);
+    play_all("tests/transcripts", Cut::AsWritten);
 }
 
 #[test]
 fn byte_by_byte() {
-    play_all(Cut::Bytes);
+    play_all("tests/transcripts", Cut::Bytes);
 }
 
 #[test]
 fn merged() {
-    play_all(Cut::Merged);
+    play_all("tests/transcripts", Cut::Merged);
+}
+
+/// Recordings of runs of the program. What was recorded in pieces at certain times is played in
+/// these pieces at these times.
+#[test]
+fn recorded() {
+    play_all("tests/transcripts/recorded", Cut::AsWritten);
 }

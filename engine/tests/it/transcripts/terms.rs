@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use mcp_bridge::{Endpoint, Limits, Tools};
 
+use super::parts::percent;
+
 #[derive(Default)]
 pub(crate) struct Terms {
     limits: Limits,
+    sleep: Option<Duration>,
     allow: Option<Vec<String>>,
     deny: Vec<String>,
     fault: Option<String>,
@@ -18,14 +21,22 @@ impl Terms {
         for text in texts {
             let bad = || format!("no term of a server: {text}");
             let (name, value) = text.split_once('=').ok_or_else(bad)?;
-            let number = || value.parse::<u64>().map_err(|_| bad());
+            let number = || value.parse::<usize>().map_err(|_| bad());
+            let seconds = || {
+                let seconds = value.parse::<f64>().map_err(|_| bad())?;
+                Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+            };
             match name {
-                "sessions" => terms.limits.sessions = Some(number()? as usize),
-                "idle" => terms.limits.idle = Some(Duration::from_secs(number()?)),
-                "request" => terms.limits.request = Some(Duration::from_secs(number()?)),
+                "sessions" => terms.limits.sessions = Some(number()?),
+                "idle" => terms.limits.idle = Some(seconds()?),
+                "sleep" => terms.sleep = Some(seconds()?),
+                "request" => terms.limits.request = Some(seconds()?),
                 "allow" => terms.allow.get_or_insert_default().push(value.into()),
                 "deny" => terms.deny.push(value.into()),
-                "fault" => terms.fault = Some(value.into()),
+                "fault" => {
+                    let text = percent(value).ok_or_else(bad)?;
+                    terms.fault = Some(String::from_utf8_lossy(&text).into_owned());
+                }
                 _ => return Err(bad()),
             }
         }
@@ -36,6 +47,7 @@ impl Terms {
     pub(crate) fn at<'a>(&'a self, endpoint: Endpoint<'a>) -> Endpoint<'a> {
         Endpoint {
             limits: self.limits,
+            sleep: self.sleep,
             tools: Tools { allow: self.allow.as_deref(), deny: &self.deny },
             fault: self.fault.as_deref(),
             ..endpoint

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use mcp_bridge::{Config, Eras, Exit, Server};
+use mcp_bridge::{Config, Exit};
 
 use super::item::{Content, Item};
+use super::parts::At;
+use super::parts::{
+    amount, child, clock, duration, exit, percent, request, respond, server, session,
+};
 use super::words;
 
 /// One story, told to a fresh engine.
@@ -14,9 +18,20 @@ pub(crate) struct Case {
     /// The engine does not do this yet.
     pub(super) pending: bool,
     pub(crate) config: Config,
+    /// Whether it was recorded, and how.
+    pub(crate) recording: Option<Recording>,
     pub(crate) steps: Vec<Step>,
     /// What ends a line of the content that is being read.
     ends: Ends,
+}
+
+/// A recording of a run: nobody takes or reads by himself, and no time passes, but as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    /// With the contents as they were.
+    Whole,
+    /// With placeholders for strings and numbers.
+    Shapes,
 }
 
 /// One thing that happens, and all that the engine wants done for it.
@@ -32,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) exchange: u64,
     pub(crate) method: String,
     pub(crate) path: String,
+    /// Random bytes that are not drawn as usual.
+    pub(crate) random: Option<u32>,
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: Content,
 }
@@ -51,6 +68,8 @@ pub(crate) enum Act {
     /// From now on the exchange's peer takes only what it is told to.
     Stops(u64),
     Taken(u64, Amount),
+    /// All of the exchange's response is taken. Whoever takes by himself tells so by himself.
+    Delivered(u64),
     Opened(u64, u32),
     Failed(u64, String),
     Exhausted(u64, String),
@@ -63,9 +82,15 @@ pub(crate) enum Act {
     StdoutClosed(u64),
     StdinClosed(u64),
     Exited(u64, Exit, Content),
-    Servers(Vec<(String, Server, Eras, Vec<String>)>),
+    Servers(Vec<At>),
     Shutdown,
     Wait(Duration),
+    /// So much time has passed since the beginning.
+    At(Duration),
+    /// A wait is due.
+    Tick,
+    /// The record of that session is kept.
+    Saved(u64),
     /// Whether the child's output may be read.
     Wants(u64, bool),
     /// The value of a counter of `Stats`.
@@ -74,7 +99,7 @@ pub(crate) enum Act {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
+pub(super) enum Ends {
     /// The lines of a body: a line break stands between them.
     Between,
     /// The lines of a pipe or a stream: each is ended.
@@ -123,31 +148,18 @@ fn cites(comment: &str) -> bool {
         .any(|source| comment.trim_start().starts_with(source))
 }
 
-/// A session id as the tests' random bytes make it.
-fn session(number: u64) -> String {
-    format!("{number:032x}")
-}
-
-/// `#7`, a child's number.
-fn child(word: &str) -> Option<u64> {
-    word.strip_prefix('#')?.parse().ok()
-}
-
-/// Text with `%` and two hexadecimal digits for any byte.
-fn percent(text: &str) -> Option<Content> {
-    let mut pieces = text.split('%');
-    let mut content = Content::from(pieces.next()?);
-    for piece in pieces {
-        content.push(u8::from_str_radix(piece.get(..2)?, 16).ok()?);
-        content.extend_from_slice(&piece.as_bytes()[2..]);
-    }
-    Some(content)
-}
-
 impl Case {
     fn new(name: &str, line: usize) -> Self {
         let (name, config) = (String::from(name), Config::default());
-        Self { name, line, pending: false, config, steps: Vec::new(), ends: Ends::Nothing }
+        Self {
+            name,
+            line,
+            pending: false,
+            config,
+            recording: None,
+            steps: Vec::new(),
+            ends: Ends::Nothing,
+        }
     }
 
     /// Reads what it understands, and passes over the rest.
@@ -202,6 +214,14 @@ impl Case {
             "child" if value == "stateless" => self.lines(STATELESS, place),
             "child" if value == "session-era" => self.lines(TRANSLATED, place),
             "config" => self.configure(value),
+            "recording" => {
+                self.recording = Some(match value {
+                    "whole" => Recording::Whole,
+                    "shapes" => Recording::Shapes,
+                    _ => return None,
+                });
+                Some(())
+            }
             "pending" => {
                 self.pending = true;
                 Some(())
@@ -247,6 +267,7 @@ impl Case {
             "request" => config.request = Some(duration(value)?),
             "stall" => config.stall = duration(value)?,
             "start" => config.start = duration(value)?,
+            "drain" => config.drain = duration(value)?,
             _ => return None,
         }
         Some(())
@@ -279,6 +300,7 @@ impl Case {
             ["taken", exchange, many] => {
                 (Act::Taken(exchange.parse().ok()?, amount(many)?), Ends::Nothing)
             }
+            ["delivered", exchange] => (Act::Delivered(exchange.parse().ok()?), Ends::Nothing),
             ["read", of, many] => (Act::Read(child(of)?, amount(many)?), Ends::Nothing),
             ["opened", of, pid] => (Act::Opened(child(of)?, pid.parse().ok()?), Ends::Nothing),
             ["failed", of, ref reason @ ..] => {
@@ -295,16 +317,12 @@ impl Case {
                 (Act::Exited(child(of)?, exit(how)?, Content::new()), Ends::Line)
             }
             ["servers", ref servers @ ..] => {
-                let server = |text: &&str| {
-                    let (number, path) = text.split_once('=')?;
-                    let (path, terms) = path.split_once(';').unwrap_or((path, ""));
-                    let (path, eras) = path.split_once('=').unwrap_or((path, "auto"));
-                    let terms = terms.split_terminator(';').map(String::from).collect();
-                    let server = Server(number.parse().ok()?);
-                    Some((String::from(path), server, eras.parse().ok()?, terms))
-                };
-                (Act::Servers(servers.iter().map(server).collect::<Option<_>>()?), Ends::Nothing)
+                let servers = servers.iter().map(|text| server(text));
+                (Act::Servers(servers.collect::<Option<_>>()?), Ends::Nothing)
             }
+            ["at", time, "s"] => (Act::At(clock(time)?), Ends::Nothing),
+            ["saved", of] => (Act::Saved(child(of)?), Ends::Nothing),
+            ["tick"] => (Act::Tick, Ends::Nothing),
             ["shutdown"] => (Act::Shutdown, Ends::Nothing),
             ["wait", ref time @ ..] => (Act::Wait(duration(&time.join(" "))?), Ends::Nothing),
             [exchange, method, ref rest @ ..] => {
@@ -331,6 +349,8 @@ impl Case {
             ["close", of] => (Item::CloseStdin(child(of)?), Ends::Nothing),
             ["terminate", of] => (Item::Terminate(child(of)?), Ends::Nothing),
             ["kill", of] => (Item::Kill(child(of)?), Ends::Nothing),
+            ["save", of] => (Item::Save(child(of)?, none), Ends::Between),
+            ["forget", of] => (Item::Forget(child(of)?), Ends::Nothing),
             ["finish", exchange] => (Item::Finish(exchange.parse().ok()?), Ends::Nothing),
             ["abort", exchange] => (Item::Abort(exchange.parse().ok()?), Ends::Nothing),
             ["notice", ..] => (Item::Notice(line.split_once(' ')?.1.into()), Ends::Nothing),
@@ -413,83 +433,6 @@ fn content<'a>(
         (">", Act::Request(Request { body: content, .. }), None)
         | (">", Act::Stdout(_, content) | Act::Exited(_, _, content), None) => Some(content),
         ("<", _, Some(item)) => item.content(),
-        _ => None,
-    }
-}
-
-fn request(exchange: &str, method: &str, rest: &[&str]) -> Option<Request> {
-    let mut request = Request {
-        exchange: exchange.parse().ok()?,
-        method: String::from(method),
-        path: String::from("/mcp"),
-        ..Request::default()
-    };
-    let mut add = |name: &str, value: &str| request.fields.push((name.into(), value.into()));
-    add("host", "localhost:8080");
-    match method {
-        "POST" => {
-            add("accept", "application/json, text/event-stream");
-            add("content-type", "application/json");
-        }
-        "GET" => add("accept", "text/event-stream"),
-        _ => {}
-    }
-    for word in rest {
-        match word.strip_prefix('@') {
-            Some(number) => {
-                request.fields.push(("mcp-session-id".into(), session(number.parse().ok()?)));
-            }
-            None if word.starts_with('/') => request.path = String::from(*word),
-            None => return None,
-        }
-    }
-    Some(request)
-}
-
-/// `json` and `stream` stand for the fields that such a response always has.
-fn respond(exchange: &str, status: u16, rest: &[&str]) -> Option<(Item, Ends)> {
-    let field = |name: &str, value: &str| (String::from(name), String::from(value));
-    let (fields, body, ends) = match rest {
-        [] => (Vec::new(), Some(Content::new()), Ends::Between),
-        ["json"] => {
-            let fields = vec![field("content-type", "application/json")];
-            (fields, Some(Content::new()), Ends::Between)
-        }
-        ["stream"] => {
-            let fields = vec![
-                field("cache-control", "no-cache, no-transform"),
-                field("content-type", "text/event-stream"),
-                field("x-accel-buffering", "no"),
-            ];
-            (fields, None, Ends::Nothing)
-        }
-        _ => return None,
-    };
-    Some((Item::Respond(exchange.parse().ok()?, status, fields, body), ends))
-}
-
-fn amount(word: &str) -> Option<Amount> {
-    match word {
-        "all" => Some(Amount::All),
-        bytes => bytes.parse().ok().map(Amount::Bytes),
-    }
-}
-
-fn exit(words: &[&str]) -> Option<Exit> {
-    match words {
-        ["code", code] => code.parse().ok().map(Exit::Code),
-        ["signal", signal] => signal.parse().ok().map(Exit::Signal),
-        ["unknown"] => Some(Exit::Unknown),
-        _ => None,
-    }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = text.split_once(' ')?;
-    let number = number.parse().ok()?;
-    match unit {
-        "ms" => Some(Duration::from_millis(number)),
-        "s" => Some(Duration::from_secs(number)),
         _ => None,
     }
 }

@@ -1,0 +1,36 @@
+//! What the hub knows of those whom the log names.
+
+use mcp_bridge::{Head, Notice, SessionNumber};
+
+use super::Hub;
+use crate::access::Entry;
+use crate::logging::notices;
+
+impl Hub {
+    /// Logs a notice, with the name of the server that it is about.
+    pub(super) fn tell(&self, notice: &Notice) {
+        notices::tell(notice, |id| {
+            let children = self.children.borrow();
+            children.get(&id.number())?.name().map(String::from)
+        });
+    }
+
+    /// The request with this head for the access log.
+    pub(crate) fn entry(&self, head: &Head<'_>) -> Option<Box<Entry>> {
+        let mut entry = self.access.entry(head, || self.name_at(head.path))?;
+        let id = head.fields.iter().find(|(name, _)| *name == "mcp-session-id");
+        let id = id.and_then(|(_, id)| str::from_utf8(id).ok());
+        entry.session(id.and_then(|id| self.session_number(id)));
+        Some(entry)
+    }
+
+    /// The number of the session with this id.
+    pub(crate) fn session_number(&self, id: &str) -> Option<u64> {
+        self.bridge.borrow().session_number(id).map(SessionNumber::number)
+    }
+
+    fn name_at(&self, path: &str) -> Option<String> {
+        let servers = self.servers.borrow();
+        servers.values().find(|server| server.path == path)?.name.clone()
+    }
+}

@@ -1,0 +1,132 @@
+//! Recordings: what the program was told and did, played to the engine by its own tests' player.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::support::http::PATIENCE;
+use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, call, initialize, report};
+use crate::support::proxy::{CHILD, Proxy, program};
+use crate::support::transcripts::play;
+
+/// Part of all contents.
+const SECRET: &str = "hunter2-correct-horse";
+
+/// A file that is not there yet.
+fn place(name: &str) -> PathBuf {
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.txt"));
+    let _ = fs::remove_file(&place);
+    place
+}
+
+fn recorded(place: &PathBuf, flags: &[&str]) -> Proxy {
+    let mut program = program(&["--port", "0", "--record"]);
+    program.arg(place).args(flags).arg("--").arg(CHILD);
+    Proxy::run(program)
+}
+
+/// Ends it, and reads what it has recorded.
+fn recording(mut proxy: Proxy, place: &PathBuf) -> String {
+    proxy.signal(Signal::TERM);
+    assert!(proxy.ended(PATIENCE).success());
+    assert_eq!(place.metadata().unwrap().mode() & 0o777, 0o600, "for this user alone");
+    fs::read_to_string(place).unwrap()
+}
+
+/// Sessions of two revisions with quick and slow calls, a stream that is resumed, requests that are
+/// refused, a server that ends by itself, a client that leaves.
+fn story(proxy: &Proxy) {
+    let session = Session::open_at(proxy, PRIMED);
+    assert_eq!(session.script("1", json!([{"answer": SECRET}])).text(), SECRET);
+    let slow = json!([report(1), {"sleep": 120}, report(2), {"answer": SECRET}]);
+    let answer = session.call("\"hunter2\"", "script", json!({"steps": slow, "secret": SECRET}));
+    assert_eq!(answer.text(), SECRET);
+    let mut events = session.listen();
+    session.script("2", json!([{"write": "noise \u{1b}[2J\r\n"}, {"answer": "@meta %41 é"}]));
+    let left = session.post(&call("3", "", "script", &json!({"steps": [{"sleep": 60}]})));
+    drop(left);
+    let other = [BOTH, JSON, ("Origin", "http://evil.test")];
+    assert_eq!(proxy.exchange("POST /mcp", &other, "").status(), 403);
+    assert_eq!(proxy.exchange("POST /nowhere", &[BOTH, JSON], "{}").status(), 404);
+    assert_eq!(proxy.exchange("POST /mcp", &[BOTH, JSON], "{\"hunter2").status(), 400);
+    let quiet = Session::open_at(proxy, QUIET);
+    quiet.script("4", json!([{"stderr": "oh no\n"}, {"exit": 9}]));
+    assert!(session.delete().status() < 300);
+    while events.try_next().is_ok_and(|event| event.is_some()) {}
+    proxy.childless(PATIENCE);
+}
+
+/// The recording with one thing in it that did not happen.
+fn with_a_difference(recording: &str, was: &str, is: &str) -> String {
+    let at = recording.find(was).unwrap_or_else(|| panic!("no {was:?} in\n{recording}"));
+    format!("{}{is}{}", &recording[..at], &recording[at + was.len()..])
+}
+
+#[test]
+fn a_recording_with_contents_is_a_test() {
+    let place = place("recorded-contents");
+    let proxy = recorded(&place, &["--record-contents", "--header-env", "Authorization=TOKEN"]);
+    story(&proxy);
+    let token = ("Authorization", "Bearer topsecret");
+    let reply = proxy.exchange("POST /mcp", &[BOTH, JSON, token], &initialize(QUIET));
+    let id = reply.head.field("mcp-session-id").unwrap();
+    let recording = recording(proxy, &place);
+    play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
+    assert!(recording.contains(SECRET), "{recording}");
+    for secret in [id, "topsecret"] {
+        assert!(!recording.contains(secret), "{secret} in\n{recording}");
+    }
+    for (was, is) in [
+        ("< respond 1000000001 403", "< respond 1000000001 404"),
+        ("<   | event: message", "<   | event: massage"),
+        ("< close #1", "< kill #1"),
+    ] {
+        let planted = with_a_difference(&recording, was, is);
+        assert!(play(&planted).is_err(), "{was} is {is}, and nobody sees it");
+    }
+}
+
+#[test]
+fn a_recording_without_contents_is_a_test_and_has_none() {
+    let place = place("recorded-shapes");
+    let proxy = recorded(&place, &[]);
+    story(&proxy);
+    let recording = recording(proxy, &place);
+    play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
+    for content in ["hunter2-", "correct", "horse", "oh no", "noise"] {
+        assert!(!recording.contains(content), "{content} in\n{recording}");
+    }
+    for (was, is) in [
+        ("< respond 1000000001 403", "< respond 1000000001 404"),
+        ("<   | data: {\"jsonrpc\":\"2.0\",", "<   | data: {\"jsonrpc\":\"2.1\","),
+        ("< close #1", "< kill #1"),
+    ] {
+        let planted = with_a_difference(&recording, was, is);
+        assert!(play(&planted).is_err(), "{was} is {is}, and nobody sees it");
+    }
+}
+
+#[test]
+fn a_recording_that_reaches_its_limit_has_whole_steps() {
+    let place = place("recorded-limit");
+    let proxy = recorded(&place, &["--record-limit", "2K"]);
+    story(&proxy);
+    proxy.logged(&["WARN", "the recording ends", "--record-limit"]);
+    let recording = recording(proxy, &place);
+    assert!(recording.len() > 500 && recording.len() <= 2048, "{}", recording.len());
+    play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
+}
+
+#[test]
+fn a_file_that_is_there_is_not_overwritten() {
+    let place = place("recorded-before");
+    fs::write(&place, "mine").unwrap();
+    let mut program = program(&["--port", "0", "--demo", "--record"]);
+    let output = program.arg(&place).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), &*fs::read_to_string(&place).unwrap()), (Some(1), "mine"));
+    assert!(told.contains("--record: can't create") && told.contains("exists"), "{told}");
+}
