@@ -194,7 +194,7 @@ impl Hub {
         {
             log::info!(
                 target: "proxy",
-                "{path} is removed: open sessions go on, new ones are refused"
+                "{path} is no longer served: open sessions go on, new ones get 404"
             );
         }
         let servers = numbered.iter().map(|(number, server)| server.endpoint(*number));

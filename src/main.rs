@@ -93,7 +93,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     } = options;
     logging::start(log_format, (!access.is_on).then_some(access::TARGET));
     for name in strange {
-        log::warn!(target: "proxy", "the variable {name} is not used: it names no option");
+        log::warn!(target: "proxy", "the variable {name} is ignored: no flag has that name; see --help");
     }
     log_panics();
     sys::raise_open_files();
@@ -101,7 +101,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     let broken =
         |what: &'static str| move |error: io::Error| failure(1, format!("{what}: {error}"));
     let passed =
-        systemd::sockets().map_err(broken("the service manager's sockets can't be used"))?;
+        systemd::sockets().map_err(broken("the sockets of the service manager can't be used"))?;
     sys::seal_descriptors();
     sys::give_memory_back();
     sys::adopt_orphans();
@@ -120,7 +120,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     let recorder = record.map(|terms| recorder(&terms, &config)).transpose()?;
     let records = Records { recorder, access };
     let hub = Hub::new(config, sockets.file, Rc::clone(&reactor), records)
-        .map_err(|error| failure(1, format!("these limits can't be: {error}")))?;
+        .map_err(|error| failure(1, format!("the limits are invalid: {error}")))?;
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
     let keeper = kept.map(|kept| kept.start(&hub)).transpose();
@@ -207,11 +207,11 @@ fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Soc
     if is_placed {
         log::warn!(
             target: "proxy",
-            "--host, --port and --unix are not used: the service manager has passed sockets on"
+            "--host, --port and --unix are ignored: the service manager passed sockets"
         );
     }
     Sockets::inherit(passed).map_err(|error| {
-        failure(1, format!("the service manager's sockets can't be used: {error}"))
+        failure(1, format!("the sockets of the service manager can't be used: {error}"))
     })
 }
 

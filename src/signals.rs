@@ -53,7 +53,7 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<Confi
             // It is meant to have something read again, of which there is nothing.
             Ok(Signal::Hup) if systemd::is_there() => log::warn!(
                 target: "proxy",
-                "SIGHUP received, and nothing is changed: there is no --config to read again"
+                "SIGHUP ignored: there is no --config to read again"
             ),
             Ok(signal) if hub.is_draining() => end_now(&hub, signal),
             Ok(signal) => {
@@ -78,11 +78,11 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
             let fresh = hub.serve(found);
             log::info!(
                 target: "proxy",
-                "SIGHUP received: servers: {all}, new or changed: {fresh}"
+                "SIGHUP: the file is read again, servers: {all}, new or changed: {fresh}"
             );
         }
         Err(Exit::Fail { reason, .. } | Exit::Print(reason)) => {
-            log::error!(target: "proxy", "SIGHUP received, and nothing is changed: {reason}");
+            log::error!(target: "proxy", "SIGHUP: the servers are unchanged: {reason}");
         }
     }
     systemd::tell("READY=1");

@@ -81,8 +81,8 @@ impl Server {
         if self.terms.eras.shares() {
             log::warn!(
                 target: "proxy",
-                "{}: if the server speaks only revisions with sessions, all 2026-07-28 clients \
-                 share its processes, and so what it keeps in them (--eras {})",
+                "{}: with --eras {}, all 2026-07-28 clients of a session-era server share its \
+                 processes and the state in them",
                 self.path,
                 self.terms.eras
             );
@@ -118,7 +118,7 @@ impl Found {
         for name in &self.remote {
             log::warn!(
                 target: "proxy",
-                "the server {name:?} is skipped: it has a url and no command"
+                "server {name:?} is skipped: it has a url and no command, so clients call it directly"
             );
         }
     }

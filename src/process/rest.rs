@@ -47,7 +47,7 @@ pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
         if hub.now().since(start) >= PATIENCE {
             log::warn!(
                 target: "proxy",
-                "server {id}: what it left behind can't be ended: {}",
+                "server {id}: processes that it left behind can't be ended: {}",
                 names(&left)
             );
             return;

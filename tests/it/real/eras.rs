@@ -215,8 +215,5 @@ fn the_eras_of_a_server_are_read_again_and_its_processes_stay() {
     assert_eq!((pid("/one/mcp"), pid("/other/mcp")), (one, other));
 
     config.write(&file(Some("all")).to_string());
-    hang_up(
-        &proxy,
-        &["nothing is changed", "\"eras\"", "\"one\"", "auto, sessions, modern or both"],
-    );
+    hang_up(&proxy, &["unchanged", "\"eras\"", "\"one\"", "auto, sessions, modern or both"]);
 }

@@ -120,8 +120,8 @@ fn hanging_up_reads_the_file_again_and_ends_nothing() {
     // The first is the same, the second another, the third is no more, the fourth is new.
     config.write(&json!({"a": server("1"), "b": server("2"), "d": server("2")}).to_string());
     hang_up(&proxy, &["servers: 3, new or changed: 2"]);
-    proxy.logged(&["/c/mcp is removed"]);
-    assert!(!proxy.log().contains("/b/mcp is removed"));
+    proxy.logged(&["/c/mcp is no longer served"]);
+    assert!(!proxy.log().contains("/b/mcp is no longer served"));
     for (path, session) in paths.iter().zip(&old) {
         assert_eq!(who(&proxy, path, session), "1", "{path}");
     }
@@ -154,11 +154,11 @@ fn a_bad_file_changes_nothing_and_the_log_says_why() {
         ("{\"b\": {\"command\": \"cat -u\"}}", &["not found: cat -u", "arguments"]),
     ] {
         config.write(text);
-        hang_up(&proxy, &[&["ERROR", "nothing is changed"], words].concat());
+        hang_up(&proxy, &[&["ERROR", "unchanged"], words].concat());
         assert_eq!(post(&proxy, "/b/mcp", None, &initialize(QUIET)).status(), 404);
     }
     fs::remove_file(&config.0).unwrap();
-    hang_up(&proxy, &["nothing is changed", "No such file"]);
+    hang_up(&proxy, &["unchanged", "No such file"]);
     assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
 }
 
@@ -201,7 +201,7 @@ fn a_server_that_is_called_and_not_started_is_passed_over_and_told() {
     let remote = json!({"type": "http", "url": "https://secret.test/mcp"});
     let config = Config::new("remote", &json!({"mcpServers": {"a": server("1"), "far": remote}}));
     let proxy = config.start(&[]);
-    proxy.logged(&["WARN", "the server \"far\" is skipped", "no command"]);
+    proxy.logged(&["WARN", "server \"far\" is skipped", "no command"]);
     assert_eq!(who(&proxy, "/a/mcp", &open(&proxy, "/a/mcp")), "1");
     assert_eq!(post(&proxy, "/far/mcp", None, &initialize(QUIET)).status(), 404);
     hang_up(&proxy, &["servers: 1, new or changed: 0"]);
@@ -216,7 +216,7 @@ fn a_file_that_became_a_pipe_keeps_nobody_waiting() {
     let session = open(&proxy, "/a/mcp");
     fs::remove_file(&config.0).unwrap();
     assert!(Command::new("mkfifo").arg(&config.0).status().unwrap().success());
-    hang_up(&proxy, &["nothing is changed", "not a regular file"]);
+    hang_up(&proxy, &["unchanged", "not a regular file"]);
     assert_eq!(who(&proxy, "/a/mcp", &session), "1");
 }
 
