@@ -19,10 +19,10 @@ const MIB: usize = 1024 * KIB;
 /// What a process takes in the tables beside what is kept for its peers.
 const PROCESS: usize = 8 * KIB;
 
-/// What the engine is told once, at [`Bridge::new`](crate::Bridge::new).
+/// The settings of an engine, given once, at [`Bridge::new`](crate::Bridge::new).
 ///
 /// Fields are added in minor versions: name those that differ and take the rest from the default.
-/// What a client is told at a limit is in docs/reference.md, "Status codes".
+/// What a client gets at a limit is in docs/reference.md, "Status codes".
 ///
 /// # Zero and the largest value
 ///
@@ -64,13 +64,13 @@ pub struct Config {
     /// because probes come by address, and it says nothing that they protect.
     pub health: Option<String>,
     /// The path of the metrics in Prometheus' text format, if any. `Host` may be any IP address
-    /// there, because Prometheus asks by address and a page that rebinds a name sends the name.
+    /// there, because Prometheus uses an address and a page that rebinds a name sends the name.
     pub metrics: Option<String>,
     /// Which eras clients may use. Where there are several servers,
     /// [`Input::Servers`](crate::Input::Servers) says it of each instead.
     pub eras: Eras,
     /// The name of this node, with which session ids and request states begin, so that a front can
-    /// tell by them which of its nodes is meant. Visible ASCII.
+    /// find by them which of its nodes is meant. Visible ASCII.
     pub node: Option<String>,
     /// Whether the listener is bound to a loopback address only. Then `Host` must be a loopback
     /// name or listed in `allow_hosts`: DNS rebinding is stopped by the name that the browser
@@ -95,7 +95,7 @@ pub struct Config {
     pub trace_context: bool,
 
     /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
-    /// is told to retry. As many children again may be on their way out.
+    /// is asked to retry. As many children again may be on their way out.
     pub sessions: usize,
     /// Children that start at once. 8, because a start is the costly moment of a child (`npx` loads
     /// hundreds of files); further sessions wait for their turn within `start`.
@@ -104,11 +104,11 @@ pub struct Config {
     /// there, which are no calls: the next goes to another of `pool`.
     /// 256 is far above what clients run in parallel and bounds the tables.
     pub calls: usize,
-    /// Children that are started before anybody asks, and not yet spoken to. 0; a server that takes
+    /// Children that are started ahead of any client, and not yet written to. 0; a server that takes
     /// long to start is worth one or two. None where `header_env` makes children differ.
     pub prewarm: usize,
     /// Children that the stateless era's requests share, at once: sets of client capabilities, or
-    /// calls at once that may ask their client. 64, because each costs what a session costs.
+    /// calls at once that may require input of their client. 64, because each costs what a session costs.
     pub pool: usize,
     /// Calls at once that wait for their client's input. 64.
     pub parked: usize,
@@ -195,7 +195,7 @@ pub struct Config {
     /// From a child's closed standard output to the end of its session, so that its exit status
     /// can be told. 80 ms.
     pub exit_grace: Duration,
-    /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" asks to
+    /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" requires to
     /// wait, and well-behaved children need milliseconds.
     pub term_grace: Duration,
     /// From `SIGTERM` to `SIGKILL`. 2 s.
@@ -211,7 +211,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can tell of an engine with that
+    /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can return for an engine with that
     /// many servers, in bytes: the `budget`, what it remembers of the servers' tools, and what each
     /// process takes by itself.
     ///

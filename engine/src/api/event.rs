@@ -1,4 +1,4 @@
-//! What the engine tells the operator: facts, never message contents or session ids.
+//! Events for the operator: facts, never message contents or session ids.
 //!
 //! A notice is data with a [`Display`](core::fmt::Display); the driver adds the time and writes
 //! it where its log goes.
@@ -23,7 +23,7 @@ use crate::api::handles::{ChildId, Exchange, Exit};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Something failed that an operator should mend.
+    /// Something failed that an operator should fix.
     Error,
     /// Something was lost or refused.
     Warn,
@@ -71,7 +71,7 @@ pub enum Cause {
     Unreadable(&'static str),
     /// The child answered `initialize` with an error.
     Declined,
-    /// The child was asked for its revisions, did not tell them, and is of no use for a session.
+    /// The child was asked for its revisions, did not name them, and is of no use for a session.
     Undiscovered,
     /// The client left before its session was open.
     ClientLeft,
@@ -121,7 +121,7 @@ impl fmt::Display for Cause {
             Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
             Self::Memory => f.write_str("server held memory that is short; see --max-memory"),
             Self::NotStarted => f.write_str("server could not be started"),
-            Self::Exhausted => f.write_str("the system had no resources left to start the server"),
+            Self::Exhausted => f.write_str("there was not enough to start the server with"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
             Self::Unreadable(reason) => {
                 write!(f, "server gave no answer to initialize that can be read: {reason}")
@@ -130,7 +130,7 @@ impl fmt::Display for Cause {
             Self::Undiscovered => f.write_str("server did not answer server/discover"),
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),
-            Self::Spent => f.write_str("its state belongs to one client"),
+            Self::Spent => f.write_str("no other client can use it"),
             Self::Shutdown => f.write_str("shutdown"),
         }
     }
@@ -294,7 +294,7 @@ pub enum Notice {
     Full {
         /// The limit.
         limit: usize,
-        /// How many were refused since it was told last.
+        /// How many were refused since the last such event.
         refused: u64,
     },
     /// A client was refused for the era that it speaks. Told once for each server.
@@ -360,7 +360,7 @@ impl Notice {
     }
 }
 
-/// A protocol version as it is told: what a child says need not be one.
+/// A protocol version as it is logged: what a child names need not be one.
 pub(crate) fn version(text: &str) -> String {
     let is_date = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     String::from(if is_date { text } else { "unknown" })
@@ -425,10 +425,10 @@ impl fmt::Display for Notice {
             }
             Self::Stubborn { child, pid, signal } => {
                 let process = Process(*pid);
-                write!(f, "server {child} ({process}) is still running; sending {signal}")
+                write!(f, "server {child} ({process}) did not exit, sending {signal}")
             }
             Self::Dropping { child } => {
-                write!(f, "server {child}: no client reads its messages; the oldest are dropped")
+                write!(f, "server {child}: its messages are not read, the oldest are dropped")
             }
             Self::Noise { child, reason, .. } => write!(
                 f,
@@ -436,14 +436,17 @@ impl fmt::Display for Notice {
                  this kind are not logged"
             ),
             Self::Stalled { child } => {
-                write!(f, "server {child}: a client stopped reading; its stream was closed")
+                write!(
+                    f,
+                    "server {child}: a reader of it took nothing for too long and was dropped"
+                )
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { endpoint, wait, all } => {
                 let whom = if *all { "at every start" } else { "for one kind of client" };
                 write!(
                     f,
-                    "the server at {endpoint} fails {whom}; such starts are refused for {wait:.0?}"
+                    "the server at {endpoint} fails {whom}, refusing such starts for {wait:.0?}"
                 )
             }
             Self::Draining { sessions, calls } => {
@@ -456,7 +459,7 @@ impl fmt::Display for Notice {
 }
 
 impl Notice {
-    /// What is told now and then, not in the course of things.
+    /// Formats the events that are rare.
     fn fmt_warning(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent { child, pid, wait } => write!(

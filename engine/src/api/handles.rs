@@ -139,7 +139,7 @@ impl fmt::Display for SessionNumber {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Server(pub u32);
 
-/// How a child ended, as the system tells it (POSIX, `wait`).
+/// How a child ended, as the system reports it (POSIX, `wait`).
 ///
 /// # Examples
 ///

@@ -1,4 +1,4 @@
-//! The engine's two enums: all that it can be told, and all that it can ask for.
+//! The engine's two enums: all its inputs, and all its outputs.
 //!
 //! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and children. Every `Output` is an
 //! order that the driver carries out as given; none needs an answer of its own to be correct.
@@ -57,7 +57,7 @@ pub struct Endpoint<'a> {
 ///
 /// # Examples
 ///
-/// A client asks, and is gone before the child that was opened for it runs.
+/// A client sends a request, and is gone before the child that was opened for it runs.
 ///
 /// ```
 /// use mcp_bridge::{Bridge, Config, Head, Input, Instant, Output};
@@ -100,7 +100,7 @@ pub enum Input<'a> {
     /// The response is whole and all of it is with the peer's transport. Every exchange ends by
     /// this or by [`Input::Lost`], unless [`Output::Abort`] ended it; until then it is open, and
     /// after [`Config::stall`](crate::Config::stall) without a byte taken it is broken off. What
-    /// was not told as taken is taken with it.
+    /// was not reported as taken is taken with it.
     Delivered {
         /// Which exchange.
         exchange: Exchange,
@@ -111,7 +111,7 @@ pub enum Input<'a> {
     Taken {
         /// Which exchange.
         exchange: Exchange,
-        /// How many bytes more than were told before.
+        /// How many bytes, beyond those that were reported before.
         bytes: usize,
     },
     /// The child of [`Output::Open`] runs.
@@ -139,7 +139,7 @@ pub enum Input<'a> {
         child: ChildId,
         /// What there is too little of, and what to raise, for the operator's log.
         reason: &'a str,
-        /// What there is too little of, for the client, which is told to retry.
+        /// What there is too little of, for the client, which is to retry.
         public: &'a str,
     },
     /// The child wrote these bytes to its standard output. A driver passes on bytes that it has
@@ -157,7 +157,7 @@ pub enum Input<'a> {
     StdinTaken {
         /// Which child.
         child: ChildId,
-        /// How many bytes more than were told before.
+        /// How many bytes, beyond those that were reported before.
         bytes: usize,
     },
     /// The child closed its standard output.
@@ -172,7 +172,7 @@ pub enum Input<'a> {
         /// Which child.
         child: ChildId,
     },
-    /// The child closed its standard input, though it was not told that this is the end of it: what
+    /// The child closed its standard input, though the engine had not closed it: what
     /// is written to it from now on is lost, and needs no [`Input::StdinTaken`].
     StdinClosed {
         /// Which child.
@@ -246,7 +246,7 @@ pub enum Output {
         server: Server,
         /// The engine's number for it, a new one.
         child: ChildId,
-        /// The request that it is started for, by which an embedder finds who asks. None for a
+        /// The request that it is started for, by which an embedder finds its client. None for a
         /// child that is started ahead of any request. What it does afterwards is for whoever the
         /// engine gives it to.
         exchange: Option<Exchange>,

@@ -5,7 +5,7 @@
 pub(crate) const REMEMBERED: usize = 64 * 1024;
 /// The longest URI that can be subscribed to: as long as a request's target may be.
 pub(crate) const URI: usize = 2048;
-/// What one call may ask its client at once. People are asked one thing at a time, programs a
+/// The most questions of one call to its client at once. People get one at a time, programs a
 /// few.
 pub(crate) const QUESTIONS: usize = 64;
 /// Bytes of annotations that are kept, with the names of their tools: hundreds of tools. What a

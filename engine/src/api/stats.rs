@@ -1,7 +1,7 @@
 //! Counters for operators.
 
 /// What the bridge holds now, and what it has done since it began: counts, each without a limit of
-/// its own. [`Config::metrics`](crate::Config::metrics) names the path that tells them, and more,
+/// its own. [`Config::metrics`](crate::Config::metrics) names the path that returns them, and more,
 /// over HTTP.
 ///
 /// # Examples

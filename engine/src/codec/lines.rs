@@ -72,7 +72,7 @@ impl Lines {
     }
 
     /// Takes the next bytes of the stream, cut anywhere, and gives the lines that they complete.
-    /// What is not asked for is kept for no one: ask until there is none.
+    /// Lines that are not taken are lost: call it until it returns `None`.
     pub fn feed<'a>(&'a mut self, bytes: &'a [u8]) -> Feed<'a> {
         Feed { lines: self, rest: bytes }
     }

@@ -1,12 +1,12 @@
 //! One JSON-RPC 2.0 message as spans: its kind, its id, its method and the few params that
 //! routing needs; and the splice that changes those and nothing else.
 //!
-//! The text is judged whole before anything is believed: UTF-8, JSON, no member of the message
-//! named twice or almost like another, an id that is a string or a number. What a message says
-//! beyond its envelope is neither read nor changed.
+//! The whole text is checked before any part of it is used: it is UTF-8 and JSON, no member of the
+//! message is named twice or almost like another, and the id is a string or a number. Members
+//! beyond the envelope and those params are neither read nor changed.
 //!
-//! Parts come *as they are spelled*: a slice of the text, quotes and escapes included, so that what
-//! goes out is byte for byte what came in. Depth costs a bit a level and no recursion.
+//! Parts are returned *as they are spelled*, as slices of the text with quotes and escapes, so that
+//! a message leaves byte for byte as it came. Nesting costs one bit a level and no recursion.
 
 mod members;
 
@@ -146,7 +146,7 @@ pub enum Malformed<'a> {
     /// It is not JSON in UTF-8 (JSON-RPC 2.0 error −32700, "Parse error").
     Parse(&'static str),
     /// It is JSON, but no message (error −32600, "Invalid Request"); with its id as it is
-    /// spelled, if that could be told.
+    /// spelled, if it could be read.
     Invalid(&'static str, Option<&'a [u8]>),
 }
 
@@ -370,7 +370,7 @@ impl<'a> Message<'a> {
             out.reserve(length);
         }
         let mut at = whole.start;
-        // What is changed stands in any order.
+        // The changed parts stand in any order.
         while let Some((place, new)) = edits
             .iter()
             .flatten()
@@ -407,11 +407,11 @@ impl Message<'_> {
 }
 
 impl Renamed {
-    /// What [`Message::splice`] would have made of this text, the message's own.
+    /// Applies the new id to the text of the message; the result is that of [`Message::splice`].
     pub(crate) fn apply(self, mut text: Vec<u8>) -> Vec<u8> {
         let (old, new) = (self.id, &*self.new);
         let (rest, end) = (old.start + new.len(), self.end);
-        // What is appended only makes room.
+        // The appended bytes only make room.
         text.truncate(end);
         text.extend_from_slice(new);
         text.copy_within(old.end..end, rest);

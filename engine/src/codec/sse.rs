@@ -113,7 +113,7 @@ pub fn prime(id: EventId, retry_millis: u128, out: &mut Vec<u8>) {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId {
-    /// A number that tells the session from others.
+    /// A number that distinguishes the session from others.
     pub session: u32,
     /// The stream's number in its session.
     pub stream: u64,

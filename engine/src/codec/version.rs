@@ -5,7 +5,7 @@ use alloc::string::String;
 use crate::codec::json;
 use crate::codec::object;
 
-/// What a protocol revision asks of its streams.
+/// What a protocol revision requires of its streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Style {
     /// Events have ids and are kept to be resumed.
@@ -73,7 +73,7 @@ impl Version {
     }
 }
 
-/// The version that a result of `initialize` tells; empty if it tells none.
+/// The version that a result of `initialize` names; empty if it names none.
 pub(crate) fn told(result: &[u8]) -> String {
     let span = json::member(result, &(0..result.len()), "protocolVersion");
     span.and_then(|span| object::string(&result[span])).unwrap_or_default().into_owned()

@@ -12,7 +12,7 @@ use crate::http::hosts;
 use crate::http::owner;
 use crate::http::trace;
 
-/// What a head asks for.
+/// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asks {
     /// The health of the proxy.
@@ -133,7 +133,7 @@ pub(crate) fn admit<'a>(
         }
     } else {
         let metrics = config.metrics.as_deref() == Some(head.path);
-        // Prometheus asks each node by its address.
+        // Prometheus reaches each node by its address.
         if !(metrics && host.is_some_and(hosts::is_address)) {
             hosts::host_allowed(host, config)?;
         }

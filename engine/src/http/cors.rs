@@ -8,7 +8,7 @@ use crate::http::accept;
 use crate::http::admission::{Admitted, METHODS};
 use crate::http::field::{self, Fields, is};
 
-/// The most names that a preflight is told back: no request has more fields.
+/// The most field names in the answer to a preflight: no request has more fields.
 const ASKED: usize = 64;
 const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
 
@@ -39,7 +39,7 @@ pub(crate) fn options(head: &Admitted<'_>) -> Response {
     response
 }
 
-/// What a page may send: the fields that are known, and those that it asks for.
+/// What a page may send: the fields that are known, and those that it names.
 fn allowed_headers(fields: &Fields<'_>) -> Cow<'static, str> {
     const KNOWN: &str = "accept, authorization, content-type, last-event-id, mcp-method, mcp-name, \
                          mcp-protocol-version, mcp-session-id";

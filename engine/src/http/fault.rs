@@ -1,7 +1,7 @@
 //! What went wrong, by who is to blame, and what it becomes on the wire: one table.
 //!
 //! No code from −32000…−32019 is minted (MCP 2026-07-28 "Error Codes"): what JSON-RPC has no code
-//! for is −32600 if the client can mend it and −32603 if it can't.
+//! for is −32600 if the client can correct it and −32603 if it can't.
 
 mod response;
 

@@ -2,7 +2,7 @@
 //! (MCP 2026-07-28 "Custom Headers from Tool Parameters").
 //!
 //! A stdio server never sees headers, so the check is the bridge's. What a tool annotates is
-//! learned from the `tools/list` answers that pass by; the bridge asks nothing of its own.
+//! learned from the `tools/list` answers that pass by; the bridge sends no request of its own.
 
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -95,7 +95,7 @@ impl HeaderParams {
         }
     }
 
-    /// Whether the head of a `tools/call` repeats what the tool's annotations ask for.
+    /// Whether the head of a `tools/call` repeats what the tool's annotations require.
     pub(crate) fn agree(
         &self,
         env: &Env,

@@ -21,7 +21,7 @@ use crate::http::fault::Fault;
 const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
-/// Methods whose answer may ask the client for input (MCP 2026-07-28 "Multi Round-Trip Requests").
+/// Methods whose answer may require input of the client (MCP 2026-07-28 "Multi Round-Trip Requests").
 const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 /// What a stateless request says about itself.
@@ -33,7 +33,7 @@ pub(crate) struct Metadata<'a> {
     pub(crate) log_level: Option<LogLevel>,
 }
 
-/// Which era a message belongs to, told by its body; the head only has to agree.
+/// Which era a message belongs to. The body decides; the head only has to agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Era {
     Session,
@@ -89,7 +89,7 @@ impl<'a> Metadata<'a> {
         Ok(Self { method, capabilities, log_level })
     }
 
-    /// Whether the answer may ask for input.
+    /// Whether the answer may require input.
     pub(crate) fn may_ask(&self) -> bool {
         ASKING.contains(&&*self.method)
     }

@@ -1,4 +1,5 @@
-//! Whose a request of the stateless era is, as far as header fields tell that the operator named.
+//! The client of a request of the stateless era, as far as the header fields that the operator
+//! named identify it.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -7,7 +8,7 @@ use crate::api::config::Config;
 use crate::http::fault::Fault;
 use crate::http::field::{self, Fields};
 
-/// The most bytes of all values by which a request tells whose it is: an identifier or a token.
+/// The most bytes of all values that identify the client of a request: an identifier or a token.
 pub(crate) const AFFINITY: usize = 4096;
 
 /// Who owns a shared process. Requests with equal values are of one client: the operator says so
@@ -60,7 +61,7 @@ pub(crate) fn env(fields: &Fields<'_>, config: &Config) -> Vec<(String, String)>
     pairs.filter_map(|(header, name)| Some((name.clone(), value(header)?))).collect()
 }
 
-/// Whether the values of the fields that tell whose a request is are text. Without one of them the
+/// Whether the values of the fields that identify the client are text. Without one of them the
 /// request would seem to be of another client.
 pub(super) fn is_legible(fields: &Fields<'_>, config: &Config) -> Result<(), Fault> {
     let variables = config.header_env.iter().map(|(header, _)| header);

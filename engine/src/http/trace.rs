@@ -12,7 +12,7 @@ use crate::codec::copy::Copy;
 use crate::codec::object::{self, Object};
 use crate::http::field::{Fields, values};
 
-/// The most bytes of `tracestate`: what W3C Trace Context asks to pass on at least.
+/// The most bytes of `tracestate`: the least that W3C Trace Context requires to be passed on.
 const STATE: usize = 512;
 /// The most members of `tracestate` (W3C Trace Context, "List").
 const STATES: usize = 32;
@@ -292,18 +292,18 @@ mod tests {
     fn the_callers_own_context_stays() {
         let fields = [("Traceparent", PARENT), ("tracestate", "a=1"), ("TraceState", "b=2")];
         let meta = alloc::format!(r#"{{"traceparent":"{PARENT}","tracestate":"a=1,b=2"}}"#);
-        let told = |text| carried(&fields, text);
+        let with_fields = |text| carried(&fields, text);
         let wanted = alloc::format!(r#"{{"method":"x","params":{{"_meta":{meta}}}}}"#);
-        assert_eq!(told(r#"{"method":"x"}"#), Some(wanted.clone()));
-        assert_eq!(told(r#" {"method":"x","params":{"_meta":{}}}"#), Some(wanted.clone()));
-        assert_eq!(told(r#"{"method":"x","params":{}}"#), Some(wanted));
+        assert_eq!(with_fields(r#"{"method":"x"}"#), Some(wanted.clone()));
+        assert_eq!(with_fields(r#" {"method":"x","params":{"_meta":{}}}"#), Some(wanted.clone()));
+        assert_eq!(with_fields(r#"{"method":"x","params":{}}"#), Some(wanted));
         for own in [
             r#"{"params":{"_meta":{"traceparent":"1"}}}"#,
             r#"{"params":{"_meta":{"tracest\u0061te":"1"}}}"#,
             r#"{"params":{"_meta":null}}"#,
             r#"{"params":[1]}"#,
         ] {
-            assert_eq!(told(own), None, "{own}");
+            assert_eq!(with_fields(own), None, "{own}");
         }
         let twice = [fields[0], fields[0], fields[1], ("baggage", "k=v")];
         let wanted = r#"{"params":{"_meta":{"traceparent":"1","baggage":"k=v"}}}"#;

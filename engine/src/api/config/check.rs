@@ -49,7 +49,7 @@ const fn require(
 }
 
 impl Config {
-    /// Whether an engine can work with it. [`Bridge::new`](crate::Bridge::new) asks the same.
+    /// Whether an engine can work with it. [`Bridge::new`](crate::Bridge::new) makes the same check.
     ///
     /// # Errors
     ///

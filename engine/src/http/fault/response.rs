@@ -66,7 +66,7 @@ impl Fault {
     }
 
     /// The same, where the fault ended a start: nothing reached the server, so the client's HTTP
-    /// layer is told as well.
+    /// layer is named as well.
     pub(crate) fn failed_start(&self, id: Option<&[u8]>) -> Response {
         let status = match self.status() {
             200 => 502,
