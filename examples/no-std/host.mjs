@@ -160,6 +160,7 @@ const server = createServer(async (request, response) => {
     engine.withdraw(machine, exchange);
     return response.writeHead(413, { connection: 'close' }).end();
   }
+  if (response.destroyed) return engine.withdraw(machine, exchange); // It left just now.
   exchanges.set(exchange, response);
   response.once('close', () => {
     exchanges.delete(exchange);
