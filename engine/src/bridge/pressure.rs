@@ -236,7 +236,7 @@ mod tests {
     use alloc::boxed::Box;
 
     fn bridge() -> Bridge {
-        let mut bridge = Bridge::new(Config::default()).unwrap();
+        let mut bridge = Bridge::new(Config::default()).expect("the default works");
         let child = Child::new(ChildId(1), Server::default(), &bridge.cx);
         bridge.seats.insert(Seat::Leaving(Box::new(child)));
         bridge
@@ -255,7 +255,7 @@ mod tests {
     #[should_panic(expected = "child: the bytes that it counts, and those that it has")]
     fn bytes_that_a_holder_does_not_count_are_found() {
         let mut bridge = bridge();
-        let child = bridge.seats.child_mut(ChildId(1)).unwrap();
+        let child = bridge.seats.child_mut(ChildId(1)).expect("it has a seat");
         assert!(child.lines.feed(b"begun").take().is_none());
         bridge.handle(Input::Tick, Instant::default());
     }

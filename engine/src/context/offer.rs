@@ -120,9 +120,9 @@ mod tests {
         let (x, y) = (r#"{"name":"x1"}"#, r#"{"name" : "\u0078"}"#);
         for (tools, wanted) in [
             (alloc::format!("[{a}, {b}]"), None),
-            (alloc::format!("[]"), None),
-            (alloc::format!("[ {x} ]"), Some(alloc::format!("[  ]"))),
-            (alloc::format!("[{x} , {y}]"), Some(alloc::format!("[]"))),
+            (String::from("[]"), None),
+            (alloc::format!("[ {x} ]"), Some(String::from("[  ]"))),
+            (alloc::format!("[{x} , {y}]"), Some(String::from("[]"))),
             (alloc::format!("[ {x} , {a} , {b} ]"), Some(alloc::format!("[ {a} , {b} ]"))),
             (alloc::format!("[{a} , {x}\t, {b} ]"), Some(alloc::format!("[{a}\t, {b} ]"))),
             (alloc::format!("[{a},{x},{y}]"), Some(alloc::format!("[{a}]"))),

@@ -295,7 +295,7 @@ impl Streams {
         for number in self.table.keys().copied().collect::<Vec<_>>() {
             let Some((stream, mut at)) = self.stream(number) else { continue };
             stream.finish(&mut at, cx);
-            if let Some(reply) = stream.forget_reply(&mut at, cx) {
+            if let Some(reply) = stream.forget_reply(&at, cx) {
                 cx.owe(reply);
             }
         }

@@ -117,7 +117,7 @@ impl Stream {
         self.rearm(at, cx);
     }
 
-    fn open_head(&mut self, at: &mut At<'_>, cx: &mut Context) {
+    fn open_head(&mut self, at: &At<'_>, cx: &mut Context) {
         let Some(reply) = self.reply.as_mut().filter(|r| r.phase == Phase::Undecided) else {
             return;
         };

@@ -166,7 +166,7 @@ fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
     }
     let one = |name: &str| all(name).first().copied();
     if let (Some(authority), Some(host)) = (head.authority, one("host"))
-        && authority.to_ascii_lowercase() != host.to_ascii_lowercase()
+        && !authority.eq_ignore_ascii_case(host)
     {
         return Some(Err(400));
     }

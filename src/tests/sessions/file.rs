@@ -67,7 +67,7 @@ fn what_is_appended_is_there_again() {
     assert_eq!(times(&log), [5000, 3000]);
     drop(log);
     let (mut log, torn) = Log::open(&folder.file()).unwrap();
-    assert_eq!((records(&log), times(&log), torn), (all.clone(), vec![5000, 3000], false));
+    assert_eq!((records(&log), times(&log), torn), (all, vec![5000, 3000], false));
     // With other numbers, as in another run.
     let kept: Vec<_> = log.places().iter().map(|(n, place)| (n + 10, *place)).collect();
     log.replace(&kept).unwrap();

@@ -13,7 +13,7 @@ impl Streams {
     /// The stream of a message: without a number the newest GET stream with a client, or the
     /// messages that wait for one.
     pub(super) fn meant(&self, number: Option<StreamId>) -> StreamId {
-        number.or(self.listeners.last().copied()).unwrap_or(UNCLAIMED)
+        number.or_else(|| self.listeners.last().copied()).unwrap_or(UNCLAIMED)
     }
 
     /// GET: opens a stream. It begins with the messages that wait for one.
@@ -27,15 +27,15 @@ impl Streams {
     /// stream of its own: otherwise two clients that resume one stream would abort each other in
     /// turn.
     pub(super) fn make_way(&mut self, number: StreamId, cx: &mut Context) {
-        let Some((stream, mut at)) = self.stream(number).filter(|(stream, _)| stream.is_get) else {
+        let Some((stream, at)) = self.stream(number).filter(|(stream, _)| stream.is_get) else {
             return;
         };
-        let Some(reply) = stream.take_reply(&mut at, cx) else { return };
+        let Some(reply) = stream.take_reply(&at, cx) else { return };
         self.last = self.last.next();
         cx.exchanges.insert(reply.exchange, (self.child, self.last));
         self.table.insert(self.last, Stream::get(Some(reply)));
-        if let Some((other, mut at)) = self.stream(self.last) {
-            other.rearm(&mut at, cx);
+        if let Some((other, at)) = self.stream(self.last) {
+            other.rearm(&at, cx);
         }
         for known in self.listeners.iter_mut().filter(|known| **known == number) {
             *known = self.last;

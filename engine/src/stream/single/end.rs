@@ -16,7 +16,7 @@ impl Stream {
         self.over(at, cx);
     }
 
-    pub(super) fn over(&mut self, at: &mut At<'_>, cx: &mut Context) {
+    pub(super) fn over(&mut self, at: &At<'_>, cx: &mut Context) {
         let Some(reply) = &mut self.reply else { return };
         reply.phase = Phase::Over;
         if reply.waiting() == 0 {
@@ -27,7 +27,7 @@ impl Stream {
     }
 
     /// The response is complete and read; the rest is delivery, by the driver.
-    pub(super) fn await_delivery(&mut self, at: &mut At<'_>, cx: &mut Context) {
+    pub(super) fn await_delivery(&mut self, at: &At<'_>, cx: &mut Context) {
         if let Some(reply) = self.forget_reply(at, cx) {
             cx.owe(reply);
         }
@@ -45,7 +45,7 @@ impl Stream {
     }
 
     /// Releases the exchange and drops the wait.
-    pub(crate) fn forget_reply(&mut self, at: &mut At<'_>, cx: &mut Context) -> Option<Reply> {
+    pub(crate) fn forget_reply(&mut self, at: &At<'_>, cx: &mut Context) -> Option<Reply> {
         cx.timers.clear(&mut self.due, Wait::Stream(at.child, at.number));
         let reply = self.reply.take()?;
         cx.exchanges.remove(&reply.exchange);
@@ -63,7 +63,7 @@ impl Stream {
 
     /// Separates the stream from its exchange, whose events are resent only to a client that
     /// resumes.
-    pub(crate) fn take_reply(&mut self, at: &mut At<'_>, cx: &mut Context) -> Option<Reply> {
+    pub(crate) fn take_reply(&mut self, at: &At<'_>, cx: &mut Context) -> Option<Reply> {
         let reply = self.forget_reply(at, cx)?;
         self.sent = self.sent.max(self.ever_sent);
         Some(reply)

@@ -13,7 +13,7 @@ impl Stream {
     pub(crate) fn promote_after(
         &mut self,
         wait: core::time::Duration,
-        at: &mut At<'_>,
+        at: &At<'_>,
         cx: &mut Context,
     ) {
         if let Some(reply) =
@@ -26,7 +26,7 @@ impl Stream {
     }
 
     /// Sets the wait for the client to read what was sent.
-    pub(super) fn wait_for_reader(&mut self, at: &mut At<'_>, cx: &mut Context) {
+    pub(super) fn wait_for_reader(&mut self, at: &At<'_>, cx: &mut Context) {
         let Some(reply) = &self.reply else { return };
         let next = reply.spoke.after(cx.config.keep_alive).min(cx.now.after(cx.config.stall));
         cx.timers.no_later(&mut self.due, next, Wait::Stream(at.child, at.number));
@@ -56,7 +56,7 @@ impl Stream {
         true
     }
 
-    pub(crate) fn rearm(&mut self, at: &mut At<'_>, cx: &mut Context) {
+    pub(crate) fn rearm(&mut self, at: &At<'_>, cx: &mut Context) {
         let Some(reply) = &self.reply else { return };
         let stall = (reply.waiting() > 0).then(|| reply.moved.after(cx.config.stall));
         let speak = match reply.phase {
