@@ -7,16 +7,19 @@
 
 mod children;
 mod logged;
+mod pages;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 
 use mcp_bridge::{
-    Admitted, Bridge, ChildId, Config, ConfigError, Exchange, Head, Input, Instant, Output,
-    Response, Server, SessionNumber,
+    Admitted, Bridge, ChildId, Config, ConfigError, Exchange, Head, Input, Instant, Output, Server,
+    SessionNumber,
 };
 use smol::LocalExecutor;
+
+pub(crate) use pages::{Door, METRICS, Pages};
 
 use crate::access::Access;
 use crate::cli::launch;
@@ -66,6 +69,11 @@ pub(crate) struct Hub {
     /// Whether a new connection waits for one to close.
     pub(crate) crowded: Cell<bool>,
     access: Access,
+    pages: Pages,
+    /// The limits of buffered bytes and of sessions.
+    limits: (usize, usize),
+    /// The limit of connections.
+    pub(crate) capacity: Cell<usize>,
     me: Weak<Self>,
     bridge: RefCell<Engine>,
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
@@ -93,11 +101,12 @@ pub(crate) struct Hub {
     drained: WakerSlot,
 }
 
-/// What is written down of a run beside the log.
+/// What the hub has beside the engine's configuration.
 #[derive(Default)]
-pub(crate) struct Records {
+pub(crate) struct Parts {
     pub(crate) recorder: Option<Recorder>,
     pub(crate) access: Access,
+    pub(crate) pages: Pages,
 }
 
 impl Hub {
@@ -105,7 +114,7 @@ impl Hub {
         config: Config,
         file: Option<SocketFile>,
         reactor: Rc<Reactor>,
-        Records { recorder, access }: Records,
+        Parts { recorder, access, pages }: Parts,
     ) -> Result<Rc<Self>, ConfigError> {
         // Half of the budget, or what one of the largest messages and some small ones need.
         let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
@@ -114,10 +123,14 @@ impl Hub {
         let fields = variables.chain(&config.affinity).chain(&access.user);
         let listed_fields = fields.cloned().collect();
         let head_limit = config.head;
+        let limits = (config.budget, config.sessions);
         let bridge = Bridge::new(config)?;
         Ok(Rc::new_cyclic(|me| Self {
             me: Weak::clone(me),
             access,
+            pages,
+            limits,
+            capacity: Cell::new(0),
             executor: Rc::new(LocalExecutor::new()),
             reactor,
             deadlines: Rc::default(),
@@ -205,14 +218,6 @@ impl Hub {
         fresh
     }
 
-    /// Judges a head before its content is read.
-    pub(crate) fn admit(&self, head: &Head<'_>) -> Result<Admitted, Response> {
-        self.bridge.borrow_mut().admit(head).map_err(|refusal| {
-            self.tell(&refusal.event);
-            refusal.response
-        })
-    }
-
     /// Hands a whole request to the engine; its response comes to `mailbox`.
     pub(crate) fn request(
         &self,
@@ -224,6 +229,7 @@ impl Hub {
         let exchange = admitted.exchange();
         let random = self.random.borrow_mut().take();
         self.exchanges.borrow_mut().insert(exchange.number(), Rc::clone(mailbox));
+        let head = &self.aliased(*head);
         self.feed(Input::Request { admitted, head, body, random });
         exchange
     }

@@ -33,7 +33,7 @@ use std::time::Duration;
 use cli::args::{self, Options};
 use cli::exit::Exit;
 use http::listen;
-use hub::{Hub, Records};
+use hub::{Door, Hub, Pages, Parts};
 use limits::deadlines::Deadline;
 use mcp_bridge::Config;
 use os::sockets::{Address, Place, Sockets};
@@ -90,6 +90,8 @@ fn serve(options: Options) -> Result<(), Exit> {
         sessions,
         strange,
         access,
+        aside,
+        mut pages,
     } = options;
     logging::start(log_format, (!access.is_on).then_some(access::TARGET));
     for name in strange {
@@ -113,13 +115,12 @@ fn serve(options: Options) -> Result<(), Exit> {
     let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
     config.loopback = announce(&sockets.addresses(), &paths);
     let capacity = listen::capacity(config.sessions);
-    let source = |listener| Source::new(&reactor, listener, Use::Socket);
-    let sources = sockets.listeners.into_iter().map(source);
-    let sources: Vec<_> = sources.collect::<io::Result<_>>().map_err(broken("can't listen"))?;
-
+    let side = aside.map(|place| beside(&place, &mut pages)).transpose()?.unwrap_or_default();
+    let front = sources(&reactor, sockets.listeners)?;
+    let side = sources(&reactor, side)?;
     let recorder = record.map(|terms| recorder(&terms, &config)).transpose()?;
-    let records = Records { recorder, access };
-    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor), records)
+    let parts = Parts { recorder, access, pages };
+    let hub = Hub::new(config, sockets.file, Rc::clone(&reactor), parts)
         .map_err(|error| failure(1, format!("the limits are invalid: {error}")))?;
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
@@ -128,7 +129,9 @@ fn serve(options: Options) -> Result<(), Exit> {
     #[cfg(windows)] // Polled here, it needs no thread of its own.
     executor.spawn(async_process::driver()).detach();
     executor.spawn(signals::watch(Rc::clone(&hub), signals, file)).detach();
-    let accepting = executor.spawn(listen::accept(Rc::clone(&hub), sources, capacity));
+    hub.capacity.set(capacity);
+    let accepting = executor.spawn(listen::accept(Rc::clone(&hub), front, Door::Front));
+    executor.spawn(listen::accept(Rc::clone(&hub), side, Door::Side)).detach();
     systemd::tell("READY=1");
     let end = async {
         hub.drained().await;
@@ -155,6 +158,27 @@ fn check_files() -> Result<(), Exit> {
         return Err(failure(1, reason));
     }
     Ok(())
+}
+
+/// The sockets of the pages' own address.
+fn beside(place: &Place, pages: &mut Pages) -> Result<Vec<OwnedFd>, Exit> {
+    let sockets = Sockets::bind(place).map_err(|error| {
+        failure(1, format!("can't listen on {place}: {error}; see --metrics-listen"))
+    })?;
+    let addresses = sockets.addresses();
+    pages.is_aside_local = !addresses.iter().any(Address::is_public);
+    for address in &addresses {
+        if let (Address::Inet(address), Some(path)) = (address, &pages.metrics) {
+            log::info!(target: "proxy", "metrics at http://{address}{path}");
+        }
+    }
+    Ok(sockets.listeners)
+}
+
+fn sources(reactor: &Rc<Reactor>, listeners: Vec<OwnedFd>) -> Result<Vec<Source<OwnedFd>>, Exit> {
+    let sources = listeners.into_iter().map(|fd| Source::new(reactor, fd, Use::Socket));
+    let sources: io::Result<_> = sources.collect();
+    sources.map_err(|error| failure(1, format!("can't listen: {error}")))
 }
 
 /// The recorder of the run, and what its file is not.

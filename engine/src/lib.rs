@@ -210,7 +210,7 @@ pub use api::io::{Endpoint, Input, Output};
 pub use api::response::{Body, Response};
 pub use api::restore::RestoreError;
 pub use api::session::Session;
-pub use api::stats::Stats;
+pub use api::stats::{Durations, ServerStats, Stats};
 pub use api::terms::{Limits, Tools};
 pub use bridge::Bridge;
 pub use codec::{lines, message, sse};

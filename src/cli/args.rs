@@ -17,6 +17,8 @@ use crate::cli::arguments::Arguments;
 use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::cli::launch::{Common, ConfigFile, Found, Server, Terms};
+use crate::cli::probe;
+use crate::hub::Pages;
 use crate::logging::Format;
 use crate::os::memory;
 use crate::os::sockets::Place;
@@ -48,6 +50,9 @@ pub(crate) struct Options {
     /// The file that keeps sessions.
     pub(crate) sessions: Option<PathBuf>,
     pub(crate) access: Access,
+    /// Where the pages have an address of their own.
+    pub(crate) aside: Option<Place>,
+    pub(crate) pages: Pages,
     /// Where the run is recorded, if it is.
     pub(crate) record: Option<record::Terms>,
     /// Variables that look like the program's own, and are not.
@@ -67,6 +72,9 @@ pub(crate) fn parse(
         return Err(Exit::Print(
             concat!("hyper-mcp-proxy ", env!("CARGO_PKG_VERSION"), "\n").into(),
         ));
+    }
+    if let Some(url) = arguments.value_of("probe") {
+        return Err(probe::run(url));
     }
     arguments.add_environment(environment)?;
     let is_check = arguments.has("check");
@@ -97,6 +105,7 @@ fn options(arguments: &Arguments) -> Result<Options, Exit> {
     let given = given
         .map_err(|early| Exit::usage(format!("{} (see --help)", first_line(&early.output))))?;
     let config = config(&given)?;
+    let pages = observe::pages(&given, config.health.clone());
     let (servers, file) = servers(&given, arguments.command.clone(), &config)?;
     Ok(Options {
         place: place(&given)?,
@@ -108,6 +117,8 @@ fn options(arguments: &Arguments) -> Result<Options, Exit> {
         sessions: given.sessions.clone(),
         record: observe::record(&given)?,
         access: observe::access(&given)?,
+        aside: given.metrics_listen.as_deref().map(observe::place).transpose()?,
+        pages,
         strange: arguments.strange.clone(),
     })
 }
@@ -245,7 +256,7 @@ fn config(given: &Given) -> Result<Config, Exit> {
     let config = Config {
         endpoint,
         health,
-        metrics,
+        metrics: metrics.filter(|_| given.metrics_listen.is_none()),
         eras: given.eras,
         header_env,
         affinity: affinity(given.affinity.clone())?,

@@ -111,6 +111,12 @@ impl Arguments {
         self.all.iter().any(|one| one.flag.is_some_and(|flag| flag.long == long))
     }
 
+    /// The value of a flag.
+    pub(crate) fn value_of(&self, long: &str) -> Option<&str> {
+        let given = self.all.iter().find(|one| one.flag.is_some_and(|flag| flag.long == long));
+        given?.value.as_deref()
+    }
+
     /// What argh parses: what the environment has first.
     pub(crate) fn texts(&self) -> Vec<&str> {
         let variables = self.all.iter().filter(|one| one.variable.is_some());

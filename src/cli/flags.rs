@@ -60,7 +60,7 @@ impl Flag {
 
     /// The variable that has the same meaning; none for a flag that only asks for a text.
     pub(crate) fn variable(&self) -> Option<String> {
-        let is_question = matches!(self.long, "help" | "version");
+        let is_question = matches!(self.long, "help" | "version" | "probe");
         let name = || self.long.to_ascii_uppercase().replace('-', "_");
         (!is_question).then(|| format!("{PREFIX}{}", name()))
     }
@@ -126,6 +126,8 @@ pub(crate) const GROUPS: [Group; 7] = [
         flags: &[
             flag("health", "path", "Path of the health check, or off").default("/healthz"),
             flag("metrics", "path", "Path of Prometheus metrics"),
+            flag("metrics-listen", "address", "Address and port of metrics and health"),
+            flag("probe", "url", "Ask a page of a proxy, then exit"),
             switch("no-trace-context", "Don't pass traceparent headers on"),
             flag("log-format", "format", "text or json").default("text"),
             switch("access-log", "Log each request"),

@@ -8,3 +8,4 @@ pub(crate) mod exit;
 pub(crate) mod flags;
 mod help;
 pub(crate) mod launch;
+pub(crate) mod probe;

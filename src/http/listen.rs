@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_lite::future::yield_now;
 
 use crate::http::connection;
-use crate::hub::Hub;
+use crate::hub::{Door, Hub};
 use crate::limits::deadlines::Deadline;
 use crate::os::sys::{self, OwnedFd};
 use crate::reactor::turns::Turn;
@@ -25,6 +25,8 @@ const RESERVED: usize = 32;
 const PER_SESSION: usize = 4;
 /// Connections of one client at once: a stream, a call, and one in reserve.
 const PER_CLIENT: usize = 3;
+/// Connections for the pages at an address of their own, when all others are in use.
+const ASIDE: usize = 4;
 /// Pause after the system is out of resources for accepting.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Units of work for accepting a connection: a short turn accepts 16.
@@ -49,8 +51,9 @@ pub(crate) fn capacity(sessions: usize) -> usize {
     room.max(limit / 4).clamp(1, CONNECTIONS.max(sessions.saturating_mul(PER_CLIENT)))
 }
 
-/// Accepts connections forever.
-pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capacity: usize) {
+/// Accepts connections of a listener forever.
+pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, door: Door) {
+    let capacity = hub.capacity.get() + if door == Door::Side { ASIDE } else { 0 };
     let pause = Deadline::new(&hub.deadlines);
     let mut turn = Turn::new(&hub.reactor.turns);
     loop {
@@ -68,7 +71,7 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, capaci
         match accepted.and_then(|socket| Source::new(&hub.reactor, socket, Use::Socket)) {
             Ok(socket) => {
                 hub.connections.set(hub.connections.get() + 1);
-                hub.executor.spawn(connection::serve(Rc::clone(&hub), socket)).detach();
+                hub.executor.spawn(connection::serve(Rc::clone(&hub), socket, door)).detach();
             }
             Err(error) if is_peers_fault(&error) => {}
             Err(error) => {

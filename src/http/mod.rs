@@ -5,4 +5,5 @@ pub(crate) mod connection;
 pub(crate) mod heads;
 pub(crate) mod listen;
 pub(crate) mod mailbox;
+pub(crate) mod metrics;
 pub(crate) mod send_queue;

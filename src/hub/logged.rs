@@ -15,8 +15,11 @@ impl Hub {
         });
     }
 
-    /// The request with this head for the access log.
+    /// The request with this head for the access log; none for one for a page of the program.
     pub(crate) fn entry(&self, head: &Head<'_>) -> Option<Box<Entry>> {
+        if self.is_page(head.path) {
+            return None;
+        }
         let mut entry = self.access.entry(head, || self.name_at(head.path))?;
         let id = head.fields.iter().find(|(name, _)| *name == "mcp-session-id");
         let id = id.and_then(|(_, id)| str::from_utf8(id).ok());

@@ -191,6 +191,8 @@ fn sample(flag: &Flag) -> String {
         Some("port" | "n" | "secs") => "7",
         Some("bytes") => "1G",
         Some("socket") => "/x/y",
+        Some("address") => "127.0.0.1:7",
+        Some("url") => "sample",
         Some("dir") => env!("CARGO_MANIFEST_DIR"),
         Some("path") => "/sample",
         Some("file") => concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/servers.json"),
@@ -281,7 +283,7 @@ fn the_table_has_the_flags_that_are_parsed_and_no_others() {
             parsed.insert((name.replace('_', "-"), short.take(), takes_value, is_list));
         }
     }
-    // `--help` and `--version` are answered before the rest is parsed.
+    // `--help`, `--version` and `--probe` are answered before the rest is parsed.
     let listed = flags().filter(|flag| flag.variable().is_some());
     let listed = listed
         .map(|flag| (flag.long.to_owned(), flag.short, flag.value.is_some(), flag.list.is_some()));

@@ -13,6 +13,7 @@ use rustix::io::ioctl_fionbio;
 use smol::LocalExecutor;
 
 use crate::http::connection;
+use crate::hub::Door;
 use crate::hub::{Hub, SCRATCH};
 use crate::os::sys::OwnedFd;
 use crate::process::line_reader::{LINES, LineReader};
@@ -168,7 +169,7 @@ fn of_requests_that_come_together_the_first_few_are_answered() {
         client.write_all(request.repeat(200).as_bytes()).unwrap();
         let socket = Source::new(&reactor, OwnedFd::from(socket), Use::Socket).unwrap();
         hub.connections.set(1);
-        hub.executor.spawn(connection::serve(Rc::clone(&hub), socket)).detach();
+        hub.executor.spawn(connection::serve(Rc::clone(&hub), socket, Door::Front)).detach();
         while hub.executor.try_tick() {}
         let mut answers = vec![0; 1 << 20];
         let count = client.read(&mut answers).unwrap();

@@ -63,8 +63,10 @@ pub struct Config {
     /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
     /// because probes come by address, and it says nothing that they protect.
     pub health: Option<String>,
-    /// The path of the metrics in Prometheus' text format, if any. `Host` may be any IP address
-    /// there, because Prometheus uses an address and a page that rebinds a name sends the name.
+    /// The path of a page of metrics, if any. Its head is judged here; the page is the driver's,
+    /// which drops what [`Bridge::admit`](crate::Bridge::admit) gives, and answers with what
+    /// [`Bridge::server_stats`](crate::Bridge::server_stats) tells. `Host` may be any IP address
+    /// there, because Prometheus asks by address and a page that rebinds a name sends the name.
     pub metrics: Option<String>,
     /// Which eras clients may use. Where there are several servers,
     /// [`Input::Servers`](crate::Input::Servers) says it of each instead.

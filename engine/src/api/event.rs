@@ -84,6 +84,28 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The words for all of them.
+    pub(crate) const LABELS: [&str; 18] = [
+        "deleted",
+        "revoked",
+        "idle",
+        "exited",
+        "stdout_closed",
+        "stdin_closed",
+        "line_too_long",
+        "memory",
+        "not_started",
+        "exhausted",
+        "start_timeout",
+        "unreadable",
+        "declined",
+        "undiscovered",
+        "client_left",
+        "retired",
+        "spent",
+        "shutdown",
+    ];
+
     /// A word for it, as a label.
     pub(crate) const fn label(&self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 //! limits that span sessions. Code that needs to see more than one session or shared child belongs
 //! here.
 
+mod counts;
 mod ending;
 mod pace;
 mod pressure;

@@ -4,7 +4,6 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::slice::from_ref;
 
@@ -13,7 +12,7 @@ use crate::api::eras::Eras;
 use crate::api::event::Cause;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::head::Head;
-use crate::api::response::{self, Body, Response};
+use crate::api::response::{self, Response};
 use crate::codec::message::{self, Malformed, Message};
 use crate::codec::object::quoted;
 use crate::context::breaker::Origin;
@@ -70,14 +69,8 @@ impl Bridge {
                 self.cx.answer(exchange, None, response);
                 Ok(())
             }
-            Asks::Metrics => {
-                let text = self.cx.counts.text(&self.stats(), self.buffered());
-                let kind = Cow::Borrowed("text/plain; version=0.0.4");
-                let fields = Cow::Owned(vec![("content-type", kind)]);
-                let body = Body::Whole(text.into_bytes());
-                self.cx.answer(exchange, admitted.origin, Response { status: 200, fields, body });
-                Ok(())
-            }
+            // The driver has the page.
+            Asks::Metrics => Err(Fault::NotFound),
             Asks::Options => {
                 let response = cors::options(admitted);
                 self.cx.answer(exchange, None, response);

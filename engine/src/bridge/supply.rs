@@ -73,6 +73,8 @@ impl Bridge {
     pub(super) fn forget_retired(&mut self) {
         let seats = &self.seats;
         self.cx.servers.forget(|server| seats.children().any(|child| child.server == server));
+        let servers = &self.cx.servers;
+        self.cx.counts.retain(|server| servers.get(server).is_some());
     }
 
     /// Returns a prewarmed child, or a new one that is not started yet.
@@ -202,6 +204,7 @@ impl Bridge {
             return;
         }
         self.cx.stats.failed_starts += 1;
+        self.cx.counts.of(server).failed_starts += 1;
         let Config { breaker_starts, breaker_wait: wait, .. } = self.cx.config;
         let when = (self.cx.now, wait);
         if self.cx.breaker.failed((server, origin), blame, breaker_starts, when) {

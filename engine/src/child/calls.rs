@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::api::instant::Instant;
 #[cfg(debug_assertions)]
 use crate::child::Child;
 use crate::codec::json;
@@ -66,6 +67,8 @@ pub(crate) struct Call {
     /// A digest of the id, if the id is long: equal ids have equal digests.
     pub(super) said: Option<u64>,
     pub(super) due: Deadline,
+    /// When it was made.
+    pub(crate) since: Instant,
 }
 
 impl Call {
@@ -80,6 +83,7 @@ impl Call {
             task: request.asks_for_a_task(),
             lists_tools: request.calls("tools/list"),
             due: Deadline::default(),
+            since: Instant::default(),
         }
     }
 

@@ -314,8 +314,9 @@ impl Child {
     pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> CallId {
         self.last_id = self.last_id.next();
         let id = self.last_id;
-        let call = Call { due: self.due_call(id, cx), ..call };
+        let call = Call { due: self.due_call(id, cx), since: cx.now, ..call };
         cx.stats.requests += 1;
+        cx.counts.of(self.server).requests += 1;
         cx.stats.calls += 1;
         self.names += call.size();
         self.calls.insert(id, call);

@@ -1,12 +1,10 @@
-//! Metrics for operators, in the Prometheus text exposition format.
+//! What is counted of each server, and of all requests: plain data.
 
-use alloc::string::String;
-use core::fmt::Write;
 use core::time::Duration;
 
-use serde_json::Value;
-
-use crate::api::stats::Stats;
+use crate::api::event::Cause;
+use crate::api::handles::Server;
+use crate::api::stats::{Durations, OUTCOMES, ServerStats};
 use crate::codec::message::Message;
 use crate::table::Table;
 
@@ -16,94 +14,84 @@ pub(crate) const CANCELLED: &str = "cancelled";
 /// Counters by label. Each has few labels, and clients can't add any.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
+    servers: Table<Server, Counted>,
+    /// Refused requests, by status and reason.
+    refused: Table<(u16, &'static str), u64>,
+}
+
+/// What is counted of one server.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
     /// Calls that ended, by outcome.
     calls: Table<&'static str, u64>,
     /// Sessions and shared children that ended, by cause.
     ends: Table<&'static str, u64>,
-    /// Refused requests, by status and reason.
-    refused: Table<(u16, &'static str), u64>,
-    /// The total time of children until their first answer, and their number.
-    starting: Duration,
-    started: u64,
+    /// From a child's start to its first answer.
+    starts: Durations,
+    durations: Durations,
+    pub(crate) opened: u64,
+    pub(crate) failed_starts: u64,
+    pub(crate) requests: u64,
 }
 
 impl Counts {
-    pub(crate) fn call(&mut self, outcome: &'static str) {
-        *self.calls.or_default(outcome) += 1;
+    pub(crate) fn of(&mut self, server: Server) -> &mut Counted {
+        self.servers.or_default(server)
     }
 
-    /// Counts a call that ended with a response of the child.
-    pub(crate) fn answer(&mut self, response: &Message<'_>) {
-        self.call(if response.error().is_some() { "error" } else { "result" });
-    }
-
-    pub(crate) fn end(&mut self, cause: &'static str) {
-        *self.ends.or_default(cause) += 1;
+    /// Forgets servers that are no more.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Server) -> bool) {
+        self.servers.retain(|server, _| keep(*server));
     }
 
     pub(crate) fn refusal(&mut self, status: u16, reason: &'static str) {
         *self.refused.or_default((status, reason)) += 1;
     }
 
-    pub(crate) const fn start(&mut self, took: Duration) {
-        self.starting = self.starting.saturating_add(took);
-        self.started += 1;
+    pub(crate) fn refusals(&self, status: u16, reason: &'static str) -> u64 {
+        self.refused.get(&(status, reason)).copied().unwrap_or_default()
     }
 
-    /// Formats all metrics.
-    pub(crate) fn text(&self, stats: &Stats, buffered: usize) -> String {
-        let mut text = String::new();
-        for (name, help, value) in [
-            ("sessions", "Sessions that are open or starting.", stats.sessions),
-            ("children", "Server processes that run, start or end.", stats.children),
-            ("calls_in_flight", "Requests that wait for their answer.", stats.calls),
-            ("buffered_bytes", "Bytes that are held for peers.", buffered),
-        ] {
-            single(&mut text, name, help, "gauge", value as u64);
+    /// The counters of a server; all of them are there from the start.
+    pub(crate) fn stats(&self, server: Server) -> ServerStats {
+        let none = Counted::default();
+        let counted = self.servers.get(&server).unwrap_or(&none);
+        let count = |table: &Table<&'static str, u64>, label: &'static str| {
+            (label, table.get(label).copied().unwrap_or_default())
+        };
+        let outcomes = OUTCOMES.iter().map(|label| count(&counted.calls, label)).collect();
+        let ends = Cause::LABELS.iter().map(|label| count(&counted.ends, label)).collect();
+        ServerStats {
+            server,
+            opened: counted.opened,
+            failed_starts: counted.failed_starts,
+            requests: counted.requests,
+            outcomes,
+            ends,
+            starts: counted.starts,
+            durations: counted.durations,
+            ..ServerStats::default()
         }
-        for (name, help, value) in [
-            ("sessions_opened_total", "Sessions that were opened.", stats.opened),
-            ("failed_starts_total", "Servers that did not start.", stats.failed_starts),
-            ("requests_total", "Requests that reached a server.", stats.requests),
-            ("dropped_total", "Messages of servers that nobody could be given.", stats.dropped),
-        ] {
-            single(&mut text, name, help, "counter", value);
-        }
-        labelled(&mut text, "calls_total", "Calls that ended.", "outcome", &self.calls);
-        labelled(&mut text, "ends_total", "Sessions and servers that ended.", "cause", &self.ends);
-        header(&mut text, "refused_total", "Requests refused.", "counter");
-        for ((status, reason), value) in self.refused.iter() {
-            let name = "mcp_proxy_refused_total";
-            let _ = writeln!(text, "{name}{{status=\"{status}\",reason=\"{reason}\"}} {value}");
-        }
-        header(&mut text, "start_seconds", "From a server's start to its first answer.", "summary");
-        // Formats the number as JSON does: the standard library's float formatting adds 10 KB.
-        let (sum, count) = (Value::from(self.starting.as_secs_f64()), self.started);
-        let _ = writeln!(text, "mcp_proxy_start_seconds_sum {sum}");
-        let _ = writeln!(text, "mcp_proxy_start_seconds_count {count}");
-        text
     }
 }
 
-// Writing into a string can't fail.
-fn header(text: &mut String, name: &str, help: &str, kind: &str) {
-    let _ = writeln!(text, "# HELP mcp_proxy_{name} {help}\n# TYPE mcp_proxy_{name} {kind}");
-}
+impl Counted {
+    /// Counts a call that is over after this time.
+    pub(crate) fn call(&mut self, outcome: &'static str, took: Duration) {
+        *self.calls.or_default(outcome) += 1;
+        self.durations.add(took);
+    }
 
-fn single(text: &mut String, name: &str, help: &str, kind: &str, value: u64) {
-    header(text, name, help, kind);
-    let _ = writeln!(text, "mcp_proxy_{name} {value}");
-}
+    /// Counts a call that ended with a response of the child.
+    pub(crate) fn answer(&mut self, response: &Message<'_>, took: Duration) {
+        self.call(if response.error().is_some() { "error" } else { "result" }, took);
+    }
 
-fn labelled(
-    text: &mut String,
-    name: &str,
-    help: &str,
-    label: &str,
-    values: &Table<&'static str, u64>,
-) {
-    header(text, name, help, "counter");
-    for (of, value) in values.iter() {
-        let _ = writeln!(text, "mcp_proxy_{name}{{{label}=\"{of}\"}} {value}");
+    pub(crate) fn end(&mut self, cause: &'static str) {
+        *self.ends.or_default(cause) += 1;
+    }
+
+    pub(crate) fn start(&mut self, took: Duration) {
+        self.starts.add(took);
     }
 }

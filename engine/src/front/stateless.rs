@@ -115,6 +115,7 @@ struct Ask {
     secret: u128,
     /// The path where it was made.
     path: Arc<str>,
+    since: Instant,
     _share: Share,
 }
 
@@ -303,6 +304,7 @@ impl Worker {
         let id = message.id().unwrap_or_default();
         let names = ASK + id.len() + metadata.method.len();
         let ask = Ask {
+            since: cx.now,
             id: id.into(),
             method: metadata.method.clone().into_owned(),
             text: cx.budget.keep(text),
@@ -432,7 +434,8 @@ impl Worker {
     /// Answers a request with an error of the bridge.
     fn fail(&mut self, number: StreamId, fault: &Fault, cx: &mut Context) {
         let Some(ask) = self.asks.remove(&number) else { return };
-        cx.counts.call(fault.outcome());
+        let took = cx.now.since(ask.since);
+        cx.counts.of(self.child.server).call(fault.outcome(), took);
         // A request that reached no child did not fail there.
         let response = match ask.call {
             None if !self.is_ready() || matches!(fault, Fault::Ended(_) | Fault::Lost(_)) => {

@@ -54,6 +54,9 @@ macro_rules! faults {
         }
 
         impl Fault {
+            /// The status and the label of each row.
+            const ROWS: &[(u16, &str)] = &[$(($status, $label)),+];
+
             #[allow(unused_variables, reason = "most rows need no argument here")]
             fn spec(&self) -> Spec {
                 match self {$(
@@ -253,6 +256,12 @@ impl Fault {
             Self::TimedOut => "timed_out",
             _ => "failed",
         }
+    }
+
+    /// The statuses and labels of all faults, each once.
+    pub(crate) fn labels() -> impl Iterator<Item = (u16, &'static str)> {
+        let rows = Self::ROWS.iter().enumerate();
+        rows.filter(|(at, row)| !Self::ROWS[..*at].contains(row)).map(|(_, row)| *row)
     }
 
     /// What was refused, as metrics name it.

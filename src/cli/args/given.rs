@@ -73,6 +73,8 @@ pub(super) struct Given {
     pub(super) health: String,
     #[argh(option, hidden_help)]
     pub(super) metrics: Option<String>,
+    #[argh(option, hidden_help)]
+    pub(super) metrics_listen: Option<String>,
     #[argh(switch, hidden_help)]
     pub(super) no_trace_context: bool,
     #[argh(option, default = "Format::Text", hidden_help)]

@@ -4,6 +4,8 @@ use super::given::Given;
 use super::is_field;
 use crate::access::Access;
 use crate::cli::exit::Exit;
+use crate::hub::{METRICS, Pages};
+use crate::os::sockets::Place;
 use crate::record::Terms;
 
 /// Bytes of a recording: an hour of a busy client, and small enough to be sent.
@@ -37,4 +39,25 @@ pub(super) fn access(given: &Given) -> Result<Access, Exit> {
         }
         _ => Ok(Access { is_on: given.access_log, user }),
     }
+}
+
+/// An address and a port to listen on.
+pub(super) fn place(text: &str) -> Result<Place, Exit> {
+    let parts = text.rsplit_once(':').and_then(|(host, port)| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        Some((host, port.parse().ok()?)).filter(|(host, _)| !host.is_empty())
+    });
+    match parts {
+        Some((host, port)) => Ok(Place::Tcp { host: host.into(), port }),
+        None => Err(Exit::usage(format!(
+            "--metrics-listen takes an address and a port, such as 127.0.0.1:9090, not {text:?}"
+        ))),
+    }
+}
+
+/// Where the pages are.
+pub(super) fn pages(given: &Given, health: Option<String>) -> Pages {
+    let aside = given.metrics_listen.is_some().then(|| String::from(METRICS));
+    let metrics = given.metrics.clone().or(aside);
+    Pages { health, metrics, ..Pages::default() }
 }

@@ -20,7 +20,7 @@ use crate::access::Entry;
 use crate::http::heads::{self, Decoder};
 use crate::http::mailbox::Mailbox;
 use crate::http::send_queue::Outgoing;
-use crate::hub::Hub;
+use crate::hub::{Door, Hub};
 use crate::limits::deadlines::{Deadline, Evicted, Wait};
 use crate::limits::uploads::Share;
 use crate::os::sys::OwnedFd;
@@ -71,6 +71,7 @@ impl From<Evicted> for Stop {
 
 struct Connection {
     hub: Rc<Hub>,
+    door: Door,
     socket: Source<OwnedFd>,
     gate: Gate,
     deadline: Deadline,
@@ -98,7 +99,7 @@ struct Connection {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
+pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>, door: Door) {
     let share = Share::new(&hub.contents);
     let mut connection = Connection {
         gate: Gate::new(hub.head_limit).keeping(&hub.listed_fields),
@@ -107,6 +108,7 @@ pub(crate) async fn serve(hub: Rc<Hub>, socket: Source<OwnedFd>) {
         turn: Turn::new(&hub.reactor.turns),
         mailbox: Rc::default(),
         hub,
+        door,
         socket,
         out: Outgoing::default(),
         phase: None,

@@ -76,7 +76,7 @@ impl Connection {
         }
         let verdict = self.decoder.with_head(&self.gate, |head| {
             self.entry = self.hub.entry(head);
-            self.hub.admit(head)
+            self.hub.admit(head, self.door)
         });
         match verdict.ok_or(malformed)? {
             Ok(admitted) => {

@@ -16,6 +16,7 @@ mod logs;
 mod misdeeds;
 mod neighbours;
 mod nodes;
+mod pages;
 mod recordings;
 mod secrets;
 mod several;

@@ -107,7 +107,10 @@ fn each_server_has_its_path_and_its_sessions() {
     assert!(full.status() == 503 && full.body.contains("--max-sessions"), "{full:?}");
     assert_eq!(proxy.exchange("GET /healthz", &[], "").json()["sessions"], 2);
     let metrics = proxy.exchange("GET /metrics", &[], "").body;
-    assert!(metrics.contains("mcp_proxy_sessions 2\n"), "{metrics}");
+    for name in ["a", "b"] {
+        let line = format!("mcp_proxy_sessions{{server=\"{name}\"}} 1\n");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
 }
 
 #[test]

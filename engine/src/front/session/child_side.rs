@@ -124,7 +124,8 @@ impl Session {
             return None;
         };
         if self.is_open() {
-            cx.counts.answer(message);
+            let took = cx.now.since(call.since);
+            cx.counts.of(self.child.server).answer(message, took);
         }
         let later = later.filter(|_| self.is_open());
         if let Some(later) = later
@@ -238,7 +239,9 @@ impl Session {
         self.life.touch(cx);
         self.life.started(cx);
         cx.stats.opened += 1;
-        cx.counts.start(self.life.age(cx));
+        cx.counts.of(self.child.server).opened += 1;
+        let age = self.life.age(cx);
+        cx.counts.of(self.child.server).start(age);
         cx.notice(Notice::SessionOpened {
             child: self.child.id,
             pid: self.child.pid,

@@ -280,7 +280,8 @@ impl Session {
         }
         let Some(call) = self.child.end_call(id, cx) else { return self.streams.dropped(cx) };
         let method = self.end_rounds(id, call.stream, cx);
-        cx.counts.answer(message);
+        let took = cx.now.since(call.since);
+        cx.counts.of(self.child.server).answer(message, took);
         let data = match message.result() {
             Some(result) => {
                 let own = |named: &[u8]| {

@@ -15,7 +15,8 @@ impl Session {
     pub(crate) fn fail(&mut self, id: CallId, fault: &Fault, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
-        cx.counts.call(fault.outcome());
+        let took = cx.now.since(call.since);
+        cx.counts.of(self.child.server).call(fault.outcome(), took);
         if self.is_open() {
             self.answer(call.stream, fault.message(Some(&call.id)), cx);
             return;
@@ -28,7 +29,8 @@ impl Session {
     pub(super) fn cancel(&mut self, id: CallId, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
-        cx.counts.call(CANCELLED);
+        let took = cx.now.since(call.since);
+        cx.counts.of(self.child.server).call(CANCELLED, took);
         self.streams.cancel(call.stream, cx);
     }
 
@@ -58,7 +60,7 @@ impl Session {
         self.fail_pending(.., fault, cx);
         self.streams.close(cx);
         self.life.end(cx);
-        cx.counts.end(cause.label());
+        cx.counts.of(self.child.server).end(cause.label());
         cx.notice(Notice::SessionEnded {
             child: self.child.id,
             pid: self.child.pid,

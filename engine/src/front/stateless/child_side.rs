@@ -168,7 +168,8 @@ impl Worker {
     pub(super) fn opened(&mut self, mode: Mode, version: &str, cx: &mut Context) {
         self.mode = mode;
         self.account();
-        cx.counts.start(self.life.age(cx));
+        let age = self.life.age(cx);
+        cx.counts.of(self.child.server).start(age);
         cx.notice(Notice::WorkerOpened {
             child: self.child.id,
             pid: self.child.pid,
@@ -184,7 +185,8 @@ impl Worker {
             return self.answered_while_parked(id, message, cx);
         }
         let Some(ask) = self.asks.get(&call.stream) else { return };
-        cx.counts.answer(message);
+        let took = cx.now.since(ask.since);
+        cx.counts.of(self.child.server).answer(message, took);
         if let Some(result) = message.result().filter(|_| ask.method == "tools/list") {
             cx.servers.of(self.child.server).header_params.learn(&self.owner.env, result);
         }

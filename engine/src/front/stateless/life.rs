@@ -17,7 +17,8 @@ impl Worker {
         self.life.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
-        cx.counts.call(CANCELLED);
+        let took = cx.now.since(ask.since);
+        cx.counts.of(self.child.server).call(CANCELLED, took);
         if let Some(id) = ask.call {
             self.child.end_call(id, cx);
             self.child.say_cancelled(id, "the client is gone", cx);
@@ -80,7 +81,7 @@ impl Worker {
         }
         self.streams.close(cx);
         self.life.end(cx);
-        cx.counts.end(cause.label());
+        cx.counts.of(self.child.server).end(cause.label());
         cx.notice(Notice::WorkerEnded {
             child: self.child.id,
             pid: self.child.pid,

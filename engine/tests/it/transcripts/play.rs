@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use mcp_bridge::ServerStats;
+
 use super::driver::{Driver, expect};
 use super::item::{Item, same};
 use super::text::{Act, Case, Recording, Step};
@@ -74,8 +76,35 @@ fn stat(driver: &Driver, name: &str) -> Result<u64, String> {
         "dropped" => stats.dropped,
         "refused" => stats.refused,
         "buffered" => driver.bridge.buffered() as u64,
-        _ => return Err(format!("no counter {name}")),
+        name => counted(driver, name).ok_or_else(|| format!("no counter {name}"))?,
     })
+}
+
+/// A counter of all servers together: `calls-result`, say, or `ends-exited`.
+fn counted(driver: &Driver, name: &str) -> Option<u64> {
+    let all = driver.bridge.server_stats();
+    let sum = |of: fn(&ServerStats) -> u64| Some(all.iter().map(of).sum());
+    match name {
+        "starts" => return sum(|stats| stats.starts.counts.iter().sum()),
+        "start-ms" => return sum(|stats| stats.starts.sum.as_millis() as u64),
+        "call-ms" => return sum(|stats| stats.durations.sum.as_millis() as u64),
+        _ => {}
+    }
+    let (kind, label) = name.split_once('-')?;
+    let labelled = |of: fn(&ServerStats) -> &[(&'static str, u64)]| {
+        let mut found = all.iter().flat_map(of).filter(|(known, _)| *known == label).peekable();
+        found.peek()?;
+        Some(found.map(|(_, count)| count).sum())
+    };
+    match kind {
+        "calls" => labelled(|stats| &stats.outcomes),
+        "ends" => labelled(|stats| &stats.ends),
+        "refusals" => {
+            let its = driver.bridge.refusals().filter(|(_, known, _)| *known == label);
+            Some(its.map(|(.., count)| count).sum())
+        }
+        _ => None,
+    }
 }
 
 fn text(items: &[Item]) -> String {
