@@ -329,15 +329,15 @@ impl Bridge {
     }
 
     fn open_failed(&mut self, id: ChildId, cause: Cause, reason: &str, public: &str) {
-        let Some(child) = self.seats.child_mut(id) else { return };
-        child.stage = Stage::Gone;
+        let Some(seat) = self.seats.opened(id) else { return };
+        seat.child_mut().stage = Stage::Gone;
         self.cx.notice(Notice::SpawnFailed { child: id, reason: String::from(reason) });
         self.end(id, cause, Some(public));
         self.gone(id);
     }
 
     fn exited(&mut self, id: ChildId, exit: Exit, stderr: &[u8]) {
-        let Some(seat) = self.seats.get_mut(id) else { return };
+        let Some(seat) = self.seats.opened(id) else { return };
         let child = seat.child_mut();
         let unasked = child.stage == Stage::Running;
         // No signal was sent to it yet.
@@ -411,7 +411,7 @@ impl Bridge {
 
     /// Handles a child that closed its input or its output. Most do because they exit.
     fn closed(&mut self, id: ChildId, cause: Cause) {
-        let cause = match self.seats.get_mut(id) {
+        let cause = match self.seats.opened(id) {
             Some(Seat::Session(session)) => {
                 session.life.pipe_closed(cause, &mut self.cx);
                 None

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::api::handles::ChildId;
-use crate::child::Child;
+use crate::child::{Child, Stage};
 use crate::front::session::Session;
 use crate::front::stateless::Worker;
 use crate::stream::set::Streams;
@@ -117,6 +117,12 @@ impl Seats {
 
     pub(super) fn child(&self, id: ChildId) -> Option<&Child> {
         self.get(id).map(Seat::child)
+    }
+
+    /// The entry of a child that its driver was told to open. A driver that errs may name one that
+    /// still waits for its turn.
+    pub(super) fn opened(&mut self, id: ChildId) -> Option<&mut Seat> {
+        self.get_mut(id).filter(|seat| seat.child().stage != Stage::Queued)
     }
 
     pub(super) fn child_mut(&mut self, id: ChildId) -> Option<&mut Child> {

@@ -123,8 +123,8 @@ impl Bridge {
 
     /// Handles the report, before its exit, that a child had read nothing.
     pub(super) fn unread(&mut self, id: ChildId) {
-        if let Some(child) = self.seats.child_mut(id) {
-            child.unread = true;
+        if let Some(seat) = self.seats.opened(id) {
+            seat.child_mut().unread = true;
         }
     }
 
@@ -143,7 +143,9 @@ impl Bridge {
 
     /// Handles a start that failed because the driver was out of a resource.
     pub(super) fn exhausted(&mut self, id: ChildId, reason: &str, public: &str) {
-        self.exhausted_until = self.cx.now.after(EXHAUSTED);
+        if self.seats.opened(id).is_some() {
+            self.exhausted_until = self.cx.now.after(EXHAUSTED);
+        }
         self.open_failed(id, Cause::Exhausted, reason, public);
     }
 

@@ -38,6 +38,19 @@ fn shrink(case: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     small
 }
 
+/// Cases of the rough world, and their bytes.
+const ROUGH: u64 = 3000;
+const ROUGH_LENGTH: usize = 1200;
+
+#[test]
+fn no_limit_and_no_misuse_breaks_a_hard_law() {
+    let (first, seeds) = (number("WORLD_SEED", 1), number("WORLD_SEEDS", ROUGH).min(ROUGH));
+    for seed in first..first + seeds {
+        let judged = sim::rough::run(&dice::case(seed, ROUGH_LENGTH), None);
+        assert!(judged.is_ok(), "seed {seed} of the rough world: {judged:?}");
+    }
+}
+
 /// What many cases came to.
 #[derive(Default)]
 struct Sum {

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `hard` | the hard laws: read these first |
 //! | `law` | the names of all laws |
+//! | `rough` | limits at their ends, and a driver that errs: the hard laws alone |
 //! | `setup` | limits and temper of a case; swarm: some kinds of event are switched off |
 //! | `client`, `wrong`, `ask` | what clients send, and what they may expect |
 //! | `child` | what children say |
@@ -36,6 +37,7 @@ pub(crate) mod json;
 pub(crate) mod law;
 mod model;
 mod modern;
+pub(crate) mod rough;
 mod route;
 mod settle;
 mod setup;

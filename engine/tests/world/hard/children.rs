@@ -8,11 +8,15 @@ use mcp_bridge::{ChildId, Config, Input, Instant, Output};
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 
+/// When a step was wanted: the earliest and the latest that it may have been, as the driver may take
+/// outputs late.
+type Step = Option<[Instant; 2]>;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Process {
-    close_stdin: Option<Instant>,
-    terminate: Option<Instant>,
-    kill: Option<Instant>,
+    close_stdin: Step,
+    terminate: Step,
+    kill: Step,
     gone: bool,
     /// It is gone, and all that the engine had wanted before is done.
     gone_settled: bool,
@@ -39,14 +43,16 @@ impl Children {
         }
     }
 
-    /// `hurry` is whether the program was told a second time to end.
+    /// `span` is the time since outputs were last taken; `hurry` is whether the program was told a
+    /// second time to end.
     pub(super) fn output(
         &mut self,
         output: &Output,
         config: &Config,
-        now: Instant,
+        span: [Instant; 2],
         hurry: bool,
     ) -> Judged {
+        let now = span[1];
         let id = match output {
             Output::Open { child: id, .. } => {
                 let before = self.all.insert(*id, Process::default());
@@ -64,7 +70,7 @@ impl Children {
             return Ok(());
         };
         require!(Ladder, !process.gone_settled, "{id} is gone, and gets {output:?}");
-        let past = |step: Option<Instant>, wait| step.is_some_and(|at| at.after(wait) <= now);
+        let past = |step: Step, wait| step.is_some_and(|[at, _]| at.after(wait) <= now);
         match output {
             Output::Write { bytes, .. } => {
                 require!(StdinLines, !process.is_leaving(), "{id}: a write after its end");
@@ -73,19 +79,19 @@ impl Children {
             Output::CloseStdin { .. } => {
                 let first = !process.is_leaving() && process.terminate.is_none();
                 require!(Ladder, first, "{id}: stdin is closed, but {process:?}");
-                process.close_stdin = Some(now);
+                process.close_stdin = Some(span);
             }
             Output::Terminate { .. } => {
                 let due = hurry || past(process.close_stdin, config.term_grace);
                 let due = due && process.terminate.is_none();
                 require!(Ladder, due, "{id}: SIGTERM at {now}, but {process:?}");
-                process.terminate = Some(now);
+                process.terminate = Some(span);
             }
             _ => {
                 let due = hurry || past(process.terminate, config.kill_grace);
                 let due = due && process.kill.is_none();
                 require!(Ladder, due, "{id}: SIGKILL at {now}, but {process:?}");
-                process.kill = Some(now);
+                process.kill = Some(span);
             }
         }
         Ok(())
@@ -95,7 +101,7 @@ impl Children {
     /// in which calls may go on after the program was told to end.
     pub(super) fn judge_due(&self, config: &Config, now: Instant, drained: bool) -> Judged {
         for (id, process) in self.all.iter().filter(|(_, process)| !process.gone) {
-            let due = |step: Option<Instant>, wait| step.is_some_and(|at| at.after(wait) <= now);
+            let due = |step: Step, wait| step.is_some_and(|[_, at]| at.after(wait) <= now);
             let killed = process.kill.is_some();
             let stays = !killed && process.terminate.is_none();
             let late = due(process.close_stdin, config.term_grace) && stays;

@@ -21,6 +21,7 @@ enum Stage {
 #[derive(Clone, Copy, Debug)]
 struct State {
     stage: Stage,
+    delivered: bool,
     lost: bool,
     /// It was lost, and all that the engine had wanted before is done.
     lost_settled: bool,
@@ -35,14 +36,19 @@ impl Exchanges {
     pub(super) fn input(&mut self, input: &Input<'_>) {
         match input {
             Input::Request { admitted, .. } => {
-                let new = State { stage: Stage::Waiting, lost: false, lost_settled: false };
+                let new = State {
+                    stage: Stage::Waiting,
+                    delivered: false,
+                    lost: false,
+                    lost_settled: false,
+                };
                 self.all.insert(admitted.exchange(), new);
             }
             Input::Lost { exchange } => {
                 self.all.entry(*exchange).and_modify(|state| state.lost = true);
             }
             Input::Delivered { exchange } => {
-                self.all.entry(*exchange).and_modify(|state| state.stage = Stage::Over);
+                self.all.entry(*exchange).and_modify(|state| state.delivered = true);
             }
             _ => {}
         }
@@ -73,7 +79,12 @@ impl Exchanges {
     }
 
     pub(super) fn drained(&mut self) {
-        self.all.values_mut().for_each(|state| state.lost_settled = state.lost);
+        for state in self.all.values_mut() {
+            state.lost_settled = state.lost;
+            if state.delivered {
+                state.stage = Stage::Over;
+            }
+        }
     }
 
     pub(super) fn judge_end(&self) -> Judged {

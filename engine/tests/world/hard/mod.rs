@@ -15,6 +15,8 @@ mod children;
 mod exchanges;
 mod messages;
 
+use core::time::Duration;
+
 use mcp_bridge::{Config, Input, Instant, Notice, Output};
 
 use super::law::{Broken, Judged, Law, require};
@@ -25,10 +27,16 @@ use messages::Messages;
 
 /// All that was told and answered, as far as a hard law asks.
 pub(crate) struct Hard {
+    /// The driver errs: it has no claim to be told things once and in order, and the laws of memory,
+    /// of spinning and of the end are left.
+    pub(crate) errs: bool,
     config: Config,
-    /// The latest time that the engine was told.
+    /// The latest time that the engine was told, and that when its outputs were last taken.
     now: Instant,
+    before: Instant,
     ticked: bool,
+    /// Something was wanted since the last input.
+    stirred: bool,
     shutdowns: usize,
     /// When the program was first told to end.
     shutdown: Option<Instant>,
@@ -42,9 +50,12 @@ impl Hard {
     /// not their clients'.
     pub(crate) fn new(config: &Config, translates: bool) -> Self {
         Self {
+            errs: false,
             config: config.clone(),
             now: Instant::default(),
+            before: Instant::default(),
             ticked: false,
+            stirred: false,
             shutdowns: 0,
             shutdown: None,
             exchanges: Exchanges::default(),
@@ -56,10 +67,15 @@ impl Hard {
     /// The engine is told this.
     pub(crate) fn input(&mut self, input: &Input<'_>, now: Instant) {
         self.now = self.now.max(now);
-        self.ticked |= matches!(input, Input::Tick);
+        // What is told after a tick may have to be done at once.
+        self.ticked = matches!(input, Input::Tick);
+        self.stirred = false;
         if matches!(input, Input::Shutdown) {
             self.shutdowns += 1;
             self.shutdown.get_or_insert(self.now);
+        }
+        if self.errs {
+            return;
         }
         self.exchanges.input(input);
         self.children.input(input);
@@ -68,11 +84,16 @@ impl Hard {
 
     /// The engine wants this.
     pub(crate) fn output(&mut self, output: &Output) -> Judged {
+        self.stirred = true;
+        if self.errs {
+            return Ok(());
+        }
         if let Output::Notice(notice) = output {
             return self.notice(notice);
         }
         self.exchanges.output(output)?;
-        self.children.output(output, &self.config, self.now, self.shutdowns > 1)?;
+        let span = [self.before, self.now];
+        self.children.output(output, &self.config, span, self.shutdowns > 1)?;
         self.messages.output(output)
     }
 
@@ -93,11 +114,17 @@ impl Hard {
         require!(Buffered, held <= most, "it holds {held}, and promised at most {most}");
         if std::mem::take(&mut self.ticked) {
             let (due, now) = (subject.poll_timeout(), self.now);
-            require!(NoSpin, due.is_none_or(|due| due > now), "due at {due:?} at {now}");
-            let drained = self.shutdown.is_some_and(|at| at.after(self.config.drain) <= now);
-            self.children.judge_due(&self.config, now, drained)?;
+            // Where a step of the shutdown sequence has no wait, the next is due with it.
+            let graces = [self.config.term_grace, self.config.kill_grace, self.config.exit_grace];
+            let chained = self.stirred && graces.contains(&Duration::ZERO);
+            if !chained {
+                require!(NoSpin, due.is_none_or(|due| due > now), "due at {due:?} at {now}");
+                let drained = self.shutdown.is_some_and(|at| at.after(self.config.drain) <= now);
+                self.children.judge_due(&self.config, now, drained)?;
+            }
         }
         self.children.judge_limits(&self.config, self.shutdowns > 1)?;
+        self.before = self.now;
         self.exchanges.drained();
         self.children.drained();
         self.messages.drained();
