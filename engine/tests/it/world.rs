@@ -39,7 +39,7 @@ fn shrink(case: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
 }
 
 /// Cases of the rough world, and their bytes.
-const ROUGH: u64 = 3000;
+const ROUGH: u64 = 1000;
 const ROUGH_LENGTH: usize = 1200;
 
 #[test]

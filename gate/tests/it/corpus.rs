@@ -11,16 +11,27 @@ fn the_gate_holds() {
     if !fuzz.exists() {
         return eprintln!("no corpus: this is not the repository");
     }
-    let mut count = 0;
-    for file in std::fs::read_dir(fuzz.join("corpus/gate")).expect("the corpus is committed") {
-        let path = file.expect("a readable folder").path();
-        let data = std::fs::read(&path).expect("a readable file");
-        if let Err(panic) = std::panic::catch_unwind(|| twin::run(&data)) {
-            eprintln!("in {}", path.display());
+    let archive = std::fs::read(fuzz.join("corpus/gate.seeds")).expect("the corpus is committed");
+    let seeds = seeds(&archive);
+    assert!(!seeds.is_empty(), "the corpus is empty");
+    for (number, seed) in seeds.into_iter().enumerate() {
+        if let Err(panic) = std::panic::catch_unwind(|| twin::run(seed)) {
+            eprintln!("in seed {number}, {seed:?}");
             std::panic::resume_unwind(panic);
         }
-        count += 1;
     }
-    assert!(count > 0, "the corpus is empty");
     twin::run(b"");
+}
+
+/// The inputs of an archive, which `fuzz/seeds` writes: of each its length in decimal digits, a
+/// line feed, its bytes, a line feed.
+fn seeds(archive: &[u8]) -> Vec<&[u8]> {
+    let (mut seeds, mut rest) = (Vec::new(), archive);
+    while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+        let length = str::from_utf8(&rest[..end]).ok().and_then(|length| length.parse().ok());
+        let (seed, after) = rest[end + 1..].split_at(length.expect("a length"));
+        seeds.push(seed);
+        rest = after.strip_prefix(b"\n").expect("an input ends where it says");
+    }
+    seeds
 }
