@@ -92,7 +92,9 @@ pub enum Input<'a> {
         random: [u8; 16],
     },
     /// The peer of the exchange is gone, or what it was sent can't be delivered. Also after the
-    /// exchange's last output, if not all of it was taken.
+    /// exchange's last output, if not all of it was taken. A peer that only closed its sending side
+    /// may still read its answer: whether that is a loss is the driver's to say, and one that can't
+    /// tell reports it.
     Lost {
         /// Which exchange.
         exchange: Exchange,
@@ -153,7 +155,8 @@ pub enum Input<'a> {
         /// Any piece of its output.
         bytes: &'a [u8],
     },
-    /// The child's standard input took so many bytes of what [`Output::Write`] gave.
+    /// The child's standard input took so many bytes of what [`Output::Write`] gave. Bytes that can
+    /// no longer be written may be reported as taken or not: the child's end settles them.
     StdinTaken {
         /// Which child.
         child: ChildId,

@@ -11,9 +11,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
-use mcp_bridge::{
-    Bridge, ChildId, Config, Endpoint, Eras, Exchange, Input, Instant, Output, Server,
-};
+use mcp_bridge::{Bridge, ChildId, Config, Endpoint, Exchange, Input, Instant, Output, Server};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -127,7 +125,7 @@ async fn run(port: u16, paths: &[(&str, Server)], start: Box<Start>) -> io::Resu
         changed: Notify::new(),
         origin: tokio::time::Instant::now(),
     });
-    let at = |&(path, server)| Endpoint { path, server, eras: Eras::Auto, sleep: None };
+    let at = |&(path, server)| Endpoint { path, server, ..Endpoint::default() };
     hub.tell(Input::Servers { servers: &paths.iter().map(at).collect::<Vec<_>>() });
     spawn_local(Rc::clone(&hub).keep_time());
     let mut term = signal(SignalKind::terminate())?;
