@@ -143,7 +143,7 @@ impl fmt::Display for Cause {
             Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
             Self::Memory => f.write_str("server held memory that is short; see --max-memory"),
             Self::NotStarted => f.write_str("server could not be started"),
-            Self::Exhausted => f.write_str("there was not enough to start the server with"),
+            Self::Exhausted => f.write_str("the system had no resources left to start the server"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
             Self::Unreadable(reason) => {
                 write!(f, "server gave no answer to initialize that can be read: {reason}")
@@ -152,7 +152,7 @@ impl fmt::Display for Cause {
             Self::Undiscovered => f.write_str("server did not answer server/discover"),
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),
-            Self::Spent => f.write_str("no other client can use it"),
+            Self::Spent => f.write_str("its state belongs to one client"),
             Self::Shutdown => f.write_str("shutdown"),
         }
     }
@@ -447,10 +447,10 @@ impl fmt::Display for Notice {
             }
             Self::Stubborn { child, pid, signal } => {
                 let process = Process(*pid);
-                write!(f, "server {child} ({process}) did not exit, sending {signal}")
+                write!(f, "server {child} ({process}) is still running; sending {signal}")
             }
             Self::Dropping { child } => {
-                write!(f, "server {child}: its messages are not read, the oldest are dropped")
+                write!(f, "server {child}: no client reads its messages; the oldest are dropped")
             }
             Self::Noise { child, reason, .. } => write!(
                 f,
@@ -458,17 +458,14 @@ impl fmt::Display for Notice {
                  this kind are not logged"
             ),
             Self::Stalled { child } => {
-                write!(
-                    f,
-                    "server {child}: a reader of it took nothing for too long and was dropped"
-                )
+                write!(f, "server {child}: a client stopped reading; its stream was closed")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { endpoint, wait, all } => {
                 let whom = if *all { "at every start" } else { "for one kind of client" };
                 write!(
                     f,
-                    "the server at {endpoint} fails {whom}, refusing such starts for {wait:.0?}"
+                    "the server at {endpoint} fails {whom}; such starts are refused for {wait:.0?}"
                 )
             }
             Self::Draining { sessions, calls } => {
