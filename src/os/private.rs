@@ -70,5 +70,5 @@ pub(crate) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// Puts the names in the folder of this path on stable storage.
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }

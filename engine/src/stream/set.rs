@@ -293,8 +293,8 @@ impl Streams {
     /// Ends every open stream. The driver still delivers the unread bytes.
     pub(crate) fn close(&mut self, cx: &mut Context) {
         for number in self.table.keys().copied().collect::<Vec<_>>() {
-            let Some((stream, mut at)) = self.stream(number) else { continue };
-            stream.finish(&mut at, cx);
+            let Some((stream, at)) = self.stream(number) else { continue };
+            stream.finish(&at, cx);
             if let Some(reply) = stream.forget_reply(&at, cx) {
                 cx.owe(reply);
             }

@@ -176,7 +176,7 @@ fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
         return Some(if reads { Ok(0) } else { Err(405) });
     }
     if config.loopback || !config.allow_hosts.is_empty() {
-        let Some(host) = head.authority.or(one("host")) else { return Some(Err(400)) };
+        let Some(host) = head.authority.or_else(|| one("host")) else { return Some(Err(400)) };
         if host.matches(':').count() > 1 && !host.starts_with('[') {
             return None;
         }

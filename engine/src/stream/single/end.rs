@@ -8,7 +8,7 @@ use crate::context::timers::Wait;
 
 impl Stream {
     /// Ends the exchange's response.
-    pub(crate) fn finish(&mut self, at: &mut At<'_>, cx: &mut Context) {
+    pub(crate) fn finish(&mut self, at: &At<'_>, cx: &mut Context) {
         let Some(reply) = self.reply.as_mut().filter(|reply| reply.phase == Phase::Open) else {
             return;
         };
