@@ -99,7 +99,9 @@ impl Shared {
             }
         };
         let pause = |state: &mut State, id, paused| {
-            state.children.get_mut(&id).map(|child| child.paused = paused);
+            if let Some(child) = state.children.get_mut(&id) {
+                child.paused = paused;
+            }
         };
         // A receiver that is gone has told, or will tell, that it is.
         let order = |state: &State, exchange, order| {
