@@ -148,7 +148,8 @@ fn servers(
     let env = &given.env;
     let env = env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
     let cwd = given.cwd.clone();
-    let common = Common { cwd, env, clear_env: given.clear_env, eras: config.eras };
+    let common =
+        Common { cwd, env, clear_env: given.clear_env, eras: config.eras, sleep: config.sleep };
     let endpoint = config.endpoint.clone();
     if let Some(file) = &given.config {
         if given.demo || !command.is_empty() {
@@ -161,7 +162,7 @@ fn servers(
     }
     let (name, args) = command_of(given.demo, command)?;
     let launch = common.launch(name, args)?;
-    let terms = Terms { eras: config.eras, ..Terms::default() };
+    let terms = Terms { eras: config.eras, sleep: config.sleep, ..Terms::default() };
     let server =
         Server { name: None, path: endpoint, launch, terms, fault: None, unknown: Vec::new() };
     Ok((Found { servers: vec![server], remote: Vec::new() }, None))
@@ -272,6 +273,9 @@ fn config(given: &Given) -> Result<Config, Exit> {
         message,
         budget,
         idle: given.session_keep_alive.map_or(default.idle, none_if_zero),
+        restart: given.session_restart.unwrap_or(default.restart),
+        expiry: given.session_expiry.map_or(default.expiry, none_if_zero),
+        sleep: given.sleep.and_then(none_if_zero),
         request: given.request_timeout.map_or(default.request, none_if_zero),
         drain: given.drain_timeout.unwrap_or(default.drain),
         ..default

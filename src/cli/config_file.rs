@@ -12,6 +12,7 @@ mod members;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use mcp_bridge::{Eras, Limits};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -53,6 +54,8 @@ pub(crate) struct Definition {
     pub(crate) cwd: Option<String>,
     pub(crate) eras: Option<Eras>,
     pub(crate) limits: Limits,
+    /// How long its sessions may have no call before they sleep; zero is for ever.
+    pub(crate) sleep: Option<Duration>,
     pub(crate) tools: Tools,
     /// Members that are ignored.
     pub(crate) unknown: Vec<String>,
@@ -267,6 +270,7 @@ impl<'de> Visitor<'de> for OneServer<'_> {
                 "sessionKeepAlive" => {
                     server.limits.idle = Some(map.next_value_seed(Seconds(value))?);
                 }
+                "sleep" => server.sleep = Some(map.next_value_seed(Seconds(value))?),
                 "maxSessions" => server.limits.sessions = Some(map.next_value_seed(Number(value))?),
                 "requestTimeout" => {
                     server.limits.request = Some(map.next_value_seed(Seconds(value))?);

@@ -97,7 +97,10 @@ pub(crate) const GROUPS: [Group; 7] = [
     Group {
         name: "Sessions",
         flags: &[
-            flag("session-keep-alive", "secs", "End unused sessions; 0 is never").default("300"),
+            flag("session-keep-alive", "secs", "End unused servers; 0 is never").default("300"),
+            flag("session-restart", "when", "on-demand or never").default("on-demand"),
+            flag("session-expiry", "secs", "End sleeping sessions; 0 is never").default("86400"),
+            flag("sleep", "secs", "End servers without a call; 0 is never").default("0"),
             flag("sessions", "file", "File that keeps them over a restart"),
             flag("header-env", "header=name", "Header to pass as a variable; repeatable").list(','),
             flag("affinity", "header", "Header that names a client; repeatable").list(','),

@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mcp_bridge::{Endpoint, Eras, Limits};
 
@@ -48,6 +49,8 @@ pub(crate) struct Terms {
     pub(crate) eras: Eras,
     /// Limits in place of those of the flags.
     pub(crate) limits: Limits,
+    /// How long their sessions may have no call before they sleep.
+    pub(crate) sleep: Option<Duration>,
     pub(crate) tools: Tools,
 }
 
@@ -91,11 +94,11 @@ impl Server {
 
     /// What the engine knows of it.
     pub(crate) fn endpoint(&self, server: mcp_bridge::Server) -> Endpoint<'_> {
-        let Terms { eras, limits, tools } = &self.terms;
+        let Terms { eras, limits, sleep, tools } = &self.terms;
         let tools = mcp_bridge::Tools { allow: tools.allow.as_deref(), deny: &tools.deny };
         let fault = self.fault.as_ref().map(|fault| fault.public);
-        let (path, eras, limits) = (&*self.path, *eras, *limits);
-        Endpoint { path, server, eras, limits, tools, fault, ..Endpoint::default() }
+        let (path, eras, limits, sleep) = (&*self.path, *eras, *limits, *sleep);
+        Endpoint { path, server, eras, limits, sleep, tools, fault, ..Endpoint::default() }
     }
 
     /// Whether it has the same command and path as the other.
@@ -131,6 +134,7 @@ pub(crate) struct Common {
     pub(crate) env: Vec<(OsString, OsString)>,
     pub(crate) clear_env: bool,
     pub(crate) eras: Eras,
+    pub(crate) sleep: Option<Duration>,
 }
 
 impl Common {
@@ -210,8 +214,9 @@ impl ConfigFile {
             Ok(launch) => (launch, None),
             Err(fault) => (Launch::default(), Some(fault)),
         };
-        let Definition { name, eras, limits, tools, unknown, .. } = found;
-        let terms = Terms { eras: eras.unwrap_or(self.common.eras), limits, tools };
+        let Definition { name, eras, limits, sleep, tools, unknown, .. } = found;
+        let sleep = sleep.or(self.common.sleep).filter(|wait| !wait.is_zero());
+        let terms = Terms { eras: eras.unwrap_or(self.common.eras), limits, sleep, tools };
         Ok(Server { name: Some(name), path, launch, terms, fault, unknown })
     }
 

@@ -90,14 +90,16 @@ impl Page {
 
     fn of_servers(&mut self, servers: &[(String, ServerStats)]) {
         type One = fn(&ServerStats) -> u64;
-        let all: [(&str, &str, &str, One); 8] = [
+        let all: [(&str, &str, &str, One); 10] = [
             ("sessions", "gauge", "Sessions, open or starting.", |s| s.sessions as u64),
+            ("sessions_asleep", "gauge", "Sessions without a process.", |s| s.asleep as u64),
             ("children", "gauge", "Processes that run, start or end.", |s| s.children as u64),
             ("calls_in_flight", "gauge", "Requests without an answer yet.", |s| s.calls as u64),
             ("server_failing", "gauge", "Whether starts are refused, as they failed.", |s| {
                 u64::from(s.fails)
             }),
             ("sessions_opened_total", "counter", "Sessions that were opened.", |s| s.opened),
+            ("sessions_woken_total", "counter", "Sessions that woke.", |s| s.woken),
             ("failed_starts_total", "counter", "Starts that failed.", |s| s.failed_starts),
             ("requests_total", "counter", "Requests that reached a server.", |s| s.requests),
             ("starts_total", "counter", "Starts that succeeded.", |s| count(&s.starts)),
@@ -112,6 +114,12 @@ impl Page {
         for (server, stats) in servers {
             for (outcome, count) in &stats.outcomes {
                 self.value("calls_total", &[("server", server), ("outcome", outcome)], count);
+            }
+        }
+        self.head("sleeps_total", "counter", "Sessions that fell asleep, by cause.");
+        for (server, stats) in servers {
+            for (cause, count) in &stats.sleeps {
+                self.value("sleeps_total", &[("server", server), ("cause", cause)], count);
             }
         }
         self.head("ends_total", "counter", "Sessions and shared processes that ended, by cause.");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use log::kv::Value;
-use mcp_bridge::{ChildId, Level, Notice};
+use mcp_bridge::{Cause, ChildId, Level, Notice, SessionNumber};
 
 use super::record;
 
@@ -80,22 +80,26 @@ type Facts = Vec<(&'static str, Fact)>;
 /// Whose notice it is, and what it tells beside that.
 fn facts(notice: &Notice) -> (Option<ChildId>, Option<u32>, Facts) {
     match notice {
-        Notice::SessionOpened { child, pid, version, start }
+        Notice::SessionOpened { child, pid, version, start, .. }
         | Notice::WorkerOpened { child, pid, version, start } => {
             let facts =
                 vec![("protocol", version.clone().into()), ("start_seconds", (*start).into())];
             (Some(*child), *pid, facts)
         }
-        Notice::SessionEnded { child, pid, cause, opened, lived, calls, dropped }
-        | Notice::WorkerEnded { child, pid, cause, opened, lived, calls, dropped } => {
-            let facts = vec![
-                ("cause", cause.to_string().into()),
-                ("opened", Fact::Truth(*opened)),
-                ("lived_seconds", (*lived).into()),
-                ("calls", (*calls).into()),
-                ("dropped", (*dropped).into()),
-            ];
-            (Some(*child), *pid, facts)
+        Notice::SessionAsleep { session, pid, cause, awake } => {
+            let facts = vec![("cause", cause.to_string().into()), ("awake", Fact::Truth(*awake))];
+            (Some(first_child(*session)), *pid, facts)
+        }
+        Notice::SessionWoken { session, child, pid, start } => {
+            let (session, start) = (session.number().into(), (*start).into());
+            (Some(*child), *pid, vec![("session", session), ("start_seconds", start)])
+        }
+        Notice::SessionEnded { session, pid, cause, opened, lived, calls, dropped } => {
+            let facts = ended(*cause, *opened, *lived, [*calls, *dropped]);
+            (Some(first_child(*session)), *pid, facts)
+        }
+        Notice::WorkerEnded { child, pid, cause, opened, lived, calls, dropped } => {
+            (Some(*child), *pid, ended(*cause, *opened, *lived, [*calls, *dropped]))
         }
         Notice::ChildExited { child, pid, exit, asked, stderr } => {
             let mut facts = vec![("exit", exit.to_string().into()), ("asked", Fact::Truth(*asked))];
@@ -119,6 +123,22 @@ fn facts(notice: &Notice) -> (Option<ChildId>, Option<u32>, Facts) {
         Notice::Dropping { child } | Notice::Stalled { child } => (Some(*child), None, Vec::new()),
         other => (None, None, of_proxy(other)),
     }
+}
+
+/// The first child of a session, whose number it has.
+const fn first_child(session: SessionNumber) -> ChildId {
+    ChildId::from_number(session.number())
+}
+
+/// How a session or a shared child ended.
+fn ended(cause: Cause, opened: bool, lived: Duration, [calls, dropped]: [u64; 2]) -> Facts {
+    vec![
+        ("cause", cause.to_string().into()),
+        ("opened", Fact::Truth(opened)),
+        ("lived_seconds", lived.into()),
+        ("calls", calls.into()),
+        ("dropped", dropped.into()),
+    ]
 }
 
 /// What is not of one child.

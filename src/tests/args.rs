@@ -188,6 +188,7 @@ fn sample(flag: &Flag) -> String {
     let sample = match flag.value {
         None => "1",
         Some("host" | "name" | "header") => "sample",
+        Some("when") => "never",
         Some("port" | "n" | "secs") => "7",
         Some("bytes") => "1G",
         Some("socket") => "/x/y",

@@ -284,6 +284,8 @@ fn the_reference_has_every_limit_with_its_default() {
         "header_env",
         "affinity",
         "trace_context",
+        "persist",
+        "restart",
     ];
     let limits: BTreeMap<String, String> = shown
         .lines()

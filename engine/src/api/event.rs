@@ -8,7 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::api::eras::Eras;
-use crate::api::handles::{ChildId, Exchange, Exit};
+use crate::api::handles::{ChildId, Exchange, Exit, SessionNumber};
 
 /// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
 ///
@@ -79,13 +79,25 @@ pub enum Cause {
     Retired,
     /// It is one client's by what happened in it, and can't serve another.
     Spent,
+    /// No call was in flight for as long as [`Endpoint::sleep`](crate::Endpoint::sleep), or
+    /// `Config::sleep`.
+    Unused,
+    /// It was unused for longest, and another session was to have its place.
+    Room,
+    /// It slept for as long as `Config::expiry`.
+    Expired,
+    /// More sessions sleep than may, and it was unused for longest.
+    Crowded,
+    /// The process that was to take the place of an earlier one gave another handshake: the
+    /// version, the capabilities or the name of the server differ.
+    Changed(&'static str),
     /// The proxy is shutting down.
     Shutdown,
 }
 
 impl Cause {
     /// The words for all of them.
-    pub(crate) const LABELS: [&str; 18] = [
+    pub(crate) const LABELS: [&str; 23] = [
         "deleted",
         "revoked",
         "idle",
@@ -103,6 +115,11 @@ impl Cause {
         "client_left",
         "retired",
         "spent",
+        "unused",
+        "room",
+        "expired",
+        "crowded",
+        "changed",
         "shutdown",
     ];
 
@@ -126,6 +143,11 @@ impl Cause {
             Self::ClientLeft => "client_left",
             Self::Retired => "retired",
             Self::Spent => "spent",
+            Self::Unused => "unused",
+            Self::Room => "room",
+            Self::Expired => "expired",
+            Self::Crowded => "crowded",
+            Self::Changed(_) => "changed",
             Self::Shutdown => "shutdown",
         }
     }
@@ -153,6 +175,13 @@ impl fmt::Display for Cause {
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),
             Self::Spent => f.write_str("its state belongs to one client"),
+            Self::Unused => f.write_str("no call for as long as --sleep"),
+            Self::Room => f.write_str("it made room for another session; see --max-sessions"),
+            Self::Expired => f.write_str("it slept for as long as --session-expiry"),
+            Self::Crowded => f.write_str("too many sessions sleep, and it was the oldest"),
+            Self::Changed(what) => {
+                write!(f, "the restarted server has another {what} than it had")
+            }
             Self::Shutdown => f.write_str("shutdown"),
         }
     }
@@ -174,6 +203,8 @@ impl fmt::Display for Cause {
 pub enum Notice {
     /// A session is open.
     SessionOpened {
+        /// Which session.
+        session: SessionNumber,
         /// Its child.
         child: ChildId,
         /// Its process id, if it is a process.
@@ -183,11 +214,33 @@ pub enum Notice {
         /// How long the child took from its start to its answer.
         start: Duration,
     },
-    /// A session ended; its child is on its way out or gone.
-    SessionEnded {
+    /// A session fell asleep; its child is on its way out or gone.
+    SessionAsleep {
+        /// Which session.
+        session: SessionNumber,
+        /// The process id of its child, if it is a process.
+        pid: Option<u32>,
+        /// Why.
+        cause: Cause,
+        /// Whether it was awake: if not, the process that was to wake it did not start.
+        awake: bool,
+    },
+    /// A session that slept has a process again.
+    SessionWoken {
+        /// Which session.
+        session: SessionNumber,
         /// Its child.
         child: ChildId,
-        /// Its process id, if it ran and is a process.
+        /// Its process id, if it is a process.
+        pid: Option<u32>,
+        /// How long the child took from its start to its answer.
+        start: Duration,
+    },
+    /// A session ended; its child, if it had one, is on its way out or gone.
+    SessionEnded {
+        /// Which session.
+        session: SessionNumber,
+        /// The process id of its child, if it had one that ran and is a process.
         pid: Option<u32>,
         /// Why.
         cause: Cause,
@@ -371,6 +424,8 @@ impl Notice {
             | Self::Undelivered { .. }
             | Self::Stalled { .. } => Level::Warn,
             Self::SessionOpened { .. }
+            | Self::SessionAsleep { .. }
+            | Self::SessionWoken { .. }
             | Self::SessionEnded { .. }
             | Self::WorkerOpened { .. }
             | Self::WorkerEnded { .. }
@@ -413,22 +468,22 @@ impl<N: fmt::Display + PartialEq + From<bool>> fmt::Display for Count<N> {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SessionOpened { child, pid, version, start } => {
+            Self::SessionOpened { session, pid, version, start, .. } => {
                 let process = Process(*pid);
                 write!(
                     f,
-                    "session {child} opened: {process}, protocol {version}, start {start:.1?}"
+                    "session {session} opened: {process}, protocol {version}, start {start:.1?}"
                 )
             }
-            Self::SessionEnded { child, cause, opened: false, .. } => {
-                write!(f, "session {child} was never open: {cause}")
+            Self::SessionEnded { session, cause, opened: false, .. } => {
+                write!(f, "session {session} was never open: {cause}")
             }
             Self::WorkerEnded { child, cause, opened: false, .. } => {
                 write!(f, "server {child} was never ready: {cause}")
             }
-            Self::SessionEnded { child, pid, cause, lived, calls, dropped, .. } => write!(
+            Self::SessionEnded { session, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "session {child} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
+                "session {session} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
                 Process(*pid),
                 Count(*calls, "call")
             ),
@@ -481,6 +536,16 @@ impl Notice {
     /// Formats the events that are rare.
     fn fmt_warning(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::SessionAsleep { session, cause, awake: false, .. } => {
+                write!(f, "session {session} did not wake: {cause}")
+            }
+            Self::SessionAsleep { session, pid, cause, .. } => {
+                write!(f, "session {session} sleeps: {cause}; {}", Process(*pid))
+            }
+            Self::SessionWoken { session, child, pid, start } => {
+                let process = Process(*pid);
+                write!(f, "session {session} woke: server {child}, {process}, start {start:.1?}")
+            }
             Self::Silent { child, pid, wait } => write!(
                 f,
                 "server {child} ({}) has not answered for {wait:.0?} since its start; see what it \

@@ -3,6 +3,8 @@
 /// The most bytes of what a peer says about itself once, and is remembered for long: capabilities
 /// and names. Far above what the SDKs send.
 pub(crate) const REMEMBERED: usize = 64 * 1024;
+/// The most bytes of the record of a session: a client describes itself in a few hundred.
+pub(crate) const RECORD: usize = 64 * 1024;
 /// The longest URI that can be subscribed to: as long as a request's target may be.
 pub(crate) const URI: usize = 2048;
 /// The most questions of one call to its client at once. People get one at a time, programs a

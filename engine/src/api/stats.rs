@@ -21,12 +21,16 @@ use crate::api::handles::Server;
 pub struct Stats {
     /// Sessions that are open or starting.
     pub sessions: usize,
+    /// Sessions that sleep.
+    pub asleep: usize,
     /// Children that run, start or end.
     pub children: usize,
     /// Calls in flight.
     pub calls: usize,
     /// Sessions that were opened.
     pub opened: u64,
+    /// Sessions that woke, each time that one did.
+    pub woken: u64,
     /// Children that could not be started or ended before they answered `initialize`.
     pub failed_starts: u64,
     /// Requests of clients that reached a child.
@@ -62,6 +66,8 @@ pub struct ServerStats {
     pub server: Server,
     /// Sessions that are open or starting.
     pub sessions: usize,
+    /// Sessions that sleep.
+    pub asleep: usize,
     /// Children that run, start or end.
     pub children: usize,
     /// Calls in flight.
@@ -73,12 +79,16 @@ pub struct ServerStats {
     pub fails: bool,
     /// Sessions that were opened.
     pub opened: u64,
+    /// Sessions that woke, each time that one did.
+    pub woken: u64,
     /// Children that could not be started or ended before they answered `initialize`.
     pub failed_starts: u64,
     /// Requests of clients that reached a child.
     pub requests: u64,
     /// Calls that ended, by outcome.
     pub outcomes: Vec<(&'static str, u64)>,
+    /// Sessions that fell asleep, by cause.
+    pub sleeps: Vec<(&'static str, u64)>,
     /// Sessions and shared children that ended, by cause.
     pub ends: Vec<(&'static str, u64)>,
     /// From the start of each child to its first answer.

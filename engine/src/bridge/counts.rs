@@ -20,6 +20,11 @@ impl Bridge {
     pub fn server_stats(&self) -> Vec<ServerStats> {
         let current = self.cx.servers.current();
         let mut all: Vec<_> = current.map(|(server, _)| self.cx.counts.stats(server)).collect();
+        for asleep in self.sleepers.iter() {
+            if let Some(stats) = all.iter_mut().find(|stats| stats.server == asleep.server) {
+                stats.asleep += 1;
+            }
+        }
         for seat in self.seats.iter() {
             let child = seat.child();
             let Some(stats) = all.iter_mut().find(|stats| stats.server == child.server) else {

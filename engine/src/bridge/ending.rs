@@ -2,15 +2,15 @@
 
 use alloc::vec::Vec;
 
-use super::{Bridge, Seat};
+use super::{Bridge, Place, Seat};
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::{ChildId, SessionNumber};
+use crate::api::handles::SessionNumber;
 use crate::api::session;
 use crate::context::timers::Wait;
 use crate::http::session_id;
 
 impl Bridge {
-    /// Returns the open sessions, oldest first. One whose child has not answered `initialize` is
+    /// Returns the open sessions: those that are awake, then those that sleep. One whose child has not answered `initialize` is
     /// not among them.
     ///
     /// ```
@@ -23,15 +23,24 @@ impl Bridge {
     /// # assert_eq!(bridge.sessions().count(), 0);
     /// ```
     pub fn sessions(&self) -> impl Iterator<Item = session::Session<'_>> {
-        let open = self.seats.sessions().filter(|session| session.is_open());
-        open.map(|session| session::Session {
+        let awake = self.seats.sessions().filter(|session| session.is_told());
+        let awake = awake.map(|session| session::Session {
             number: session.number,
             child: Some(session.child.id),
             server: session.child.server,
             version: session.version(),
-            since: session.life.began(),
+            since: session.began(),
             calls: session.child.calls.len(),
-        })
+        });
+        let asleep = self.sleepers.iter().map(|asleep| session::Session {
+            number: asleep.number,
+            child: None,
+            server: asleep.server,
+            version: asleep.version(),
+            since: asleep.began(),
+            calls: 0,
+        });
+        awake.chain(asleep)
     }
 
     /// Returns the number of the open session with this id, as `Mcp-Session-Id` has it: for a log,
@@ -45,10 +54,12 @@ impl Bridge {
     /// ```
     #[must_use]
     pub fn session_number(&self, id: &str) -> Option<SessionNumber> {
-        let child = self.ids.get(&session_id::parse(id, &self.cx.config)?)?;
-        match self.seats.get(*child)? {
-            Seat::Session(session) => Some(session.number),
-            _ => None,
+        match *self.ids.get(&session_id::parse(id, &self.cx.config)?)? {
+            Place::Asleep(number) => Some(number),
+            Place::Awake(child) => match self.seats.get(child)? {
+                Seat::Session(session) => Some(session.number),
+                _ => None,
+            },
         }
     }
 
@@ -57,6 +68,7 @@ impl Bridge {
             return self.end_at_once();
         }
         self.draining = true;
+        self.close_asleep();
         let (sessions, calls) = (self.seats.session_count(), self.cx.stats.calls);
         self.cx.notice(Notice::Draining { sessions, calls });
         let when = self.cx.now.after(self.cx.config.drain);
@@ -65,14 +77,18 @@ impl Bridge {
 
     /// Ends a session for the embedder.
     pub(super) fn revoke(&mut self, session: SessionNumber) {
-        let mut sessions = self.seats.sessions();
-        let id = sessions.find(|one| one.number == session).map(|one| one.child.id);
-        drop(sessions);
-        self.end_for(id.unwrap_or(ChildId(0)), id.map(|_| Cause::Revoked));
+        let mut awake = self.seats.sessions();
+        let pipe = awake.find(|one| one.number == session).map(|one| one.child.id);
+        drop(awake);
+        match pipe {
+            Some(pipe) => self.end(pipe, Cause::Revoked, None),
+            None => self.end_asleep(session, Cause::Revoked),
+        }
     }
 
     fn end_at_once(&mut self) {
         self.end_all();
+        self.drop_asleep();
         for seat in self.seats.iter_mut() {
             seat.child_mut().kill(&mut self.cx);
         }

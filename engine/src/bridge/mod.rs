@@ -9,6 +9,8 @@ mod pressure;
 mod requests;
 mod restore;
 mod seats;
+mod sleep;
+mod sleepers;
 mod supply;
 mod waits;
 mod workers;
@@ -23,7 +25,7 @@ use core::time::Duration;
 use crate::api::admit::{Admitted, Refusal};
 use crate::api::config::{Config, ConfigError};
 use crate::api::event::{Cause, Notice};
-use crate::api::handles::{ChildId, Exchange, Exit};
+use crate::api::handles::{ChildId, Exchange, Exit, SessionNumber};
 use crate::api::head::Head;
 use crate::api::instant::Instant;
 use crate::api::io::{Input, Output};
@@ -36,9 +38,11 @@ use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
 use crate::front::stateless::AfterExit;
 use crate::http::fault::Fault;
+use crate::stream::set::Streams;
 use crate::table::Table;
 use pressure::Leader;
 use seats::{Seat, Seats};
+use sleepers::Sleepers;
 
 /// Bytes of a child's stderr tail that are kept for the log.
 const LAST_WORDS: usize = 1024;
@@ -96,8 +100,9 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 pub struct Bridge {
     cx: Context,
     seats: Seats,
-    /// The children of open sessions, by session id.
-    ids: Table<u128, ChildId>,
+    sleepers: Sleepers,
+    /// Where each session is that a client was told of, by its id.
+    ids: Table<u128, Place>,
     /// Children that wait for their turn to start.
     queue: VecDeque<ChildId>,
     /// Children that were opened and have not answered `initialize` yet.
@@ -119,6 +124,14 @@ pub struct Bridge {
     paused: Vec<ChildId>,
 }
 
+/// Where a session is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// With its child.
+    Awake(ChildId),
+    Asleep(SessionNumber),
+}
+
 impl Bridge {
     /// Creates an engine with nothing open.
     ///
@@ -130,6 +143,7 @@ impl Bridge {
         Ok(Self {
             cx: Context::new(config),
             seats: Seats::default(),
+            sleepers: Sleepers::default(),
             ids: Table::default(),
             queue: VecDeque::new(),
             starting: 0,
@@ -196,7 +210,7 @@ impl Bridge {
             Input::Exited { child: id, exit, stderr } => self.exited(id, exit, stderr),
             Input::Servers { servers } => self.serve(servers),
             Input::End { session } => self.revoke(session),
-            Input::Saved { .. } => {}
+            Input::Saved { session } => self.saved(session),
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }
@@ -231,7 +245,7 @@ impl Bridge {
     /// Returns counters for operators.
     pub fn stats(&self) -> Stats {
         let (sessions, children) = (self.seats.session_count(), self.seats.len());
-        Stats { sessions, children, ..self.cx.stats }
+        Stats { sessions, asleep: self.sleepers.len(), children, ..self.cx.stats }
     }
 
     /// Whether nothing is open, undelivered or queued: no child, no exchange and no output. After
@@ -249,18 +263,27 @@ impl Bridge {
         let Some((id, number)) = self.carried(exchange) else {
             return self.cx.pay(exchange, bytes);
         };
-        if let Some(streams) = self.seats.get_mut(id).and_then(Seat::streams_mut) {
-            streams.taken(number, bytes, &mut self.cx);
-        }
+        self.with_streams(id, |streams, cx| streams.taken(number, bytes, cx));
     }
 
     fn delivered(&mut self, exchange: Exchange) {
-        if let Some((id, number)) = self.carried(exchange)
-            && let Some(streams) = self.seats.get_mut(id).and_then(Seat::streams_mut)
-        {
-            streams.delivered(number, &mut self.cx);
+        if let Some((pipe, number)) = self.carried(exchange) {
+            self.with_streams(pipe, |streams, cx| streams.delivered(number, cx));
         }
         self.cx.owed.end(exchange);
+    }
+
+    /// Works on the streams that are known under this number: those of a child's clients, or of a
+    /// session that sleeps.
+    #[inline]
+    fn with_streams(&mut self, pipe: ChildId, work: impl FnOnce(&mut Streams, &mut Context)) {
+        let awake = self.seats.get_mut(pipe).and_then(Seat::streams_mut);
+        let streams = awake.or_else(|| {
+            self.sleepers.get_mut(SessionNumber(pipe.0)).map(|asleep| &mut asleep.streams)
+        });
+        if let Some(streams) = streams {
+            work(streams, &mut self.cx);
+        }
     }
 
     /// Starts queued children, up to the limit.
@@ -315,17 +338,23 @@ impl Bridge {
             child.wait_line(&mut self.cx);
         }
         if !open && seat.has_started() {
-            let child = seat.child();
-            self.starting -= 1;
-            self.cx.breaker.worked(child.server, child.origin);
-            if let Seat::Session(session) = seat {
-                self.ids.insert(session.id, id);
-            }
+            self.started(id);
         }
         if let Some(cause) = cause {
             self.end(id, cause, None);
         }
         self.line_ended(id);
+    }
+
+    /// The child has answered its first request, and, of a new session, its client is told.
+    fn started(&mut self, pipe: ChildId) {
+        let Some(seat) = self.seats.get(pipe) else { return };
+        let child = seat.child();
+        self.starting -= 1;
+        self.cx.breaker.worked(child.server, child.origin);
+        if let Seat::Session(session) = seat {
+            self.ids.insert(session.id, Place::Awake(pipe));
+        }
     }
 
     fn open_failed(&mut self, id: ChildId, cause: Cause, reason: &str, public: &str) {
@@ -384,8 +413,15 @@ impl Bridge {
         let open = seat.has_started();
         let start = || Fault::of_start(cause, reason);
         let mut child = match seat {
+            Seat::Session(session) if self.may_sleep(&session, cause) => {
+                let fault = if open { Fault::crashed(cause) } else { start() };
+                self.put_to_sleep(session, cause, &fault)
+            }
             Seat::Session(session) => {
                 self.ids.remove(&session.id);
+                if cause != Cause::Shutdown && (session.is_kept() || !session.is_told()) {
+                    self.forget_record(session.number);
+                }
                 let fault = if open { Fault::ended(cause) } else { start() };
                 session.end(cause, &fault, &mut self.cx)
             }

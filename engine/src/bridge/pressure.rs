@@ -15,6 +15,7 @@ use crate::context::budget::Budget;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
 use crate::context::timers::Wait;
+use crate::stream::set::Streams;
 
 /// Interval between two rounds of relief.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -96,17 +97,16 @@ impl Bridge {
     /// Drops kept events, starting with the session that keeps most.
     fn shrink_replays(&mut self) {
         let limit = self.cx.budget.small();
-        let all = self.seats.sessions().map(|s| (Reverse(s.streams.kept()), s.child.id.0));
+        let awake = self.seats.sessions().map(|session| &session.streams);
+        let all = awake.chain(self.sleepers.iter().map(|asleep| &asleep.streams));
+        let all = all.map(|streams| (Reverse(streams.kept()), streams.child.0));
         let mut large: Vec<_> = all.filter(|(Reverse(kept), _)| *kept > limit).collect();
         large.sort_unstable();
         for (_, id) in large {
             if !self.cx.budget.is_tight() {
                 return;
             }
-            let id = ChildId(id);
-            if let Some(session) = self.seats.session_mut(id) {
-                session.streams.shrink(&mut self.cx);
-            }
+            self.with_streams(ChildId(id), Streams::shrink);
         }
     }
 
@@ -135,7 +135,8 @@ impl Bridge {
     fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
         let workers = self.seats.shared().flat_map(|worker| worker.streams.readers());
-        sessions.chain(workers).chain(self.cx.owed.iter())
+        let asleep = self.sleepers.iter().flat_map(|asleep| asleep.streams.readers());
+        sessions.chain(workers).chain(asleep).chain(self.cx.owed.iter())
     }
 
     fn cut(&mut self, exchange: Exchange) {
@@ -145,7 +146,9 @@ impl Bridge {
         match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.cut(number, &mut self.cx),
             Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                self.with_streams(id, |streams, cx| streams.cut(number, cx));
+            }
         }
     }
 
@@ -221,6 +224,7 @@ impl Bridge {
                 Seat::Prewarmed(_) | Seat::Leaving(_) => {}
             }
         }
+        self.sleepers.iter().for_each(|asleep| asleep.walk(&mut walk));
         self.cx.owed.walk(&mut walk);
         walk.end(&self.cx.budget);
     }

@@ -7,10 +7,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::slice::from_ref;
 
-use super::{Bridge, Seat};
+use super::{Bridge, Place, Seat};
 use crate::api::eras::Eras;
 use crate::api::event::Cause;
-use crate::api::handles::{ChildId, Exchange, Server};
+use crate::api::handles::{Exchange, Server};
 use crate::api::head::Head;
 use crate::api::response::{self, Response};
 use crate::codec::message::{self, Malformed, Message};
@@ -47,7 +47,7 @@ impl Bridge {
             _ if body.len() > limit => Err(Fault::TooLong(limit)),
             (_, Asks::Post) => return self.post(exchange, &admitted, body, random),
             (Some(name), _) => Err(Fault::Repeated(name)),
-            (None, asks) => self.without_body(exchange, &admitted, asks),
+            (None, asks) => self.without_body(exchange, &admitted, asks, random),
         };
         if let Err(fault) = result {
             self.cx.refuse(exchange, admitted.origin, &fault, None);
@@ -60,6 +60,7 @@ impl Bridge {
         exchange: Exchange,
         admitted: &Admitted<'_>,
         asks: Asks,
+        random: [u8; 16],
     ) -> Result<(), Fault> {
         match asks {
             // Clients send this to find out whether there is a GET stream.
@@ -76,8 +77,8 @@ impl Bridge {
                 self.cx.answer(exchange, None, response);
                 Ok(())
             }
-            Asks::Get => self.get(exchange, admitted),
-            Asks::Delete => self.delete(exchange, admitted),
+            Asks::Get => self.get(exchange, admitted, random),
+            Asks::Delete => self.delete(exchange, admitted, random),
             // A POST has content.
             Asks::Post => Ok(()),
         }
@@ -176,10 +177,16 @@ impl Bridge {
                 _ => Err(Fault::BatchedInitialize),
             };
         }
-        let id = self.find(head)?;
+        let pipe = match self.find(head)? {
+            Place::Awake(pipe) => pipe,
+            Place::Asleep(number) => {
+                let Some(pipe) = self.post_asleep(number, post, random)? else { return Ok(()) };
+                pipe
+            }
+        };
         let draining = self.draining && messages.iter().any(|m| m.is_request());
-        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
-        session.check(head, &self.cx)?;
+        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+        session.check(head, &mut self.cx)?;
         if draining {
             return Err(Fault::Draining);
         }
@@ -187,7 +194,7 @@ impl Bridge {
     }
 
     /// The session of a GET or DELETE. The stateless era has no sessions to get or delete.
-    fn find_standing(&mut self, head: &Admitted<'_>) -> Result<ChildId, Fault> {
+    fn find_standing(&mut self, head: &Admitted<'_>) -> Result<Place, Fault> {
         let session_era = head.version.is_some() && !is_stateless_head(head);
         if is_stateless_head(head) || head.session.is_none() && !session_era {
             return Err(Fault::Method("POST, OPTIONS"));
@@ -195,7 +202,7 @@ impl Bridge {
         self.find(head)
     }
 
-    fn find(&mut self, head: &Admitted<'_>) -> Result<ChildId, Fault> {
+    fn find(&mut self, head: &Admitted<'_>) -> Result<Place, Fault> {
         let Some(text) = head.session else {
             self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
             return Err(Fault::SessionMissing);
@@ -204,13 +211,17 @@ impl Bridge {
     }
 
     /// The session of this id, if it was opened at this path: at another it does not exist.
-    fn session_of(&self, id: &str, path: &str) -> Option<ChildId> {
-        let secret = session_id::parse(id, &self.cx.config)?;
-        let child = self.ids.get(&secret).copied()?;
-        match self.seats.get(child)? {
-            Seat::Session(session) if *session.path == *path => Some(child),
-            _ => None,
-        }
+    fn session_of(&self, id: &str, path: &str) -> Option<Place> {
+        let id = session_id::parse(id, &self.cx.config)?;
+        let place = self.ids.get(&id).copied()?;
+        let opened_at = match place {
+            Place::Awake(pipe) => match self.seats.get(pipe)? {
+                Seat::Session(session) => &session.path,
+                _ => return None,
+            },
+            Place::Asleep(number) => &self.sleepers.get(number)?.path,
+        };
+        (**opened_at == *path).then_some(place)
     }
 
     /// Whether the policy allows sessions.
@@ -237,15 +248,13 @@ impl Bridge {
         let variables = owner::env(head.fields, &self.cx.config);
         let origin = Origin::new(&variables, request.params().unwrap_or_default());
         self.may_start(server, origin)?;
-        let limit = self.cx.config.sessions;
-        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
         let id = u128::from_be_bytes(random);
-        if self.seats.sessions().any(|session| session.id == id) {
+        if self.ids.contains(&id) || self.seats.sessions().any(|session| session.id == id) {
             return Err(self.cx.random_in_use());
         }
-        if self.seats.session_count() >= limit || self.is_crowded() {
-            return Err(Fault::Sessions(limit));
-        }
+        self.make_room()?;
+        let limit = self.cx.config.sessions;
+        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
         let its = |session: &&Session| session.child.server == server;
         if own < limit && self.seats.sessions().filter(its).count() >= own {
             return Err(Fault::Sessions(own));
@@ -261,15 +270,35 @@ impl Bridge {
         Ok(())
     }
 
-    fn get(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let id = self.find_standing(head)?;
-        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
+    fn get(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        random: [u8; 16],
+    ) -> Result<(), Fault> {
+        let place = self.find_standing(head)?;
         // Kept events may be sent again.
-        let again = if head.last_event_id.is_some() { session.streams.kept() } else { 0 };
+        let kept = match place {
+            Place::Awake(pipe) => self.seats.session_mut(pipe).map(|one| one.streams.kept()),
+            Place::Asleep(number) => self.sleepers.get(number).map(|one| one.streams.kept()),
+        };
+        let again = if head.last_event_id.is_some() { kept.unwrap_or_default() } else { 0 };
         self.has_room(again)?;
-        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
-        session.check(head, &self.cx)?;
-        session.listen(exchange, head, &mut self.cx)
+        match place {
+            Place::Awake(pipe) => {
+                let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+                session.check(head, &mut self.cx)?;
+                session.listen(exchange, head, &mut self.cx)
+            }
+            Place::Asleep(number) => {
+                let asleep = self.sleepers.get_mut(number).ok_or(Fault::SessionUnknown)?;
+                asleep.check(head, u128::from_be_bytes(random), &mut self.cx)?;
+                if self.draining {
+                    return Err(Fault::Draining);
+                }
+                asleep.listen(exchange, head, &mut self.cx)
+            }
+        }
     }
 
     /// Whether that many more bytes may be kept.
@@ -277,12 +306,26 @@ impl Bridge {
         if self.cx.budget.has_room(bytes) && affords(bytes) { Ok(()) } else { Err(Fault::Memory) }
     }
 
-    fn delete(&mut self, exchange: Exchange, head: &Admitted<'_>) -> Result<(), Fault> {
-        let id = self.find_standing(head)?;
-        let session = self.seats.session_mut(id).ok_or(Fault::SessionUnknown)?;
-        session.check(head, &self.cx)?;
-        self.cx.answer(exchange, head.origin, response::empty(200));
-        self.end(id, Cause::Deleted, None);
+    fn delete(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        random: [u8; 16],
+    ) -> Result<(), Fault> {
+        match self.find_standing(head)? {
+            Place::Awake(pipe) => {
+                let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+                session.check(head, &mut self.cx)?;
+                self.cx.answer(exchange, head.origin, response::empty(200));
+                self.end(pipe, Cause::Deleted, None);
+            }
+            Place::Asleep(number) => {
+                let asleep = self.sleepers.get_mut(number).ok_or(Fault::SessionUnknown)?;
+                asleep.check(head, u128::from_be_bytes(random), &mut self.cx)?;
+                self.cx.answer(exchange, head.origin, response::empty(200));
+                self.end_asleep(number, Cause::Deleted);
+            }
+        }
         Ok(())
     }
 
@@ -319,13 +362,15 @@ impl Bridge {
         match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => {
                 session.lost(number, &mut self.cx);
-                if !session.is_open() {
+                if !session.is_told() {
                     // No client will ever know the session's id.
                     self.end(id, Cause::ClientLeft, None);
                 }
             }
             Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                self.with_streams(id, |streams, cx| streams.lost(number, cx));
+            }
         }
     }
 }

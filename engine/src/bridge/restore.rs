@@ -2,10 +2,12 @@
 
 use core::time::Duration;
 
-use super::Bridge;
+use super::{Bridge, Place};
 use crate::api::handles::SessionNumber;
 use crate::api::instant::Instant;
+use crate::api::limits;
 use crate::api::restore::RestoreError;
+use crate::front::session::asleep::Asleep;
 
 impl Bridge {
     /// The most bytes of a record of [`Output::Save`](crate::Output::Save). A session that would
@@ -17,7 +19,7 @@ impl Bridge {
     /// let room = vec![0; Bridge::RECORD];
     /// # assert_eq!(room.len(), 64 * 1024);
     /// ```
-    pub const RECORD: usize = 64 * 1024;
+    pub const RECORD: usize = limits::RECORD;
 
     /// Makes the session of an earlier run again, of the last record that
     /// [`Output::Save`](crate::Output::Save) gave for it, `age` ago: asleep, and with a number of
@@ -39,11 +41,27 @@ impl Bridge {
     /// ```
     pub fn restore(
         &mut self,
-        _record: &[u8],
-        _age: Duration,
+        record: &[u8],
+        age: Duration,
         now: Instant,
     ) -> Result<SessionNumber, RestoreError> {
         self.cx.now = self.cx.now.max(now).min(Instant::END);
-        Err(RestoreError::Malformed)
+        if !self.cx.config.restart {
+            return Err(RestoreError::Never);
+        }
+        if self.sleepers.exceed(self.cx.config.asleep.saturating_sub(1), self.cx.config.budget) {
+            return Err(RestoreError::Full);
+        }
+        let number = SessionNumber(self.cx.fresh_child().0);
+        let mut asleep = Asleep::restore(record, age, number, &mut self.cx)?;
+        if self.ids.contains(&asleep.id)
+            || self.seats.sessions().any(|session| session.id == asleep.id)
+        {
+            asleep.cease(&mut self.cx);
+            return Err(RestoreError::InUse);
+        }
+        self.ids.insert(asleep.id, Place::Asleep(number));
+        self.sleepers.insert(asleep);
+        Ok(number)
     }
 }

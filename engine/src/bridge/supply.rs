@@ -35,6 +35,7 @@ impl Bridge {
     /// Replaces the set of current servers.
     pub(super) fn serve(&mut self, servers: &[Endpoint<'_>]) {
         self.cx.servers.set(servers);
+        self.end_asleep_retired();
         for spare in self.cx.servers.retired_spares() {
             self.end(spare, Cause::Retired, None);
         }

@@ -2,9 +2,9 @@
 
 use super::Bridge;
 use super::seats::Seat;
-use crate::api::event::Cause;
 use crate::api::handles::ChildId;
 use crate::context::timers::Wait;
+use crate::stream::set::Streams;
 
 /// How many waits may be set and be due while others run, beside one for each of those.
 const CHAINED: usize = 64;
@@ -42,11 +42,8 @@ impl Bridge {
             Wait::Silent(id) => self.log_silence(id),
             Wait::Exit(id) => self.exit_due(id),
             Wait::Idle(id) => self.idle_due(id),
-            Wait::Forget(id) => {
-                if let Some(session) = self.seats.session_mut(id) {
-                    session.streams.forget(&mut self.cx);
-                }
-            }
+            Wait::Forget(id) => self.with_streams(id, Streams::forget),
+            Wait::Expiry(session) => self.expiry_due(session),
             Wait::Call(id, call) => match self.seats.get_mut(id) {
                 Some(Seat::Session(session)) => session.overdue(call, &mut self.cx),
                 Some(Seat::Shared(worker)) => worker.overdue(call, &mut self.cx),
@@ -60,7 +57,10 @@ impl Bridge {
             Wait::Stream(id, number) => match self.seats.get_mut(id) {
                 Some(Seat::Session(session)) => session.tick(number, &mut self.cx),
                 Some(Seat::Shared(worker)) => worker.tick(number, &mut self.cx),
-                Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+                Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                    let tick = |streams: &mut Streams, cx: &mut _| _ = streams.tick(number, cx);
+                    self.with_streams(id, tick);
+                }
             },
             Wait::Relief => self.relief_due(),
             Wait::Drain => {
@@ -89,12 +89,12 @@ impl Bridge {
     }
 
     fn idle_due(&mut self, id: ChildId) {
-        let idle = match self.seats.get_mut(id) {
+        let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.idle_due(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.idle_due(&mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => false,
+            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
-        self.end_for(id, idle.then_some(Cause::Idle));
+        self.end_for(id, cause);
     }
 
     fn line_due(&mut self, id: ChildId) {

@@ -1,12 +1,16 @@
 //! The requests that a child has not answered: its clients' calls, and the bridge's own requests.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::api::instant::Instant;
+use crate::api::limits;
 #[cfg(debug_assertions)]
 use crate::child::Child;
 use crate::codec::json;
 use crate::codec::message::Message;
+use crate::codec::meta::LogLevel;
+use crate::codec::object;
 use crate::codec::raw_id::Spelling;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
@@ -35,6 +39,8 @@ pub(crate) enum Own {
     Unsubscribe,
     /// `subscriptions/listen`.
     Listen,
+    /// What an earlier process of the session was asked, and this one is again: nobody waits.
+    Again,
 }
 
 impl Own {
@@ -45,6 +51,40 @@ impl Own {
 
     pub(super) fn size(&self) -> usize {
         IN_FLIGHT + if let Self::Subscribe(uri) = self { uri.len() } else { 0 }
+    }
+}
+
+/// What the session keeps of a request once the child has granted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Level(LogLevel),
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+impl Wish {
+    /// Reads a request.
+    pub(crate) fn of(request: &Message<'_>) -> Option<Self> {
+        let uri = || {
+            let uri = request.param("uri").and_then(object::string)?;
+            Some(uri.into_owned()).filter(|uri| uri.len() <= limits::URI)
+        };
+        if request.calls("logging/setLevel") {
+            request.param("level").and_then(LogLevel::read).map(Self::Level)
+        } else if request.calls("resources/subscribe") {
+            uri().map(Self::Subscribe)
+        } else if request.calls("resources/unsubscribe") {
+            uri().map(Self::Unsubscribe)
+        } else {
+            None
+        }
+    }
+
+    fn size(&self) -> usize {
+        match self {
+            Self::Level(_) => 0,
+            Self::Subscribe(uri) | Self::Unsubscribe(uri) => uri.len(),
+        }
     }
 }
 
@@ -64,6 +104,7 @@ pub(crate) struct Call {
     pub(crate) task: bool,
     /// Whether the answer is a list of tools.
     pub(crate) lists_tools: bool,
+    pub(crate) wish: Option<Box<Wish>>,
     /// A digest of the id, if the id is long: equal ids have equal digests.
     pub(super) said: Option<u64>,
     pub(super) due: Deadline,
@@ -82,13 +123,16 @@ impl Call {
             token: request.token().map(Into::into),
             task: request.asks_for_a_task(),
             lists_tools: request.calls("tools/list"),
+            wish: None,
             due: Deadline::default(),
             since: Instant::default(),
         }
     }
 
     pub(super) fn size(&self) -> usize {
-        IN_FLIGHT + self.id.len() + self.token.as_ref().map_or(0, |token| token.len())
+        let token = self.token.as_ref().map_or(0, |token| token.len());
+        let wish = self.wish.as_ref().map_or(0, |wish| wish.size());
+        IN_FLIGHT + self.id.len() + token + wish
     }
 }
 

@@ -20,6 +20,10 @@ pub(crate) struct Life {
     began: Instant,
     /// The last contact with a client.
     contact: Instant,
+    /// When a call was last in flight.
+    worked: Instant,
+    /// How long it may be without a call in flight.
+    sleep: Option<Duration>,
     start: Deadline,
     /// When the missing answer is logged.
     silent: Deadline,
@@ -37,6 +41,8 @@ impl Life {
             server,
             began: now,
             contact: now,
+            worked: now,
+            sleep: None,
             start: Deadline::default(),
             silent: Deadline::default(),
             silence_logged: false,
@@ -44,11 +50,6 @@ impl Life {
             exit: Deadline::default(),
             closed: None,
         }
-    }
-
-    /// When it began.
-    pub(crate) const fn began(&self) -> Instant {
-        self.began
     }
 
     /// The time since the start.
@@ -59,6 +60,22 @@ impl Life {
     /// Records contact with a client.
     pub(crate) fn touch(&mut self, cx: &Context) {
         self.contact = cx.now;
+    }
+
+    /// Records that a call is, or was a moment ago, in flight.
+    pub(crate) fn works(&mut self, cx: &Context) {
+        self.contact = cx.now;
+        self.worked = cx.now;
+    }
+
+    /// The last contact with a client.
+    pub(crate) const fn contact(&self) -> Instant {
+        self.contact
+    }
+
+    /// It sleeps after so long without a call in flight, whatever streams are open.
+    pub(crate) fn sleeps_after(&mut self, sleep: Option<Duration>) {
+        self.sleep = sleep;
     }
 
     /// Starts the wait for the child's first answer.
@@ -110,25 +127,32 @@ impl Life {
     }
 
     fn wait_idle(&mut self, cx: &mut Context) {
-        if let Some(idle) = cx.idle_limit(self.server) {
-            let when = self.contact.after(idle).max(cx.now.after(Duration::from_millis(1)));
+        let idle = cx.idle_limit(self.server).map(|idle| self.contact.after(idle));
+        let sleep = self.sleep.map(|sleep| self.worked.after(sleep));
+        if let Some(due) = idle.into_iter().chain(sleep).min() {
+            let when = due.max(cx.now.after(Duration::from_millis(1)));
             cx.timers.set(&mut self.idle, when, Wait::Idle(self.child));
         }
     }
 
-    /// Handles the idle wait when it is due. Returns true if the session or worker was idle
-    /// throughout.
-    pub(crate) fn idle_due(&mut self, busy: bool, cx: &mut Context) -> bool {
+    /// Handles the idle wait when it is due. Returns the cause, if the session or worker was idle
+    /// throughout. One is `busy` while a client waits, and works while a call is in flight.
+    pub(crate) fn idle_due(&mut self, busy: bool, works: bool, cx: &mut Context) -> Option<Cause> {
         self.idle.spend();
-        let Some(idle) = cx.idle_limit(self.server) else { return false };
         if busy {
             self.contact = cx.now;
         }
-        if cx.now.since(self.contact) >= idle {
-            return true;
+        if works {
+            self.worked = cx.now;
+        }
+        if cx.config.idle.is_some_and(|idle| cx.now.since(self.contact) >= idle) {
+            return Some(Cause::Idle);
+        }
+        if self.sleep.is_some_and(|sleep| cx.now.since(self.worked) >= sleep) {
+            return Some(Cause::Unused);
         }
         self.wait_idle(cx);
-        false
+        None
     }
 
     /// Drops all waits.

@@ -13,6 +13,7 @@ pub(crate) mod odd;
 mod offer;
 pub(crate) mod pings;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -37,7 +38,7 @@ use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::http::owner;
 use crate::table::Table;
-pub(crate) use calls::{Call, Own};
+pub(crate) use calls::{Call, Own, Wish};
 
 /// Tokens kept for tasks, whose progress continues after their call is answered (MCP 2025-11-25
 /// "Tasks, Task Progress Notifications").
@@ -89,6 +90,8 @@ pub(crate) struct Child {
     moved: Instant,
     /// Lines to write once the process has started.
     waiting: Vec<u8>,
+    /// Lines to write once it has the handshake of an earlier process again, while that lasts.
+    held_back: Option<Vec<u8>>,
     last_id: CallId,
     task_tokens: Vec<(CallId, Spelling)>,
     pub(crate) malformed: MalformedLines,
@@ -118,6 +121,7 @@ impl Child {
             queued: Backlog::default(),
             moved: Instant::default(),
             waiting: Vec::new(),
+            held_back: None,
             last_id: CallId::default(),
             task_tokens: Vec::new(),
             malformed: MalformedLines::default(),
@@ -152,9 +156,32 @@ impl Child {
         }
         self.queued.give(bytes.len());
         self.account();
-        match self.stage {
-            Stage::Queued => self.waiting.extend_from_slice(&bytes),
-            _ => cx.push(Output::Write { child: self.id, bytes }),
+        match (&mut self.held_back, self.stage) {
+            (Some(held), _) => held.extend_from_slice(&bytes),
+            (None, Stage::Queued) => self.waiting.extend_from_slice(&bytes),
+            (None, _) => cx.push(Output::Write { child: self.id, bytes }),
+        }
+    }
+
+    /// Holds back what is written, until [`release`](Self::release).
+    pub(crate) fn hold_back(&mut self) {
+        self.held_back.get_or_insert_default();
+    }
+
+    /// Writes ahead of what is held back.
+    pub(crate) fn ahead<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        let held = self.held_back.take();
+        let result = work(self);
+        self.held_back = held;
+        result
+    }
+
+    /// Writes what was held back.
+    pub(crate) fn release(&mut self, cx: &mut Context) {
+        let bytes = self.held_back.take().unwrap_or_default();
+        if !bytes.is_empty() {
+            self.moved = cx.now;
+            cx.push(Output::Write { child: self.id, bytes });
         }
     }
 
@@ -213,7 +240,7 @@ impl Child {
             cx.stats.dropped += 1;
             return;
         }
-        self.say(message, cx);
+        self.ahead(|child| child.say(message, cx));
     }
 
     /// Sends a request of the bridge's own and returns its id. Only a bounded number of unanswered
@@ -324,21 +351,30 @@ impl Child {
         id
     }
 
-    /// Writes a client's request with the id, and the token, replaced by ours.
+    /// Writes a client's request with the id, and the token, replaced by ours. Returns the id.
     pub(crate) fn call(
         &mut self,
         request: &Message<'_>,
         stream: StreamId,
         line: &mut Vec<u8>,
         cx: &mut Context,
-    ) {
+    ) -> CallId {
         let mut digits = [0; 20];
         let own = self.next_id().digits(&mut digits);
         let call = Call::of(request, stream);
         let token = call.token.as_ref().map(|_| own);
         request.splice(&Splice { id: Some(own), token, request_id: None }, line);
         line.push(b'\n');
-        self.enter(call, cx);
+        self.enter(call, cx)
+    }
+
+    /// Remembers what the session keeps of a call that the child grants.
+    pub(crate) fn wish(&mut self, id: CallId, wish: Wish) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        self.names -= call.size();
+        call.wish = Some(Box::new(wish));
+        self.names += call.size();
+        self.account();
     }
 
     /// Gives a call the id, token and stream of another request of its client.

@@ -223,6 +223,15 @@ impl<'a> Message<'a> {
     }
 
     /// Whether it is a request.
+    ///
+    /// ```
+    /// use mcp_bridge::message::Message;
+    ///
+    /// let response = Message::parse(br#"{"jsonrpc":"2.0","id":1,"result":{}}"#)?;
+    /// assert!(response.is_response() && !response.is_request() && !response.is_notification());
+    /// assert_eq!((response.result(), response.error()), (Some(&b"{}"[..]), None));
+    /// # Ok::<(), mcp_bridge::message::Malformed<'_>>(())
+    /// ```
     pub const fn is_request(&self) -> bool {
         matches!(self.shape, Shape::Request)
     }

@@ -19,6 +19,18 @@ pub(crate) struct Counts {
     refused: Table<(u16, &'static str), u64>,
 }
 
+/// Why a session falls asleep, in the words of its cause.
+const SLEEPS: [&str; 8] = [
+    "idle",
+    "exited",
+    "stdout_closed",
+    "stdin_closed",
+    "line_too_long",
+    "memory",
+    "unused",
+    "room",
+];
+
 /// What is counted of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
@@ -26,10 +38,13 @@ pub(crate) struct Counted {
     calls: Table<&'static str, u64>,
     /// Sessions and shared children that ended, by cause.
     ends: Table<&'static str, u64>,
+    /// Sessions that fell asleep, by cause.
+    sleeps: Table<&'static str, u64>,
     /// From a child's start to its first answer.
     starts: Durations,
     durations: Durations,
     pub(crate) opened: u64,
+    pub(crate) woken: u64,
     pub(crate) failed_starts: u64,
     pub(crate) requests: u64,
 }
@@ -61,9 +76,12 @@ impl Counts {
         };
         let outcomes = OUTCOMES.iter().map(|label| count(&counted.calls, label)).collect();
         let ends = Cause::LABELS.iter().map(|label| count(&counted.ends, label)).collect();
+        let sleeps = SLEEPS.iter().map(|label| count(&counted.sleeps, label)).collect();
         ServerStats {
             server,
+            sleeps,
             opened: counted.opened,
+            woken: counted.woken,
             failed_starts: counted.failed_starts,
             requests: counted.requests,
             outcomes,
@@ -85,6 +103,10 @@ impl Counted {
     /// Counts a call that ended with a response of the child.
     pub(crate) fn answer(&mut self, response: &Message<'_>, took: Duration) {
         self.call(if response.error().is_some() { "error" } else { "result" }, took);
+    }
+
+    pub(crate) fn sleep(&mut self, cause: &'static str) {
+        *self.sleeps.or_default(cause) += 1;
     }
 
     pub(crate) fn end(&mut self, cause: &'static str) {

@@ -6,7 +6,7 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::api::handles::ChildId;
+use crate::api::handles::{ChildId, SessionNumber};
 use crate::api::instant::Instant;
 use crate::context::ids::{CallId, StreamId};
 
@@ -39,6 +39,8 @@ pub(crate) enum Wait {
     Relief,
     /// The end of draining.
     Drain,
+    /// The end of a session that sleeps.
+    Expiry(SessionNumber),
 }
 
 impl Wait {
@@ -60,7 +62,7 @@ impl Wait {
                     *child = new;
                 }
             }
-            Self::Relief | Self::Drain => {}
+            Self::Relief | Self::Drain | Self::Expiry(_) => {}
         }
         self
     }
@@ -105,6 +107,14 @@ impl Timers {
         let wait = *wait;
         self.queue.pop_first();
         Some(wait)
+    }
+
+    /// Names what a deadline is for anew.
+    pub(crate) fn move_to(&mut self, deadline: &mut Deadline, from: Wait, to: Wait) {
+        if let Some(at) = deadline.0.filter(|_| from != to) {
+            self.clear(deadline, from);
+            self.set(deadline, at, to);
+        }
     }
 
     /// Transfers the waits of a process that is gone to another process. The owners keep their

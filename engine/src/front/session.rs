@@ -4,23 +4,30 @@
 //! exactly one stream. The loss of an exchange does not end its call: the answer is kept, within a
 //! limit, until the client resumes.
 
+pub(crate) mod asleep;
 mod child_side;
 mod crossing;
 mod life;
+mod opening;
 mod phase;
+mod record;
 mod rounds;
+mod visit;
+mod wake;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use crate::api::handles::{Exchange, SessionNumber};
+use crate::api::instant::Instant;
+use crate::api::io::Output;
 use crate::api::response;
 use crate::child::lease::Life;
-use crate::child::{Call, Child, Own};
+use crate::child::{Call, Child, Own, Wish};
 use crate::codec::message::{Kind, Message, Splice};
-use crate::codec::sse::EventId;
-use crate::codec::version::{Style, Version};
+use crate::codec::version::Style;
 use crate::context::Context;
 use crate::context::budget::Kept;
 #[cfg(debug_assertions)]
@@ -32,7 +39,6 @@ use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
 use crate::http::owner;
 use crate::http::session_id;
-use crate::stream::at::Rest;
 use crate::stream::set::Streams;
 use phase::Phase;
 
@@ -56,6 +62,13 @@ pub(crate) struct Session {
     pub(crate) streams: Streams,
     pub(crate) life: Life,
     calls: u64,
+    began: Instant,
+    /// With what the names of the child's requests begin for the client. None for the first child.
+    names: Option<u32>,
+    /// Whether it was opened in an earlier run of the proxy.
+    earlier: bool,
+    /// When its record was last saved.
+    saved: Instant,
 }
 
 impl Session {
@@ -77,6 +90,10 @@ impl Session {
             ),
             life: Life::new(number, server, cx.now),
             calls: 0,
+            began: cx.now,
+            names: None,
+            earlier: false,
+            saved: cx.now,
         }
     }
 
@@ -85,9 +102,23 @@ impl Session {
         self.phase.chosen()
     }
 
-    /// Whether the child has answered `initialize`.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether the child has answered `initialize`, and the client is told.
+    pub(crate) const fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
+    }
+
+    /// Whether the client is told of the session: it is open, or wakes.
+    pub(crate) const fn is_told(&self) -> bool {
+        matches!(self.phase, Phase::Open(_) | Phase::Waking(_))
+    }
+
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Whether a client waits for anything of it.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.child.calls.is_empty() || self.streams.is_alive()
     }
 
     /// Handles the request that opens the session.
@@ -102,7 +133,7 @@ impl Session {
         let number = self.streams.open(reply, 1, false, cx);
         self.child.set_env(owner::env(head.fields, &cx.config));
         let known = cx.servers.spoken(self.child.server, self.child.env()).session;
-        if known != Some(true) {
+        if known != Some(true) || cx.config.restart {
             let hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
             self.phase = Phase::Starting { hello };
         }
@@ -119,22 +150,13 @@ impl Session {
     }
 
     /// Checks what every request of the session must satisfy.
-    pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &Context) -> Result<(), Fault> {
-        if !cx.config.header_env.is_empty()
-            && owner::env(head.fields, &cx.config) != self.child.env()
-        {
-            // The session is another client's, so to this client it does not exist.
-            return Err(Fault::SessionUnknown);
-        }
+    pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &mut Context) -> Result<(), Fault> {
+        visit::check(self.child.env(), self.phase.chosen(), head, cx)?;
         self.life.touch(cx);
-        match head.version {
-            Some(version)
-                if version != self.phase.chosen() && Version::named(version).is_none() =>
-            {
-                Err(Fault::ProtocolVersion(version.chars().take(40).collect()))
-            }
-            _ => Ok(()),
+        if record::is_stale(self.saved, cx) {
+            self.save(cx);
         }
+        Ok(())
     }
 
     /// Handles the messages of one POST.
@@ -161,23 +183,21 @@ impl Session {
             return Ok(());
         };
         self.calls += requests as u64;
-        let wait =
-            if self.phase.version().primed { cx.config.promote_primed } else { cx.config.promote };
-        self.streams.promote_after(stream, wait, cx);
+        self.life.works(cx);
+        if self.is_open() {
+            self.streams.promote_after(stream, self.promotion(cx), cx);
+        }
         Ok(())
+    }
+
+    /// The silence after which a call becomes a stream.
+    fn promotion(&self, cx: &Context) -> Duration {
+        if self.phase.version().primed { cx.config.promote_primed } else { cx.config.promote }
     }
 
     fn judge(&self, post: &Post<'_>, requests: usize, cx: &Context) -> Result<(), Fault> {
         let Post { messages, batch, head, .. } = *post;
-        if batch && !self.phase.version().batch {
-            return Err(Fault::Batch);
-        }
-        if messages.iter().any(|m| m.is_request() && m.calls("initialize")) {
-            return Err(if batch { Fault::BatchedInitialize } else { Fault::Initialized });
-        }
-        if requests > 0 && head.accept.nothing() {
-            return Err(Fault::NotAcceptable);
-        }
+        visit::judge(messages, batch, requests, self.phase.version(), head)?;
         if self.child.calls.len() + requests > cx.config.calls {
             return Err(Fault::Calls(cx.config.calls));
         }
@@ -193,6 +213,46 @@ impl Session {
         if self.child.accepts(size, cx.config.stdin) { Ok(()) } else { Err(Fault::Stdin) }
     }
 
+    /// The client is ready (MCP "Lifecycle, Initialization").
+    fn initialized(&mut self, cx: &mut Context) {
+        let opening = self.phase.open_mut().and_then(|open| open.opening.as_mut());
+        let told = opening.map(|opening| core::mem::replace(&mut opening.initialized, true));
+        if told == Some(false) {
+            self.save(cx);
+        }
+    }
+
+    /// Has the driver save what restores the session. Returns whether it does.
+    fn save(&mut self, cx: &mut Context) -> bool {
+        if !cx.config.persist {
+            return false;
+        }
+        let Some(open) = self.phase.open().filter(|open| open.opening.is_some()) else {
+            return false;
+        };
+        self.saved = cx.now;
+        match record::write(self.id, &self.path, self.child.env(), open) {
+            Some(record) => {
+                cx.push(Output::Save { session: self.number, record });
+                true
+            }
+            None => {
+                self.is_too_long(cx);
+                false
+            }
+        }
+    }
+
+    /// More would have to be kept for another process than may be: the session ends with its own.
+    fn is_too_long(&mut self, cx: &mut Context) {
+        if let Some(open) = self.phase.open_mut() {
+            open.opening = None;
+        }
+        if cx.config.persist {
+            cx.push(Output::Forget { session: self.number });
+        }
+    }
+
     /// Appends the text that the child gets for a request; `stream` carries the answer.
     fn call(
         &mut self,
@@ -206,7 +266,14 @@ impl Session {
         }
         match self.phase.crossing() {
             Some(_) => self.request_across(stream, request, cx),
-            None => self.child.call(request, stream, lines, cx),
+            None => {
+                let id = self.child.call(request, stream, lines, cx);
+                if cx.config.restart
+                    && let Some(wish) = Wish::of(request)
+                {
+                    self.child.wish(id, wish);
+                }
+            }
         }
     }
 
@@ -217,6 +284,7 @@ impl Session {
         }
         let mut digits = [0; 20];
         let mut change = Splice::default();
+        let (id, token);
         match message.kind() {
             Kind::Request { .. } => debug_assert!(false, "a request has a stream"),
             Kind::Notification { method } if method == "notifications/cancelled" => {
@@ -226,7 +294,22 @@ impl Session {
                 self.cancel(call, cx);
                 change.request_id = Some(call.digits(&mut digits));
             }
-            Kind::Result { id, .. } | Kind::Error { id, .. } => self.child.ping_is_answered(id),
+            Kind::Result { id: own, .. } | Kind::Error { id: own, .. } => {
+                id = self.name_at_child(own);
+                let Some(id) = id.as_deref() else { return };
+                self.child.ping_is_answered(id);
+                change.id = self.names.map(|_| id);
+            }
+            Kind::Notification { method } if method == "notifications/initialized" => {
+                self.initialized(cx);
+            }
+            Kind::Notification { method } if self.names.is_some() => {
+                if method == "notifications/progress" {
+                    token = message.token().and_then(|token| self.name_at_child(token));
+                    let Some(token) = token.as_deref() else { return };
+                    change.token = Some(token);
+                }
+            }
             Kind::Notification { .. } => {}
         }
         message.splice(&change, lines);
@@ -240,18 +323,7 @@ impl Session {
         head: &Admitted<'_>,
         cx: &mut Context,
     ) -> Result<(), Fault> {
-        let reply = Reply::new(exchange, head, cx);
-        let Some(text) = head.last_event_id else {
-            self.streams.listen(reply, cx);
-            return Ok(());
-        };
-        let id = EventId::parse(text).ok_or(Fault::EventId)?;
-        match self.streams.rest(id) {
-            Rest::Unknown => return Err(Fault::EventId),
-            Rest::Nothing => cx.answer(exchange, head.origin, response::empty(204)),
-            Rest::Stream => self.streams.attach(StreamId(id.stream), reply, Some(id.place), cx),
-        }
-        Ok(())
+        visit::listen(&mut self.streams, self.earlier, exchange, head, cx)
     }
 
     /// The exchange that carried a stream was lost.

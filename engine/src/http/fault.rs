@@ -126,6 +126,10 @@ faults! {
         "the Mcp-Session-Id header is missing; initialize first, then send what it gave";
     SessionUnknown = 404 INVALID_REQUEST "session",
         "the session is unknown or has ended; send initialize without Mcp-Session-Id";
+    /// What a restarted server has that differs.
+    Changed(what: &'static str) = 404 INVALID_REQUEST "session",
+        "the server was restarted and has another {what}, so the session has ended; send initialize \
+         without Mcp-Session-Id";
     Initialized = 400 INVALID_REQUEST "session",
         "this session is initialized; leave Mcp-Session-Id out to open another";
     EventId = 400 INVALID_REQUEST "event_id",
@@ -214,6 +218,10 @@ faults! {
     /// The child ended before it answered `initialize` or was ready.
     Unstarted(cause: Cause) = 502 INTERNAL_ERROR "start",
         "the server did not start: {cause}; see the proxy's log";
+    /// The process has ended, and the session goes on with another.
+    Crashed(cause: Cause) = 200 INTERNAL_ERROR "ended",
+        "the server was lost in this call, with what it kept in memory: {cause}; the next call \
+         restarts it";
     /// The session has ended.
     Ended(cause: Cause) = 200 INTERNAL_ERROR "ended", "the session has ended: {cause}";
     /// The process that requests of 2026-07-28 share has ended.
@@ -229,6 +237,7 @@ impl Fault {
             (Cause::Exhausted, Some(reason)) => Self::Exhausted(reason.to_string()),
             (Cause::StartTimeout, _) => Self::StartTimeout,
             (Cause::Unreadable(reason), _) => Self::Unreadable(reason),
+            (Cause::Changed(what), _) => Self::Changed(what),
             (Cause::Shutdown, _) => Self::Draining,
             _ => Self::Unstarted(cause),
         }
@@ -239,6 +248,14 @@ impl Fault {
         match cause {
             Cause::Shutdown => Self::Draining,
             _ => Self::Ended(cause),
+        }
+    }
+
+    /// What the end of a process means for the calls of a session that goes on.
+    pub(crate) const fn crashed(cause: Cause) -> Self {
+        match cause {
+            Cause::Shutdown => Self::Draining,
+            _ => Self::Crashed(cause),
         }
     }
 

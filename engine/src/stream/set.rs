@@ -57,6 +57,26 @@ impl Streams {
         }
     }
 
+    /// Its exchanges and waits are known under this number from now on: the session has another
+    /// process, or none.
+    pub(crate) fn move_to(&mut self, child: ChildId, cx: &mut Context) {
+        let old = core::mem::replace(&mut self.child, child);
+        for (number, stream) in self.table.iter_mut() {
+            stream.move_to((old, child), *number, cx);
+        }
+        cx.timers.move_to(&mut self.forget, Wait::Forget(old), Wait::Forget(child));
+    }
+
+    /// Its event ids begin anew: what they were in an earlier run is not known.
+    pub(crate) const fn renew(&mut self, session: u32) {
+        self.session = session;
+    }
+
+    /// Whether an event id is of this run.
+    pub(crate) const fn is_own(&self, id: EventId) -> bool {
+        id.session == self.session
+    }
+
     /// A stream, and what an operation on it works with.
     fn stream(&mut self, number: StreamId) -> Option<(&mut Stream, At<'_>)> {
         let Self { child, session, style, held, .. } = self;
@@ -300,6 +320,8 @@ impl Streams {
             }
         }
         self.table = Table::default();
+        self.held.kept.hold(0);
+        self.held.unread = 0;
         cx.timers.clear(&mut self.forget, Wait::Forget(self.child));
     }
 

@@ -9,6 +9,8 @@ mod head;
 mod lines;
 #[path = "../fuzz/message.rs"]
 mod message;
+#[path = "../fuzz/record.rs"]
+mod record;
 #[path = "../fuzz/sse.rs"]
 mod sse;
 #[path = "../fuzz/story.rs"]
@@ -91,6 +93,29 @@ fn messages_hold() {
 #[test]
 fn heads_hold() {
     replay("head", head::run);
+}
+
+/// Besides the corpus, good records with a byte changed or cut off.
+#[test]
+fn records_hold() {
+    replay("record", record::run);
+    let good = concat!(
+        r#"0000{"format":1,"id":"0000000000000000000000000000000a","path":"/mcp","#,
+        r#""env":[["A","b"]],"initialize":{"capabilities":{}},"version":"2025-11-25","#,
+        r#""modern":false,"capabilities":{},"server":"s","initialized":false,"level":"info","#,
+        r#""uris":["a:1"]}"#
+    );
+    for text in [good.to_owned(), good.replace("\"modern\":false", "\"modern\":true")] {
+        record::run(text.as_bytes());
+        for place in 0..text.len() {
+            record::run(&text.as_bytes()[..place]);
+            for byte in *b"\0 \"\\{}[]09a:,\x80" {
+                let mut changed = text.clone().into_bytes();
+                changed[place] = byte;
+                record::run(&changed);
+            }
+        }
+    }
 }
 
 /// The transcripts are stories too.

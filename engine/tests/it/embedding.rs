@@ -212,7 +212,7 @@ fn refusals_leave_nothing_in_the_engine() {
 
 #[test]
 fn a_body_over_the_limit_is_refused_whatever_the_driver_reads() {
-    let mut rig = Rig::new(Config { message: 100, ..Config::default() });
+    let mut rig = Rig::new(Config { message: 100, restart: false, ..Config::default() });
     assert_eq!(rig.ask(&POST, &[b' '; 101]), 413);
     assert_eq!(rig.ask(&POST, INITIALIZE), 200);
     let get = Head { method: "GET", path: "/healthz", authority: None, fields: &[] };

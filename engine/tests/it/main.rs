@@ -4,6 +4,7 @@ mod api;
 mod corpus;
 mod embedding;
 mod faults;
+mod lives;
 mod servers;
 mod transcripts;
 mod world;

@@ -344,7 +344,9 @@ impl World<'_> {
     /// What the operator is told is true.
     fn notice(&mut self, notice: &Notice) -> Judged {
         match notice {
-            Notice::SessionEnded { child: process, cause, .. } => self.ended(*process, *cause),
+            Notice::SessionEnded { session, cause, .. } => {
+                self.ended(ChildId::from_number(session.number()), *cause)
+            }
             Notice::BreakerOpen { wait, .. } => {
                 self.breaker = self.seen.after(*wait);
                 Ok(())

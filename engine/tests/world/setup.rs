@@ -222,7 +222,7 @@ pub(crate) fn config(dice: &mut Dice<'_>) -> Config {
         1 => Eras::Modern,
         _ => dice.pick(&all),
     };
-    let mut config = Config { eras, ..Config::default() };
+    let mut config = Config { eras, restart: false, ..Config::default() };
     if dice.one_in(8) {
         return config;
     }

@@ -47,6 +47,12 @@ pub(super) struct Given {
     pub(super) demo: bool,
     #[argh(option, from_str_fn(seconds), hidden_help)]
     pub(super) session_keep_alive: Option<Duration>,
+    #[argh(option, from_str_fn(restart), hidden_help)]
+    pub(super) session_restart: Option<bool>,
+    #[argh(option, from_str_fn(seconds), hidden_help)]
+    pub(super) session_expiry: Option<Duration>,
+    #[argh(option, from_str_fn(seconds), hidden_help)]
+    pub(super) sleep: Option<Duration>,
     #[argh(option, hidden_help)]
     pub(super) sessions: Option<PathBuf>,
     #[argh(option, hidden_help)]
@@ -103,6 +109,15 @@ fn count(text: &str) -> Result<usize, String> {
 fn some(text: &str) -> Result<usize, String> {
     let some = count(text).ok().filter(|count| *count > 0);
     some.ok_or_else(|| format!("it takes a number from 1 to {PROCESSES}"))
+}
+
+/// Whether sessions outlive their servers.
+fn restart(text: &str) -> Result<bool, String> {
+    match text {
+        "on-demand" => Ok(true),
+        "never" => Ok(false),
+        _ => Err(String::from("it takes on-demand or never")),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

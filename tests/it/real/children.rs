@@ -149,7 +149,7 @@ fn text_of_the_child_cannot_forge_events() {
 
 #[test]
 fn a_line_over_the_limit_ends_its_session_only() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::mortal(&[]);
     let (session, other) = (Session::open(&proxy), Session::open(&proxy));
     let before = process::memory(proxy.pid(), "VmRSS:");
     let answer = session.script("1", json!([{"fill": 64 * MIB}, {"sleep": 100}, {"answer": "a"}]));

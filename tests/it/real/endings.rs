@@ -48,7 +48,7 @@ fn dies(proxy: &Proxy, end: &Value, words: &str) -> bool {
 
 #[test]
 fn a_child_that_dies_in_a_call_fails_it_with_its_exit_status() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::mortal(&[]);
     for (end, words) in [
         (json!({"exit": 0}), "exit code 0"),
         (json!({"exit": 42}), "exit code 42"),
@@ -166,7 +166,7 @@ fn delete_ends_the_whole_tree() {
 
 #[test]
 fn a_child_that_dies_leaves_no_helper_and_none_holds_up_the_end() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::mortal(&[]);
     let (session, pid) = with_helpers(&proxy);
     let start = Instant::now();
     // The helpers hold the child's standard output open.
@@ -219,7 +219,7 @@ fn a_child_that_heeds_sigterm_is_not_killed() {
 
 #[test]
 fn a_child_that_closes_standard_output_and_lives_is_ended() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::mortal(&[]);
     let session = Session::open(&proxy);
     let pid = session.pid();
     let start = Instant::now();
@@ -232,7 +232,7 @@ fn a_child_that_closes_standard_output_and_lives_is_ended() {
 
 #[test]
 fn a_child_that_closes_standard_input_and_lives_is_ended() {
-    let proxy = Proxy::child(&[]);
+    let proxy = Proxy::mortal(&[]);
     let session = Session::open(&proxy);
     let pid = session.pid();
     let start = Instant::now();
@@ -247,7 +247,8 @@ fn a_child_that_closes_standard_input_and_lives_is_ended() {
 
 #[test]
 fn an_idle_session_ends_and_one_that_is_used_does_not() {
-    let proxy = Proxy::start(&["--session-keep-alive", "1"], &[CHILD]);
+    let flags = ["--session-keep-alive", "1", "--session-restart", "never"];
+    let proxy = Proxy::start(&flags, &[CHILD]);
     let (idle, calling, listening) =
         (Session::open(&proxy), Session::open(&proxy), Session::open(&proxy));
     let call = calling.post(&script("1", "", &json!([{"sleep": 2500}, {"answer": "a"}])));

@@ -53,8 +53,8 @@ fn judge(session: &Session<'_>, name: &str, steps: &Value, then: Then) {
             let answer = Answer::read(conn);
             assert_eq!(answer.last()["id"], "bad", "{name}");
             assert!(told(&answer).is_err(), "{name}: {answer:?}");
-            let late = session.post(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).reply();
-            assert_eq!(late.status(), 404, "{name}: {late:?}");
+            // The next call has another process.
+            works(session, name);
         }
         Then::Silent | Then::Mute => {
             let mut conn = conn;
@@ -91,7 +91,7 @@ fn a_misdeed_in_a_call_hurts_that_call_and_no_other_session() {
         let session = Session::open(&proxy);
         judge(&session, name, &list::steps(steps, *then), *then);
         works(&beside, name);
-        if *then == Then::Answered || *then == Then::Refused {
+        if matches!(then, Then::Answered | Then::Refused | Then::Ended) {
             assert!(session.delete().status() < 300, "{name}");
         }
     }

@@ -21,6 +21,7 @@ mod recordings;
 mod secrets;
 mod several;
 mod shutdown;
+mod sleep;
 mod soak;
 mod sockets;
 mod start;

@@ -74,6 +74,11 @@ impl Proxy {
         Self::start(&[], &[&[CHILD], options].concat())
     }
 
+    /// The same, with sessions that end with their processes.
+    pub(crate) fn mortal(options: &[&str]) -> Self {
+        Self::start(&["--session-restart", "never"], &[&[CHILD], options].concat())
+    }
+
     /// In front of this command.
     pub(crate) fn start(flags: &[&str], command: &[&str]) -> Self {
         let mut program = program(&["--port", "0"]);

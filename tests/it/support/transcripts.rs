@@ -1,5 +1,7 @@
 //! The player of the engine's transcripts, for recordings of the program.
 
+#[path = "../../../engine/tests/it/transcripts/config.rs"]
+mod config;
 #[path = "../../../engine/tests/it/transcripts/driver.rs"]
 #[allow(dead_code, reason = "the engine's tests use the rest")]
 mod driver;

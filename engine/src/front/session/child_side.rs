@@ -7,10 +7,12 @@ use alloc::vec::Vec;
 
 use super::Session;
 use super::crossing::Crossing;
+use super::opening::{Identity, Opening};
 use super::phase::{Open, Phase};
+use super::wake;
 use crate::api::event::{self, Cause, Notice};
 use crate::child::odd::{self, ALIEN, Meant, Wrote};
-use crate::child::{Child, Own};
+use crate::child::{Call, Child, Own, Wish};
 use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::codec::object::Object;
 use crate::codec::rpc;
@@ -72,7 +74,7 @@ impl Session {
             }
             Kind::Request { .. } | Kind::Notification { .. } => {
                 let mut data = Vec::new();
-                message.splice(&Splice::default(), &mut data);
+                self.renamed(message, &mut data);
                 let number = self.route(message);
                 self.streams.put(number, data, cx);
             }
@@ -90,7 +92,7 @@ impl Session {
             return self.child.pong(id, cx);
         }
         let mut data = Vec::new();
-        message.splice(&Splice::default(), &mut data);
+        self.renamed(message, &mut data);
         self.streams.put(number, data, cx);
     }
 
@@ -105,6 +107,11 @@ impl Session {
         if let Some((id, own)) = id.and_then(|id| Some((id, self.child.end_own(id, cx)?))) {
             return self.own_response(id, &own, message, cx);
         }
+        if self.phase.is_between() {
+            // It has no call yet, or has answered the only one.
+            self.streams.dropped(cx);
+            return None;
+        }
         if let Some(id) = id.filter(|_| self.phase.crossing().is_some()) {
             self.response_across(id, message, cx);
             return None;
@@ -118,7 +125,7 @@ impl Session {
         if !self.is_open() && message.error().is_some() && self.may_cross(cx) && kept() {
             return self.ask_for_era(id, message, cx);
         }
-        let Some(call) = id.and_then(|id| self.child.end_call(id, cx)) else {
+        let Some(mut call) = id.and_then(|id| self.child.end_call(id, cx)) else {
             // It was cancelled, timed out, or never sent.
             self.streams.dropped(cx);
             return None;
@@ -126,6 +133,7 @@ impl Session {
         if self.is_open() {
             let took = cx.now.since(call.since);
             cx.counts.of(self.child.server).answer(message, took);
+            self.grant(call.wish.take(), message, cx);
         }
         let later = later.filter(|_| self.is_open());
         if let Some(later) = later
@@ -146,8 +154,20 @@ impl Session {
             return Some(Cause::Declined);
         };
         cx.servers.learn(self.child.server).spoke_session(self.child.env());
-        self.opened(&version::told(result), None, (call.stream, data), cx);
+        let server = Identity::read(result, &wake::NAMED);
+        self.opened((&version::told(result), server), None, (call, data), cx);
         None
+    }
+
+    /// The child has answered a call: what the client set by it holds for later processes too.
+    fn grant(&mut self, wish: Option<Box<Wish>>, answer: &Message<'_>, cx: &mut Context) {
+        let Some(wish) = wish.filter(|_| answer.result().is_some()) else { return };
+        let opening = self.phase.open_mut().and_then(|open| open.opening.as_mut());
+        match opening.map(|opening| opening.grant(*wish)) {
+            Some(true) => drop(self.save(cx)),
+            Some(false) => self.is_too_long(cx),
+            None => {}
+        }
     }
 
     /// Keeps the child's error to `initialize` and probes the child's era.
@@ -177,6 +197,9 @@ impl Session {
         if *own == Own::Listen {
             self.listen_ended(id, cx);
         }
+        if self.phase.is_waking() && matches!(own, Own::Initialize | Own::Discover) {
+            return self.greeted_again(message, cx);
+        }
         if *own != Own::Discover {
             return None;
         }
@@ -194,9 +217,10 @@ impl Session {
         }
         let call = self.child.call_ids().first().and_then(|id| self.child.end_call(*id, cx))?;
         let (version, crossing) = Crossing::new(self.phase.hello(), result, cx);
-        let result = upward::initialized(result, &version);
+        let (discovered, result) = (result, upward::initialized(result, &version));
+        let server = Identity::read(discovered, &wake::NAMED_MODERN);
         let data = rpc::response(&call.id, "result", result);
-        self.opened(&version, Some(crossing), (call.stream, data), cx);
+        self.opened((&version, server), Some(crossing), (call, data), cx);
         None
     }
 
@@ -221,28 +245,39 @@ impl Session {
         Cause::Declined
     }
 
-    /// The session is open.
+    /// The child has opened the session. Its client is told once the session is saved, if it is to
+    /// be.
     fn opened(
         &mut self,
-        chosen: &str,
+        (told, server): (&str, Identity),
         crossing: Option<Box<Crossing>>,
-        (number, data): (StreamId, Vec<u8>),
+        (call, answer): (Call, Vec<u8>),
         cx: &mut Context,
     ) {
-        let version = Version::chosen(chosen);
+        let chosen = wake::chosen(told);
+        let version = Version::chosen(&chosen);
         self.streams.style = version.style();
-        // A child that names no version has opened the session all the same; versions are short.
-        let chosen = if chosen.is_empty() { "?" } else { chosen };
-        let chosen = chosen.chars().take(40).collect();
-        self.phase = Phase::Open(Open { chosen, version, crossing });
-        self.streams.answer_opening(number, data, self.id, cx);
-        self.life.touch(cx);
-        self.life.started(cx);
+        let opening = match cx.config.restart {
+            true => Opening::new(self.phase.hello(), server, cx).map(Box::new),
+            false => None,
+        };
+        let answer = cx.budget.keep(answer);
+        let open = Open { chosen, version, crossing, opening };
+        self.phase = Phase::Saving { open, call, answer };
+        if !self.save(cx) {
+            self.is_saved(cx);
+        }
+    }
+
+    /// The record of the session is saved, or needs not be: its client is told of it.
+    pub(crate) fn is_saved(&mut self, cx: &mut Context) {
+        let Some((call, answer)) = self.phase.saved() else { return };
+        self.streams.answer_opening(call.stream, answer.into_bytes(), self.id, cx);
+        self.starts_life(cx);
         cx.stats.opened += 1;
         cx.counts.of(self.child.server).opened += 1;
-        let age = self.life.age(cx);
-        cx.counts.of(self.child.server).start(age);
         cx.notice(Notice::SessionOpened {
+            session: self.number,
             child: self.child.id,
             pid: self.child.pid,
             version: event::version(self.phase.chosen()),
@@ -250,9 +285,19 @@ impl Session {
         });
     }
 
+    /// The process has started, and calls may come.
+    pub(super) fn starts_life(&mut self, cx: &mut Context) {
+        self.life.works(cx);
+        let known = cx.servers.get(self.child.server);
+        self.life.sleeps_after(known.and_then(|known| known.sleep).filter(|_| self.is_kept()));
+        self.life.started(cx);
+        let age = self.life.age(cx);
+        cx.counts.of(self.child.server).start(age);
+    }
+
     pub(super) fn answer(&mut self, number: StreamId, data: Vec<u8>, cx: &mut Context) {
         self.streams.answer(number, data, 200, cx);
-        self.life.touch(cx);
+        self.life.works(cx);
     }
 
     /// Puts progress on the stream of its call, with the token that its client chose.
@@ -299,8 +344,8 @@ impl Session {
         malformed: &Malformed<'_>,
         cx: &mut Context,
     ) -> Option<Cause> {
-        let (declined, crossing) = (self.phase.declined().is_some(), self.phase.crossing());
-        let only = |child: &Child| child.only(|id| owes(child, id, declined, crossing));
+        let (answered, crossing) = (self.has_answered(), self.phase.crossing());
+        let only = |child: &Child| child.only(|id| owes(child, id, answered, crossing));
         match self.child.meant(text, malformed, only, cx) {
             Meant::Nothing => {
                 if !self.is_open() && self.child.malformed.is_alien() {
@@ -322,7 +367,12 @@ impl Session {
 
     /// Whether the child has yet to answer this request, which may be the bridge's own.
     fn is_awaited(&self, id: CallId) -> bool {
-        owes(&self.child, id, self.phase.declined().is_some(), self.phase.crossing())
+        owes(&self.child, id, self.has_answered(), self.phase.crossing())
+    }
+
+    /// Whether its calls are none that the child has yet to answer: they are, or are held back.
+    fn has_answered(&self) -> bool {
+        self.phase.declined().is_some() || self.phase.is_between()
     }
 
     /// Ends a request whose answer can't be passed on with an error that says why.
@@ -334,6 +384,9 @@ impl Session {
     ) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
+            if self.phase.is_waking() && matches!(own, Own::Initialize | Own::Discover) {
+                return Some(Cause::Unreadable(reason));
+            }
             let line = rpc::response(b"0", "error", fault.error());
             let message = Message::parse(&line).ok()?;
             return self.own_response(id, &own, &message, cx);
@@ -353,11 +406,11 @@ impl Session {
     }
 }
 
-/// Whether a child has yet to answer this request. If it `declined`, its calls are answered.
-fn owes(child: &Child, id: CallId, declined: bool, crossing: Option<&Crossing>) -> bool {
+/// Whether a child has yet to answer this request. If it has `answered`, it is not a client's call.
+fn owes(child: &Child, id: CallId, answered: bool, crossing: Option<&Crossing>) -> bool {
     let waits =
         crossing.is_none_or(|crossing| crossing.is_at_child(id) && crossing.listening != Some(id));
-    waits && !(declined && child.calls.contains(&id))
+    waits && !(answered && child.calls.contains(&id))
 }
 
 /// Whether the error with which a child declined `initialize` means that it knows no sessions at

@@ -93,7 +93,10 @@ impl Session {
             return self.answered_by_client(message, cx);
         };
         match &*method {
-            "notifications/initialized" => self.relisten(cx),
+            "notifications/initialized" => {
+                self.initialized(cx);
+                self.relisten(cx);
+            }
             "notifications/cancelled" => {
                 let Some(id) = message.request_id() else { return };
                 let Some(call) = self.child.find(id) else { return self.cancel_pending(id, cx) };
@@ -130,6 +133,7 @@ impl Session {
             return self.answer(number, fault.message(message.id()), cx);
         };
         crossing.log_level = Some(level);
+        self.save(cx);
         self.reply_with(number, message, b"{}", cx);
     }
 
@@ -182,7 +186,7 @@ impl Session {
     }
 
     /// Opens a new subscription at the child, for everything that the session wants.
-    fn relisten(&mut self, cx: &mut Context) {
+    pub(super) fn relisten(&mut self, cx: &mut Context) {
         let Some(crossing) = self.phase.crossing_mut() else { return };
         let filter = crossing.filter();
         if let Some(superseded) = crossing.opening.take() {
@@ -221,6 +225,9 @@ impl Session {
             answers.push((pending.stream, data));
         }
         self.account();
+        if !answers.is_empty() {
+            self.save(cx);
+        }
         for (stream, data) in answers {
             self.answer(stream, data, cx);
         }
@@ -384,13 +391,31 @@ impl Crossing {
         (version, crossing)
     }
 
+    /// The resources that the client has subscribed to.
+    pub(super) fn uris(&self) -> &[String] {
+        &self.uris
+    }
+
+    /// What the client had set before.
+    pub(super) fn set(&mut self, level: Option<LogLevel>, uris: Vec<String>) {
+        (self.log_level, self.uris) = (level, uris);
+        self.account();
+    }
+
+    /// The process is gone, with its calls and its subscription.
+    pub(super) fn forget_process(&mut self) {
+        (self.listening, self.opening) = (None, None);
+        (self.rounds, self.pending) = (Table::default(), Vec::new());
+        self.account();
+    }
+
     /// Counts what is stored of the client and its subscriptions.
     fn account(&mut self) {
         let size = self.size();
         self.share.iter_mut().for_each(|share| share.hold(size));
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let uris = self.uris.iter().map(|uri| uri.len() + ENTRY);
         let pending = self.pending.iter().map(|pending| {
             pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY

@@ -17,12 +17,15 @@ impl Session {
         self.end_rounds(id, call.stream, cx);
         let took = cx.now.since(call.since);
         cx.counts.of(self.child.server).call(fault.outcome(), took);
-        if self.is_open() {
+        if self.is_open() || *fault == Fault::TimedOut {
             self.answer(call.stream, fault.message(Some(&call.id)), cx);
             return;
         }
         let response = fault.failed_start(Some(&call.id));
-        self.streams.whole(call.stream, response, cx);
+        match self.phase.is_waking() {
+            true => self.streams.fail(call.stream, response, cx),
+            false => self.streams.whole(call.stream, response, cx),
+        }
     }
 
     /// The client has cancelled a call: it gets no response (MCP 2025-11-25 "Cancellation").
@@ -37,7 +40,7 @@ impl Session {
     /// A call was not answered, or a subscription not acknowledged, in time. `initialize` has a
     /// wait of its own, and may not be cancelled (MCP "Cancellation").
     pub(crate) fn overdue(&mut self, id: CallId, cx: &mut Context) {
-        if !self.is_open() {
+        if !self.is_told() {
             return;
         }
         if self.child.calls.get(&id).is_none() {
@@ -54,23 +57,32 @@ impl Session {
         if self.phase.declined().is_some() {
             self.decline(cx);
         }
-        for id in self.child.call_ids() {
-            self.fail(id, fault, cx);
+        let told = self.is_told();
+        self.fail_all(fault, cx);
+        if let Some((call, _)) = self.phase.saved() {
+            self.streams.whole(call.stream, fault.failed_start(Some(&call.id)), cx);
         }
-        self.fail_pending(.., fault, cx);
         self.streams.close(cx);
         self.life.end(cx);
         cx.counts.of(self.child.server).end(cause.label());
         cx.notice(Notice::SessionEnded {
-            child: self.child.id,
+            session: self.number,
             pid: self.child.pid,
             cause,
-            opened: self.is_open(),
-            lived: self.life.age(cx),
+            opened: told,
+            lived: cx.now.since(self.began),
             calls: self.calls,
             dropped: self.streams.drops(),
         });
         self.child
+    }
+
+    /// Ends all calls with an error of the bridge.
+    pub(super) fn fail_all(&mut self, fault: &Fault, cx: &mut Context) {
+        for id in self.child.call_ids() {
+            self.fail(id, fault, cx);
+        }
+        self.fail_pending(.., fault, cx);
     }
 
     /// The child did not answer `initialize`, or the probe after it, in time.
@@ -81,9 +93,10 @@ impl Session {
         self.child.malformed.cause().unwrap_or(Cause::StartTimeout)
     }
 
-    /// Handles the idle wait when it is due. Returns true if the session was idle throughout.
-    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
-        self.life.idle_due(self.streams.is_alive(), cx)
+    /// Handles the idle wait when it is due. Returns the cause, if the session was idle throughout.
+    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        let works = !self.child.calls.is_empty();
+        self.life.idle_due(self.streams.is_alive(), works, cx)
     }
 
     /// Memory is short, and a stream's client stopped reading.

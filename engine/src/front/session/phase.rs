@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use super::crossing::Crossing;
+use super::opening::Opening;
+use crate::child::Call;
 use crate::codec::version::Version;
 use crate::context::budget::Kept;
 #[cfg(debug_assertions)]
@@ -21,6 +23,15 @@ pub(super) enum Phase {
         hello: Kept,
         declined: Option<Kept>,
     },
+    /// The session is open, but its record is not saved: its client is not told yet. The answer of
+    /// the child to this call waits.
+    Saving {
+        open: Open,
+        call: Call,
+        answer: Kept,
+    },
+    /// The session slept, and a new process is given the handshake that the first one had.
+    Waking(Open),
     Open(Open),
 }
 
@@ -32,6 +43,8 @@ pub(super) struct Open {
     pub(super) version: &'static Version,
     /// Set if the child speaks only 2026-07-28.
     pub(super) crossing: Option<Box<Crossing>>,
+    /// What another process is told in place of this one; `None` if the session ends with it.
+    pub(super) opening: Option<Box<Opening>>,
 }
 
 impl Phase {
@@ -41,18 +54,19 @@ impl Phase {
         *self = Self::AskingEra { hello, declined };
     }
 
-    /// The params of `initialize`, if the child may still turn out to speak only 2026-07-28.
+    /// The params of `initialize`, if the child may still turn out to speak only 2026-07-28, or
+    /// another process may have to be given them.
     pub(super) fn hello(&self) -> &[u8] {
         match self {
             Self::Starting { hello } | Self::AskingEra { hello, .. } => hello,
-            Self::Open(_) => &[],
+            Self::Saving { .. } | Self::Waking(_) | Self::Open(_) => &[],
         }
     }
 
     fn take_hello(&mut self) -> Kept {
         match self {
             Self::Starting { hello } | Self::AskingEra { hello, .. } => core::mem::take(hello),
-            Self::Open(_) => Kept::default(),
+            Self::Saving { .. } | Self::Waking(_) | Self::Open(_) => Kept::default(),
         }
     }
 
@@ -60,46 +74,85 @@ impl Phase {
     pub(super) fn declined(&self) -> Option<&[u8]> {
         match self {
             Self::AskingEra { declined, .. } => declined.as_deref(),
-            Self::Starting { .. } | Self::Open(_) => None,
+            _ => None,
         }
     }
 
     pub(super) fn take_declined(&mut self) -> Option<Kept> {
         match self {
             Self::AskingEra { declined, .. } => declined.take(),
-            Self::Starting { .. } | Self::Open(_) => None,
+            _ => None,
         }
+    }
+
+    /// The data of a session whose client was, or will be, told that it is open.
+    pub(super) const fn open(&self) -> Option<&Open> {
+        match self {
+            Self::Saving { open, .. } | Self::Waking(open) | Self::Open(open) => Some(open),
+            Self::Starting { .. } | Self::AskingEra { .. } => None,
+        }
+    }
+
+    pub(super) const fn open_mut(&mut self) -> Option<&mut Open> {
+        match self {
+            Self::Saving { open, .. } | Self::Waking(open) | Self::Open(open) => Some(open),
+            Self::Starting { .. } | Self::AskingEra { .. } => None,
+        }
+    }
+
+    /// What the child has not had yet is held back, or not meant for it.
+    pub(super) const fn is_between(&self) -> bool {
+        matches!(self, Self::Saving { .. } | Self::Waking(_))
+    }
+
+    pub(super) const fn is_waking(&self) -> bool {
+        matches!(self, Self::Waking(_))
+    }
+
+    pub(super) fn into_open(self) -> Option<Open> {
+        match self {
+            Self::Saving { open, .. } | Self::Waking(open) | Self::Open(open) => Some(open),
+            Self::Starting { .. } | Self::AskingEra { .. } => None,
+        }
+    }
+
+    /// The process has answered, or its client is told: the session is open.
+    pub(super) fn woke(&mut self) {
+        let before = core::mem::replace(self, Self::Starting { hello: Kept::default() });
+        *self = match before {
+            Self::Waking(open) => Self::Open(open),
+            other => other,
+        };
+    }
+
+    /// The session is saved: it is open. Returns the call and the answer that opened it.
+    pub(super) fn saved(&mut self) -> Option<(Call, Kept)> {
+        let before = core::mem::replace(self, Self::Starting { hello: Kept::default() });
+        let (after, told) = match before {
+            Self::Saving { open, call, answer } => (Self::Open(open), Some((call, answer))),
+            other => (other, None),
+        };
+        *self = after;
+        told
     }
 
     /// The version that the child chose, as it wrote it; empty until then.
     pub(super) fn chosen(&self) -> &str {
-        match self {
-            Self::Open(open) => &open.chosen,
-            Self::Starting { .. } | Self::AskingEra { .. } => "",
-        }
+        self.open().map_or("", |open| &open.chosen)
     }
 
     /// The rules of the session's version.
     pub(super) fn version(&self) -> &'static Version {
-        match self {
-            Self::Open(open) => open.version,
-            Self::Starting { .. } | Self::AskingEra { .. } => Version::chosen(""),
-        }
+        self.open().map_or_else(|| Version::chosen(""), |open| open.version)
     }
 
     /// The state stored for a child that speaks only 2026-07-28.
     pub(super) fn crossing(&self) -> Option<&Crossing> {
-        match self {
-            Self::Open(open) => open.crossing.as_deref(),
-            Self::Starting { .. } | Self::AskingEra { .. } => None,
-        }
+        self.open()?.crossing.as_deref()
     }
 
     pub(super) fn crossing_mut(&mut self) -> Option<&mut Crossing> {
-        match self {
-            Self::Open(open) => open.crossing.as_deref_mut(),
-            Self::Starting { .. } | Self::AskingEra { .. } => None,
-        }
+        self.open_mut()?.crossing.as_deref_mut()
     }
 }
 
@@ -113,7 +166,20 @@ impl Phase {
                 walk.meet_kept("initialize", hello);
                 declined.iter().for_each(|declined| walk.meet_kept("declined", declined));
             }
-            Self::Open(open) => open.crossing.iter().for_each(|crossing| crossing.walk(walk)),
+            Self::Saving { open, answer, .. } => {
+                open.walk(walk);
+                walk.meet_kept("answer", answer);
+            }
+            Self::Waking(open) | Self::Open(open) => open.walk(walk),
         }
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Open {
+    /// Compares what it counts with what it has.
+    pub(super) fn walk(&self, walk: &mut Walk) {
+        self.crossing.iter().for_each(|crossing| crossing.walk(walk));
+        self.opening.iter().for_each(|opening| opening.walk(walk));
     }
 }

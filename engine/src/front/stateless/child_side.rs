@@ -161,7 +161,7 @@ impl Worker {
                 self.subscribed(&uri, result.is_some(), cx);
                 None
             }
-            Own::LogLevel | Own::Unsubscribe | Own::Listen => None,
+            Own::LogLevel | Own::Unsubscribe | Own::Listen | Own::Again => None,
         }
     }
 

@@ -57,9 +57,9 @@ impl Worker {
     }
 
     /// Handles the idle wait when it is due. Returns true if the worker was idle throughout.
-    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> bool {
+    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
         let busy = !self.is_idle(cx);
-        self.life.idle_due(busy, cx)
+        self.life.idle_due(busy, busy, cx)
     }
 
     /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.

@@ -38,7 +38,7 @@ impl Fault {
     /// into `data`.
     fn title(&self) -> Cow<'static, str> {
         match self {
-            Self::SessionUnknown => Cow::Borrowed("Session terminated"),
+            Self::SessionUnknown | Self::Changed(_) => Cow::Borrowed("Session terminated"),
             _ => self.to_string().into(),
         }
     }
@@ -52,7 +52,9 @@ impl Fault {
                 let requested = String::from_utf8(quoted(requested)).unwrap_or_default();
                 Some(format!(r#"{{"supported":{supported},"requested":{requested}}}"#))
             }
-            Self::SessionUnknown => String::from_utf8(quoted(&self.to_string())).ok(),
+            Self::SessionUnknown | Self::Changed(_) => {
+                String::from_utf8(quoted(&self.to_string())).ok()
+            }
             Self::Capability(name) => {
                 Some(format!(r#"{{"requiredCapabilities":{{"{name}":{{}}}}}}"#))
             }

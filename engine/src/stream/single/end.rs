@@ -1,9 +1,11 @@
 //! How a stream and the exchange that carries it are separated.
 
 use super::{At, Stream};
+use crate::api::handles::ChildId;
 use crate::api::io::Output;
 use crate::context::Context;
 use crate::context::carrier::{Phase, Reply};
+use crate::context::ids::StreamId;
 use crate::context::timers::Wait;
 
 impl Stream {
@@ -50,6 +52,19 @@ impl Stream {
         let reply = self.reply.take()?;
         cx.exchanges.remove(&reply.exchange);
         Some(reply)
+    }
+
+    /// Its exchange and its wait are known under another number from now on.
+    pub(crate) fn move_to(
+        &mut self,
+        (old, new): (ChildId, ChildId),
+        number: StreamId,
+        cx: &mut Context,
+    ) {
+        cx.timers.move_to(&mut self.due, Wait::Stream(old, number), Wait::Stream(new, number));
+        if let Some(reply) = &self.reply {
+            cx.exchanges.insert(reply.exchange, (new, number));
+        }
     }
 
     /// The exchange is gone, for whatever reason.

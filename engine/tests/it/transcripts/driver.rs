@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mcp_bridge::SessionNumber;
 use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
-use mcp_bridge::{ChildId, Notice, Output, Refusal, Response};
+use mcp_bridge::{ChildId, Notice, Output, Refusal, Response, RestoreError, SessionNumber};
 
 use super::terms::Terms;
 use super::text::{Act, Amount, Request};
@@ -54,6 +53,8 @@ pub(crate) struct Driver {
     drops: BTreeSet<u64>,
     /// Children that are not to be read now.
     paused: BTreeSet<ChildId>,
+    /// What came of each record.
+    pub(crate) restored: Vec<Result<SessionNumber, RestoreError>>,
     slow: BTreeSet<u64>,
     deaf: BTreeSet<u64>,
 }
@@ -76,6 +77,7 @@ impl Driver {
             unread: BTreeMap::new(),
             drops: BTreeSet::new(),
             paused: BTreeSet::new(),
+            restored: Vec::new(),
             slow: BTreeSet::new(),
             deaf: BTreeSet::new(),
         }
@@ -118,11 +120,13 @@ impl Driver {
             | Act::Stops(_)
             | Act::StopsReading(_)
             | Act::Servers(_)
+            | Act::Saved(_)
+            | Act::End(_)
+            | Act::Restore(..)
             | Act::Shutdown
             | Act::Wait(_)
             | Act::At(_)
             | Act::Tick
-            | Act::Saved(_)
             | Act::Stat(..)
             | Act::Idle => true,
         }
@@ -165,6 +169,17 @@ impl Driver {
                 });
                 self.tell(Input::Servers { servers: &servers.collect::<Vec<_>>() })
             }
+            Act::Saved(number) => {
+                self.tell(Input::Saved { session: SessionNumber::from_number(*number) })
+            }
+            Act::End(number) => {
+                self.tell(Input::End { session: SessionNumber::from_number(*number) })
+            }
+            Act::Restore(age, record) => {
+                let restored = self.bridge.restore(record, *age, Instant::new(self.now));
+                self.restored.push(restored);
+                Ok(())
+            }
             Act::Shutdown => self.tell(Input::Shutdown),
             Act::Wait(time) => self.wait(*time),
             Act::At(time) => {
@@ -172,9 +187,6 @@ impl Driver {
                 Ok(())
             }
             Act::Tick => self.tell(Input::Tick),
-            Act::Saved(number) => {
-                self.tell(Input::Saved { session: SessionNumber::from_number(*number) })
-            }
             Act::Delivered(number) => self.delivered(*number),
             Act::Opened(number, pid) => {
                 let child = self.child(*number)?;

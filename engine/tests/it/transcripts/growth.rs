@@ -32,7 +32,7 @@ const STORIES: [(&str, &str); 6] = [
          > stdout #1\n>   | {\"jsonrpc\":\"2.0\",\"id\":{i},\"result\":{}}\n",
     ),
     (
-        "session 2025-06-18",
+        "config restart false\nsession 2025-06-18",
         "> {n} POST\n>   | {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{}}\n\
          > stdout #{p}\n>   | {\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n> lost {n}\n\
          > wait 300 s\n> exit #{p} code 0\n",

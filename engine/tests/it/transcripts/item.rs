@@ -137,7 +137,7 @@ impl fmt::Display for Item {
             Self::Abort(exchange) => writeln!(f, "< abort {exchange}"),
             Self::Save(session, record) => {
                 writeln!(f, "< save #{session}")?;
-                show(f, record)
+                writeln!(f, "<   | {}", String::from_utf8_lossy(record))
             }
             Self::Forget(session) => writeln!(f, "< forget #{session}"),
             Self::Notice(text) => writeln!(f, "< notice {text}"),

@@ -1,6 +1,7 @@
 //! The transcripts of `tests/transcripts`, each played in every cut: what goes in, line by line,
 //! and what the engine wants done for it, to the byte.
 
+mod config;
 pub(crate) mod driver;
 mod growth;
 mod item;

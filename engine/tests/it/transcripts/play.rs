@@ -59,6 +59,10 @@ fn asked(driver: &Driver, act: &Act) -> Result<(), String> {
             expect("whether the child may be read", *wanted, driver.wants(*child)?)
         }
         Act::Stat(name, wanted) => expect(name, *wanted, stat(driver, name)?),
+        Act::Restore(..) => {
+            let refused = driver.restored.iter().filter_map(|one| one.err()).next();
+            expect("what is wrong with the record", None, refused)
+        }
         Act::Idle => expect("is idle", true, driver.bridge.is_idle()),
         _ => Ok(()),
     }
@@ -68,6 +72,8 @@ fn stat(driver: &Driver, name: &str) -> Result<u64, String> {
     let stats = driver.bridge.stats();
     Ok(match name {
         "sessions" => stats.sessions as u64,
+        "asleep" => stats.asleep as u64,
+        "woken" => stats.woken,
         "children" => stats.children as u64,
         "calls" => stats.calls as u64,
         "opened" => stats.opened,

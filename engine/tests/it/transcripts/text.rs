@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mcp_bridge::{Config, Exit};
 
+use super::config;
 use super::item::{Content, Item};
 use super::parts::At;
 use super::parts::{
@@ -83,6 +84,10 @@ pub(crate) enum Act {
     StdinClosed(u64),
     Exited(u64, Exit, Content),
     Servers(Vec<At>),
+    /// The embedder ends that session.
+    End(u64),
+    /// The session of an earlier run, saved so long ago, is made again of this record.
+    Restore(Duration, Content),
     Shutdown,
     Wait(Duration),
     /// So much time has passed since the beginning.
@@ -213,7 +218,7 @@ impl Case {
             "across" => self.lines(&ACROSS.replace("VERSION", value), place),
             "child" if value == "stateless" => self.lines(STATELESS, place),
             "child" if value == "session-era" => self.lines(TRANSLATED, place),
-            "config" => self.configure(value),
+            "config" => config::configure(&mut self.config, value),
             "recording" => {
                 self.recording = Some(match value {
                     "whole" => Recording::Whole,
@@ -228,49 +233,6 @@ impl Case {
             }
             _ => None,
         }
-    }
-
-    fn configure(&mut self, line: &str) -> Option<()> {
-        let (name, value) = line.split_once(' ')?;
-        let config = &mut self.config;
-        let number = value.parse().ok();
-        match name {
-            "node" => config.node = Some(String::from(value)),
-            "endpoint" => config.endpoint = String::from(value),
-            "health" => config.health = (value != "none").then(|| String::from(value)),
-            "eras" => config.eras = value.parse().ok()?,
-            "metrics" => config.metrics = Some(String::from(value)),
-            "prewarm" => config.prewarm = number?,
-            "header-env" => {
-                let (header, name) = value.split_once('=')?;
-                config.header_env.push((String::from(header), String::from(name)));
-            }
-            "affinity" => config.affinity.push(String::from(value)),
-            "trace-context" => config.trace_context = value.parse().ok()?,
-            "loopback" => config.loopback = value.parse().ok()?,
-            "allow-host" => config.allow_hosts.push(String::from(value)),
-            "allow-origin" => config.allow_origins.push(String::from(value)),
-            "sessions" => config.sessions = number?,
-            "starting" => config.starting = number?,
-            "calls" => config.calls = number?,
-            "parked" => config.parked = number?,
-            "pool" => config.pool = number?,
-            "subscriptions" => config.subscriptions = number?,
-            "message" => config.message = number?,
-            "budget" => config.budget = number?,
-            "listeners" => config.listeners = number?,
-            "replay" => config.replay = number?,
-            "queue" => config.queue = number?,
-            "stdin" => config.stdin = number?,
-            "idle" => config.idle = if value == "none" { None } else { Some(duration(value)?) },
-            "breaker-starts" => config.breaker_starts = value.parse().ok()?,
-            "request" => config.request = Some(duration(value)?),
-            "stall" => config.stall = duration(value)?,
-            "start" => config.start = duration(value)?,
-            "drain" => config.drain = duration(value)?,
-            _ => return None,
-        }
-        Some(())
     }
 
     fn state(&mut self, line: &str, place: usize) -> Option<()> {
@@ -322,6 +284,10 @@ impl Case {
             }
             ["at", time, "s"] => (Act::At(clock(time)?), Ends::Nothing),
             ["saved", of] => (Act::Saved(child(of)?), Ends::Nothing),
+            ["end", of] => (Act::End(child(of)?), Ends::Nothing),
+            ["restore", ref age @ ..] => {
+                (Act::Restore(duration(&age.join(" "))?, Content::new()), Ends::Between)
+            }
             ["tick"] => (Act::Tick, Ends::Nothing),
             ["shutdown"] => (Act::Shutdown, Ends::Nothing),
             ["wait", ref time @ ..] => (Act::Wait(duration(&time.join(" "))?), Ends::Nothing),
@@ -431,7 +397,8 @@ fn content<'a>(
 ) -> Option<&'a mut Content> {
     match (side, act, last) {
         (">", Act::Request(Request { body: content, .. }), None)
-        | (">", Act::Stdout(_, content) | Act::Exited(_, _, content), None) => Some(content),
+        | (">", Act::Stdout(_, content) | Act::Exited(_, _, content), None)
+        | (">", Act::Restore(_, content), None) => Some(content),
         ("<", _, Some(item)) => item.content(),
         _ => None,
     }

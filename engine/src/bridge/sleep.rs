@@ -1,0 +1,183 @@
+//! Sessions fall asleep, wake, and end in their sleep.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::sleepers::Sleepers;
+use super::{Bridge, Place};
+use crate::api::event::Cause;
+use crate::api::handles::{ChildId, Exchange, SessionNumber};
+use crate::api::io::Output;
+use crate::child::Child;
+use crate::front::session::{Post, Session};
+use crate::http::fault::Fault;
+
+impl Bridge {
+    /// Whether a session sleeps for this cause instead of ending.
+    pub(super) fn may_sleep(&self, session: &Session, cause: Cause) -> bool {
+        let ends = match cause {
+            Cause::Deleted
+            | Cause::Revoked
+            | Cause::Retired
+            | Cause::ClientLeft
+            | Cause::Changed(_) => true,
+            // A later run goes on with it.
+            Cause::Shutdown => !self.cx.config.persist,
+            _ => self.draining && !self.cx.config.persist,
+        };
+        !ends && session.is_kept() && self.cx.servers.is_current(session.child.server)
+    }
+
+    /// Puts a session to sleep. Returns its process, which ends next.
+    pub(super) fn put_to_sleep(
+        &mut self,
+        session: Box<Session>,
+        cause: Cause,
+        fault: &Fault,
+    ) -> Box<Child> {
+        let (child, asleep) = session.fall_asleep(cause, fault, &mut self.cx);
+        if let Some(mut asleep) = asleep {
+            if self.draining {
+                asleep.close(&mut self.cx);
+            }
+            self.ids.insert(asleep.id, Place::Asleep(asleep.number));
+            self.sleepers.insert(asleep);
+            self.hold_bound();
+        }
+        child
+    }
+
+    /// Ends those that were unused for longest, if more sleep than may.
+    fn hold_bound(&mut self) {
+        let (count, budget) = (self.cx.config.asleep, self.cx.config.budget);
+        while self.sleepers.exceed(count, budget) {
+            let Some(oldest) = self.sleepers.oldest(self.cx.now) else { return };
+            self.end_asleep(oldest, Cause::Crowded);
+        }
+    }
+
+    /// Ends a session that sleeps.
+    pub(super) fn end_asleep(&mut self, number: SessionNumber, cause: Cause) {
+        let Some(asleep) = self.sleepers.remove(number) else { return };
+        self.ids.remove(&asleep.id);
+        asleep.end(cause, &mut self.cx);
+        self.forget_record(number);
+    }
+
+    /// The session has ended for good: its record is of no use.
+    pub(super) fn forget_record(&mut self, session: SessionNumber) {
+        if self.cx.config.persist {
+            self.cx.push(Output::Forget { session });
+        }
+    }
+
+    /// Ends sleeping sessions whose server is none any more.
+    pub(super) fn end_asleep_retired(&mut self) {
+        let servers = &self.cx.servers;
+        let retired = self.sleepers.iter().filter(|asleep| !servers.is_current(asleep.server));
+        for number in retired.map(|asleep| asleep.number).collect::<Vec<_>>() {
+            self.end_asleep(number, Cause::Retired);
+        }
+    }
+
+    /// No stream of a sleeping session goes on: the program ends.
+    pub(super) fn close_asleep(&mut self) {
+        for asleep in self.sleepers.iter_mut() {
+            asleep.close(&mut self.cx);
+        }
+    }
+
+    /// Drops all sleeping sessions: the program ends now. Their records stay.
+    pub(super) fn drop_asleep(&mut self) {
+        self.close_asleep();
+        self.ids.retain(|_, place| matches!(place, Place::Awake(_)));
+        self.sleepers = Sleepers::default();
+    }
+
+    pub(super) fn expiry_due(&mut self, number: SessionNumber) {
+        let asleep = self.sleepers.get_mut(number);
+        if asleep.is_some_and(|asleep| asleep.is_expired(&mut self.cx)) {
+            self.end_asleep(number, Cause::Expired);
+        }
+    }
+
+    /// Handles messages for a session that sleeps. Returns its process, if it wakes for them.
+    pub(super) fn post_asleep(
+        &mut self,
+        number: SessionNumber,
+        post: &Post<'_>,
+        random: [u8; 16],
+    ) -> Result<Option<ChildId>, Fault> {
+        let asleep = self.sleepers.get_mut(number).ok_or(Fault::SessionUnknown)?;
+        let random = u128::from_be_bytes(random);
+        asleep.check(post.head, random, &mut self.cx)?;
+        let requests = post.messages.iter().any(|message| message.is_request());
+        if self.draining && requests {
+            return Err(Fault::Draining);
+        }
+        if asleep.judge(post.messages, post.batch, post.head)? && !self.draining {
+            return self.wake(number, post.exchange, random).map(Some);
+        }
+        asleep.post(post.messages, post.exchange, post.head, &mut self.cx);
+        Ok(None)
+    }
+
+    /// Starts a process for a session that sleeps.
+    fn wake(
+        &mut self,
+        number: SessionNumber,
+        exchange: Exchange,
+        random: u128,
+    ) -> Result<ChildId, Fault> {
+        let asleep = self.sleepers.get(number).ok_or(Fault::SessionUnknown)?;
+        let (server, origin) = (asleep.server, asleep.origin());
+        self.may_start(server, origin)?;
+        self.make_room()?;
+        let asleep = self.sleepers.remove(number).ok_or(Fault::SessionUnknown)?;
+        let probed = self.take_probed(server, asleep.env());
+        let mut child = probed.unwrap_or_else(|| self.take_child(server));
+        child.origin = origin;
+        child.exchange = Some(exchange);
+        self.await_start(&child);
+        let pipe = child.id;
+        let session = asleep.wake(child, random, &mut self.cx);
+        self.ids.insert(session.id, Place::Awake(pipe));
+        self.seats.insert(super::Seat::Session(session));
+        Ok(pipe)
+    }
+
+    /// Has room for one more session that is awake: if there is none, the one that is unused for
+    /// longest falls asleep.
+    pub(super) fn make_room(&mut self) -> Result<(), Fault> {
+        let limit = self.cx.config.sessions;
+        if self.is_crowded() {
+            return Err(Fault::Sessions(limit));
+        }
+        if self.seats.session_count() < limit {
+            return Ok(());
+        }
+        let (now, spare) = (self.cx.now, self.cx.config.spare);
+        let unused = self.seats.sessions().filter(|session| {
+            session.is_open()
+                && !session.is_busy()
+                && now.since(session.life.contact()) >= spare
+                && self.may_sleep(session, Cause::Room)
+        });
+        let longest = unused.min_by_key(|session| session.life.contact());
+        let pipe = longest.map(|session| session.child.id).ok_or(Fault::Sessions(limit))?;
+        self.end(pipe, Cause::Room, None);
+        Ok(())
+    }
+
+    /// The record of a session is saved: if it is the first, its client is told of it.
+    pub(super) fn saved(&mut self, session: SessionNumber) {
+        // Only a session with its first process waits for that.
+        let pipe = ChildId(session.0);
+        let Some(waiting) = self.seats.session_mut(pipe) else { return };
+        let waits = waiting.number == session && !waiting.is_told();
+        if waits {
+            waiting.is_saved(&mut self.cx);
+            self.started(pipe);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! A session that sleeps: it has no process, and goes on with another one when its client sends
+//! what needs one. Its streams stay, and so do its event ids.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::phase::{Open, Phase};
+use super::{Session, record, visit};
+use crate::api::event::{Cause, Notice};
+use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
+use crate::api::instant::Instant;
+use crate::api::io::Output;
+use crate::api::response;
+use crate::api::restore::RestoreError;
+use crate::child::Child;
+use crate::child::lease::Life;
+use crate::codec::message::{Kind, Message};
+use crate::codec::rpc;
+use crate::context::Context;
+use crate::context::breaker::Origin;
+use crate::context::budget::Share;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
+use crate::context::timers::{Deadline, Wait};
+use crate::http::admission::Admitted;
+use crate::http::fault::Fault;
+use crate::http::owner;
+use crate::http::session_id;
+use crate::stream::set::Streams;
+
+/// What a sleeping session takes beside its texts: itself, and its streams without their events.
+const OVERHEAD: usize = 1024;
+
+/// Notifications that tell a process what only it has to know: a later one has nothing to know.
+const ONLY_FOR_THE_PROCESS: [&str; 4] = [
+    "notifications/cancelled",
+    "notifications/initialized",
+    "notifications/progress",
+    "notifications/roots/list_changed",
+];
+
+#[derive(Debug)]
+pub(crate) struct Asleep {
+    pub(crate) number: SessionNumber,
+    pub(crate) id: u128,
+    pub(crate) path: Arc<str>,
+    pub(crate) server: Server,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) open: Open,
+    pub(crate) streams: Streams,
+    pub(super) calls: u64,
+    pub(super) began: Instant,
+    /// The last contact with its client, and how long before that, if it was in an earlier run.
+    contact: Instant,
+    age: Duration,
+    saved: Instant,
+    /// Whether it was opened in an earlier run, and whether its event ids begin anew for that.
+    earlier: bool,
+    renews: bool,
+    expiry: Deadline,
+    share: Share,
+}
+
+impl Session {
+    /// Whether another process can take the place of its own.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_told() && self.phase.open().is_some_and(|open| open.opening.is_some())
+    }
+
+    /// The process is gone, or is to go: calls in flight are answered, streams stay open. Returns
+    /// the process, which ends next, and what is left.
+    pub(crate) fn fall_asleep(
+        mut self: Box<Self>,
+        cause: Cause,
+        fault: &Fault,
+        cx: &mut Context,
+    ) -> (Box<Child>, Option<Box<Asleep>>) {
+        let awake = self.is_open();
+        self.fail_all(fault, cx);
+        self.life.end(cx);
+        if awake {
+            cx.counts.of(self.child.server).sleep(cause.label());
+        }
+        let (number, pid) = (self.number, self.child.pid);
+        cx.notice(Notice::SessionAsleep { session: number, pid, cause, awake });
+        let Self { child, id, path, phase, mut streams, life, calls, .. } = *self;
+        let env = child.env().to_vec();
+        let Some(mut open) = phase.into_open() else { return (child, None) };
+        if let Some(crossing) = open.crossing.as_mut() {
+            crossing.forget_process();
+        }
+        streams.move_to(ChildId(number.0), cx);
+        let mut asleep = Box::new(Asleep {
+            number,
+            id,
+            path,
+            server: child.server,
+            env,
+            open,
+            streams,
+            calls,
+            began: self.began,
+            contact: life.contact(),
+            age: Duration::ZERO,
+            saved: self.saved,
+            earlier: self.earlier,
+            renews: false,
+            expiry: Deadline::default(),
+            share: cx.budget.share(),
+        });
+        asleep.begin(cx);
+        (child, Some(asleep))
+    }
+}
+
+impl Asleep {
+    /// Makes a session of an earlier run again.
+    pub(crate) fn restore(
+        record: &[u8],
+        age: Duration,
+        number: SessionNumber,
+        cx: &mut Context,
+    ) -> Result<Box<Self>, RestoreError> {
+        let record::Record { id, path, env, open } = record::read(record, cx)?;
+        let server = cx.servers.at(&path).ok_or(RestoreError::Server)?;
+        if cx.config.expiry.is_some_and(|expiry| age >= expiry) {
+            return Err(RestoreError::Expired);
+        }
+        let (key, style) = (ChildId(number.0), open.version.style());
+        let mut asleep = Box::new(Self {
+            number,
+            id,
+            path: cx.servers.kept_path(&path),
+            server,
+            env,
+            open,
+            streams: Streams::new(key, session_id::short(id), style, cx),
+            calls: 0,
+            began: cx.now,
+            contact: cx.now,
+            age,
+            saved: cx.now,
+            earlier: true,
+            renews: true,
+            expiry: Deadline::default(),
+            share: cx.budget.share(),
+        });
+        asleep.begin(cx);
+        Ok(asleep)
+    }
+
+    fn begin(&mut self, cx: &mut Context) {
+        self.share.hold(OVERHEAD + owner::size(&self.env));
+        self.wait_expiry(cx);
+    }
+
+    /// Bytes that it takes, beside the events of its streams.
+    pub(crate) fn size(&self) -> usize {
+        let opening = self.open.opening.as_ref().map_or(0, |opening| opening.size());
+        let crossing = self.open.crossing.as_ref().map_or(0, |crossing| crossing.size());
+        self.share.size() + opening + crossing
+    }
+
+    /// The version that the child chose.
+    pub(crate) fn version(&self) -> &str {
+        &self.open.chosen
+    }
+
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// What a start of its process has in common with others.
+    pub(crate) fn origin(&self) -> Origin {
+        let hello = self.open.opening.as_ref().map_or(&b""[..], |opening| &opening.hello);
+        Origin::new(&self.env, hello)
+    }
+
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
+    /// For how long it is unused. One whose client reads a stream is used.
+    pub(crate) fn unused(&self, now: Instant) -> Duration {
+        match self.streams.is_alive() {
+            true => Duration::ZERO,
+            false => now.since(self.contact).saturating_add(self.age),
+        }
+    }
+
+    fn wait_expiry(&mut self, cx: &mut Context) {
+        if let Some(expiry) = cx.config.expiry {
+            let left = expiry.saturating_sub(self.unused(cx.now)).max(Duration::from_millis(1));
+            let when = cx.now.after(left);
+            cx.timers.set(&mut self.expiry, when, Wait::Expiry(self.number));
+        }
+    }
+
+    /// Handles its expiry when it is due. Returns whether it ends.
+    pub(crate) fn is_expired(&mut self, cx: &mut Context) -> bool {
+        self.expiry.spend();
+        let expired = cx.config.expiry.is_some_and(|expiry| self.unused(cx.now) >= expiry);
+        if !expired {
+            self.wait_expiry(cx);
+        }
+        expired
+    }
+
+    /// Checks what every request of the session must satisfy. `random` is the request's.
+    pub(crate) fn check(
+        &mut self,
+        head: &Admitted<'_>,
+        random: u128,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        visit::check(&self.env, &self.open.chosen, head, cx)?;
+        if core::mem::take(&mut self.renews) {
+            // What the earlier run numbered is not known: no event id may come twice.
+            self.streams.renew(session_id::short(random));
+        }
+        (self.contact, self.age) = (cx.now, Duration::ZERO);
+        if record::is_stale(self.saved, cx) {
+            self.save(cx);
+        }
+        Ok(())
+    }
+
+    /// Checks the form of the messages of one POST. Returns whether one of them needs a process.
+    pub(crate) fn judge(
+        &self,
+        messages: &[Message<'_>],
+        batch: bool,
+        head: &Admitted<'_>,
+    ) -> Result<bool, Fault> {
+        let requests = messages.iter().filter(|m| m.is_request()).count();
+        visit::judge(messages, batch, requests, self.open.version, head)?;
+        let answered_here = !batch && head.accept.json;
+        Ok(messages.iter().any(|message| match message.kind() {
+            // Nobody waits for it any more: the process that asked is gone.
+            Kind::Result { .. } | Kind::Error { .. } => false,
+            Kind::Request { method, .. } => !(answered_here && method == "ping"),
+            Kind::Notification { method } => !ONLY_FOR_THE_PROCESS.contains(&&*method),
+        }))
+    }
+
+    /// Handles messages that need no process.
+    pub(crate) fn post(
+        &mut self,
+        messages: &[Message<'_>],
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) {
+        if messages.iter().any(|message| message.calls("notifications/initialized"))
+            && let Some(opening) = self.open.opening.as_mut()
+            && !core::mem::replace(&mut opening.initialized, true)
+        {
+            self.save(cx);
+        }
+        let ping = messages.iter().find(|message| message.is_request());
+        let response = match ping.and_then(Message::id) {
+            Some(id) => response::json(200, rpc::response(id, "result", b"{}")),
+            None => response::empty(202),
+        };
+        cx.answer(exchange, head.origin, response);
+    }
+
+    /// GET: a stream that begins while it sleeps, or goes on.
+    pub(crate) fn listen(
+        &mut self,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) -> Result<(), Fault> {
+        visit::listen(&mut self.streams, self.earlier, exchange, head, cx)
+    }
+
+    /// Has the driver save what restores it.
+    pub(super) fn save(&mut self, cx: &mut Context) {
+        if !cx.config.persist {
+            return;
+        }
+        self.saved = cx.now;
+        if let Some(record) = record::write(self.id, &self.path, &self.env, &self.open) {
+            cx.push(Output::Save { session: self.number, record });
+        }
+    }
+
+    /// It has a process again, or is over: it expires no more.
+    pub(crate) fn cease(&mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.expiry, Wait::Expiry(self.number));
+    }
+
+    /// Its streams end, and it does not expire: the program ends.
+    pub(crate) fn close(&mut self, cx: &mut Context) {
+        self.cease(cx);
+        self.streams.close(cx);
+    }
+
+    /// Ends the session: its streams end.
+    pub(crate) fn end(mut self, cause: Cause, cx: &mut Context) {
+        self.close(cx);
+        cx.counts.of(self.server).end(cause.label());
+        cx.notice(Notice::SessionEnded {
+            session: self.number,
+            pid: None,
+            cause,
+            opened: true,
+            lived: cx.now.since(self.began),
+            calls: self.calls,
+            dropped: self.streams.drops(),
+        });
+    }
+
+    /// Wakes: `child` gets the handshake that the first process had. `random` is of the request
+    /// that is the reason.
+    pub(crate) fn wake(
+        mut self,
+        mut child: Box<Child>,
+        random: u128,
+        cx: &mut Context,
+    ) -> Box<Session> {
+        self.cease(cx);
+        self.streams.move_to(child.id, cx);
+        child.set_env(core::mem::take(&mut self.env));
+        let mut session = Box::new(Session {
+            number: self.number,
+            life: Life::new(child.id, self.server, cx.now),
+            child,
+            id: self.id,
+            path: self.path,
+            phase: Phase::Waking(self.open),
+            streams: self.streams,
+            calls: self.calls,
+            began: self.began,
+            names: Some(session_id::short(random)),
+            earlier: self.earlier,
+            saved: self.saved,
+        });
+        session.greet_again(cx);
+        session
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Asleep {
+    /// Compares what it counts with what it has.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        walk.meet("asleep", &self.share, OVERHEAD + owner::size(&self.env));
+        self.open.walk(walk);
+        self.streams.walk(walk);
+    }
+}

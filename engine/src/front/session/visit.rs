@@ -1,0 +1,81 @@
+//! What a client may ask of its session, awake or asleep.
+
+use alloc::string::String;
+
+use crate::api::handles::Exchange;
+use crate::api::response;
+use crate::codec::message::Message;
+use crate::codec::sse::EventId;
+use crate::codec::version::Version;
+use crate::context::Context;
+use crate::context::carrier::Reply;
+use crate::context::ids::StreamId;
+use crate::http::admission::Admitted;
+use crate::http::fault::Fault;
+use crate::http::owner;
+use crate::stream::at::Rest;
+use crate::stream::set::Streams;
+
+/// Checks what every request of a session of this version must satisfy.
+pub(super) fn check(
+    env: &[(String, String)],
+    chosen: &str,
+    head: &Admitted<'_>,
+    cx: &Context,
+) -> Result<(), Fault> {
+    if !cx.config.header_env.is_empty() && owner::env(head.fields, &cx.config) != *env {
+        // The session is another client's, so to this client it does not exist.
+        return Err(Fault::SessionUnknown);
+    }
+    match head.version {
+        Some(version) if version != chosen && Version::named(version).is_none() => {
+            Err(Fault::ProtocolVersion(version.chars().take(40).collect()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks the form of the messages of one POST, of which so many are requests.
+pub(super) fn judge(
+    messages: &[Message<'_>],
+    batch: bool,
+    requests: usize,
+    version: &Version,
+    head: &Admitted<'_>,
+) -> Result<(), Fault> {
+    if batch && !version.batch {
+        return Err(Fault::Batch);
+    }
+    if messages.iter().any(|m| m.is_request() && m.calls("initialize")) {
+        return Err(if batch { Fault::BatchedInitialize } else { Fault::Initialized });
+    }
+    if requests > 0 && head.accept.nothing() {
+        return Err(Fault::NotAcceptable);
+    }
+    Ok(())
+}
+
+/// GET: opens a stream for messages that belong to no call, or resumes any stream. The streams of
+/// an `earlier` run of the proxy are gone; a client that asks for one goes on with a new one, which
+/// brings what the session's server says from now on.
+pub(super) fn listen(
+    streams: &mut Streams,
+    earlier: bool,
+    exchange: Exchange,
+    head: &Admitted<'_>,
+    cx: &mut Context,
+) -> Result<(), Fault> {
+    let reply = Reply::new(exchange, head, cx);
+    let Some(text) = head.last_event_id else {
+        streams.listen(reply, cx);
+        return Ok(());
+    };
+    let id = EventId::parse(text).ok_or(Fault::EventId)?;
+    match streams.rest(id) {
+        Rest::Unknown if earlier && !streams.is_own(id) => streams.listen(reply, cx),
+        Rest::Unknown => return Err(Fault::EventId),
+        Rest::Nothing => cx.answer(exchange, head.origin, response::empty(204)),
+        Rest::Stream => streams.attach(StreamId(id.stream), reply, Some(id.place), cx),
+    }
+    Ok(())
+}
