@@ -9,7 +9,8 @@ use super::super::dice::Dice;
 /// Draws a configuration. What the engine refuses goes back to its default: that it is refused, and
 /// by which name, is for the tests of `Config::check`.
 pub(super) fn draw(dice: &mut Dice<'_>) -> Config {
-    let mut config = Config { ..Config::default() };
+    // What holds over several processes of one session, the world `lives` plays.
+    let mut config = Config { restart: false, ..Config::default() };
     config.eras = dice.pick(&[Eras::Auto, Eras::Both, Eras::Sessions, Eras::Modern]);
     if dice.one_in(4) {
         config.header_env = vec![(String::from("x-user"), String::from("WHO"))];
