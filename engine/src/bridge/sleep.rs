@@ -174,10 +174,12 @@ impl Bridge {
         // Only a session with its first process waits for that.
         let pipe = ChildId(session.0);
         let Some(waiting) = self.seats.session_mut(pipe) else { return };
-        let waits = waiting.number == session && !waiting.is_told();
-        if waits {
+        if waiting.number == session && !waiting.is_told() {
             waiting.is_saved(&mut self.cx);
-            self.started(pipe);
+            // It may have no answer yet: then nothing was to be saved.
+            if waiting.is_open() {
+                self.started(pipe);
+            }
         }
     }
 }
