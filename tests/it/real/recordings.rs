@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::several::Config;
 use crate::support::http::PATIENCE;
 use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, call, initialize, report};
 use crate::support::proxy::{CHILD, Proxy, program};
@@ -107,6 +108,55 @@ fn a_recording_without_contents_is_a_test_and_has_none() {
         let planted = with_a_difference(&recording, was, is);
         assert!(play(&planted).is_err(), "{was} is {is}, and nobody sees it");
     }
+}
+
+/// A call in the way of 2026-07-28.
+fn modern(proxy: &Proxy, user: &str) -> u16 {
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}});
+    let params = json!({"_meta": meta, "name": "script",
+        "arguments": {"steps": [{"answer": SECRET}]}});
+    let body = json!({"jsonrpc": "2.0", "id": "m", "method": "tools/call", "params": params});
+    let fields = [
+        BOTH,
+        JSON,
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "script"),
+        ("X-User", user),
+    ];
+    proxy.exchange("POST /one/mcp", &fields, &body.to_string()).status()
+}
+
+#[test]
+fn several_servers_with_terms_and_clients_of_both_eras_are_recorded() {
+    let place = place("recorded-several");
+    let config = Config::new(
+        "recorded",
+        &json!({"mcpServers": {
+        "one": {"command": CHILD, "eras": "both"},
+        "two": {"command": CHILD, "maxSessions": 1, "tools": {"deny": ["secret*"]}}}}),
+    );
+    let proxy = config.start(&[
+        "--record",
+        place.to_str().unwrap(),
+        "--node=n-1",
+        "--affinity=X-User",
+        "--header-env=X-User=WHO",
+        "--drain-timeout=2.5",
+        "--metrics=/metrics",
+    ]);
+    assert_eq!((modern(&proxy, "ada.lovelace"), modern(&proxy, "grace.hopper")), (200, 200));
+    let fields = [BOTH, JSON, ("X-User", "ada.lovelace")];
+    let reply = proxy.exchange("POST /two/mcp", &fields, &initialize(QUIET));
+    let id = reply.head.field("mcp-session-id").unwrap();
+    assert_eq!(proxy.exchange("POST /two/mcp", &fields, &initialize(QUIET)).status(), 503);
+    let recording = recording(proxy, &place);
+    play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
+    for secret in [id, "lovelace", "hopper", SECRET] {
+        assert!(!recording.contains(secret), "{secret} in\n{recording}");
+    }
+    assert!(recording.contains(";sessions=1;deny=secret*"), "{recording}");
 }
 
 #[test]
