@@ -129,8 +129,8 @@ pub(crate) fn ignores_hang_up() -> bool {
 pub(crate) fn unblock_signals() {}
 
 /// Creates a file; it is an error if there is one. Who may read it is up to its folder.
-pub(crate) fn create_private(path: &Path) -> io::Result<File> {
-    File::options().write(true).create_new(true).open(path)
+pub(crate) fn create_private(path: &Path) -> io::Result<std::fs::File> {
+    std::fs::File::options().write(true).create_new(true).open(path)
 }
 
 /// Opens a file for reading.
