@@ -222,7 +222,7 @@ fn opened(path: &Path) -> Result<File, String> {
     };
     let file = opened.map_err(|error| match private::is_link(&error) {
         true => String::from("it is a symbolic link; name the file itself"),
-        false => format!("it can't be opened: {error}"),
+        false => format!("it can't be opened: {error}; name a file that this user may make"),
     })?;
     let found = file.metadata().map_err(|error| error.to_string())?;
     if !found.is_file() {

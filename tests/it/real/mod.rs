@@ -12,6 +12,7 @@ mod demo;
 mod endings;
 mod eras;
 mod fairness;
+mod kept;
 mod logs;
 mod misdeeds;
 mod neighbours;
