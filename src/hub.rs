@@ -96,6 +96,10 @@ pub(crate) struct Hub {
     origin: std::time::Instant,
     /// What [`now`](Self::now) tells.
     now: Cell<Instant>,
+    /// Whether another process takes the sockets over, and the sessions from their file.
+    pub(crate) hands_over: Cell<bool>,
+    /// Whether no further request should be made on a connection.
+    pub(crate) leaving: Cell<bool>,
     draining: Cell<bool>,
     /// Woken when draining and idle.
     drained: WakerSlot,
@@ -158,7 +162,9 @@ impl Hub {
             file,
             origin: std::time::Instant::now(),
             now: Cell::default(),
-            draining: Cell::new(false),
+            hands_over: Cell::default(),
+            leaving: Cell::default(),
+            draining: Cell::default(),
             drained: WakerSlot::default(),
         }))
     }
@@ -358,13 +364,9 @@ impl Hub {
     /// The operator wants the program to end. Idle connections stay until all else is done, so
     /// that a request on its way is told so.
     pub(crate) fn shut_down(&self) {
+        self.leaving.set(true);
         self.draining.set(true);
         self.feed(Input::Shutdown);
-    }
-
-    /// Whether no further request should be made on a connection.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
     }
 
     /// Ends when the program was told to end and nothing is open any more.

@@ -110,6 +110,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     // Before there is a socket: whoever finds that may send one.
     let signals = signals::take(file.is_some()).map_err(broken("signals can't be watched"))?;
     let kept = sessions.map(Kept::open).transpose().map_err(|reason| failure(1, reason))?;
+    let hands_over = !passed.is_empty() && kept.is_some();
     let sockets = listen_on(passed, &place, is_placed)?;
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
     let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
@@ -122,6 +123,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     let parts = Parts { recorder, access, pages };
     let hub = Hub::new(config, sockets.file, Rc::clone(&reactor), parts)
         .map_err(|error| failure(1, format!("the limits are invalid: {error}")))?;
+    hub.hands_over.set(hands_over);
     let executor = Rc::clone(&hub.executor);
     hub.serve(servers);
     let keeper = kept.map(|kept| kept.start(&hub)).transpose();

@@ -1,6 +1,8 @@
 //! Signals: processes that ended, and an operator who wants the program to end.
 
+use std::future::poll_fn;
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use futures_lite::StreamExt;
@@ -8,9 +10,13 @@ use futures_lite::StreamExt;
 use crate::cli::exit::Exit;
 use crate::cli::launch::ConfigFile;
 use crate::hub::Hub;
+use crate::limits::deadlines::Deadline;
 use crate::logging;
 use crate::os::sys;
 use crate::os::systemd;
+
+/// How long a request may be on its way on a connection that was accepted.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
 /// Takes the signals over from their defaults. SIGHUP stays ignored if that is how the program was
 /// started, as by nohup(1), and it has no file to read again.
@@ -55,20 +61,34 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<Confi
                 target: "proxy",
                 "SIGHUP ignored: there is no --config to read again"
             ),
-            Ok(signal) if hub.is_draining() => end_now(&hub, signal),
+            Ok(signal) if hub.leaving.get() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining", name(signal));
                 systemd::tell("STOPPING=1");
-                hub.shut_down();
+                match hub.hands_over.get() {
+                    true => hub.executor.spawn(hand_over(Rc::clone(&hub))).detach(),
+                    false => hub.shut_down(),
+                }
             }
             Err(error) => log::error!(target: "proxy", "signals: {error}"),
         }
     }
 }
 
+/// Leaves what comes from now on to the process that follows: new connections stay in the queue of
+/// the socket, and clients open new ones for what comes next. A request on its way is served.
+async fn hand_over(hub: Rc<Hub>) {
+    hub.leaving.set(true);
+    hub.deadlines.evict_kept();
+    let deadline = Deadline::new(&hub.deadlines);
+    deadline.set(hub.now().after(ON_ITS_WAY));
+    poll_fn(|cx| deadline.poll(cx)).await;
+    hub.shut_down();
+}
+
 /// Reads the servers again. The thread waits for the file, which is small and on a disk.
 fn read_again(hub: &Hub, file: &ConfigFile) {
-    if hub.is_draining() {
+    if hub.leaving.get() {
         return;
     }
     systemd::tell_of_reload();

@@ -51,7 +51,7 @@ pub(crate) fn capacity(sessions: usize) -> usize {
     room.max(limit / 4).clamp(1, CONNECTIONS.max(sessions.saturating_mul(PER_CLIENT)))
 }
 
-/// Accepts connections of a listener forever.
+/// Accepts connections of a listener until another process does.
 pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, door: Door) {
     let capacity = hub.capacity.get() + if door == Door::Side { ASIDE } else { 0 };
     let pause = Deadline::new(&hub.deadlines);
@@ -60,6 +60,9 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, door: 
         make_room(&hub, capacity).await;
         let accepted = poll_fn(|cx| {
             ready!(turn.poll(cx));
+            if door == Door::Front && hub.hands_over.get() && hub.leaving.get() {
+                return Poll::Pending;
+            }
             let accepted = poll_accept(&listeners, cx);
             match accepted.is_ready() {
                 true => turn.spend(ACCEPT),

@@ -102,7 +102,7 @@ impl Hub {
             max_sessions: self.limits.1,
             connections: self.connections.get(),
             max_connections: self.capacity.get(),
-            is_draining: self.is_draining(),
+            is_draining: self.leaving.get(),
             uptime: self.origin.elapsed(),
         };
         let named: Vec<_> = named.collect();

@@ -157,10 +157,18 @@ impl Deadlines {
 
     /// Lets all connections expire that are between two requests.
     pub(crate) fn evict_idle(&self) {
+        self.expire_all(|wait| wait != Wait::Rest);
+    }
+
+    /// The same for those that have made one.
+    pub(crate) fn evict_kept(&self) {
+        self.expire_all(|wait| wait == Wait::Next);
+    }
+
+    fn expire_all(&self, which: impl Fn(Wait) -> bool) {
         let slots = self.slots.borrow();
-        let is_idle =
-            |slot: &&Rc<Slot>| slot.waits().is_some_and(|progress| progress.wait != Wait::Rest);
-        slots.iter().flatten().filter(is_idle).for_each(|slot| slot.expire());
+        let due = |slot: &&Rc<Slot>| slot.waits().is_some_and(|progress| which(progress.wait));
+        slots.iter().flatten().filter(due).for_each(|slot| slot.expire());
     }
 }
 

@@ -33,7 +33,7 @@ const DRIVER: [(&str, &[&str]); 12] = [
     ("http", &["access", "os", "reactor", "limits"]),
     ("sessions", &["os", "reactor", "limits"]),
     ("cli", &["access", "os", "logging", "process", "record"]),
-    ("signals", &["cli", "logging", "os"]),
+    ("signals", &["cli", "limits", "logging", "os"]),
 ];
 
 /// What fronts know of HTTP: what a head was read to say, and what goes wrong. No field, no byte.

@@ -148,7 +148,7 @@ impl Connection {
         self.deadline.clear();
         let is_head = self.gate.is_for_head();
         let is_old = self.gate.is_old();
-        let keep_alive = self.gate.keeps_alive() && !self.hub.is_draining();
+        let keep_alive = self.gate.keeps_alive() && !self.hub.leaving.get();
         if let Some(response) = self.refused.take() {
             self.release();
             let sent = self.send_whole(*response, is_head, keep_alive).await;
