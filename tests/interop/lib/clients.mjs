@@ -110,13 +110,13 @@ class FaceV2 extends Face {
 }
 
 // Each opens a client: `target` is a URL or, to try a server without a proxy, a
-// command. `options`: capabilities, answers, fetch.
-async function open(kind, target, { capabilities = CAPABILITIES, answers = {}, fetch, ...more } = {}) {
+// command. `options`: capabilities, answers, fetch, reconnect (null: as the SDK does).
+async function open(kind, target, { capabilities = CAPABILITIES, answers = {}, fetch, reconnect = FAST, ...more } = {}) {
   const remote = typeof target === 'string';
   const [Client, Transport, Stdio, Wrapped] =
     kind === 'v1' ? [ClientV1, TransportV1, StdioV1, FaceV1] : [ClientV2, TransportV2, StdioV2, FaceV2];
   const transport = remote
-    ? new Transport(new URL(target), { reconnectionOptions: FAST, ...(fetch ? { fetch } : {}) })
+    ? new Transport(new URL(target), { ...(reconnect ? { reconnectionOptions: reconnect } : {}), ...(fetch ? { fetch } : {}) })
     : new Stdio({ command: target[0], args: target.slice(1) });
   const client = new Client(IDENTITY, { capabilities, ...more });
   const face = new Wrapped(client, transport);

@@ -12,13 +12,14 @@ const LOG_LINES = 40;
 
 export class Proxy {
   // `example`: a program of examples/ in the proxy's place, called with a port and the command.
-  // `within`: a command that becomes the one after it, as `env` does.
-  static async start(command, { flags = [], env = {}, example, within = [] } = {}) {
+  // `within`: a command that becomes the one after it, as `env` does. Without a command, the flags
+  // name a file of servers.
+  static async start(command, { flags = [], env = {}, example, within = [], port = process.env.INTEROP_PORT ?? '0' } = {}) {
     const proxy = new Proxy();
     const binary = example ?? process.env.INTEROP_PROXY;
     if (!binary) throw new Error('INTEROP_PROXY does not name the proxy to test');
-    const port = process.env.INTEROP_PORT ?? '0';
-    const args = example ? [port, ...command] : ['--port', port, ...flags, '--', ...command];
+    const served = command.length > 0 ? ['--', ...command] : [];
+    const args = example ? [port, ...command] : ['--port', port, ...flags, ...served];
     const [program, ...all] = [...within, binary, ...args];
     proxy.process = spawn(program, all, {
       stdio: ['ignore', 'ignore', 'pipe'],

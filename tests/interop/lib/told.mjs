@@ -14,14 +14,18 @@ export class Told {
   #waiting = new Map(); // id of a call → { resolve, reject }
   #next = 1;
 
-  static async open(url, rootUri) {
+  // `venv`: the environment with the SDK. `mode`: how it finds the era. `seconds`: how long a call
+  // may take.
+  static async open(url, rootUri, { venv = 'venv', mode = 'auto', seconds = 30 } = {}) {
     const told = new Told();
-    const args = [join(root, 'python', 'told.py'), url, rootUri];
+    const args = [join(root, 'python', 'told.py'), url, rootUri, mode, String(seconds)];
     const stdio = ['pipe', 'pipe', 'pipe'];
-    told.process = spawn(join(root, 'venv', 'bin', 'python'), args, { stdio });
+    told.process = spawn(join(root, venv, 'bin', 'python'), args, { stdio });
     let errors = '';
     told.process.stderr.on('data', (chunk) => (errors = (errors + chunk).slice(-3000)));
     told.ended = new Promise((resolve) => told.process.once('close', resolve));
+    // Its end is told by `ended`.
+    told.process.stdin.on('error', () => {});
     told.ended.then((code) => told.#failAll(new Error(`the client ended with ${code}\n${errors}`)));
     const opened = new Promise((resolve, reject) => told.#waiting.set('opened', { resolve, reject }));
     const lines = createInterface({ input: told.process.stdout });
@@ -31,6 +35,7 @@ export class Told {
   }
 
   text(name, args = {}) {
+    if (this.process.exitCode !== null) return Promise.reject(new Error('the client has ended'));
     const id = this.#next++;
     this.process.stdin.write(`${JSON.stringify({ id, name, arguments: args })}\n`);
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 MAJOR = int(importlib.metadata.version("mcp").split(".")[0])
 TIMEOUT = 30.0
+HTTP_TIMEOUT = 30.0
 MODE = "legacy"
 
 if MAJOR >= 2:
@@ -59,7 +60,7 @@ async def opened(url, answers=None):
     """A session with the capabilities that `answers` has callbacks for."""
     face = Face()
     callbacks = {f"{name}_callback": _typed(name, answer) for name, answer in (answers or {}).items()}
-    async with httpx.AsyncClient(timeout=TIMEOUT, event_hooks={"response": [face.on_response]}) as http:
+    async with httpx.AsyncClient(timeout=HTTP_TIMEOUT, event_hooks={"response": [face.on_response]}) as http:
         # By default the 2.x client gives up on an event of more than 1 MiB, though not on
         # a JSON body: a long answer that comes late is one event.
         unlimited = {"max_sse_event_size": None} if MAJOR >= 2 else {}
