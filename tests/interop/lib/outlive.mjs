@@ -11,9 +11,9 @@ import { Told } from './told.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 // How long a client waits for an answer that never comes: its own limit, far below a minute.
-const CALL_S = 10;
+const CALL_S = 6;
 const OPEN_MS = 60_000;
-const CELL_MS = 30_000;
+const CELL_MS = 15_000;
 const GONE_MS = 15_000;
 
 // With the reconnection that the SDK has by default.

@@ -13,17 +13,17 @@ use crate::support::http::PATIENCE;
 use crate::support::proxy::{CHILD, Proxy, program};
 
 /// How long a second process waits for the file, and some more.
-const WAIT: Duration = Duration::from_secs(15);
+pub(super) const WAIT: Duration = Duration::from_secs(15);
 /// The first line of a file.
 const HEADER: &str = "hyper-mcp-proxy sessions 1\n";
 /// A whole line of it that begins a write; its checksum is Python's `zlib.crc32`.
 const LINE: &str = "c132a6ff ^ + 1796055888123 7 {\"a\":\"record\"}\n";
 
 /// A folder of its own with the file, gone at the end.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("hmp-{}-kept-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
@@ -39,7 +39,7 @@ impl Folder {
         fs::set_permissions(self.file(), Permissions::from_mode(mode)).unwrap();
     }
 
-    fn program(&self) -> Command {
+    pub(super) fn program(&self) -> Command {
         program(&["--port", "0", "--sessions", self.file().to_str().unwrap(), "--", CHILD])
     }
 }

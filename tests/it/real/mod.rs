@@ -19,6 +19,7 @@ mod neighbours;
 mod nodes;
 mod pages;
 mod recordings;
+mod restarts;
 mod secrets;
 mod several;
 mod shutdown;
