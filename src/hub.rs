@@ -78,6 +78,8 @@ pub(crate) struct Hub {
     bridge: RefCell<Engine>,
     exchanges: RefCell<BTreeMap<u64, Rc<Mailbox>>>,
     children: RefCell<BTreeMap<u64, Rc<Child>>>,
+    /// The names of the servers of sessions, if there are several, for the log.
+    names: RefCell<BTreeMap<u64, String>>,
     household: Household,
     /// Trees of children that have ended, of which there may be something left.
     rests: RefCell<Vec<Rc<Tree>>>,
@@ -151,6 +153,7 @@ impl Hub {
             bridge: RefCell::new(Engine::new(bridge, recorder)),
             exchanges: RefCell::default(),
             children: RefCell::default(),
+            names: RefCell::default(),
             household: Household::new(),
             rests: RefCell::default(),
             started: RefCell::default(),

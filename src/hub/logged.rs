@@ -9,10 +9,24 @@ use crate::logging::notices;
 impl Hub {
     /// Logs a notice, with the name of the server that it is about.
     pub(super) fn tell(&self, notice: &Notice) {
-        notices::tell(notice, |id| {
+        notices::tell(notice, |whose| {
             let children = self.children.borrow();
-            children.get(&id.number())?.name().map(String::from)
+            let child = whose.child.and_then(|child| children.get(&child.number()));
+            let of_session = || self.names.borrow().get(&whose.session?.number()).cloned();
+            child.and_then(|child| child.name().map(String::from)).or_else(of_session)
         });
+        match notice {
+            Notice::SessionOpened { session, child, .. } => {
+                let children = self.children.borrow();
+                let name = children.get(&child.number()).and_then(|child| child.name());
+                let name = name.map(|name| (session.number(), name.to_owned()));
+                self.names.borrow_mut().extend(name);
+            }
+            Notice::SessionEnded { session, .. } => {
+                self.names.borrow_mut().remove(&session.number());
+            }
+            _ => {}
+        }
     }
 
     /// The request with this head for the access log; none for one for a page of the program.

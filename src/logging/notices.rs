@@ -42,8 +42,29 @@ impl From<String> for Fact {
     }
 }
 
-/// Logs a notice. `server` gives the name of a child's server.
-pub(crate) fn tell(notice: &Notice, server: impl Fn(ChildId) -> Option<String>) {
+/// Whom a notice is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Whose {
+    pub(crate) session: Option<SessionNumber>,
+    pub(crate) child: Option<ChildId>,
+}
+
+impl Whose {
+    const fn session(session: SessionNumber) -> Self {
+        Self { session: Some(session), child: None }
+    }
+
+    const fn child(child: ChildId) -> Self {
+        Self { session: None, child: Some(child) }
+    }
+
+    const fn and(self, child: ChildId) -> Self {
+        Self { child: Some(child), ..self }
+    }
+}
+
+/// Logs a notice. `server` gives the name of the server.
+pub(crate) fn tell(notice: &Notice, server: impl Fn(Whose) -> Option<String>) {
     let level = match notice.level() {
         Level::Error => log::Level::Error,
         Level::Warn => log::Level::Warn,
@@ -53,11 +74,10 @@ pub(crate) fn tell(notice: &Notice, server: impl Fn(ChildId) -> Option<String>) 
     if !log::log_enabled!(target: TARGET, level) {
         return;
     }
-    let (child, pid, mut facts) = facts(notice);
-    if let Some(child) = child {
-        facts.extend(server(child).map(|name| ("server", name.into())));
-        facts.push(("child", child.number().into()));
-    }
+    let (whose, pid, mut facts) = facts(notice);
+    facts.extend(server(whose).map(|name| ("server", name.into())));
+    facts.extend(whose.session.map(|session| ("session", session.number().into())));
+    facts.extend(whose.child.map(|child| ("child", child.number().into())));
     facts.extend(pid.map(|pid| ("pid", u64::from(pid).into())));
     let fields: Vec<(&str, Value<'_>)> = facts
         .iter()
@@ -78,56 +98,57 @@ pub(crate) fn tell(notice: &Notice, server: impl Fn(ChildId) -> Option<String>) 
 type Facts = Vec<(&'static str, Fact)>;
 
 /// Whose notice it is, and what it tells beside that.
-fn facts(notice: &Notice) -> (Option<ChildId>, Option<u32>, Facts) {
+fn facts(notice: &Notice) -> (Whose, Option<u32>, Facts) {
     match notice {
-        Notice::SessionOpened { child, pid, version, start, .. }
-        | Notice::WorkerOpened { child, pid, version, start } => {
-            let facts =
-                vec![("protocol", version.clone().into()), ("start_seconds", (*start).into())];
-            (Some(*child), *pid, facts)
+        Notice::SessionOpened { session, child, pid, version, start } => {
+            (Whose::session(*session).and(*child), *pid, opened(version, *start))
+        }
+        Notice::WorkerOpened { child, pid, version, start } => {
+            (Whose::child(*child), *pid, opened(version, *start))
         }
         Notice::SessionAsleep { session, pid, cause, awake } => {
             let facts = vec![("cause", cause.to_string().into()), ("awake", Fact::Truth(*awake))];
-            (Some(first_child(*session)), *pid, facts)
+            (Whose::session(*session), *pid, facts)
         }
         Notice::SessionWoken { session, child, pid, start } => {
-            let (session, start) = (session.number().into(), (*start).into());
-            (Some(*child), *pid, vec![("session", session), ("start_seconds", start)])
+            let whose = Whose::session(*session).and(*child);
+            (whose, *pid, vec![("start_seconds", (*start).into())])
         }
         Notice::SessionEnded { session, pid, cause, opened, lived, calls, dropped } => {
             let facts = ended(*cause, *opened, *lived, [*calls, *dropped]);
-            (Some(first_child(*session)), *pid, facts)
+            (Whose::session(*session), *pid, facts)
         }
         Notice::WorkerEnded { child, pid, cause, opened, lived, calls, dropped } => {
-            (Some(*child), *pid, ended(*cause, *opened, *lived, [*calls, *dropped]))
+            (Whose::child(*child), *pid, ended(*cause, *opened, *lived, [*calls, *dropped]))
         }
         Notice::ChildExited { child, pid, exit, asked, stderr } => {
             let mut facts = vec![("exit", exit.to_string().into()), ("asked", Fact::Truth(*asked))];
             if !stderr.is_empty() {
                 facts.push(("stderr", stderr.clone().into()));
             }
-            (Some(*child), *pid, facts)
+            (Whose::child(*child), *pid, facts)
         }
         Notice::Silent { child, pid, wait } => {
-            (Some(*child), *pid, vec![("wait_seconds", (*wait).into())])
+            (Whose::child(*child), *pid, vec![("wait_seconds", (*wait).into())])
         }
         Notice::Stubborn { child, pid, signal } => {
-            (Some(*child), *pid, vec![("signal", signal.to_string().into())])
+            (Whose::child(*child), *pid, vec![("signal", signal.to_string().into())])
         }
         Notice::SpawnFailed { child, reason } => {
-            (Some(*child), None, vec![("reason", reason.clone().into())])
+            (Whose::child(*child), None, vec![("reason", reason.clone().into())])
         }
         Notice::Noise { child, reason, .. } => {
-            (Some(*child), None, vec![("reason", reason.to_string().into())])
+            (Whose::child(*child), None, vec![("reason", reason.to_string().into())])
         }
-        Notice::Dropping { child } | Notice::Stalled { child } => (Some(*child), None, Vec::new()),
-        other => (None, None, of_proxy(other)),
+        Notice::Dropping { child } | Notice::Stalled { child } => {
+            (Whose::child(*child), None, Vec::new())
+        }
+        other => (Whose::default(), None, of_proxy(other)),
     }
 }
 
-/// The first child of a session, whose number it has.
-const fn first_child(session: SessionNumber) -> ChildId {
-    ChildId::from_number(session.number())
+fn opened(version: &str, start: Duration) -> Facts {
+    vec![("protocol", String::from(version).into()), ("start_seconds", start.into())]
 }
 
 /// How a session or a shared child ended.

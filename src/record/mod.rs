@@ -9,7 +9,7 @@ mod fields;
 mod file;
 pub(crate) mod masks;
 mod names;
-mod settings;
+pub(crate) mod settings;
 mod words;
 
 pub(crate) use engine::Engine;

@@ -5,36 +5,45 @@ use std::time::Duration;
 
 use mcp_bridge::{Config, Endpoint};
 
-/// All that the command line can change.
-pub(super) fn text(config: &Config) -> String {
-    let default = Config::default();
+/// All that the command line can change; src/tests/args.rs goes through the flags.
+pub(crate) fn text(config: &Config) -> String {
+    let usual = Config::default();
+    let Config { endpoint, health, metrics, eras, node, loopback, .. } = config;
+    let Config { allow_hosts, allow_origins, header_env, affinity, trace_context, .. } = config;
+    let Config { sessions, pool, prewarm, message, budget, .. } = config;
+    let Config { idle, restart, expiry, sleep, request, drain, .. } = config;
     let mut text = Text::default();
-    text.add("endpoint", &config.endpoint, config.endpoint == default.endpoint);
-    let health = config.health.as_deref().unwrap_or("none");
-    text.add("health", health, config.health == default.health);
-    text.each("metrics", config.metrics.iter());
-    text.add("eras", config.eras, config.eras == default.eras);
-    text.each("node", config.node.iter());
-    let pairs = config.header_env.iter().map(|(header, name)| format!("{header}={name}"));
+    text.add("endpoint", endpoint, *endpoint == usual.endpoint);
+    text.add("health", health.as_deref().unwrap_or("none"), *health == usual.health);
+    text.each("metrics", metrics);
+    text.add("eras", eras, *eras == usual.eras);
+    text.each("node", node);
+    let pairs = header_env.iter().map(|(header, name)| format!("{header}={name}"));
     text.each("header-env", pairs);
-    text.each("affinity", config.affinity.iter());
-    text.add("trace-context", config.trace_context, config.trace_context);
-    text.add("loopback", config.loopback, config.loopback);
-    text.each("allow-host", config.allow_hosts.iter());
-    text.each("allow-origin", config.allow_origins.iter());
+    text.each("affinity", affinity);
+    text.add("trace-context", trace_context, *trace_context == usual.trace_context);
+    text.add("loopback", loopback, *loopback == usual.loopback);
+    text.each("allow-host", allow_hosts);
+    text.each("allow-origin", allow_origins);
     for (name, value, usual) in [
-        ("sessions", config.sessions, default.sessions),
-        ("pool", config.pool, default.pool),
-        ("prewarm", config.prewarm, default.prewarm),
-        ("message", config.message, default.message),
-        ("budget", config.budget, default.budget),
+        ("sessions", sessions, usual.sessions),
+        ("pool", pool, usual.pool),
+        ("prewarm", prewarm, usual.prewarm),
+        ("message", message, usual.message),
+        ("budget", budget, usual.budget),
     ] {
-        text.add(name, value, value == usual);
+        text.add(name, value, *value == usual);
     }
-    let idle = config.idle.map_or_else(|| String::from("none"), millis);
-    text.add("idle", idle, config.idle == default.idle);
-    text.each("request", config.request.map(millis));
-    text.add("drain", millis(config.drain), config.drain == default.drain);
+    text.add("restart", restart, *restart == usual.restart);
+    for (name, value, usual) in [
+        ("idle", idle, usual.idle),
+        ("expiry", expiry, usual.expiry),
+        ("sleep", sleep, usual.sleep),
+        ("request", request, usual.request),
+    ] {
+        text.add(name, value.map_or_else(|| String::from("none"), millis), *value == usual);
+    }
+    text.add("drain", millis(*drain), *drain == usual.drain);
     text.0
 }
 

@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::flags::{Flag, GROUPS, flags};
 use crate::logging::Format;
 use crate::os::sockets::Place;
+use crate::record::settings::text;
 
 fn options(args: &[&str]) -> Result<Options, Exit> {
     parse(args.iter().map(OsString::from).collect(), std::iter::empty())
@@ -289,4 +290,29 @@ fn the_table_has_the_flags_that_are_parsed_and_no_others() {
     let listed = listed
         .map(|flag| (flag.long.to_owned(), flag.short, flag.value.is_some(), flag.list.is_some()));
     assert_eq!(parsed, listed.collect());
+}
+
+/// A recording is played under the settings that it has.
+#[test]
+fn what_a_flag_changes_for_the_engine_is_recorded() {
+    let config = |args: &[&str]| good(&[args, &["--", "cat"]].concat()).config;
+    let usual = config(&[]);
+    let mut changed = 0;
+    for flag in flags().filter(|flag| !["config", "demo", "check"].contains(&flag.long)) {
+        let (long, sample) = (format!("--{}", flag.long), sample(flag));
+        let args = [&*long, &sample];
+        let given = &args[..if flag.value.is_some() { 2 } else { 1 }];
+        // It is not recorded with it.
+        if flag.variable().is_none() || flag.long == "sessions" {
+            continue;
+        }
+        let Ok(Options { config, .. }) = options(&[given, &["--", "cat"]].concat()) else {
+            continue;
+        };
+        if format!("{config:?}") != format!("{usual:?}") {
+            changed += 1;
+            assert_ne!(text(&config), text(&usual), "{long} is not recorded");
+        }
+    }
+    assert!(changed > 15, "only {changed} flags change something");
 }

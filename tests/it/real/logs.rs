@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::several::Config;
 use crate::support::http::PATIENCE;
 use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, call, initialize, report, script};
 use crate::support::process::until;
@@ -124,14 +125,15 @@ fn json_has_the_facts_as_members() {
     assert_eq!(opened["protocol"], QUIET);
     assert!(opened["start_seconds"].as_f64().unwrap() > 0.0, "{opened}");
     session.script("1", json!([{"stderr": "\"oh\" no\n"}, {"exit": 9}]));
-    let ended = fields(&proxy, &["session", "ended", "lived"]);
-    assert_eq!(
-        (&ended["cause"], &ended["calls"]),
-        (&json!("server ended with exit code 9"), &json!(2))
-    );
-    assert!(ended["lived_seconds"].as_f64().unwrap() > 0.0 && ended["child"].is_u64(), "{ended}");
     let exited = fields(&proxy, &["exited by itself"]);
     assert_eq!((&exited["asked"], &exited["stderr"]), (&json!(false), &json!("\"oh\" no")));
+    assert!(session.delete().status() < 300);
+    let ended = fields(&proxy, &["session", "ended", "lived"]);
+    assert_eq!(
+        (&ended["cause"], &ended["opened"]),
+        (&json!("deleted by the client"), &json!(true))
+    );
+    assert!(ended["lived_seconds"].as_f64().unwrap() > 0.0 && ended["session"] == 1, "{ended}");
 }
 
 #[test]
@@ -185,4 +187,21 @@ fn the_access_log_is_off_unless_it_is_asked_for() {
         assert_eq!(record[name], value, "{record}");
     }
     assert!(record["ms"].is_number() && record["in"].as_u64() > Some(100), "{record}");
+}
+
+#[test]
+fn json_names_the_server_of_a_session_from_its_start_to_its_end() {
+    let config = Config::new(
+        "named",
+        &json!({"mcpServers": {
+        "one": {"command": CHILD}, "two": {"command": CHILD}}}),
+    );
+    let proxy = config.start(&["--log-format=json", "--access-log"]);
+    let reply = proxy.exchange("POST /two/mcp", &[BOTH, JSON], &initialize(QUIET));
+    let id = ("Mcp-Session-Id", reply.head.field("mcp-session-id").unwrap());
+    assert!(proxy.exchange("DELETE /two/mcp", &[id], "").status() < 300);
+    for parts in [["opened", "protocol"], ["ended", "cause"], ["exited", "asked"]] {
+        assert_eq!(fields(&proxy, &parts)["server"], "two", "{parts:?}");
+    }
+    assert_eq!(fields(&proxy, &["access", "DELETE"])["server"], "two");
 }

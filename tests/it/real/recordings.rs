@@ -144,19 +144,24 @@ fn several_servers_with_terms_and_clients_of_both_eras_are_recorded() {
         "--affinity=X-User",
         "--header-env=X-User=WHO",
         "--drain-timeout=2.5",
-        "--metrics=/metrics",
+        "--sleep=0.2",
     ]);
     assert_eq!((modern(&proxy, "ada.lovelace"), modern(&proxy, "grace.hopper")), (200, 200));
     let fields = [BOTH, JSON, ("X-User", "ada.lovelace")];
     let reply = proxy.exchange("POST /two/mcp", &fields, &initialize(QUIET));
     let id = reply.head.field("mcp-session-id").unwrap();
     assert_eq!(proxy.exchange("POST /two/mcp", &fields, &initialize(QUIET)).status(), 503);
+    // The session falls asleep, and the call wakes it.
+    proxy.logged(&[" sleeps"]);
+    let call = call("7", "", "script", &json!({"steps": [{"answer": SECRET}]}));
+    let fields = [BOTH, JSON, ("X-User", "ada.lovelace"), ("Mcp-Session-Id", id)];
+    assert_eq!(proxy.exchange("POST /two/mcp", &fields, &call).status(), 200);
     let recording = recording(proxy, &place);
     play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
     for secret in [id, "lovelace", "hopper", SECRET] {
         assert!(!recording.contains(secret), "{secret} in\n{recording}");
     }
-    assert!(recording.contains(";sessions=1;deny=secret*"), "{recording}");
+    assert!(recording.contains(";sessions=1;sleep=0.200000000;deny=secret*"), "{recording}");
 }
 
 #[test]
