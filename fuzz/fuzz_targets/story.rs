@@ -3,13 +3,13 @@
 
 #[path = "../../engine/tests/fuzz/story.rs"]
 mod body;
+#[path = "../../engine/tests/it/transcripts/config.rs"]
+mod config;
 #[path = "../../engine/tests/it/transcripts/driver.rs"]
 mod driver;
 #[path = "../../engine/tests/it/transcripts/item.rs"]
 #[allow(dead_code, reason = "the transcripts' player uses the rest")]
 mod item;
-#[path = "../../engine/tests/it/transcripts/config.rs"]
-mod config;
 #[path = "../../engine/tests/it/transcripts/parts.rs"]
 mod parts;
 #[path = "../../engine/tests/it/transcripts/shape.rs"]
