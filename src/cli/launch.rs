@@ -98,7 +98,7 @@ impl Server {
         let tools = mcp_bridge::Tools { allow: tools.allow.as_deref(), deny: &tools.deny };
         let fault = self.fault.as_ref().map(|fault| fault.public);
         let (path, eras, limits, sleep) = (&*self.path, *eras, *limits, *sleep);
-        Endpoint { path, server, eras, limits, sleep, tools, fault, ..Endpoint::default() }
+        Endpoint { path, server, eras, limits, sleep, tools, fault }
     }
 
     /// Whether it has the same command and path as the other.

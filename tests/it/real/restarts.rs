@@ -23,7 +23,7 @@ fn sessions_go_on_after_each_way_to_end() {
     let ids: Vec<_> = (0..3).map(|_| Session::open(&proxy).id).collect();
     let ended = Session::open(&proxy);
     assert_eq!(ended.delete().status(), 200);
-    let ended = ended.id.clone();
+    let ended = ended.id;
     let mut pids = Vec::new();
     for signal in [Signal::TERM, Signal::KILL, Signal::INT] {
         proxy.signal(signal);

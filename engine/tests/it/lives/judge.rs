@@ -63,7 +63,7 @@ impl World {
     }
 
     /// The laws of the state after each step.
-    pub(super) fn judge(&mut self) -> Judged {
+    pub(super) fn judge(&self) -> Judged {
         let stats = self.bridge.stats();
         let (awake, asleep) = (stats.sessions, stats.asleep);
         let most = (self.config.sessions, self.config.asleep);
