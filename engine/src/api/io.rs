@@ -339,3 +339,8 @@ pub enum Output {
     /// Something an operator may want to read.
     Notice(Notice),
 }
+
+/// Bytes of the variables of a child.
+pub(crate) fn env_size(env: &[(String, String)]) -> usize {
+    env.iter().map(|(name, value)| name.len() + value.len()).sum()
+}

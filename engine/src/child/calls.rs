@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 
 use crate::api::instant::Instant;
+#[cfg(debug_assertions)]
+use crate::api::io::env_size;
 use crate::api::limits;
 #[cfg(debug_assertions)]
 use crate::child::Child;
@@ -16,8 +18,6 @@ use crate::codec::raw_id::Spelling;
 use crate::context::budget::Walk;
 use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
-#[cfg(debug_assertions)]
-use crate::http::owner;
 
 /// Overhead of a request in flight beside its id and token.
 const IN_FLIGHT: usize = 128;
@@ -144,7 +144,7 @@ impl Child {
         let own = self.own.values().map(|(own, _)| own.size());
         let tasks = self.task_tokens.iter().map(|(_, token)| token.len());
         let names: usize = calls.chain(own).chain(tasks).sum();
-        let env = owner::size(&self.env) + self.pings.buffered();
+        let env = env_size(&self.env) + self.pings.buffered();
         let has = self.queued.kept() + self.lines.buffered() + names + env;
         walk.meet("child", &self.share, has);
     }

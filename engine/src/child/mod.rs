@@ -22,7 +22,7 @@ use core::time::Duration;
 use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::instant::Instant;
-use crate::api::io::Output;
+use crate::api::io::{Output, env_size};
 use crate::child::odd::MalformedLines;
 use crate::child::pings::Pings;
 use crate::codec::json;
@@ -36,7 +36,6 @@ use crate::context::breaker::Origin;
 use crate::context::budget::Share;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
-use crate::http::owner;
 use crate::table::Table;
 pub(crate) use calls::{Call, Own, Wish};
 
@@ -216,7 +215,7 @@ impl Child {
 
     /// Updates the count of bytes kept for this child.
     pub(crate) fn account(&mut self) {
-        let names = self.names + self.pings.buffered() + owner::size(&self.env);
+        let names = self.names + self.pings.buffered() + env_size(&self.env);
         self.share.hold(self.queued.kept() + self.lines.buffered() + names);
     }
 

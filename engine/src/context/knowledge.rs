@@ -8,6 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::api::instant::Instant;
+use crate::api::io::env_size;
 use crate::api::limits::KNOWN_ERAS;
 
 /// Overhead of a set of variables beside its text.
@@ -127,7 +128,7 @@ impl Knowledge {
 }
 
 fn size(env: &Env) -> usize {
-    OVERHEAD + env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+    OVERHEAD + env_size(env)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::api::config::Config;
+use crate::api::io::env_size;
 use crate::http::fault::Fault;
 use crate::http::field::{self, Fields};
 
@@ -41,7 +42,7 @@ impl Owner {
 
     /// Bytes of all values.
     pub(crate) fn size(&self) -> usize {
-        size(&self.env) + self.affinity.iter().map(|(_, value)| value.len()).sum::<usize>()
+        env_size(&self.env) + self.affinity.iter().map(|(_, value)| value.len()).sum::<usize>()
     }
 
     /// Whether all its requests are of one client.
@@ -70,9 +71,4 @@ pub(super) fn is_legible(fields: &Fields<'_>, config: &Config) -> Result<(), Fau
         named.try_for_each(|(_, value)| field::text(header, value).map(drop))?;
     }
     Ok(())
-}
-
-/// Bytes of these variables.
-pub(crate) fn size(env: &[(String, String)]) -> usize {
-    env.iter().map(|(name, value)| name.len() + value.len()).sum()
 }

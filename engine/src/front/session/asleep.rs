@@ -12,7 +12,7 @@ use super::{Session, record, visit};
 use crate::api::event::{Cause, Notice};
 use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
 use crate::api::instant::Instant;
-use crate::api::io::Output;
+use crate::api::io::{Output, env_size};
 use crate::api::response;
 use crate::api::restore::RestoreError;
 use crate::child::Child;
@@ -27,7 +27,6 @@ use crate::context::budget::Walk;
 use crate::context::timers::{Deadline, Wait};
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
-use crate::http::owner;
 use crate::http::session_id;
 use crate::stream::set::Streams;
 
@@ -153,7 +152,7 @@ impl Asleep {
     }
 
     fn begin(&mut self, cx: &mut Context) {
-        self.share.hold(OVERHEAD + owner::size(&self.env));
+        self.share.hold(OVERHEAD + env_size(&self.env));
         self.wait_expiry(cx);
     }
 
@@ -349,7 +348,7 @@ impl Asleep {
 impl Asleep {
     /// Compares what it counts with what it has.
     pub(crate) fn walk(&self, walk: &mut Walk) {
-        walk.meet("asleep", &self.share, OVERHEAD + owner::size(&self.env));
+        walk.meet("asleep", &self.share, OVERHEAD + env_size(&self.env));
         self.open.walk(walk);
         self.streams.walk(walk);
     }
