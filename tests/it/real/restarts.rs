@@ -14,7 +14,7 @@ use super::kept::{Folder, WAIT};
 use crate::support::http::{Conn, PATIENCE};
 use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, call, initialize};
 use crate::support::process::until;
-use crate::support::proxy::Proxy;
+use crate::support::proxy::{CHILD, Proxy, program};
 
 #[test]
 fn sessions_go_on_after_each_way_to_end() {
@@ -179,4 +179,45 @@ fn service(socket: &TcpListener, folder: &Folder) -> Command {
     let socket: OwnedFd = socket.try_clone().unwrap().into();
     shell.env_remove("RUST_LOG").stdin(socket).stdout(Stdio::null());
     shell
+}
+
+/// The sessions of several servers share the file. A server that is not there any more takes its
+/// sessions along, and the log says how many.
+#[test]
+fn sessions_stay_with_the_server_that_they_were_opened_at() {
+    let folder = Folder::new("several");
+    let config = folder.file().with_extension("json");
+    let serve = |names: &[&str]| {
+        let server = |name: &&str| (String::from(*name), json!({"command": CHILD}));
+        let servers: serde_json::Map<_, _> = names.iter().map(server).collect();
+        std::fs::write(&config, json!({"mcpServers": servers}).to_string()).unwrap();
+        let (file, config) = (folder.file(), config.to_str().unwrap());
+        let flags = ["--port", "0", "--config", config, "--sessions", file.to_str().unwrap()];
+        Proxy::run(program(&flags))
+    };
+    let mut proxy = serve(&["one", "two"]);
+    let open = |path: &str| {
+        let reply = proxy.exchange(&format!("POST {path}"), &[BOTH, JSON], &initialize(QUIET));
+        (String::from(path), String::from(reply.head.field("mcp-session-id").unwrap()))
+    };
+    let opened = [open("/one/mcp"), open("/two/mcp"), open("/two/mcp")];
+    let status = |proxy: &Proxy, path: &str, id: &str| {
+        let fields = [BOTH, JSON, ("Mcp-Session-Id", id), ("MCP-Protocol-Version", QUIET)];
+        let body = call("1", "", "pid", &json!({}));
+        proxy.exchange(&format!("POST {path}"), &fields, &body).status()
+    };
+    proxy.signal(Signal::KILL);
+    proxy.ended(PATIENCE);
+    // In another order, so with other numbers.
+    let mut proxy = serve(&["two", "three", "one"]);
+    proxy.logged(&["asleep: 3"]);
+    for (path, id) in &opened {
+        assert_eq!(status(&proxy, path, id), 200);
+        assert_eq!(status(&proxy, "/three/mcp", id), 404);
+    }
+    proxy.signal(Signal::TERM);
+    proxy.ended(PATIENCE);
+    let proxy = serve(&["one"]);
+    proxy.logged(&["asleep: 1, dropped: 2 (no server is at the path of the session: 2)"]);
+    assert_eq!(status(&proxy, &opened[0].0, &opened[0].1), 200);
 }
