@@ -144,7 +144,9 @@ impl Durations {
     }
 
     pub(crate) fn add(&mut self, time: Duration) {
-        let place = Self::BOUNDS.partition_point(|bound| *bound < time);
+        // Most times are short.
+        let place = Self::BOUNDS.iter().position(|bound| time <= *bound);
+        let place = place.unwrap_or(Self::BOUNDS.len());
         self.counts[place] += 1;
         self.sum = self.sum.saturating_add(time);
     }

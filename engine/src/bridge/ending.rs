@@ -54,7 +54,7 @@ impl Bridge {
     /// ```
     #[must_use]
     pub fn session_number(&self, id: &str) -> Option<SessionNumber> {
-        match *self.ids.get(&session_id::parse(id, &self.cx.config)?)? {
+        match *self.ids.get(&session_id::parse(id.as_bytes(), &self.cx.config)?)? {
             Place::Asleep(number) => Some(number),
             Place::Awake(child) => match self.seats.get(child)? {
                 Seat::Session(session) => Some(session.number),

@@ -31,6 +31,9 @@ impl Bridge {
         if mem::replace(&mut self.pressure, pressure) != self.pressure {
             self.cx.behind = self.seats.children().map(|child| child.id).collect();
         }
+        if self.paused.is_empty() && self.cx.behind.is_empty() {
+            return;
+        }
         for id in mem::take(&mut self.paused) {
             match self.reads(id) {
                 false => self.paused.push(id),

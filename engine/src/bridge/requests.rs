@@ -21,6 +21,7 @@ use crate::front::session::{Post, Session};
 use crate::http::admission::{Admitted, Asks};
 use crate::http::cors;
 use crate::http::fault::Fault;
+use crate::http::field::Text;
 use crate::http::metadata::{Era, era, is_stateless_head, mismatch};
 use crate::http::owner;
 use crate::http::session_id;
@@ -37,17 +38,18 @@ impl Bridge {
         body: &[u8],
         random: [u8; 16],
     ) {
-        let admitted = match self.cx.admit(head) {
+        let judged = self.cx.admit(head);
+        let admitted = match &judged {
             Ok(admitted) => admitted,
-            Err(fault) => return self.cx.refuse(exchange, None, &fault, None),
+            Err(fault) => return self.cx.refuse(exchange, None, fault, None),
         };
         let limit = self.cx.body_limit(admitted.asks);
         let result = match (admitted.repeated, admitted.asks) {
             _ if body.len() > limit && limit == 0 => Err(Fault::Content),
             _ if body.len() > limit => Err(Fault::TooLong(limit)),
-            (_, Asks::Post) => return self.post(exchange, &admitted, body, random),
+            (_, Asks::Post) => return self.post(exchange, admitted, body, random),
             (Some(name), _) => Err(Fault::Repeated(name)),
-            (None, asks) => self.without_body(exchange, &admitted, asks, random),
+            (None, asks) => self.without_body(exchange, admitted, asks, random),
         };
         if let Err(fault) = result {
             self.cx.refuse(exchange, admitted.origin, &fault, None);
@@ -170,7 +172,8 @@ impl Bridge {
         let opens = |m: &Message<'_>| m.is_request() && m.calls("initialize");
         if head.session.is_none() && messages.iter().any(opens) {
             if is_stateless_head(head) {
-                return Err(mismatch("MCP-Protocol-Version", head.version, "initialize"));
+                let version = head.version.map(Text::decoded);
+                return Err(mismatch("MCP-Protocol-Version", version, "initialize"));
             }
             return match messages {
                 [initialize] if !batch => self.initialize(exchange, head, initialize, random),
@@ -211,8 +214,8 @@ impl Bridge {
     }
 
     /// The session of this id, if it was opened at this path: at another it does not exist.
-    fn session_of(&self, id: &str, path: &str) -> Option<Place> {
-        let id = session_id::parse(id, &self.cx.config)?;
+    fn session_of(&self, id: Text<'_>, path: &str) -> Option<Place> {
+        let id = session_id::parse(id.bytes(), &self.cx.config)?;
         let place = self.ids.get(&id).copied()?;
         let opened_at = match place {
             Place::Awake(pipe) => match self.seats.get(pipe)? {

@@ -129,7 +129,7 @@ impl Bridge {
     fn parked(&self, message: &Message<'_>, head: &Admitted<'_>) -> Option<(ChildId, CallId)> {
         let state = message.param("requestState").filter(|state| state.len() <= STATE);
         let state = state.and_then(object::string)?;
-        let secret = session_id::parse(&state, &self.cx.config)?;
+        let secret = session_id::parse(state.as_bytes(), &self.cx.config)?;
         let parked = self.cx.parks.get(&secret).filter(|parked| *parked.path == *head.path)?;
         Some((parked.child, parked.call))
     }

@@ -259,6 +259,9 @@ impl Context {
 
     /// Aborts the responses whose clients stopped reading.
     pub(crate) fn end_stalled(&mut self) {
+        if self.owed.due().is_none_or(|due| due > self.now) {
+            return;
+        }
         for exchange in self.owed.stalled(self.now, self.config.stall) {
             self.foreclose(exchange);
             self.notice(Notice::Undelivered { exchange });

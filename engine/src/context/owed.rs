@@ -52,9 +52,6 @@ impl Owed {
 
     /// The responses whose clients stopped reading.
     pub(crate) fn stalled(&mut self, now: Instant, stall: Duration) -> Vec<Exchange> {
-        if self.due().is_none_or(|due| due > now) {
-            return Vec::new();
-        }
         let ends = |moved: Instant| moved.after(stall);
         let late = self.iter().filter(|(.., moved)| ends(*moved) <= now);
         let late = late.map(|(exchange, ..)| exchange).collect();

@@ -7,7 +7,7 @@ use crate::api::config::Config;
 use crate::api::head::Head;
 use crate::http::accept::Accept;
 use crate::http::fault::Fault;
-use crate::http::field::{self, is};
+use crate::http::field::{self, Text, is};
 use crate::http::hosts;
 use crate::http::owner;
 use crate::http::trace;
@@ -36,8 +36,8 @@ pub(crate) struct Admitted<'a> {
     pub(crate) asks: Asks,
     pub(crate) accept: Accept,
     pub(crate) origin: Option<&'a str>,
-    pub(crate) session: Option<&'a str>,
-    pub(crate) version: Option<&'a str>,
+    pub(crate) session: Option<Text<'a>>,
+    pub(crate) version: Option<Text<'a>>,
     pub(crate) last_event_id: Option<&'a str>,
     /// `Mcp-Method` and `Mcp-Name`, which repeat what the body says.
     pub(crate) method: Option<&'a str>,
@@ -53,17 +53,17 @@ pub(crate) struct Admitted<'a> {
 /// The fields that the rules know.
 #[derive(Default)]
 struct Known<'a> {
-    /// The last of the `Accept` fields, and how many there are.
-    accept: Option<&'a str>,
+    /// How many `Accept` fields there are, and whether the last is what the SDKs send.
     accepts: usize,
-    host: Option<&'a str>,
-    origin: Option<&'a str>,
-    content_type: Option<&'a str>,
-    session: Option<&'a str>,
-    version: Option<&'a str>,
-    last_event_id: Option<&'a str>,
-    method: Option<&'a str>,
-    name: Option<&'a str>,
+    usual: bool,
+    host: Option<Text<'a>>,
+    origin: Option<Text<'a>>,
+    content_type: Option<Text<'a>>,
+    session: Option<Text<'a>>,
+    version: Option<Text<'a>>,
+    last_event_id: Option<Text<'a>>,
+    method: Option<Text<'a>>,
+    name: Option<Text<'a>>,
     repeated: Option<&'static str>,
     traced: bool,
 }
@@ -71,44 +71,67 @@ struct Known<'a> {
 /// Fields that repeat what the body says: whether they agree is seen when that is there.
 const REPEATING: [&str; 3] = ["Mcp-Name", "Mcp-Method", "MCP-Protocol-Version"];
 
+const JSON: &str = "application/json";
+
+/// The fields whose values have to be text.
+const KNOWN: [&str; 9] = [
+    "Host",
+    "Origin",
+    "Accept",
+    "Mcp-Name",
+    "Mcp-Method",
+    "Content-Type",
+    "Last-Event-ID",
+    "Mcp-Session-Id",
+    "MCP-Protocol-Version",
+];
+
 pub(super) const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
 
 impl<'a> Known<'a> {
-    fn read(head: &Head<'a>) -> Result<Self, Fault> {
-        let mut fields = Self::default();
+    fn read(&mut self, head: &Head<'a>) -> Result<(), Fault> {
+        let mut ascii = true;
         for &(name, value) in head.fields {
             let known = match name.len() {
-                4 if is(name, "host") => ("Host", &mut fields.host),
-                6 if is(name, "origin") => ("Origin", &mut fields.origin),
+                4 if is(name, "host") => ("Host", &mut self.host),
+                6 if is(name, "origin") => ("Origin", &mut self.origin),
                 6 if is(name, "accept") => {
-                    fields.accepts += 1;
-                    fields.accept = Some(field::text("Accept", value)?);
+                    self.accepts += 1;
+                    self.usual = value == b"application/json, text/event-stream";
+                    ascii &= self.usual || value.is_ascii();
                     continue;
                 }
-                8 if is(name, "mcp-name") => ("Mcp-Name", &mut fields.name),
-                10 if is(name, "mcp-method") => ("Mcp-Method", &mut fields.method),
-                12 if is(name, "content-type") => ("Content-Type", &mut fields.content_type),
-                13 if is(name, "last-event-id") => ("Last-Event-ID", &mut fields.last_event_id),
-                14 if is(name, "mcp-session-id") => ("Mcp-Session-Id", &mut fields.session),
+                8 if is(name, "mcp-name") => ("Mcp-Name", &mut self.name),
+                10 if is(name, "mcp-method") => ("Mcp-Method", &mut self.method),
+                12 if is(name, "content-type") => ("Content-Type", &mut self.content_type),
+                13 if is(name, "last-event-id") => ("Last-Event-ID", &mut self.last_event_id),
+                14 if is(name, "mcp-session-id") => ("Mcp-Session-Id", &mut self.session),
                 20 if is(name, "mcp-protocol-version") => {
-                    ("MCP-Protocol-Version", &mut fields.version)
+                    ("MCP-Protocol-Version", &mut self.version)
                 }
                 7 | 10 | 11 if trace::is_field(name) => {
-                    fields.traced = true;
+                    self.traced = true;
                     continue;
                 }
                 _ => continue,
             };
-            if known.1.replace(field::text(known.0, value)?).is_some() {
+            ascii &= value == JSON.as_bytes() || value.is_ascii();
+            if known.1.replace(Text(value)).is_some() {
                 if !REPEATING.contains(&known.0) {
                     return Err(Fault::Repeated(known.0));
                 }
-                fields.repeated = Some(known.0);
+                self.repeated = Some(known.0);
             }
         }
-        Ok(fields)
+        if ascii { Ok(()) } else { are_text(head) }
     }
+}
+
+/// Whether the values of all known fields are text.
+#[cold]
+fn are_text(head: &Head<'_>) -> Result<(), Fault> {
+    KNOWN.iter().try_for_each(|name| field::are_text(head.fields, name))
 }
 
 /// Judges a head by the rules; whether its path is that of a server is known already.
@@ -117,13 +140,15 @@ pub(crate) fn admit<'a>(
     is_endpoint: bool,
     config: &Config,
 ) -> Result<Admitted<'a>, Fault> {
-    let fields = Known::read(head)?;
+    let mut fields = Known::default();
+    fields.read(head)?;
     owner::is_legible(head.fields, config)?;
     let host = host(head, fields.host)?;
+    let origin = fields.origin.map(Text::decoded);
     let health = config.health.as_deref() == Some(head.path);
-    let accept = match (fields.accepts, fields.accept) {
-        // What the SDKs send.
-        (1, Some("application/json, text/event-stream")) => Accept { json: true, sse: true },
+    let accept = match fields.accepts {
+        0 => Accept::ANY,
+        1 if fields.usual => Accept::ANY,
         _ => Accept::of(head.fields),
     };
     let asks = if health {
@@ -137,7 +162,7 @@ pub(crate) fn admit<'a>(
         if !(metrics && host.is_some_and(hosts::is_address)) {
             hosts::host_allowed(host, config)?;
         }
-        hosts::origin_allowed(fields.origin, config)?;
+        hosts::origin_allowed(origin, config)?;
         if metrics {
             match head.method {
                 "GET" | "HEAD" => Asks::Metrics,
@@ -153,12 +178,12 @@ pub(crate) fn admit<'a>(
         path: head.path,
         asks,
         accept,
-        origin: if health { None } else { fields.origin },
-        session: fields.session.filter(|id| !id.is_empty()),
+        origin: if health { None } else { origin },
+        session: fields.session.filter(|id| !id.is("")),
         version: fields.version,
-        last_event_id: fields.last_event_id,
-        method: fields.method,
-        name: fields.name,
+        last_event_id: fields.last_event_id.map(Text::decoded),
+        method: fields.method.map(Text::decoded),
+        name: fields.name.map(Text::decoded),
         repeated: fields.repeated,
         traced: fields.traced && config.trace_context,
         fields: head.fields,
@@ -167,16 +192,18 @@ pub(crate) fn admit<'a>(
 
 /// The host that is asked for. A target's authority counts, and a `Host` field that differs is an
 /// attempt to be two requests (RFC 9112 "absolute-form"; RFC 9113 "Request Pseudo-Header Fields").
-fn host<'a>(head: &Head<'a>, field: Option<&'a str>) -> Result<Option<&'a str>, Fault> {
-    match (head.authority, field) {
-        (Some(authority), Some(field)) if !authority.eq_ignore_ascii_case(field) => {
+fn host<'a>(head: &Head<'a>, field: Option<Text<'a>>) -> Result<Option<Text<'a>>, Fault> {
+    match (head.authority.map(Text::of), field) {
+        (Some(authority), Some(field))
+            if !authority.bytes().eq_ignore_ascii_case(field.bytes()) =>
+        {
             Err(Fault::Authority)
         }
         (authority, field) => Ok(authority.or(field)),
     }
 }
 
-fn asks(method: &str, content_type: Option<&str>, accept: Accept) -> Result<Asks, Fault> {
+fn asks(method: &str, content_type: Option<Text<'_>>, accept: Accept) -> Result<Asks, Fault> {
     match method {
         "POST" if !is_json(content_type) => Err(Fault::ContentType),
         "POST" => Ok(Asks::Post),
@@ -188,12 +215,10 @@ fn asks(method: &str, content_type: Option<&str>, accept: Accept) -> Result<Asks
     }
 }
 
-fn is_json(content_type: Option<&str>) -> bool {
-    if content_type == Some("application/json") {
-        return true;
-    }
-    let media_type = content_type.and_then(|value| value.split(';').next());
-    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+fn is_json(content_type: Option<Text<'_>>) -> bool {
+    let Some(value) = content_type else { return false };
+    let media_type = || value.decoded().split(';').next().unwrap_or_default().trim();
+    value.is(JSON) || media_type().eq_ignore_ascii_case(JSON)
 }
 
 #[cfg(test)]

@@ -7,9 +7,37 @@ use crate::http::fault::Fault;
 /// Header fields as they came: only the values that are read have to be text.
 pub(crate) type Fields<'a> = [(&'a str, &'a [u8])];
 
+/// A value that is text. Most values are only compared: as bytes, they are not decoded for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Text<'a>(pub(super) &'a [u8]);
+
+impl<'a> Text<'a> {
+    pub(crate) const fn of(text: &'a str) -> Self {
+        Self(text.as_bytes())
+    }
+
+    pub(crate) const fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(crate) fn decoded(self) -> &'a str {
+        str::from_utf8(self.0).unwrap_or_default()
+    }
+
+    pub(crate) fn is(self, text: &str) -> bool {
+        self.0 == text.as_bytes()
+    }
+}
+
 /// The value of a field that is read.
-pub(crate) fn text<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, Fault> {
+pub(super) fn text<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, Fault> {
     str::from_utf8(value).map_err(|_| Fault::NotText(name.to_string()))
+}
+
+/// Whether the values of the fields of this name are text.
+pub(super) fn are_text(fields: &Fields<'_>, name: &str) -> Result<(), Fault> {
+    let mut named = fields.iter().filter(|(known, _)| is(known, name));
+    named.try_for_each(|(_, value)| text(name, value).map(drop))
 }
 
 /// The values of the fields of this name that are text.

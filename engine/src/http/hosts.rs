@@ -1,55 +1,62 @@
 //! Which Host and which Origin a request may name.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
 
 use crate::api::config::Config;
 use crate::http::fault::Fault;
+use crate::http::field::Text;
 
 /// Whether a Host is an IP address. A page whose name was rebound to this host sends the name, so
 /// it can't send this.
-pub(super) fn is_address(host: &str) -> bool {
-    let name = without_port(host);
-    match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
-        Some(name) => name.parse::<Ipv6Addr>().is_ok(),
-        None => name.parse::<Ipv4Addr>().is_ok(),
+pub(super) fn is_address(host: Text<'_>) -> bool {
+    let name = without_port(host.bytes());
+    match name.strip_prefix(b"[").and_then(|name| name.strip_suffix(b"]")) {
+        Some(name) => address::<Ipv6Addr>(name).is_some(),
+        None => address::<Ipv4Addr>(name).is_some(),
     }
 }
 
-pub(super) fn host_allowed(host: Option<&str>, config: &Config) -> Result<(), Fault> {
+pub(super) fn host_allowed(host: Option<Text<'_>>, config: &Config) -> Result<(), Fault> {
     if !config.loopback && config.allow_hosts.is_empty() {
         return Ok(());
     }
     let Some(host) = host else { return Err(Fault::HostMissing) };
-    let name = without_port(host);
+    let name = without_port(host.bytes());
     let listed = config.allow_hosts.iter().any(|allowed| {
-        allowed == "*" || allowed.eq_ignore_ascii_case(host) || allowed.eq_ignore_ascii_case(name)
+        let is = |text: &[u8]| allowed.as_bytes().eq_ignore_ascii_case(text);
+        allowed == "*" || is(host.bytes()) || is(name)
     });
     let allowed = listed || config.loopback && is_loopback(name);
-    if allowed { Ok(()) } else { Err(Fault::HostForbidden(host.into())) }
+    if allowed { Ok(()) } else { Err(Fault::HostForbidden(host.decoded().into())) }
 }
 
 pub(super) fn origin_allowed(origin: Option<&str>, config: &Config) -> Result<(), Fault> {
     let Some(origin) = origin else { return Ok(()) };
     let listed = config.allow_origins.iter().any(|a| a == "*" || a.eq_ignore_ascii_case(origin));
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-    let allowed = listed || authority.is_some_and(|name| is_loopback(without_port(name)));
+    let allowed =
+        listed || authority.is_some_and(|name| is_loopback(without_port(name.as_bytes())));
     if allowed { Ok(()) } else { Err(Fault::OriginForbidden(origin.into())) }
 }
 
 /// `host[:port]` without its port; unchanged if what follows the last colon is no port.
-fn without_port(host: &str) -> &str {
-    let digits = host.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let name = &host[..host.len() - digits];
-    name.strip_suffix(':').unwrap_or(host)
+fn without_port(host: &[u8]) -> &[u8] {
+    match host.iter().rposition(|byte| !byte.is_ascii_digit()) {
+        Some(last) if host[last] == b':' => &host[..last],
+        _ => host,
+    }
 }
 
 /// The names and literals that a browser resolves to this host and nowhere else.
-fn is_loopback(name: &str) -> bool {
-    if matches!(name, "127.0.0.1" | "localhost" | "[::1]") || name.eq_ignore_ascii_case("localhost")
-    {
-        return true;
-    }
-    name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+fn is_loopback(name: &[u8]) -> bool {
+    matches!(name, b"127.0.0.1" | b"localhost" | b"[::1]")
+        || name.eq_ignore_ascii_case(b"localhost")
+        || address::<Ipv4Addr>(name).is_some_and(|address| address.is_loopback())
+}
+
+fn address<T: FromStr>(name: &[u8]) -> Option<T> {
+    str::from_utf8(name).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -62,17 +69,17 @@ mod tests {
     #[test]
     fn addresses() {
         for good in ["192.0.2.2", "192.0.2.2:8085", "[2001:db8::1]", "[::1]:80", "0.0.0.0"] {
-            assert!(is_address(good), "{good}");
+            assert!(is_address(Text::of(good)), "{good}");
         }
         for bad in
             ["", "1", "127.1", "192.0.2.2.evil.test", "::1", "[::1", "[a.test]", "0x7f.0.0.1"]
         {
-            assert!(!is_address(bad), "{bad}");
+            assert!(!is_address(Text::of(bad)), "{bad}");
         }
     }
 
     fn host(config: &Config, host: &str) -> bool {
-        host_allowed(Some(host), config).is_ok()
+        host_allowed(Some(Text::of(host)), config).is_ok()
     }
 
     fn origin(config: &Config, origin: &str) -> bool {

@@ -16,6 +16,7 @@ use crate::codec::object;
 use crate::codec::version::STATELESS;
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
+use crate::http::field::Text;
 
 /// Methods of the session era that 2026-07-28 removed.
 const REMOVED: [&str; 5] =
@@ -49,7 +50,7 @@ pub(crate) fn era(message: &Message<'_>, head: &Admitted<'_>) -> Era {
 
 /// Whether the head claims the stateless era.
 pub(crate) fn is_stateless_head(head: &Admitted<'_>) -> bool {
-    head.version == Some(STATELESS)
+    head.version.is_some_and(|version| version.is(STATELESS))
 }
 
 impl<'a> Metadata<'a> {
@@ -62,8 +63,9 @@ impl<'a> Metadata<'a> {
         let method = message.method().unwrap_or_default();
         let version = message.meta(VERSION).ok_or(Fault::MetadataMissing(VERSION))?;
         let version = object::string(version).ok_or(Fault::MetadataMissing(VERSION))?;
-        if head.version != Some(&*version) {
-            return Err(mismatch("MCP-Protocol-Version", head.version, &version));
+        let told = head.version.map(Text::decoded);
+        if told != Some(&*version) {
+            return Err(mismatch("MCP-Protocol-Version", told, &version));
         }
         if version != STATELESS {
             return Err(Fault::UnsupportedVersion(version.into_owned(), eras));

@@ -66,9 +66,5 @@ pub(crate) fn env(fields: &Fields<'_>, config: &Config) -> Vec<(String, String)>
 /// request would seem to be of another client.
 pub(super) fn is_legible(fields: &Fields<'_>, config: &Config) -> Result<(), Fault> {
     let variables = config.header_env.iter().map(|(header, _)| header);
-    for header in variables.chain(&config.affinity) {
-        let mut named = fields.iter().filter(|(name, _)| field::is(name, header));
-        named.try_for_each(|(_, value)| field::text(header, value).map(drop))?;
-    }
-    Ok(())
+    variables.chain(&config.affinity).try_for_each(|header| field::are_text(fields, header))
 }

@@ -28,11 +28,15 @@ pub(super) fn check(
         return Err(Fault::SessionUnknown);
     }
     match head.version {
-        Some(version) if version != chosen && Version::named(version).is_none() => {
-            Err(Fault::ProtocolVersion(version.chars().take(40).collect()))
-        }
+        Some(version) if !version.is(chosen) => known(version.decoded()),
         _ => Ok(()),
     }
+}
+
+/// Whether this is a version that the bridge knows.
+fn known(version: &str) -> Result<(), Fault> {
+    let shown = || version.chars().take(40).collect();
+    Version::named(version).map_or_else(|| Err(Fault::ProtocolVersion(shown())), |_| Ok(()))
 }
 
 /// Checks the form of the messages of one POST, of which so many are requests.

@@ -20,9 +20,15 @@ fn only_values_that_are_read_have_to_be_text() {
     let latin: &[u8] = b"J\xf6rg";
     let with = |config, name| status(config, None, &[JSON[0], JSON[1], (name, latin)]);
     assert_eq!(with(Config::default(), "X-Name"), 200);
-    for read in ["Accept", "Origin", "Mcp-Session-Id", "Mcp-Method", "Last-Event-ID"] {
+    for read in ["Accept", "Origin", "Last-Event-ID", "Mcp-Session-Id"] {
         assert_eq!(with(Config::default(), read), 400, "{read}");
     }
+    for read in ["Mcp-Method", "Mcp-Name", "MCP-Protocol-Version"] {
+        assert_eq!(with(Config::default(), read), 400, "{read}");
+    }
+    let alone = |fields: &[(&str, &[u8])]| status(Config::default(), None, fields);
+    assert_eq!(alone(&[("Host", latin), JSON[1]]), 400);
+    assert_eq!(alone(&[JSON[0], ("Content-Type", latin)]), 400);
     // Without its value a client would be taken for another.
     let named = String::from("x-name");
     let header_env = vec![(named.clone(), String::from("NAME"))];
