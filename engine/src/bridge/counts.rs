@@ -42,7 +42,7 @@ impl Bridge {
             }
         }
         for stats in &mut all {
-            stats.fails = self.cx.breaker.fails(stats.server, self.cx.now);
+            stats.fails = self.breaker.fails(stats.server, self.cx.now);
         }
         all
     }

@@ -2,6 +2,7 @@
 //! limits that span sessions. Code that needs to see more than one session or shared child belongs
 //! here.
 
+mod breaker;
 mod counts;
 mod ending;
 mod pace;
@@ -40,6 +41,7 @@ use crate::front::stateless::AfterExit;
 use crate::http::fault::Fault;
 use crate::stream::set::Streams;
 use crate::table::Table;
+use breaker::Breaker;
 use pressure::Leader;
 use seats::{Seat, Seats};
 use sleepers::Sleepers;
@@ -101,6 +103,8 @@ pub struct Bridge {
     cx: Context,
     seats: Seats,
     sleepers: Sleepers,
+    /// Failed starts.
+    breaker: Breaker,
     /// Where each session is that a client was told of, by its id.
     ids: Table<u128, Place>,
     /// Children that wait for their turn to start.
@@ -144,6 +148,7 @@ impl Bridge {
             cx: Context::new(config),
             seats: Seats::default(),
             sleepers: Sleepers::default(),
+            breaker: Breaker::default(),
             ids: Table::default(),
             queue: VecDeque::new(),
             starting: 0,
@@ -351,7 +356,7 @@ impl Bridge {
         let Some(seat) = self.seats.get(pipe) else { return };
         let child = seat.child();
         self.starting -= 1;
-        self.cx.breaker.worked(child.server, child.origin);
+        self.breaker.worked(child.server, child.origin);
         if let Seat::Session(session) = seat {
             self.ids.insert(session.id, Place::Awake(pipe));
         }

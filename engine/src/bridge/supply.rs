@@ -4,13 +4,14 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::breaker::Blame;
 use super::{Bridge, Seat};
 use crate::api::config::Config;
 use crate::api::event::{Cause, Notice};
 use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
 use crate::child::Child;
-use crate::context::breaker::{Blame, Origin};
+use crate::child::origin::Origin;
 use crate::http::fault::Fault;
 
 /// Pause in prewarming after a start for which the driver was out of a resource.
@@ -167,7 +168,7 @@ impl Bridge {
         if let Some(reason) = self.cx.servers.fault(server) {
             return Err(Fault::Disabled(reason.into()));
         }
-        let wait = self.cx.breaker.closed_until(server, origin).since(self.cx.now);
+        let wait = self.breaker.closed_until(server, origin).since(self.cx.now);
         match wait.as_millis().div_ceil(1000) as u64 {
             0 => Ok(()),
             seconds => Err(Fault::Breaker(seconds)),
@@ -178,7 +179,7 @@ impl Bridge {
     pub(super) fn failing(&self) -> Vec<&str> {
         let current = self.cx.servers.current();
         let failing = current.filter(|(server, _)| {
-            self.cx.servers.fault(*server).is_some() || self.cx.breaker.fails(*server, self.cx.now)
+            self.cx.servers.fault(*server).is_some() || self.breaker.fails(*server, self.cx.now)
         });
         failing.map(|(server, _)| self.cx.servers.path(server)).collect()
     }
@@ -210,9 +211,9 @@ impl Bridge {
         self.cx.counts.of(server).failed_starts += 1;
         let Config { breaker_starts, breaker_wait: wait, .. } = self.cx.config;
         let when = (self.cx.now, wait);
-        if self.cx.breaker.failed((server, origin), blame, breaker_starts, when) {
+        if self.breaker.failed((server, origin), blame, breaker_starts, when) {
             let endpoint = self.cx.servers.path(server).into();
-            let all = self.cx.breaker.fails(server, self.cx.now);
+            let all = self.breaker.fails(server, self.cx.now);
             self.cx.notice(Notice::BreakerOpen { endpoint, wait, all });
         }
     }

@@ -156,7 +156,7 @@ fn lack(error: &[u8]) -> Option<&'static str> {
 #[cold]
 pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
     if matches!(malformed, Malformed::Invalid(..))
-        && let Some(odd) = mended(text)
+        && let Some(odd) = corrected(text)
     {
         return odd;
     }
@@ -167,7 +167,7 @@ pub(crate) fn read<'a>(text: &'a [u8], malformed: &Malformed<'a>) -> Odd<'a> {
 
 /// Removes members that are null, for senders that write every member of an object. The result of a
 /// response may be null.
-fn mended<'a>(text: &[u8]) -> Option<Odd<'a>> {
+fn corrected<'a>(text: &[u8]) -> Option<Odd<'a>> {
     let members = envelope_of(text)?;
     let member = |place: usize| members[place].as_ref().map(|span| &text[span.clone()]);
     let is_null = |place| member(place) == Some(b"null");

@@ -74,7 +74,7 @@ impl Version {
 }
 
 /// The version that a result of `initialize` names; empty if it names none.
-pub(crate) fn told(result: &[u8]) -> String {
+pub(crate) fn named_by(result: &[u8]) -> String {
     let span = json::member(result, &(0..result.len()), "protocolVersion");
     span.and_then(|span| object::string(&result[span])).unwrap_or_default().into_owned()
 }

@@ -3,7 +3,6 @@
 //! that more than one of them reads or changes belongs here; decisions of one of them do not.
 
 pub(crate) mod backlog;
-pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod carrier;
 pub(crate) mod commands;
@@ -30,7 +29,6 @@ use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::api::response::{Body, Response};
 use crate::api::stats::Stats;
-use crate::context::breaker::Breaker;
 use crate::context::budget::{Budget, MESSAGES};
 use crate::context::carrier::Reply;
 use crate::context::commands::Servers;
@@ -73,8 +71,6 @@ pub(crate) struct Context {
     /// Children that are to be paused, if they are not, because of what the last input brought.
     pub(crate) behind: Vec<ChildId>,
     pub(crate) servers: Servers,
-    /// Failed starts.
-    pub(crate) breaker: Breaker,
     /// Refusals that were logged.
     told: Told,
     outputs: VecDeque<Output>,
@@ -109,7 +105,6 @@ impl Context {
             parks: Table::default(),
             spent: Vec::new(),
             behind: Vec::new(),
-            breaker: Breaker::default(),
             told: Told::default(),
             outputs: VecDeque::new(),
             last_child: 0,
@@ -284,7 +279,7 @@ impl Context {
 
 /// The notice that is logged for each refusal.
 fn refused(fault: &Fault) -> Notice {
-    Notice::Refused { status: fault.status(), reason: fault.told().into() }
+    Notice::Refused { status: fault.status(), reason: fault.logged().into() }
 }
 
 #[cfg(test)]

@@ -2,5 +2,6 @@
 //! which have no session. Neither imports the other. What a client of one era is promised belongs
 //! here; the translation between the eras is in [`dialect`](crate::dialect).
 
+pub(crate) mod malformed;
 pub(crate) mod session;
 pub(crate) mod stateless;

@@ -293,7 +293,7 @@ impl Fault {
 
     /// The text for the operator: the same without anything of the request, whose values are in
     /// the response alone.
-    pub(crate) fn told(&self) -> Cow<'static, str> {
+    pub(crate) fn logged(&self) -> Cow<'static, str> {
         match self {
             Self::ProtocolVersion(_) => "this MCP-Protocol-Version is not supported".into(),
             Self::HeaderMismatch(_) => "a header and the body do not agree".into(),

@@ -67,7 +67,7 @@ fn a_log_record_answers_nothing() {
 
 #[test]
 fn null_stands_for_no_member() {
-    for (text, mended) in [
+    for (text, corrected) in [
         (
             r#"{"jsonrpc":"2.0","id":3,"result":{"x":1.10},"error":null}"#,
             r#"{"jsonrpc":"2.0","id":3,"result":{"x":1.10}}"#,
@@ -95,7 +95,7 @@ fn null_stands_for_no_member() {
     ] {
         let malformed = parse(text.as_bytes()).unwrap_err();
         let read = read(text.as_bytes(), &malformed);
-        assert_eq!(read, Odd::Message(mended.as_bytes().to_vec()), "{text}");
+        assert_eq!(read, Odd::Message(corrected.as_bytes().to_vec()), "{text}");
     }
     // Two readers may read these differently.
     for text in [

@@ -17,10 +17,10 @@ use crate::api::response;
 use crate::api::restore::RestoreError;
 use crate::child::Child;
 use crate::child::lease::Life;
+use crate::child::origin::Origin;
 use crate::codec::message::{Kind, Message};
 use crate::codec::rpc;
 use crate::context::Context;
-use crate::context::breaker::Origin;
 use crate::context::budget::Share;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;

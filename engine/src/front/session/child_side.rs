@@ -11,7 +11,8 @@ use super::opening::{Identity, Opening};
 use super::phase::{Open, Phase};
 use super::wake;
 use crate::api::event::{self, Cause, Notice};
-use crate::child::odd::{self, ALIEN, Meant, Wrote};
+use crate::child::lease::Life;
+use crate::child::odd::{self, Meant, Wrote};
 use crate::child::{Call, Child, Own, Wish};
 use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::codec::object::Object;
@@ -21,6 +22,7 @@ use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
 use crate::dialect::downward;
 use crate::dialect::upward;
+use crate::front::malformed::Reads;
 use crate::http::fault::Fault;
 
 /// An answer and its stream, deferred until the line is no longer borrowed and can be reused.
@@ -155,7 +157,7 @@ impl Session {
         };
         cx.servers.learn(self.child.server).spoke_session(self.child.env());
         let server = Identity::read(result, &wake::NAMED);
-        self.opened((&version::told(result), server), None, (call, data), cx);
+        self.opened((&version::named_by(result), server), None, (call, data), cx);
         None
     }
 
@@ -337,34 +339,6 @@ impl Session {
         latest.filter(|_| self.child.calls.len() == 1 || !listening)
     }
 
-    /// Handles a malformed line. If it is meant as an answer, its call ends in an error.
-    fn malformed(
-        &mut self,
-        text: &[u8],
-        malformed: &Malformed<'_>,
-        cx: &mut Context,
-    ) -> Option<Cause> {
-        let (answered, crossing) = (self.has_answered(), self.phase.crossing());
-        let only = |child: &Child| child.only(|id| owes(child, id, answered, crossing));
-        match self.child.meant(text, malformed, only, cx) {
-            Meant::Nothing => {
-                if !self.is_open() && self.child.malformed.is_alien() {
-                    self.life.wait_start_no_longer(ALIEN, cx);
-                }
-                None
-            }
-            Meant::Message(line) => {
-                let message = odd::parse(&line).ok()?;
-                self.message(&message, None, cx)
-            }
-            Meant::Shown(_) if self.is_open() => None,
-            Meant::Shown(id) => self.spoilt(id, Wrote::Fragment.reason(), cx),
-            Meant::Spoilt(ids, reason) => {
-                ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
-            }
-        }
-    }
-
     /// Whether the child has yet to answer this request, which may be the bridge's own.
     fn is_awaited(&self, id: CallId) -> bool {
         owes(&self.child, id, self.has_answered(), self.phase.crossing())
@@ -374,14 +348,28 @@ impl Session {
     fn has_answered(&self) -> bool {
         self.phase.declined().is_some() || self.phase.is_between()
     }
+}
 
-    /// Ends a request whose answer can't be passed on with an error that says why.
-    pub(super) fn spoilt(
-        &mut self,
-        id: CallId,
-        reason: &'static str,
-        cx: &mut Context,
-    ) -> Option<Cause> {
+impl Reads for Session {
+    fn child(&mut self) -> (&mut Child, &mut Life) {
+        (&mut self.child, &mut self.life)
+    }
+
+    fn has_started(&self) -> bool {
+        self.is_open()
+    }
+
+    fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {
+        let (answered, crossing) = (self.has_answered(), self.phase.crossing());
+        let only = |child: &Child| child.only(|id| owes(child, id, answered, crossing));
+        self.child.meant(text, as_read, only, cx)
+    }
+
+    fn corrected(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        self.message(message, None, cx)
+    }
+
+    fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
             if self.phase.is_waking() && matches!(own, Own::Initialize | Own::Discover) {
@@ -397,12 +385,6 @@ impl Session {
         }
         self.fail(id, &fault, cx);
         if self.is_open() { None } else { Some(Cause::Unreadable(reason)) }
-    }
-
-    /// The child has begun a line and does not end it.
-    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<Cause> {
-        let (ids, reason) = self.child.unended(cx)?;
-        ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
     }
 }
 

@@ -380,7 +380,7 @@ impl Crossing {
     /// Reads the answer to `server/discover`. Returns the new state, and the version that the
     /// client of this `initialize` gets.
     pub(super) fn new(hello: &[u8], discovered: &[u8], cx: &Context) -> (String, Box<Self>) {
-        let asked = version::told(hello);
+        let asked = version::named_by(hello);
         let known = Some(asked).filter(|name| Version::named(name).is_some());
         let version = known.unwrap_or_else(|| NEWEST_SESSION.to_string());
         let client = upward::Client::read(hello, Version::chosen(&version));

@@ -154,7 +154,7 @@ impl Session {
 fn differs(open: &Open, result: &[u8]) -> Option<&'static str> {
     let opening = open.opening.as_deref()?;
     let (same, server) = match open.crossing {
-        None => (chosen(&version::told(result)) == open.chosen, Identity::read(result, &NAMED)),
+        None => (chosen(&version::named_by(result)) == open.chosen, Identity::read(result, &NAMED)),
         Some(_) => (upward::speaks_stateless(result), Identity::read(result, &NAMED_MODERN)),
     };
     if same { opening.server.differs(&server) } else { Some("protocol version") }

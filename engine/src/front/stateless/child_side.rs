@@ -6,20 +6,21 @@ use alloc::vec::Vec;
 use super::{Mode, Worker};
 use crate::api::eras::Eras;
 use crate::api::event::{self, Cause, Notice};
-use crate::child::odd::{self, ALIEN, Meant, Wrote};
+use crate::child::lease::Life;
+use crate::child::odd::{self, Meant, Wrote};
 use crate::child::{Call, Child, Own};
 use crate::codec::json;
 use crate::codec::message::{Kind, Malformed, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
 use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
-
 use crate::codec::version;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
 use crate::dialect;
 use crate::dialect::downward;
 use crate::dialect::told::Told;
+use crate::front::malformed::Reads;
 use crate::http::fault::Fault;
 
 impl Worker {
@@ -35,62 +36,6 @@ impl Worker {
             Ok(message) => self.message(message, cx),
             Err(malformed) => self.malformed(text, malformed, cx),
         })
-    }
-
-    /// Handles a malformed line. If the request that it answers is known, that request ends in an
-    /// error.
-    fn malformed(
-        &mut self,
-        text: &[u8],
-        malformed: &Malformed<'_>,
-        cx: &mut Context,
-    ) -> Option<Cause> {
-        let listens = &self.listens;
-        let is_call = |child: &Child, id| {
-            child.calls.get(&id).is_none_or(|call: &Call| !listens.has(call.stream))
-        };
-        let only = |child: &Child| child.only(|id| is_call(child, id));
-        match self.child.meant(text, malformed, only, cx) {
-            Meant::Nothing => {
-                if !self.is_ready() && self.child.malformed.is_alien() {
-                    self.life.wait_start_no_longer(ALIEN, cx);
-                }
-                None
-            }
-            Meant::Message(line) => {
-                let message = odd::parse(&line).ok()?;
-                self.message(&message, cx)
-            }
-            Meant::Shown(_) if self.is_ready() => None,
-            Meant::Shown(id) => self.spoilt(id, Wrote::Fragment.reason(), cx),
-            Meant::Spoilt(ids, reason) => {
-                ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
-            }
-        }
-    }
-
-    /// Ends a request whose answer can't be passed on with an error that says why.
-    fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
-        let fault = Fault::Garbled(reason);
-        if let Some(own) = self.child.end_own(id, cx) {
-            let line = rpc::response(b"0", "error", fault.error());
-            let message = Message::parse(&line).ok()?;
-            let cause = self.own_response(own, &message, cx);
-            return cause.map(|_| Cause::Unreadable(reason));
-        }
-        if let Some(call) = self.child.end_call(id, cx) {
-            // A client that repeats it learns that it is over.
-            self.give_up_park(id, cx);
-            self.unlisten(call.stream, cx);
-            self.fail(call.stream, &fault, cx);
-        }
-        None
-    }
-
-    /// The child has begun a line and does not end it.
-    pub(crate) fn unended(&mut self, cx: &mut Context) -> Option<Cause> {
-        let (ids, reason) = self.child.unended(cx)?;
-        ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
     }
 
     fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
@@ -147,7 +92,7 @@ impl Worker {
                     cx.servers.learn(self.child.server).spoke_session(&self.owner.env);
                     let initialized = rpc::request(None, "notifications/initialized", b"{}");
                     self.child.say(initialized, cx);
-                    let version = version::told(result);
+                    let version = version::named_by(result);
                     let told = Told::read(result);
                     self.opened(Mode::Session(told), &version, cx);
                     None
@@ -381,6 +326,46 @@ impl Worker {
             }
             _ => self.streams.dropped(cx),
         }
+    }
+}
+
+impl Reads for Worker {
+    fn child(&mut self) -> (&mut Child, &mut Life) {
+        (&mut self.child, &mut self.life)
+    }
+
+    fn has_started(&self) -> bool {
+        self.is_ready()
+    }
+
+    fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {
+        let listens = &self.listens;
+        let is_call = |child: &Child, id| {
+            child.calls.get(&id).is_none_or(|call: &Call| !listens.has(call.stream))
+        };
+        let only = |child: &Child| child.only(|id| is_call(child, id));
+        self.child.meant(text, as_read, only, cx)
+    }
+
+    fn corrected(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        self.message(message, cx)
+    }
+
+    fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
+        let fault = Fault::Garbled(reason);
+        if let Some(own) = self.child.end_own(id, cx) {
+            let line = rpc::response(b"0", "error", fault.error());
+            let message = Message::parse(&line).ok()?;
+            let cause = self.own_response(own, &message, cx);
+            return cause.map(|_| Cause::Unreadable(reason));
+        }
+        if let Some(call) = self.child.end_call(id, cx) {
+            // A client that repeats it learns that it is over.
+            self.give_up_park(id, cx);
+            self.unlisten(call.stream, cx);
+            self.fail(call.stream, &fault, cx);
+        }
+        None
     }
 }
 
