@@ -256,7 +256,7 @@ fn sockets_of_a_service_manager_are_used_and_left() {
     let mut proxy = Proxy::run(command);
     assert_eq!(proxy.addr, address);
     proxy.logged(&["listening on the Unix socket", &path]);
-    proxy.logged(&["WARN", "--port", "not used"]);
+    proxy.logged(&["WARN", "--port", "are ignored"]);
     // A page could rebind its name to the one of the two that is TCP, so both judge Host.
     assert_eq!(proxy.exchange("GET /mcp", &[], "").status(), 405);
     assert!(ask(&path, "GET /mcp", "", "").starts_with("HTTP/1.1 403 "));
