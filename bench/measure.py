@@ -85,13 +85,13 @@ def our_peer(name, binary):
     return Peer(name, f"{binary} -p {{port}} --max-sessions 1100 -- {program('child')}", binary=binary)
 
 
-def other_peers(names):
+def other_peers(names, child=None):
     """Those of peers.ini that were asked for, installed."""
     ini = configparser.ConfigParser(interpolation=None)
     ini.read(BENCH / "peers.ini")
     for name in names:
         folder = TARGET / "bench" / "peers" / name
-        fill = {"{dir}": str(folder), "{child}": str(program("child"))}
+        fill = {"{dir}": str(folder), "{child}": str(child or program("child"))}
 
         def filled(text):
             for key, value in fill.items():
