@@ -147,7 +147,7 @@ pub enum Input<'a> {
     /// The child wrote these bytes to its standard output. A driver passes on bytes that it has
     /// read already also after [`Output::Pause`], and always the last ones before
     /// [`Input::Exited`]. One that goes on reading is reported by
-    /// [`Notice::Misuse`](crate::Notice::Misuse), and its session ends once that has used up
+    /// [`Notice::Misuse`], and its session ends once that has used up
     /// [`Config::budget`](crate::Config::budget).
     Stdout {
         /// Which child.
