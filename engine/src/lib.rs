@@ -16,8 +16,8 @@
 //!   before.
 //! - A child's standard output is read unless [`Output::Pause`] stopped that, until
 //!   [`Output::Resume`].
-//! - The engine numbers [`Exchange`]s and [`ChildId`]s and uses no number again; [`Server`]s are the
-//!   driver's. An input for a number that the engine does not know any more is ignored.
+//! - The engine numbers [`Exchange`]s and [`ChildId`]s and uses no number again; [`Server`]s are
+//!   the driver's. An input for a number that the engine does not know any more is ignored.
 //! - Any number of inputs may come before outputs are taken.
 //! - Each request is answered exactly once, with one whole [`Output::Respond`], or a stream that
 //!   ends by [`Output::Finish`]. Its exchange ends by [`Input::Delivered`], [`Input::Lost`] or
@@ -63,7 +63,9 @@
 //!     let (mut status, mut session, mut content) = (0, None, Vec::new());
 //!     while let Some(output) = bridge.poll_output() {
 //!         match output {
-//!             Output::Open { child, .. } => bridge.handle(Input::Opened { child, pid: Some(42) }, now),
+//!             Output::Open { child, .. } => {
+//!                 bridge.handle(Input::Opened { child, pid: Some(42) }, now);
+//!             }
 //!             Output::Write { child, bytes } => {
 //!                 bridge.handle(Input::StdinTaken { child, bytes: bytes.len() }, now);
 //!                 for line in bytes.split(|byte| *byte == b'\n').filter_map(answer) {
@@ -200,9 +202,10 @@ mod stream;
 mod table;
 
 pub use api::admit::{Admitted, Refusal};
+pub use api::cause::Cause;
 pub use api::config::{Config, ConfigError};
 pub use api::eras::Eras;
-pub use api::event::{Cause, Level, Notice};
+pub use api::event::{Level, Notice};
 pub use api::handles::{ChildId, Exchange, Exit, Server, SessionNumber};
 pub use api::head::Head;
 pub use api::instant::Instant;

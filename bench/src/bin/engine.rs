@@ -118,7 +118,8 @@ impl World {
         match output {
             Output::Open { child, .. } => {
                 self.child = Some(*child);
-                measured_handle(&mut self.bridge, Input::Opened { child: *child, pid: Some(1) }, now);
+                let opened = Input::Opened { child: *child, pid: Some(1) };
+                measured_handle(&mut self.bridge, opened, now);
             }
             Output::Write { child, bytes } => {
                 let taken = Input::StdinTaken { child: *child, bytes: bytes.len() };

@@ -106,11 +106,12 @@ pub struct Config {
     /// there, which are no calls: the next goes to another of `pool`.
     /// 256 is far above what clients run in parallel and bounds the tables.
     pub calls: usize,
-    /// Children that are started ahead of any client, and not yet written to. 0; a server that takes
-    /// long to start is worth one or two. None where `header_env` makes children differ.
+    /// Children that are started ahead of any client, and not yet written to. 0; a server that
+    /// takes long to start is worth one or two. None where `header_env` makes children differ.
     pub prewarm: usize,
     /// Children that the stateless era's requests share, at once: sets of client capabilities, or
-    /// calls at once that may require input of their client. 64, because each costs what a session costs.
+    /// calls at once that may require input of their client. 64, because each costs what a session
+    /// costs.
     pub pool: usize,
     /// Calls at once that wait for their client's input. 64.
     pub parked: usize,
@@ -197,8 +198,8 @@ pub struct Config {
     /// From a child's closed standard output to the end of its session, so that its exit status
     /// can be told. 80 ms.
     pub exit_grace: Duration,
-    /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" requires to
-    /// wait, and well-behaved children need milliseconds.
+    /// From a child's closed standard input to `SIGTERM`. 2 s: MCP "Lifecycle, Shutdown" requires
+    /// to wait, and well-behaved children need milliseconds.
     pub term_grace: Duration,
     /// From `SIGTERM` to `SIGKILL`. 2 s.
     pub kill_grace: Duration,
@@ -213,9 +214,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can return for an engine with that
-    /// many servers, in bytes: the `budget`, what it remembers of the servers' tools, and what each
-    /// process takes by itself.
+    /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can return for an engine with
+    /// that many servers, in bytes: the `budget`, what it remembers of the servers' tools, and what
+    /// each process takes by itself.
     ///
     /// On top come the program, the message that is being worked on, and what an allocator rounds
     /// up.

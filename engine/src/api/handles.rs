@@ -129,7 +129,8 @@ impl fmt::Display for SessionNumber {
 /// bridge.handle(Input::Servers { servers: &servers }, now);
 /// assert!(bridge.serves(Server(2)) && !bridge.serves(Server(0)));
 ///
-/// let fields: [(&str, &[u8]); 2] = [("Host", b"localhost"), ("Content-Type", b"application/json")];
+/// let fields: [(&str, &[u8]); 2] =
+///     [("Host", b"localhost"), ("Content-Type", b"application/json")];
 /// let head = Head { method: "POST", path: "/time/mcp", authority: None, fields: &fields };
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 /// let admitted = bridge.admit(&head).unwrap();

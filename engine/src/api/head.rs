@@ -15,7 +15,7 @@
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// // HTTP/1.1: the host is in a field.
 /// let fields: [(&str, &[u8]); 3] =
-///     [("Host", b"localhost:8080"), ("Content-Type", b"application/json"), ("X-Name", b"J\xf6rg")];
+///     [("Host", b"localhost"), ("Content-Type", b"application/json"), ("X-Name", b"J\xf6rg")];
 /// let post = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 /// assert!(bridge.admit(&post).is_ok());
 /// // HTTP/2: it is in `:authority`.

@@ -1,7 +1,7 @@
 //! The engine's two enums: all its inputs, and all its outputs.
 //!
-//! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and children. Every `Output` is an
-//! order that the driver carries out as given; none needs an answer of its own to be correct.
+//! [`Input`] borrows, [`Output`] owns. The engine numbers exchanges and children. Every `Output` is
+//! an order that the driver carries out as given; none needs an answer of its own to be correct.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -63,7 +63,8 @@ pub struct Endpoint<'a> {
 /// use mcp_bridge::{Bridge, Config, Head, Input, Instant, Output};
 ///
 /// let (mut bridge, now) = (Bridge::new(Config::default()).unwrap(), Instant::default());
-/// let fields: [(&str, &[u8]); 2] = [("Host", b"localhost"), ("Content-Type", b"application/json")];
+/// let fields: [(&str, &[u8]); 2] =
+///     [("Host", b"localhost"), ("Content-Type", b"application/json")];
 /// let head = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
 /// let body = br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}"#;
 /// let admitted = bridge.admit(&head).unwrap();
@@ -123,7 +124,8 @@ pub enum Input<'a> {
         /// Its process id, for the operator's log alone; none for what is not a process.
         pid: Option<u32>,
     },
-    /// The child of [`Output::Open`] could not be started. The handle is done with.
+    /// The child of [`Output::Open`] could not be started. The handle is done
+    /// with.
     OpenFailed {
         /// Which child.
         child: ChildId,
@@ -181,7 +183,8 @@ pub enum Input<'a> {
         /// Which child.
         child: ChildId,
     },
-    /// The child ended and was reaped; all that it wrote before was passed on. The handle is done with.
+    /// The child ended and was reaped; all that it wrote before was passed on. The handle is done
+    /// with.
     Exited {
         /// Which child.
         child: ChildId,

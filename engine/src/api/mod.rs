@@ -2,6 +2,7 @@
 //! its documentation. Nothing here decides anything. A public type that is no codec belongs here.
 
 pub(crate) mod admit;
+pub(crate) mod cause;
 pub(crate) mod config;
 pub(crate) mod eras;
 pub(crate) mod event;

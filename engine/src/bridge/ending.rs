@@ -3,15 +3,16 @@
 use alloc::vec::Vec;
 
 use super::{Bridge, Place, Seat};
-use crate::api::event::{Cause, Notice};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
 use crate::api::handles::SessionNumber;
 use crate::api::session;
 use crate::context::timers::Wait;
 use crate::http::session_id;
 
 impl Bridge {
-    /// Returns the open sessions: those that are awake, then those that sleep. One whose child has not answered `initialize` is
-    /// not among them.
+    /// Returns the open sessions: those that are awake, then those that sleep. One whose child has
+    /// not answered `initialize` is not among them.
     ///
     /// ```
     /// use mcp_bridge::{Bridge, Config};

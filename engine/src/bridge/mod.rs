@@ -24,8 +24,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::admit::{Admitted, Refusal};
+use crate::api::cause::Cause;
 use crate::api::config::{Config, ConfigError};
-use crate::api::event::{Cause, Notice};
+use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Exit, SessionNumber};
 use crate::api::head::Head;
 use crate::api::instant::Instant;

@@ -7,7 +7,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 
 use super::{Bridge, Seat, Seats};
-use crate::api::event::Cause;
+use crate::api::cause::Cause;
 use crate::api::handles::{ChildId, Exchange};
 use crate::api::instant::Instant;
 use crate::context::Context;

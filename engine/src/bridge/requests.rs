@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core::slice::from_ref;
 
 use super::{Bridge, Place, Seat};
+use crate::api::cause::Cause;
 use crate::api::eras::Eras;
-use crate::api::event::Cause;
 use crate::api::handles::{Exchange, Server};
 use crate::api::head::Head;
 use crate::api::response::{self, Response};

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::sleepers::Sleepers;
 use super::{Bridge, Place};
-use crate::api::event::Cause;
+use crate::api::cause::Cause;
 use crate::api::handles::{ChildId, Exchange, SessionNumber};
 use crate::api::io::Output;
 use crate::child::Child;

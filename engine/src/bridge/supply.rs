@@ -6,8 +6,9 @@ use core::time::Duration;
 
 use super::breaker::Blame;
 use super::{Bridge, Seat};
+use crate::api::cause::Cause;
 use crate::api::config::Config;
-use crate::api::event::{Cause, Notice};
+use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
 use crate::child::Child;

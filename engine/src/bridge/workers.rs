@@ -12,8 +12,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Bridge, Seat};
+use crate::api::cause::Cause;
 use crate::api::eras::Eras;
-use crate::api::event::Cause;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::response;
 use crate::child::origin::Origin;

@@ -3,7 +3,8 @@
 
 use core::time::Duration;
 
-use crate::api::event::{Cause, Notice};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Server};
 use crate::api::instant::Instant;
 use crate::context::Context;

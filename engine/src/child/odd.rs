@@ -10,7 +10,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::api::event::{Cause, Notice};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
 use crate::api::instant::Instant;
 use crate::child::Child;
 use crate::codec::copy::Copy;

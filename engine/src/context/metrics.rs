@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::api::event::Cause;
+use crate::api::cause::Cause;
 use crate::api::handles::Server;
 use crate::api::stats::{Durations, OUTCOMES, ServerStats};
 use crate::codec::message::Message;

@@ -1,6 +1,6 @@
 //! What a front does with lines of its child that are no messages. It is the same in both fronts.
 
-use crate::api::event::Cause;
+use crate::api::cause::Cause;
 use crate::child::Child;
 use crate::child::lease::Life;
 use crate::child::odd::{self, ALIEN, Meant, Wrote};

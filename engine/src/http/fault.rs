@@ -10,8 +10,9 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
 
+use crate::api::cause::Cause;
 use crate::api::eras::Eras;
-use crate::api::event::{Cause, Count};
+use crate::api::event::Count;
 use crate::codec::message::Malformed;
 
 /// JSON-RPC 2.0, "Error object".

@@ -22,7 +22,8 @@ use crate::http::field::Text;
 const REMOVED: [&str; 5] =
     ["initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"];
 
-/// Methods whose answer may require input of the client (MCP 2026-07-28 "Multi Round-Trip Requests").
+/// Methods whose answer may require input of the client (MCP 2026-07-28 "Multi Round-Trip
+/// Requests").
 const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
 /// What a stateless request says about itself.

@@ -29,8 +29,8 @@ pub(crate) fn parse(text: &[u8], config: &Config) -> Option<u128> {
     Some(u128::from(half(a, b)?) << 64 | u128::from(half(c, d)?))
 }
 
-/// A short number that distinguishes a session from others and does not reveal its id: a quarter of its
-/// bits, each the parity of four of them.
+/// A short number that distinguishes a session from others and does not reveal its id: a quarter of
+/// its bits, each the parity of four of them.
 pub(crate) fn short(id: u128) -> u32 {
     (id ^ id >> 32 ^ id >> 64 ^ id >> 96) as u32
 }

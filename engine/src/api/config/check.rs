@@ -49,7 +49,8 @@ const fn require(
 }
 
 impl Config {
-    /// Whether an engine can work with it. [`Bridge::new`](crate::Bridge::new) makes the same check.
+    /// Whether an engine can work with it. [`Bridge::new`](crate::Bridge::new) makes the same
+    /// check.
     ///
     /// # Errors
     ///

@@ -9,7 +9,8 @@ use core::time::Duration;
 
 use super::phase::{Open, Phase};
 use super::{Session, record, visit};
-use crate::api::event::{Cause, Notice};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
 use crate::api::instant::Instant;
 use crate::api::io::{Output, env_size};

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 
 use super::Session;
-use crate::api::event::{Cause, Notice};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
 use crate::child::Child;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};

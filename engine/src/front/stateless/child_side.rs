@@ -4,8 +4,9 @@
 use alloc::vec::Vec;
 
 use super::{Mode, Worker};
+use crate::api::cause::Cause;
 use crate::api::eras::Eras;
-use crate::api::event::{self, Cause, Notice};
+use crate::api::event::{self, Notice};
 use crate::child::lease::Life;
 use crate::child::odd::{self, Meant, Wrote};
 use crate::child::{Call, Child, Own};

@@ -4,7 +4,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::Worker;
-use crate::api::event::{Cause, Notice};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
 use crate::child::Child;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};

@@ -10,7 +10,7 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 
 use super::{Mode, Worker};
-use crate::api::event::Cause;
+use crate::api::cause::Cause;
 use crate::api::handles::Exit;
 use crate::child::{Child, Own, Stage};
 use crate::codec::message::Message;

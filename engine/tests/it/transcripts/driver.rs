@@ -3,11 +3,15 @@
 //! what, and knows what may not come at all: each exchange is answered once, and no order is for a
 //! child that is gone.
 
+// By its path, because another crate includes this file by its own.
+#[path = "driver/outputs.rs"]
+mod outputs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
-use mcp_bridge::{ChildId, Notice, Output, Refusal, Response, RestoreError, SessionNumber};
+use mcp_bridge::{Bridge, Config, Endpoint, Exchange, Exit, Head, Input, Instant};
+use mcp_bridge::{ChildId, Output, Refusal, RestoreError, SessionNumber};
 
 use super::terms::Terms;
 use super::text::{Act, Amount, Request};
@@ -386,80 +390,6 @@ impl Driver {
         if let Some(exchange) = self.names.get(&number).copied() {
             self.bridge.handle(Input::Taken { exchange, bytes }, Instant::new(self.now));
         }
-        Ok(())
-    }
-
-    /// Notes an output, and whether it may come at all.
-    fn note(&mut self, output: Output) -> Result<(), String> {
-        match &output {
-            Output::Open { child, .. } => {
-                if self.pipes.insert(child.number(), *child).is_some() {
-                    return Err(format!("{child} is opened twice"));
-                }
-            }
-            Output::Write { child, .. }
-            | Output::Pause { child }
-            | Output::Resume { child }
-            | Output::CloseStdin { child }
-            | Output::Terminate { child }
-            | Output::Kill { child }
-                if self.gone.contains(&child.number()) || self.child(child.number()).is_err() =>
-            {
-                return Err(format!("{output:?} is for a child that is gone"));
-            }
-            Output::Write { bytes, .. } if !bytes.ends_with(b"\n") => {
-                return Err(format!("half a line: {output:?}"));
-            }
-            Output::Write { child, bytes } => {
-                *self.unread.entry(child.number()).or_default() += bytes.len();
-            }
-            Output::Respond { exchange, response } => self.responds(exchange.number(), response)?,
-            Output::Send { exchange, bytes } => {
-                self.step(exchange.number(), Phase::Streams, Phase::Streams, bytes.len())?;
-            }
-            Output::Finish { exchange } => {
-                self.step(exchange.number(), Phase::Streams, Phase::Over, 0)?;
-            }
-            Output::Abort { exchange } => match self.exchanges.get_mut(&exchange.number()) {
-                // What is broken off may not have been answered at all.
-                Some(known) if known.0 != Phase::Over || known.1 > 0 => *known = (Phase::Over, 0),
-                _ => return Err(format!("{exchange:?} has ended before")),
-            },
-            Output::Notice(Notice::Dropping { child }) if !self.drops.insert(child.number()) => {
-                return Err(format!("told again: {output:?}"));
-            }
-            Output::Pause { .. }
-            | Output::Resume { .. }
-            | Output::CloseStdin { .. }
-            | Output::Terminate { .. }
-            | Output::Kill { .. }
-            | Output::Save { .. }
-            | Output::Forget { .. }
-            | Output::Notice(_) => {}
-        }
-        self.done.push(output);
-        Ok(())
-    }
-
-    fn responds(&mut self, exchange: u64, response: &Response) -> Result<(), String> {
-        for (name, value) in response.fields.iter() {
-            if !value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)) {
-                return Err(format!("no field value: {name}: {value}"));
-            }
-        }
-        match &response.body {
-            Body::Whole(body) => self.step(exchange, Phase::Asked, Phase::Over, body.len()),
-            Body::Stream => self.step(exchange, Phase::Asked, Phase::Streams, 0),
-        }
-    }
-
-    fn step(&mut self, of: u64, from: Phase, to: Phase, given: usize) -> Result<(), String> {
-        let (phase, left) = self.exchanges.get_mut(&of).ok_or("no such exchange")?;
-        if *phase != from {
-            return Err(format!("exchange {of} is {phase:?}, so it can't become {to:?}"));
-        }
-        *phase = to;
-        *left += given;
         Ok(())
     }
 

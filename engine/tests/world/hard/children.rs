@@ -8,8 +8,8 @@ use mcp_bridge::{ChildId, Config, Input, Instant, Output};
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
 
-/// When a step was wanted: the earliest and the latest that it may have been, as the driver may take
-/// outputs late.
+/// When a step was wanted: the earliest and the latest that it may have been, as the driver may
+/// take outputs late.
 type Step = Option<[Instant; 2]>;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,8 +97,8 @@ impl Children {
         Ok(())
     }
 
-    /// After a tick each process has got the step that is due. `drained` is whether the time is over
-    /// in which calls may go on after the program was told to end.
+    /// After a tick each process has got the step that is due. `drained` is whether the time is
+    /// over in which calls may go on after the program was told to end.
     pub(super) fn judge_due(&self, config: &Config, now: Instant, drained: bool) -> Judged {
         for (id, process) in self.all.iter().filter(|(_, process)| !process.gone) {
             let due = |step: Step, wait| step.is_some_and(|[_, at]| at.after(wait) <= now);

@@ -27,8 +27,8 @@ use messages::Messages;
 
 /// All that was told and answered, as far as a hard law asks.
 pub(crate) struct Hard {
-    /// The driver errs: it has no claim to be told things once and in order, and the laws of memory,
-    /// of spinning and of the end are left.
+    /// The driver errs: it has no claim to be told things once and in order, and the laws of
+    /// memory, of spinning and of the end are left.
     pub(crate) errs: bool,
     config: Config,
     /// The latest time that the engine was told, and that when its outputs were last taken.

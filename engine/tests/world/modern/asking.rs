@@ -146,7 +146,8 @@ impl World<'_> {
         self.modern.late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
     }
 
-    /// The same, perhaps: a child that answers before it is answered may ask late, or be passed over.
+    /// The same, perhaps: a child that answers before it is answered may ask late, or be
+    /// passed over.
     pub(super) fn may_be_of_several(&self, child: usize, turn: usize) -> bool {
         let root = self.modern.turns[turn].root;
         let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));

@@ -1,0 +1,159 @@
+//! Why a session ends or falls asleep, in words for people and as a label.
+
+use core::fmt;
+
+use crate::api::handles::Exit;
+
+/// Why a session, or a shared child, ended.
+///
+/// # Examples
+///
+/// ```
+/// use mcp_bridge::{Cause, Exit};
+///
+/// assert_eq!(Cause::Exited(Exit::Code(1)).to_string(), "server ended with exit code 1");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The client asked for it with DELETE.
+    Deleted,
+    /// The embedder ended it ([`Input::End`](crate::Input::End)).
+    Revoked,
+    /// Nothing happened for as long as `Config::idle`.
+    Idle,
+    /// The child ended by itself.
+    Exited(Exit),
+    /// The child closed its standard output.
+    StdoutClosed,
+    /// The child closed its standard input.
+    StdinClosed,
+    /// The child wrote a line longer than `Config::message`.
+    LineTooLong,
+    /// What the child said, or a line that it left unfinished, took memory that is short.
+    Memory,
+    /// The child could not be started.
+    NotStarted,
+    /// The child could not be started because the driver was out of something.
+    Exhausted,
+    /// The child did not answer `initialize` within `Config::start`.
+    StartTimeout,
+    /// The child gave no answer to `initialize` that can be read, for this reason.
+    Unreadable(&'static str),
+    /// The child answered `initialize` with an error.
+    Declined,
+    /// The child was asked for its revisions, did not name them, and is of no use for a session.
+    Undiscovered,
+    /// The client left before its session was open.
+    ClientLeft,
+    /// Its server has another command now, or is none any more.
+    Retired,
+    /// It is one client's by what happened in it, and can't serve another.
+    Spent,
+    /// No call was in flight for as long as [`Endpoint::sleep`](crate::Endpoint::sleep), or
+    /// `Config::sleep`.
+    Unused,
+    /// It was unused for longest, and another session was to have its place.
+    Room,
+    /// It slept for as long as `Config::expiry`.
+    Expired,
+    /// More sessions sleep than may, and it was unused for longest.
+    Crowded,
+    /// The process that was to take the place of an earlier one gave another handshake: the
+    /// version, the capabilities or the name of the server differ.
+    Changed(&'static str),
+    /// The proxy is shutting down.
+    Shutdown,
+}
+
+impl Cause {
+    /// The words for all of them.
+    pub(crate) const LABELS: [&str; 23] = [
+        "deleted",
+        "revoked",
+        "idle",
+        "exited",
+        "stdout_closed",
+        "stdin_closed",
+        "line_too_long",
+        "memory",
+        "not_started",
+        "exhausted",
+        "start_timeout",
+        "unreadable",
+        "declined",
+        "undiscovered",
+        "client_left",
+        "retired",
+        "spent",
+        "unused",
+        "room",
+        "expired",
+        "crowded",
+        "changed",
+        "shutdown",
+    ];
+
+    /// A word for it, as a label.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Revoked => "revoked",
+            Self::Idle => "idle",
+            Self::Exited(_) => "exited",
+            Self::StdoutClosed => "stdout_closed",
+            Self::StdinClosed => "stdin_closed",
+            Self::LineTooLong => "line_too_long",
+            Self::Memory => "memory",
+            Self::NotStarted => "not_started",
+            Self::Exhausted => "exhausted",
+            Self::StartTimeout => "start_timeout",
+            Self::Unreadable(_) => "unreadable",
+            Self::Declined => "declined",
+            Self::Undiscovered => "undiscovered",
+            Self::ClientLeft => "client_left",
+            Self::Retired => "retired",
+            Self::Spent => "spent",
+            Self::Unused => "unused",
+            Self::Room => "room",
+            Self::Expired => "expired",
+            Self::Crowded => "crowded",
+            Self::Changed(_) => "changed",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deleted => f.write_str("deleted by the client"),
+            Self::Revoked => f.write_str("revoked by the operator"),
+            Self::Idle => f.write_str("idle"),
+            Self::Exited(exit) => write!(f, "server ended with {exit}"),
+            Self::StdoutClosed => f.write_str("server closed its standard output"),
+            Self::StdinClosed => f.write_str("server closed its standard input"),
+            Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
+            Self::Memory => f.write_str("server held memory that is short; see --max-memory"),
+            Self::NotStarted => f.write_str("server could not be started"),
+            Self::Exhausted => f.write_str("the system had no resources left to start the server"),
+            Self::StartTimeout => f.write_str("server did not answer initialize in time"),
+            Self::Unreadable(reason) => {
+                write!(f, "server gave no answer to initialize that can be read: {reason}")
+            }
+            Self::Declined => f.write_str("server declined initialize"),
+            Self::Undiscovered => f.write_str("server did not answer server/discover"),
+            Self::ClientLeft => f.write_str("client left before the session was open"),
+            Self::Retired => f.write_str("its server was replaced"),
+            Self::Spent => f.write_str("its state belongs to one client"),
+            Self::Unused => f.write_str("no call for as long as --sleep"),
+            Self::Room => f.write_str("it made room for another session; see --max-sessions"),
+            Self::Expired => f.write_str("it slept for as long as --session-expiry"),
+            Self::Crowded => f.write_str("too many sessions sleep, and it was the oldest"),
+            Self::Changed(what) => {
+                write!(f, "the restarted server has another {what} than it had")
+            }
+            Self::Shutdown => f.write_str("shutdown"),
+        }
+    }
+}
