@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use mcp_bridge::Refusal;
-use mcp_bridge::{Admitted, Bridge, Config, Exchange, Head, Input, Instant, Output, ChildId};
+use mcp_bridge::{Admitted, Bridge, ChildId, Config, Exchange, Head, Input, Instant, Output};
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED: AtomicU64 = AtomicU64::new(0);

@@ -15,7 +15,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::serve::ListenerExt;
-use mcp_bridge::{Body, Bridge, Config, Exchange, Input, Instant, Output, ChildId};
+use mcp_bridge::{Body, Bridge, ChildId, Config, Exchange, Input, Instant, Output};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
