@@ -62,8 +62,9 @@ impl Hub {
         match output {
             Output::Open { server, child, env, .. } => self.open(server, child, env),
             Output::Write { child: id, bytes } => {
-                let running = self.children.borrow();
-                running.get(&id).map(|child| child.write(bytes));
+                if let Some(child) = self.children.borrow().get(&id) {
+                    child.write(bytes);
+                }
             }
             Output::CloseStdin { child: id } => child(id, &Running::close_stdin),
             Output::Terminate { child: id } => child(id, &|child| child.end(false)),
