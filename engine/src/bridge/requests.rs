@@ -266,6 +266,7 @@ impl Bridge {
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
         child.exchange = Some(exchange);
+        child.set_env(variables);
         self.await_start(&child);
         let mut session = Session::new(child, id, head.path, &self.cx);
         session.initialize(request, exchange, head, &mut self.cx);

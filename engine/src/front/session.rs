@@ -37,7 +37,6 @@ use crate::context::ids::StreamId;
 use crate::dialect::upward;
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
-use crate::http::owner;
 use crate::http::session_id;
 use crate::stream::set::Streams;
 use phase::Phase;
@@ -121,7 +120,7 @@ impl Session {
         !self.child.calls.is_empty() || self.streams.is_alive()
     }
 
-    /// Handles the request that opens the session.
+    /// Handles the request that opens the session. The child has its environment.
     pub(crate) fn initialize(
         &mut self,
         request: &Message<'_>,
@@ -131,7 +130,6 @@ impl Session {
     ) {
         let reply = Reply::new(exchange, head, cx);
         let number = self.streams.open(reply, 1, false, cx);
-        self.child.set_env(owner::env(head.fields, &cx.config));
         let known = cx.servers.spoken(self.child.server, self.child.env()).session;
         if known != Some(true) || cx.config.restart {
             let hello = cx.budget.keep(request.params().unwrap_or(b"{}"));

@@ -8,6 +8,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::api::io::env_size;
 use crate::api::limits::ANNOTATIONS;
 use crate::codec::json::{self, Name, NotJson, Scanner, Span};
 use crate::codec::message::Message;
@@ -162,12 +163,11 @@ impl<'a> Header<'a> {
 
 impl Tool {
     fn size(&self, name: &str) -> usize {
-        let env: usize = self.env.iter().map(|(name, value)| name.len() + value.len()).sum();
         let params = self.params.iter().map(|param| {
             let path: usize = param.path.iter().map(String::len).sum();
             OVERHEAD + param.header.len() + path
         });
-        OVERHEAD + name.len() + env + params.sum::<usize>()
+        OVERHEAD + name.len() + env_size(&self.env) + params.sum::<usize>()
     }
 }
 
