@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::api::cause::Cause;
-use crate::api::handles::Server;
+use crate::api::handles::{Exit, Server};
 use crate::api::stats::{Durations, OUTCOMES, ServerStats};
 use crate::codec::message::Message;
 use crate::table::Table;
@@ -19,16 +19,16 @@ pub(crate) struct Counts {
     refused: Table<(u16, &'static str), u64>,
 }
 
-/// Why a session falls asleep, in the words of its cause.
+/// Why a session falls asleep.
 const SLEEPS: [&str; 8] = [
-    "idle",
-    "exited",
-    "stdout_closed",
-    "stdin_closed",
-    "line_too_long",
-    "memory",
-    "unused",
-    "room",
+    Cause::Idle.label(),
+    Cause::Exited(Exit::Unknown).label(),
+    Cause::StdoutClosed.label(),
+    Cause::StdinClosed.label(),
+    Cause::LineTooLong.label(),
+    Cause::Memory.label(),
+    Cause::Unused.label(),
+    Cause::Room.label(),
 ];
 
 /// What is counted of one server.
