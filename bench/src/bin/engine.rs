@@ -108,7 +108,7 @@ impl World {
             COUNTING.store(true, Relaxed);
             measured_drop(output);
         }
-        if let Some(child) = self.child {
+        if self.child.is_some() {
             black_box(measured_waits(&self.bridge));
         }
     }
