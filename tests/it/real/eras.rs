@@ -9,18 +9,11 @@ use serde_json::{Value, json};
 
 use super::several::{Config, hang_up};
 use crate::support::http::{PATIENCE, Reply};
-use crate::support::mcp::{BOTH, JSON, QUIET, Session, initialize};
+use crate::support::mcp::{BOTH, JSON, MODERN, QUIET, Session, initialize};
 use crate::support::process::until;
 use crate::support::proxy::{CHILD, Proxy};
 
 const VERSION: &str = "2026-07-28";
-
-/// What a server of 2026-07-28 answers to `server/discover`.
-const MODERN: &str = concat!(
-    r#"{"jsonrpc":"2.0","id":$ID,"result":{"resultType":"complete","#,
-    r#""supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}}"#,
-    "\n"
-);
 
 /// A file with a line for each process of the server that was started.
 struct Starts(PathBuf);
@@ -125,7 +118,8 @@ fn the_process_that_was_asked_ends_if_nobody_comes() {
 #[test]
 fn a_server_of_both_eras_that_starts_slowly_is_started_once_and_asked_once() {
     let starts = Starts::new("slow");
-    let proxy = starts.proxy(&[], &json!([{"sleep": 6500}]), &json!([{"write": MODERN}]));
+    let discover = serde_json::from_str(MODERN).unwrap();
+    let proxy = starts.proxy(&[], &json!([{"sleep": 6500}]), &discover);
     let discovered = ask(&proxy, "/mcp", "server/discover", None);
     assert_eq!(discovered.status(), 200, "{discovered:?}");
     let read = ask(&proxy, "/mcp", "tools/call", Some("seen")).body;

@@ -66,6 +66,16 @@ fn with_a_difference(recording: &str, was: &str, is: &str) -> String {
     format!("{}{is}{}", &recording[..at], &recording[at + was.len()..])
 }
 
+/// Plays the recording with another status, with another event, and with another end of the child:
+/// each has to fail.
+fn differences_are_seen(recording: &str, event: (&str, &str)) {
+    let status = ("< respond 1000000001 403", "< respond 1000000001 404");
+    for (was, is) in [status, event, ("< close #1", "< kill #1")] {
+        let planted = with_a_difference(recording, was, is);
+        assert!(play(&planted).is_err(), "{was} is {is}, and nobody sees it");
+    }
+}
+
 #[test]
 fn a_recording_with_contents_is_a_test() {
     let place = place("recorded-contents");
@@ -80,14 +90,7 @@ fn a_recording_with_contents_is_a_test() {
     for secret in [id, "topsecret"] {
         assert!(!recording.contains(secret), "{secret} in\n{recording}");
     }
-    for (was, is) in [
-        ("< respond 1000000001 403", "< respond 1000000001 404"),
-        ("<   | event: message", "<   | event: massage"),
-        ("< close #1", "< kill #1"),
-    ] {
-        let planted = with_a_difference(&recording, was, is);
-        assert!(play(&planted).is_err(), "{was} is {is}, and nobody sees it");
-    }
+    differences_are_seen(&recording, ("<   | event: message", "<   | event: massage"));
 }
 
 #[test]
@@ -100,14 +103,8 @@ fn a_recording_without_contents_is_a_test_and_has_none() {
     for content in ["hunter2-", "correct", "horse", "oh no", "noise"] {
         assert!(!recording.contains(content), "{content} in\n{recording}");
     }
-    for (was, is) in [
-        ("< respond 1000000001 403", "< respond 1000000001 404"),
-        ("<   | data: {\"jsonrpc\":\"2.0\",", "<   | data: {\"jsonrpc\":\"2.1\","),
-        ("< close #1", "< kill #1"),
-    ] {
-        let planted = with_a_difference(&recording, was, is);
-        assert!(play(&planted).is_err(), "{was} is {is}, and nobody sees it");
-    }
+    let data = ("<   | data: {\"jsonrpc\":\"2.0\",", "<   | data: {\"jsonrpc\":\"2.1\",");
+    differences_are_seen(&recording, data);
 }
 
 /// A call in the way of 2026-07-28.
