@@ -1,5 +1,5 @@
 //! One JSON-RPC 2.0 message as spans: its kind, its id, its method and the few params that
-//! routing needs; [`splice`] changes those and nothing else.
+//! routing needs; [`Message::splice`] changes those and nothing else.
 //!
 //! The whole text is checked before any part of it is used: it is UTF-8 and JSON, no member of the
 //! message is named twice or almost like another, and the id is a string or a number. Members
