@@ -428,7 +428,11 @@ impl Bridge {
                 if cause != Cause::Shutdown && (session.is_kept() || !session.is_told()) {
                     self.forget_record(session.number);
                 }
-                let fault = if open { Fault::ended(cause) } else { start() };
+                let fault = match (open, session.is_told()) {
+                    (true, _) => Fault::ended(cause),
+                    (false, true) => Fault::of_wake(cause, reason),
+                    (false, false) => start(),
+                };
                 session.end(cause, &fault, &mut self.cx)
             }
             Seat::Shared(worker) => {

@@ -244,6 +244,15 @@ impl Fault {
         }
     }
 
+    /// What the end of a session means for calls that wait for it to wake. If it was ended, the
+    /// process that was to start is not to blame, and nothing reached it.
+    pub(crate) fn of_wake(cause: Cause, reason: Option<&str>) -> Self {
+        match cause {
+            Cause::Deleted | Cause::Revoked => Self::SessionUnknown,
+            _ => Self::of_start(cause, reason),
+        }
+    }
+
     /// What the end of a session means for its calls.
     pub(crate) const fn ended(cause: Cause) -> Self {
         match cause {
