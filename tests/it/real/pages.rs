@@ -102,8 +102,8 @@ fn a_proxy_that_drains_lives_and_is_not_ready() {
     let mut proxy = Proxy::child(&[]);
     assert_eq!((get(&proxy, "/livez").status(), get(&proxy, "/readyz").status()), (200, 200));
     let session = Session::open(&proxy);
-    let body = script("1", "", &json!([{"sleep": 700}, {"answer": "x"}]));
-    let call = session.post(&body);
+    let body = script("1", "", &json!([{"sleep": 3000}, {"answer": "x"}]));
+    let call = session.in_flight(&body);
     proxy.signal(rustix::process::Signal::TERM);
     proxy.logged(&["draining"]);
     assert_eq!((get(&proxy, "/livez").status(), get(&proxy, "/readyz").status()), (200, 503));

@@ -17,9 +17,9 @@ fn sigterm_lets_calls_finish_and_starts_nothing_new() {
         let mut proxy = Proxy::child(&[]);
         let children = {
             let session = Session::open(&proxy);
-            let slow = session.post(&script("1", "", &json!([{"sleep": 700}, {"answer": "done"}])));
+            let steps = json!([{"sleep": 2000}, {"answer": "done"}]);
+            let slow = session.in_flight(&script("1", "", &steps));
             let children = proxy.children();
-            std::thread::sleep(Duration::from_millis(100));
             proxy.signal(signal);
             proxy.logged(&["draining"]);
             let refused = proxy.exchange("POST /mcp", &[BOTH, JSON], &initialize(QUIET));
@@ -40,8 +40,7 @@ fn a_call_that_outlasts_the_drain_is_answered_with_an_error() {
     let pid = {
         let session = Session::open(&proxy);
         let pid = session.pid();
-        let call = session.post(&script("1", "", &json!([{"sleep": 60_000}])));
-        std::thread::sleep(Duration::from_millis(100));
+        let call = session.in_flight(&script("1", "", &json!([{"sleep": 60_000}])));
         let start = Instant::now();
         proxy.signal(Signal::TERM);
         let answer = Answer::read(call);
@@ -94,7 +93,7 @@ fn a_second_signal_ends_it_at_once_and_leaves_nothing() {
         let session = Session::open(&proxy);
         // The system ends the child with its parent, but not the child's helper.
         session.script("1", json!([{"spawn": "trap '' TERM; sleep 63 & wait"}, {"answer": ""}]));
-        let _call = session.post(&script("2", "", &json!([{"sleep": 60_000}])));
+        let _call = session.in_flight(&script("2", "", &json!([{"sleep": 60_000}])));
         session.pid()
     };
     until("the helper", PATIENCE, || group(pid).len() >= 3);

@@ -77,7 +77,8 @@ fn a_program_whose_log_is_stuck_ends_when_it_is_told_to() {
         flood(&proxy);
         let session = Session::open(&proxy);
         let pid = session.pid();
-        let _call = hurried.then(|| session.post(&script("1", "", &json!([{"sleep": 60_000}]))));
+        let _call =
+            hurried.then(|| session.in_flight(&script("1", "", &json!([{"sleep": 60_000}]))));
         proxy.signal(Signal::TERM);
         let code = if hurried {
             std::thread::sleep(Duration::from_millis(200));

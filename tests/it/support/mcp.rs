@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::http::{Conn, Events, Head, Reply};
+use super::http::{Conn, Events, Head, PATIENCE, Reply};
+use super::process::until;
 use super::proxy::Proxy;
 
 /// What clients of the session era accept.
@@ -138,6 +139,18 @@ impl<'a> Session<'a> {
     /// Sends a message and reads nothing yet.
     pub(crate) fn post(&self, body: &str) -> Conn {
         self.send("POST /mcp", &[BOTH, JSON], body)
+    }
+
+    /// Sends a request and waits until the child has read it; reads nothing of the response yet.
+    /// A signal that is sent next finds the call in flight.
+    #[track_caller]
+    pub(crate) fn in_flight(&self, body: &str) -> Conn {
+        let conn = self.post(body);
+        let (_, params) = body.split_once("\"params\"").expect("a request with params");
+        until("the call to reach the child", PATIENCE, || {
+            self.seen().iter().any(|line| line.contains(params))
+        });
+        conn
     }
 
     /// Sends a request and reads all that comes for it.
