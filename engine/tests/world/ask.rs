@@ -149,6 +149,8 @@ impl World<'_> {
             untaken: 0,
             is_short: false,
             was_late: false,
+            aborted: false,
+            owed: false,
             moved: self.seen,
             sent: self.seen,
             pace,

@@ -122,6 +122,10 @@ pub(crate) struct Exchange {
     pub(crate) pace: Pace,
     /// Its last output came, or it was lost, before the last drain.
     pub(crate) over_settled: bool,
+    /// The engine broke it off.
+    pub(crate) aborted: bool,
+    /// It resumes a stream that has ended, by its last known event: what it missed must come.
+    pub(crate) owed: bool,
     /// The engine's name for it, if its head was let in.
     pub(crate) handle: Option<Handle>,
     /// The engine was told that its answer is with its client.

@@ -19,8 +19,10 @@ impl World<'_> {
         if matches!(self.exchanges[number].ask, Ask::Modern(_) | Ask::Listen(_)) {
             return self.modern_stream(number, response.status);
         }
-        let nothing = self.nothing_is_left(number, Call::is_settled) && !self.was_cut(number);
+        let owed = self.nothing_is_left(number, Call::is_settled);
+        let nothing = owed && !self.was_cut(number);
         require!(Resume, !nothing, "{number}: a stream on which nothing can come");
+        self.exchanges[number].owed = owed;
         let exchange = &mut self.exchanges[number];
         require!(Status, response.status == 200, "{number}: a stream with {}", response.status);
         require!(Accept, exchange.sse, "{number}: a stream, which the client does not accept");
@@ -87,10 +89,12 @@ impl World<'_> {
         }
     }
 
-    /// Whether a reader of the stream that is resumed left, so that it may have missed events.
+    /// Whether a reader of the stream that is resumed left, or was broken off, so that it may have
+    /// missed events.
     fn was_cut(&self, number: usize) -> bool {
         let Ask::Resume { stream, .. } = self.exchanges[number].ask else { return false };
-        self.streams[stream].carriers.iter().any(|carrier| self.exchanges[*carrier].lost)
+        let mut carriers = self.streams[stream].carriers.iter().map(|n| &self.exchanges[*n]);
+        carriers.any(|carrier| carrier.lost || carrier.aborted)
     }
 
     /// Who resumes a GET stream ends none of its readers: they go on with streams of their own.
@@ -330,6 +334,9 @@ impl World<'_> {
     pub(super) fn finish(&mut self, number: usize) -> Judged {
         let whole = self.exchanges[number].reader.is_whole();
         require!(Events, whole, "{number} ends in the middle of an event");
+        let exchange = &self.exchanges[number];
+        let nothing = exchange.owed && exchange.blocks == 0;
+        require!(Resume, !nothing, "{number}: a stream on which nothing came");
         self.require_end(number)?;
         self.close(number);
         Ok(())
@@ -355,6 +362,7 @@ impl World<'_> {
         require!(Stall, cause, "{number} is broken off without a cause");
         self.counts.aborts += 1;
         self.exchanges[number].untaken = 0;
+        self.exchanges[number].aborted = true;
         self.forsake(number);
         self.close(number);
         Ok(())

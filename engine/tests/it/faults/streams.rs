@@ -1,7 +1,7 @@
 //! Faults in what comes out on streams.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mcp_bridge::{Body, Exchange, Input, Output, Response};
 
@@ -220,27 +220,74 @@ fn a_listener_that_ends_another_is_noticed() {
     noticed(Law::EveryRequestEnds, Ousted::default);
 }
 
+/// Begins and ends a stream in the place of telling that nothing is left of it.
+fn begins_in_vain(mut output: Output, into: &mut VecDeque<Output>) {
+    if let Output::Respond { exchange, response } = &mut output
+        && response.status == 204
+        && response.fields.is_empty()
+    {
+        let fields = [
+            ("content-type", "text/event-stream"),
+            ("cache-control", "no-cache, no-transform"),
+            ("x-accel-buffering", "no"),
+        ];
+        let fields = fields.map(|(name, value)| (name, Cow::Borrowed(value)));
+        let fields = Cow::Owned(fields.to_vec());
+        *response = Response { status: 200, fields, body: Body::Stream };
+        let exchange = *exchange;
+        into.push_back(output);
+        return into.push_back(Output::Finish { exchange });
+    }
+    into.push_back(output);
+}
+
 #[test]
 fn a_finished_stream_that_can_be_resumed_for_ever_is_noticed() {
-    noticed(Law::Resume, || {
-        Spoil(|mut output: Output, into: &mut VecDeque<Output>| {
-            if let Output::Respond { exchange, response } = &mut output
-                && response.status == 204
-                && response.fields.is_empty()
-            {
-                let fields = [
-                    ("content-type", "text/event-stream"),
-                    ("cache-control", "no-cache, no-transform"),
-                    ("x-accel-buffering", "no"),
-                ];
-                let fields = fields.map(|(name, value)| (name, Cow::Borrowed(value)));
-                let fields = Cow::Owned(fields.to_vec());
-                *response = Response { status: 200, fields, body: Body::Stream };
-                let exchange = *exchange;
-                into.push_back(output);
-                return into.push_back(Output::Finish { exchange });
+    noticed(Law::Resume, || Spoil(begins_in_vain));
+}
+
+/// The same for streams that were broken off, whose clients may have missed something.
+#[derive(Default)]
+struct Vain {
+    /// The stream that each exchange carries, as its event ids name it.
+    carried: BTreeMap<Exchange, String>,
+    cut: BTreeSet<String>,
+}
+
+/// An event id without the event's place on its stream.
+fn stream_of(id: &str) -> Option<String> {
+    id.rsplit_once('-').map(|(stream, _)| stream.to_string())
+}
+
+impl Fault for Vain {
+    fn swallows(&mut self, input: &Input<'_>) -> bool {
+        if let Input::Request { admitted, head, .. } = input
+            && let Some((_, id)) = head.fields.iter().find(|(name, _)| *name == "Last-Event-ID")
+        {
+            let stream = stream_of(&String::from_utf8_lossy(id));
+            self.carried.extend(stream.map(|stream| (admitted.exchange(), stream)));
+        }
+        false
+    }
+    fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
+        match &output {
+            Output::Send { exchange, bytes } => {
+                let stream = event_id(bytes).and_then(|id| stream_of(&id));
+                self.carried.extend(stream.map(|stream| (*exchange, stream)));
             }
-            into.push_back(output);
-        })
-    });
+            Output::Abort { exchange } => self.cut.extend(self.carried.remove(exchange)),
+            Output::Respond { exchange, .. }
+                if self.carried.get(exchange).is_some_and(|stream| self.cut.contains(stream)) =>
+            {
+                return begins_in_vain(output, into);
+            }
+            _ => {}
+        }
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_stream_that_was_broken_off_and_then_brings_nothing_is_noticed() {
+    noticed(Law::Resume, Vain::default);
 }
