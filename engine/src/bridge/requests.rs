@@ -255,13 +255,7 @@ impl Bridge {
         if self.ids.contains(&id) || self.seats.sessions().any(|session| session.id == id) {
             return Err(self.cx.random_in_use());
         }
-        self.make_room()?;
-        let limit = self.cx.config.sessions;
-        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
-        let its = |session: &&Session| session.child.server == server;
-        if own < limit && self.seats.sessions().filter(its).count() >= own {
-            return Err(Fault::Sessions(own));
-        }
+        self.make_room(server)?;
         let probed = self.take_probed(server, &variables);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::sleepers::Sleepers;
 use super::{Bridge, Place};
 use crate::api::cause::Cause;
-use crate::api::handles::{ChildId, Exchange, SessionNumber};
+use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
 use crate::api::io::Output;
 use crate::child::Child;
 use crate::front::session::{Post, Session};
@@ -132,7 +132,7 @@ impl Bridge {
         let asleep = self.sleepers.get(number).ok_or(Fault::SessionUnknown)?;
         let (server, origin) = (asleep.server, asleep.origin());
         self.may_start(server, origin)?;
-        self.make_room()?;
+        self.make_room(server)?;
         let asleep = self.sleepers.remove(number).ok_or(Fault::SessionUnknown)?;
         let probed = self.take_probed(server, asleep.env());
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
@@ -146,18 +146,28 @@ impl Bridge {
         Ok(pipe)
     }
 
-    /// Has room for one more session that is awake: if there is none, the one that is unused for
-    /// longest falls asleep.
-    pub(super) fn make_room(&mut self) -> Result<(), Fault> {
+    /// Has room for one more session of this server that is awake, among its own and among all. If
+    /// there is none, the one that is unused for longest falls asleep.
+    pub(super) fn make_room(&mut self, server: Server) -> Result<(), Fault> {
         let limit = self.cx.config.sessions;
         if self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
+        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
+        let its = |session: &&Session| session.child.server == server;
+        if own < limit && self.seats.sessions().filter(its).count() >= own {
+            return self.make_way(own, its);
+        }
         if self.seats.session_count() < limit {
             return Ok(());
         }
+        self.make_way(limit, |_| true)
+    }
+
+    /// Puts the session to sleep that is unused for longest, at this limit of those that are meant.
+    fn make_way(&mut self, limit: usize, meant: impl Fn(&&Session) -> bool) -> Result<(), Fault> {
         let (now, spare) = (self.cx.now, self.cx.config.spare);
-        let unused = self.seats.sessions().filter(|session| {
+        let unused = self.seats.sessions().filter(meant).filter(|session| {
             session.is_open()
                 && !session.is_busy()
                 && now.since(session.life.contact()) >= spare
