@@ -51,6 +51,20 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
     }
 }
 
+/// Cases of the world that once broke a law, and what was wrong.
+const FOUND: [(u64, &str); 2] = [
+    (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
+    (2_026_113_021_000_730, "the judge took a pause from before an exit for one after it"),
+];
+
+#[test]
+fn what_broke_a_law_once_is_sound() {
+    for (seed, wrong) in FOUND {
+        let judged = sim::run(&dice::case(seed, LENGTH));
+        assert!(judged.is_ok(), "seed {seed} of old, {wrong}: {judged:?}");
+    }
+}
+
 /// What many cases came to.
 #[derive(Default)]
 struct Sum {

@@ -54,10 +54,11 @@ impl World<'_> {
         }
     }
 
-    /// Pauses and resumes come by turns, of children that are there.
+    /// Pauses and resumes come by turns, of children that are there. One that was wanted before the
+    /// engine was told of an exit may be taken after that.
     fn pause(&mut self, process: ChildId, pauses: bool) -> Judged {
         let number = self.pipes.get(&process).copied();
-        let is_there = number.is_some_and(|number| !self.children[number].gone);
+        let is_there = number.is_some_and(|number| !self.children[number].gone_settled);
         require!(Wants, is_there, "{process} is paused or resumed and is not there");
         let turns = self.subject.pause(process, pauses);
         require!(Wants, turns, "{process} is paused twice, or resumed twice");

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use mcp_bridge::{Cause, Config, Input, Instant, Notice, Output};
+use mcp_bridge::{Cause, ChildId, Config, Input, Instant, Notice, Output};
 
 use super::{LENGTH, SEEDS, Spoil, change, noticed, replace, without};
 use crate::world::sim;
@@ -93,6 +93,32 @@ fn a_child_that_is_not_read_is_noticed() {
         }
     }
     noticed(Law::Wants, || Blind);
+}
+
+/// Pauses a child that is gone, when something happens after that.
+#[derive(Default)]
+struct Ghost {
+    gone: Option<ChildId>,
+    due: Option<ChildId>,
+}
+
+impl Fault for Ghost {
+    fn swallows(&mut self, input: &Input<'_>) -> bool {
+        self.due = self.due.or(self.gone.take());
+        if let Input::Exited { child, .. } = input {
+            self.gone = Some(*child);
+        }
+        false
+    }
+    fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
+        into.extend(self.due.take().map(|child| Output::Pause { child }));
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_pause_of_a_child_that_is_gone_is_noticed() {
+    noticed(Law::Wants, Ghost::default);
 }
 
 #[test]
