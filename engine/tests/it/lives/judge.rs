@@ -28,7 +28,7 @@ impl World {
         hold!(Own, !foreign, "client {client} gets {text}");
         if status == 404 {
             let known = &self.clients[client];
-            let ended = known.ended || known.deleted || known.changed;
+            let ended = known.ended || known.deleted || known.revoked || known.changed;
             hold!(Ends, ended, "client {client} gets 404, and its session has not ended");
             return Ok(());
         }
