@@ -11,6 +11,7 @@ import { inspector } from './suites/inspector.mjs';
 import { browserIsolation, isolation } from './suites/isolation.mjs';
 import { modernBaseline, modernClients } from './suites/modern.mjs';
 import { nodes } from './suites/nodes.mjs';
+import { oracle } from './suites/oracle.mjs';
 import { outlive } from './suites/outlive.mjs';
 import { probingClients } from './suites/probing.mjs';
 import { modernPython, python } from './suites/python.mjs';
@@ -35,6 +36,7 @@ const suites = {
   },
   isolation,
   outlive,
+  oracle,
   applications,
   claude,
   // Clients of one era before a server of the other.
