@@ -6,6 +6,7 @@
 
 pub(crate) mod notices;
 pub(crate) mod queue;
+pub(crate) mod remedies;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};

@@ -212,6 +212,7 @@ pub use api::instant::Instant;
 pub use api::io::{Endpoint, Input, Output};
 pub use api::response::{Body, Response};
 pub use api::restore::RestoreError;
+pub use api::rule::Rule;
 pub use api::session::Session;
 pub use api::stats::{Durations, ServerStats, Stats};
 pub use api::terms::{Limits, Tools};

@@ -19,7 +19,7 @@ use crate::cli::help;
 use crate::cli::launch::{Common, ConfigFile, Found, Server, Terms};
 use crate::cli::probe;
 use crate::hub::Pages;
-use crate::logging::Format;
+use crate::logging::{Format, remedies};
 use crate::os::memory;
 use crate::os::sockets::Place;
 use crate::record;
@@ -263,6 +263,7 @@ fn config(given: &Given) -> Result<Config, Exit> {
         affinity: affinity(given.affinity.clone())?,
         persist: given.sessions.is_some(),
         trace_context: !given.no_trace_context,
+        remedies: remedies::all(),
         node: given.node.clone().map(node).transpose()?,
         prewarm: given.prewarm.unwrap_or(default.prewarm).min(sessions),
         allow_hosts,

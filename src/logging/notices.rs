@@ -5,7 +5,7 @@ use std::time::Duration;
 use log::kv::Value;
 use mcp_bridge::{Cause, ChildId, Level, Notice, SessionNumber};
 
-use super::record;
+use super::{record, remedies};
 
 /// The target of these records.
 const TARGET: &str = "session";
@@ -88,7 +88,10 @@ pub(crate) fn tell(notice: &Notice, server: impl Fn(Whose) -> Option<String>) {
             Fact::Truth(truth) => (*name, Value::from(*truth)),
         })
         .collect();
-    record(level, TARGET, &fields, format_args!("{notice}"));
+    match notice.rule().and_then(remedies::flag) {
+        Some(flag) => record(level, TARGET, &fields, format_args!("{notice}; {flag}")),
+        None => record(level, TARGET, &fields, format_args!("{notice}")),
+    }
     if let Notice::Noise { child: id, line, .. } = notice {
         // It may be an answer that was cut: only who asks for it sees it.
         log::trace!(target: "child", "{id}: not an MCP message: {line}");

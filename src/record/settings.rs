@@ -10,7 +10,7 @@ pub(crate) fn text(config: &Config) -> String {
     let usual = Config::default();
     let Config { endpoint, health, metrics, eras, node, loopback, .. } = config;
     let Config { allow_hosts, allow_origins, header_env, affinity, trace_context, .. } = config;
-    let Config { sessions, pool, prewarm, message, budget, .. } = config;
+    let Config { remedies, sessions, pool, prewarm, message, budget, .. } = config;
     let Config { idle, restart, expiry, sleep, request, drain, .. } = config;
     let mut text = Text::default();
     text.add("endpoint", endpoint, *endpoint == usual.endpoint);
@@ -25,6 +25,7 @@ pub(crate) fn text(config: &Config) -> String {
     text.add("loopback", loopback, *loopback == usual.loopback);
     text.each("allow-host", allow_hosts);
     text.each("allow-origin", allow_origins);
+    text.each("remedy", remedies.iter().map(|(rule, text)| format!("{rule:?} {text}")));
     for (name, value, usual) in [
         ("sessions", sessions, usual.sessions),
         ("pool", pool, usual.pool),

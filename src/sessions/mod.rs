@@ -65,7 +65,7 @@ impl Kept {
             match hub.with_engine(|engine| engine.restore(&record, age, hub.now())) {
                 Ok(session) => sessions.push((session.number(), place)),
                 Err(RestoreError::Format) => return Err(LATER.into()),
-                Err(error) => *dropped.entry(error.to_string()).or_default() += 1,
+                Err(error) => *dropped.entry(reason(error)).or_default() += 1,
             }
         }
         self.log.replace(&sessions).map_err(|error| {
@@ -84,6 +84,14 @@ impl Kept {
             count => format!(", dropped: {count} ({})", reasons.join("; ")),
         };
         log::info!(target: "proxy", "sessions of {path}: asleep: {kept}{dropped}");
+    }
+}
+
+/// Why a record makes no session, and the flag that would change it.
+fn reason(error: RestoreError) -> String {
+    match error {
+        RestoreError::Never => format!("{error}, see --session-restart"),
+        error => error.to_string(),
     }
 }
 

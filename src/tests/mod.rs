@@ -11,6 +11,7 @@ mod masks;
 mod panics;
 mod random;
 mod reactor;
+mod remedies;
 mod send_queue;
 #[cfg(unix)]
 mod sessions;

@@ -216,6 +216,29 @@ fn the_engine_does_without_std() {
     complain(&std_in_the_engine());
 }
 
+/// A flag is of the program: an embedder of the engine has others, or none.
+fn flags_in_the_engine() -> Vec<String> {
+    let is_flag = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase());
+    let mut complaints = Vec::new();
+    for (name, text) in files("rs") {
+        if !name.starts_with("engine/src/") {
+            continue;
+        }
+        for (number, line) in text.lines().enumerate() {
+            let comment = line.trim_start().starts_with("//");
+            if !comment && line.split("--").skip(1).any(is_flag) {
+                complaints.push(format!("{name}:{}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    complaints
+}
+
+#[test]
+fn the_engine_names_no_flag() {
+    complain(&flags_in_the_engine());
+}
+
 fn left_for_later() -> Vec<String> {
     let marks = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), ["XX", "X"].concat()];
     let mut complaints = Vec::new();
@@ -284,6 +307,7 @@ fn the_reference_has_every_limit_with_its_default() {
         "header_env",
         "affinity",
         "trace_context",
+        "remedies",
         "persist",
         "restart",
     ];

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::api::handles::Exit;
+use crate::api::rule::Rule;
 
 /// Why a session, or a shared child, ended.
 ///
@@ -67,6 +68,28 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// The rule that an operator can change, if it is one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_bridge::{Cause, Rule};
+    ///
+    /// assert_eq!(Cause::LineTooLong.rule(), Some(Rule::Message));
+    /// assert_eq!(Cause::Deleted.rule(), None);
+    /// ```
+    pub const fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::LineTooLong => Some(Rule::Message),
+            Self::Memory => Some(Rule::Memory),
+            Self::StartTimeout => Some(Rule::Start),
+            Self::Unused => Some(Rule::Sleep),
+            Self::Room => Some(Rule::Sessions),
+            Self::Expired => Some(Rule::Expiry),
+            _ => None,
+        }
+    }
+
     /// The words for all of them.
     pub(crate) const LABELS: [&str; 23] = [
         Self::Deleted.label(),
@@ -133,8 +156,10 @@ impl fmt::Display for Cause {
             Self::Exited(exit) => write!(f, "server ended with {exit}"),
             Self::StdoutClosed => f.write_str("server closed its standard output"),
             Self::StdinClosed => f.write_str("server closed its standard input"),
-            Self::LineTooLong => f.write_str("server wrote a line over the limit of --max-message"),
-            Self::Memory => f.write_str("server held memory that is short; see --max-memory"),
+            Self::LineTooLong => {
+                f.write_str("server wrote a line longer than the limit of a message")
+            }
+            Self::Memory => f.write_str("server held memory that is short"),
             Self::NotStarted => f.write_str("server could not be started"),
             Self::Exhausted => f.write_str("the system had no resources left to start the server"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
@@ -146,9 +171,9 @@ impl fmt::Display for Cause {
             Self::ClientLeft => f.write_str("client left before the session was open"),
             Self::Retired => f.write_str("its server was replaced"),
             Self::Spent => f.write_str("its state belongs to one client"),
-            Self::Unused => f.write_str("no call for as long as --sleep"),
-            Self::Room => f.write_str("it made room for another session; see --max-sessions"),
-            Self::Expired => f.write_str("it slept for as long as --session-expiry"),
+            Self::Unused => f.write_str("no call for the time after which sessions sleep"),
+            Self::Room => f.write_str("it made room for another session"),
+            Self::Expired => f.write_str("it slept until it expired"),
             Self::Crowded => f.write_str("too many sessions sleep, and it was the oldest"),
             Self::Changed(what) => {
                 write!(f, "the restarted server has another {what} than it had")

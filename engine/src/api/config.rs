@@ -5,12 +5,14 @@
 
 mod check;
 
+use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::eras::Eras;
 use crate::api::limits::{ANNOTATIONS, KNOWN_ERAS};
+use crate::api::rule::{self, Rule};
 pub use check::ConfigError;
 
 const KIB: usize = 1024;
@@ -95,6 +97,10 @@ pub struct Config {
     /// Whether the header fields `traceparent`, `tracestate` and `baggage` go into the `_meta` of
     /// the message that they come with, where that has none of its own.
     pub trace_context: bool,
+    /// What an operator can do about a [`Rule`], as the end of a sentence: it follows the engine's
+    /// text after a semicolon in the errors that clients get. If it is empty, the texts name the
+    /// rules alone.
+    pub remedies: Vec<(Rule, Cow<'static, str>)>,
 
     /// Sessions at once, each with a process of its own. 64 suits a small host; above it a client
     /// is asked to retry. As many children again may be on their way out.
@@ -214,6 +220,22 @@ pub struct Config {
 }
 
 impl Config {
+    /// What an operator can do about this rule, if [`remedies`](Self::remedies) says it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_bridge::{Config, Rule};
+    ///
+    /// let remedies = vec![(Rule::Sessions, "set MAX_SESSIONS to allow more".into())];
+    /// let config = Config { remedies, ..Config::default() };
+    /// assert_eq!(config.remedy(Rule::Sessions), Some("set MAX_SESSIONS to allow more"));
+    /// assert_eq!(config.remedy(Rule::Memory), None);
+    /// ```
+    pub fn remedy(&self, rule: Rule) -> Option<&str> {
+        rule::remedy(rule, &self.remedies)
+    }
+
     /// The most that [`Bridge::buffered`](crate::Bridge::buffered) can return for an engine with
     /// that many servers, in bytes: the `budget`, what it remembers of the servers' tools, and what
     /// each process takes by itself.
@@ -251,6 +273,7 @@ impl Default for Config {
             header_env: Vec::new(),
             affinity: Vec::new(),
             trace_context: true,
+            remedies: Vec::new(),
             sessions: 64,
             starting: 8,
             calls: 256,

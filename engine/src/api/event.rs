@@ -10,6 +10,7 @@ use core::time::Duration;
 use crate::api::cause::Cause;
 use crate::api::eras::Eras;
 use crate::api::handles::{ChildId, Exchange, Exit, SessionNumber};
+use crate::api::rule::Rule;
 
 /// How much a notice matters, in the words of syslog and the `log` crate; the gravest is the least.
 ///
@@ -251,6 +252,31 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// The rule that an operator can change, if one refused or ended something.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use mcp_bridge::{Notice, Rule};
+    ///
+    /// let notice = Notice::Full { limit: 64, refused: 1 };
+    /// assert_eq!(notice.rule(), Some(Rule::Sessions));
+    /// ```
+    pub const fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::HostRefused { .. } => Some(Rule::Hosts),
+            Self::OriginRefused { .. } => Some(Rule::Origins),
+            Self::Full { .. } => Some(Rule::Sessions),
+            Self::EraRefused { eras: Eras::Modern, .. } => Some(Rule::NoSessions),
+            Self::EraRefused { eras: Eras::Sessions, .. } => Some(Rule::NoModern),
+            Self::EraRefused { .. } => Some(Rule::NoCrossing),
+            Self::SessionAsleep { cause, .. }
+            | Self::SessionEnded { cause, .. }
+            | Self::WorkerEnded { cause, .. } => cause.rule(),
+            _ => None,
+        }
+    }
+
     /// How much it matters.
     pub const fn level(&self) -> Level {
         match self {
@@ -409,25 +435,23 @@ impl Notice {
             }
             Self::EraRefused { endpoint, eras: Eras::Modern } => write!(
                 f,
-                "a client of {endpoint} was refused because it asked for a session: --eras modern \
-                 serves 2026-07-28 alone, --eras auto sessions as well"
+                "a client of {endpoint} was refused because it asked for a session: only \
+                 2026-07-28 is served there"
             ),
             Self::EraRefused { endpoint, eras: Eras::Sessions } => write!(
                 f,
-                "a 2026-07-28 client of {endpoint} was refused: --eras sessions serves sessions \
-                 alone, --eras auto 2026-07-28 as well"
+                "a 2026-07-28 client of {endpoint} was refused: only sessions are served there"
             ),
             Self::EraRefused { endpoint, .. } => write!(
                 f,
                 "a 2026-07-28 client of {endpoint} was refused, so that it opens a session: the \
-                 server did not tell that it speaks 2026-07-28; with --eras both such clients \
-                 share its processes"
+                 server did not tell that it speaks 2026-07-28"
             ),
             Self::HostRefused { host } => {
-                write!(f, "Host {host:?} is not allowed and refused; see --allow-host")
+                write!(f, "Host {host:?} is not allowed and refused")
             }
             Self::OriginRefused { origin } => {
-                write!(f, "Origin {origin:?} is not allowed and refused; see --allow-origin")
+                write!(f, "Origin {origin:?} is not allowed and refused")
             }
             Self::Undelivered { exchange } => {
                 write!(
@@ -440,8 +464,7 @@ impl Notice {
             }
             Self::Full { limit, refused } => write!(
                 f,
-                "the limit of sessions, {limit}, is reached: {} refused since this was told last; \
-                 see --max-sessions",
+                "the limit of sessions, {limit}, is reached: {} refused since this was told last",
                 Count(*refused, "request")
             ),
             _ => Ok(()),

@@ -13,6 +13,7 @@ pub(crate) mod io;
 pub(crate) mod limits;
 pub(crate) mod response;
 pub(crate) mod restore;
+pub(crate) mod rule;
 pub(crate) mod session;
 pub(crate) mod stats;
 pub(crate) mod terms;

@@ -43,7 +43,7 @@ impl fmt::Display for RestoreError {
             Self::Expired => "the session has expired",
             Self::Full => "as many sessions sleep as may",
             Self::InUse => "there is a session with the same id",
-            Self::Never => "sessions are not restarted; see --session-restart",
+            Self::Never => "sessions are not restarted",
         })
     }
 }

@@ -162,7 +162,7 @@ impl Context {
         id: Option<&[u8]>,
     ) {
         self.refused(fault);
-        self.answer(exchange, origin, fault.response(id));
+        self.answer(exchange, origin, fault.response(id, &self.config.remedies));
     }
 
     /// Logs, once per server, that a client was refused for its era.
@@ -205,18 +205,24 @@ impl Context {
         if asks == Asks::Post { self.config.message } else { 0 }
     }
 
+    /// The notice that is logged for each refusal.
+    fn refusal_notice(&self, fault: &Fault) -> Notice {
+        let reason = fault.logged(&self.config.remedies).into();
+        Notice::Refused { status: fault.status(), reason }
+    }
+
     /// Counts and logs a refusal.
     pub(crate) fn refused(&mut self, fault: &Fault) {
         if let Some(notice) = self.count_refusal(fault) {
             self.notice(notice);
         }
-        self.notice(refused(fault));
+        self.notice(self.refusal_notice(fault));
     }
 
     /// Counts the refusal of a head. The caller logs it.
     pub(crate) fn refusal(&mut self, fault: &Fault) -> Refusal {
-        let event = self.count_refusal(fault).unwrap_or_else(|| refused(fault));
-        Refusal { response: fault.response(None), event }
+        let event = self.count_refusal(fault).unwrap_or_else(|| self.refusal_notice(fault));
+        Refusal { response: fault.response(None, &self.config.remedies), event }
     }
 
     /// Counts a refusal. Returns a notice that is logged beside the line for each refusal, if it is
@@ -275,11 +281,6 @@ impl Context {
     pub(crate) fn is_idle(&self) -> bool {
         self.exchanges.is_empty() && self.owed.is_empty() && self.outputs.is_empty()
     }
-}
-
-/// The notice that is logged for each refusal.
-fn refused(fault: &Fault) -> Notice {
-    Notice::Refused { status: fault.status(), reason: fault.logged().into() }
 }
 
 #[cfg(test)]

@@ -260,7 +260,7 @@ impl Session {
         cx: &mut Context,
     ) {
         if !self.child.offers(request, cx) {
-            return self.answer(stream, Fault::Tool.message(request.id()), cx);
+            return self.answer(stream, Fault::Tool.message(request.id(), &cx.config.remedies), cx);
         }
         match self.phase.crossing() {
             Some(_) => self.request_across(stream, request, cx),

@@ -439,9 +439,9 @@ impl Worker {
         // A request that reached no child did not fail there.
         let response = match ask.call {
             None if !self.is_ready() || matches!(fault, Fault::Ended(_) | Fault::Lost(_)) => {
-                fault.failed_start(Some(&ask.id))
+                fault.failed_start(Some(&ask.id), &cx.config.remedies)
             }
-            _ => fault.response(Some(&ask.id)),
+            _ => fault.response(Some(&ask.id), &cx.config.remedies),
         };
         self.streams.fail(number, response, cx);
         self.life.touch(cx);

@@ -13,6 +13,7 @@ use core::fmt;
 use crate::api::cause::Cause;
 use crate::api::eras::Eras;
 use crate::api::event::Count;
+use crate::api::rule::{Remedies, Rule, with_remedy};
 use crate::codec::message::Malformed;
 
 /// JSON-RPC 2.0, "Error object".
@@ -37,15 +38,19 @@ struct Spec {
     label: &'static str,
     /// Seconds after which the same request may succeed.
     retry: Option<u64>,
+    /// The rule of the operator that it follows from.
+    rule: Option<Rule>,
 }
 
-/// Makes [`Fault`] of a table: `Variant(arguments) = status CODE "label" retry seconds, "text";`.
-/// The text says what is wrong, then what would change it.
+/// Makes [`Fault`] of a table:
+/// `Variant(arguments) = status CODE "label" retry seconds; rule, "text";`.
+/// The text says what is wrong, then what the client can do. What the operator can do about the
+/// rule is in [`Config::remedies`](crate::Config).
 macro_rules! faults {
     ($(
         $(#[$doc:meta])*
         $name:ident $(($($arg:ident: $type:ty),+))? =
-            $status:literal $code:ident $label:literal $(retry $retry:expr)?,
+            $status:literal $code:ident $label:literal $(retry $retry:expr)? $(; $rule:expr)?,
             $text:literal $(, $value:expr)*;
     )+) => {
         /// Something that keeps a request from its answer.
@@ -66,6 +71,7 @@ macro_rules! faults {
                         code: $code,
                         label: $label,
                         retry: <[u64]>::first(&[$($retry)?]).copied(),
+                        rule: <[Option<Rule>]>::first(&[$($rule)?]).copied().flatten(),
                     },
                 )+}
             }
@@ -85,12 +91,12 @@ macro_rules! faults {
 faults! {
     // The client is to blame.
     HostMissing = 400 INVALID_REQUEST "host", "the Host header is missing";
-    HostForbidden(_host: String) = 403 INVALID_REQUEST "host",
-        "this Host is not allowed; start the proxy with --allow-host to allow it";
-    OriginForbidden(_origin: String) = 403 INVALID_REQUEST "origin",
-        "this Origin is not allowed; start the proxy with --allow-origin to allow it";
-    NotFound = 404 INVALID_REQUEST "path",
-        "there is nothing at this path; see --endpoint and --config";
+    HostForbidden(_host: String) = 403 INVALID_REQUEST "host"; Some(Rule::Hosts),
+        "this Host is not allowed";
+    OriginForbidden(_origin: String) = 403 INVALID_REQUEST "origin"; Some(Rule::Origins),
+        "this Origin is not allowed";
+    NotFound = 404 INVALID_REQUEST "path"; Some(Rule::Paths),
+        "there is nothing at this path";
     Method(_allow: &'static str) = 405 INVALID_REQUEST "method",
         "this method is not supported here; see Allow";
     ContentType = 415 INVALID_REQUEST "content_type",
@@ -98,7 +104,7 @@ faults! {
     NotAcceptable = 406 INVALID_REQUEST "accept",
         "Accept must allow application/json or text/event-stream, and for GET the latter";
     /// More content than this limit, in bytes.
-    TooLong(limit: usize) = 413 INVALID_REQUEST "content_length",
+    TooLong(limit: usize) = 413 INVALID_REQUEST "content_length"; Some(Rule::Message),
         "the content is longer than {limit} bytes";
     /// Content where none is read.
     Content = 413 INVALID_REQUEST "content_length",
@@ -141,20 +147,16 @@ faults! {
     UnsupportedVersion(_requested: String, _eras: Eras) = 400 UNSUPPORTED_VERSION
         "protocol_version", "Unsupported protocol version";
     /// Sessions, where the policy serves 2026-07-28 alone.
-    NoSessions = 400 INVALID_REQUEST "protocol_version",
-        "only 2026-07-28 is served here, without sessions; to serve them, start the proxy with \
-         --eras auto";
+    NoSessions = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoSessions),
+        "only 2026-07-28 is served here, without sessions";
     /// 2026-07-28, where the policy serves sessions alone.
-    NoModern = 400 INVALID_REQUEST "protocol_version",
-        "2026-07-28 is not served here: open a session with initialize; to serve it, start the \
-         proxy with --eras auto";
+    NoModern = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoModern),
+        "2026-07-28 is not served here: open a session with initialize";
     /// 2026-07-28 before a server that speaks only revisions with sessions.
-    SessionEra = 400 INVALID_REQUEST "protocol_version",
-        "the server does not speak 2026-07-28: open a session with initialize; to serve \
-         2026-07-28 all the same, start the proxy with --eras both";
-    Undiscovered(what: String) = 400 INVALID_REQUEST "protocol_version",
-        "the server {what} when it was asked for its revisions: open a session with initialize; \
-         to serve 2026-07-28 all the same, start the proxy with --eras both";
+    SessionEra = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoCrossing),
+        "the server does not speak 2026-07-28: open a session with initialize";
+    Undiscovered(what: String) = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoCrossing),
+        "the server {what} when it was asked for its revisions: open a session with initialize";
     MethodNotFound(method: String) = 404 METHOD_NOT_FOUND "unknown_method",
         "there is no method {method:?}";
     RequestState = 200 INVALID_PARAMS "request_state",
@@ -177,13 +179,13 @@ faults! {
         "the server asks for more input at once than a call may";
 
     // The engine is at a limit.
-    Memory = 503 INTERNAL_ERROR "memory" retry 1,
-        "the memory for messages is used up; retry, or see --max-memory";
+    Memory = 503 INTERNAL_ERROR "memory" retry 1; Some(Rule::Memory),
+        "the memory for messages is used up; retry in a moment";
     /// The driver gave random bytes that name something already.
     Random = 500 INTERNAL_ERROR "random",
         "the random bytes for this request are in use; see the log, and retry";
-    Sessions(limit: usize) = 503 INTERNAL_ERROR "sessions" retry 5,
-        "{} in use, the limit; see --max-sessions", are(*limit, "session");
+    Sessions(limit: usize) = 503 INTERNAL_ERROR "sessions" retry 5; Some(Rule::Sessions),
+        "{} in use, the limit", are(*limit, "session");
     Calls(limit: usize) = 503 INTERNAL_ERROR "calls" retry 1,
         "{} in flight, the limit of one server process; retry", are(*limit, "call");
     Kept(most: usize) = 503 INTERNAL_ERROR "calls" retry 1,
@@ -203,30 +205,32 @@ faults! {
         "at most {} may wait for a client's input", Count(*limit, "call");
     Subscriptions(limit: usize) = 503 INTERNAL_ERROR "subscriptions" retry 1,
         "{} subscribed to, the limit; give one up first", are(*limit, "resource");
-    TimedOut = 200 INTERNAL_ERROR "ended", "the call took too long; see --request-timeout";
+    TimedOut = 200 INTERNAL_ERROR "ended"; Some(Rule::Request), "the call took too long";
 
     // The child is to blame.
     NotStarted(reason: String) = 502 INTERNAL_ERROR "start",
         "the server could not be started: {reason}; see the proxy's log";
     Exhausted(reason: String) = 503 INTERNAL_ERROR "exhausted" retry 5,
         "{reason}; retry in a moment";
-    StartTimeout = 504 INTERNAL_ERROR "start",
-        "the server did not answer initialize in time; see the log, and --prewarm";
+    StartTimeout = 504 INTERNAL_ERROR "start"; Some(Rule::Start),
+        "the server did not answer initialize in time; see the proxy's log";
     Unreadable(reason: &'static str) = 502 INTERNAL_ERROR "start",
         "the server gave no answer to initialize that can be read: {reason}";
     Garbled(reason: &'static str) = 200 INTERNAL_ERROR "ended",
         "the server's answer can't be passed on: {reason}";
     /// The child ended before it answered `initialize` or was ready.
-    Unstarted(cause: Cause) = 502 INTERNAL_ERROR "start",
+    Unstarted(cause: Cause) = 502 INTERNAL_ERROR "start"; cause.rule(),
         "the server did not start: {cause}; see the proxy's log";
     /// The process has ended, and the session goes on with another.
-    Crashed(cause: Cause) = 200 INTERNAL_ERROR "ended",
+    Crashed(cause: Cause) = 200 INTERNAL_ERROR "ended"; cause.rule(),
         "the server was lost in this call, with what it kept in memory: {cause}; the next call \
          restarts it";
     /// The session has ended.
-    Ended(cause: Cause) = 200 INTERNAL_ERROR "ended", "the session has ended: {cause}";
+    Ended(cause: Cause) = 200 INTERNAL_ERROR "ended"; cause.rule(),
+        "the session has ended: {cause}";
     /// The process that requests of 2026-07-28 share has ended.
-    Lost(cause: Cause) = 200 INTERNAL_ERROR "ended", "the server's process has ended: {cause}";
+    Lost(cause: Cause) = 200 INTERNAL_ERROR "ended"; cause.rule(),
+        "the server's process has ended: {cause}";
 }
 
 impl Fault {
@@ -301,15 +305,23 @@ impl Fault {
         self.spec().status
     }
 
+    /// What is wrong, and what would change it.
+    fn text(&self, remedies: &Remedies) -> Cow<'static, str> {
+        with_remedy(self.to_string().into(), self.spec().rule, remedies)
+    }
+
     /// The text for the operator: the same without anything of the request, whose values are in
     /// the response alone.
-    pub(crate) fn logged(&self) -> Cow<'static, str> {
+    pub(crate) fn logged(&self, remedies: &Remedies) -> Cow<'static, str> {
         match self {
             Self::ProtocolVersion(_) => "this MCP-Protocol-Version is not supported".into(),
             Self::HeaderMismatch(_) => "a header and the body do not agree".into(),
             Self::MethodNotFound(_) => "there is no such method".into(),
-            Self::Undiscovered(_) => "the server did not tell its revisions".into(),
-            other => other.to_string().into(),
+            Self::Undiscovered(_) => {
+                let text = "the server did not tell its revisions".into();
+                with_remedy(text, Some(Rule::NoCrossing), remedies)
+            }
+            other => other.text(remedies),
         }
     }
 }

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 
 use crate::api::instant::Instant;
 use crate::api::response::{self, Body, Response};
+use crate::api::rule::Remedies;
 use crate::codec::message::Message;
 use crate::codec::sse;
 use crate::context::Context;
@@ -239,7 +240,8 @@ impl Stream {
             match &mut self.held {
                 None => self.whole(response::json(status, data), at, cx),
                 Some(answers) => {
-                    let kept = if outgrown { too_long(&data, limit) } else { data };
+                    let kept =
+                        if outgrown { too_long(&data, limit, &cx.config.remedies) } else { data };
                     answers.push(cx.budget.keep(kept));
                     if self.pending == 0 {
                         let all = core::mem::take(answers);
@@ -395,9 +397,10 @@ impl Stream {
 }
 
 /// Replaces an answer for which a batch has no room.
-fn too_long(answer: &[u8], limit: usize) -> Vec<u8> {
+fn too_long(answer: &[u8], limit: usize, remedies: &Remedies) -> Vec<u8> {
     let message = Message::parse(answer);
-    Fault::AnswersTooLong(limit).message(message.as_ref().ok().and_then(Message::id))
+    let id = message.as_ref().ok().and_then(Message::id);
+    Fault::AnswersTooLong(limit).message(id, remedies)
 }
 
 #[cfg(debug_assertions)]

@@ -376,7 +376,7 @@ impl Reads for Session {
             if self.phase.is_waking() && matches!(own, Own::Initialize | Own::Discover) {
                 return Some(Cause::Unreadable(reason));
             }
-            let line = rpc::response(b"0", "error", fault.error());
+            let line = rpc::response(b"0", "error", fault.error(&cx.config.remedies));
             let message = Message::parse(&line).ok()?;
             return self.own_response(id, &own, &message, cx);
         }

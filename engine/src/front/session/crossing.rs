@@ -80,7 +80,7 @@ impl Session {
             "resources/subscribe" | "resources/unsubscribe" => self.subscribe(number, message, cx),
             method if method.starts_with("tasks/") => {
                 let fault = Fault::MethodNotFound(method.to_string());
-                self.answer(number, fault.message(message.id()), cx);
+                self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
             }
             _ => self.call_across(number, message, cx),
         }
@@ -130,7 +130,7 @@ impl Session {
         let level = message.param("level").and_then(LogLevel::read);
         let (Some(level), Some(crossing)) = (level, self.phase.crossing_mut()) else {
             let fault = Fault::Params("level is no logging level");
-            return self.answer(number, fault.message(message.id()), cx);
+            return self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
         };
         crossing.log_level = Some(level);
         self.save(cx);
@@ -143,22 +143,22 @@ impl Session {
         let uri = message.param("uri").and_then(object::string).map(|uri| uri.into_owned());
         let (Some(uri), Some(crossing)) = (uri, self.phase.crossing_mut()) else {
             let fault = Fault::Params("uri is missing");
-            return self.answer(number, fault.message(message.id()), cx);
+            return self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
         };
         if uri.len() > limits::URI {
             let fault = Fault::Params("uri is too long to subscribe to");
-            return self.answer(number, fault.message(message.id()), cx);
+            return self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
         }
         if crossing.pending.len() >= cx.config.calls {
             let fault = Fault::Calls(cx.config.calls);
-            return self.answer(number, fault.message(message.id()), cx);
+            return self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
         }
         let adds = message.calls("resources/subscribe");
         let fresh = !crossing.uris.contains(&uri);
         crossing.uris.retain(|known| *known != uri);
         if adds && crossing.uris.len() >= cx.config.subscriptions {
             let fault = Fault::Subscriptions(cx.config.subscriptions);
-            return self.answer(number, fault.message(message.id()), cx);
+            return self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
         }
         if adds {
             crossing.uris.push(uri.clone());
@@ -218,7 +218,7 @@ impl Session {
             }
             let data = if refused {
                 Fault::Params("the server does not take a subscription to this resource")
-                    .message(Some(&pending.id))
+                    .message(Some(&pending.id), &cx.config.remedies)
             } else {
                 rpc::response(&pending.id, "result", b"{}")
             };
@@ -258,7 +258,7 @@ impl Session {
         cx: &mut Context,
     ) {
         for pending in self.drop_pending(which) {
-            self.answer(pending.stream, fault.message(Some(&pending.id)), cx);
+            self.answer(pending.stream, fault.message(Some(&pending.id), &cx.config.remedies), cx);
         }
     }
 

@@ -19,10 +19,10 @@ impl Session {
         let took = cx.now.since(call.since);
         cx.counts.of(self.child.server).call(fault.outcome(), took);
         if self.is_open() || *fault == Fault::TimedOut {
-            self.answer(call.stream, fault.message(Some(&call.id)), cx);
+            self.answer(call.stream, fault.message(Some(&call.id), &cx.config.remedies), cx);
             return;
         }
-        let response = fault.failed_start(Some(&call.id));
+        let response = fault.failed_start(Some(&call.id), &cx.config.remedies);
         match self.phase.is_waking() {
             true => self.streams.fail(call.stream, response, cx),
             false => self.streams.whole(call.stream, response, cx),
@@ -61,7 +61,11 @@ impl Session {
         let told = self.is_told();
         self.fail_all(fault, cx);
         if let Some((call, _)) = self.phase.saved() {
-            self.streams.whole(call.stream, fault.failed_start(Some(&call.id)), cx);
+            self.streams.whole(
+                call.stream,
+                fault.failed_start(Some(&call.id), &cx.config.remedies),
+                cx,
+            );
         }
         self.streams.close(cx);
         self.life.end(cx);

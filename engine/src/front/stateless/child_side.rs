@@ -355,7 +355,7 @@ impl Reads for Worker {
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
-            let line = rpc::response(b"0", "error", fault.error());
+            let line = rpc::response(b"0", "error", fault.error(&cx.config.remedies));
             let message = Message::parse(&line).ok()?;
             let cause = self.own_response(own, &message, cx);
             return cause.map(|_| Cause::Unreadable(reason));

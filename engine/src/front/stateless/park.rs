@@ -329,7 +329,7 @@ impl Worker {
         if let Some(questions) = downward::url_needed(message) {
             if lacks {
                 let fault = Fault::Capability("elicitation");
-                park.early = Some((fault.status(), "error", fault.error()));
+                park.early = Some((fault.status(), "error", fault.error(&cx.config.remedies)));
                 park.account();
                 return;
             }

@@ -196,7 +196,7 @@ impl Worker {
         }
         for (number, ask) in self.asks.take() {
             cx.refused(fault);
-            self.streams.whole(number, fault.response(Some(&ask.id)), cx);
+            self.streams.whole(number, fault.response(Some(&ask.id), &cx.config.remedies), cx);
         }
     }
 

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::Fault;
 use crate::api::response::{self, Response};
+use crate::api::rule::Remedies;
 use crate::codec::object::quoted;
 use crate::codec::rpc;
 
@@ -14,15 +15,16 @@ impl Fault {
     /// The JSON-RPC error response for the request of that id, as it was spelled. An error that
     /// answers no request has no `id` member (MCP 2025-11-25 "Schema Reference",
     /// `JSONRPCErrorResponse`).
-    pub(crate) fn message(&self, id: Option<&[u8]>) -> Vec<u8> {
+    pub(crate) fn message(&self, id: Option<&[u8]>, remedies: &Remedies) -> Vec<u8> {
+        let error = self.error(remedies);
         match id {
-            Some(id) => rpc::response(id, "error", self.error()),
-            None => [br#"{"jsonrpc":"2.0","error":"#, &self.error()[..], b"}"].concat(),
+            Some(id) => rpc::response(id, "error", error),
+            None => [br#"{"jsonrpc":"2.0","error":"#, &error[..], b"}"].concat(),
         }
     }
 
-    pub(crate) fn error(&self) -> Vec<u8> {
-        let (code, reason) = (self.spec().code, self.title());
+    pub(crate) fn error(&self, remedies: &Remedies) -> Vec<u8> {
+        let (code, reason) = (self.spec().code, self.title(remedies));
         let mut text = Vec::with_capacity(reason.len() + 40);
         text.extend_from_slice(format!(r#"{{"code":{code},"message":"#).as_bytes());
         text.extend_from_slice(&quoted(&reason));
@@ -36,10 +38,10 @@ impl Fault {
 
     /// The error's message. Clients wait for the exact words of a lost session, so its reason goes
     /// into `data`.
-    fn title(&self) -> Cow<'static, str> {
+    fn title(&self, remedies: &Remedies) -> Cow<'static, str> {
         match self {
             Self::SessionUnknown | Self::Changed(_) => Cow::Borrowed("Session terminated"),
-            _ => self.to_string().into(),
+            _ => self.text(remedies),
         }
     }
 
@@ -63,22 +65,22 @@ impl Fault {
     }
 
     /// The HTTP response for the request of that id.
-    pub(crate) fn response(&self, id: Option<&[u8]>) -> Response {
-        self.response_as(self.status(), id)
+    pub(crate) fn response(&self, id: Option<&[u8]>, remedies: &Remedies) -> Response {
+        self.response_as(self.status(), id, remedies)
     }
 
     /// The same, where the fault ended a start: nothing reached the server, so the client's HTTP
     /// layer is named as well.
-    pub(crate) fn failed_start(&self, id: Option<&[u8]>) -> Response {
+    pub(crate) fn failed_start(&self, id: Option<&[u8]>, remedies: &Remedies) -> Response {
         let status = match self.status() {
             200 => 502,
             status => status,
         };
-        self.response_as(status, id)
+        self.response_as(status, id, remedies)
     }
 
-    fn response_as(&self, status: u16, id: Option<&[u8]>) -> Response {
-        let mut response = response::json(status, self.message(id));
+    fn response_as(&self, status: u16, id: Option<&[u8]>, remedies: &Remedies) -> Response {
+        let mut response = response::json(status, self.message(id, remedies));
         if let Self::Method(allow) = self {
             response.fields.to_mut().push(("allow", Cow::Borrowed(allow)));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_bridge::Config;
+use mcp_bridge::{Config, Rule};
 
 use super::parts::duration;
 
@@ -22,6 +22,11 @@ pub(super) fn configure(config: &mut Config, line: &str) -> Option<()> {
             config.header_env.push((String::from(header), String::from(name)));
         }
         "affinity" => config.affinity.push(String::from(value)),
+        "remedy" => {
+            let (name, text) = value.split_once(' ')?;
+            let rule = Rule::ALL.into_iter().find(|rule| format!("{rule:?}") == name)?;
+            config.remedies.push((rule, String::from(text).into()));
+        }
         "trace-context" => config.trace_context = value.parse().ok()?,
         "loopback" => config.loopback = value.parse().ok()?,
         "allow-host" => config.allow_hosts.push(String::from(value)),
