@@ -104,7 +104,7 @@ struct Ghost {
 
 impl Fault for Ghost {
     fn swallows(&mut self, input: &Input<'_>) -> bool {
-        self.due = self.due.or(self.gone.take());
+        self.due = self.due.or_else(|| self.gone.take());
         if let Input::Exited { child, .. } = input {
             self.gone = Some(*child);
         }
