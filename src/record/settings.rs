@@ -8,12 +8,13 @@ use mcp_bridge::{Config, Endpoint};
 /// All that the command line can change; src/tests/args.rs goes through the flags.
 pub(crate) fn text(config: &Config) -> String {
     let usual = Config::default();
-    let Config { endpoint, health, metrics, eras, node, loopback, .. } = config;
+    let Config { endpoint, sse_endpoint, health, metrics, eras, node, loopback, .. } = config;
     let Config { allow_hosts, allow_origins, header_env, affinity, trace_context, .. } = config;
     let Config { remedies, sessions, pool, prewarm, message, budget, .. } = config;
     let Config { idle, restart, expiry, sleep, request, drain, .. } = config;
     let mut text = Text::default();
     text.add("endpoint", endpoint, *endpoint == usual.endpoint);
+    text.each("sse-endpoint", sse_endpoint);
     text.add("health", health.as_deref().unwrap_or("none"), *health == usual.health);
     text.each("metrics", metrics);
     text.add("eras", eras, *eras == usual.eras);
@@ -83,7 +84,8 @@ pub(super) fn server(one: &Endpoint<'_>) -> String {
     for (name, time) in [("idle", limits.idle), ("request", limits.request), ("sleep", one.sleep)] {
         time.iter().for_each(|time| term(name, seconds(*time)));
     }
-    let Endpoint { tools, fault, .. } = one;
+    let Endpoint { sse, tools, fault, .. } = one;
+    sse.iter().for_each(|path| term("sse", String::from(*path)));
     tools.allow.into_iter().flatten().for_each(|pattern| term("allow", pattern.clone()));
     tools.deny.iter().for_each(|pattern| term("deny", pattern.clone()));
     fault.iter().for_each(|fault| term("fault", String::from(*fault)));

@@ -45,7 +45,7 @@ pub enum Cause {
     Declined,
     /// The child was asked for its revisions, did not name them, and is of no use for a session.
     Undiscovered,
-    /// The client left before its session was open.
+    /// The client left before its session was open, or, in HTTP+SSE, at any time.
     ClientLeft,
     /// Its server has another command now, or is none any more.
     Retired,
@@ -168,7 +168,7 @@ impl fmt::Display for Cause {
             }
             Self::Declined => f.write_str("server declined initialize"),
             Self::Undiscovered => f.write_str("server did not answer server/discover"),
-            Self::ClientLeft => f.write_str("client left before the session was open"),
+            Self::ClientLeft => f.write_str("client left"),
             Self::Retired => f.write_str("its server was replaced"),
             Self::Spent => f.write_str("its state belongs to one client"),
             Self::Unused => f.write_str("no call for the time after which sessions sleep"),

@@ -62,6 +62,11 @@ pub struct Config {
     /// The path of the MCP endpoint, compared as it stands in the request's target. Where there are
     /// several servers, [`Input::Servers`](crate::Input::Servers) gives their paths instead.
     pub endpoint: String,
+    /// The path of the transport HTTP+SSE of 2024-11-05, if it is offered: a GET there opens a
+    /// session, whose process starts with its `initialize` and ends with the stream. Its driver
+    /// passes queries on, as [`Head::path`](crate::Head::path) says. None. Where there are several
+    /// servers, [`Input::Servers`](crate::Input::Servers) gives their paths instead.
+    pub sse_endpoint: Option<String>,
     /// The path that answers a health check, if any. Exempt from the Host and Origin rules,
     /// because probes come by address, and it says nothing that they protect.
     pub health: Option<String>,
@@ -263,6 +268,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             endpoint: String::from("/mcp"),
+            sse_endpoint: None,
             health: Some(String::from("/healthz")),
             metrics: None,
             eras: Eras::Auto,

@@ -28,9 +28,12 @@
 pub struct Head<'a> {
     /// The method, case-sensitive.
     pub method: &'a str,
-    /// The target's path, without its query, as it stood on the wire. It is compared with
+    /// The target's path as it stood on the wire. It is compared with
     /// [`Config::endpoint`](crate::Config::endpoint) or [`Endpoint::path`](crate::Endpoint::path):
     /// a driver that is mounted below another path gives all of them with it, or all without.
+    /// Its query may follow, with the question mark, and must where
+    /// [`Config::sse_endpoint`](crate::Config::sse_endpoint) is offered: the messages of such a
+    /// session name it there. Elsewhere a query has no meaning.
     pub path: &'a str,
     /// The authority apart from the fields, if there is one: `:authority` of HTTP/2 (RFC 9113
     /// "Request Pseudo-Header Fields"), or that of a target in absolute form (RFC 9112

@@ -34,6 +34,9 @@ use crate::api::terms::{Limits, Tools};
 pub struct Endpoint<'a> {
     /// The path, compared as it stands in the request's target.
     pub path: &'a str,
+    /// The path where the transport HTTP+SSE of 2024-11-05 is spoken with it, if it is:
+    /// [`Config::sse_endpoint`](crate::Config::sse_endpoint).
+    pub sse: Option<&'a str>,
     /// The server's number. One that stays as it was keeps it.
     pub server: Server,
     /// Which eras its clients may use, the same at each of its paths: of several the last counts.

@@ -5,6 +5,7 @@
 mod breaker;
 mod counts;
 mod ending;
+mod oldest;
 mod pace;
 mod pressure;
 mod requests;

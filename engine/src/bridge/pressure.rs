@@ -144,7 +144,10 @@ impl Bridge {
             return self.cx.foreclose(exchange);
         };
         match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => session.cut(number, &mut self.cx),
+            Some(Seat::Session(session)) => {
+                session.cut(number, &mut self.cx);
+                self.end_left(id);
+            }
             Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
                 self.with_streams(id, |streams, cx| streams.cut(number, cx));

@@ -13,12 +13,13 @@ use crate::api::eras::Eras;
 use crate::api::handles::{Exchange, Server};
 use crate::api::head::Head;
 use crate::api::response::{self, Response};
+use crate::child::Child;
 use crate::child::origin::Origin;
 use crate::codec::message::{self, Malformed, Message};
 use crate::codec::object::quoted;
 use crate::context::budget::affords;
 use crate::front::session::{Post, Session};
-use crate::http::admission::{Admitted, Asks};
+use crate::http::admission::{Admitted, Asks, Transport};
 use crate::http::cors;
 use crate::http::fault::Fault;
 use crate::http::field::Text;
@@ -28,7 +29,7 @@ use crate::http::session_id;
 use crate::http::trace::Trace;
 
 /// Overhead of a request beside its content: its id and token, and the table entries.
-const NAMES: usize = 1024;
+pub(super) const NAMES: usize = 1024;
 
 impl Bridge {
     pub(super) fn request(
@@ -65,6 +66,9 @@ impl Bridge {
         random: [u8; 16],
     ) -> Result<(), Fault> {
         match asks {
+            Asks::Get if admitted.transport == Transport::Sse => {
+                self.await_initialize(exchange, admitted, random)
+            }
             // Clients send this to find out whether there is a GET stream.
             Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
             Asks::Health => {
@@ -190,6 +194,9 @@ impl Bridge {
         let draining = self.draining && messages.iter().any(|m| m.is_request());
         let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &mut self.cx)?;
+        if !session.is_told() {
+            return self.begin(pipe, post);
+        }
         if draining {
             return Err(Fault::Draining);
         }
@@ -210,7 +217,10 @@ impl Bridge {
             self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
             return Err(Fault::SessionMissing);
         };
-        self.session_of(text, head.path).ok_or(Fault::SessionUnknown)
+        self.session_of(text, head.path).ok_or(match head.transport {
+            Transport::Streamable => Fault::SessionUnknown,
+            Transport::Sse => Fault::StreamUnknown,
+        })
     }
 
     /// The session of this id, if it was opened at this path: at another it does not exist.
@@ -247,25 +257,47 @@ impl Bridge {
             return Err(Fault::NotAcceptable);
         }
         let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
-        self.may_have_sessions(server)?;
         let variables = owner::env(head.fields, &self.cx.config);
         let origin = Origin::new(&variables, request.params().unwrap_or_default());
-        self.may_start(server, origin)?;
         let id = u128::from_be_bytes(random);
+        self.may_open(server, origin, id)?;
+        let child = self.starting_child(server, origin, variables, exchange);
+        let mut session = Session::new(child, id, head.path, &self.cx);
+        session.initialize(request, exchange, head, &mut self.cx);
+        self.seats.insert(Seat::Session(Box::new(session)));
+        Ok(())
+    }
+
+    /// Whether another session of this server may open now, with this id.
+    pub(super) fn may_open(
+        &mut self,
+        server: Server,
+        origin: Origin,
+        id: u128,
+    ) -> Result<(), Fault> {
+        self.may_have_sessions(server)?;
+        self.may_start(server, origin)?;
         if self.ids.contains(&id) || self.seats.sessions().any(|session| session.id == id) {
             return Err(self.cx.random_in_use());
         }
-        self.make_room(server)?;
+        self.make_room(server)
+    }
+
+    /// A child for a session with these variables, which starts for this exchange.
+    pub(super) fn starting_child(
+        &mut self,
+        server: Server,
+        origin: Origin,
+        variables: Vec<(String, String)>,
+        exchange: Exchange,
+    ) -> Box<Child> {
         let probed = self.take_probed(server, &variables);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
         child.exchange = Some(exchange);
         child.set_env(variables);
         self.await_start(&child);
-        let mut session = Session::new(child, id, head.path, &self.cx);
-        session.initialize(request, exchange, head, &mut self.cx);
-        self.seats.insert(Seat::Session(Box::new(session)));
-        Ok(())
+        child
     }
 
     fn get(
@@ -300,7 +332,7 @@ impl Bridge {
     }
 
     /// Whether that many more bytes may be kept.
-    fn has_room(&self, bytes: usize) -> Result<(), Fault> {
+    pub(super) fn has_room(&self, bytes: usize) -> Result<(), Fault> {
         if self.cx.budget.has_room(bytes) && affords(bytes) { Ok(()) } else { Err(Fault::Memory) }
     }
 
@@ -360,10 +392,7 @@ impl Bridge {
         match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => {
                 session.lost(number, &mut self.cx);
-                if !session.is_told() {
-                    // No client will ever know the session's id.
-                    self.end(id, Cause::ClientLeft, None);
-                }
+                self.end_left(id);
             }
             Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {

@@ -92,7 +92,7 @@ impl Bridge {
         prewarmed.unwrap_or_else(|| self.new_child(server))
     }
 
-    fn new_child(&mut self, server: Server) -> Box<Child> {
+    pub(super) fn new_child(&mut self, server: Server) -> Box<Child> {
         let id = self.cx.fresh_child();
         Box::new(Child::new(id, server, &self.cx))
     }

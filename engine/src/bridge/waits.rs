@@ -56,7 +56,10 @@ impl Bridge {
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
             Wait::Stream(id, number) => match self.seats.get_mut(id) {
-                Some(Seat::Session(session)) => session.tick(number, &mut self.cx),
+                Some(Seat::Session(session)) => {
+                    session.tick(number, &mut self.cx);
+                    self.end_left(id);
+                }
                 Some(Seat::Shared(worker)) => worker.tick(number, &mut self.cx),
                 Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
                     let tick = |streams: &mut Streams, cx: &mut _| _ = streams.tick(number, cx);

@@ -3,6 +3,7 @@
 //! Only CR, LF and CRLF end a line; nothing in `data` can start a field of its own.
 
 use alloc::borrow::Cow;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::Write;
@@ -77,6 +78,12 @@ pub(crate) fn event(id: Option<EventId>, data: Cow<'_, [u8]>) -> Vec<u8> {
             event
         }
     }
+}
+
+/// The event that tells a client of HTTP+SSE where to post its messages (MCP 2024-11-05 "HTTP with
+/// SSE").
+pub(crate) fn endpoint(uri: &str) -> Vec<u8> {
+    format!("event: endpoint\ndata: {uri}\n\n").into_bytes()
 }
 
 /// Appends an event with an id, no data and a reconnection time in milliseconds, from which a

@@ -11,12 +11,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::api::config::Config;
 use crate::api::eras::Eras;
 use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
 use crate::api::terms::Limits;
 use crate::context::knowledge::{Knowledge, Spoken};
 use crate::context::offer::Offer;
+use crate::http::admission::Transport;
 use crate::http::header_params::HeaderParams;
 use crate::table::Table;
 
@@ -47,6 +49,7 @@ pub(crate) struct Known {
 struct Place {
     /// Sessions and parked calls share it: each is known at this path alone.
     path: Arc<str>,
+    transport: Transport,
     server: Server,
     /// Whether new sessions and requests get this server here.
     current: bool,
@@ -62,10 +65,12 @@ pub(crate) struct Servers {
 }
 
 impl Servers {
-    /// One server at this path.
-    pub(crate) fn one(path: &str, eras: Eras, sleep: Option<Duration>) -> Self {
+    /// The one server of a configuration.
+    pub(crate) fn one(config: &Config) -> Self {
         let mut servers = Self::default();
-        servers.set(&[Endpoint { path, eras, sleep, ..Endpoint::default() }]);
+        let Config { endpoint, sse_endpoint, eras, sleep, .. } = config;
+        let (sse, eras, sleep) = (sse_endpoint.as_deref(), *eras, *sleep);
+        servers.set(&[Endpoint { path: endpoint, sse, eras, sleep, ..Endpoint::default() }]);
         servers
     }
 
@@ -74,7 +79,10 @@ impl Servers {
     pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
         self.places.iter_mut().for_each(|place| place.current = false);
         for endpoint in servers {
-            self.put(endpoint.path, endpoint.server);
+            self.put(endpoint.path, Transport::Streamable, endpoint.server);
+            if let Some(path) = endpoint.sse {
+                self.put(path, Transport::Sse, endpoint.server);
+            }
             let known = self.of(endpoint.server);
             known.told_refusal &= known.eras == endpoint.eras;
             known.eras = endpoint.eras;
@@ -92,14 +100,17 @@ impl Servers {
     }
 
     /// New sessions and requests at this path get this server.
-    fn put(&mut self, path: &str, server: Server) {
+    fn put(&mut self, path: &str, transport: Transport, server: Server) {
         for place in self.places.iter_mut().filter(|place| *place.path == *path) {
             place.current = false;
         }
-        let mut places = self.places.iter_mut();
-        match places.find(|place| *place.path == *path && place.server == server) {
+        let mut here = self.places.iter_mut().filter(|place| *place.path == *path);
+        match here.find(|place| (place.transport, place.server) == (transport, server)) {
             Some(place) => place.current = true,
-            None => self.places.push(Place { path: path.into(), server, current: true }),
+            None => {
+                let path = path.into();
+                self.places.push(Place { path, transport, server, current: true });
+            }
         }
     }
 
@@ -120,16 +131,23 @@ impl Servers {
         place.map_or_else(|| path.into(), |place| Arc::clone(&place.path))
     }
 
-    /// The path of a server that a request path names: clients may append a slash.
-    pub(crate) fn named<'a>(&self, path: &'a str) -> Option<&'a str> {
-        let is_path = |path: &&str| self.places.iter().any(|place| *place.path == **path);
+    /// The path of a server that a request path names, and what is spoken there: clients may
+    /// append a slash.
+    pub(crate) fn named<'a>(&self, path: &'a str) -> Option<(&'a str, Transport)> {
+        let spoken = |path: &'a str| {
+            let here = || self.places.iter().filter(|place| *place.path == *path);
+            let place = here().find(|place| place.current).or_else(|| here().next())?;
+            Some((path, place.transport))
+        };
         let bare = || path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
-        Some(path).filter(is_path).or_else(|| bare().filter(is_path))
+        spoken(path).or_else(|| spoken(bare()?))
     }
 
     /// The path of a server, for the operator: the first, if it has several.
     pub(crate) fn path(&self, server: Server) -> &str {
-        let places = || self.places.iter().filter(|place| place.server == server);
+        let is_its =
+            |place: &&Place| (place.transport, place.server) == (Transport::Streamable, server);
+        let places = || self.places.iter().filter(is_its);
         let place = places().find(|place| place.current).or_else(|| places().next());
         place.map_or("", |place| &*place.path)
     }

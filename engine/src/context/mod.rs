@@ -94,7 +94,7 @@ impl Context {
         config.message = config.message.min(config.budget / MESSAGES);
         Self {
             budget: Budget::new(config.budget, config.message),
-            servers: Servers::one(&config.endpoint, config.eras, config.sleep),
+            servers: Servers::one(&config),
             config,
             now: Instant::default(),
             timers: Timers::default(),
@@ -113,9 +113,13 @@ impl Context {
 
     /// Checks a request head.
     pub(crate) fn admit<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
-        let path = self.servers.named(head.path);
-        let named = Head { path: path.unwrap_or(head.path), ..*head };
-        admission::admit(&named, path.is_some(), &self.config)
+        let (path, query) = match head.path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (head.path, None),
+        };
+        let named = self.servers.named(path);
+        let head = Head { path: named.map_or(path, |(path, _)| path), ..*head };
+        admission::admit(&head, named.map(|(_, transport)| transport), query, &self.config)
     }
 
     pub(crate) fn push(&mut self, output: Output) {

@@ -8,6 +8,7 @@ pub(crate) mod asleep;
 mod child_side;
 mod crossing;
 mod life;
+mod oldest;
 mod opening;
 mod phase;
 mod record;
@@ -59,6 +60,8 @@ pub(crate) struct Session {
     pub(crate) path: Arc<str>,
     phase: Phase,
     pub(crate) streams: Streams,
+    /// The stream that carries all messages, in HTTP+SSE.
+    only: Option<StreamId>,
     pub(crate) life: Life,
     calls: u64,
     began: Instant,
@@ -87,6 +90,7 @@ impl Session {
                 Style { ids: false, primed: false },
                 cx,
             ),
+            only: None,
             life: Life::new(number, server, cx.now),
             calls: 0,
             began: cx.now,
@@ -128,8 +132,7 @@ impl Session {
         head: &Admitted<'_>,
         cx: &mut Context,
     ) {
-        let reply = Reply::new(exchange, head, cx);
-        let number = self.streams.open(reply, 1, false, cx);
+        let number = self.stream_for(1, false, exchange, head, cx);
         let known = cx.servers.spoken(self.child.server, self.child.env()).session;
         if known != Some(true) || cx.config.restart {
             let hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
@@ -162,10 +165,7 @@ impl Session {
         let Post { messages, batch, exchange, head } = *post;
         let requests = messages.iter().filter(|m| m.is_request()).count();
         self.judge(post, requests, cx)?;
-        let stream = (requests > 0).then(|| {
-            let reply = Reply::new(exchange, head, cx);
-            self.streams.open(reply, requests, batch, cx)
-        });
+        let stream = (requests > 0).then(|| self.stream_for(requests, batch, exchange, head, cx));
         let mut lines = Vec::new();
         for message in messages {
             match stream.filter(|_| message.is_request()) {
@@ -182,10 +182,28 @@ impl Session {
         };
         self.calls += requests as u64;
         self.life.works(cx);
-        if self.is_open() {
+        if self.is_open() && self.only.is_none() {
             self.streams.promote_after(stream, self.promotion(cx), cx);
         }
         Ok(())
+    }
+
+    /// The stream that carries so many answers to the messages of a POST: that of the exchange, or
+    /// the only one, and then the exchange is answered here.
+    fn stream_for(
+        &mut self,
+        answers: usize,
+        batch: bool,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) -> StreamId {
+        let Some(only) = self.only else {
+            return self.streams.open(Reply::new(exchange, head, cx), answers, batch, cx);
+        };
+        self.streams.expect(only, answers);
+        cx.answer(exchange, head.origin, response::empty(202));
+        only
     }
 
     /// The silence after which a call becomes a stream.

@@ -29,10 +29,31 @@ pub(crate) enum Asks {
     Delete,
 }
 
+/// What is spoken at a path of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// Streamable HTTP.
+    Streamable,
+    /// HTTP+SSE of 2024-11-05: a GET opens a session and its only stream, and each POST names the
+    /// session in its query.
+    Sse,
+}
+
+impl Transport {
+    /// The methods that it has.
+    pub(super) const fn methods(self) -> &'static str {
+        match self {
+            Self::Streamable => "GET, POST, DELETE, OPTIONS",
+            Self::Sse => "GET, POST, OPTIONS",
+        }
+    }
+}
+
 /// A head that was let in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted<'a> {
     pub(crate) path: &'a str,
+    pub(crate) transport: Transport,
     pub(crate) asks: Asks,
     pub(crate) accept: Accept,
     pub(crate) origin: Option<&'a str>,
@@ -71,6 +92,9 @@ struct Known<'a> {
 /// Fields that repeat what the body says: whether they agree is seen when that is there.
 const REPEATING: [&str; 3] = ["Mcp-Name", "Mcp-Method", "MCP-Protocol-Version"];
 
+/// How the part of a query begins that names a session of HTTP+SSE.
+pub(crate) const SESSION_PARAMETER: &str = "sessionId=";
+
 const JSON: &str = "application/json";
 
 /// The fields whose values have to be text.
@@ -86,7 +110,6 @@ const KNOWN: [&str; 9] = [
     "MCP-Protocol-Version",
 ];
 
-pub(super) const METHODS: &str = "GET, POST, DELETE, OPTIONS";
 const HEALTH_METHODS: &str = "GET, HEAD";
 
 impl<'a> Known<'a> {
@@ -134,10 +157,12 @@ fn are_text(head: &Head<'_>) -> Result<(), Fault> {
     KNOWN.iter().try_for_each(|name| field::are_text(head.fields, name))
 }
 
-/// Judges a head by the rules; whether its path is that of a server is known already.
+/// Judges a head by the rules; what is spoken at its path is known already, if it is that of a
+/// server, and so is the query.
 pub(crate) fn admit<'a>(
     head: &Head<'a>,
-    is_endpoint: bool,
+    transport: Option<Transport>,
+    query: Option<&'a str>,
     config: &Config,
 ) -> Result<Admitted<'a>, Fault> {
     let mut fields = Known::default();
@@ -146,7 +171,8 @@ pub(crate) fn admit<'a>(
     let host = host(head, fields.host)?;
     let origin = fields.origin.map(Text::decoded);
     let health = config.health.as_deref() == Some(head.path);
-    let accept = match fields.accepts {
+    let mut session = fields.session;
+    let mut accept = match fields.accepts {
         0 => Accept::ANY,
         1 if fields.usual => Accept::ANY,
         _ => Accept::of(head.fields),
@@ -168,18 +194,29 @@ pub(crate) fn admit<'a>(
                 "GET" | "HEAD" => Asks::Metrics,
                 _ => return Err(Fault::Method(HEALTH_METHODS)),
             }
-        } else if is_endpoint {
-            asks(head.method, fields.content_type, accept)?
         } else {
-            return Err(Fault::NotFound);
+            match transport {
+                Some(Transport::Streamable) => asks(head.method, fields.content_type, accept)?,
+                Some(Transport::Sse) => {
+                    session = query.and_then(session_named).map(Text::of);
+                    let asks = asks_sse(head.method, session, &fields, accept)?;
+                    if asks == Asks::Post {
+                        // It is answered on the stream.
+                        accept = Accept::ANY;
+                    }
+                    asks
+                }
+                None => return Err(Fault::NotFound),
+            }
         }
     };
     Ok(Admitted {
         path: head.path,
+        transport: transport.unwrap_or(Transport::Streamable),
         asks,
         accept,
         origin: if health { None } else { origin },
-        session: fields.session.filter(|id| !id.is("")),
+        session: session.filter(|id| !id.is("")),
         version: fields.version,
         last_event_id: fields.last_event_id.map(Text::decoded),
         method: fields.method.map(Text::decoded),
@@ -211,8 +248,28 @@ fn asks(method: &str, content_type: Option<Text<'_>>, accept: Accept) -> Result<
         "GET" => Ok(Asks::Get),
         "DELETE" => Ok(Asks::Delete),
         "OPTIONS" => Ok(Asks::Options),
-        _ => Err(Fault::Method(METHODS)),
+        _ => Err(Fault::Method(Transport::Streamable.methods())),
     }
+}
+
+/// The same for HTTP+SSE. A client that asks which transport is spoken posts without a session, and
+/// is told by the refusal to use GET (MCP 2025-03-26 "Backwards Compatibility").
+fn asks_sse(
+    method: &str,
+    session: Option<Text<'_>>,
+    fields: &Known<'_>,
+    accept: Accept,
+) -> Result<Asks, Fault> {
+    match method {
+        "POST" if session.is_none_or(|id| id.is("")) => Err(Fault::Method("GET, OPTIONS")),
+        "GET" | "POST" | "OPTIONS" => asks(method, fields.content_type, accept),
+        _ => Err(Fault::Method(Transport::Sse.methods())),
+    }
+}
+
+/// The session that a query names.
+fn session_named(query: &str) -> Option<&str> {
+    query.split('&').find_map(|pair| pair.strip_prefix(SESSION_PARAMETER))
 }
 
 fn is_json(content_type: Option<Text<'_>>) -> bool {
@@ -230,7 +287,9 @@ mod tests {
         let config = Config::default();
         let head = |fields: &[(&str, &[u8])]| {
             let head = Head { method: "GET", path: "/mcp", authority: None, fields };
-            admit(&head, true, &config).map(|admitted| (admitted.accept.json, admitted.accept.sse))
+            let at = Some(Transport::Streamable);
+            admit(&head, at, None, &config)
+                .map(|admitted| (admitted.accept.json, admitted.accept.sse))
         };
         let good: [(&str, &[u8]); 2] = [("host", b"localhost"), ("accept", b"text/event-stream")];
         for length in 1..24 {

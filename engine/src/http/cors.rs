@@ -2,15 +2,15 @@
 
 use alloc::borrow::Cow;
 use alloc::string::ToString;
+use alloc::vec;
 
 use crate::api::response::{self, Response};
 use crate::http::accept;
-use crate::http::admission::{Admitted, METHODS};
+use crate::http::admission::Admitted;
 use crate::http::field::{self, Fields, is};
 
 /// The most field names in the answer to a preflight: no request has more fields.
 const ASKED: usize = 64;
-const ALLOW: &[(&str, Cow<'_, str>)] = &[("allow", Cow::Borrowed(METHODS))];
 
 /// Lets a page of an allowed origin read a response (WHATWG Fetch, "CORS protocol").
 pub(crate) fn expose(origin: Option<&str>, response: &mut Response) {
@@ -27,11 +27,13 @@ pub(crate) fn expose(origin: Option<&str>, response: &mut Response) {
 
 /// The answer to OPTIONS: what is allowed, and to a preflight what a page may send.
 pub(crate) fn options(head: &Admitted<'_>) -> Response {
-    let mut response = Response { fields: Cow::Borrowed(ALLOW), ..response::empty(204) };
+    let methods = Cow::Borrowed(head.transport.methods());
+    let fields = Cow::Owned(vec![("allow", methods.clone())]);
+    let mut response = Response { fields, ..response::empty(204) };
     expose(head.origin, &mut response);
     if head.origin.is_some() {
         response.fields.to_mut().extend([
-            ("access-control-allow-methods", Cow::Borrowed(METHODS)),
+            ("access-control-allow-methods", methods),
             ("access-control-allow-headers", allowed_headers(head.fields)),
             ("access-control-max-age", Cow::Borrowed("7200")),
         ]);

@@ -133,6 +133,12 @@ faults! {
         "the Mcp-Session-Id header is missing; initialize first, then send what it gave";
     SessionUnknown = 404 INVALID_REQUEST "session",
         "the session is unknown or has ended; send initialize without Mcp-Session-Id";
+    /// The same for a client of HTTP+SSE.
+    StreamUnknown = 404 INVALID_REQUEST "session",
+        "the session is unknown or has ended; open another with GET";
+    /// A message before the answer to `initialize`, where the session has an id already.
+    Uninitialized = 400 INVALID_REQUEST "session",
+        "the session is not open; post initialize by itself, and wait for its answer";
     /// What a restarted server has that differs.
     Changed(what: &'static str) = 404 INVALID_REQUEST "session",
         "the server was restarted and has another {what}, so the session has ended; send initialize \

@@ -14,7 +14,7 @@ use crate::codec::message::Message;
 use crate::codec::meta::{self, CAPABILITIES, LOG_LEVEL, LogLevel, VERSION};
 use crate::codec::object;
 use crate::codec::version::STATELESS;
-use crate::http::admission::Admitted;
+use crate::http::admission::{Admitted, Transport};
 use crate::http::fault::Fault;
 use crate::http::field::Text;
 
@@ -44,8 +44,9 @@ pub(crate) enum Era {
 
 /// Tells the era of a message.
 pub(crate) fn era(message: &Message<'_>, head: &Admitted<'_>) -> Era {
-    let stateless = message.meta(VERSION).is_some()
-        || is_stateless_head(head) && !(message.is_request() && message.calls("initialize"));
+    let stateless = head.transport == Transport::Streamable
+        && (message.meta(VERSION).is_some()
+            || is_stateless_head(head) && !(message.is_request() && message.calls("initialize")));
     if stateless { Era::Stateless } else { Era::Session }
 }
 

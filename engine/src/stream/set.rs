@@ -123,6 +123,22 @@ impl Streams {
         self.last
     }
 
+    /// Opens the only stream: it carries all messages, answers included, and ends with the set. Its
+    /// client is given back-pressure as one that waits for an answer, which here never comes.
+    pub(crate) fn open_only(&mut self, reply: Reply, first: Vec<u8>, cx: &mut Context) -> StreamId {
+        let number = self.open(reply, 1, false, cx);
+        self.listeners.push(number);
+        self.with(number, cx, |stream, at, cx| stream.begin(first, at, cx));
+        number
+    }
+
+    /// A stream is to carry so many more answers.
+    pub(crate) fn expect(&mut self, number: StreamId, answers: usize) {
+        if let Some(stream) = self.table.get_mut(&number) {
+            stream.pending += answers;
+        }
+    }
+
     /// Lets a silent exchange become an event stream after a while.
     pub(crate) fn promote_after(
         &mut self,

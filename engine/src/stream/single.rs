@@ -131,6 +131,12 @@ impl Stream {
         cx.respond(exchange, origin.as_deref(), response);
     }
 
+    /// Sends the response head, and bytes that come before all messages.
+    pub(crate) fn begin(&mut self, first: Vec<u8>, at: &mut At<'_>, cx: &mut Context) {
+        self.open(at, cx);
+        self.send(first, at, cx);
+    }
+
     /// Sends an event id before there is an event, so that the client can resume.
     fn prime(&mut self, at: &mut At<'_>, cx: &mut Context) {
         if at.style.primed {

@@ -75,11 +75,16 @@ impl Config {
     /// Paths and names, which stand in response fields, environments and texts.
     fn check_names(&self) -> Result<(), ConfigError> {
         let is_path = |path: &str| path.starts_with('/') && is_visible(path);
-        let own = [("health", &self.health), ("metrics", &self.metrics)];
+        let sse = &self.sse_endpoint;
+        let own = [("sse_endpoint", sse), ("health", &self.health), ("metrics", &self.metrics)];
         for (field, path) in own {
             let Some(path) = path else { continue };
             require(is_path(path), field, "is no path of visible ASCII that begins with a slash")?;
             require(*path != self.endpoint, field, "is the path of the endpoint")?;
+        }
+        for (field, page) in [("health", &self.health), ("metrics", &self.metrics)] {
+            let is_free = page.is_none() || page != sse;
+            require(is_free, field, "is the path of HTTP+SSE")?;
         }
         let metrics = self.metrics.is_none() || self.metrics != self.health;
         require(metrics, "metrics", "is the path of the health check")?;
@@ -87,6 +92,12 @@ impl Config {
         require(is_path(&self.endpoint), "endpoint", reason)?;
         let node = self.node.as_deref().is_none_or(|node| !node.is_empty() && is_visible(node));
         require(node, "node", "is no word of visible ASCII, so it can't begin a session id")?;
+        // The address for a client's messages has both in it.
+        let bare = sse.as_deref().is_none_or(|path| !path.contains(['?', '#']));
+        require(bare, "sse_endpoint", "has a query")?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let plain = self.node.as_deref().is_none_or(|node| node.bytes().all(plain));
+        require(plain || sse.is_none(), "node", "can't stand in a query, as sse_endpoint needs")?;
         let variable = |name: &str| !name.is_empty() && !name.contains(['=', '\0']);
         let variables = self.header_env.iter().all(|(_, name)| variable(name));
         require(variables, "header_env", "names a variable that is empty or has a = or a NUL")

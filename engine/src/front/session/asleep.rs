@@ -334,6 +334,7 @@ impl Asleep {
             path: self.path,
             phase: Phase::Waking(self.open),
             streams: self.streams,
+            only: None,
             calls: self.calls,
             began: self.began,
             names: Some(session_id::short(random)),

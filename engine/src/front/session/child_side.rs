@@ -259,8 +259,11 @@ impl Session {
     ) {
         let chosen = wake::chosen(told);
         let version = Version::chosen(&chosen);
-        self.streams.style = version.style();
-        let opening = match cx.config.restart {
+        if self.only.is_none() {
+            self.streams.style = version.style();
+        }
+        // What can't be resumed ends with its process.
+        let opening = match cx.config.restart && self.only.is_none() {
             true => Opening::new(self.phase.hello(), server, cx).map(Box::new),
             false => None,
         };

@@ -23,7 +23,7 @@ impl Session {
             return;
         }
         let response = fault.failed_start(Some(&call.id), &cx.config.remedies);
-        match self.phase.is_waking() {
+        match self.phase.is_waking() || self.only.is_some() {
             true => self.streams.fail(call.stream, response, cx),
             false => self.streams.whole(call.stream, response, cx),
         }
@@ -94,6 +94,9 @@ impl Session {
     pub(crate) fn start_due(&mut self, cx: &mut Context) -> Cause {
         if self.phase.declined().is_some() {
             return self.decline(cx);
+        }
+        if self.awaits_initialize() {
+            return Cause::Idle;
         }
         self.child.malformed.cause().unwrap_or(Cause::StartTimeout)
     }

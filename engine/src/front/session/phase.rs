@@ -13,6 +13,8 @@ use crate::context::budget::Walk;
 
 #[derive(Debug)]
 pub(super) enum Phase {
+    /// The client has a stream, and `initialize` is to come. There is no process yet.
+    Awaiting,
     /// The child has not answered `initialize`. The params are kept if the child may turn out to
     /// speak only 2026-07-28; otherwise they are empty.
     Starting {
@@ -59,14 +61,16 @@ impl Phase {
     pub(super) fn hello(&self) -> &[u8] {
         match self {
             Self::Starting { hello } | Self::AskingEra { hello, .. } => hello,
-            Self::Saving { .. } | Self::Waking(_) | Self::Open(_) => &[],
+            Self::Awaiting | Self::Saving { .. } | Self::Waking(_) | Self::Open(_) => &[],
         }
     }
 
     fn take_hello(&mut self) -> Kept {
         match self {
             Self::Starting { hello } | Self::AskingEra { hello, .. } => core::mem::take(hello),
-            Self::Saving { .. } | Self::Waking(_) | Self::Open(_) => Kept::default(),
+            Self::Awaiting | Self::Saving { .. } | Self::Waking(_) | Self::Open(_) => {
+                Kept::default()
+            }
         }
     }
 
@@ -89,20 +93,25 @@ impl Phase {
     pub(super) const fn open(&self) -> Option<&Open> {
         match self {
             Self::Saving { open, .. } | Self::Waking(open) | Self::Open(open) => Some(open),
-            Self::Starting { .. } | Self::AskingEra { .. } => None,
+            Self::Awaiting | Self::Starting { .. } | Self::AskingEra { .. } => None,
         }
     }
 
     pub(super) const fn open_mut(&mut self) -> Option<&mut Open> {
         match self {
             Self::Saving { open, .. } | Self::Waking(open) | Self::Open(open) => Some(open),
-            Self::Starting { .. } | Self::AskingEra { .. } => None,
+            Self::Awaiting | Self::Starting { .. } | Self::AskingEra { .. } => None,
         }
     }
 
     /// What the child has not had yet is held back, or not meant for it.
     pub(super) const fn is_between(&self) -> bool {
         matches!(self, Self::Saving { .. } | Self::Waking(_))
+    }
+
+    /// Whether nobody has sent `initialize`.
+    pub(super) const fn awaits_initialize(&self) -> bool {
+        matches!(self, Self::Awaiting)
     }
 
     pub(super) const fn is_waking(&self) -> bool {
@@ -112,7 +121,7 @@ impl Phase {
     pub(super) fn into_open(self) -> Option<Open> {
         match self {
             Self::Saving { open, .. } | Self::Waking(open) | Self::Open(open) => Some(open),
-            Self::Starting { .. } | Self::AskingEra { .. } => None,
+            Self::Awaiting | Self::Starting { .. } | Self::AskingEra { .. } => None,
         }
     }
 
@@ -161,6 +170,7 @@ impl Phase {
     /// Compares what it counts with what it has.
     pub(super) fn walk(&self, walk: &mut Walk) {
         match self {
+            Self::Awaiting => {}
             Self::Starting { hello } => walk.meet_kept("initialize", hello),
             Self::AskingEra { hello, declined } => {
                 walk.meet_kept("initialize", hello);

@@ -13,6 +13,7 @@ pub(super) fn configure(config: &mut Config, line: &str) -> Option<()> {
     match name {
         "node" => config.node = Some(String::from(value)),
         "endpoint" => config.endpoint = String::from(value),
+        "sse-endpoint" => config.sse_endpoint = Some(String::from(value)),
         "health" => config.health = (value != "none").then(|| String::from(value)),
         "eras" => config.eras = value.parse().ok()?,
         "metrics" => config.metrics = Some(String::from(value)),

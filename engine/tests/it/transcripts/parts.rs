@@ -50,7 +50,7 @@ pub(super) fn request(exchange: &str, method: &str, rest: &[&str]) -> Option<Req
             Some(number) => {
                 request.fields.push(("mcp-session-id".into(), session(number.parse().ok()?)));
             }
-            None if word.starts_with('/') => request.path = String::from(*word),
+            None if word.starts_with('/') => request.path = address(word)?,
             None => {
                 let random = word.strip_prefix('~')?;
                 request.random = Some(u32::from_str_radix(random, 16).ok()?);
@@ -80,6 +80,12 @@ pub(super) fn respond(exchange: &str, status: u16, rest: &[&str]) -> Option<(Ite
         _ => return None,
     };
     Some((Item::Respond(exchange.parse().ok()?, status, fields, body), ends))
+}
+
+/// A path, at whose end `@1` is the id of the session that exchange 1 opened.
+pub(super) fn address(word: &str) -> Option<String> {
+    let Some((path, number)) = word.split_once('@') else { return Some(word.into()) };
+    Some(format!("{path}{}", session(number.parse().ok()?)))
 }
 
 pub(super) fn amount(word: &str) -> Option<Amount> {

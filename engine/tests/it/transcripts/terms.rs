@@ -10,6 +10,7 @@ use super::parts::percent;
 pub(crate) struct Terms {
     limits: Limits,
     sleep: Option<Duration>,
+    sse: Option<String>,
     allow: Option<Vec<String>>,
     deny: Vec<String>,
     fault: Option<String>,
@@ -26,17 +27,19 @@ impl Terms {
                 let seconds = value.parse::<f64>().map_err(|_| bad())?;
                 Duration::try_from_secs_f64(seconds).map_err(|_| bad())
             };
+            let words = || {
+                let text = percent(value).ok_or_else(bad)?;
+                Ok::<_, String>(String::from_utf8_lossy(&text).into_owned())
+            };
             match name {
                 "sessions" => terms.limits.sessions = Some(number()?),
                 "idle" => terms.limits.idle = Some(seconds()?),
                 "sleep" => terms.sleep = Some(seconds()?),
                 "request" => terms.limits.request = Some(seconds()?),
+                "sse" => terms.sse = Some(words()?),
                 "allow" => terms.allow.get_or_insert_default().push(value.into()),
                 "deny" => terms.deny.push(value.into()),
-                "fault" => {
-                    let text = percent(value).ok_or_else(bad)?;
-                    terms.fault = Some(String::from_utf8_lossy(&text).into_owned());
-                }
+                "fault" => terms.fault = Some(words()?),
                 _ => return Err(bad()),
             }
         }
@@ -48,6 +51,7 @@ impl Terms {
         Endpoint {
             limits: self.limits,
             sleep: self.sleep,
+            sse: self.sse.as_deref(),
             tools: Tools { allow: self.allow.as_deref(), deny: &self.deny },
             fault: self.fault.as_deref(),
             ..endpoint

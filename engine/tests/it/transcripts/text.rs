@@ -6,7 +6,7 @@ use mcp_bridge::{Config, Exit};
 
 use super::config;
 use super::item::{Content, Item};
-use super::parts::At;
+use super::parts::{self, At};
 use super::parts::{
     amount, child, clock, duration, exit, percent, request, respond, server, session,
 };
@@ -327,6 +327,14 @@ impl Case {
             ["event", exchange, id] => {
                 let start = format!("event: message\nid: {id}\ndata: ").into_bytes();
                 (Item::Send(exchange.parse().ok()?, start), Ends::Event)
+            }
+            ["message", exchange] => {
+                let start = b"event: message\ndata: ".to_vec();
+                (Item::Send(exchange.parse().ok()?, start), Ends::Event)
+            }
+            ["endpoint", exchange, address] => {
+                let event = format!("event: endpoint\ndata: {}\n\n", parts::address(address)?);
+                (Item::Send(exchange.parse().ok()?, event.into_bytes()), Ends::Nothing)
             }
             ["prime", exchange, id] => {
                 let event = format!("id: {id}\nretry: 1000\ndata: \n\n").into_bytes();

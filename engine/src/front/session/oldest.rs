@@ -1,0 +1,56 @@
+//! A session of HTTP+SSE (MCP 2024-11-05 "HTTP with SSE"): one stream carries all messages to the
+//! client, answers included, and a POST is answered without content. The session begins with the
+//! stream, before `initialize`, and ends with it.
+
+use alloc::boxed::Box;
+use alloc::format;
+
+use super::Session;
+use super::phase::Phase;
+use crate::api::handles::Exchange;
+use crate::child::Child;
+use crate::child::lease::Life;
+use crate::codec::sse;
+use crate::context::Context;
+use crate::context::carrier::Reply;
+use crate::http::admission::{Admitted, SESSION_PARAMETER};
+use crate::http::session_id;
+
+impl Session {
+    /// A session whose client has opened its stream, and is told where to post. `child` has the
+    /// environment of its process, and is none yet.
+    pub(crate) fn awaiting(
+        child: Box<Child>,
+        id: u128,
+        exchange: Exchange,
+        head: &Admitted<'_>,
+        cx: &mut Context,
+    ) -> Self {
+        let mut session = Self::new(child, id, head.path, cx);
+        session.phase = Phase::Awaiting;
+        let address = session_id::text(id, &cx.config);
+        let address = format!("{}?{SESSION_PARAMETER}{address}", head.path);
+        let reply = Reply::new(exchange, head, cx);
+        session.only = Some(session.streams.open_only(reply, sse::endpoint(&address), cx));
+        session.life.wait_start_no_longer(cx.config.start, cx);
+        session
+    }
+
+    /// Whether its client has sent nothing yet.
+    pub(crate) const fn awaits_initialize(&self) -> bool {
+        self.phase.awaits_initialize()
+    }
+
+    /// `initialize` has come, and this is its process.
+    pub(crate) fn gets(&mut self, child: Box<Child>, cx: &mut Context) {
+        self.life.end(cx);
+        self.life = Life::new(child.id, child.server, cx.now);
+        self.streams.move_to(child.id, cx);
+        core::mem::replace(&mut self.child, child).gone(cx);
+    }
+
+    /// Whether it ends because no stream is left: it can have no other, or nobody knows its id.
+    pub(crate) fn is_left(&self) -> bool {
+        (self.only.is_some() || !self.is_told()) && !self.streams.is_alive()
+    }
+}
