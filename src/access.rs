@@ -40,7 +40,7 @@ impl Access {
         Some(Box::new(Entry {
             since: Instant::now(),
             verb: short(head.method),
-            path: short(head.path),
+            path: short(head.place().0),
             user: head.fields.iter().find_map(named),
             server: server(),
             method: None,

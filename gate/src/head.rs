@@ -57,6 +57,8 @@ pub(super) enum Length {
 pub(super) struct Parsed {
     pub(super) method: &'static str,
     pub(super) path: Span,
+    /// Where the target ends, its query included.
+    pub(super) target_end: usize,
     pub(super) fields: Vec<(Span, Span)>,
     pub(super) length: Length,
     /// Where the digits of `Content-Length` are.
@@ -188,6 +190,7 @@ impl Parsed {
         let path = &target[path_at..];
         let path_len = path.iter().position(|&b| b == b'?').unwrap_or(path.len());
         self.path = (begin + path_at, begin + path_at + path_len);
+        self.target_end = begin + target.len();
         Ok(authority)
     }
 

@@ -326,6 +326,15 @@ impl Gate {
         }
     }
 
+    /// The target's path with its query, if it has one, as it stands on the wire.
+    pub fn target(&self) -> &str {
+        let (from, to) = self.parsed.path;
+        match self.text((from, self.parsed.target_end)) {
+            _ if from == to => "/",
+            target => target,
+        }
+    }
+
     /// The fields that the program has a use for, in their order.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.parsed.fields.iter().map(|&(name, value)| (self.text(name), self.text(value)))

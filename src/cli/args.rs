@@ -150,21 +150,21 @@ fn servers(
     let cwd = given.cwd.clone();
     let common =
         Common { cwd, env, clear_env: given.clear_env, eras: config.eras, sleep: config.sleep };
-    let endpoint = config.endpoint.clone();
+    let (endpoint, sse) = (config.endpoint.clone(), config.sse_endpoint.clone());
     if let Some(file) = &given.config {
         if given.demo || !command.is_empty() {
             return Err(Exit::usage("--config can't be combined with a command or --demo"));
         }
         let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
         let taken = config.metrics.iter().chain(&config.health).cloned().collect();
-        let file = ConfigFile { file, endpoint, taken, common };
+        let file = ConfigFile { file, endpoint, sse, taken, common };
         return Ok((file.read()?, Some(file)));
     }
     let (name, args) = command_of(given.demo, command)?;
     let launch = common.launch(name, args)?;
     let terms = Terms { eras: config.eras, sleep: config.sleep, ..Terms::default() };
-    let server =
-        Server { name: None, path: endpoint, launch, terms, fault: None, unknown: Vec::new() };
+    let (path, unknown) = (endpoint, Vec::new());
+    let server = Server { name: None, path, sse, launch, terms, fault: None, unknown };
     Ok((Found { servers: vec![server], remote: Vec::new() }, None))
 }
 
@@ -246,6 +246,7 @@ fn header_variable(pair: &str) -> Result<(String, String), Exit> {
 
 fn config(given: &Given) -> Result<Config, Exit> {
     let (endpoint, health, metrics) = paths(given)?;
+    let sse_endpoint = sse_path(given, [Some(&endpoint), health.as_ref(), metrics.as_ref()])?;
     let header_env = given.header_env.iter().map(|pair| header_variable(pair));
     let header_env = header_env.collect::<Result<Vec<_>, _>>()?;
     let default = Config::default();
@@ -256,6 +257,7 @@ fn config(given: &Given) -> Result<Config, Exit> {
     let (allow_hosts, allow_origins) = allowed(given)?;
     let config = Config {
         endpoint,
+        sse_endpoint,
         health,
         metrics: metrics.filter(|_| given.metrics_listen.is_none()),
         eras: given.eras,
@@ -307,6 +309,17 @@ fn paths(given: &Given) -> Result<(String, Option<String>, Option<String>), Exit
     Ok((endpoint, health, metrics))
 }
 
+/// The path of HTTP+SSE. That which is not asked for makes way for the others.
+fn sse_path(given: &Given, others: [Option<&String>; 3]) -> Result<Option<String>, Exit> {
+    let is_taken = |path: &String| others.iter().flatten().any(|other| *other == path);
+    match &given.sse_endpoint {
+        None => Ok(Some(String::from("/sse")).filter(|path| !is_taken(path))),
+        Some(path) if path.is_empty() || path == "off" => Ok(None),
+        Some(path) if is_taken(path) => Err(Exit::usage("--sse-endpoint needs a path of its own")),
+        Some(path) => check_path("--sse-endpoint", path).map(|()| Some(path.clone())),
+    }
+}
+
 /// The hosts and origins that are accepted.
 fn allowed(given: &Given) -> Result<(Vec<String>, Vec<String>), Exit> {
     let hosts = all(
@@ -340,7 +353,11 @@ fn check_path(flag: &str, path: &str) -> Result<(), Exit> {
     match good && path.starts_with('/') {
         true => Ok(()),
         false => {
-            let example = if flag == "--endpoint" { "mcp" } else { &flag[2..] };
+            let example = match flag {
+                "--endpoint" => "mcp",
+                "--sse-endpoint" => "sse",
+                page => &page[2..],
+            };
             Err(Exit::usage(format!("{flag} takes a path such as /{example}, not {path:?}")))
         }
     }

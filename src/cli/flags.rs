@@ -79,6 +79,7 @@ pub(crate) const GROUPS: [Group; 7] = [
                 .default("8080"),
             flag("unix", "socket", "Unix socket to listen on instead"),
             flag("endpoint", "path", "Path of the MCP endpoint").short('e').default("/mcp"),
+            flag("sse-endpoint", "path", "Path of HTTP+SSE (2024-11-05), or off").default("/sse"),
         ],
     },
     Group {

@@ -25,6 +25,8 @@ pub(crate) struct Server {
     pub(crate) name: Option<String>,
     /// The path of its endpoint.
     pub(crate) path: String,
+    /// The path of HTTP+SSE, if that is offered.
+    pub(crate) sse: Option<String>,
     pub(crate) launch: Launch,
     pub(crate) terms: Terms,
     /// Why it can't be started, if that was found ahead.
@@ -97,8 +99,9 @@ impl Server {
         let Terms { eras, limits, sleep, tools } = &self.terms;
         let tools = mcp_bridge::Tools { allow: tools.allow.as_deref(), deny: &tools.deny };
         let fault = self.fault.as_ref().map(|fault| fault.public);
-        let (path, eras, limits, sleep) = (&*self.path, *eras, *limits, *sleep);
-        Endpoint { path, server, eras, limits, sleep, tools, fault }
+        let (path, sse) = (&*self.path, self.sse.as_deref());
+        let (eras, limits, sleep) = (*eras, *limits, *sleep);
+        Endpoint { path, sse, server, eras, limits, sleep, tools, fault }
     }
 
     /// Whether it has the same command and path as the other.
@@ -176,6 +179,8 @@ pub(crate) struct ConfigFile {
     pub(crate) file: PathBuf,
     /// The part of a path after the server's name.
     pub(crate) endpoint: String,
+    /// The same for HTTP+SSE, if that is offered.
+    pub(crate) sse: Option<String>,
     /// Paths already in use.
     pub(crate) taken: Vec<String>,
     pub(crate) common: Common,
@@ -204,7 +209,8 @@ impl ConfigFile {
 
     fn server(&self, found: Definition) -> Result<Server, Exit> {
         let path = format!("/{}{}", found.name, self.endpoint);
-        if self.taken.contains(&path) {
+        let sse = self.sse.as_ref().map(|sse| format!("/{}{sse}", found.name));
+        if let Some(path) = [&path].into_iter().chain(&sse).find(|path| self.taken.contains(path)) {
             return Err(Exit::usage(format!(
                 "the server {:?} would have the path {path}, as --health or --metrics has",
                 found.name
@@ -217,7 +223,7 @@ impl ConfigFile {
         let Definition { name, eras, limits, sleep, tools, unknown, .. } = found;
         let sleep = sleep.or(self.common.sleep).filter(|wait| !wait.is_zero());
         let terms = Terms { eras: eras.unwrap_or(self.common.eras), limits, sleep, tools };
-        Ok(Server { name: Some(name), path, launch, terms, fault, unknown })
+        Ok(Server { name: Some(name), path, sse, launch, terms, fault, unknown })
     }
 
     /// How to start a server, or why it can't be started.

@@ -102,7 +102,7 @@ impl Decoder {
             *slot = (name, value.as_bytes());
             count += 1;
         }
-        let (method, path, fields) = (gate.method(), gate.path(), &slots[..count]);
+        let (method, path, fields) = (gate.method(), gate.target(), &slots[..count]);
         // The gate has compared a target's authority with `Host`.
         Some(f(&Head { method, path, authority: None, fields }))
     }

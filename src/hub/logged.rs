@@ -4,6 +4,7 @@ use mcp_bridge::{Head, Notice, SessionNumber};
 
 use super::Hub;
 use crate::access::Entry;
+use crate::cli::launch;
 use crate::logging::notices;
 
 impl Hub {
@@ -31,12 +32,13 @@ impl Hub {
 
     /// The request with this head for the access log; none for one for a page of the program.
     pub(crate) fn entry(&self, head: &Head<'_>) -> Option<Box<Entry>> {
-        if self.is_page(head.path) {
+        let (path, named) = head.place();
+        if self.is_page(path) {
             return None;
         }
-        let mut entry = self.access.entry(head, || self.name_at(head.path))?;
+        let mut entry = self.access.entry(head, || self.name_at(path))?;
         let id = head.fields.iter().find(|(name, _)| *name == "mcp-session-id");
-        let id = id.and_then(|(_, id)| str::from_utf8(id).ok());
+        let id = id.and_then(|(_, id)| str::from_utf8(id).ok()).or(named);
         entry.session(id.and_then(|id| self.session_number(id)));
         Some(entry)
     }
@@ -48,6 +50,8 @@ impl Hub {
 
     fn name_at(&self, path: &str) -> Option<String> {
         let servers = self.servers.borrow();
-        servers.values().find(|server| server.path == path)?.name.clone()
+        let is_at =
+            |server: &launch::Server| server.path == path || server.sse.as_deref() == Some(path);
+        servers.values().find(|server| is_at(server))?.name.clone()
     }
 }

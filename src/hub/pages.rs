@@ -39,14 +39,15 @@ impl Hub {
     /// Judges a head before its content is read: an error is the whole answer.
     pub(crate) fn admit(&self, head: &Head<'_>, door: Door) -> Result<Admitted, Response> {
         let is_read = matches!(head.method, "GET" | "HEAD");
-        let is_metrics = self.pages.metrics.as_deref() == Some(head.path);
-        let is_page = self.is_page(head.path);
+        let (path, _) = head.place();
+        let is_metrics = self.pages.metrics.as_deref() == Some(path);
+        let is_page = self.is_page(path);
         match door {
             Door::Side if !is_page || !is_read || !self.may_read(head) => {
                 return Err(plain(404, "only the pages of the program are here\n"));
             }
             Door::Side if is_metrics => return Err(self.metrics()),
-            _ if is_page && is_read && head.path == LIVE => return Err(plain(200, "ok\n")),
+            _ if is_page && is_read && path == LIVE => return Err(plain(200, "ok\n")),
             _ => {}
         }
         let admitted = self.bridge.borrow_mut().admit(&self.aliased(*head));
@@ -61,7 +62,7 @@ impl Hub {
     /// The head under the name that the engine knows.
     pub(super) fn aliased<'a>(&'a self, head: Head<'a>) -> Head<'a> {
         match &self.pages.health {
-            Some(health) if head.path == READY && self.is_page(READY) => {
+            Some(health) if head.place().0 == READY && self.is_page(READY) => {
                 Head { path: health, ..head }
             }
             _ => head,

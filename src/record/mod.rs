@@ -201,7 +201,11 @@ impl Recorder {
         // Names that the body has are known before its head repeats them.
         let body = self.shown(body);
         // The gate has none that is not in Host.
-        let Head { method, path, fields, .. } = head;
+        let Head { method, fields, .. } = head;
+        let (path, named) = head.place();
+        let named = named.map(|id| self.names.replaced(id.as_bytes()));
+        let named = named.map(|id| format!("?sessionId={}", String::from_utf8_lossy(&id)));
+        let path = format!("{path}{}", named.unwrap_or_default());
         let random = random.map_or_else(String::new, |random| format!(" ~{random:x}"));
         self.line(format_args!("> {number} {method} {path}{random}"));
         let defaults: &[&str] = match *method {
@@ -305,8 +309,11 @@ impl Recorder {
     /// Lines of an event stream.
     fn events(&mut self, bytes: &[u8]) {
         const DATA: &[u8] = b"data: ";
+        // An address of our own.
+        let is_endpoint = bytes.starts_with(b"event: endpoint\n");
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let line = match line.strip_prefix(DATA) {
+                Some(data) if is_endpoint => [DATA, &self.names.replaced(data)].concat(),
                 Some(data) => [DATA, &self.shown(data)].concat(),
                 None => {
                     match str::from_utf8(line).ok().and_then(|line| line.strip_prefix("id: ")) {

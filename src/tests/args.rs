@@ -113,6 +113,33 @@ fn values_mean_what_they_say() {
 }
 
 #[test]
+fn the_path_of_the_oldest_clients_makes_way_unless_it_is_asked_for() {
+    let sse = |args: &[&str]| {
+        let options = good(&[args, &["--", "cat"]].concat());
+        assert_eq!(options.servers.servers[0].sse, options.config.sse_endpoint);
+        options.config.sse_endpoint
+    };
+    assert_eq!(sse(&[]).as_deref(), Some("/sse"));
+    assert_eq!(sse(&["--sse-endpoint=/old"]).as_deref(), Some("/old"));
+    for off in [
+        &["--sse-endpoint", "off"][..],
+        &["--sse-endpoint", ""],
+        &["--endpoint", "/sse"],
+        &["--metrics", "/sse"],
+        &["--health", "/sse"],
+    ] {
+        assert_eq!(sse(off), None, "{off:?}");
+    }
+    let own = "--sse-endpoint needs a path of its own";
+    for taken in ["/mcp", "/healthz"] {
+        let taken = format!("--sse-endpoint={taken}");
+        assert_eq!(bad(&[&taken, "--", "cat"]), (2, own.into()));
+    }
+    let query = "--sse-endpoint takes a path such as /sse, not \"/sse?x\"";
+    assert_eq!(bad(&["--sse-endpoint=/sse?x", "--", "cat"]), (2, query.into()));
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     for (args, word) in [
         (&["--port", "x", "--", "cat"][..], "--port"),

@@ -297,6 +297,7 @@ fn the_reference_has_every_limit_with_its_default() {
     // What is no limit: the addresses, which the flags tell.
     let other = [
         "endpoint",
+        "sse_endpoint",
         "health",
         "metrics",
         "eras",

@@ -43,3 +43,23 @@ pub struct Head<'a> {
     /// Field names in any case and values without surrounding white space, in their order.
     pub fields: &'a [(&'a str, &'a [u8])],
 }
+
+/// How the part of a query begins that names a session of HTTP+SSE.
+pub(crate) const SESSION: &str = "sessionId=";
+
+impl<'a> Head<'a> {
+    /// The path alone, and the session that its query names, as a message of HTTP+SSE does. The
+    /// name is a secret.
+    ///
+    /// ```
+    /// use mcp_bridge::Head;
+    ///
+    /// let head = Head { method: "POST", path: "/sse?sessionId=a1", authority: None, fields: &[] };
+    /// assert_eq!(head.place(), ("/sse", Some("a1")));
+    /// assert_eq!(Head { path: "/sse?x", ..head }.place(), ("/sse", None));
+    /// ```
+    pub fn place(&self) -> (&'a str, Option<&'a str>) {
+        let Some((path, query)) = self.path.split_once('?') else { return (self.path, None) };
+        (path, query.split('&').find_map(|pair| pair.strip_prefix(SESSION)))
+    }
+}

@@ -113,13 +113,10 @@ impl Context {
 
     /// Checks a request head.
     pub(crate) fn admit<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
-        let (path, query) = match head.path.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (head.path, None),
-        };
+        let (path, session) = head.place();
         let named = self.servers.named(path);
         let head = Head { path: named.map_or(path, |(path, _)| path), ..*head };
-        admission::admit(&head, named.map(|(_, transport)| transport), query, &self.config)
+        admission::admit(&head, named.map(|(_, transport)| transport), session, &self.config)
     }
 
     pub(crate) fn push(&mut self, output: Output) {

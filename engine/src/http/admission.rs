@@ -92,9 +92,6 @@ struct Known<'a> {
 /// Fields that repeat what the body says: whether they agree is seen when that is there.
 const REPEATING: [&str; 3] = ["Mcp-Name", "Mcp-Method", "MCP-Protocol-Version"];
 
-/// How the part of a query begins that names a session of HTTP+SSE.
-pub(crate) const SESSION_PARAMETER: &str = "sessionId=";
-
 const JSON: &str = "application/json";
 
 /// The fields whose values have to be text.
@@ -158,11 +155,11 @@ fn are_text(head: &Head<'_>) -> Result<(), Fault> {
 }
 
 /// Judges a head by the rules; what is spoken at its path is known already, if it is that of a
-/// server, and so is the query.
+/// server, and so is the session that its query names.
 pub(crate) fn admit<'a>(
     head: &Head<'a>,
     transport: Option<Transport>,
-    query: Option<&'a str>,
+    named: Option<&'a str>,
     config: &Config,
 ) -> Result<Admitted<'a>, Fault> {
     let mut fields = Known::default();
@@ -198,7 +195,7 @@ pub(crate) fn admit<'a>(
             match transport {
                 Some(Transport::Streamable) => asks(head.method, fields.content_type, accept)?,
                 Some(Transport::Sse) => {
-                    session = query.and_then(session_named).map(Text::of);
+                    session = named.map(Text::of);
                     let asks = asks_sse(head.method, session, &fields, accept)?;
                     if asks == Asks::Post {
                         // It is answered on the stream.
@@ -265,11 +262,6 @@ fn asks_sse(
         "GET" | "POST" | "OPTIONS" => asks(method, fields.content_type, accept),
         _ => Err(Fault::Method(Transport::Sse.methods())),
     }
-}
-
-/// The session that a query names.
-fn session_named(query: &str) -> Option<&str> {
-    query.split('&').find_map(|pair| pair.strip_prefix(SESSION_PARAMETER))
 }
 
 fn is_json(content_type: Option<Text<'_>>) -> bool {

@@ -80,6 +80,8 @@ fn request(gate: &Gate, alive: bool) -> Seen {
     };
     assert!(token(gate.method()), "the method {:?}", gate.method());
     assert!(gate.path().bytes().all(|byte| (0x21..=0x7e).contains(&byte)));
+    let query = gate.target().strip_prefix(gate.path());
+    assert!(query.is_some_and(|query| query.is_empty() || query.starts_with('?')));
     assert!(gate.content().len() <= CONTENT);
     assert!(gate.declared().is_none_or(|length| length == gate.content().len() as u64));
     let fields: Vec<(String, String)> =

@@ -29,6 +29,8 @@ pub(super) struct Given {
     #[argh(option, short = 'e', default = "String::from(\"/mcp\")", hidden_help)]
     pub(super) endpoint: String,
     #[argh(option, hidden_help)]
+    pub(super) sse_endpoint: Option<String>,
+    #[argh(option, hidden_help)]
     pub(super) config: Option<PathBuf>,
     #[argh(switch, hidden_help)]
     #[allow(dead_code, reason = "it is looked for before: it holds for errors of the others too")]

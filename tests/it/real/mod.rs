@@ -17,6 +17,7 @@ mod logs;
 mod misdeeds;
 mod neighbours;
 mod nodes;
+mod oldest;
 mod pages;
 mod recordings;
 mod restarts;

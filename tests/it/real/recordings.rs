@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::oldest::Client;
 use super::several::Config;
 use crate::support::http::PATIENCE;
 use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, call, initialize, report};
@@ -38,8 +39,9 @@ fn recording(mut proxy: Proxy, place: &PathBuf) -> String {
 }
 
 /// Sessions of two revisions with quick and slow calls, a stream that is resumed, requests that are
-/// refused, a server that ends by itself, a client that leaves.
-fn story(proxy: &Proxy) {
+/// refused, a server that ends by itself, a client that leaves, and one of the oldest. Returns the
+/// id of the latter's session.
+fn story(proxy: &Proxy) -> String {
     let session = Session::open_at(proxy, PRIMED);
     assert_eq!(session.script("1", json!([{"answer": SECRET}])).text(), SECRET);
     let slow = json!([report(1), {"sleep": 120}, report(2), {"answer": SECRET}]);
@@ -57,7 +59,13 @@ fn story(proxy: &Proxy) {
     quiet.script("4", json!([{"stderr": "oh no\n"}, {"exit": 9}]));
     assert!(session.delete().status() < 300);
     while events.try_next().is_ok_and(|event| event.is_some()) {}
+    let mut oldest = Client::open(proxy, "/sse");
+    assert!(oldest.pid() > 0);
+    let id = oldest.address.split_once('=').unwrap().1.to_owned();
+    drop(oldest);
+    proxy.logged(&["ended: client left"]);
     proxy.childless(PATIENCE);
+    id
 }
 
 /// The recording with one thing in it that did not happen.
@@ -80,14 +88,14 @@ fn differences_are_seen(recording: &str, event: (&str, &str)) {
 fn a_recording_with_contents_is_a_test() {
     let place = place("recorded-contents");
     let proxy = recorded(&place, &["--record-contents", "--header-env", "Authorization=TOKEN"]);
-    story(&proxy);
+    let oldest = story(&proxy);
     let token = ("Authorization", "Bearer topsecret");
     let reply = proxy.exchange("POST /mcp", &[BOTH, JSON, token], &initialize(QUIET));
     let id = reply.head.field("mcp-session-id").unwrap();
     let recording = recording(proxy, &place);
     play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
     assert!(recording.contains(SECRET), "{recording}");
-    for secret in [id, "topsecret"] {
+    for secret in [id, &*oldest, "topsecret"] {
         assert!(!recording.contains(secret), "{secret} in\n{recording}");
     }
     differences_are_seen(&recording, ("<   | event: message", "<   | event: massage"));
@@ -97,10 +105,10 @@ fn a_recording_with_contents_is_a_test() {
 fn a_recording_without_contents_is_a_test_and_has_none() {
     let place = place("recorded-shapes");
     let proxy = recorded(&place, &[]);
-    story(&proxy);
+    let oldest = story(&proxy);
     let recording = recording(proxy, &place);
     play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
-    for content in ["hunter2-", "correct", "horse", "oh no", "noise"] {
+    for content in ["hunter2-", "correct", "horse", "oh no", "noise", &oldest] {
         assert!(!recording.contains(content), "{content} in\n{recording}");
     }
     let data = ("<   | data: {\"jsonrpc\":\"2.0\",", "<   | data: {\"jsonrpc\":\"2.1\",");
@@ -158,7 +166,10 @@ fn several_servers_with_terms_and_clients_of_both_eras_are_recorded() {
     for secret in [id, "lovelace", "hopper", SECRET] {
         assert!(!recording.contains(secret), "{secret} in\n{recording}");
     }
-    assert!(recording.contains(";sessions=1;sleep=0.200000000;deny=secret*"), "{recording}");
+    assert!(
+        recording.contains(";sessions=1;sleep=0.200000000;sse=/two/sse;deny=secret*"),
+        "{recording}"
+    );
 }
 
 #[test]

@@ -245,6 +245,8 @@ impl Conn {
 /// One server-sent event, or a comment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Event {
+    /// Its type, unless it is that of messages.
+    pub(crate) kind: Option<String>,
     pub(crate) id: Option<String>,
     pub(crate) retry: Option<u64>,
     pub(crate) data: Option<String>,
@@ -355,7 +357,8 @@ fn event(block: &str) -> Event {
             },
             "id" => event.id = Some(String::from(value)),
             "retry" => event.retry = Some(value.parse().unwrap()),
-            "event" => assert_eq!(value, "message"),
+            "event" if value == "message" => {}
+            "event" => event.kind = Some(String::from(value)),
             _ => panic!("the field {name:?}"),
         }
     }

@@ -8,12 +8,13 @@ use alloc::format;
 use super::Session;
 use super::phase::Phase;
 use crate::api::handles::Exchange;
+use crate::api::head;
 use crate::child::Child;
 use crate::child::lease::Life;
 use crate::codec::sse;
 use crate::context::Context;
 use crate::context::carrier::Reply;
-use crate::http::admission::{Admitted, SESSION_PARAMETER};
+use crate::http::admission::Admitted;
 use crate::http::session_id;
 
 impl Session {
@@ -28,8 +29,8 @@ impl Session {
     ) -> Self {
         let mut session = Self::new(child, id, head.path, cx);
         session.phase = Phase::Awaiting;
-        let address = session_id::text(id, &cx.config);
-        let address = format!("{}?{SESSION_PARAMETER}{address}", head.path);
+        let name = session_id::text(id, &cx.config);
+        let address = format!("{}?{}{name}", head.path, head::SESSION);
         let reply = Reply::new(exchange, head, cx);
         session.only = Some(session.streams.open_only(reply, sse::endpoint(&address), cx));
         session.life.wait_start_no_longer(cx.config.start, cx);
