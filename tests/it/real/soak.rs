@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::kept::Folder;
 use super::misdeeds::list;
 use super::vectors::list as vectors;
 use crate::support::http::PATIENCE;
@@ -12,12 +13,29 @@ use crate::support::mcp::{BOTH, JSON, PRIMED, QUIET, Session, initialize, script
 use crate::support::process;
 use crate::support::proxy::{CHILD, Proxy};
 
-/// Clients at once.
-const CLIENTS: u64 = 8;
+/// Times that the program is started, each time with the file of sessions of the time before.
+const LIVES: u64 = 2;
+/// Rounds of a life: what grows in each of them leaks.
+const ROUNDS: u32 = 3;
+/// Seconds until a session whose process is gone is forgotten.
+const EXPIRY: u64 = 3;
 
-/// How long; ten minutes where there is time (`SOAK=600`).
+/// The most bytes that the file may have without a use, and the last record.
+const WASTE: u64 = (1 << 20) + 8192;
+
+/// A number that may be set from outside.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+/// How long; an hour where there is time (`SOAK=3600`).
 fn seconds() -> u64 {
-    std::env::var("SOAK").map_or(20, |seconds| seconds.parse().unwrap())
+    setting("SOAK", 30)
+}
+
+/// Clients at once.
+fn clients() -> u64 {
+    setting("SOAK_CLIENTS", 8)
 }
 
 /// Numbers that look like chance (xorshift).
@@ -41,9 +59,36 @@ fn open<'a>(proxy: &'a Proxy, dice: &mut Dice) -> Option<Session<'a>> {
     Some(Session { proxy, id, version })
 }
 
+/// A client whose session sleeps, and is woken in half of the cases.
+fn sleeper(proxy: &Proxy, dice: &mut Dice) {
+    let Some(session) = open(proxy, dice) else { return };
+    let _stream = session.listen();
+    if dice.roll(2) == 0 {
+        std::thread::sleep(Duration::from_millis(1200));
+        // There may be no room for its process, or it has lost its place to another's.
+        let reply = session.post(&script("1", "", &json!([{"answer": "woken"}]))).reply();
+        assert!(matches!(reply.status(), 200 | 404 | 503), "{reply:?}");
+    }
+}
+
+/// A client that reads some of a large answer, bit by bit, and leaves.
+fn slow_reader(proxy: &Proxy, dice: &mut Dice) {
+    let Some(session) = open(proxy, dice) else { return };
+    let steps = json!([
+        {"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":\""}, {"fill": 1 << 20},
+        {"write": "\"}\n"}]);
+    let mut conn = session.post(&script("1", "", &steps));
+    for _ in 0..dice.roll(20) {
+        conn.sip(4096);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Something that a client does.
 fn act(proxy: &Proxy, vectors: &[vectors::Vector], dice: &mut Dice) {
-    match dice.roll(8) {
+    match dice.roll(10) {
+        8 => sleeper(proxy, dice),
+        9 => slow_reader(proxy, dice),
         0 => {
             let vector = &vectors[dice.roll(vectors.len())];
             let mut conn = proxy.connect();
@@ -85,7 +130,7 @@ fn run(proxy: &Proxy, time: Duration, seed: u64) -> (usize, usize, usize) {
     let vectors = vectors::all();
     let start = Instant::now();
     std::thread::scope(|scope| {
-        for client in 0..CLIENTS {
+        for client in 0..clients() {
             let vectors = &vectors;
             scope.spawn(move || {
                 let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed << 8 | client));
@@ -97,19 +142,13 @@ fn run(proxy: &Proxy, time: Duration, seed: u64) -> (usize, usize, usize) {
     });
     proxy.childless(2 * PATIENCE);
     process::until("no connection", PATIENCE, || process::usage(proxy.pid()).0 < 64);
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(EXPIRY + 1));
     process::usage(proxy.pid())
 }
 
-#[test]
-#[ignore = "takes a while by design"]
-fn everything_at_once_for_a_while() {
-    // A session whose server died sleeps, and takes memory, until it expires.
-    let waits = ["--session-keep-alive", "1", "--session-expiry", "1"];
-    let flags = [&waits[..], &["--max-sessions", "16"]].concat();
-    let proxy = Proxy::start(&flags, &[CHILD]);
-    let third = Duration::from_secs(seconds()) / 3;
-    let used = [1, 2, 3].map(|seed| run(&proxy, third, seed));
+/// The program for so many rounds: what it uses after each stays the same.
+fn live(proxy: &Proxy, time: Duration, life: u64) {
+    let used: Vec<_> = (1..=u64::from(ROUNDS)).map(|n| run(proxy, time, life << 4 | n)).collect();
     println!("descriptors, threads, KiB: {used:?}");
     for later in &used[1..] {
         assert_eq!((later.0, later.1), (used[0].0, used[0].1), "descriptors, threads");
@@ -117,6 +156,28 @@ fn everything_at_once_for_a_while() {
     // What leaks grows each time. What a large message leaves in the allocator comes by chance.
     let growth = used.windows(2).map(|pair| pair[1].2.saturating_sub(pair[0].2)).min();
     assert!(growth.is_some_and(|growth| growth <= 512), "{used:?}");
-    assert!(used[2].2 <= used[0].2 + 4 * 1024, "{used:?}");
-    drop(Session::open(&proxy));
+    let last = used[used.len() - 1].2;
+    assert!(last <= used[0].2 + 4 * 1024, "{used:?}");
+}
+
+#[test]
+#[ignore = "takes a while by design"]
+fn everything_at_once_for_a_while() {
+    let folder = Folder::new("soak");
+    let file = folder.file();
+    let (most, expiry) = ((2 * clients()).to_string(), EXPIRY.to_string());
+    let waits = ["--session-keep-alive", "1", "--sleep", "1", "--session-expiry", &expiry];
+    let place = ["--max-sessions", &most, "--sessions", file.to_str().unwrap()];
+    let round = Duration::from_secs(seconds()) / (ROUNDS * u32::try_from(LIVES).unwrap());
+    for life in 0..LIVES {
+        let mut proxy = Proxy::start(&[&waits[..], &place[..]].concat(), &[CHILD]);
+        // Nothing but what was left asleep a moment ago is in the file.
+        proxy.logged(&["asleep: 0"]);
+        live(&proxy, round, life);
+        drop(Session::open(&proxy).delete());
+        proxy.signal(rustix::process::Signal::TERM);
+        assert_eq!(proxy.ended(PATIENCE).code(), Some(0));
+        let left = std::fs::metadata(&file).unwrap().len();
+        assert!(left <= WASTE, "{left} bytes of sessions are left in the file");
+    }
 }
