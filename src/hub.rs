@@ -203,7 +203,7 @@ impl Hub {
             });
             if was.as_ref() != Some(&server.terms) {
                 fresh += 1;
-                server.tell_of_eras();
+                server.tell_of_sharing();
             }
             let server = Rc::new(server);
             numbered.push((number, Rc::clone(&server)));

@@ -61,7 +61,7 @@ _hyper_mcp_proxy() {
     -H | --host | -p | --port | -e | --endpoint | --sse-endpoint | --env | --prewarm | --session-keep-alive | --session-restart | --session-expiry | --sleep | --header-env | --affinity | --node | --max-sessions | --max-message | --max-memory | --request-timeout | --drain-timeout | --allow-host | --allow-origin | --health | --metrics | --metrics-listen | --probe | --access-user | --record-limit) return ;;
   esac
   case $cur in
-    -*) mapfile -t COMPREPLY < <(compgen -W "-H --host -p --port --unix -e --endpoint --sse-endpoint --config --check --cwd --env --clear-env --eras --prewarm --demo --session-keep-alive --session-restart --session-expiry --sleep --sessions --header-env --affinity --node --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-host --allow-origin --health --metrics --metrics-listen --probe --no-trace-context --log-format --access-log --access-user --record --record-contents --record-limit -V --version -h --help" -- "$cur") ;;
+    -*) mapfile -t COMPREPLY < <(compgen -W "-H --host -p --port --unix -e --endpoint --sse-endpoint --config --check --cwd --env --clear-env --eras --prewarm --demo --session-keep-alive --session-restart --session-expiry --sleep --share --sessions --header-env --affinity --node --max-sessions --max-message --max-memory --request-timeout --drain-timeout --allow-host --allow-origin --health --metrics --metrics-listen --probe --no-trace-context --log-format --access-log --access-user --record --record-contents --record-limit -V --version -h --help" -- "$cur") ;;
     *) mapfile -t COMPREPLY < <(compgen -c -- "$cur") ;;
   esac
 }

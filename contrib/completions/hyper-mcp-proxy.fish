@@ -18,6 +18,7 @@ complete -c hyper-mcp-proxy -l session-keep-alive -x -d 'End unused servers; 0 i
 complete -c hyper-mcp-proxy -l session-restart -x -d 'on-demand or never'
 complete -c hyper-mcp-proxy -l session-expiry -x -d 'End sleeping sessions; 0 is never'
 complete -c hyper-mcp-proxy -l sleep -x -d 'End servers without a call; 0 is never'
+complete -c hyper-mcp-proxy -l share -d 'Sessions of like clients share a server'
 complete -c hyper-mcp-proxy -l sessions -rF -d 'File that keeps them over a restart'
 complete -c hyper-mcp-proxy -l header-env -x -d 'Header to pass as a variable; repeatable'
 complete -c hyper-mcp-proxy -l affinity -x -d 'Header that names a client; repeatable'

@@ -148,8 +148,9 @@ fn servers(
     let env = &given.env;
     let env = env.iter().map(|pair| variable(pair)).collect::<Result<Vec<_>, _>>()?;
     let cwd = given.cwd.clone();
-    let common =
-        Common { cwd, env, clear_env: given.clear_env, eras: config.eras, sleep: config.sleep };
+    let (clear_env, eras, sleep, share) =
+        (given.clear_env, config.eras, config.sleep, config.share);
+    let common = Common { cwd, env, clear_env, eras, sleep, share };
     let (endpoint, sse) = (config.endpoint.clone(), config.sse_endpoint.clone());
     if let Some(file) = &given.config {
         if given.demo || !command.is_empty() {
@@ -162,7 +163,7 @@ fn servers(
     }
     let (name, args) = command_of(given.demo, command)?;
     let launch = common.launch(name, args)?;
-    let terms = Terms { eras: config.eras, sleep: config.sleep, ..Terms::default() };
+    let terms = Terms { eras, sleep, share, ..Terms::default() };
     let (path, unknown) = (endpoint, Vec::new());
     let server = Server { name: None, path, sse, launch, terms, fault: None, unknown };
     Ok((Found { servers: vec![server], remote: Vec::new() }, None))
@@ -279,6 +280,7 @@ fn config(given: &Given) -> Result<Config, Exit> {
         restart: given.session_restart.unwrap_or(default.restart),
         expiry: given.session_expiry.map_or(default.expiry, none_if_zero),
         sleep: given.sleep.and_then(none_if_zero),
+        share: given.share,
         request: given.request_timeout.map_or(default.request, none_if_zero),
         drain: given.drain_timeout.unwrap_or(default.drain),
         ..default

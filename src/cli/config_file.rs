@@ -56,6 +56,8 @@ pub(crate) struct Definition {
     pub(crate) limits: Limits,
     /// How long its sessions may have no call before they sleep; zero is for ever.
     pub(crate) sleep: Option<Duration>,
+    /// Whether its sessions share processes.
+    pub(crate) share: Option<bool>,
     pub(crate) tools: Tools,
     /// Members that are ignored.
     pub(crate) unknown: Vec<String>,
@@ -271,6 +273,7 @@ impl<'de> Visitor<'de> for OneServer<'_> {
                     server.limits.idle = Some(map.next_value_seed(Seconds(value))?);
                 }
                 "sleep" => server.sleep = Some(map.next_value_seed(Seconds(value))?),
+                "share" => server.share = Some(map.next_value_seed(Flag(value))?),
                 "maxSessions" => server.limits.sessions = Some(map.next_value_seed(Number(value))?),
                 "requestTimeout" => {
                     server.limits.request = Some(map.next_value_seed(Seconds(value))?);

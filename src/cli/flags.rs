@@ -102,6 +102,7 @@ pub(crate) const GROUPS: [Group; 7] = [
             flag("session-restart", "when", "on-demand or never").default("on-demand"),
             flag("session-expiry", "secs", "End sleeping sessions; 0 is never").default("86400"),
             flag("sleep", "secs", "End servers without a call; 0 is never").default("0"),
+            switch("share", "Sessions of like clients share a server"),
             flag("sessions", "file", "File that keeps them over a restart"),
             flag("header-env", "header=name", "Header to pass as a variable; repeatable").list(','),
             flag("affinity", "header", "Header that names a client; repeatable").list(','),

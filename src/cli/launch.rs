@@ -53,6 +53,8 @@ pub(crate) struct Terms {
     pub(crate) limits: Limits,
     /// How long their sessions may have no call before they sleep.
     pub(crate) sleep: Option<Duration>,
+    /// Whether their sessions share processes.
+    pub(crate) share: bool,
     pub(crate) tools: Tools,
 }
 
@@ -81,8 +83,8 @@ impl Server {
         }
     }
 
-    /// Logs what clients of 2026-07-28 share.
-    pub(crate) fn tell_of_eras(&self) {
+    /// Logs what clients share.
+    pub(crate) fn tell_of_sharing(&self) {
         if self.terms.eras.shares() {
             log::warn!(
                 target: "proxy",
@@ -92,16 +94,23 @@ impl Server {
                 self.terms.eras
             );
         }
+        if self.terms.share {
+            log::warn!(
+                target: "proxy",
+                "{}: with --share, sessions of like clients share a process and the state in it",
+                self.path
+            );
+        }
     }
 
     /// What the engine knows of it.
     pub(crate) fn endpoint(&self, server: mcp_bridge::Server) -> Endpoint<'_> {
-        let Terms { eras, limits, sleep, tools } = &self.terms;
+        let Terms { eras, limits, sleep, share, tools } = &self.terms;
         let tools = mcp_bridge::Tools { allow: tools.allow.as_deref(), deny: &tools.deny };
         let fault = self.fault.as_ref().map(|fault| fault.public);
         let (path, sse) = (&*self.path, self.sse.as_deref());
-        let (eras, limits, sleep) = (*eras, *limits, *sleep);
-        Endpoint { path, sse, server, eras, limits, sleep, tools, fault }
+        let (eras, limits, sleep, share) = (*eras, *limits, *sleep, *share);
+        Endpoint { path, sse, server, eras, limits, sleep, share, tools, fault }
     }
 
     /// Whether it has the same command and path as the other.
@@ -138,6 +147,7 @@ pub(crate) struct Common {
     pub(crate) clear_env: bool,
     pub(crate) eras: Eras,
     pub(crate) sleep: Option<Duration>,
+    pub(crate) share: bool,
 }
 
 impl Common {
@@ -220,9 +230,10 @@ impl ConfigFile {
             Ok(launch) => (launch, None),
             Err(fault) => (Launch::default(), Some(fault)),
         };
-        let Definition { name, eras, limits, sleep, tools, unknown, .. } = found;
+        let Definition { name, eras, limits, sleep, share, tools, unknown, .. } = found;
         let sleep = sleep.or(self.common.sleep).filter(|wait| !wait.is_zero());
-        let terms = Terms { eras: eras.unwrap_or(self.common.eras), limits, sleep, tools };
+        let (eras, share) = (eras.unwrap_or(self.common.eras), share.unwrap_or(self.common.share));
+        let terms = Terms { eras, limits, sleep, share, tools };
         Ok(Server { name: Some(name), path, sse, launch, terms, fault, unknown })
     }
 

@@ -90,7 +90,7 @@ impl Page {
 
     fn of_servers(&mut self, servers: &[(String, ServerStats)]) {
         type One = fn(&ServerStats) -> u64;
-        let all: [(&str, &str, &str, One); 10] = [
+        let all: [(&str, &str, &str, One); 11] = [
             ("sessions", "gauge", "Sessions, open or starting.", |s| s.sessions as u64),
             ("sessions_asleep", "gauge", "Sessions without a process.", |s| s.asleep as u64),
             ("children", "gauge", "Processes that run, start or end.", |s| s.children as u64),
@@ -100,6 +100,12 @@ impl Page {
             }),
             ("sessions_opened_total", "counter", "Sessions that were opened.", |s| s.opened),
             ("sessions_woken_total", "counter", "Sessions that woke.", |s| s.woken),
+            (
+                "sessions_shared_total",
+                "counter",
+                "Sessions that opened or woke at a process in use.",
+                |s| s.shared,
+            ),
             ("failed_starts_total", "counter", "Starts that failed.", |s| s.failed_starts),
             ("requests_total", "counter", "Requests that reached a server.", |s| s.requests),
             ("starts_total", "counter", "Starts that succeeded.", |s| count(&s.starts)),

@@ -117,6 +117,10 @@ fn facts(notice: &Notice) -> (Whose, Option<u32>, Facts) {
             let whose = Whose::session(*session).and(*child);
             (whose, *pid, vec![("start_seconds", (*start).into())])
         }
+        Notice::SessionShares { session, child, others } => {
+            let whose = Whose::session(*session).and(*child);
+            (whose, None, vec![("others", (*others as u64).into())])
+        }
         Notice::SessionEnded { session, pid, cause, opened, lived, calls, dropped } => {
             let facts = ended(*cause, *opened, *lived, [*calls, *dropped]);
             (Whose::session(*session), *pid, facts)

@@ -11,7 +11,7 @@ pub(crate) fn text(config: &Config) -> String {
     let Config { endpoint, sse_endpoint, health, metrics, eras, node, loopback, .. } = config;
     let Config { allow_hosts, allow_origins, header_env, affinity, trace_context, .. } = config;
     let Config { remedies, sessions, pool, prewarm, message, budget, .. } = config;
-    let Config { idle, restart, expiry, sleep, request, drain, .. } = config;
+    let Config { idle, restart, share, expiry, sleep, request, drain, .. } = config;
     let mut text = Text::default();
     text.add("endpoint", endpoint, *endpoint == usual.endpoint);
     text.each("sse-endpoint", sse_endpoint);
@@ -37,6 +37,7 @@ pub(crate) fn text(config: &Config) -> String {
         text.add(name, value, *value == usual);
     }
     text.add("restart", restart, *restart == usual.restart);
+    text.add("share", share, *share == usual.share);
     for (name, value, usual) in [
         ("idle", idle, usual.idle),
         ("expiry", expiry, usual.expiry),
@@ -83,6 +84,9 @@ pub(super) fn server(one: &Endpoint<'_>) -> String {
     limits.sessions.iter().for_each(|sessions| term("sessions", sessions.to_string()));
     for (name, time) in [("idle", limits.idle), ("request", limits.request), ("sleep", one.sleep)] {
         time.iter().for_each(|time| term(name, seconds(*time)));
+    }
+    if one.share {
+        term("share", one.share.to_string());
     }
     let Endpoint { sse, tools, fault, .. } = one;
     sse.iter().for_each(|path| term("sse", String::from(*path)));

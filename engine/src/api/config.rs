@@ -182,6 +182,11 @@ pub struct Config {
     /// holds streams open. `None`, because a server may do something between calls. Where there
     /// are several servers, [`Input::Servers`](crate::Input::Servers) says it of each instead.
     pub sleep: Option<Duration>,
+    /// Whether sessions share processes: all those whose clients ask for the same revision, declare
+    /// the same capabilities, and have the same values of `header_env` and `affinity`. False,
+    /// because a process then keeps the state of several clients. Where there are several servers,
+    /// [`Input::Servers`](crate::Input::Servers) says it of each instead.
+    pub share: bool,
     /// How long a session must have been unused, without a call or a stream, to be put to sleep
     /// when `sessions` are awake and another is to be. 30 s: no pause between two calls.
     pub spare: Duration,
@@ -304,6 +309,7 @@ impl Default for Config {
             expiry: Some(Duration::from_secs(24 * 60 * 60)),
             asleep: 10_000,
             sleep: None,
+            share: false,
             spare: Duration::from_secs(30),
             persist: false,
             request: None,

@@ -84,6 +84,15 @@ pub enum Notice {
         /// How long the child took from its start to its answer.
         start: Duration,
     },
+    /// A session that opened or woke shares its child with others.
+    SessionShares {
+        /// Which session.
+        session: SessionNumber,
+        /// The child.
+        child: ChildId,
+        /// How many other sessions use it.
+        others: usize,
+    },
     /// A session ended; its child, if it had one, is on its way out or gone.
     SessionEnded {
         /// Which session.
@@ -299,6 +308,7 @@ impl Notice {
             Self::SessionOpened { .. }
             | Self::SessionAsleep { .. }
             | Self::SessionWoken { .. }
+            | Self::SessionShares { .. }
             | Self::SessionEnded { .. }
             | Self::WorkerOpened { .. }
             | Self::WorkerEnded { .. }
@@ -418,6 +428,10 @@ impl Notice {
             Self::SessionWoken { session, child, pid, start } => {
                 let process = Process(*pid);
                 write!(f, "session {session} woke: server {child}, {process}, start {start:.1?}")
+            }
+            Self::SessionShares { session, child, others } => {
+                let others = Count(*others, "other");
+                write!(f, "session {session} shares server {child} with {others}")
             }
             Self::Silent { child, pid, wait } => write!(
                 f,

@@ -46,6 +46,10 @@ pub struct Endpoint<'a> {
     /// client holds streams open; `None` is for ever. The same at each of its paths: of several
     /// the last counts.
     pub sleep: Option<Duration>,
+    /// Whether its sessions share processes: see [`Config::share`](crate::Config::share). The same
+    /// at each of its paths: of several the last counts. A change holds for sessions that open or
+    /// wake from then on.
+    pub share: bool,
     /// Limits of its own.
     pub limits: Limits,
     /// The tools that its clients see.

@@ -81,6 +81,8 @@ pub struct ServerStats {
     pub opened: u64,
     /// Sessions that woke, each time that one did.
     pub woken: u64,
+    /// Sessions that opened or woke at a process that others used as well.
+    pub shared: u64,
     /// Children that could not be started or ended before they answered `initialize`.
     pub failed_starts: u64,
     /// Requests of clients that reached a child.

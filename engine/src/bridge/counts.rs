@@ -30,15 +30,19 @@ impl Bridge {
             let Some(stats) = all.iter_mut().find(|stats| stats.server == child.server) else {
                 continue;
             };
-            stats.children += 1;
-            stats.calls += child.calls.len();
+            stats.children += usize::from(child.host().is_none());
             match seat {
                 Seat::Session(session) => {
+                    stats.calls += child.calls.len();
                     stats.sessions += 1;
                     stats.serves |= session.is_open();
                 }
-                Seat::Shared(worker) => stats.serves |= worker.is_ready(),
-                Seat::Prewarmed(_) | Seat::Leaving(_) => {}
+                Seat::Shared(worker) => {
+                    stats.calls += child.calls.len();
+                    stats.serves |= worker.is_ready();
+                }
+                // Its calls are its sessions'.
+                Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => {}
             }
         }
         for stats in &mut all {

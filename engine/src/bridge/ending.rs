@@ -27,7 +27,7 @@ impl Bridge {
         let awake = self.seats.sessions().filter(|session| session.is_told());
         let awake = awake.map(|session| session::Session {
             number: session.number,
-            child: Some(session.child.id),
+            child: Some(session.child.process()),
             server: session.child.server,
             version: session.version(),
             since: session.began(),
@@ -107,6 +107,8 @@ impl Bridge {
         let waited_for = |seat: &Seat| match seat {
             Seat::Session(session) => session.is_open() && !session.child.calls.is_empty(),
             Seat::Shared(worker) => worker.is_ready() && worker.is_busy(),
+            // It ends with its last session.
+            Seat::Host(_) => true,
             Seat::Prewarmed(_) | Seat::Leaving(_) => false,
         };
         let drained = self.seats.iter().filter(|seat| !waited_for(seat));

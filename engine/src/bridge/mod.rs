@@ -5,6 +5,7 @@
 mod breaker;
 mod counts;
 mod ending;
+mod hosts;
 mod oldest;
 mod pace;
 mod pressure;
@@ -196,11 +197,7 @@ impl Bridge {
             Input::Lost { exchange } => self.lost(exchange),
             Input::Taken { exchange, bytes } => self.taken(exchange, bytes),
             Input::Delivered { exchange } => self.delivered(exchange),
-            Input::Opened { child: id, pid } => {
-                if let Some(child) = self.seats.child_mut(id) {
-                    child.pid = pid;
-                }
-            }
+            Input::Opened { child: id, pid } => self.opened(id, pid),
             Input::OpenFailed { child: id, reason, public } => {
                 self.open_failed(id, Cause::NotStarted, reason, public);
             }
@@ -221,6 +218,7 @@ impl Bridge {
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }
+        self.relay();
         if self.draining {
             self.end_drained();
         }
@@ -313,8 +311,8 @@ impl Bridge {
 
     fn stdout(&mut self, id: ChildId, bytes: &[u8]) {
         let may_read = self.may_read(id, bytes.len());
-        let Some(seat) = self.seats.get_mut(id) else { return };
-        let open = seat.has_started();
+        let Some(mut seat) = self.seats.get_mut(id) else { return };
+        let (open, is_host) = (seat.has_started(), matches!(seat, Seat::Host(_)));
         let child = seat.child_mut();
         if child.stage != Stage::Running {
             // The child is ending and serves no client any more.
@@ -332,14 +330,22 @@ impl Bridge {
                 (Err(_), _) => Some(Cause::LineTooLong),
                 (Ok(line), Seat::Session(session)) => session.line(line, &mut self.cx),
                 (Ok(line), Seat::Shared(worker)) => worker.line(&line, &mut self.cx),
+                (Ok(line), Seat::Host(host)) => host.line(&line, &mut self.cx),
                 (Ok(_), Seat::Prewarmed(_) | Seat::Leaving(_)) => None,
             };
+            if is_host {
+                self.relay();
+                let Some(same) = self.seats.get_mut(id) else { return };
+                seat = same;
+            }
             if cause.is_some() {
                 break;
             }
         }
         let child = seat.child_mut();
-        child.lines = lines;
+        if child.stage == Stage::Running {
+            child.lines = lines;
+        }
         child.account();
         if child.lines.buffered() > 0 {
             child.wait_line(&mut self.cx);
@@ -347,9 +353,7 @@ impl Bridge {
         if !open && seat.has_started() {
             self.started(id);
         }
-        if let Some(cause) = cause {
-            self.end(id, cause, None);
-        }
+        self.end_for(id, cause);
         self.line_ended(id);
     }
 
@@ -357,10 +361,16 @@ impl Bridge {
     fn started(&mut self, pipe: ChildId) {
         let Some(seat) = self.seats.get(pipe) else { return };
         let child = seat.child();
-        self.starting -= 1;
-        self.breaker.worked(child.server, child.origin);
+        let is_guest = child.host().is_some();
+        if !is_guest {
+            self.starting -= 1;
+            self.breaker.worked(child.server, child.origin);
+        }
         if let Seat::Session(session) = seat {
             self.ids.insert(session.id, Place::Awake(pipe));
+        }
+        if is_guest {
+            self.shared(pipe);
         }
     }
 
@@ -386,7 +396,7 @@ impl Bridge {
                 AfterExit::Restarted => return self.renamed(id),
                 AfterExit::Ends(cause) => cause,
             },
-            Seat::Session(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => Cause::Exited(exit),
+            _ => Cause::Exited(exit),
         };
         self.end(id, cause, None);
         let words = &stderr[stderr.len().saturating_sub(LAST_WORDS)..];
@@ -440,15 +450,24 @@ impl Bridge {
                 let fault = if open { Fault::lost(cause) } else { start() };
                 worker.end(cause, &fault, &mut self.cx)
             }
+            Seat::Host(host) => {
+                for guest in host.guests().collect::<Vec<_>>() {
+                    self.end(guest, cause, reason);
+                }
+                host.end(cause, &mut self.cx)
+            }
             Seat::Prewarmed(child) => return self.end_prewarmed(child, cause),
             Seat::Leaving(child) => return self.seats.insert(Seat::Leaving(child)),
         };
         let (server, origin, blame) = (child.server, child.origin, supply::blame(cause, &child));
+        let host = child.host();
         let asked_for = child.end(&mut self.cx);
         self.seats.insert(Seat::Leaving(child));
         if !asked_for {
             self.queue.retain(|queued| *queued != id);
-            return self.gone(id);
+            self.gone(id);
+            host.into_iter().for_each(|host| self.leave(host, id, cause));
+            return;
         }
         if !open {
             self.starting -= 1;
@@ -464,6 +483,7 @@ impl Bridge {
                 None
             }
             Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),
+            Some(Seat::Host(host)) => host.pipe_closed(cause, &mut self.cx),
             Some(Seat::Prewarmed(_)) => Some(cause),
             Some(Seat::Leaving(_)) | None => None,
         };

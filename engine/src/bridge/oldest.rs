@@ -10,7 +10,7 @@ use crate::child::origin::Origin;
 use crate::front::session::{Post, Session};
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
-use crate::http::owner;
+use crate::http::owner::{self, Owner};
 
 impl Bridge {
     /// GET: a session begins, with its stream. It counts from now on, and what tells one client
@@ -44,14 +44,15 @@ impl Bridge {
         let session = self.seats.session_mut(pipe).filter(|session| session.awaits_initialize());
         let waiting = &session.ok_or(Fault::Initialized)?.child;
         let (server, variables) = (waiting.server, waiting.env().to_vec());
-        let origin = Origin::new(&variables, request.params().unwrap_or_default());
-        self.may_start(server, origin)?;
+        let hello = request.params().unwrap_or_default();
+        self.may_start(server, Origin::new(&variables, hello))?;
+        let owner = Owner { env: variables, ..self.owner_of(server, head)? };
         let taken = self.seats.take(pipe, |seat| match seat {
             Seat::Session(session) => Ok(session),
             other => Err(other),
         });
         let mut session = taken.ok_or(Fault::StreamUnknown)?;
-        let child = self.starting_child(server, origin, variables, exchange);
+        let child = self.child_for(server, owner, hello, exchange);
         self.ids.insert(session.id, Place::Awake(child.id));
         session.gets(child, &mut self.cx);
         session.initialize(request, exchange, head, &mut self.cx);

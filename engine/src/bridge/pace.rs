@@ -10,7 +10,7 @@ use super::{Bridge, Seat};
 use crate::api::event::Notice;
 use crate::api::handles::ChildId;
 use crate::api::io::Output;
-use crate::child::Stage;
+use crate::child::{Child, Stage};
 
 /// Bytes of a paused child that a driver may still pass on: what it has read already, and what a
 /// pipe holds (1 MiB at most for a process without privileges on Linux) when its child has ended.
@@ -41,6 +41,8 @@ impl Bridge {
             }
         }
         for id in mem::take(&mut self.cx.behind) {
+            // Of a guest, the process is paused.
+            let id = self.seats.child(id).map_or(id, Child::process);
             if !self.reads(id) {
                 self.pause(id);
             }
@@ -59,6 +61,11 @@ impl Bridge {
         let reads = match self.seats.get(id) {
             Some(Seat::Session(session)) => session.streams.wants(queue),
             Some(Seat::Shared(worker)) => worker.wants(queue),
+            Some(Seat::Host(host)) => {
+                let queue = host.queue(queue);
+                let mut guests = host.guests().filter_map(|guest| self.seats.get(guest));
+                guests.all(|seat| seat.streams().is_none_or(|streams| streams.wants(queue)))
+            }
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) => true,
             None => return true,
         };

@@ -149,7 +149,7 @@ impl Bridge {
                 self.end_left(id);
             }
             Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
                 self.with_streams(id, |streams, cx| streams.cut(number, cx));
             }
         }
@@ -224,6 +224,7 @@ impl Bridge {
             match seat {
                 Seat::Session(session) => session.walk(&mut walk),
                 Seat::Shared(worker) => worker.walk(&mut walk),
+                Seat::Host(host) => host.walk(&mut walk),
                 Seat::Prewarmed(_) | Seat::Leaving(_) => {}
             }
         }

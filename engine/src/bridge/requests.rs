@@ -13,7 +13,6 @@ use crate::api::eras::Eras;
 use crate::api::handles::{Exchange, Server};
 use crate::api::head::Head;
 use crate::api::response::{self, Response};
-use crate::child::Child;
 use crate::child::origin::Origin;
 use crate::codec::message::{self, Malformed, Message};
 use crate::codec::object::quoted;
@@ -24,7 +23,6 @@ use crate::http::cors;
 use crate::http::fault::Fault;
 use crate::http::field::Text;
 use crate::http::metadata::{Era, era, is_stateless_head, mismatch};
-use crate::http::owner;
 use crate::http::session_id;
 use crate::http::trace::Trace;
 
@@ -257,11 +255,11 @@ impl Bridge {
             return Err(Fault::NotAcceptable);
         }
         let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
-        let variables = owner::env(head.fields, &self.cx.config);
-        let origin = Origin::new(&variables, request.params().unwrap_or_default());
+        let owner = self.owner_of(server, head)?;
+        let hello = request.params().unwrap_or_default();
         let id = u128::from_be_bytes(random);
-        self.may_open(server, origin, id)?;
-        let child = self.starting_child(server, origin, variables, exchange);
+        self.may_open(server, Origin::new(&owner.env, hello), id)?;
+        let child = self.child_for(server, owner, hello, exchange);
         let mut session = Session::new(child, id, head.path, &self.cx);
         session.initialize(request, exchange, head, &mut self.cx);
         self.seats.insert(Seat::Session(Box::new(session)));
@@ -281,23 +279,6 @@ impl Bridge {
             return Err(self.cx.random_in_use());
         }
         self.make_room(server)
-    }
-
-    /// A child for a session with these variables, which starts for this exchange.
-    pub(super) fn starting_child(
-        &mut self,
-        server: Server,
-        origin: Origin,
-        variables: Vec<(String, String)>,
-        exchange: Exchange,
-    ) -> Box<Child> {
-        let probed = self.take_probed(server, &variables);
-        let mut child = probed.unwrap_or_else(|| self.take_child(server));
-        child.origin = origin;
-        child.exchange = Some(exchange);
-        child.set_env(variables);
-        self.await_start(&child);
-        child
     }
 
     fn get(
@@ -395,7 +376,7 @@ impl Bridge {
                 self.end_left(id);
             }
             Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
                 self.with_streams(id, |streams, cx| streams.lost(number, cx));
             }
         }

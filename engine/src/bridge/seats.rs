@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use crate::api::handles::ChildId;
 use crate::child::{Child, Stage};
+use crate::front::host::Host;
 use crate::front::session::Session;
 use crate::front::stateless::Worker;
 use crate::stream::set::Streams;
@@ -19,6 +20,8 @@ pub(super) enum Seat {
     Session(Box<Session>),
     /// A child shared by requests of 2026-07-28.
     Shared(Box<Worker>),
+    /// A child at which sessions are guests.
+    Host(Box<Host>),
     /// A child in its shutdown sequence, which serves no client any more.
     Leaving(Box<Child>),
 }
@@ -28,6 +31,7 @@ impl Seat {
         match self {
             Self::Session(session) => &session.child,
             Self::Shared(worker) => &worker.child,
+            Self::Host(host) => &host.child,
             Self::Prewarmed(child) | Self::Leaving(child) => child,
         }
     }
@@ -36,6 +40,7 @@ impl Seat {
         match self {
             Self::Session(session) => &mut session.child,
             Self::Shared(worker) => &mut worker.child,
+            Self::Host(host) => &mut host.child,
             Self::Prewarmed(child) | Self::Leaving(child) => child,
         }
     }
@@ -45,7 +50,16 @@ impl Seat {
         match self {
             Self::Session(session) => Some(&mut session.streams),
             Self::Shared(worker) => Some(&mut worker.streams),
-            Self::Prewarmed(_) | Self::Leaving(_) => None,
+            Self::Host(_) | Self::Prewarmed(_) | Self::Leaving(_) => None,
+        }
+    }
+
+    /// The same, to look at.
+    pub(super) fn streams(&self) -> Option<&Streams> {
+        match self {
+            Self::Session(session) => Some(&session.streams),
+            Self::Shared(worker) => Some(&worker.streams),
+            Self::Host(_) | Self::Prewarmed(_) | Self::Leaving(_) => None,
         }
     }
 
@@ -54,6 +68,7 @@ impl Seat {
         match self {
             Self::Session(session) => session.is_open(),
             Self::Shared(worker) => worker.has_started(),
+            Self::Host(host) => host.has_started(),
             Self::Prewarmed(_) | Self::Leaving(_) => false,
         }
     }
@@ -66,16 +81,19 @@ pub(super) struct Seats {
     /// The shared children, oldest first: each request of 2026-07-28 searches them.
     shared: Vec<ChildId>,
     sessions: usize,
+    /// The guests, which are no processes.
+    guests: usize,
 }
 
 impl Seats {
     /// Adds a child that is not in the table yet.
     pub(super) fn insert(&mut self, seat: Seat) {
         let id = seat.child().id;
+        self.guests += usize::from(seat.child().host().is_some());
         match seat {
             Seat::Session(_) => self.sessions += 1,
             Seat::Shared(_) => self.shared.push(id),
-            Seat::Prewarmed(_) | Seat::Leaving(_) => {}
+            Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => {}
         }
         let before = self.table.insert(id, seat);
         debug_assert!(before.is_none(), "a child has two owners");
@@ -83,10 +101,11 @@ impl Seats {
 
     pub(super) fn remove(&mut self, id: ChildId) -> Option<Seat> {
         let seat = self.table.remove(&id)?;
+        self.guests -= usize::from(seat.child().host().is_some());
         match seat {
             Seat::Session(_) => self.sessions -= 1,
             Seat::Shared(_) => self.shared.retain(|shared| *shared != id),
-            Seat::Prewarmed(_) | Seat::Leaving(_) => {}
+            Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => {}
         }
         Some(seat)
     }
@@ -170,8 +189,30 @@ impl Seats {
         })
     }
 
+    pub(super) fn host(&self, id: ChildId) -> Option<&Host> {
+        match self.get(id)? {
+            Seat::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+
+    pub(super) fn host_mut(&mut self, id: ChildId) -> Option<&mut Host> {
+        match self.get_mut(id)? {
+            Seat::Host(host) => Some(host),
+            _ => None,
+        }
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.iter().filter_map(|seat| match seat {
+            Seat::Host(host) => Some(&**host),
+            _ => None,
+        })
+    }
+
+    /// The number of processes.
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() - self.guests
     }
 
     pub(super) fn session_count(&self) -> usize {

@@ -9,8 +9,11 @@ use crate::api::cause::Cause;
 use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
 use crate::api::io::Output;
 use crate::child::Child;
+use crate::child::origin::Origin;
 use crate::front::session::{Post, Session};
+use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
+use crate::http::owner::Owner;
 
 impl Bridge {
     /// Whether a session sleeps for this cause instead of ending.
@@ -116,7 +119,7 @@ impl Bridge {
             return Err(Fault::Draining);
         }
         if asleep.judge(post.messages, post.batch, post.head)? && !self.draining {
-            return self.wake(number, post.exchange, random).map(Some);
+            return self.wake(number, (post.exchange, post.head), random).map(Some);
         }
         asleep.post(post.messages, post.exchange, post.head, &mut self.cx);
         Ok(None)
@@ -126,19 +129,19 @@ impl Bridge {
     fn wake(
         &mut self,
         number: SessionNumber,
-        exchange: Exchange,
+        (exchange, head): (Exchange, &Admitted<'_>),
         random: u128,
     ) -> Result<ChildId, Fault> {
         let asleep = self.sleepers.get(number).ok_or(Fault::SessionUnknown)?;
-        let (server, origin) = (asleep.server, asleep.origin());
-        self.may_start(server, origin)?;
+        let server = asleep.server;
+        // The process is given what the session was opened with.
+        let owner = Owner { env: asleep.env().to_vec(), ..self.owner_of(server, head)? };
+        self.may_start(server, Origin::new(&owner.env, asleep.hello()))?;
+        // Another may fall asleep to make room for it.
+        let hello = asleep.hello().to_vec();
         self.make_room(server)?;
+        let child = self.child_for(server, owner, &hello, exchange);
         let asleep = self.sleepers.remove(number).ok_or(Fault::SessionUnknown)?;
-        let probed = self.take_probed(server, asleep.env());
-        let mut child = probed.unwrap_or_else(|| self.take_child(server));
-        child.origin = origin;
-        child.exchange = Some(exchange);
-        self.await_start(&child);
         let pipe = child.id;
         let session = asleep.wake(child, random, &mut self.cx);
         self.ids.insert(session.id, Place::Awake(pipe));

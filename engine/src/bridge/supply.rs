@@ -134,12 +134,15 @@ impl Bridge {
     /// Logs that a child has not answered its first request for a long time.
     pub(super) fn log_silence(&mut self, id: ChildId) {
         match self.seats.get_mut(id) {
+            // Its host logs it.
+            Some(Seat::Session(session)) if session.child.host().is_some() => {}
             Some(Seat::Session(session)) => {
                 session.life.log_silence(session.child.pid, &mut self.cx);
             }
             Some(Seat::Shared(worker)) => {
                 worker.life.log_silence(worker.child.pid, &mut self.cx);
             }
+            Some(Seat::Host(host)) => host.life.log_silence(host.child.pid, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }

@@ -48,12 +48,12 @@ impl Bridge {
             Wait::Call(id, call) => match self.seats.get_mut(id) {
                 Some(Seat::Session(session)) => session.overdue(call, &mut self.cx),
                 Some(Seat::Shared(worker)) => worker.overdue(call, &mut self.cx),
-                Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+                Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
             Wait::Park(id, call) => match self.seats.get_mut(id) {
                 Some(Seat::Session(session)) => session.pace_due(call, &mut self.cx),
                 Some(Seat::Shared(worker)) => worker.park_due(call, &mut self.cx),
-                Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+                Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
             },
             Wait::Stream(id, number) => match self.seats.get_mut(id) {
                 Some(Seat::Session(session)) => {
@@ -61,7 +61,7 @@ impl Bridge {
                     self.end_left(id);
                 }
                 Some(Seat::Shared(worker)) => worker.tick(number, &mut self.cx),
-                Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
                     let tick = |streams: &mut Streams, cx: &mut _| _ = streams.tick(number, cx);
                     self.with_streams(id, tick);
                 }
@@ -78,6 +78,7 @@ impl Bridge {
         let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => Some(session.start_due(&mut self.cx)),
             Some(Seat::Shared(worker)) => worker.start_due(&mut self.cx),
+            Some(Seat::Host(host)) => Some(host.start_due()),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(id, cause);
@@ -87,6 +88,7 @@ impl Bridge {
         let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.life.closed(),
             Some(Seat::Shared(worker)) => worker.exit_due(&mut self.cx),
+            Some(Seat::Host(host)) => host.life.closed(),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(id, cause);
@@ -96,6 +98,8 @@ impl Bridge {
         let cause = match self.seats.get_mut(id) {
             Some(Seat::Session(session)) => session.idle_due(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.idle_due(&mut self.cx),
+            // It ends with its last guest.
+            Some(Seat::Host(host)) => host.life.idle_due(true, true, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(id, cause);
@@ -108,6 +112,7 @@ impl Bridge {
             Some(seat) if !reads => seat.child_mut().wait_line_anew(&mut self.cx),
             Some(Seat::Session(session)) => session.unended(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.unended(&mut self.cx),
+            Some(Seat::Host(host)) => host.unended(&mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(id, cause);

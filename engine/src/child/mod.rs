@@ -9,6 +9,7 @@
 
 mod calls;
 pub(crate) mod lease;
+pub(crate) mod link;
 pub(crate) mod odd;
 mod offer;
 pub(crate) mod origin;
@@ -24,6 +25,7 @@ use core::time::Duration;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::instant::Instant;
 use crate::api::io::{Output, env_size};
+use crate::child::link::Link;
 use crate::child::odd::MalformedLines;
 use crate::child::origin::Origin;
 use crate::child::pings::Pings;
@@ -69,6 +71,7 @@ pub(crate) enum Stage {
 pub(crate) struct Child {
     pub(crate) id: ChildId,
     pub(crate) server: Server,
+    pub(crate) link: Link,
     pub(crate) pid: Option<u32>,
     /// The request that it is started for.
     pub(crate) exchange: Option<Exchange>,
@@ -108,6 +111,7 @@ impl Child {
         Self {
             id,
             server,
+            link: Link::Own,
             pid: None,
             exchange: None,
             stage: Stage::Queued,
@@ -159,7 +163,7 @@ impl Child {
         match (&mut self.held_back, self.stage) {
             (Some(held), _) => held.extend_from_slice(&bytes),
             (None, Stage::Queued) => self.waiting.extend_from_slice(&bytes),
-            (None, _) => cx.push(Output::Write { child: self.id, bytes }),
+            (None, _) => self.emit(bytes, cx),
         }
     }
 
@@ -181,7 +185,7 @@ impl Child {
         let bytes = self.held_back.take().unwrap_or_default();
         if !bytes.is_empty() {
             self.moved = cx.now;
-            cx.push(Output::Write { child: self.id, bytes });
+            self.emit(bytes, cx);
         }
     }
 
@@ -341,10 +345,13 @@ impl Child {
     pub(crate) fn enter(&mut self, call: Call, cx: &mut Context) -> CallId {
         self.last_id = self.last_id.next();
         let id = self.last_id;
-        let call = Call { due: self.due_call(id, cx), since: cx.now, ..call };
-        cx.stats.requests += 1;
-        cx.counts.of(self.server).requests += 1;
-        cx.stats.calls += 1;
+        let mut call = Call { since: cx.now, ..call };
+        if self.counts() {
+            call.due = self.due_call(id, cx);
+            cx.stats.requests += 1;
+            cx.counts.of(self.server).requests += 1;
+            cx.stats.calls += 1;
+        }
         self.names += call.size();
         self.calls.insert(id, call);
         self.account();
@@ -402,7 +409,7 @@ impl Child {
     pub(crate) fn end_call(&mut self, id: CallId, cx: &mut Context) -> Option<Call> {
         let mut call = self.calls.remove(&id)?;
         cx.timers.clear(&mut call.due, Wait::Call(self.id, id));
-        cx.stats.calls -= 1;
+        cx.stats.calls -= usize::from(self.counts());
         self.names -= call.size();
         if let Some(token) = call.token.as_ref().filter(|_| call.task) {
             if self.task_tokens.len() == TASK_TOKENS {

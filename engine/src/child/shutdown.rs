@@ -10,7 +10,7 @@ use crate::context::timers::Wait;
 
 impl Child {
     /// Starts the shutdown sequence. Returns false if the process was never opened, and so is gone
-    /// already.
+    /// already, or is a host's.
     pub(crate) fn end(&mut self, cx: &mut Context) -> bool {
         for (id, (own, mut due)) in self.own.take() {
             self.names -= own.size();
@@ -18,6 +18,8 @@ impl Child {
         }
         match self.stage {
             Stage::Queued => return false,
+            // Its host goes on.
+            _ if self.host().is_some() => return false,
             Stage::Running => {
                 self.stage = Stage::Closing;
                 cx.push(Output::CloseStdin { child: self.id });

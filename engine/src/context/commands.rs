@@ -30,6 +30,8 @@ pub(crate) struct Known {
     eras: Eras,
     /// How long its sessions may have no call in flight before they fall asleep.
     pub(crate) sleep: Option<Duration>,
+    /// Whether its sessions share processes.
+    share: bool,
     limits: Limits,
     /// The tools that its clients see.
     offer: Offer,
@@ -68,9 +70,10 @@ impl Servers {
     /// The one server of a configuration.
     pub(crate) fn one(config: &Config) -> Self {
         let mut servers = Self::default();
-        let Config { endpoint, sse_endpoint, eras, sleep, .. } = config;
+        let Config { endpoint, sse_endpoint, eras, sleep, share, .. } = config;
         let (sse, eras, sleep) = (sse_endpoint.as_deref(), *eras, *sleep);
-        servers.set(&[Endpoint { path: endpoint, sse, eras, sleep, ..Endpoint::default() }]);
+        let (path, share) = (&**endpoint, *share);
+        servers.set(&[Endpoint { path, sse, eras, sleep, share, ..Endpoint::default() }]);
         servers
     }
 
@@ -87,6 +90,7 @@ impl Servers {
             known.told_refusal &= known.eras == endpoint.eras;
             known.eras = endpoint.eras;
             known.sleep = endpoint.sleep;
+            known.share = endpoint.share;
             known.limits = endpoint.limits;
             self.has_terms |= endpoint.limits != Limits::default() || !endpoint.tools.is_all();
             let known = self.of(endpoint.server);
@@ -159,6 +163,11 @@ impl Servers {
     /// The eras that its clients may use.
     pub(crate) fn eras(&self, server: Server) -> Eras {
         self.get(server).map(|known| known.eras).unwrap_or_default()
+    }
+
+    /// Whether its sessions share processes.
+    pub(crate) fn shares(&self, server: Server) -> bool {
+        self.get(server).is_some_and(|known| known.share)
     }
 
     /// Limits of its own.

@@ -45,6 +45,7 @@ pub(crate) struct Counted {
     durations: Durations,
     pub(crate) opened: u64,
     pub(crate) woken: u64,
+    pub(crate) shared: u64,
     pub(crate) failed_starts: u64,
     pub(crate) requests: u64,
 }
@@ -82,6 +83,7 @@ impl Counts {
             sleeps,
             opened: counted.opened,
             woken: counted.woken,
+            shared: counted.shared,
             failed_starts: counted.failed_starts,
             requests: counted.requests,
             outcomes,

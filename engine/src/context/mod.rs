@@ -12,6 +12,7 @@ pub(crate) mod metrics;
 pub(crate) mod offer;
 pub(crate) mod owed;
 pub(crate) mod refusals;
+pub(crate) mod relay;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
@@ -36,6 +37,7 @@ use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::Counts;
 use crate::context::owed::Owed;
 use crate::context::refusals::Told;
+use crate::context::relay::Relay;
 use crate::context::timers::Timers;
 use crate::http::admission::{self, Admitted, Asks};
 use crate::http::cors;
@@ -70,6 +72,8 @@ pub(crate) struct Context {
     pub(crate) spent: Vec<ChildId>,
     /// Children that are to be paused, if they are not, because of what the last input brought.
     pub(crate) behind: Vec<ChildId>,
+    /// What sessions and the processes that they share have for each other. Empty between inputs.
+    pub(crate) relays: VecDeque<Relay>,
     pub(crate) servers: Servers,
     /// Refusals that were logged.
     told: Told,
@@ -105,6 +109,7 @@ impl Context {
             parks: Table::default(),
             spent: Vec::new(),
             behind: Vec::new(),
+            relays: VecDeque::new(),
             told: Told::default(),
             outputs: VecDeque::new(),
             last_child: 0,

@@ -114,6 +114,19 @@ pub(crate) fn subscription(result: &[u8]) -> Option<&[u8]> {
     member(member(result, "_meta")?, SUBSCRIPTION)
 }
 
+/// Whether an update of `uri` belongs to `subscribed`, which may be a parent of it.
+pub(crate) fn covers(subscribed: &str, uri: &str) -> bool {
+    let rest = uri.strip_prefix(subscribed);
+    rest.is_some_and(|rest| {
+        rest.is_empty() || rest.starts_with(['/', '#', '?']) || subscribed.ends_with('/')
+    })
+}
+
+/// The params of a request about a resource.
+pub(crate) fn about(uri: &str) -> Vec<u8> {
+    object_of("uri", &object::quoted(uri))
+}
+
 /// An object with one member.
 fn object_of(name: &str, value: &[u8]) -> Vec<u8> {
     [b"{", &object::quoted(name)[..], b":", value, b"}"].concat()

@@ -19,7 +19,7 @@ pub(crate) struct Owner {
     /// Variables for the environment of the process.
     pub(crate) env: Vec<(String, String)>,
     /// The fields of `Config::affinity` that a request has, by their place there, in their order.
-    affinity: Vec<(usize, String)>,
+    pub(crate) affinity: Vec<(usize, String)>,
 }
 
 impl Owner {
@@ -38,6 +38,11 @@ impl Owner {
             return Err(Fault::Affinity(AFFINITY));
         }
         Ok(Self { env: env(fields, config), affinity })
+    }
+
+    /// The owner of a process that is one session's.
+    pub(crate) fn of_session(fields: &Fields<'_>, config: &Config) -> Self {
+        Self { env: env(fields, config), affinity: Vec::new() }
     }
 
     /// Bytes of all values.

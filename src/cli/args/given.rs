@@ -55,6 +55,8 @@ pub(super) struct Given {
     pub(super) session_expiry: Option<Duration>,
     #[argh(option, from_str_fn(seconds), hidden_help)]
     pub(super) sleep: Option<Duration>,
+    #[argh(switch, hidden_help)]
+    pub(super) share: bool,
     #[argh(option, hidden_help)]
     pub(super) sessions: Option<PathBuf>,
     #[argh(option, hidden_help)]

@@ -23,6 +23,7 @@ mod recordings;
 mod restarts;
 mod secrets;
 mod several;
+mod share;
 mod shutdown;
 mod sleep;
 mod soak;

@@ -18,7 +18,6 @@ use crate::api::response;
 use crate::api::restore::RestoreError;
 use crate::child::Child;
 use crate::child::lease::Life;
-use crate::child::origin::Origin;
 use crate::codec::message::{Kind, Message};
 use crate::codec::rpc;
 use crate::context::Context;
@@ -173,14 +172,13 @@ impl Asleep {
         self.began
     }
 
-    /// What a start of its process has in common with others.
-    pub(crate) fn origin(&self) -> Origin {
-        let hello = self.open.opening.as_ref().map_or(&b""[..], |opening| &opening.hello);
-        Origin::new(&self.env, hello)
-    }
-
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
+    }
+
+    /// What its client said of itself in `initialize`.
+    pub(crate) fn hello(&self) -> &[u8] {
+        self.open.opening.as_ref().map_or(&b""[..], |opening| &opening.hello)
     }
 
     /// For how long it is unused. One whose client reads a stream is used.
@@ -319,13 +317,12 @@ impl Asleep {
     /// that is the reason.
     pub(crate) fn wake(
         mut self,
-        mut child: Box<Child>,
+        child: Box<Child>,
         random: u128,
         cx: &mut Context,
     ) -> Box<Session> {
         self.cease(cx);
         self.streams.move_to(child.id, cx);
-        child.set_env(core::mem::take(&mut self.env));
         let mut session = Box::new(Session {
             number: self.number,
             life: Life::new(child.id, self.server, cx.now),

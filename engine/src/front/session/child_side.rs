@@ -284,7 +284,7 @@ impl Session {
         cx.counts.of(self.child.server).opened += 1;
         cx.notice(Notice::SessionOpened {
             session: self.number,
-            child: self.child.id,
+            child: self.child.process(),
             pid: self.child.pid,
             version: event::version(self.phase.chosen()),
             start: self.life.age(cx),
@@ -297,8 +297,10 @@ impl Session {
         let known = cx.servers.get(self.child.server);
         self.life.sleeps_after(known.and_then(|known| known.sleep).filter(|_| self.is_kept()));
         self.life.started(cx);
-        let age = self.life.age(cx);
-        cx.counts.of(self.child.server).start(age);
+        if self.child.host().is_none() {
+            let age = self.life.age(cx);
+            cx.counts.of(self.child.server).start(age);
+        }
     }
 
     pub(super) fn answer(&mut self, number: StreamId, data: Vec<u8>, cx: &mut Context) {

@@ -220,7 +220,8 @@ impl Worker {
             wanted.count += 1;
             if wanted.count == 1 {
                 let own = Own::Subscribe(uri.clone());
-                wanted.asked = Some(self.child.ask(own, "resources/subscribe", &about(&uri), cx));
+                wanted.asked =
+                    Some(self.child.ask(own, "resources/subscribe", &dialect::about(&uri), cx));
             }
             listen.uris.push(uri);
         }
@@ -282,7 +283,8 @@ impl Worker {
         let mut matching = Vec::new();
         for (number, listen) in self.listens.open.iter().filter(|(_, listen)| listen.acknowledged) {
             let by_list = list.is_some_and(|list| listen.lists[list]);
-            let by_uri = uri.as_ref().is_some_and(|uri| listen.uris.iter().any(|u| covers(u, uri)));
+            let by_uri =
+                uri.as_ref().is_some_and(|uri| listen.uris.iter().any(|u| dialect::covers(u, uri)));
             if by_list || by_uri {
                 matching.push(*number);
             }
@@ -315,7 +317,7 @@ impl Worker {
                 self.child.end_own(asked, cx);
             }
             self.listens.uris.remove(&uri);
-            self.child.ask(Own::Unsubscribe, "resources/unsubscribe", &about(&uri), cx);
+            self.child.ask(Own::Unsubscribe, "resources/unsubscribe", &dialect::about(&uri), cx);
         }
     }
 
@@ -330,18 +332,6 @@ impl Worker {
             self.streams.abort(number, cx);
         }
     }
-}
-
-/// Whether an update of `uri` belongs to `subscribed`, which may be a parent of it.
-fn covers(subscribed: &str, uri: &str) -> bool {
-    let rest = uri.strip_prefix(subscribed);
-    rest.is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with(['/', '#', '?']) || subscribed.ends_with('/')
-    })
-}
-
-fn about(uri: &str) -> Vec<u8> {
-    [b"{\"uri\":", &object::quoted(uri)[..], b"}"].concat()
 }
 
 #[cfg(debug_assertions)]

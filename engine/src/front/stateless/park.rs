@@ -17,7 +17,7 @@ use core::time::Duration;
 use super::child_side::status_of;
 use super::{Mode, Worker};
 use crate::api::limits;
-use crate::child::{Call, Child};
+use crate::child::Call;
 use crate::codec::json::Scanner;
 use crate::codec::message::Message;
 use crate::codec::rpc;
@@ -111,16 +111,11 @@ impl Worker {
             return self.child.reply(rpc::response(id, "result", b"{}"), cx);
         }
         let Some((question, capability)) = downward::question(message) else {
-            return refuse(&mut self.child, id, (-32601, "the client can't be asked this"), cx);
+            return self.child.refuse(id, (-32601, "the client can't be asked this"), cx);
         };
         if self.lacks(capability) {
             // The child can continue without it.
-            return refuse(
-                &mut self.child,
-                id,
-                (-32601, "the client does not have this capability"),
-                cx,
-            );
+            return self.child.refuse(id, (-32601, "the client does not have this capability"), cx);
         }
         let (call, certain) = self.asking(cx);
         // Roots belong to the client, whichever of its calls they are requested for.
@@ -132,23 +127,23 @@ impl Worker {
                 self.hold(id, question, cx);
             }
             None => {
-                refuse(&mut self.child, id, (-32602, "no client's request is in flight"), cx);
+                self.child.refuse(id, (-32602, "no client's request is in flight"), cx);
                 // The child still works on a call that is over.
                 self.asked_late(cx);
                 self.abandoned(cx);
             }
             Some(_) if !certain => {
-                refuse(&mut self.child, id, (-32603, "several calls may have asked this"), cx);
+                self.child.refuse(id, (-32603, "several calls may have asked this"), cx);
                 self.abandoned(cx);
             }
             Some(call) if self.parks.contains(&call) => {
                 self.add_question(call, id, question, cx);
             }
             Some(_) if cx.parks.len() >= cx.config.parked => {
-                refuse(&mut self.child, id, (-32603, "too many calls wait for input"), cx);
+                self.child.refuse(id, (-32603, "too many calls wait for input"), cx);
             }
             Some(_) if !cx.budget.has_room(2 * question.params.len()) => {
-                refuse(&mut self.child, id, (-32603, "there is no memory for this question"), cx);
+                self.child.refuse(id, (-32603, "there is no memory for this question"), cx);
             }
             Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], cx),
         }
@@ -160,7 +155,7 @@ impl Worker {
         let held: usize = self.held.iter().map(size).sum();
         let more = id.len() + question.params.len();
         if self.held.len() >= limits::QUESTIONS || held + more > limits::REMEMBERED {
-            return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
+            return self.child.refuse(id, (-32603, "too many questions at once"), cx);
         }
         self.held.push((id.into(), question));
         self.account();
@@ -261,7 +256,7 @@ impl Worker {
             || park.size() + size > cx.config.message
             || !cx.budget.has_room(size)
         {
-            return refuse(&mut self.child, id, (-32603, "too many questions at once"), cx);
+            return self.child.refuse(id, (-32603, "too many questions at once"), cx);
         }
         let roots = question.method == ROOTS;
         park.add(Some(id.into()), question);
@@ -297,7 +292,7 @@ impl Worker {
         self.fail(number, &fault, cx);
         let why = "the client can't be asked";
         for asked in park.open.iter().filter_map(|open| open.asked.as_ref()) {
-            refuse(&mut self.child, asked, (-32603, why), cx);
+            self.child.refuse(asked, (-32603, why), cx);
         }
         if self.child.end_call(id, cx).is_some() {
             self.child.say_cancelled(id, why, cx);
@@ -396,21 +391,12 @@ impl Worker {
                     let answer = rpc::response(asked, "result", br#"{"action":"cancel"}"#);
                     self.child.reply(answer, cx);
                 }
-                Some(asked) => {
-                    refuse(&mut self.child, asked, (-32603, "the client did not answer"), cx)
-                }
+                Some(asked) => self.child.refuse(asked, (-32603, "the client did not answer"), cx),
                 None => continue,
             }
             self.abandoned(cx);
         }
     }
-}
-
-/// Answers a request of the child with an error.
-fn refuse(child: &mut Child, id: &[u8], fault: (i32, &str), cx: &mut Context) {
-    let (code, reason) = fault;
-    let error = format!(r#"{{"code":{code},"message":"{reason}"}}"#);
-    child.reply(rpc::response(id, "error", error.as_bytes()), cx);
 }
 
 #[cfg(debug_assertions)]

@@ -46,6 +46,7 @@ pub(super) fn configure(config: &mut Config, line: &str) -> Option<()> {
         "stdin" => config.stdin = number?,
         "idle" => config.idle = or_none(value)?,
         "restart" => config.restart = value.parse().ok()?,
+        "share" => config.share = value.parse().ok()?,
         "expiry" => config.expiry = or_none(value)?,
         "asleep" => config.asleep = number?,
         "sleep" => config.sleep = Some(duration(value)?),

@@ -11,6 +11,7 @@ pub(crate) struct Terms {
     limits: Limits,
     sleep: Option<Duration>,
     sse: Option<String>,
+    share: bool,
     allow: Option<Vec<String>>,
     deny: Vec<String>,
     fault: Option<String>,
@@ -35,6 +36,7 @@ impl Terms {
                 "sessions" => terms.limits.sessions = Some(number()?),
                 "idle" => terms.limits.idle = Some(seconds()?),
                 "sleep" => terms.sleep = Some(seconds()?),
+                "share" => terms.share = value.parse().map_err(|_| bad())?,
                 "request" => terms.limits.request = Some(seconds()?),
                 "sse" => terms.sse = Some(words()?),
                 "allow" => terms.allow.get_or_insert_default().push(value.into()),
@@ -52,6 +54,7 @@ impl Terms {
             limits: self.limits,
             sleep: self.sleep,
             sse: self.sse.as_deref(),
+            share: self.share,
             tools: Tools { allow: self.allow.as_deref(), deny: &self.deny },
             fault: self.fault.as_deref(),
             ..endpoint

@@ -124,6 +124,7 @@ const TRANSLATED: &str = include_str!("../../transcripts/translated.part");
 
 /// What opens cases of a session before a child that speaks only the stateless era.
 const ACROSS: &str = include_str!("../../transcripts/across.part");
+const SHARED: &str = include_str!("../../transcripts/shared.part");
 
 /// Reads a file. Panics, with its number, at a line that it does not understand.
 pub(super) fn parse(file: &str, text: &str) -> Vec<Case> {
@@ -215,6 +216,7 @@ impl Case {
         let (name, value) = line.split_once(' ')?;
         match name {
             "session" => self.lines(&SESSION.replace("VERSION", value), place),
+            "shared" => self.lines(&SHARED.replace("CAPABILITIES", value), place),
             "across" => self.lines(&ACROSS.replace("VERSION", value), place),
             "child" if value == "stateless" => self.lines(STATELESS, place),
             "child" if value == "session-era" => self.lines(TRANSLATED, place),

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Park, ROOTS, SETTLE, Worker, refuse};
+use super::{Park, ROOTS, SETTLE, Worker};
 use crate::child::Call;
 use crate::codec::message::{Message, Splice};
 use crate::codec::rpc;
@@ -115,7 +115,7 @@ impl Worker {
             let Some(answer) = answers.next().flatten() else { return true };
             match &open.asked {
                 Some(id) if shared && open.question.method == ROOTS => {
-                    refuse(child, id, (-32603, "other clients use this process"), cx);
+                    child.refuse(id, (-32603, "other clients use this process"), cx);
                 }
                 Some(id) => child.say(rpc::response(id, "result", answer), cx),
                 None => {}

@@ -1,0 +1,148 @@
+//! Sessions that share processes: which process a session gets a place at, and what they have for
+//! each other.
+
+use alloc::borrow::Cow;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Bridge, Seat};
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
+use crate::api::handles::{ChildId, Exchange, Server};
+use crate::child::Child;
+use crate::child::origin::Origin;
+use crate::context::relay::Relay;
+use crate::front::host::Host;
+use crate::http::admission::Admitted;
+use crate::http::fault::Fault;
+use crate::http::owner::Owner;
+
+impl Bridge {
+    /// Whose process a session's is.
+    pub(super) fn owner_of(&self, server: Server, head: &Admitted<'_>) -> Result<Owner, Fault> {
+        match self.cx.servers.shares(server) {
+            true => Owner::of(head.fields, &self.cx.config),
+            false => Ok(Owner::of_session(head.fields, &self.cx.config)),
+        }
+    }
+
+    /// The child of a session that opens or wakes with this `initialize`: a process of its own, or
+    /// a place at one that it shares.
+    pub(super) fn child_for(
+        &mut self,
+        server: Server,
+        owner: Owner,
+        hello: &[u8],
+        exchange: Exchange,
+    ) -> Box<Child> {
+        let origin = Origin::new(&owner.env, hello);
+        if !self.cx.servers.shares(server) {
+            return self.process_for(server, owner.env, origin, exchange);
+        }
+        let kind = Host::kind(hello);
+        let its = |host: &&Host| host.child.server == server;
+        let mut hosts = self.seats.hosts().filter(its);
+        let known = hosts.find(|host| host.takes(&owner, &kind, &self.cx));
+        let known = known.map(|host| host.child.id);
+        drop(hosts);
+        if let Some(host) = known.and_then(|id| self.seats.host_mut(id)) {
+            let place = self.cx.fresh_child();
+            return host.join(place, &self.cx);
+        }
+        let child = self.process_for(server, owner.env.clone(), origin, exchange);
+        let mut host = Box::new(Host::new(child, owner, kind, &mut self.cx));
+        let place = self.cx.fresh_child();
+        let guest = host.join(place, &self.cx);
+        self.seats.insert(Seat::Host(host));
+        guest
+    }
+
+    /// A process that starts, or has been started ahead.
+    fn process_for(
+        &mut self,
+        server: Server,
+        env: Vec<(String, String)>,
+        origin: Origin,
+        exchange: Exchange,
+    ) -> Box<Child> {
+        let probed = self.take_probed(server, &env);
+        let mut child = probed.unwrap_or_else(|| self.take_child(server));
+        child.origin = origin;
+        child.exchange = Some(exchange);
+        child.set_env(env);
+        self.await_start(&child);
+        child
+    }
+
+    /// Carries what sessions and the processes that they share have for each other.
+    pub(super) fn relay(&mut self) {
+        while let Some(relay) = self.cx.relays.pop_front() {
+            match relay {
+                Relay::Up { guest, host, bytes } => {
+                    if let Some(host) = self.seats.host_mut(host) {
+                        host.said(guest, &bytes, &mut self.cx);
+                    }
+                }
+                Relay::Down { guests, line, news } => match *guests {
+                    [guest] => self.hear(guest, Cow::Owned(line), news),
+                    _ => guests.iter().for_each(|guest| self.hear_common(*guest, &line, news)),
+                },
+            }
+        }
+    }
+
+    /// A session gets a text that others get as well: each keeps a copy.
+    fn hear_common(&mut self, guest: ChildId, line: &[u8], news: bool) {
+        match self.cx.budget.has_room(line.len()) {
+            true => self.hear(guest, Cow::Borrowed(line), news),
+            false => self.cx.stats.dropped += 1,
+        }
+    }
+
+    /// A session gets a line of the process that it shares.
+    fn hear(&mut self, guest: ChildId, line: Cow<'_, [u8]>, news: bool) {
+        let Some(session) = self.seats.session_mut(guest) else { return };
+        if news && !session.streams.wants(self.cx.config.queue) {
+            return session.streams.dropped(&mut self.cx);
+        }
+        let open = session.is_open();
+        let cause = session.line(line, &mut self.cx);
+        if !open && session.is_open() {
+            self.started(guest);
+        }
+        self.end_for(guest, cause);
+    }
+
+    /// A process runs; its guests say the same of theirs.
+    pub(super) fn opened(&mut self, id: ChildId, pid: Option<u32>) {
+        let Some(seat) = self.seats.get_mut(id) else { return };
+        seat.child_mut().pid = pid;
+        let Seat::Host(host) = seat else { return };
+        for guest in host.guests().collect::<Vec<_>>() {
+            self.seats.child_mut(guest).into_iter().for_each(|guest| guest.pid = pid);
+        }
+    }
+
+    /// Logs and counts that a session that opened or woke shares its process with others.
+    pub(super) fn shared(&mut self, guest: ChildId) {
+        let Some(Seat::Session(session)) = self.seats.get(guest) else { return };
+        let (number, child) = (session.number, session.child.process());
+        let server = session.child.server;
+        let others = self.seats.host(child).map_or(0, |host| host.guest_count() - 1);
+        if others > 0 {
+            self.cx.counts.of(server).shared += 1;
+            self.cx.notice(Notice::SessionShares { session: number, child, others });
+        }
+    }
+
+    /// A session does not use the process of this host any more. The process ends with its last
+    /// one.
+    pub(super) fn leave(&mut self, host: ChildId, guest: ChildId, cause: Cause) {
+        let Some(left) = self.seats.host_mut(host) else { return };
+        left.leave(guest, &mut self.cx);
+        if left.guest_count() == 0 {
+            self.end(host, cause, None);
+        }
+    }
+}

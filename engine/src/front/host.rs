@@ -1,0 +1,284 @@
+//! A process that sessions share (`Config::share`). Each of them is a guest: it has a child of its
+//! own in all that it sees, and the host gives the process what it writes, and it what is meant for
+//! it.
+//!
+//! The process gets one handshake, that of the first guest, and the others are told the same.
+//! What it says goes to the guest that it names by a call or a question; changes of lists and
+//! resources to those that want them; and all else to the only guest that it can be about, or to
+//! none.
+
+mod child_side;
+mod guest_side;
+mod wishes;
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::api::cause::Cause;
+use crate::api::event::Notice;
+use crate::api::handles::ChildId;
+use crate::api::instant::Instant;
+use crate::child::Child;
+use crate::child::lease::Life;
+use crate::child::link::Link;
+use crate::codec::json;
+use crate::codec::meta::LogLevel;
+use crate::codec::raw_id::Spelling;
+use crate::context::Context;
+#[cfg(debug_assertions)]
+use crate::context::budget::Walk;
+use crate::context::budget::{Kept, Share};
+use crate::context::ids::{CallId, StreamId};
+use crate::context::relay::Relay;
+use crate::http::metadata;
+use crate::http::owner::Owner;
+use crate::table::Table;
+
+/// Calls that were given up, of which it is remembered whose they were. Of more than these, the
+/// process may say anything about any of its guests.
+const STRAYS: usize = 64;
+
+/// Overhead of a guest, of a question, and of a resource, beside their texts.
+const GUEST: usize = 256;
+const ENTRY: usize = 48;
+
+/// The one handshake of the process.
+#[derive(Debug)]
+enum Handshake {
+    /// No guest has asked for it yet.
+    Unasked,
+    Asked,
+    /// The member of the answer, and its text.
+    Answered(&'static str, Kept),
+}
+
+#[derive(Debug, Default)]
+struct Guest {
+    /// The id of its `initialize`, while that waits.
+    waits: Option<Spelling>,
+    /// Whether it was told the answer.
+    greeted: bool,
+    level: Option<LogLevel>,
+    /// The resources that it has subscribed to, and whether the process has granted that.
+    uris: Vec<(String, bool)>,
+}
+
+/// A request of the process to a guest's client.
+#[derive(Debug)]
+struct Question {
+    guest: ChildId,
+    id: Spelling,
+    token: Option<Spelling>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) child: Box<Child>,
+    owner: Owner,
+    /// What its guests' clients say of themselves, as far as the process is told.
+    kind: Vec<u8>,
+    guests: Table<ChildId, Guest>,
+    handshake: Handshake,
+    /// Whether the process has been told `notifications/initialized`.
+    initialized: bool,
+    /// Whether the process has answered a guest.
+    started: bool,
+    /// Whether it has had more than one guest.
+    many: bool,
+    /// Whether a call was answered.
+    served: bool,
+    /// The level that the process was last set to.
+    level: Option<LogLevel>,
+    questions: Vec<Question>,
+    /// Calls that were given up and that the process may still work on, with their guests.
+    strays: Vec<(CallId, ChildId)>,
+    /// Whether there are such calls whose guests are not known any more.
+    astray: bool,
+    pub(crate) life: Life,
+    began: Instant,
+    carried: u64,
+    dropped: u64,
+    share: Share,
+}
+
+impl Host {
+    /// A host for guests of this kind. The child has its environment.
+    pub(crate) fn new(
+        mut child: Box<Child>,
+        owner: Owner,
+        kind: Vec<u8>,
+        cx: &mut Context,
+    ) -> Self {
+        child.link = Link::Host;
+        let mut life = Life::new(child.id, child.server, cx.now);
+        life.wait_start(cx.config.start, cx);
+        let mut host = Self {
+            child,
+            owner,
+            kind,
+            guests: Table::default(),
+            handshake: Handshake::Unasked,
+            initialized: false,
+            started: false,
+            many: false,
+            served: false,
+            level: None,
+            questions: Vec::new(),
+            strays: Vec::new(),
+            astray: false,
+            life,
+            began: cx.now,
+            carried: 0,
+            dropped: 0,
+            share: cx.budget.share(),
+        };
+        host.account();
+        host
+    }
+
+    /// What a client says of itself in `initialize`, as far as all guests of a process must say the
+    /// same: the process was told it once.
+    pub(crate) fn kind(hello: &[u8]) -> Vec<u8> {
+        let member = |name| json::member(hello, &(0..hello.len()), name).map(|span| &hello[span]);
+        let version = member("protocolVersion").unwrap_or_default();
+        let capabilities = metadata::fingerprint(member("capabilities").unwrap_or(b"{}"));
+        [version, b" ", &capabilities].concat()
+    }
+
+    /// The process has not answered in time.
+    pub(crate) fn start_due(&self) -> Cause {
+        self.child.malformed.cause().unwrap_or(Cause::StartTimeout)
+    }
+
+    /// The process closed its output or its input. Most do because they exit.
+    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
+        self.life.pipe_closed(cause, cx);
+        None
+    }
+
+    fn size(&self) -> usize {
+        let uris = self.guests.values().flat_map(|guest| &guest.uris);
+        let uris = uris.map(|(uri, _)| uri.len() + ENTRY).sum::<usize>();
+        let token = |one: &Question| one.token.as_ref().map_or(0, |token| token.len());
+        let questions = self.questions.iter().map(|one| ENTRY + one.id.len() + token(one));
+        let own = self.owner.size() + self.kind.len() + self.guests.len() * GUEST;
+        own + uris + questions.sum::<usize>()
+    }
+
+    fn account(&mut self) {
+        self.share.hold(self.size());
+    }
+
+    /// Whether another session of this kind can be its guest. A process that does not read its
+    /// input gets no more of them.
+    pub(crate) fn takes(&self, owner: &Owner, kind: &[u8], cx: &Context) -> bool {
+        self.owner == *owner && self.kind == kind && !self.child.is_stalled(cx)
+    }
+
+    pub(crate) const fn has_started(&self) -> bool {
+        self.started
+    }
+
+    pub(crate) fn guests(&self) -> impl Iterator<Item = ChildId> {
+        self.guests.keys().copied()
+    }
+
+    pub(crate) fn guest_count(&self) -> usize {
+        self.guests.len()
+    }
+
+    /// A place for a session, under this number.
+    pub(crate) fn join(&mut self, id: ChildId, cx: &Context) -> Box<Child> {
+        self.many |= !self.guests.is_empty();
+        self.guests.insert(id, Guest::default());
+        self.account();
+        Child::guest(id, &self.child, cx)
+    }
+
+    /// A session has ended or sleeps: its calls are cancelled, and what it wanted is not wanted any
+    /// more.
+    pub(crate) fn leave(&mut self, id: ChildId, cx: &mut Context) {
+        let Some(guest) = self.guests.remove(&id) else { return };
+        let its = self.child.calls.iter().filter(|(_, call)| is_of(call.stream, id));
+        for call in its.map(|(call, _)| *call).collect::<Vec<_>>() {
+            self.child.say_cancelled(call, "its session does not go on here", cx);
+            self.give_up(call, cx);
+        }
+        // Who was told of it is gone, and the process may still say something of it.
+        self.astray |= self.strays.iter().any(|(_, stray)| *stray == id);
+        self.strays.retain(|(_, stray)| *stray != id);
+        for question in core::mem::take(&mut self.questions) {
+            match question.guest == id {
+                true => self.child.refuse(&question.id, (-32603, "the client is gone"), cx),
+                false => self.questions.push(question),
+            }
+        }
+        self.unwish(guest, cx);
+        self.account();
+    }
+
+    /// Ends the host. Returns the child, which ends next.
+    pub(crate) fn end(mut self, cause: Cause, cx: &mut Context) -> Box<Child> {
+        for id in self.child.call_ids() {
+            self.child.end_call(id, cx);
+        }
+        self.life.end(cx);
+        cx.counts.of(self.child.server).end(cause.label());
+        cx.notice(Notice::WorkerEnded {
+            child: self.child.id,
+            pid: self.child.pid,
+            cause,
+            opened: self.started,
+            lived: cx.now.since(self.began),
+            calls: self.carried,
+            dropped: self.dropped,
+        });
+        self.child
+    }
+
+    /// Whether the clients of all guests keep up. While some are behind, the others still have
+    /// room.
+    pub(crate) fn queue(&self, queue: usize) -> usize {
+        if self.guests.len() > 1 { queue.saturating_mul(2) } else { queue }
+    }
+
+    fn drop_one(&mut self, cx: &mut Context) {
+        self.dropped += 1;
+        cx.stats.dropped += 1;
+    }
+
+    fn down(&self, guest: ChildId, line: Vec<u8>, cx: &mut Context) {
+        cx.relays.push_back(Relay::Down { guests: alloc::vec![guest], line, news: false });
+    }
+
+    /// The only guest that the process can speak of when it does not say of whom.
+    fn concerned(&self) -> Option<ChildId> {
+        if !self.many {
+            return self.guests.keys().next().copied();
+        }
+        let calls = self.child.calls.values().filter(|call| !call.listens);
+        let mut calls = calls.map(|call| ChildId(call.stream.0));
+        let one = calls.next().filter(|_| !self.astray)?;
+        let mut strays = self.strays.iter().map(|(_, guest)| *guest);
+        let is_only = calls.all(|other| other == one) && strays.all(|other| other == one);
+        Some(one).filter(|_| is_only)
+    }
+}
+
+/// Whether a call of the process, which names its guest as a stream, is this guest's.
+fn is_of(stream: StreamId, guest: ChildId) -> bool {
+    stream.0 == guest.0
+}
+
+#[cfg(debug_assertions)]
+impl Host {
+    /// Compares what it counts with what it has.
+    pub(crate) fn walk(&self, walk: &mut Walk) {
+        walk.meet("host", &self.share, self.size());
+        if let Handshake::Answered(_, text) = &self.handshake {
+            walk.meet_kept("handshake", text);
+        }
+    }
+}
