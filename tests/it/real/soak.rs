@@ -149,7 +149,7 @@ fn run(proxy: &Proxy, time: Duration, seed: u64) -> (usize, usize, usize) {
 /// The program for so many rounds: what it uses after each stays the same.
 fn live(proxy: &Proxy, time: Duration, life: u64) {
     let used: Vec<_> = (1..=u64::from(ROUNDS)).map(|n| run(proxy, time, life << 4 | n)).collect();
-    println!("descriptors, threads, KiB: {used:?}");
+    eprintln!("descriptors, threads, KiB: {used:?}");
     for later in &used[1..] {
         assert_eq!((later.0, later.1), (used[0].0, used[0].1), "descriptors, threads");
     }
