@@ -146,7 +146,8 @@ impl Life {
         if works {
             self.worked = cx.now;
         }
-        if cx.config.idle.is_some_and(|idle| cx.now.since(self.contact) >= idle) {
+        let limit = cx.idle_limit(self.server);
+        if limit.is_some_and(|idle| cx.now.since(self.contact) >= idle) {
             return Some(Cause::Idle);
         }
         if self.sleep.is_some_and(|sleep| cx.now.since(self.worked) >= sleep) {
