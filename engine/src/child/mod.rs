@@ -141,6 +141,8 @@ impl Child {
         self.stage = Stage::Running;
         let Self { server, id, exchange, .. } = *self;
         cx.push(Output::Open { server, child: id, exchange, env: self.env.clone() });
+        // When memory became short, it was not there to be paused.
+        cx.behind.push(id);
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
             cx.push(Output::Write { child: self.id, bytes });

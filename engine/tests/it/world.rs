@@ -40,7 +40,7 @@ fn shrink(case: &[u8], fails: impl Fn(&[u8]) -> bool) -> Vec<u8> {
 
 /// Cases of the rough world, and their bytes.
 const ROUGH: u64 = 1000;
-const ROUGH_LENGTH: usize = 1200;
+pub(crate) const ROUGH_LENGTH: usize = 1200;
 
 #[test]
 fn no_limit_and_no_misuse_breaks_a_hard_law() {

@@ -59,9 +59,9 @@ impl World<'_> {
     fn pause(&mut self, process: ChildId, pauses: bool) -> Judged {
         let number = self.pipes.get(&process).copied();
         let is_there = number.is_some_and(|number| !self.children[number].gone_settled);
-        require!(Wants, is_there, "{process} is paused or resumed and is not there");
+        require!(Pace, is_there, "{process} is paused or resumed and is not there");
         let turns = self.subject.pause(process, pauses);
-        require!(Wants, turns, "{process} is paused twice, or resumed twice");
+        require!(Pace, turns, "{process} is paused twice, or resumed twice");
         Ok(())
     }
 

@@ -99,6 +99,8 @@ pub(crate) enum Law {
     NoOrphan,
     /// It is read whenever no reader is behind.
     Wants,
+    /// It is paused and resumed by turns while it is there, and not read while memory is short.
+    Pace,
     /// A session ends for the reason that is told, and not before it is idle long enough.
     Ending,
     /// A session is refused for failed starts only if its own client, or none, can have caused

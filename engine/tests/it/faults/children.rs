@@ -1,11 +1,12 @@
 //! Faults in how children are treated, and in what the engine says of itself.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use mcp_bridge::{Cause, ChildId, Config, Input, Instant, Notice, Output};
 
-use super::{LENGTH, SEEDS, Spoil, change, noticed, replace, without};
+use super::{LENGTH, SEEDS, Spoil, change, noticed, replace, roughly_noticed, without};
 use crate::world::sim;
 use sim::dice;
 use sim::law::Law;
@@ -95,6 +96,38 @@ fn a_child_that_is_not_read_is_noticed() {
     noticed(Law::Wants, || Blind);
 }
 
+#[test]
+fn a_child_that_is_read_while_memory_is_short_is_noticed() {
+    let paces = |output: &Output| matches!(output, Output::Pause { .. } | Output::Resume { .. });
+    roughly_noticed(Law::Pace, || without(paces));
+}
+
+/// The same for children that start meanwhile.
+#[derive(Default)]
+struct Fresh {
+    opened: BTreeSet<ChildId>,
+}
+
+impl Fault for Fresh {
+    fn swallows(&mut self, _input: &Input<'_>) -> bool {
+        self.opened.clear();
+        false
+    }
+    fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
+        match output {
+            Output::Open { child, .. } => _ = self.opened.insert(child),
+            Output::Pause { child } if self.opened.contains(&child) => return,
+            _ => {}
+        }
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_child_that_starts_while_memory_is_short_and_is_read_is_noticed() {
+    roughly_noticed(Law::Pace, Fresh::default);
+}
+
 /// Pauses a child that is gone, when something happens after that.
 #[derive(Default)]
 struct Ghost {
@@ -118,7 +151,7 @@ impl Fault for Ghost {
 
 #[test]
 fn a_pause_of_a_child_that_is_gone_is_noticed() {
-    noticed(Law::Wants, Ghost::default);
+    noticed(Law::Ladder, Ghost::default);
 }
 
 #[test]
@@ -212,7 +245,7 @@ fn memory_pressure_that_comes_late_is_noticed() {
             config.budget *= 8;
         }
     }
-    noticed(Law::Buffered, || Late);
+    noticed(Law::Pace, || Late);
 }
 
 #[test]
@@ -224,6 +257,20 @@ fn a_deadline_that_stays_is_noticed() {
         }
     }
     noticed(Law::NoSpin, || Stuck);
+}
+
+#[test]
+fn wakes_for_nothing_are_noticed() {
+    #[derive(Default)]
+    struct Restless(Option<Instant>);
+    impl Fault for Restless {
+        fn timeout(&mut self, timeout: Option<Instant>) -> Option<Instant> {
+            let again = self.0.map(|last| last.after(Duration::from_millis(250)));
+            self.0 = timeout.min(again.or(timeout));
+            self.0
+        }
+    }
+    roughly_noticed(Law::NoSpin, Restless::default);
 }
 
 #[test]

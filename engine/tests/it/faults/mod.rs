@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mcp_bridge::{Body, Exchange, Output};
 
-use crate::world::sim;
+use crate::world::{ROUGH_LENGTH, sim};
 use sim::dice;
 use sim::law::Law;
 use sim::subject::Fault;
@@ -35,6 +35,18 @@ fn noticed<F: Fault>(law: Law, fault: impl Fn() -> F) {
         }
     }
     panic!("{law:?} did not notice; others: {others:?}");
+}
+
+/// The same for a case of the rough world.
+fn roughly_noticed<F: Fault>(law: Law, fault: impl Fn() -> F) {
+    let noticed = (1..=SEEDS).find(|seed| {
+        let case = dice::case(*seed, ROUGH_LENGTH);
+        let judged = sim::rough::run(&case, Some(&mut fault()));
+        judged.is_err_and(|broken| broken.law == law)
+    });
+    let seed = noticed.unwrap_or_else(|| panic!("{law:?} did not notice"));
+    let sound = sim::rough::run(&dice::case(seed, ROUGH_LENGTH), None);
+    assert!(sound.is_ok(), "seed {seed}: {sound:?}");
 }
 
 /// A fault in what comes out.

@@ -17,6 +17,9 @@ struct Process {
     close_stdin: Step,
     terminate: Step,
     kill: Step,
+    /// Bytes of a line that it has begun.
+    begun: usize,
+    paused: bool,
     gone: bool,
     /// It is gone, and all that the engine had wanted before is done.
     gone_settled: bool,
@@ -41,6 +44,12 @@ impl Children {
         {
             self.all.entry(*id).and_modify(|process| process.gone = true);
         }
+        if let Input::Stdout { child: id, bytes } = input
+            && let Some(process) = self.all.get_mut(id)
+        {
+            let end = bytes.iter().rposition(|byte| *byte == b'\n');
+            process.begun = end.map_or(process.begun + bytes.len(), |at| bytes.len() - at - 1);
+        }
     }
 
     /// `span` is the time since outputs were last taken; `hurry` is whether the program was told a
@@ -60,6 +69,8 @@ impl Children {
                 return Ok(());
             }
             Output::Write { child: id, .. }
+            | Output::Pause { child: id }
+            | Output::Resume { child: id }
             | Output::CloseStdin { child: id }
             | Output::Terminate { child: id }
             | Output::Kill { child: id } => *id,
@@ -75,6 +86,11 @@ impl Children {
             Output::Write { bytes, .. } => {
                 require!(StdinLines, !process.is_leaving(), "{id}: a write after its end");
                 judge_lines(id, bytes)?;
+            }
+            Output::Pause { .. } | Output::Resume { .. } => {
+                let pauses = matches!(output, Output::Pause { .. });
+                let turns = std::mem::replace(&mut process.paused, pauses) != pauses;
+                require!(Pace, turns, "{id}: twice {output:?}");
             }
             Output::CloseStdin { .. } => {
                 let first = !process.is_leaving() && process.terminate.is_none();
@@ -124,6 +140,20 @@ impl Children {
         require!(Limits, all <= most.saturating_mul(2), "{all} processes, twice {most} may be");
         let spared = alive().find(|(_, process)| hurry && process.kill.is_none());
         require!(LadderDue, spared.is_none(), "{spared:?} is not killed at once");
+        Ok(())
+    }
+
+    /// While no input has room, no process is read, but for one in the middle of a long line, so
+    /// that the line reaches its end.
+    pub(super) fn judge_read(&self, config: &Config, held: usize) -> Judged {
+        let message = config.message.min(config.budget / 4);
+        if held <= config.budget - message {
+            return Ok(());
+        }
+        let read = self.all.iter().filter(|(_, process)| !process.gone && !process.paused);
+        let (long, short): (Vec<_>, Vec<_>) = read.partition(|(_, process)| process.begun > 0);
+        require!(Pace, short.is_empty(), "{held} bytes are held, and they are read: {short:?}");
+        require!(Pace, long.len() <= 1, "{held} bytes are held, and all of {long:?} are read");
         Ok(())
     }
 

@@ -107,6 +107,11 @@ impl Hard {
         Ok(())
     }
 
+    /// Whether anything was wanted since the last input.
+    pub(crate) const fn has_stirred(&self) -> bool {
+        self.stirred
+    }
+
     /// All that the engine wanted is done.
     pub(crate) fn drained(&mut self, subject: &mut Subject<'_>) -> Judged {
         let held = subject.buffered();
@@ -124,6 +129,9 @@ impl Hard {
             }
         }
         self.children.judge_limits(&self.config, self.shutdowns > 1)?;
+        if !self.errs {
+            self.children.judge_read(&self.config, held)?;
+        }
         self.before = self.now;
         self.exchanges.drained();
         self.children.drained();

@@ -24,6 +24,11 @@ use replies::{Asked, answer};
 const DRAIN: usize = 20_000;
 const STEPS: usize = 400;
 const ROUNDS: usize = 4000;
+/// Wakes without an effect in a row, for each peer: a wait that moves often is looked at again when
+/// it is due.
+const VAIN: usize = 4;
+/// A wait longer than this is none that anybody sees.
+const LONG: Duration = Duration::from_secs(300 * 24 * 60 * 60);
 const FIELD: &str = "io.modelcontextprotocol/protocolVersion";
 
 struct Client {
@@ -51,6 +56,8 @@ struct Rough<'a> {
     errs: bool,
     /// The processes speak 2026-07-28, else the session era.
     modern: bool,
+    /// The idle time.
+    idle: Option<Duration>,
     now: Instant,
     clients: Vec<Client>,
     processes: Vec<Process>,
@@ -69,6 +76,7 @@ pub(crate) fn run<'a>(bytes: &'a [u8], fault: Option<&'a mut dyn Fault>) -> Judg
     let mut hard = Hard::new(&config, modern);
     hard.errs = errs;
     let rough = Rough {
+        idle: config.idle,
         dice,
         subject: Subject::new(config, fault),
         hard,
@@ -443,9 +451,33 @@ impl Rough<'_> {
         self.tell(input);
     }
 
+    /// Nobody does anything: the engine wakes for what has an effect. Who is not idle is looked at
+    /// again once in each idle time.
+    fn rest(&mut self) -> Judged {
+        let peers = 1 + self.clients.len() + self.processes.len() + self.sessions.len();
+        let (most, mut vain, mut since) = (VAIN * peers, 0, self.now);
+        for _ in 0..2 * most {
+            let Some(due) = self.subject.poll_timeout() else { return Ok(()) };
+            if due.since(self.now) > LONG {
+                return Ok(());
+            }
+            self.until_due();
+            self.drain()?;
+            let looks = self.idle.is_some_and(|idle| since.after(idle) <= self.now);
+            if looks || self.hard.has_stirred() {
+                (vain, since) = (0, self.now);
+            } else {
+                vain += 1;
+            }
+            require!(NoSpin, vain <= most, "{vain} wakes for nothing, the last at {due}");
+        }
+        Ok(())
+    }
+
     /// Everybody goes, and nothing may be left.
     fn end(mut self) -> Judged {
         self.drain()?;
+        self.rest()?;
         for client in core::mem::take(&mut self.clients) {
             self.tell(Input::Lost { exchange: client.exchange });
         }
