@@ -125,6 +125,8 @@ pub struct Bridge {
     /// When a long line was first found to have no room.
     starved: Option<Instant>,
     relief: Deadline,
+    /// When memory was last freed.
+    relieved: Option<Instant>,
     /// What the memory was like after the last input.
     pressure: pace::Pressure,
     /// Children that are not to be read now.
@@ -163,6 +165,7 @@ impl Bridge {
             last_leader: ChildId(0),
             starved: None,
             relief: Deadline::default(),
+            relieved: None,
             pressure: pace::Pressure::default(),
             paused: Vec::new(),
         })
@@ -189,7 +192,8 @@ impl Bridge {
     /// that peer. Waits that are due by `now` run first.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.cx.now = self.cx.now.max(now).min(Instant::END);
-        self.run_waits();
+        let waited = self.run_waits();
+        let news = waited || !matches!(input, Input::Tick);
         match input {
             Input::Request { admitted, head, body, random } => {
                 self.request(admitted.exchange, head, body, random);
@@ -222,7 +226,7 @@ impl Bridge {
         if self.draining {
             self.end_drained();
         }
-        self.relieve();
+        self.relieve(news);
         self.end_retired();
         self.start_queued();
         self.prewarm();
@@ -347,9 +351,7 @@ impl Bridge {
             child.lines = lines;
         }
         child.account();
-        if child.lines.buffered() > 0 {
-            child.wait_line(&mut self.cx);
-        }
+        child.wait_rest(&mut self.cx);
         if !open && seat.has_started() {
             self.started(id);
         }

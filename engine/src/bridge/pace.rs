@@ -24,6 +24,12 @@ pub(super) struct Pressure {
     leader: Option<ChildId>,
 }
 
+impl Pressure {
+    pub(super) const fn is_tight(&self) -> bool {
+        self.tight
+    }
+}
+
 impl Bridge {
     /// Pauses and resumes children as it follows from the last input.
     pub(super) fn pace(&mut self) {
@@ -86,6 +92,7 @@ impl Bridge {
         if let Some(child) = self.seats.child_mut(id) {
             child.paused = None;
             self.cx.push(Output::Resume { child: id });
+            child.wait_rest(&mut self.cx);
         }
     }
 

@@ -49,7 +49,8 @@ impl Bridge {
     }
 
     /// Returns the counter behind [`buffered`](Self::buffered), for bytes that a driver holds by
-    /// itself, such as incomplete requests.
+    /// itself, such as incomplete requests. They can be given back without an input, so while there
+    /// are some and memory is short, [`poll_timeout`](Self::poll_timeout) is at most 250 ms away.
     ///
     /// ```
     /// use mcp_bridge::{Bridge, Config};
@@ -73,25 +74,69 @@ impl Bridge {
         line <= budget.small() && !budget.is_full()
     }
 
-    /// Frees memory if it is short and the last round was not a moment ago.
-    pub(super) fn relieve(&mut self) {
+    /// Frees memory if it is short: at once, or `AGAIN` after the last round. Without news, which
+    /// may have changed what can be freed, a round would find what the last one has found.
+    pub(super) fn relieve(&mut self, news: bool) {
         if !self.cx.budget.is_tight() {
             self.leader = None;
+            self.starved = None;
             self.cx.timers.clear(&mut self.relief, Wait::Relief);
-        } else if !self.relief.is_set() {
+            return;
+        }
+        if !news && self.pressure.is_tight() {
+            return;
+        }
+        let next = self.relieved.map_or(self.cx.now, |last| last.after(AGAIN));
+        if next <= self.cx.now {
             self.relief_due();
+        } else {
+            self.cx.timers.no_later(&mut self.relief, next, Wait::Relief);
         }
     }
 
     pub(super) fn relief_due(&mut self) {
-        self.relief.spend();
+        self.cx.timers.clear(&mut self.relief, Wait::Relief);
+        self.relieved = Some(self.cx.now);
         self.shrink_replays();
         self.cut_readers();
         self.choose_leader();
-        if self.cx.budget.is_tight() {
-            let when = self.cx.now.after(AGAIN);
-            self.cx.timers.set(&mut self.relief, when, Wait::Relief);
+        let next = self.next_relief().filter(|_| self.cx.budget.is_tight());
+        if let Some(next) = next {
+            let next = next.max(self.cx.now.after(AGAIN));
+            self.cx.timers.set(&mut self.relief, next, Wait::Relief);
         }
+    }
+
+    /// When a round may free something that this one could not, if nothing else happens.
+    fn next_relief(&self) -> Option<Instant> {
+        let budget = &self.cx.budget;
+        if budget.is_lent() {
+            return Some(self.cx.now);
+        }
+        let least = if budget.is_full() { 0 } else { budget.small() };
+        let readers = self.readers().filter(|(_, waiting, _)| *waiting > least);
+        // A reader that is late already is cut when others are not enough.
+        let late = readers.map(|(_, _, moved)| moved.after(PATIENCE));
+        late.filter(|at| *at > self.cx.now).chain(self.next_turn()).min()
+    }
+
+    /// When another child may become the leader, or one that holds much may have to end.
+    fn next_turn(&self) -> Option<Instant> {
+        let budget = &self.cx.budget;
+        let Some(leader) = &self.leader else {
+            return self.starved.map(|since| since.after(PATIENCE));
+        };
+        let has_room = |line: usize| budget.lasts_for(self.missing(line));
+        let lines = self.seats.children().map(|child| (child.lines.buffered(), child.id));
+        let mut others = lines.filter(|(line, id)| *line > budget.small() && *id != leader.child);
+        // Alone, it would be chosen again.
+        let stays = !others.any(|(line, _)| has_room(line)) && has_room(leader.line);
+        (!stays).then(|| leader.since.after(PATIENCE))
+    }
+
+    /// Bytes that a line of so many bytes may still get.
+    fn missing(&self, line: usize) -> usize {
+        self.cx.config.message.saturating_sub(line)
     }
 
     /// Drops kept events, starting with the session that keeps most.
@@ -172,9 +217,8 @@ impl Bridge {
         // They are in the order of their numbers.
         let had_turn = long.partition_point(|(_, id)| *id <= self.last_leader);
         let (later, next) = long.split_at(had_turn);
-        let missing = |line: usize| self.cx.config.message.saturating_sub(line);
-        let next =
-            next.iter().chain(later).find(|(line, _)| self.cx.budget.lasts_for(missing(*line)));
+        let has_room = |line: usize| self.cx.budget.lasts_for(self.missing(line));
+        let next = next.iter().chain(later).find(|(line, _)| has_room(*line));
         if let Some((line, id)) = next.copied() {
             self.leader = Some(Leader { child: id, line, since: self.cx.now });
             self.last_leader = id;
@@ -183,7 +227,7 @@ impl Bridge {
         }
         let since = *self.starved.get_or_insert(self.cx.now);
         if since.after(PATIENCE) <= self.cx.now {
-            self.starved = None;
+            self.starved = Some(self.cx.now);
             let holders = self.seats.children().filter(|child| child.hoards(PATIENCE, &self.cx));
             if let Some(id) = holders.max_by_key(|child| child.held()).map(|child| child.id) {
                 self.end(id, Cause::Memory, None);

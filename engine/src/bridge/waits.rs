@@ -11,11 +11,14 @@ use crate::stream::set::Streams;
 const CHAINED: usize = 64;
 
 impl Bridge {
-    /// Runs the waits that are due. A wait that is set again for the same moment, for ever, would
-    /// be a fault of the engine; the bound keeps such a fault from stopping all other work.
-    pub(super) fn run_waits(&mut self) {
+    /// Runs the waits that are due, and returns whether any but that for relief was. A wait that is
+    /// set again for the same moment, for ever, would be a fault of the engine; the bound keeps such
+    /// a fault from stopping all other work.
+    pub(super) fn run_waits(&mut self) -> bool {
+        let mut others = self.cx.owed.due().is_some_and(|due| due <= self.cx.now);
         let mut left = 2 * self.cx.timers.len() + CHAINED;
         while let Some(wait) = self.cx.timers.due(self.cx.now) {
+            others |= wait != Wait::Relief;
             self.run_wait(wait);
             left -= 1;
             if left == 0 {
@@ -24,6 +27,7 @@ impl Bridge {
             }
         }
         self.cx.end_stalled();
+        others
     }
 
     fn run_wait(&mut self, wait: Wait) {
@@ -109,7 +113,10 @@ impl Bridge {
         let reads = self.reads(id);
         let cause = match self.seats.get_mut(id) {
             // A line that is not read can't end.
-            Some(seat) if !reads => seat.child_mut().wait_line_anew(&mut self.cx),
+            Some(seat) if seat.child().paused.is_some() || !reads => {
+                seat.child_mut().line_is_not_read(&mut self.cx);
+                None
+            }
             Some(Seat::Session(session)) => session.unended(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.unended(&mut self.cx),
             Some(Seat::Host(host)) => host.unended(&mut self.cx),

@@ -351,11 +351,20 @@ impl Child {
         cx.timers.no_later(&mut self.malformed.unended, when, Wait::Line(self.id));
     }
 
-    /// The wait for the end of a line is due, but the line is not read now: waits again.
-    pub(crate) fn wait_line_anew(&mut self, cx: &mut Context) -> Option<Cause> {
+    /// Waits for the end of a line, if one has begun.
+    pub(crate) fn wait_rest(&mut self, cx: &mut Context) {
+        if self.lines.buffered() > 0 {
+            self.wait_line(cx);
+        }
+    }
+
+    /// The wait for the end of a line is due, but the line is not read now: it waits again, a paused
+    /// child when it is resumed.
+    pub(crate) fn line_is_not_read(&mut self, cx: &mut Context) {
         self.malformed.unended.spend();
-        self.wait_line(cx);
-        None
+        if self.paused.is_none() {
+            self.wait_line(cx);
+        }
     }
 
     /// No line is unfinished any more.

@@ -44,13 +44,14 @@ pub(crate) const MESSAGES: usize = 4;
 pub struct Budget {
     inner: Arc<Inner>,
     /// Whether its shares are the driver's.
-    #[cfg(debug_assertions)]
     lent: bool,
 }
 
 #[derive(Debug)]
 struct Inner {
     held: AtomicUsize,
+    /// The part of `held` that the driver holds.
+    lent: AtomicUsize,
     /// The part of `held` that the engine itself holds, to be compared with what it has.
     #[cfg(debug_assertions)]
     own: AtomicUsize,
@@ -68,6 +69,7 @@ impl Budget {
         let small = SMALL.min(message / 4);
         let inner = Inner {
             held: AtomicUsize::new(0),
+            lent: AtomicUsize::new(0),
             #[cfg(debug_assertions)]
             own: AtomicUsize::new(0),
             tight,
@@ -75,20 +77,17 @@ impl Budget {
             small,
             message,
         };
-        Self {
-            inner: Arc::new(inner),
-            #[cfg(debug_assertions)]
-            lent: false,
-        }
+        Self { inner: Arc::new(inner), lent: false }
     }
 
     /// The same counter, for shares of the driver.
     pub(crate) fn lent(&self) -> Self {
-        Self {
-            #[cfg(debug_assertions)]
-            lent: true,
-            ..self.clone()
-        }
+        Self { lent: true, ..self.clone() }
+    }
+
+    /// Whether the driver holds bytes of its own, which it can give back without an input.
+    pub(crate) fn is_lent(&self) -> bool {
+        self.inner.lent.load(Relaxed) > 0
     }
 
     /// Returns the number of bytes held now.
@@ -181,6 +180,9 @@ impl Share {
         // Adding the difference is correct whatever other holders do meanwhile.
         let more = bytes.wrapping_sub(self.size);
         self.budget.inner.held.fetch_add(more, Relaxed);
+        if self.budget.lent {
+            self.budget.inner.lent.fetch_add(more, Relaxed);
+        }
         #[cfg(debug_assertions)]
         if !self.budget.lent {
             self.budget.inner.own.fetch_add(more, Relaxed);

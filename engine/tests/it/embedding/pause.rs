@@ -110,3 +110,28 @@ fn children_are_paused_while_the_memory_is_used_up_by_others() {
     rig.pass(Duration::from_secs(1));
     assert_eq!(rig.pauses, (1, 1));
 }
+
+/// Answers calls with twelve thousand bytes, which is little.
+fn wordy(line: &[u8]) -> Option<Vec<u8>> {
+    let answer = String::from_utf8(super::rig::child(line)?).ok()?;
+    let long = format!("\"result\":\"{}\"", "x".repeat(12_000));
+    Some(answer.replace("\"result\":{}", &long).into_bytes())
+}
+
+#[test]
+fn while_memory_is_short_and_nothing_can_be_freed_the_engine_does_not_wake() {
+    let config = Config { budget: 1 << 18, message: 1 << 16, ..Config::default() };
+    let mut rig = Rig::new(config);
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let session = rig.session.clone();
+    let fields = [JSON[0], JSON[1], ("Mcp-Session-Id", session.as_bytes())];
+    (rig.reads, rig.child) = (false, wordy);
+    for _ in 0..10 {
+        assert_eq!(rig.ask(&Head { fields: &fields, ..POST }, CALL), 200);
+    }
+    assert!(rig.bridge.buffered() > 115_000, "half of the budget, but for a message");
+    rig.pass(Duration::from_secs(5));
+    let due = rig.bridge.poll_timeout().expect("clients that read nothing are dropped");
+    assert!(due.since_origin() > rig.now + Duration::from_secs(20), "it wakes at {due}");
+    assert!(rig.aborted.is_empty() && rig.bridge.buffered() > 115_000);
+}
