@@ -216,7 +216,7 @@ impl Hub {
         {
             log::info!(
                 target: "proxy",
-                "{path} is no longer served: open sessions go on, new ones get 404"
+                "{path} is no longer served: awake sessions go on until they end or fall asleep, sleeping ones end, new ones get 404"
             );
         }
         let servers = numbered.iter().map(|(number, server)| server.endpoint(*number));

@@ -192,7 +192,7 @@ fn recorder(terms: &record::Terms, config: &Config) -> Result<Recorder, Exit> {
     if terms.contents {
         log::warn!(
             target: "proxy",
-            "everything that clients and servers say is recorded in {file} (--record-contents)"
+            "the recording {file} has all contents of the messages of clients and servers (--record-contents)"
         );
     }
     Ok(recorder)

@@ -63,7 +63,7 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<Confi
             ),
             Ok(signal) if hub.leaving.get() => end_now(&hub, signal),
             Ok(signal) => {
-                log::info!(target: "proxy", "{} received: draining", name(signal));
+                log::info!(target: "proxy", "{} received: draining; calls in flight may finish, new sessions are refused", name(signal));
                 systemd::tell("STOPPING=1");
                 match hub.hands_over.get() {
                     true => hub.executor.spawn(hand_over(Rc::clone(&hub))).detach(),
@@ -98,11 +98,11 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
             let fresh = hub.serve(found);
             log::info!(
                 target: "proxy",
-                "SIGHUP: the file is read again, servers: {all}, new or changed: {fresh}"
+                "SIGHUP: --config is read again; servers: {all}, new or changed: {fresh}"
             );
         }
         Err(Exit::Fail { reason, .. } | Exit::Print(reason)) => {
-            log::error!(target: "proxy", "SIGHUP: the servers are unchanged: {reason}");
+            log::error!(target: "proxy", "SIGHUP: --config can't be used, the servers are unchanged: {reason}");
         }
     }
     systemd::tell("READY=1");
@@ -110,7 +110,7 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
 
 /// The second signal: nobody waits any more.
 fn end_now(hub: &Hub, signal: Signal) -> ! {
-    log::warn!(target: "proxy", "{} received again: ending at once", name(signal));
+    log::warn!(target: "proxy", "{} received again: the proxy ends at once, without waiting for calls", name(signal));
     hub.feed(mcp_bridge::Input::Shutdown);
     hub.kill_all();
     hub.clean_up();

@@ -147,7 +147,7 @@ impl Parsed {
             [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
                 if major.is_ascii_digit() && minor.is_ascii_digit() =>
             {
-                return Err(Refusal::new(505, "this server speaks HTTP/1.1"));
+                return Err(Refusal::new(505, "the HTTP version is not supported; use HTTP/1.1"));
             }
             _ => return Err(MALFORMED),
         };
@@ -155,7 +155,7 @@ impl Parsed {
             return Err(MALFORMED);
         }
         let Some(known) = METHODS.iter().find(|known| known.as_bytes() == method) else {
-            return Err(Refusal::new(501, "the method is unknown"));
+            return Err(Refusal::new(501, "the method is not supported"));
         };
         self.method = known;
         if target.len() > target_limit {
@@ -205,26 +205,32 @@ impl Parsed {
         if name.eq_ignore_ascii_case(b"content-length") {
             let length = read_length(value)?;
             if seen.length.replace(length).is_some() {
-                return Err(Refusal::bad("more than one Content-Length"));
+                return Err(Refusal::bad("the Content-Length header is repeated"));
             }
             self.digits = Some(place(head, value));
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
             if seen.coding.replace(value).is_some() {
-                return Err(Refusal::bad("more than one Transfer-Encoding"));
+                return Err(Refusal::bad("the Transfer-Encoding header is repeated"));
             }
         } else if name.eq_ignore_ascii_case(b"connection") {
             let mut tokens = value.split(|&b| b == b',');
             seen.close |= tokens.any(|t| t.trim_ascii().eq_ignore_ascii_case(b"close"));
         } else if name.eq_ignore_ascii_case(b"expect") {
             if !value.eq_ignore_ascii_case(b"100-continue") {
-                return Err(Refusal::new(417, "the expectation can't be met"));
+                return Err(Refusal::new(
+                    417,
+                    "the Expect header has a value other than 100-continue",
+                ));
             }
             self.expects_continue = !self.old;
         } else if name.eq_ignore_ascii_case(b"content-encoding") {
             // RFC 9110, "Content-Encoding": what is coded can't be read here.
             let mut codings = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
             if !codings.all(|c| c.is_empty() || c.eq_ignore_ascii_case(b"identity")) {
-                return Err(Refusal::new(415, "the content may have no Content-Encoding"));
+                return Err(Refusal::new(
+                    415,
+                    "a request body with Content-Encoding is not supported",
+                ));
             }
         } else if self.keeps(name) {
             if name.eq_ignore_ascii_case(b"host") {
@@ -248,12 +254,12 @@ impl Parsed {
         if !value.iter().all(|b| matches!(b, b'\t' | 0x20..=0x7e)) {
             return match traces {
                 true => Ok(()),
-                false => Err(Refusal::bad("a header field that matters here is not ASCII")),
+                false => Err(Refusal::bad("a header field that is read here is not ASCII")),
             };
         }
         let is_same = |&(from, to): &Span| head[from..to].eq_ignore_ascii_case(name);
         if !traces && !may_repeat(name) && self.fields.iter().any(|(earlier, _)| is_same(earlier)) {
-            return Err(Refusal::bad("a header field that must be single comes twice"));
+            return Err(Refusal::bad("a header field that must occur once is repeated"));
         }
         self.fields.push((place(head, name), place(head, value)));
         if self.kept() > KEPT_BYTES {
@@ -275,11 +281,15 @@ impl Parsed {
     fn judge_host(&self, seen: &Seen<'_>, authority: Option<&[u8]>) -> Result<(), Refusal> {
         match seen.host {
             None if self.old && authority.is_none() => return Ok(()),
-            None => return Err(Refusal::bad("there is no Host")),
-            Some(host) if !is_host(host) => return Err(Refusal::bad("the Host is malformed")),
+            None => return Err(Refusal::bad("the request has no Host header")),
+            Some(host) if !is_host(host) => {
+                return Err(Refusal::bad("the Host header is malformed"));
+            }
             Some(host) => match authority {
                 Some(authority) if !authority.eq_ignore_ascii_case(host) => {
-                    return Err(Refusal::bad("the Host is not that of the request target"));
+                    return Err(Refusal::bad(
+                        "the Host header differs from the authority of the request target",
+                    ));
                 }
                 _ => {}
             },
@@ -295,16 +305,17 @@ impl Parsed {
             return Ok(());
         };
         if seen.length.is_some() {
-            return Err(Refusal::bad("both Content-Length and Transfer-Encoding"));
+            return Err(Refusal::bad("the request has both Content-Length and Transfer-Encoding"));
         }
         if self.old {
             return Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding"));
         }
         if !coding.eq_ignore_ascii_case(b"chunked") {
             return Err(match coding.iter().all(|&b| is_token(b) || b", \t".contains(&b)) {
-                true if !coding.is_empty() => {
-                    Refusal::new(501, "the only Transfer-Encoding known here is chunked")
-                }
+                true if !coding.is_empty() => Refusal::new(
+                    501,
+                    "the Transfer-Encoding is not chunked, the only one that is supported",
+                ),
                 _ => Refusal::bad("the Transfer-Encoding is malformed"),
             });
         }

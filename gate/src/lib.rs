@@ -402,7 +402,7 @@ impl Gate {
             self.line = feed + 1;
             match (empty, first) {
                 (true, true) if self.skipped => {
-                    return Err(Refusal::bad("more than one empty line before the request"));
+                    return Err(Refusal::bad("more than one empty line precedes the request"));
                 }
                 (true, true) => {
                     self.skipped = true;
@@ -426,7 +426,7 @@ impl Gate {
         match head {
             [] | [b'\r'] => return Ok(()),
             [first, ..] if !chunked::is_token(*first) => {
-                return Err(Refusal::bad("this is no HTTP request"));
+                return Err(Refusal::bad("this is not an HTTP request"));
             }
             _ => {}
         }

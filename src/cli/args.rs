@@ -234,7 +234,9 @@ fn header_variable(pair: &str) -> Result<(String, String), Exit> {
     let name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     match pair.split_once('=') {
         Some((header, _)) if FRAMING.iter().any(|field| header.eq_ignore_ascii_case(field)) => {
-            Err(Exit::usage(format!("--header-env can't take {header}, a field of the connection")))
+            Err(Exit::usage(format!(
+                "--header-env can't take {header}: it describes the connection, not the client"
+            )))
         }
         Some((header, variable))
             if is_field(header) && !variable.is_empty() && variable.bytes().all(name) =>
@@ -333,7 +335,7 @@ fn allowed(given: &Given) -> Result<(Vec<String>, Vec<String>), Exit> {
     let origins = all(
         given.allow_origin.clone(),
         is_origin,
-        "--allow-origin takes what a browser sends, as https://app.example, without a path",
+        "--allow-origin takes an origin as a browser sends it, such as https://app.example, without a path",
     )?;
     Ok((hosts, origins))
 }

@@ -138,7 +138,7 @@ impl Shape {
         let is_other = top.get(other).is_some_and(|value| value.is_object() && !is_server(value));
         let wrapper = match (top.contains_key(common), is_other) {
             (true, true) => {
-                return Err(format!("it has both {common:?} and {other:?}: leave one of them"));
+                return Err(format!("it has both {common:?} and {other:?}: remove one of them"));
             }
             (true, false) => Some(common),
             (false, true) => Some(other),

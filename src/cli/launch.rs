@@ -174,7 +174,7 @@ fn not_found(name: &OsStr, error: &io::Error) -> Exit {
     match error.kind() {
         io::ErrorKind::NotFound => {
             let hint = match name.contains(char::is_whitespace) {
-                true => "; if this has arguments, give each of them apart from the command",
+                true => "; if this includes arguments, give each of them separately",
                 false => "",
             };
             Exit::Fail { code: 127, reason: format!("command not found: {name}{hint}") }
@@ -222,7 +222,7 @@ impl ConfigFile {
         let sse = self.sse.as_ref().map(|sse| format!("/{}{sse}", found.name));
         if let Some(path) = [&path].into_iter().chain(&sse).find(|path| self.taken.contains(path)) {
             return Err(Exit::usage(format!(
-                "the server {:?} would have the path {path}, as --health or --metrics has",
+                "the server {:?} would be at {path}, which is the path of --health or --metrics",
                 found.name
             )));
         }
@@ -244,7 +244,7 @@ impl ConfigFile {
         let cwd = found.cwd.as_ref().map(PathBuf::from);
         if let Some(cwd) = cwd.as_ref().filter(|cwd| !cwd.is_dir()) {
             let reason = format!("{} is not a directory: {}", of("cwd"), cwd.display());
-            let public = "its working directory is not there";
+            let public = "its working directory does not exist";
             return Err(Fault { exit: Exit::usage(reason), public });
         }
         // A path is relative to the server's working directory, as it is for clients.

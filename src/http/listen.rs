@@ -78,7 +78,7 @@ pub(crate) async fn accept(hub: Rc<Hub>, listeners: Vec<Source<OwnedFd>>, door: 
             }
             Err(error) if is_peers_fault(&error) => {}
             Err(error) => {
-                log::warn!(target: "proxy", "can't take a connection: {error}");
+                log::warn!(target: "proxy", "can't accept a connection: {error}");
                 hub.deadlines.evict(hub.now());
                 pause.set(hub.now().after(PAUSE));
                 poll_fn(|cx| pause.poll(cx)).await;

@@ -32,11 +32,11 @@ pub(crate) fn text(
     refusals: impl Iterator<Item = (u16, &'static str, u64)>,
 ) -> String {
     let mut page = Page(String::new());
-    page.head("build_info", "gauge", "The program.");
+    page.head("build_info", "gauge", "The version of the program.");
     page.value("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.gauges(gauges);
     page.of_servers(servers);
-    page.head("dropped_total", "counter", "Messages of servers that nobody read.");
+    page.head("dropped_total", "counter", "Messages of servers that no client read.");
     page.value("dropped_total", &[], stats.dropped);
     page.head("refused_total", "counter", "Requests that were refused.");
     for (status, reason, count) in refusals {
@@ -79,12 +79,12 @@ impl Page {
             ("max_connections", "The limit of connections.", gauges.max_connections),
             ("buffered_bytes", "Bytes that are held for peers.", gauges.buffered),
             ("max_buffered_bytes", "The limit of these bytes (--max-memory).", gauges.budget),
-            ("draining", "Whether the program is ending.", draining),
+            ("draining", "Whether the program is shutting down.", draining),
         ] {
             self.head(name, "gauge", help);
             self.value(name, &[], value);
         }
-        self.head("uptime_seconds", "gauge", "Since the program began.");
+        self.head("uptime_seconds", "gauge", "Seconds since the program started.");
         self.value("uptime_seconds", &[], seconds(gauges.uptime));
     }
 
@@ -93,13 +93,16 @@ impl Page {
         let all: [(&str, &str, &str, One); 11] = [
             ("sessions", "gauge", "Sessions, open or starting.", |s| s.sessions as u64),
             ("sessions_asleep", "gauge", "Sessions without a process.", |s| s.asleep as u64),
-            ("children", "gauge", "Processes that run, start or end.", |s| s.children as u64),
+            ("children", "gauge", "Child processes that start, run or end.", |s| s.children as u64),
             ("calls_in_flight", "gauge", "Requests without an answer yet.", |s| s.calls as u64),
-            ("server_failing", "gauge", "Whether starts are refused, as they failed.", |s| {
-                u64::from(s.fails)
-            }),
+            (
+                "server_failing",
+                "gauge",
+                "Whether starts are refused because earlier ones failed.",
+                |s| u64::from(s.fails),
+            ),
             ("sessions_opened_total", "counter", "Sessions that were opened.", |s| s.opened),
-            ("sessions_woken_total", "counter", "Sessions that woke.", |s| s.woken),
+            ("sessions_woken_total", "counter", "Sessions that woke from sleep.", |s| s.woken),
             (
                 "sessions_shared_total",
                 "counter",
@@ -134,9 +137,9 @@ impl Page {
                 self.value("ends_total", &[("server", server), ("cause", cause)], count);
             }
         }
-        let help = "From a request to the end of the wait for its answer.";
+        let help = "Seconds from a request to its answer, or to the end of the wait for it.";
         self.histogram("call_seconds", help, servers, |stats| &stats.durations);
-        let help = "From a server's start to its first answer.";
+        let help = "Seconds from the start of a child process to its first answer.";
         self.histogram("start_seconds", help, servers, |stats| &stats.starts);
     }
 

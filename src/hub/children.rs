@@ -17,7 +17,7 @@ impl Hub {
         let Some(hub) = self.me.upgrade() else { return };
         let Some(server) = self.servers.borrow().get(&server).cloned() else { return };
         if let Some(name) = &server.name {
-            log::info!(target: "session", "server {id} starts: {name}");
+            log::info!(target: "session", "child {id} starts: {name}");
         }
         let mark = self.household.mark();
         let started = server.launch.start(&self.reactor, env, mark);

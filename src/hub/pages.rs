@@ -44,7 +44,10 @@ impl Hub {
         let is_page = self.is_page(path);
         match door {
             Door::Side if !is_page || !is_read || !self.may_read(head) => {
-                return Err(plain(404, "only the pages of the program are here\n"));
+                return Err(plain(
+                    404,
+                    "nothing is served at this path; this address has the health and metrics pages only\n",
+                ));
             }
             Door::Side if is_metrics => return Err(self.metrics()),
             _ if is_page && is_read && path == LIVE => return Err(plain(200, "ok\n")),

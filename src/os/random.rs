@@ -21,7 +21,7 @@ impl Random {
     /// Returns 16 bytes that were never returned before.
     ///
     /// # Panics
-    /// If the system has no random bytes: there is no safe way to continue.
+    /// If the system gave no random bytes: there is no safe way to continue.
     pub(crate) fn take(&mut self) -> [u8; ONE] {
         if self.used + ONE > MANY {
             fill(&mut self.bytes);
@@ -43,7 +43,7 @@ fn fill(bytes: &mut [u8; MANY]) {
         match getrandom(&mut bytes[..], GetRandomFlags::empty()) {
             Ok(MANY) => return,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => panic!("the system has no random bytes: {error}"),
+            Err(error) => panic!("the system gave no random bytes: {error}"),
         }
     }
 }
@@ -56,6 +56,6 @@ fn fill(bytes: &mut [u8; MANY]) {
     use std::io::Read;
     let filled = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(bytes));
     if let Err(error) = filled {
-        panic!("the system has no random bytes: {error}");
+        panic!("the system gave no random bytes: {error}");
     }
 }

@@ -90,7 +90,7 @@ impl Sockets {
                 sockopt::socket_type(listener) == Ok(SocketType::STREAM) && is_listening(listener);
             if !listens {
                 let number = number + 1;
-                let reason = format!("socket {number} of them is no stream socket that listens");
+                let reason = format!("socket {number} of them is not a listening stream socket");
                 return Err(io::Error::other(reason));
             }
             ioctl_fionbio(listener, true)?;

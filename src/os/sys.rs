@@ -139,7 +139,7 @@ fn die_with(_: Pid) -> io::Result<()> {
 #[cfg(target_os = "linux")]
 pub(crate) fn adopt_orphans() {
     if let Err(error) = rustix::process::set_child_subreaper(Some(getpid())) {
-        log::warn!(target: "proxy", "what servers leave behind can't be ended: {error}");
+        log::warn!(target: "proxy", "processes that servers leave behind can't be ended: {error}");
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn count(pid: Option<String>, fds: Option<String>, own: u32) -> Resul
     }
     let count = fds.as_deref().unwrap_or("0").parse().ok();
     let count = count.filter(|count| (0..=SOCKETS).contains(count));
-    count.ok_or_else(|| format!("LISTEN_FDS is no number up to {SOCKETS}: {fds:?}"))
+    count.ok_or_else(|| format!("LISTEN_FDS is not a number up to {SOCKETS}: {fds:?}"))
 }
 
 /// Whether a service manager has started this program.
@@ -66,7 +66,7 @@ pub(crate) fn has_journal() -> bool {
 pub(crate) fn tell(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = send(&name, state) {
-        log::warn!(target: "proxy", "the service manager can't be told {state:?}: {error}");
+        log::warn!(target: "proxy", "can't send {state:?} to the service manager: {error}");
     }
 }
 

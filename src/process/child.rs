@@ -119,7 +119,7 @@ impl Child {
     fn end(&self, step: fn(&Group) -> std::io::Result<()>) {
         let Some(group) = self.group.as_ref().filter(|_| !self.is_gone()) else { return };
         if let Err(error) = step(group) {
-            log::warn!(target: "proxy", "server {}: it can't be ended: {error}", self.id);
+            log::warn!(target: "proxy", "child {} can't be ended: {error}", self.id);
         }
     }
 }

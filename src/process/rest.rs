@@ -31,7 +31,7 @@ pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
     if left.is_empty() {
         return;
     }
-    log::info!(target: "proxy", "server {id}: ending what it left behind: {}", names(&left));
+    log::info!(target: "proxy", "child {id} exited and left processes behind, which are ended: {}", names(&left));
     left.iter().for_each(Process::terminate);
     let (start, deadline) = (hub.now(), Deadline::new(&hub.deadlines));
     loop {
@@ -47,7 +47,7 @@ pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
         if hub.now().since(start) >= PATIENCE {
             log::warn!(
                 target: "proxy",
-                "server {id}: processes that it left behind can't be ended: {}",
+                "child {id} exited and left processes behind, which can't be ended: {}",
                 names(&left)
             );
             return;

@@ -97,8 +97,8 @@ impl Launch {
         let name = self.name.to_string_lossy();
         let (public, reason) = match (error.kind(), &self.cwd) {
             (io::ErrorKind::NotFound, Some(cwd)) if !cwd.is_dir() => (
-                "its working directory is gone",
-                format!("{name}: its working directory {} is gone", cwd.display()),
+                "its working directory does not exist",
+                format!("{name}: its working directory {} does not exist", cwd.display()),
             ),
             (io::ErrorKind::NotFound, _) if self.program.exists() => (
                 "its interpreter was not found",

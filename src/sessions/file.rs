@@ -226,7 +226,7 @@ fn opened(path: &Path) -> Result<File, String> {
     })?;
     let found = file.metadata().map_err(|error| error.to_string())?;
     if !found.is_file() {
-        return Err("it is no regular file; name another".into());
+        return Err("it is not a regular file; name another file".into());
     }
     match private::weakness(&found) {
         Some(weakness) => Err(weakness),

@@ -135,9 +135,9 @@ pub(crate) enum Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Foreign => {
-                f.write_str("it is no file of sessions, and was left as it is; name another file")
-            }
+            Self::Foreign => f.write_str(
+                "it is not a file of sessions, and was left as it is; name another file",
+            ),
             Self::Version(version) => write!(
                 f,
                 "it has version {version:?} of the format and this program knows version 1, so it \

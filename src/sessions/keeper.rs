@@ -115,8 +115,8 @@ impl Keeper {
         self.complained.set(Some(now));
         log::warn!(
             target: "proxy",
-            "sessions can't be saved in {}: {error}; trying again, and those of now may be lost \
-             when the program ends",
+            "sessions can't be saved in {}: {error}; the proxy tries again, and sessions that \
+             changed may be lost if it ends before",
             self.path.display()
         );
     }
@@ -135,7 +135,7 @@ impl Keeper {
         .await;
         if !self.is_done() {
             let path = self.path.display();
-            log::warn!(target: "proxy", "the last changes of sessions are not in {path}");
+            log::warn!(target: "proxy", "the last changes of sessions were not written to {path}");
         }
     }
 

@@ -146,7 +146,7 @@ fn the_forms_of_other_programs_are_taken() {
     assert_eq!(good(r#"{"servers": {"command": "x"}}"#)[0].name, "servers");
     assert_eq!(good(r#"{"servers": {"command": {"command": "x"}}}"#)[0].name, "command");
     assert_eq!(good(r#"{"servers": 1, "mcpServers": {"a": {"command": "x"}}}"#)[0].name, "a");
-    bad(r#"{"servers": {}, "mcpServers": {"a": {"command": "x"}}}"#, &["both", "leave one"]);
+    bad(r#"{"servers": {}, "mcpServers": {"a": {"command": "x"}}}"#, &["both", "remove one"]);
     for comment in ["// {\"secret\": 1,", "/* } \n , */"] {
         for text in [
             format!("{{\n  {comment}\n \"a\": {{\"command\": \"x\"}}}}"),

@@ -61,6 +61,8 @@ A second signal ends everything at once.
 With
 .BR \-\-config ,
 the file is read again.
+Awake sessions of a server that is not in it any more go on until they end or fall asleep, its
+sleeping sessions end, and new ones are refused with 404.
 Without it, the same as
 .BR SIGTERM ;
 no effect if it was ignored at startup

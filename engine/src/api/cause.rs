@@ -159,24 +159,24 @@ impl fmt::Display for Cause {
             Self::LineTooLong => {
                 f.write_str("server wrote a line longer than the limit of a message")
             }
-            Self::Memory => f.write_str("server held memory that is short"),
+            Self::Memory => f.write_str("server output held memory when the limit was reached"),
             Self::NotStarted => f.write_str("server could not be started"),
             Self::Exhausted => f.write_str("the system had no resources left to start the server"),
             Self::StartTimeout => f.write_str("server did not answer initialize in time"),
             Self::Unreadable(reason) => {
-                write!(f, "server gave no answer to initialize that can be read: {reason}")
+                write!(f, "server's answer to initialize can't be read: {reason}")
             }
             Self::Declined => f.write_str("server declined initialize"),
             Self::Undiscovered => f.write_str("server did not answer server/discover"),
             Self::ClientLeft => f.write_str("client left"),
-            Self::Retired => f.write_str("its server was replaced"),
+            Self::Retired => f.write_str("its server was removed or replaced"),
             Self::Spent => f.write_str("its state belongs to one client"),
-            Self::Unused => f.write_str("no call for the time after which sessions sleep"),
+            Self::Unused => f.write_str("no call within the sleep timeout"),
             Self::Room => f.write_str("it made room for another session"),
-            Self::Expired => f.write_str("it slept until it expired"),
-            Self::Crowded => f.write_str("too many sessions sleep, and it was the oldest"),
+            Self::Expired => f.write_str("it expired while it slept"),
+            Self::Crowded => f.write_str("too many sessions sleep, and it was unused for longest"),
             Self::Changed(what) => {
-                write!(f, "the restarted server has another {what} than it had")
+                write!(f, "the restarted server has a different {what}")
             }
             Self::Shutdown => f.write_str("shutdown"),
         }

@@ -359,10 +359,10 @@ impl fmt::Display for Notice {
                 )
             }
             Self::SessionEnded { session, cause, opened: false, .. } => {
-                write!(f, "session {session} was never open: {cause}")
+                write!(f, "session {session} did not open: {cause}")
             }
             Self::WorkerEnded { child, cause, opened: false, .. } => {
-                write!(f, "server {child} was never ready: {cause}")
+                write!(f, "child {child} did not become ready: {cause}")
             }
             Self::SessionEnded { session, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
@@ -372,31 +372,31 @@ impl fmt::Display for Notice {
             ),
             Self::WorkerOpened { child, pid, version, start } => {
                 let process = Process(*pid);
-                write!(f, "server {child} ready: {process}, protocol {version}, start {start:.1?}")
+                write!(f, "child {child} ready: {process}, protocol {version}, start {start:.1?}")
             }
             Self::WorkerEnded { child, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
-                "server {child} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
+                "child {child} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
                 Process(*pid),
                 Count(*calls, "request")
             ),
             Self::SpawnFailed { child, reason } => {
-                write!(f, "server {child} could not be started: {reason}")
+                write!(f, "child {child} could not be started: {reason}")
             }
             Self::Stubborn { child, pid, signal } => {
                 let process = Process(*pid);
-                write!(f, "server {child} ({process}) is still running; sending {signal}")
+                write!(f, "child {child} ({process}) is still running; sending {signal}")
             }
             Self::Dropping { child } => {
-                write!(f, "server {child}: no client reads its messages; the oldest are dropped")
+                write!(f, "child {child}: no client reads its messages; the oldest are dropped")
             }
             Self::Noise { child, reason, .. } => write!(
                 f,
-                "server {child} wrote a line that is not an MCP message ({reason}); later ones of \
+                "child {child} wrote a line that is not an MCP message ({reason}); later ones of \
                  this kind are not logged"
             ),
             Self::Stalled { child } => {
-                write!(f, "server {child}: a client stopped reading; its stream was closed")
+                write!(f, "child {child}: a client stopped reading; its stream was closed")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { endpoint, wait, all } => {
@@ -427,21 +427,21 @@ impl Notice {
             }
             Self::SessionWoken { session, child, pid, start } => {
                 let process = Process(*pid);
-                write!(f, "session {session} woke: server {child}, {process}, start {start:.1?}")
+                write!(f, "session {session} woke: child {child}, {process}, start {start:.1?}")
             }
             Self::SessionShares { session, child, others } => {
                 let others = Count(*others, "other");
-                write!(f, "session {session} shares server {child} with {others}")
+                write!(f, "session {session} shares child {child} with {others}")
             }
             Self::Silent { child, pid, wait } => write!(
                 f,
-                "server {child} ({}) has not answered for {wait:.0?} since its start; see what it \
-                 writes to its standard error",
+                "child {child} ({}) has not answered for {wait:.0?} since its start; read its \
+                 standard error, which is in the log",
                 Process(*pid)
             ),
             Self::ChildExited { child, pid, exit, asked, stderr } => {
                 let unasked = if *asked { "" } else { " by itself" };
-                write!(f, "server {child} exited{unasked}: {}, {exit}", Process(*pid))?;
+                write!(f, "child {child} exited{unasked}: {}, {exit}", Process(*pid))?;
                 if stderr.is_empty() {
                     return Ok(());
                 }
@@ -459,26 +459,26 @@ impl Notice {
             Self::EraRefused { endpoint, .. } => write!(
                 f,
                 "a 2026-07-28 client of {endpoint} was refused, so that it opens a session: the \
-                 server did not tell that it speaks 2026-07-28"
+                 server did not report that it speaks 2026-07-28"
             ),
             Self::HostRefused { host } => {
-                write!(f, "Host {host:?} is not allowed and refused")
+                write!(f, "Host {host:?} is not allowed: the request is refused")
             }
             Self::OriginRefused { origin } => {
-                write!(f, "Origin {origin:?} is not allowed and refused")
+                write!(f, "Origin {origin:?} is not allowed: the request is refused")
             }
             Self::Undelivered { exchange } => {
                 write!(
                     f,
-                    "the client of request {exchange} did not take its answer, and was dropped"
+                    "the client of request {exchange} did not read its response; the connection is closed"
                 )
             }
             Self::Misuse { rule } => {
-                write!(f, "a fault of the driver: {rule}")
+                write!(f, "the driver broke a rule of the engine: {rule}")
             }
             Self::Full { limit, refused } => write!(
                 f,
-                "the limit of sessions, {limit}, is reached: {} refused since this was told last",
+                "the limit of sessions, {limit}, is reached: {} refused since the last report",
                 Count(*refused, "request")
             ),
             _ => Ok(()),

@@ -241,7 +241,7 @@ impl Bridge {
             return Ok(());
         }
         self.cx.era_refused(server);
-        Err(Fault::Undiscovered(String::from("did not tell them")))
+        Err(Fault::Undiscovered(String::from("named none")))
     }
 
     /// Whether a queued child need not start: another child showed the era meanwhile, and the

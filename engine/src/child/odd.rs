@@ -233,7 +233,7 @@ fn wrote(text: &[u8], malformed: &Malformed<'_>) -> Wrote {
         && json::member(text, &(0..text.len()), "jsonrpc").is_none()
     {
         Wrote::Record
-    } else if let Malformed::Invalid("a response has an id", _) = malformed {
+    } else if let Malformed::Invalid("a response must have an id", _) = malformed {
         Wrote::Nameless
     } else {
         Wrote::Other(malformed.reason())
@@ -442,7 +442,7 @@ pub(crate) fn each_message(
         None => return take(text, &parse(text)),
         Some(Err(malformed)) => return take(text, &Err(malformed)),
         Some(Ok(texts)) if texts.len() > BATCH => {
-            let malformed = Malformed::Invalid("a batch of too many messages", None);
+            let malformed = Malformed::Invalid("the batch has too many messages", None);
             return take(text, &Err(malformed));
         }
         Some(Ok(texts)) => texts,

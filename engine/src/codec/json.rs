@@ -87,7 +87,7 @@ impl<'a> Scanner<'a> {
     /// Nothing but white space is left.
     pub(crate) fn end(&mut self) -> Result<(), NotJson> {
         self.peek();
-        if self.at == self.text.len() { Ok(()) } else { Err("something follows the JSON value") }
+        if self.at == self.text.len() { Ok(()) } else { Err("text follows the JSON value") }
     }
 
     /// Steps over the given structural byte.
@@ -343,7 +343,7 @@ impl<'a> Scanner<'a> {
                 }
                 6
             }
-            _ => return Err("a bad escape"),
+            _ => return Err("an invalid escape sequence"),
         };
         self.at += length;
         Ok(())

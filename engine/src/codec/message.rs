@@ -139,8 +139,8 @@ pub struct Message<'a> {
 /// use mcp_bridge::message::{Malformed, Message};
 ///
 /// let wrong = Message::parse(br#"{"jsonrpc":"2.0","id":7,"method":1}"#).unwrap_err();
-/// assert_eq!(wrong, Malformed::Invalid("a method is a string", Some(b"7")));
-/// assert_eq!(wrong.reason(), "a method is a string");
+/// assert_eq!(wrong, Malformed::Invalid("a method must be a string", Some(b"7")));
+/// assert_eq!(wrong.reason(), "a method must be a string");
 /// assert!(matches!(Message::parse(b"{"), Err(Malformed::Parse(_))));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -330,8 +330,12 @@ impl<'a> Message<'a> {
             return None;
         }
         match self.token() {
-            _ if self.known.doubtful_token => Some("a param is named twice, or almost as another"),
-            Some(token) if !names_a_call(token) => Some("a progress token is a string or a number"),
+            _ if self.known.doubtful_token => Some(
+                "a name in params appears twice, or differs from another one only in case or control characters",
+            ),
+            Some(token) if !names_a_call(token) => {
+                Some("a progress token must be a string or a number")
+            }
             Some(token) if token.len() > ID => Some("the progress token is too long"),
             _ => None,
         }
@@ -420,7 +424,7 @@ fn no_object(text: &[u8], reason: NotJson) -> Malformed<'_> {
         return Malformed::Parse(reason);
     }
     match scanner.value().and_then(|_| scanner.end()) {
-        Ok(()) => Malformed::Invalid("a message is a JSON object", None),
+        Ok(()) => Malformed::Invalid("a message must be a JSON object", None),
         Err(reason) => Malformed::Parse(reason),
     }
 }

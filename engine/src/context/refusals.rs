@@ -77,7 +77,7 @@ mod tests {
         let mut told = Told::default();
         let host = |name: &str| Fault::HostForbidden(name.into());
         let first = refused(&mut told, &host("mcp.example.com"));
-        let expected = "Host \"mcp.example.com\" is not allowed and refused";
+        let expected = "Host \"mcp.example.com\" is not allowed: the request is refused";
         assert_eq!(first.as_deref(), Some(expected));
         assert_eq!(refused(&mut told, &host("mcp.example.com")), None);
         let made_up = (0..1000).filter(|n| refused(&mut told, &host(&format!("{n}"))).is_some());

@@ -90,47 +90,47 @@ macro_rules! faults {
 
 faults! {
     // The client is to blame.
-    HostMissing = 400 INVALID_REQUEST "host", "the Host header is missing";
+    HostMissing = 400 INVALID_REQUEST "host", "the request has no Host header; send one";
     HostForbidden(_host: String) = 403 INVALID_REQUEST "host"; Some(Rule::Hosts),
         "this Host is not allowed";
     OriginForbidden(_origin: String) = 403 INVALID_REQUEST "origin"; Some(Rule::Origins),
         "this Origin is not allowed";
     NotFound = 404 INVALID_REQUEST "path"; Some(Rule::Paths),
-        "there is nothing at this path";
+        "nothing is served at this path";
     Method(_allow: &'static str) = 405 INVALID_REQUEST "method",
-        "this method is not supported here; see Allow";
+        "this path does not support the method; the Allow header lists those that it does";
     ContentType = 415 INVALID_REQUEST "content_type",
-        "a POST needs Content-Type: application/json";
+        "a POST request must have Content-Type: application/json";
     NotAcceptable = 406 INVALID_REQUEST "accept",
-        "Accept must allow application/json or text/event-stream, and for GET the latter";
+        "the Accept header must allow application/json or text/event-stream; a GET needs the latter";
     /// More content than this limit, in bytes.
     TooLong(limit: usize) = 413 INVALID_REQUEST "content_length"; Some(Rule::Message),
-        "the content is longer than {limit} bytes";
+        "the request body is longer than {limit} bytes";
     /// Content where none is read.
     Content = 413 INVALID_REQUEST "content_length",
-        "this request takes no content; leave it out";
+        "this request must not have a body; send it without one";
     Repeated(name: &'static str) = 400 INVALID_REQUEST "header",
         "the {name} header is repeated; send it once";
     NotText(name: String) = 400 INVALID_REQUEST "header",
         "the {name} header is not text; send visible ASCII";
     Authority = 400 INVALID_REQUEST "host",
-        "the Host header and the target's authority differ; send one, or the same twice";
+        "the Host header differs from the authority of the request target; make them equal";
     Affinity(limit: usize) = 400 INVALID_REQUEST "header",
-        "the header fields that name the client are longer than {limit} bytes";
+        "the header fields that identify the client are longer than {limit} bytes";
     ProtocolVersion(version: String) = 400 INVALID_REQUEST "protocol_version",
-        "MCP-Protocol-Version {version:?} is not supported; send what initialize told";
+        "MCP-Protocol-Version {version:?} is not supported; send the version that initialize returned";
     NotJson(reason: &'static str) = 400 PARSE_ERROR "message", "{reason}";
     NotAMessage(reason: &'static str) = 400 INVALID_REQUEST "message", "{reason}";
     Batch = 400 INVALID_REQUEST "message",
-        "only sessions of 2025-03-26 take batches; post each message by itself";
+        "only sessions of 2025-03-26 accept batches; send each message in a request of its own";
     BatchedInitialize = 400 INVALID_REQUEST "message",
-        "initialize must not be part of a batch; post it by itself";
+        "initialize must not be part of a batch; send it in a request of its own";
     BatchTooLong(limit: usize) = 400 INVALID_REQUEST "message",
-        "a batch has at most {}; post more of them", Count(*limit, "message");
+        "the batch has more than {}; split it", Count(*limit, "message");
     AnswersTooLong(limit: usize) = 200 INTERNAL_ERROR "ended",
-        "the answers to this batch are longer than {limit} bytes; accept text/event-stream";
+        "the answers to this batch are longer than {limit} bytes; accept text/event-stream to get each by itself";
     SessionMissing = 400 INVALID_REQUEST "session",
-        "the Mcp-Session-Id header is missing; initialize first, then send what it gave";
+        "the Mcp-Session-Id header is missing; send initialize, then the session id of its response";
     SessionUnknown = 404 INVALID_REQUEST "session",
         "the session is unknown or has ended; send initialize without Mcp-Session-Id";
     /// The same for a client of HTTP+SSE.
@@ -138,80 +138,80 @@ faults! {
         "the session is unknown or has ended; open another with GET";
     /// A message before the answer to `initialize`, where the session has an id already.
     Uninitialized = 400 INVALID_REQUEST "session",
-        "the session is not open; post initialize by itself, and wait for its answer";
+        "the session is not open; send initialize in a request of its own, and wait for its answer";
     /// What a restarted server has that differs.
     Changed(what: &'static str) = 404 INVALID_REQUEST "session",
-        "the server was restarted and has another {what}, so the session has ended; send initialize \
+        "the restarted server has a different {what}, so the session has ended; send initialize \
          without Mcp-Session-Id";
     Initialized = 400 INVALID_REQUEST "session",
-        "this session is initialized; leave Mcp-Session-Id out to open another";
+        "the session is already initialized; send initialize without Mcp-Session-Id to open another";
     EventId = 400 INVALID_REQUEST "event_id",
-        "this Last-Event-ID names no event that is kept; open the stream without it";
+        "the Last-Event-ID header names no stored event; open the stream without it";
     HeaderMismatch(reason: String) = 400 HEADER_MISMATCH "header", "{reason}";
     MetadataMissing(name: &'static str) = 400 INVALID_PARAMS "params",
-        "params._meta[{name:?}] is missing or not what it must be";
+        "params._meta[{name:?}] is missing or invalid";
     UnsupportedVersion(_requested: String, _eras: Eras) = 400 UNSUPPORTED_VERSION
         "protocol_version", "Unsupported protocol version";
     /// Sessions, where the policy serves 2026-07-28 alone.
     NoSessions = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoSessions),
-        "only 2026-07-28 is served here, without sessions";
+        "this endpoint serves only 2026-07-28, without sessions";
     /// 2026-07-28, where the policy serves sessions alone.
     NoModern = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoModern),
-        "2026-07-28 is not served here: open a session with initialize";
+        "this endpoint does not serve 2026-07-28; open a session with initialize";
     /// 2026-07-28 before a server that speaks only revisions with sessions.
     SessionEra = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoCrossing),
-        "the server does not speak 2026-07-28: open a session with initialize";
+        "the server does not speak 2026-07-28; open a session with initialize";
     Undiscovered(what: String) = 400 INVALID_REQUEST "protocol_version"; Some(Rule::NoCrossing),
-        "the server {what} when it was asked for its revisions: open a session with initialize";
+        "the server, asked for its revisions, {what}; open a session with initialize";
     MethodNotFound(method: String) = 404 METHOD_NOT_FOUND "unknown_method",
-        "there is no method {method:?}";
+        "the method {method:?} does not exist";
     RequestState = 200 INVALID_PARAMS "request_state",
-        "this requestState is unknown, used or expired; call again without";
+        "requestState is unknown, used or expired; repeat the call without it";
     InputResponses = 200 INVALID_PARAMS "params",
-        "inputResponses is an object of results by the keys asked for";
+        "inputResponses must be an object with a result for each key of inputRequests";
     StatelessResponse = 400 INVALID_REQUEST "message",
-        "a 2026-07-28 client posts requests and notifications, no responses";
+        "a client of 2026-07-28 must send requests and notifications only, not responses";
     Capability(name: &'static str) = 400 MISSING_CAPABILITY "capability",
         "the server needs the client capability {name:?}; declare it in _meta";
     /// A tool that the operator does not offer.
     Tool = 200 INVALID_PARAMS "tool",
-        "this tool is not offered here; tools/list has those that are";
+        "this tool is not available; tools/list returns those that are";
     Params(reason: &'static str) = 200 INVALID_PARAMS "params", "{reason}";
     Declined = 200 INTERNAL_ERROR "ended",
-        "the client answered the server's question with an error";
+        "the client answered the server's request with an error";
     Rounds(limit: u32) = 200 INTERNAL_ERROR "ended",
-        "the server asked for input {}, the limit", Count(*limit, "time");
+        "the server asked the client for input {}, the limit", Count(*limit, "time");
     Questions = 200 INTERNAL_ERROR "ended",
-        "the server asks for more input at once than a call may";
+        "the server asked for more input at once than the limit of one call";
 
     // The engine is at a limit.
     Memory = 503 INTERNAL_ERROR "memory" retry 1; Some(Rule::Memory),
         "the memory for messages is used up; retry in a moment";
     /// The driver gave random bytes that name something already.
     Random = 500 INTERNAL_ERROR "random",
-        "the random bytes for this request are in use; see the log, and retry";
+        "the random bytes of this request are already in use; retry, and see the proxy's log";
     Sessions(limit: usize) = 503 INTERNAL_ERROR "sessions" retry 5; Some(Rule::Sessions),
         "{} in use, the limit", are(*limit, "session");
     Calls(limit: usize) = 503 INTERNAL_ERROR "calls" retry 1,
-        "{} in flight, the limit of one server process; retry", are(*limit, "call");
+        "{} in flight, the limit of one child process; retry in a moment", are(*limit, "call");
     Kept(most: usize) = 503 INTERNAL_ERROR "calls" retry 1,
-        "calls in flight hold {most} bytes, the limit of one session; retry";
+        "calls in flight hold {most} bytes, the limit of one session; retry in a moment";
     Stdin = 503 INTERNAL_ERROR "stdin" retry 1,
-        "the server is not reading its input; retry";
+        "the server does not read its standard input; retry in a moment";
     Draining = 503 INTERNAL_ERROR "draining" retry 1,
         "the proxy is shutting down; connect again in a moment";
     Breaker(seconds: u64) = 503 INTERNAL_ERROR "breaker" retry *seconds,
-        "the server failed at its last starts; see the log, and retry later";
+        "the server failed at its last starts; see the proxy's log, and retry later";
     /// The operator's file names a server that can't be started.
     Disabled(reason: String) = 503 INTERNAL_ERROR "disabled",
         "this server is disabled: {reason}; see the proxy's log";
     Pool(limit: usize) = 503 INTERNAL_ERROR "pool" retry 1,
-        "the limit of shared servers, {limit}, is reached; retry";
+        "the limit of shared child processes, {limit}, is reached; retry in a moment";
     Parked(limit: usize) = 503 INTERNAL_ERROR "parked" retry 1,
-        "at most {} may wait for a client's input", Count(*limit, "call");
+        "at most {} may wait for a client's input; retry in a moment", Count(*limit, "call");
     Subscriptions(limit: usize) = 503 INTERNAL_ERROR "subscriptions" retry 1,
-        "{} subscribed to, the limit; give one up first", are(*limit, "resource");
-    TimedOut = 200 INTERNAL_ERROR "ended"; Some(Rule::Request), "the call took too long";
+        "{} subscribed to, the limit; unsubscribe from one first", are(*limit, "resource");
+    TimedOut = 200 INTERNAL_ERROR "ended"; Some(Rule::Request), "the call took longer than the request timeout";
 
     // The child is to blame.
     NotStarted(reason: String) = 502 INTERNAL_ERROR "start",
@@ -221,7 +221,7 @@ faults! {
     StartTimeout = 504 INTERNAL_ERROR "start"; Some(Rule::Start),
         "the server did not answer initialize in time; see the proxy's log";
     Unreadable(reason: &'static str) = 502 INTERNAL_ERROR "start",
-        "the server gave no answer to initialize that can be read: {reason}";
+        "the server's answer to initialize can't be read: {reason}";
     Garbled(reason: &'static str) = 200 INTERNAL_ERROR "ended",
         "the server's answer can't be passed on: {reason}";
     /// The child ended before it answered `initialize` or was ready.
@@ -229,14 +229,14 @@ faults! {
         "the server did not start: {cause}; see the proxy's log";
     /// The process has ended, and the session goes on with another.
     Crashed(cause: Cause) = 200 INTERNAL_ERROR "ended"; cause.rule(),
-        "the server was lost in this call, with what it kept in memory: {cause}; the next call \
+        "the server ended during this call and lost its state: {cause}; the next call \
          restarts it";
     /// The session has ended.
     Ended(cause: Cause) = 200 INTERNAL_ERROR "ended"; cause.rule(),
         "the session has ended: {cause}";
     /// The process that requests of 2026-07-28 share has ended.
     Lost(cause: Cause) = 200 INTERNAL_ERROR "ended"; cause.rule(),
-        "the server's process has ended: {cause}";
+        "the shared child process has ended: {cause}";
 }
 
 impl Fault {
@@ -321,10 +321,10 @@ impl Fault {
     pub(crate) fn logged(&self, remedies: &Remedies) -> Cow<'static, str> {
         match self {
             Self::ProtocolVersion(_) => "this MCP-Protocol-Version is not supported".into(),
-            Self::HeaderMismatch(_) => "a header and the body do not agree".into(),
-            Self::MethodNotFound(_) => "there is no such method".into(),
+            Self::HeaderMismatch(_) => "a header differs from the body".into(),
+            Self::MethodNotFound(_) => "the method does not exist".into(),
             Self::Undiscovered(_) => {
-                let text = "the server did not tell its revisions".into();
+                let text = "the server did not name its revisions".into();
                 with_remedy(text, Some(Rule::NoCrossing), remedies)
             }
             other => other.text(remedies),

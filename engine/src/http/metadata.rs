@@ -76,7 +76,9 @@ impl<'a> Metadata<'a> {
             return Err(mismatch("Mcp-Method", head.method, &method));
         }
         if message.is_doubtful() {
-            return Err(Fault::NotAMessage("a param is named twice, or almost as another"));
+            return Err(Fault::NotAMessage(
+                "a name in params appears twice, or differs from another one only in case or control characters",
+            ));
         }
         name_agrees(message, &method, head)?;
         let capabilities = message.meta(CAPABILITIES);

@@ -35,7 +35,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// clients read nothing before they have sent everything.
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
 /// There is no memory for the content, or a faster upload needs it.
-const NO_MEMORY: Refusal = Refusal::new(503, "too many large requests at once, try again");
+const NO_MEMORY: Refusal = Refusal::new(503, "too many large requests at once; retry in a moment");
 /// An interim response is ignored by a client that still reads, and breaks the connection of one
 /// that is gone.
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -61,7 +61,7 @@ impl From<Evicted> for Stop {
     fn from(why: Evicted) -> Self {
         match why {
             Evicted::Place => {
-                log::debug!(target: "http", "a connection is closed for another: all are in use");
+                log::debug!(target: "http", "all connections are in use: one is closed to make room for another");
                 Self::Close
             }
             Evicted::Memory => Self::Refuse(NO_MEMORY),

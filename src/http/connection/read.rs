@@ -70,7 +70,7 @@ impl Connection {
 
     /// Passes the head to the engine, and decides what happens to the content.
     async fn judge(&mut self) -> Result<(), Stop> {
-        let malformed = Refusal::new(400, "the head is malformed");
+        let malformed = Refusal::new(400, "the request head is malformed");
         if !self.decoder.decode(&self.gate) {
             return Err(malformed.into());
         }
@@ -152,8 +152,8 @@ impl Connection {
 
     fn too_slow(&self) -> Stop {
         match self.phase {
-            Some(Phase::Head) => Refusal::new(408, "the head took too long").into(),
-            Some(Phase::Content) => Refusal::new(408, "the content took too long").into(),
+            Some(Phase::Head) => Refusal::new(408, "the request head took too long").into(),
+            Some(Phase::Content) => Refusal::new(408, "the request body took too long").into(),
             _ => Stop::Close,
         }
     }

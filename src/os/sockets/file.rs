@@ -98,14 +98,14 @@ fn make_way(path: &Path, address: &SocketAddrUnix) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
         Ok(found) if !found.file_type().is_socket() => {
-            return taken("there is a file of that name that is no socket");
+            return taken("a file of that name exists and is not a socket");
         }
         Ok(_) => {}
     }
     match rustix::net::connect(unix_socket()?, address) {
         Err(Errno::CONNREFUSED) => std::fs::remove_file(path),
         // It has a listener, though perhaps no room for another connection.
-        Ok(()) | Err(Errno::AGAIN) => taken("another process listens there"),
+        Ok(()) | Err(Errno::AGAIN) => taken("another process listens on it"),
         Err(error) => Err(error.into()),
     }
 }

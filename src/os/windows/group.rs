@@ -59,7 +59,9 @@ impl Group {
     /// Puts the child with this id, which is not reaped, into a job of its own.
     pub(crate) fn of(pid: u32) -> Option<Self> {
         job(pid)
-            .inspect_err(|error| log::warn!(target: "proxy", "no job for pid {pid}: {error}"))
+            .inspect_err(
+                |error| log::warn!(target: "proxy", "pid {pid} can't be put into a job: {error}"),
+            )
             .ok()
     }
 

@@ -190,5 +190,5 @@ pub(crate) fn fill(bytes: &mut [u8]) {
             BCRYPT_USE_SYSTEM_PREFERRED_RNG,
         )
     };
-    assert!(status == 0, "the system has no random bytes: {status:#x}");
+    assert!(status == 0, "the system gave no random bytes: {status:#x}");
 }

@@ -156,7 +156,7 @@ fn other_kinds_of_files_are_refused() {
     let fifo = folder.0.join("fifo");
     let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(&fifo).status();
     assert!(made.unwrap().success());
-    assert!(Log::open(&fifo).unwrap_err().contains("no regular file"));
+    assert!(Log::open(&fifo).unwrap_err().contains("not a regular file"));
     assert_eq!(folder.names(), ["dangling", "fifo", "sessions"]);
 }
 

@@ -119,7 +119,7 @@ fn a_script_without_its_interpreter_is_told_as_such() {
     assert!(refused.body.contains("its interpreter was not found"), "{refused:?}");
     assert!(!refused.body.contains("no-interpreter"), "{refused:?}");
     proxy.logged(&["could not be started", "the interpreter", "is not there"]);
-    proxy.logged(&["session #1 was never open"]);
+    proxy.logged(&["session #1 did not open"]);
     assert!(!proxy.log().contains("pid 0"), "{}", proxy.log());
     std::fs::remove_file(&script).unwrap();
 }

@@ -420,7 +420,7 @@ fn where_the_system_has_no_memory_large_messages_fail_and_the_program_goes_on() 
     let start = r#"{"jsonrpc":"2.0","id":$ID,"result":""#;
     let steps = json!([{"write": start}, {"fill": FULL.fill()}, {"write": "\"}\n"}]);
     let unread: Vec<_> = sessions.iter().map(|one| one.post(&script("1", "", &steps))).collect();
-    proxy.logged(&["held memory that is short", "--max-memory"]);
+    proxy.logged(&["server output held memory when the limit was reached", "--max-memory"]);
     assert_eq!(other.script("1", json!([{"answer": "a"}])).text(), "a");
     drop(unread);
 }

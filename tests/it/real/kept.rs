@@ -74,8 +74,8 @@ fn a_file_that_is_not_its_own_is_refused_and_left_as_it_is() {
     let folder = Folder::new("refused");
     let damaged = format!("{HEADER}{LINE}torn\n{LINE}");
     for (content, said) in [
-        ("precious\n", "no file of sessions"),
-        ("{\"mcpServers\":{}}", "no file of sessions"),
+        ("precious\n", "not a file of sessions"),
+        ("{\"mcpServers\":{}}", "not a file of sessions"),
         ("hyper-mcp-proxy sessions 2\nwhat is new\n", "version \"2\""),
         (damaged.as_str(), "line 3 is damaged"),
     ] {

@@ -90,7 +90,7 @@ fn each_server_has_its_path_and_its_sessions() {
         (who(&proxy, "/a/mcp", &a), who(&proxy, "/b/mcp", &b)),
         ("anna".into(), "bert".into())
     );
-    proxy.logged(&["server #2 starts: b"]);
+    proxy.logged(&["child #2 starts: b"]);
     for (path, session) in [("/a/mcp", &b), ("/b/mcp", &a)] {
         let body = call("1", "", "env", &json!({}));
         assert_eq!(post(&proxy, path, Some(session), &body).status(), 404);

@@ -37,7 +37,7 @@ fn many_sessions_have_one_process_and_each_its_own_answers_and_progress() {
     let sessions = open(&proxy);
     only_process(&proxy, &sessions);
     proxy.logged(&["with --share, sessions of like clients share a process"]);
-    proxy.logged(&["session #3 shares server #1 with 1 other"]);
+    proxy.logged(&["session #3 shares child #1 with 1 other"]);
     // All with the same id and the same token, at once.
     let calls = sessions.iter().enumerate().map(|(n, session)| {
         let steps = json!([report(n as u8), {"sleep": 200}, {"answer": n.to_string()}]);

@@ -34,7 +34,7 @@ fn a_server_that_is_killed_between_calls_is_there_for_the_next() {
         pid = works_anew(&session, pid);
     }
     proxy.logged(&["session #1 sleeps: server ended with signal 9"]);
-    proxy.logged(&["session #1 woke: server #4"]);
+    proxy.logged(&["session #1 woke: child #4"]);
     assert!(session.delete().status() < 300);
     proxy.childless(PATIENCE);
     assert_eq!(session.delete().status(), 404);

@@ -168,7 +168,7 @@ fn no_other_file_is_touched() {
             "file" => fs::write(&path, "precious").unwrap(),
             _ => std::os::unix::fs::symlink(folder.file("file"), &path).unwrap(),
         }
-        refused(&path, "no socket");
+        refused(&path, "not a socket");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
     refused(&folder.file("no/such/folder"), "No such file");
@@ -276,7 +276,10 @@ fn a_descriptor_that_is_no_listener_is_refused() {
     let output = service([one.into(), other.into()], &[], &[CHILD]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("service manager") && text.contains("no stream socket"), "{text}");
+    assert!(
+        text.contains("service manager") && text.contains("not a listening stream socket"),
+        "{text}"
+    );
     // Variables that are another process's mean nothing.
     let mut command = program(&["--port", "0", "--", CHILD]);
     command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");

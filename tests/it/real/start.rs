@@ -60,7 +60,7 @@ fn flags_that_are_wrong() {
         (&["--max-message", "0"], "from 1 to 1024G, such as 16M"),
         (&["--max-message", "9999999G"], "max-message"),
         (&["--drain-timeout", "nan"], "seconds from 0 to 1000000000"),
-        (&["--header-env", "Content-Length=SIZE"], "a field of the connection"),
+        (&["--header-env", "Content-Length=SIZE"], "describes the connection"),
         (&["--affinity", "a b"], "can't take the header field"),
         (&["--affinity", "Connection"], "can't take the header field"),
         (&["--log-format", "xml"], "log-format"),

@@ -103,7 +103,7 @@ fn a_string_stops_where_it_must() {
     for place in 1..40 {
         for (stop, wanted) in [
             (b'"', Ok(0..place + 1)),
-            (b'\\', Err("a bad escape")),
+            (b'\\', Err("an invalid escape sequence")),
             (0, control.clone()),
             (0x1f, control.clone()),
         ] {

@@ -222,17 +222,17 @@ impl<'a> Members<'a> {
                     !core::mem::replace(old, Place::from(&value)).is_empty()
                 }
                 None if count > MEMBERS => {
-                    wrong = Some("a message with too many members");
+                    wrong = Some("the message has too many members");
                     false
                 }
                 None if resembles(name, &ENVELOPE) => {
-                    wrong = Some("a member of the message has almost the name of another");
+                    wrong = Some("a name in the message differs from another one only in case or control characters");
                     false
                 }
                 None => self.doubles(name),
             };
             if doubled {
-                wrong = Some("a member of the message is named twice");
+                wrong = Some("a member of the message appears twice");
             }
             Ok(())
         })?;
@@ -317,7 +317,7 @@ impl<'a> Members<'a> {
         }
         let id = self.envelope[NAME].of(text);
         if id.is_some_and(|id| !names_a_call(id)) {
-            return Err("an id is a string or a number");
+            return Err("an id must be a string or a number");
         }
         if id.is_some_and(|id| id.len() > ID) {
             return Err("the id is too long");
@@ -326,14 +326,14 @@ impl<'a> Members<'a> {
             (Some(b'"'), None, None) => match starts(PARAMS) {
                 None | Some(b'{' | b'[') if id.is_some() => Ok(Shape::Request),
                 None | Some(b'{' | b'[') => Ok(Shape::Notification),
-                Some(_) => Err("params are an object or an array"),
+                Some(_) => Err("params must be an object or an array"),
             },
-            (Some(_), None, None) => Err("a method is a string"),
+            (Some(_), None, None) => Err("a method must be a string"),
             (None, Some(_), None) if id.is_some() => Ok(Shape::Result),
             (None, None, Some(b'{')) if id.is_some() => Ok(Shape::Error),
-            (None, None, Some(_)) if id.is_some() => Err("an error is an object"),
+            (None, None, Some(_)) if id.is_some() => Err("an error must be an object"),
             (None, None, None) => Err("a message has a method, a result or an error"),
-            (None, ..) if id.is_none() => Err("a response has an id"),
+            (None, ..) if id.is_none() => Err("a response must have an id"),
             _ => Err("a message has one of method, result and error"),
         }
     }

@@ -74,9 +74,9 @@ fn what_is_no_message() {
 #[test]
 fn what_is_wrong_is_said() {
     for (text, wanted) in [
-        (r#"{"jsonrpc":"2.0","error":1}"#, "a response has an id"),
-        (r#"{"jsonrpc":"2.0","result":1}"#, "a response has an id"),
-        (r#"{"jsonrpc":"2.0","id":1,"error":1}"#, "an error is an object"),
+        (r#"{"jsonrpc":"2.0","error":1}"#, "a response must have an id"),
+        (r#"{"jsonrpc":"2.0","result":1}"#, "a response must have an id"),
+        (r#"{"jsonrpc":"2.0","id":1,"error":1}"#, "an error must be an object"),
         (r#"{"jsonrpc":"2.0","id":1}"#, "a message has a method, a result or an error"),
     ] {
         assert_eq!(reason(text).1, wanted, "{text}");
@@ -89,7 +89,7 @@ fn a_message_has_so_many_members_and_so_long_an_id_and_no_more() {
     let unknown = |count: usize| (0..count).map(|n| format!(r#","x{n}":0"#)).collect::<String>();
     let members = |count| format!(r#"{{"jsonrpc":"2.0","method":"a"{}}}"#, unknown(count - 2));
     assert_eq!(reason(&members(MEMBERS)).0, "ok");
-    assert_eq!(reason(&members(MEMBERS + 1)), ("invalid", "a message with too many members"));
+    assert_eq!(reason(&members(MEMBERS + 1)), ("invalid", "the message has too many members"));
     let id = |length| format!(r#"{{"jsonrpc":"2.0","id":{},"method":"a"}}"#, "1".repeat(length));
     assert_eq!(reason(&id(ID)).0, "ok");
     assert_eq!(reason(&id(ID + 1)), ("invalid", "the id is too long"));
@@ -100,7 +100,7 @@ fn an_invalid_message_still_tells_its_id() {
     let text = br#"{"jsonrpc":"2.0","id":7,"method":1}"#;
     assert_eq!(
         Message::parse(text).map(|m| m.kind()),
-        Err(Malformed::Invalid("a method is a string", Some(b"7")))
+        Err(Malformed::Invalid("a method must be a string", Some(b"7")))
     );
 }
 
@@ -196,7 +196,7 @@ fn a_request_has_one_progress_token_that_can_be_replaced() {
         assert_eq!(of(token), None, "{token}");
     }
     for token in ["true", "false", "[3]", "{\"a\":3}", "[]", "{}"] {
-        assert_eq!(of(token), Some("a progress token is a string or a number"), "{token}");
+        assert_eq!(of(token), Some("a progress token must be a string or a number"), "{token}");
     }
     for token in [digits(ID + 1), string(ID + 1), digits(3 * ID)] {
         assert_eq!(of(&token), Some("the progress token is too long"));
@@ -210,7 +210,13 @@ fn a_request_has_one_progress_token_that_can_be_replaced() {
         r#""_meta":{},"\u005fmeta":{"progressToken":3}"#,
         r#""_META":{"progressToken":3}"#,
     ] {
-        assert_eq!(fault(meta), Some("a param is named twice, or almost as another"), "{meta}");
+        assert_eq!(
+            fault(meta),
+            Some(
+                "a name in params appears twice, or differs from another one only in case or control characters"
+            ),
+            "{meta}"
+        );
     }
     // What is nested deeper, or stands elsewhere, is no token.
     for meta in [

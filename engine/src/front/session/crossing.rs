@@ -129,7 +129,7 @@ impl Session {
     fn set_level(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
         let level = message.param("level").and_then(LogLevel::read);
         let (Some(level), Some(crossing)) = (level, self.phase.crossing_mut()) else {
-            let fault = Fault::Params("level is no logging level");
+            let fault = Fault::Params("level must be a logging level");
             return self.answer(number, fault.message(message.id(), &cx.config.remedies), cx);
         };
         crossing.log_level = Some(level);
@@ -217,7 +217,7 @@ impl Session {
                 crossing.uris.retain(|uri| Some(uri) != pending.uri.as_ref());
             }
             let data = if refused {
-                Fault::Params("the server does not take a subscription to this resource")
+                Fault::Params("the server did not accept a subscription to this resource")
                     .message(Some(&pending.id), &cx.config.remedies)
             } else {
                 rpc::response(&pending.id, "result", b"{}")
