@@ -6,5 +6,6 @@ mod embedding;
 mod faults;
 mod lives;
 mod servers;
+mod shared;
 mod transcripts;
 mod world;

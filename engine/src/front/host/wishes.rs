@@ -77,8 +77,9 @@ impl Host {
     /// more.
     pub(super) fn wished_level(&mut self, guest: ChildId, wish: &Wish) -> Option<Vec<u8>> {
         let Wish::Level(level) = *wish else { return None };
-        let others = self.guests.iter().filter(|(id, _)| **id != guest);
-        let most = others.filter_map(|(_, other)| other.level).chain([level]).min()?;
+        // It holds from now on: those that come before the answer have to know of each other.
+        self.guests.get_mut(&guest)?.level = Some(level);
+        let most = self.guests.values().filter_map(|guest| guest.level).min()?;
         self.level = Some(most);
         (most != level).then(|| params(most))
     }
@@ -87,7 +88,6 @@ impl Host {
     pub(super) fn grant(&mut self, guest: ChildId, wish: Option<Box<Wish>>, granted: bool) {
         let (Some(guest), Some(wish)) = (self.guests.get_mut(&guest), wish) else { return };
         match *wish {
-            Wish::Level(level) if granted => guest.level = Some(level),
             Wish::Subscribe(uri) if granted => {
                 let own = guest.uris.iter_mut().filter(|(own, _)| *own == uri);
                 own.for_each(|(_, ok)| *ok = true);

@@ -13,7 +13,7 @@ const CLIENTS: u64 = 9;
 const EVENT: usize = 1 << 16;
 
 /// What is told of an input or an output.
-pub(super) fn brief(what: &impl std::fmt::Debug) -> String {
+pub(crate) fn brief(what: &impl std::fmt::Debug) -> String {
     let bytes = format!("{what:?}");
     bytes.chars().take(160).collect()
 }
@@ -40,7 +40,7 @@ fn config(dice: &mut Dice) -> Config {
 
 impl World {
     pub(super) fn new(seed: u64, fault: Option<faults::Fault>) -> Self {
-        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut dice = Dice::new(seed);
         let config = config(&mut dice);
         Self {
             bridge: Bridge::new(config.clone()).expect("a good configuration"),

@@ -1,0 +1,211 @@
+//! What clients do.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use mcp_bridge::{Bridge, Exit, Head, Input, sse};
+
+use super::faults::Fault;
+use super::{Ask, Asked, Client, Counts, Dice, Judged, World, config};
+use crate::lives::{at, brief};
+
+/// Clients of one run.
+const CLIENTS: usize = 10;
+/// The longest event.
+const EVENT: usize = 1 << 16;
+
+impl World {
+    pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
+        let mut dice = Dice::new(seed);
+        let bridge = Bridge::new(config(&mut dice)).expect("a good configuration");
+        Self {
+            bridge,
+            dice,
+            now: Duration::from_secs(1),
+            clients: Vec::new(),
+            processes: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            last: 0,
+            random: 0,
+            fault,
+            log: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, input: Input<'_>) {
+        if !matches!(input, Input::Tick | Input::Taken { .. } | Input::StdinTaken { .. }) {
+            self.note(format!("-> {}", brief(&input)));
+        }
+        self.bridge.handle(input, at(self.now));
+    }
+
+    pub(super) fn step(&mut self) -> Judged {
+        match self.dice.below(28) {
+            0 | 1 => self.initialize(),
+            2..=7 => self.call(),
+            8 => self.cancel(),
+            9 | 10 => self.wish(),
+            11 => self.get(),
+            12 | 13 => self.reply(),
+            14 => self.lose(),
+            15 if self.dice.one_in(2) => self.delete(),
+            16..=24 => return self.speak(),
+            25 if self.dice.one_in(2) => self.crash(),
+            26 if self.dice.one_in(3) => return self.pass(40_000),
+            _ => return self.pass(500),
+        }
+        Ok(())
+    }
+
+    /// A client sends a request.
+    fn ask(&mut self, client: usize, ask: Ask, method: &str, body: &str) {
+        let id = self.clients[client].id.clone().unwrap_or_default();
+        let mut fields: Vec<(&str, &[u8])> = vec![
+            ("Host", b"localhost"),
+            ("Content-Type", b"application/json"),
+            ("Accept", b"application/json, text/event-stream"),
+        ];
+        if !id.is_empty() {
+            fields.push(("Mcp-Session-Id", id.as_bytes()));
+        }
+        let head = Head { method, path: "/mcp", authority: None, fields: &fields };
+        let admitted = self.bridge.admit(&head).expect("it is let in");
+        let exchange = admitted.exchange();
+        self.random += 1;
+        let random = (u128::from(self.random) << 64 | 0x5eed).to_be_bytes();
+        if ask == Ask::Get {
+            self.clients[client].stream = Some(exchange);
+        }
+        let decoder = sse::Decoder::new(EVENT);
+        self.asked.insert(exchange, Asked { client, ask, answers: 0, over: false, decoder });
+        self.tell(Input::Request { admitted, head: &head, body: body.as_bytes(), random });
+    }
+
+    fn initialize(&mut self) {
+        if self.clients.len() >= CLIENTS {
+            return self.call();
+        }
+        let client = self.clients.len();
+        let roots = self.dice.one_in(2);
+        self.clients.push(Client { roots, ..Client::default() });
+        let capabilities = if roots { r#"{"roots":{}}"# } else { "{}" };
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"2025-11-25","capabilities":{capabilities},"clientInfo":{{"name":"c{client}"}}}}}}"#
+        );
+        self.ask(client, Ask::Initialize, "POST", &body);
+    }
+
+    /// A client that was told of its session and has not deleted it.
+    fn some_client(&mut self) -> Option<usize> {
+        let there =
+            |client: &usize| self.clients[*client].id.is_some() && !self.clients[*client].deleted;
+        let there: Vec<usize> = (0..self.clients.len()).filter(there).collect();
+        let place = self.dice.below(there.len().max(1) as u64) as usize;
+        there.get(place).copied()
+    }
+
+    /// All clients use the same ids and tokens.
+    fn call(&mut self) {
+        let Some(client) = self.some_client() else { return };
+        if !self.clients[client].initialized {
+            self.clients[client].initialized = true;
+            let body = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+            return self.ask(client, Ask::Tell, "POST", body);
+        }
+        let open = |asked: &&Asked| asked.client == client && !asked.over;
+        let calls = self.asked.values().filter(open).filter(|a| matches!(a.ask, Ask::Call(_)));
+        let (id, call) = (calls.count(), self.next());
+        self.clients[client].calls.insert(call);
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"t","of":"c{client}.","call":"n{call}.","_meta":{{"progressToken":"t"}}}}}}"#
+        );
+        self.ask(client, Ask::Call(call), "POST", &body);
+    }
+
+    /// A client cancels one of its calls.
+    fn cancel(&mut self) {
+        let Some(client) = self.some_client() else { return };
+        let known = &mut self.clients[client];
+        known.fated.extend(&known.calls);
+        let body =
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":0}}"#;
+        self.counts.cancels += 1;
+        self.ask(client, Ask::Tell, "POST", body);
+    }
+
+    fn wish(&mut self) {
+        let Some(client) = self.some_client() else { return };
+        let known = &mut self.clients[client];
+        let uri = format!("a:{}", self.dice.below(3));
+        let (ask, method, params) = match self.dice.below(3) {
+            0 if known.level_unsure => return,
+            0 => {
+                known.level_unsure = true;
+                let level = if self.dice.one_in(2) { "debug" } else { "error" };
+                (Ask::Level(level), "logging/setLevel", format!(r#"{{"level":"{level}"}}"#))
+            }
+            _ if !known.unsure.insert(uri.clone()) => return,
+            1 => {
+                let params = format!(r#"{{"uri":"{uri}"}}"#);
+                (Ask::Unsubscribe(uri), "resources/unsubscribe", params)
+            }
+            _ => {
+                let params = format!(r#"{{"uri":"{uri}"}}"#);
+                (Ask::Subscribe(uri), "resources/subscribe", params)
+            }
+        };
+        let body = format!(r#"{{"jsonrpc":"2.0","id":"w","method":"{method}","params":{params}}}"#);
+        self.ask(client, ask, "POST", &body);
+    }
+
+    fn get(&mut self) {
+        let client = self.some_client().filter(|client| self.clients[*client].stream.is_none());
+        if let Some(client) = client {
+            self.ask(client, Ask::Get, "GET", "");
+        }
+    }
+
+    /// A client answers a question; now and then one that is another's.
+    fn reply(&mut self) {
+        let asked = |client: &usize| !self.clients[*client].asked.is_empty();
+        let Some(of) = (0..self.clients.len()).find(asked) else { return };
+        let Some(client) = self.some_client() else { return };
+        if client != of && !self.dice.one_in(3) {
+            return;
+        }
+        let id = match client == of {
+            true => self.clients[of].asked.remove(0),
+            false => self.clients[of].asked[0].clone(),
+        };
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"by":"c{client}."}}}}"#);
+        self.ask(client, Ask::Tell, "POST", &body);
+    }
+
+    /// A client gives an exchange up.
+    fn lose(&mut self) {
+        let open: Vec<_> = self.asked.iter().filter(|(_, asked)| !asked.over).collect();
+        let place = self.dice.below(open.len().max(1) as u64) as usize;
+        let Some(exchange) = open.get(place).map(|(exchange, _)| **exchange) else { return };
+        if let Some(asked) = self.asked.remove(&exchange)
+            && asked.ask == Ask::Get
+        {
+            self.clients[asked.client].stream = None;
+        }
+        self.tell(Input::Lost { exchange });
+    }
+
+    fn delete(&mut self) {
+        let Some(client) = self.some_client() else { return };
+        self.clients[client].deleted = true;
+        self.ask(client, Ask::Delete, "DELETE", "");
+    }
+
+    fn crash(&mut self) {
+        let place = self.dice.below(self.processes.len().max(1) as u64) as usize;
+        let Some(pipe) = self.processes.keys().nth(place).copied() else { return };
+        self.processes.remove(&pipe);
+        self.counts.crashes += 1;
+        self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
+    }
+}

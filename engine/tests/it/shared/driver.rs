@@ -1,0 +1,215 @@
+//! Carries out what the engine wants, and looks at it.
+
+use std::time::Duration;
+
+use mcp_bridge::message::{Kind, Message};
+use mcp_bridge::{Body, ChildId, Exchange, Exit, Input, Notice, Output};
+
+use super::{Ask, At, Judged, Law, Process, World, hold};
+use crate::lives::brief;
+
+/// Outputs of one drain.
+const MANY: usize = 10_000;
+
+/// What stands after these words, up to a full stop: a number.
+pub(super) fn numbered(text: &str, words: &str) -> Option<u64> {
+    text.split(words).nth(1)?.split('.').next()?.parse().ok()
+}
+
+impl World {
+    pub(super) fn drain(&mut self) -> Judged {
+        for _ in 0..MANY {
+            let Some(output) = self.bridge.poll_output() else { return Ok(()) };
+            let outputs = match self.fault {
+                Some(fault) => fault.spoil(self, output),
+                None => vec![output],
+            };
+            for output in outputs {
+                self.carry_out(output)?;
+            }
+        }
+        Err((Law::Once, format!("more than {MANY} outputs")))
+    }
+
+    fn carry_out(&mut self, output: Output) -> Judged {
+        self.note(format!("<- {}", brief(&output)));
+        match output {
+            Output::Open { child, .. } if self.dice.one_in(15) => {
+                let (reason, public) = ("no such file", "it is not there");
+                self.tell(Input::OpenFailed { child, reason, public });
+            }
+            Output::Open { child, .. } => {
+                self.processes.insert(child, Process::default());
+                self.tell(Input::Opened { child, pid: Some(7) });
+            }
+            Output::Write { child, bytes } => {
+                self.tell(Input::StdinTaken { child, bytes: bytes.len() });
+                for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    self.hears(child, line)?;
+                }
+            }
+            Output::CloseStdin { child } => {
+                if self.processes.remove(&child).is_some() {
+                    self.tell(Input::Exited { child, exit: Exit::Code(0), stderr: b"" });
+                }
+            }
+            Output::Respond { exchange, response } => {
+                let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
+                if let (Some((_, id)), Some(asked)) = (id, self.asked.get(&exchange)) {
+                    self.clients[asked.client].id = Some(id.to_string());
+                }
+                if let Body::Whole(body) = response.body {
+                    self.tell(Input::Delivered { exchange });
+                    self.answered(exchange, response.status, &body)?;
+                    self.over(exchange)?;
+                }
+            }
+            Output::Send { exchange, bytes } => {
+                self.tell(Input::Taken { exchange, bytes: bytes.len() });
+                self.streamed(exchange, &bytes)?;
+            }
+            Output::Finish { exchange } => {
+                self.tell(Input::Delivered { exchange });
+                self.over(exchange)?;
+            }
+            Output::Abort { exchange } => self.over(exchange)?,
+            Output::Notice(Notice::SessionShares { .. }) => self.counts.shared += 1,
+            Output::Notice(Notice::SessionWoken { .. }) => self.counts.wakes += 1,
+            // Its processes say so little that there is nothing to hold back.
+            Output::Pause { .. } | Output::Resume { .. } => {}
+            Output::Terminate { .. } | Output::Kill { .. } | Output::Notice(_) => {}
+            Output::Save { .. } | Output::Forget { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn over(&mut self, exchange: Exchange) -> Judged {
+        let Some(asked) = self.asked.get_mut(&exchange) else { return Ok(()) };
+        hold!(Once, !asked.over, "{exchange} ends twice");
+        asked.over = true;
+        let client = &mut self.clients[asked.client];
+        client.stream.take_if(|stream| *stream == exchange);
+        Ok(())
+    }
+
+    fn streamed(&mut self, exchange: Exchange, bytes: &[u8]) -> Judged {
+        let Some(asked) = self.asked.get_mut(&exchange) else { return Ok(()) };
+        let mut events = Vec::new();
+        let _ = asked.decoder.feed(bytes, &mut events);
+        for event in events.iter().filter(|event| !event.data.is_empty()) {
+            self.answered(exchange, 200, event.data.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// A process gets a line.
+    fn hears(&mut self, pipe: ChildId, line: &[u8]) -> Judged {
+        let Some(process) = self.processes.get_mut(&pipe) else { return Ok(()) };
+        let text = String::from_utf8_lossy(line).into_owned();
+        let message = Message::parse(line);
+        let Ok(message) = message else { return Err((Law::Handshake, text)) };
+        process.lines += 1;
+        let method = message.method().unwrap_or_default().into_owned();
+        let first = method == "initialize";
+        hold!(Handshake, first == (process.lines == 1), "line {}: {text}", process.lines);
+        let id = String::from_utf8_lossy(message.id().unwrap_or_default()).into_owned();
+        match message.kind() {
+            Kind::Request { .. } => {
+                hold!(Handshake, process.ids.insert(id.clone()), "an id comes twice: {text}");
+                process.roots |= method == "initialize" && text.contains("\"roots\"");
+                self.requested(pipe, id, &method, &text)
+            }
+            Kind::Notification { .. } if method == "notifications/cancelled" => {
+                let named = String::from_utf8_lossy(message.request_id().unwrap_or_default());
+                let named = named.into_owned();
+                self.is_told_to_stop(pipe, &named)
+            }
+            Kind::Notification { .. } => {
+                process.initialized += usize::from(method == "notifications/initialized");
+                hold!(Handshake, process.initialized < 2, "it is initialized twice");
+                Ok(())
+            }
+            Kind::Result { .. } | Kind::Error { .. } => {
+                let of = process.questions.remove(&id);
+                let own = of.is_some_and(|of| text.contains(&format!("\"by\":\"c{of}.\"")));
+                let refused = of.is_some() && text.contains("\"error\"");
+                self.counts.refused += u64::from(refused);
+                hold!(Asked, own || refused, "a question of client {of:?} is answered: {text}");
+                Ok(())
+            }
+        }
+    }
+
+    fn requested(&mut self, pipe: ChildId, id: String, method: &str, text: &str) -> Judged {
+        let Some(process) = self.processes.get_mut(&pipe) else { return Ok(()) };
+        let uri = text.split("\"uri\":\"").nth(1).and_then(|rest| rest.split('"').next());
+        let uri = uri.unwrap_or_default().to_owned();
+        match method {
+            "tools/call" => {
+                let token = text.contains(&format!("\"progressToken\":{id}}}"));
+                hold!(Handshake, token, "the token is not the process's own: {text}");
+                let client = numbered(text, "\"of\":\"c").unwrap_or_default() as usize;
+                let call = numbered(text, "\"call\":\"n").unwrap_or_default();
+                process.calls.push(At { id, client, call });
+                return Ok(());
+            }
+            "resources/subscribe" => drop(process.uris.insert(uri)),
+            "resources/unsubscribe" => drop(process.uris.remove(&uri)),
+            "logging/setLevel" => {
+                let debug = text.contains("\"debug\"");
+                process.level = Some(String::from(if debug { "debug" } else { "error" }));
+            }
+            _ => {}
+        }
+        process.owes.push((id, method.to_owned()));
+        Ok(())
+    }
+
+    /// A call is cancelled at its process, which may work on all the same.
+    fn is_told_to_stop(&mut self, pipe: ChildId, id: &str) -> Judged {
+        let works_on = self.dice.one_in(2);
+        let Some(process) = self.processes.get_mut(&pipe) else { return Ok(()) };
+        let place = process.calls.iter().position(|at| at.id == *id);
+        let Some(at) = place.map(|place| process.calls.remove(place)) else { return Ok(()) };
+        if works_on {
+            process.strays.push(at.clone());
+        }
+        let known = &self.clients[at.client];
+        let own = known.deleted || known.fated.contains(&at.call);
+        let left = self.place_of(at.client) != Some(pipe);
+        hold!(Fate, own || left, "call {} is cancelled, and not by client {}", at.call, at.client);
+        Ok(())
+    }
+
+    /// Time passes, with a tick at each wait.
+    pub(super) fn pass(&mut self, millis: u64) -> Judged {
+        let end = self.now + Duration::from_millis(1 + self.dice.below(millis));
+        for _ in 0..MANY {
+            let due = self.bridge.poll_timeout().map(mcp_bridge::Instant::since_origin);
+            let Some(due) = due.filter(|due| *due <= end) else { break };
+            self.now = self.now.max(due);
+            self.tell(Input::Tick);
+            self.drain()?;
+        }
+        self.now = end;
+        self.tell(Input::Tick);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Judged {
+        self.drain()?;
+        for _ in 0..2 {
+            self.tell(Input::Shutdown);
+            self.drain()?;
+        }
+        for pipe in self.processes.keys().copied().collect::<Vec<_>>() {
+            self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
+        }
+        self.drain()?;
+        let open = self.asked.values().filter(|asked| !asked.over && asked.ask != Ask::Delete);
+        hold!(Once, open.count() == 0, "exchanges have no end");
+        hold!(Once, self.bridge.is_idle(), "it is not idle at the end");
+        hold!(Once, self.bridge.buffered() == 0, "{} bytes are left", self.bridge.buffered());
+        Ok(())
+    }
+}
