@@ -14,6 +14,7 @@ import { nodes } from './suites/nodes.mjs';
 import { oracle } from './suites/oracle.mjs';
 import { outlive } from './suites/outlive.mjs';
 import { probingClients } from './suites/probing.mjs';
+import { oldest } from './suites/oldest.mjs';
 import { modernPython, python } from './suites/python.mjs';
 import { tree } from './suites/tree.mjs';
 import { typescript, typescriptCrossing } from './suites/typescript.mjs';
@@ -34,6 +35,7 @@ const suites = {
     await probingClients(report);
     await inspector(report, 'auto');
   },
+  oldest,
   isolation,
   outlive,
   oracle,

@@ -2,13 +2,14 @@
 // The face only renames: what is asked and what is answered is the SDK's.
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { SSEClientTransport as SseV1 } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
   ListRootsRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import { Client as ClientV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client';
+import { Client as ClientV2, SSEClientTransport as SseV2, StreamableHTTPClientTransport as TransportV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/stdio';
 
 const IDENTITY = { name: 'interop', version: '1.2.3' };
@@ -110,11 +111,13 @@ class FaceV2 extends Face {
 }
 
 // Each opens a client: `target` is a URL or, to try a server without a proxy, a
-// command. `options`: capabilities, answers, fetch, reconnect (null: as the SDK does).
-async function open(kind, target, { capabilities = CAPABILITIES, answers = {}, fetch, reconnect = FAST, ...more } = {}) {
+// command. `options`: capabilities, answers, fetch, reconnect (null: as the SDK does), sse (the
+// transport of 2024-11-05).
+async function open(kind, target, { capabilities = CAPABILITIES, answers = {}, fetch, reconnect = FAST, sse = false, ...more } = {}) {
   const remote = typeof target === 'string';
-  const [Client, Transport, Stdio, Wrapped] =
-    kind === 'v1' ? [ClientV1, TransportV1, StdioV1, FaceV1] : [ClientV2, TransportV2, StdioV2, FaceV2];
+  const [Client, Http, Sse, Stdio, Wrapped] =
+    kind === 'v1' ? [ClientV1, TransportV1, SseV1, StdioV1, FaceV1] : [ClientV2, TransportV2, SseV2, StdioV2, FaceV2];
+  const Transport = sse ? Sse : Http;
   const transport = remote
     ? new Transport(new URL(target), { ...(reconnect ? { reconnectionOptions: reconnect } : {}), ...(fetch ? { fetch } : {}) })
     : new Stdio({ command: target[0], args: target.slice(1) });
@@ -132,6 +135,10 @@ export const clients = {
   'TypeScript SDK v1': (target, options) => open('v1', target, options),
   'TypeScript SDK v2': v2('legacy'),
 };
+// The same over HTTP+SSE of 2024-11-05.
+export const oldestClients = Object.fromEntries(
+  Object.entries(clients).map(([name, open]) => [name, (target, options) => open(target, { sse: true, ...options })]),
+);
 // Probes with `server/discover` and falls back to `initialize`.
 export const probing = v2('auto');
 export const modern = v2({ pin: '2026-07-28' });

@@ -8,17 +8,21 @@ MAJOR = int(importlib.metadata.version("mcp").split(".")[0])
 TIMEOUT = 30.0
 HTTP_TIMEOUT = 30.0
 MODE = "legacy"
+# Whether to use HTTP+SSE of 2024-11-05.
+OLDEST = False
 
 if MAJOR >= 2:
     import httpx2 as httpx
     import mcp_types as types
     from mcp import Client, MCPError
+    from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamable_http_client
 else:
     from datetime import timedelta
 
     import httpx
     from mcp import ClientSession, McpError as MCPError, types
+    from mcp.client.sse import sse_client
     from mcp.client.streamable_http import streamable_http_client
 
 
@@ -54,6 +58,9 @@ class Face:
     async def on_response(self, response):
         self.session_id = response.headers.get("mcp-session-id") or self.session_id
 
+    def on_session(self, session_id):
+        self.session_id = session_id
+
 
 @asynccontextmanager
 async def opened(url, answers=None):
@@ -64,7 +71,10 @@ async def opened(url, answers=None):
         # By default the 2.x client gives up on an event of more than 1 MiB, though not on
         # a JSON body: a long answer that comes late is one event.
         unlimited = {"max_sse_event_size": None} if MAJOR >= 2 else {}
-        transport = streamable_http_client(url, http_client=http, **unlimited)
+        if OLDEST:
+            transport = sse_client(url, timeout=HTTP_TIMEOUT, on_session_created=face.on_session)
+        else:
+            transport = streamable_http_client(url, http_client=http, **unlimited)
         identity = types.Implementation(name="interop", version="1.2.3")
         if MAJOR >= 2:
             client = Client(
@@ -82,7 +92,7 @@ async def opened(url, answers=None):
                 face.capabilities = plain(client.server_capabilities)
                 yield face
             return
-        async with transport as (read, write, _):
+        async with transport as (read, write, *_):
             session = ClientSession(
                 read,
                 write,

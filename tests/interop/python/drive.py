@@ -1,6 +1,6 @@
 """The Python SDK's client against one server behind the proxy:
 
-    python drive.py URL full|stateless|everything|filesystem|memory FOLDER [MODE]
+    python drive.py URL full|oldest|stateless|everything|filesystem|memory FOLDER [MODE]
 
 MODE is how a 2.x client negotiates the era: legacy (the default), auto or a version.
 
@@ -96,7 +96,7 @@ async def introduced(face):
     await check("the child sees the client", seen)
 
 
-async def calls(face, crowd=30):
+async def calls(face, crowd=30, size=4 * 1024 * 1024):
     async def listed():
         tools = await pages(face, "list_tools", "tools")
         equal(tools[0]["name"], "test_simple_text")
@@ -124,7 +124,6 @@ async def calls(face, crowd=30):
         equal(await asyncio.gather(*(face.text("echo", {"text": text}) for text in texts)), texts)
 
     async def big():
-        size = 4 * 1024 * 1024
         said = await face.text("echo", {"text": "y" * size})
         assert said == "y" * size, f"{len(said)} bytes came back"
 
@@ -132,7 +131,7 @@ async def calls(face, crowd=30):
     await check("tools/call: text, structured content, error, several blocks", called)
     await check("a tool that is not there", unknown)
     await check("many calls at once, each its own answer", many)
-    await check("4 MiB each way", big)
+    await check(f"{size // 1024} KiB each way", big)
 
 
 async def reports(face):
@@ -245,6 +244,33 @@ async def sessions(url):
     await check("a session ended elsewhere: told so, then initialised again", elsewhere)
 
 
+async def oldest(url, _):
+    """The same client over HTTP+SSE: its session ends with its stream."""
+    client.OLDEST = True
+    elicited = {"action": "accept", "content": {"username": "u", "email": "e@example.com", "name": "Ann"}}
+    answers = {"sampling": sampled, "elicitation": lambda _: elicited, "list_roots": roots("file:///one")}
+
+    async def ended():
+        async with opened(url) as face:
+            pid = await face.text("pid")
+            assert os.path.exists(f"/proc/{pid}"), pid
+
+        async def gone():
+            return not os.path.exists(f"/proc/{pid}")
+
+        await until(gone)
+
+    async with opened(url, answers) as face:
+        await introduced(face)
+        # The 2.x client takes no event of more than 1 MiB, and here its user can't change that.
+        await calls(face, size=512 * 1024)
+        await reports(face)
+        await content(face)
+        await questions(face)
+        await cancelling(face)
+    await check("leaving ends the process", ended)
+
+
 async def stateless(url, _):
     """A client of 2026-07-28: no session, answers in rounds, changes by listening."""
     elicited = {"action": "accept", "content": {"username": "u", "email": "e@example.com", "name": "Ann"}}
@@ -335,5 +361,5 @@ async def memory(url, _):
 if __name__ == "__main__":
     target, server, where = sys.argv[1:4]
     client.MODE = sys.argv[4] if len(sys.argv) > 4 else client.MODE
-    suites = {"full": full, "stateless": stateless, "everything": everything, "filesystem": filesystem, "memory": memory}
+    suites = {"full": full, "oldest": oldest, "stateless": stateless, "everything": everything, "filesystem": filesystem, "memory": memory}
     anyio.run(suites[server], target, where)

@@ -128,7 +128,7 @@ async function progress(check, client) {
   await check('progress of two calls at once stays apart', () => Promise.all([counted(9, 15), counted(6, 20)]));
 }
 
-async function reports(check, client) {
+export async function reports(check, client) {
   await check('log messages at the level that was set', async () => {
     const logged = () => client.seen('notifications/message').map(({ level, data }) => `${level}: ${data}`);
     await client.client.setLoggingLevel('info');
@@ -158,7 +158,7 @@ async function resources(check, client) {
   );
 }
 
-async function changes(check, client) {
+export async function changes(check, client) {
   await check('tools/list_changed arrives, and the list has changed', async () => {
     assert.equal(await client.text('test_trigger_tool_change'), 'dynamic tool: true');
     await client.notified('notifications/tools/list_changed');
@@ -331,7 +331,7 @@ export async function until(condition, ms = 5000) {
   throw new Error(`it did not happen within ${ms} ms: ${condition}`);
 }
 
-function running(pid) {
+export function running(pid) {
   if (existsSync('/proc/self')) return existsSync(`/proc/${pid}`);
   try {
     process.kill(Number(pid), 0);

@@ -36,10 +36,11 @@ export async function modernPython(report) {
   }
 }
 
-async function driven(report, name, venv, what, command, folder, mode = 'legacy', least = counts[what], flags = []) {
+// `at`: where the client goes, of the URL in the proxy's ready line.
+export async function driven(report, name, venv, what, command, folder, mode = 'legacy', least = counts[what], flags = [], at = (url) => url) {
   await report.group(`${name}, ${what}`, (check) =>
     behindProxy(check, command, async (url) => {
-      const { checks, end } = await drive(venv, [url, what, folder, mode]);
+      const { checks, end } = await drive(venv, [at(url), what, folder, mode]);
       for (const { check: made, ok, error } of checks) {
         await check(made, () => {
           if (!ok) throw new Error(error);
