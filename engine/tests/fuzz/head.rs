@@ -64,6 +64,7 @@ fn config(bits: u8) -> Config {
         loopback: bits & 1 == 0,
         allow_hosts: list(2, "mcp.test:80"),
         allow_origins: list(4, "https://app.test"),
+        sse_endpoint: Some("/sse".to_owned()),
         metrics: (bits & 8 != 0).then(|| "/metrics".to_owned()),
         header_env: if bits & 16 != 0 { vec![("X-User".into(), "WHO".into())] } else { vec![] },
         ..Config::default()
@@ -127,10 +128,27 @@ fn judge(config: &Config, head: &Head<'_>, content: &[u8]) {
     assert!(posts || !opened, "{head:?} starts something");
 }
 
-/// Whether this is the endpoint's path, be it with a slash at its end.
+/// Whether this is the path of the endpoint or that of HTTP+SSE, be it with a slash at its end.
 fn is_endpoint(config: &Config, path: &str) -> bool {
+    is_at(path, &config.endpoint) || is_at(path, "/sse")
+}
+
+fn is_at(path: &str, endpoint: &str) -> bool {
+    let path = alone(path);
     let bare = path.strip_suffix('/').filter(|bare| !bare.ends_with('/'));
-    path == config.endpoint || bare == Some(&config.endpoint)
+    path == endpoint || bare == Some(endpoint)
+}
+
+/// A path without its query.
+fn alone(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path)
+}
+
+/// Whether a query names a session.
+fn names_session(path: &str) -> bool {
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let first = query.split('&').find(|pair| pair.starts_with("sessionId="));
+    first.is_some_and(|pair| pair != "sessionId=")
 }
 
 /// An error that answers no request: it has no id.
@@ -172,7 +190,7 @@ fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
     }
     let accept = naive_accept(&all("accept"))?;
     let reads = matches!(head.method, "GET" | "HEAD");
-    if Some(head.path) == config.health.as_deref() {
+    if Some(alone(head.path)) == config.health.as_deref() {
         return Some(if reads { Ok(0) } else { Err(405) });
     }
     if config.loopback || !config.allow_hosts.is_empty() {
@@ -194,14 +212,17 @@ fn naive(config: &Config, head: &Head<'_>) -> Option<Result<usize, u16>> {
             return Some(Err(403));
         }
     }
-    if Some(head.path) == config.metrics.as_deref() {
+    if Some(alone(head.path)) == config.metrics.as_deref() {
         return Some(if reads { Ok(0) } else { Err(405) });
     }
     if !is_endpoint(config, head.path) {
         return Some(Err(404));
     }
     let kind = one("content-type").unwrap_or_default().to_ascii_lowercase();
+    let is_oldest = is_at(head.path, "/sse");
     Some(match head.method {
+        "POST" if is_oldest && !names_session(head.path) => Err(405),
+        "DELETE" if is_oldest => Err(405),
         "POST" if kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json") => {
             Ok(config.message)
         }

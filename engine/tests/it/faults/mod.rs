@@ -5,6 +5,7 @@ mod children;
 mod eras;
 mod map;
 mod modern;
+mod oldest;
 mod streams;
 mod upward;
 

@@ -157,6 +157,13 @@ impl Children {
         Ok(())
     }
 
+    /// A process ends with the only stream that its client can have.
+    pub(super) fn judge_abandoned(&self, id: ChildId) -> Judged {
+        let stays = self.all.get(&id).is_some_and(|one| !one.gone && !one.is_leaving());
+        require!(NoOrphan, !stays, "{id} stays, although its client's stream is over");
+        Ok(())
+    }
+
     pub(super) fn drained(&mut self) {
         self.all.values_mut().for_each(|process| process.gone_settled = process.gone);
     }

@@ -1,7 +1,7 @@
 //! Each message, by the mark that its author wrote into it: it reaches its own session alone, an
 //! answer reaches who asked, all but the ids is as it was written, and it comes once and in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use mcp_bridge::{Body, ChildId, Exchange, Input, Output};
@@ -16,6 +16,9 @@ const ID: &[&str] = &["id"];
 const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
 const PROGRESS: &[&str] = &["params", "progressToken"];
 const CANCELLED: &[&str] = &["params", "requestId"];
+
+/// Where HTTP+SSE is spoken in the worlds that have it.
+const OLDEST: &str = "/sse";
 
 /// A request as its client sees it.
 struct Asked {
@@ -63,6 +66,9 @@ pub(super) struct Messages {
     said: BTreeMap<usize, Said>,
     /// Whose session a process serves, its requests in flight, and what it has begun to write.
     owners: BTreeMap<ChildId, Exchange>,
+    /// Exchanges with which a session of HTTP+SSE began, and those of them that are over.
+    oldest: BTreeSet<Exchange>,
+    ended: BTreeSet<Exchange>,
     calls: BTreeMap<(ChildId, u64), Call>,
     tokens: BTreeMap<(ChildId, u64), Call>,
     begun: BTreeMap<ChildId, Vec<u8>>,
@@ -85,15 +91,28 @@ impl Messages {
         self.sessions.keys().map(|id| &**id)
     }
 
+    /// The processes whose client had one stream alone, and has it no more.
+    pub(super) fn abandoned(&self) -> impl Iterator<Item = ChildId> {
+        self.owners.iter().filter(|(_, owner)| self.ended.contains(owner)).map(|(id, _)| *id)
+    }
+
     pub(super) fn input(&mut self, input: &Input<'_>) {
         match input {
             Input::Request { admitted, head, body, .. } => {
                 let exchange = admitted.exchange();
+                let (path, query) = head.path.split_once('?').unwrap_or((head.path, ""));
+                let is_oldest = path == OLDEST;
+                if is_oldest && head.method == "GET" {
+                    self.oldest.insert(exchange);
+                }
                 let field = |name: &str| {
                     let mut all = head.fields.iter();
                     all.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
                 };
-                let named = field("mcp-session-id").filter(|id| !id.is_empty());
+                let named = match is_oldest {
+                    true => query.strip_prefix("sessionId=").map(str::as_bytes),
+                    false => field("mcp-session-id").filter(|id| !id.is_empty()),
+                };
                 let session = match named {
                     Some(id) => {
                         str::from_utf8(id).ok().and_then(|id| self.sessions.get(id)).copied()
@@ -102,7 +121,11 @@ impl Messages {
                 };
                 let event = field("last-event-id");
                 let origin = event.and_then(|id| self.events.get(id));
-                let origin = *origin.unwrap_or(&exchange);
+                let mut origin = *origin.unwrap_or(&exchange);
+                if is_oldest {
+                    // What is asked is answered on the one stream.
+                    origin = session.unwrap_or(exchange);
+                }
                 let (resumes, reader) = (event.is_some(), Reader::default());
                 self.asked.insert(exchange, Asked { session, origin, resumes, reader });
                 for text in pieces(body) {
@@ -113,7 +136,15 @@ impl Messages {
                 }
             }
             Input::Stdout { child: process, bytes } => self.hear(*process, bytes),
+            Input::Lost { exchange } => self.over(*exchange),
             _ => {}
+        }
+    }
+
+    /// An exchange brings nothing more.
+    fn over(&mut self, exchange: Exchange) {
+        if self.oldest.contains(&exchange) {
+            self.ended.insert(exchange);
         }
     }
 
@@ -156,10 +187,22 @@ impl Messages {
                         self.events.entry(id.clone()).or_insert(origin);
                     }
                     let data = block.data.unwrap_or_default();
+                    if block.event.as_deref() == Some(b"endpoint") {
+                        let address = String::from_utf8_lossy(&data).into_owned();
+                        let named = address.strip_prefix(OLDEST).unwrap_or_default();
+                        let id = named.strip_prefix("?sessionId=").unwrap_or_default();
+                        require!(Events, !id.is_empty(), "{exchange}: the address {address}");
+                        self.sessions.insert(id.to_owned(), *exchange);
+                        continue;
+                    }
                     for text in pieces(&data) {
                         self.deliver(*exchange, text, Some(block.id.clone()))?;
                     }
                 }
+                Ok(())
+            }
+            Output::Finish { exchange } | Output::Abort { exchange } => {
+                self.over(*exchange);
                 Ok(())
             }
             _ => Ok(()),

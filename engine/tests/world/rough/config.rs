@@ -11,6 +11,7 @@ use super::super::dice::Dice;
 pub(super) fn draw(dice: &mut Dice<'_>) -> Config {
     // What holds over several processes of one session, the world `lives` plays.
     let mut config = Config { restart: false, ..Config::default() };
+    config.sse_endpoint = Some(String::from("/sse"));
     config.eras = dice.pick(&[Eras::Auto, Eras::Both, Eras::Sessions, Eras::Modern]);
     if dice.one_in(4) {
         config.header_env = vec![(String::from("x-user"), String::from("WHO"))];

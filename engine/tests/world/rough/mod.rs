@@ -31,6 +31,13 @@ const VAIN: usize = 4;
 const LONG: Duration = Duration::from_secs(300 * 24 * 60 * 60);
 const FIELD: &str = "io.modelcontextprotocol/protocolVersion";
 
+/// The params of `initialize`, around the mark.
+const HELLO: (&str, &str) = (
+    "\"params\":{\"protocolVersion\":\"2025-11-25\",\
+     \"capabilities\":{\"sampling\":{}},\"clientInfo\":{\"name\":\"@c",
+    "@\"}}",
+);
+
 struct Client {
     exchange: Exchange,
     /// Bytes of its response that it has not taken.
@@ -62,6 +69,8 @@ struct Rough<'a> {
     clients: Vec<Client>,
     processes: Vec<Process>,
     sessions: Vec<String>,
+    /// Where clients of HTTP+SSE post, and whether they have sent `initialize`.
+    addresses: Vec<(String, bool)>,
     /// The next marks of clients and of processes.
     told: usize,
     said: usize,
@@ -86,6 +95,7 @@ pub(crate) fn run<'a>(bytes: &'a [u8], fault: Option<&'a mut dyn Fault>) -> Judg
         clients: Vec::new(),
         processes: Vec::new(),
         sessions: Vec::new(),
+        addresses: Vec::new(),
         told: 0,
         said: 0,
         asked: 0,
@@ -160,7 +170,13 @@ impl Rough<'_> {
                     self.gets(exchange, body.len(), true);
                 }
             }
-            Output::Send { exchange, bytes } => self.gets(exchange, bytes.len(), false),
+            Output::Send { exchange, bytes } => {
+                let address =
+                    bytes.strip_prefix(b"event: endpoint\ndata: ").map(<[u8]>::trim_ascii);
+                let address = address.map(|text| String::from_utf8_lossy(text).into_owned());
+                self.addresses.extend(address.map(|address| (address, false)));
+                self.gets(exchange, bytes.len(), false);
+            }
             Output::Finish { exchange } => self.gets(exchange, 0, true),
             Output::Abort { exchange } => self.clients.retain(|c| c.exchange != exchange),
             Output::Pause { .. } | Output::Resume { .. } => {}
@@ -177,13 +193,8 @@ impl Rough<'_> {
     }
 
     fn step(&mut self) {
-        match self.dice.below(20) {
-            0 => self.post(
-                "initialize",
-                "\"params\":{\"protocolVersion\":\"2025-11-25\",\
-                \"capabilities\":{\"sampling\":{}},\"clientInfo\":{\"name\":\"@c",
-                "@\"}}",
-            ),
+        match self.dice.below(24) {
+            0 => self.post("initialize", HELLO.0, HELLO.1),
             1..4 => self.post(
                 "tools/call",
                 "\"params\":{\"name\":\"@c",
@@ -209,12 +220,18 @@ impl Rough<'_> {
             16 => self.report(),
             17 => self.pass(),
             18 if self.errs => self.err(),
+            20 => self.oldest(),
+            21..24 => self.post_oldest(),
             _ => self.tell(Input::Tick),
         }
     }
 
     fn request(&mut self, method: &str, fields: &[(&str, &[u8])], body: &[u8]) {
-        let head = Head { method, path: "/mcp", authority: None, fields };
+        self.request_at("/mcp", method, fields, body);
+    }
+
+    fn request_at(&mut self, path: &str, method: &str, fields: &[(&str, &[u8])], body: &[u8]) {
+        let head = Head { method, path, authority: None, fields };
         let Ok(admitted) = self.subject.admit(&head) else { return };
         let exchange = admitted.exchange();
         self.clients.push(Client { exchange, untaken: 0, whole: false });
@@ -233,6 +250,16 @@ impl Rough<'_> {
     /// A message of the session era, with its mark in the middle.
     fn post(&mut self, method: &str, before: &str, after: &str) {
         let session = self.session();
+        let body = self.message(method, before, after);
+        let mut fields: Vec<(&str, &[u8])> =
+            vec![("host", b"localhost"), ("content-type", b"application/json")];
+        if method != "initialize" {
+            fields.push(("mcp-session-id", session.as_bytes()));
+        }
+        self.request("POST", &fields, body.as_bytes());
+    }
+
+    fn message(&mut self, method: &str, before: &str, after: &str) -> String {
         let (mark, id) = (self.told, self.dice.below(4));
         self.told += 1;
         let pad = " ".repeat(self.dice.pick(&[0, 0, 0, 500, 5000]));
@@ -240,15 +267,35 @@ impl Rough<'_> {
             true => String::new(),
             false => format!("\"id\":{id},"),
         };
-        let body = format!(
-            "{{\"jsonrpc\":\"2.0\",{id}\"method\":\"{method}\",{before}{mark}{after}{pad}}}"
-        );
-        let mut fields: Vec<(&str, &[u8])> =
-            vec![("host", b"localhost"), ("content-type", b"application/json")];
-        if method != "initialize" {
-            fields.push(("mcp-session-id", session.as_bytes()));
+        format!("{{\"jsonrpc\":\"2.0\",{id}\"method\":\"{method}\",{before}{mark}{after}{pad}}}")
+    }
+
+    /// A client of HTTP+SSE opens its stream.
+    fn oldest(&mut self) {
+        let fields: [(&str, &[u8]); 2] = [("host", b"localhost"), ("accept", b"text/event-stream")];
+        self.request_at("/sse", "GET", &fields, b"");
+    }
+
+    /// A client of HTTP+SSE posts, `initialize` first.
+    fn post_oldest(&mut self) {
+        let count = self.addresses.len();
+        if count == 0 {
+            return self.oldest();
         }
-        self.request("POST", &fields, body.as_bytes());
+        let place = self.dice.below(count);
+        let greeted = core::mem::replace(&mut self.addresses[place].1, true);
+        let body = match greeted {
+            false => self.message("initialize", HELLO.0, HELLO.1),
+            true => self.message(
+                "tools/call",
+                "\"params\":{\"name\":\"@c",
+                "@\",\"_meta\":{\"progressToken\":1}}",
+            ),
+        };
+        let fields: [(&str, &[u8]); 2] =
+            [("host", b"localhost"), ("content-type", b"application/json")];
+        let address = self.addresses[place].0.clone();
+        self.request_at(&address, "POST", &fields, body.as_bytes());
     }
 
     fn get(&mut self, method: &str) {
