@@ -5,6 +5,7 @@
 //! all is gone.
 
 mod config;
+mod oldest;
 mod replies;
 
 use core::time::Duration;
@@ -268,34 +269,6 @@ impl Rough<'_> {
             false => format!("\"id\":{id},"),
         };
         format!("{{\"jsonrpc\":\"2.0\",{id}\"method\":\"{method}\",{before}{mark}{after}{pad}}}")
-    }
-
-    /// A client of HTTP+SSE opens its stream.
-    fn oldest(&mut self) {
-        let fields: [(&str, &[u8]); 2] = [("host", b"localhost"), ("accept", b"text/event-stream")];
-        self.request_at("/sse", "GET", &fields, b"");
-    }
-
-    /// A client of HTTP+SSE posts, `initialize` first.
-    fn post_oldest(&mut self) {
-        let count = self.addresses.len();
-        if count == 0 {
-            return self.oldest();
-        }
-        let place = self.dice.below(count);
-        let greeted = core::mem::replace(&mut self.addresses[place].1, true);
-        let body = match greeted {
-            false => self.message("initialize", HELLO.0, HELLO.1),
-            true => self.message(
-                "tools/call",
-                "\"params\":{\"name\":\"@c",
-                "@\",\"_meta\":{\"progressToken\":1}}",
-            ),
-        };
-        let fields: [(&str, &[u8]); 2] =
-            [("host", b"localhost"), ("content-type", b"application/json")];
-        let address = self.addresses[place].0.clone();
-        self.request_at(&address, "POST", &fields, body.as_bytes());
     }
 
     fn get(&mut self, method: &str) {
