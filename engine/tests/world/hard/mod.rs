@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `exchanges` | each exchange ends once, and nothing comes after its end or its loss |
 //! | `messages` | own session, answer to the asker, bytes unchanged, once, in order |
-//! | `children` | the shutdown sequence, standard input, limits, no child without an end or a client |
+//! | `children` | the shutdown sequence, standard input, limits, no child without end or client |
 //! | here | memory, no spinning, empty at the end, nothing secret in the log |
 //!
 //! Same inputs, same outputs: `run_twice` of the world.
