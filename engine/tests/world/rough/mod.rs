@@ -4,21 +4,22 @@
 //! things once and in order, but the engine may not panic, spin or grow by it, and it is empty when
 //! all is gone.
 
+mod clients;
 mod config;
-mod oldest;
 mod replies;
 
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use mcp_bridge::{Body, ChildId, Exchange, Exit, Head, Input, Instant, Output, SessionNumber};
+use mcp_bridge::{Body, ChildId, Exchange, Exit, Input, Instant, Output, SessionNumber};
 
-use super::dice::{self, Dice};
+use super::dice::Dice;
 use super::hard::Hard;
 use super::json;
 use super::law::{Broken, Judged, Law, require};
 use super::subject::{Fault, Subject};
 use super::text::nonce;
+use clients::HELLO;
 use replies::{Asked, answer};
 
 /// Outputs that one drain may bring: `prewarm` and `breaker_starts` allow a thousand starts each.
@@ -30,14 +31,6 @@ const ROUNDS: usize = 4000;
 const VAIN: usize = 4;
 /// A wait longer than this is none that anybody sees.
 const LONG: Duration = Duration::from_secs(300 * 24 * 60 * 60);
-const FIELD: &str = "io.modelcontextprotocol/protocolVersion";
-
-/// The params of `initialize`, around the mark.
-const HELLO: (&str, &str) = (
-    "\"params\":{\"protocolVersion\":\"2025-11-25\",\
-     \"capabilities\":{\"sampling\":{}},\"clientInfo\":{\"name\":\"@c",
-    "@\"}}",
-);
 
 struct Client {
     exchange: Exchange,
@@ -225,81 +218,6 @@ impl Rough<'_> {
             21..24 => self.post_oldest(),
             _ => self.tell(Input::Tick),
         }
-    }
-
-    fn request(&mut self, method: &str, fields: &[(&str, &[u8])], body: &[u8]) {
-        self.request_at("/mcp", method, fields, body);
-    }
-
-    fn request_at(&mut self, path: &str, method: &str, fields: &[(&str, &[u8])], body: &[u8]) {
-        let head = Head { method, path, authority: None, fields };
-        let Ok(admitted) = self.subject.admit(&head) else { return };
-        let exchange = admitted.exchange();
-        self.clients.push(Client { exchange, untaken: 0, whole: false });
-        self.asked += 1;
-        let seed = if self.errs && self.dice.one_in(8) { 0 } else { self.asked };
-        let mut random = [0; 16];
-        random.copy_from_slice(&dice::case(seed, 16));
-        self.tell(Input::Request { admitted, head: &head, body, random });
-    }
-
-    fn session(&mut self) -> String {
-        let count = self.sessions.len();
-        if count == 0 { String::new() } else { self.sessions[self.dice.below(count)].clone() }
-    }
-
-    /// A message of the session era, with its mark in the middle.
-    fn post(&mut self, method: &str, before: &str, after: &str) {
-        let session = self.session();
-        let body = self.message(method, before, after);
-        let mut fields: Vec<(&str, &[u8])> =
-            vec![("host", b"localhost"), ("content-type", b"application/json")];
-        if method != "initialize" {
-            fields.push(("mcp-session-id", session.as_bytes()));
-        }
-        self.request("POST", &fields, body.as_bytes());
-    }
-
-    fn message(&mut self, method: &str, before: &str, after: &str) -> String {
-        let (mark, id) = (self.told, self.dice.below(4));
-        self.told += 1;
-        let pad = " ".repeat(self.dice.pick(&[0, 0, 0, 500, 5000]));
-        let id = match method.starts_with("notifications/") {
-            true => String::new(),
-            false => format!("\"id\":{id},"),
-        };
-        format!("{{\"jsonrpc\":\"2.0\",{id}\"method\":\"{method}\",{before}{mark}{after}{pad}}}")
-    }
-
-    fn get(&mut self, method: &str) {
-        let session = self.session();
-        let event = format!("{}-1-1", self.dice.below(9));
-        let mut fields: Vec<(&str, &[u8])> = vec![
-            ("host", b"localhost"),
-            ("accept", b"text/event-stream"),
-            ("mcp-session-id", session.as_bytes()),
-        ];
-        if self.dice.one_in(3) {
-            fields.push(("last-event-id", event.as_bytes()));
-        }
-        self.request(method, &fields, b"");
-    }
-
-    fn post_modern(&mut self, method: &str, params: &str) {
-        let body = format!(
-            "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{{{params},\
-             \"_meta\":{{\"{FIELD}\":\"2026-07-28\",\
-             \"io.modelcontextprotocol/clientCapabilities\":{{\"elicitation\":{{}}}}}}}}}}"
-        );
-        let fields: [(&str, &[u8]); 5] = [
-            ("host", b"localhost"),
-            ("content-type", b"application/json"),
-            ("mcp-protocol-version", b"2026-07-28"),
-            ("mcp-method", method.as_bytes()),
-            ("mcp-name", b"t"),
-        ];
-        let fields = if method == "tools/call" { &fields[..] } else { &fields[..4] };
-        self.request("POST", fields, body.as_bytes());
     }
 
     /// Some process answers what it was asked longest ago, or says something of its own.
