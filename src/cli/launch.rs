@@ -108,9 +108,10 @@ impl Server {
         let Terms { eras, limits, sleep, share, tools } = &self.terms;
         let tools = mcp_bridge::Tools { allow: tools.allow.as_deref(), deny: &tools.deny };
         let fault = self.fault.as_ref().map(|fault| fault.public);
-        let (path, sse) = (&*self.path, self.sse.as_deref());
+        let (path, name) = (&*self.path, self.name.as_deref());
+        let sse = self.sse.as_deref();
         let (eras, limits, sleep, share) = (*eras, *limits, *sleep, *share);
-        Endpoint { path, sse, server, eras, limits, sleep, share, tools, fault }
+        Endpoint { path, name, sse, server, eras, limits, sleep, share, tools, fault }
     }
 
     /// Whether it has the same command and path as the other.

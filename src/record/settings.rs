@@ -88,11 +88,12 @@ pub(super) fn server(one: &Endpoint<'_>) -> String {
     if one.share {
         term("share", one.share.to_string());
     }
-    let Endpoint { sse, tools, fault, .. } = one;
+    let Endpoint { sse, tools, fault, name, .. } = one;
     sse.iter().for_each(|path| term("sse", String::from(*path)));
     tools.allow.into_iter().flatten().for_each(|pattern| term("allow", pattern.clone()));
     tools.deny.iter().for_each(|pattern| term("deny", pattern.clone()));
     fault.iter().for_each(|fault| term("fault", String::from(*fault)));
+    name.iter().for_each(|name| term("name", String::from(*name)));
     text
 }
 

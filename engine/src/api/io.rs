@@ -34,6 +34,8 @@ use crate::api::terms::{Limits, Tools};
 pub struct Endpoint<'a> {
     /// The path, compared as it stands in the request's target.
     pub path: &'a str,
+    /// The name by which a health check calls the server; without one, it is the path.
+    pub name: Option<&'a str>,
     /// The path where the transport HTTP+SSE of 2024-11-05 is spoken with it, if it is:
     /// [`Config::sse_endpoint`](crate::Config::sse_endpoint).
     pub sse: Option<&'a str>,

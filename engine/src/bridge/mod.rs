@@ -5,6 +5,7 @@
 mod breaker;
 mod counts;
 mod ending;
+mod health;
 mod hosts;
 mod oldest;
 mod pace;

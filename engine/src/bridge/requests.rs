@@ -3,7 +3,6 @@
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::slice::from_ref;
 
@@ -12,10 +11,9 @@ use crate::api::cause::Cause;
 use crate::api::eras::Eras;
 use crate::api::handles::{Exchange, Server};
 use crate::api::head::Head;
-use crate::api::response::{self, Response};
+use crate::api::response;
 use crate::child::origin::Origin;
 use crate::codec::message::{self, Malformed, Message};
-use crate::codec::object::quoted;
 use crate::context::budget::affords;
 use crate::front::session::{Post, Session};
 use crate::http::admission::{Admitted, Asks, Transport};
@@ -338,31 +336,6 @@ impl Bridge {
             }
         }
         Ok(())
-    }
-
-    fn health(&self) -> Response {
-        let (failing, all) = (self.failing(), self.cx.servers.current().count());
-        let word = match failing.len() {
-            _ if self.draining => Cow::Borrowed("draining"),
-            0 => Cow::Borrowed("ok"),
-            1 if all == 1 => Cow::Borrowed("the server fails at start"),
-            count => Cow::Owned(format!("{count} of {all} servers fail at start")),
-        };
-        // A node that can serve at least one client is useful.
-        let serves = self.seats.sessions().any(Session::is_open)
-            || self.seats.shared().any(|worker| worker.is_ready());
-        let lost = self.draining || all > 0 && failing.len() == all && !serves;
-        let status = if lost { 503 } else { 200 };
-        let sessions = self.seats.session_count();
-        let mut body = format!("{{\"status\":\"{word}\",\"sessions\":{sessions}");
-        for (number, path) in failing.iter().enumerate() {
-            body.push_str(if number == 0 { ",\"failing\":[" } else { "," });
-            body.push_str(&String::from_utf8_lossy(&quoted(path)));
-        }
-        body.push_str(if failing.is_empty() { "}\n" } else { "]}\n" });
-        let mut response = response::json(status, body.into_bytes());
-        response.fields.to_mut().push(("cache-control", Cow::Borrowed("no-store")));
-        response
     }
 
     pub(super) fn lost(&mut self, exchange: Exchange) {

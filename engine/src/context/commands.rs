@@ -37,6 +37,8 @@ pub(crate) struct Known {
     offer: Offer,
     /// Why it can't be started.
     fault: Option<String>,
+    /// The name for health checks.
+    name: Option<String>,
     /// Whether a refusal for the era was logged.
     told_refusal: bool,
     /// The eras that its command speaks, and the header parameters of its tools.
@@ -96,6 +98,7 @@ impl Servers {
             let known = self.of(endpoint.server);
             known.offer = endpoint.tools.into();
             known.fault = endpoint.fault.map(String::from);
+            known.name = endpoint.name.map(String::from);
         }
         for (server, known) in self.known.iter_mut() {
             known.current = self.places.iter().any(|one| one.current && one.server == *server);
@@ -185,6 +188,11 @@ impl Servers {
     /// Why it can't be started, if so.
     pub(crate) fn fault(&self, server: Server) -> Option<&str> {
         self.get(server)?.fault.as_deref()
+    }
+
+    /// The name for health checks.
+    pub(crate) fn name(&self, server: Server) -> Option<&str> {
+        self.get(server)?.name.as_deref()
     }
 
     /// What is known of its processes with these variables.

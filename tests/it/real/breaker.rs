@@ -53,6 +53,7 @@ fn a_server_that_dies_before_it_reads_is_not_started_for_anybody() {
     assert_eq!(all, REFUSED);
     let health = proxy.exchange("GET /healthz", &[], "");
     assert_eq!((health.status(), &health.json()["failing"][0]), (503, &"/mcp".into()));
+    assert_eq!(health.json()["servers"][0]["state"], "failing");
     proxy.logged(&["ERROR", "the server at /mcp fails at every start"]);
 }
 

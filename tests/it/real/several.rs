@@ -105,7 +105,15 @@ fn each_server_has_its_path_and_its_sessions() {
     // One limit, one health, one table of metrics for all.
     let full = post(&proxy, "/b/mcp", None, &initialize(QUIET));
     assert!(full.status() == 503 && full.body.contains("--max-sessions"), "{full:?}");
-    assert_eq!(proxy.exchange("GET /healthz", &[], "").json()["sessions"], 2);
+    let health = proxy.exchange("GET /healthz", &[], "").json();
+    let one = |name: &str| {
+        let path = format!("/{name}/mcp");
+        json!({"name": name, "path": path, "state": "ok", "sessions": 1, "asleep": 0})
+    };
+    assert_eq!(
+        (&health["sessions"], &health["servers"]),
+        (&2.into(), &json!([one("a"), one("b")]))
+    );
     let metrics = proxy.exchange("GET /metrics", &[], "").body;
     for name in ["a", "b"] {
         let line = format!("mcp_proxy_sessions{{server=\"{name}\"}} 1\n");
@@ -345,6 +353,10 @@ fn a_server_whose_command_is_missing_is_disabled_and_the_others_serve() {
     let health = proxy.exchange("GET /healthz", &[], "");
     assert_eq!(health.status(), 200);
     assert_eq!(health.json()["failing"], json!(["/b/mcp", "/c/mcp", "/d/mcp"]));
+    let states = health.json()["servers"].as_array().unwrap().clone();
+    let states: Vec<_> = states.iter().map(|one| (&one["name"], &one["state"])).collect();
+    let (a, b, ok, disabled) = (json!("a"), json!("b"), json!("ok"), json!("disabled"));
+    assert_eq!(states[..2], [(&a, &ok), (&b, &disabled)]);
     // It is found now.
     config.write(&json!({"a": server("1"), "b": server("2")}).to_string());
     hang_up(&proxy, &["servers: 2, new or changed: 1"]);

@@ -59,6 +59,11 @@ fn an_idle_session_costs_no_process_until_its_next_call() {
     let pid = session.pid();
     proxy.childless(PATIENCE);
     proxy.logged(&["session #1 sleeps: idle"]);
+    let servers = &proxy.exchange("GET /healthz", &[], "").json()["servers"];
+    let asleep = json!([
+        {"name": "/mcp", "path": "/mcp", "state": "ok", "sessions": 0, "asleep": 1}
+    ]);
+    assert_eq!(servers, &asleep);
     works_anew(&session, pid);
 }
 

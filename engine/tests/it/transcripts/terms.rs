@@ -15,6 +15,7 @@ pub(crate) struct Terms {
     allow: Option<Vec<String>>,
     deny: Vec<String>,
     fault: Option<String>,
+    name: Option<String>,
 }
 
 impl Terms {
@@ -41,6 +42,7 @@ impl Terms {
                 "sse" => terms.sse = Some(words()?),
                 "allow" => terms.allow.get_or_insert_default().push(value.into()),
                 "deny" => terms.deny.push(value.into()),
+                "name" => terms.name = Some(words()?),
                 "fault" => terms.fault = Some(words()?),
                 _ => return Err(bad()),
             }
@@ -57,6 +59,7 @@ impl Terms {
             share: self.share,
             tools: Tools { allow: self.allow.as_deref(), deny: &self.deny },
             fault: self.fault.as_deref(),
+            name: self.name.as_deref(),
             ..endpoint
         }
     }
