@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Bridge, Place, Seat};
 use crate::api::cause::Cause;
 use crate::api::event::Notice;
-use crate::api::handles::SessionNumber;
+use crate::api::handles::{ChildId, SessionNumber};
 use crate::api::session;
 use crate::context::timers::Wait;
 use crate::http::session_id;
@@ -118,5 +118,20 @@ impl Bridge {
         if self.seats.session_count() == 0 && self.seats.shared_count() == 0 {
             self.cx.timers.clear(&mut self.drain, Wait::Drain);
         }
+    }
+
+    /// Handles a child that closed its input or its output. Most do because they exit.
+    pub(super) fn closed(&mut self, id: ChildId, cause: Cause) {
+        let cause = match self.seats.opened(id) {
+            Some(Seat::Session(session)) => {
+                session.life.pipe_closed(cause, &mut self.cx);
+                None
+            }
+            Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),
+            Some(Seat::Host(host)) => host.pipe_closed(cause, &mut self.cx),
+            Some(Seat::Prewarmed(_)) => Some(cause),
+            Some(Seat::Leaving(_)) | None => None,
+        };
+        self.end_for(id, cause);
     }
 }

@@ -478,21 +478,6 @@ impl Bridge {
         }
     }
 
-    /// Handles a child that closed its input or its output. Most do because they exit.
-    fn closed(&mut self, id: ChildId, cause: Cause) {
-        let cause = match self.seats.opened(id) {
-            Some(Seat::Session(session)) => {
-                session.life.pipe_closed(cause, &mut self.cx);
-                None
-            }
-            Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),
-            Some(Seat::Host(host)) => host.pipe_closed(cause, &mut self.cx),
-            Some(Seat::Prewarmed(_)) => Some(cause),
-            Some(Seat::Leaving(_)) | None => None,
-        };
-        self.end_for(id, cause);
-    }
-
     /// Ends the session or worker of a child, if there is a cause.
     fn end_for(&mut self, id: ChildId, cause: Option<Cause>) {
         if let Some(cause) = cause {

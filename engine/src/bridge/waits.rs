@@ -12,8 +12,8 @@ const CHAINED: usize = 64;
 
 impl Bridge {
     /// Runs the waits that are due, and returns whether any but that for relief was. A wait that is
-    /// set again for the same moment, for ever, would be a fault of the engine; the bound keeps such
-    /// a fault from stopping all other work.
+    /// set again for the same moment, for ever, would be a fault of the engine; the bound keeps
+    /// such a fault from stopping all other work.
     pub(super) fn run_waits(&mut self) -> bool {
         let mut others = self.cx.owed.due().is_some_and(|due| due <= self.cx.now);
         let mut left = 2 * self.cx.timers.len() + CHAINED;

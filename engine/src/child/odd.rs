@@ -358,8 +358,8 @@ impl Child {
         }
     }
 
-    /// The wait for the end of a line is due, but the line is not read now: it waits again, a paused
-    /// child when it is resumed.
+    /// The wait for the end of a line is due, but the line is not read now: it waits again, a
+    /// paused child when it is resumed.
     pub(crate) fn line_is_not_read(&mut self, cx: &mut Context) {
         self.malformed.unended.spend();
         if self.paused.is_none() {
