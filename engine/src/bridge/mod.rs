@@ -46,7 +46,7 @@ use crate::http::fault::Fault;
 use crate::stream::set::Streams;
 use crate::table::Table;
 use breaker::Breaker;
-use pressure::Leader;
+use pressure::Relief;
 use seats::{Seat, Seats};
 use sleepers::Sleepers;
 
@@ -120,14 +120,7 @@ pub struct Bridge {
     exhausted_until: Instant,
     draining: bool,
     drain: Deadline,
-    /// The child whose long line is read on although memory is short.
-    leader: Option<Leader>,
-    last_leader: ChildId,
-    /// When a long line was first found to have no room.
-    starved: Option<Instant>,
-    relief: Deadline,
-    /// When memory was last freed.
-    relieved: Option<Instant>,
+    relief: Relief,
     /// What the memory was like after the last input.
     pressure: pace::Pressure,
     /// Children that are not to be read now.
@@ -162,11 +155,7 @@ impl Bridge {
             exhausted_until: Instant::default(),
             draining: false,
             drain: Deadline::default(),
-            leader: None,
-            last_leader: ChildId(0),
-            starved: None,
-            relief: Deadline::default(),
-            relieved: None,
+            relief: Relief::default(),
             pressure: pace::Pressure::default(),
             paused: Vec::new(),
         })
@@ -193,8 +182,7 @@ impl Bridge {
     /// that peer. Waits that are due by `now` run first.
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.cx.now = self.cx.now.max(now).min(Instant::END);
-        let waited = self.run_waits();
-        let news = waited || !matches!(input, Input::Tick);
+        let news = self.run_waits() || !matches!(input, Input::Tick);
         match input {
             Input::Request { admitted, head, body, random } => {
                 self.request(admitted.exchange, head, body, random);

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::context::budget::Budget;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
-use crate::context::timers::Wait;
+use crate::context::timers::{Deadline, Wait};
 use crate::stream::set::Streams;
 
 /// Interval between two rounds of relief.
@@ -24,9 +24,22 @@ const AGAIN: Duration = Duration::from_millis(250);
 /// wait for the memory. A second is long for a network and short for a waiting client.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What is remembered from one round of relief to the next.
+#[derive(Debug, Default)]
+pub(super) struct Relief {
+    /// The child whose long line is read on although memory is short.
+    leader: Option<Leader>,
+    last_leader: Option<ChildId>,
+    /// When a long line was first found to have no room.
+    starved: Option<Instant>,
+    due: Deadline,
+    /// When the last round was.
+    last: Option<Instant>,
+}
+
 /// The child whose long line is read on, and the progress of that line.
 #[derive(Debug)]
-pub(super) struct Leader {
+struct Leader {
     child: ChildId,
     line: usize,
     since: Instant,
@@ -67,7 +80,9 @@ impl Bridge {
     /// Whether memory allows reading this child.
     pub(super) fn has_room_to_read(&self, id: ChildId) -> bool {
         let budget = &self.cx.budget;
-        if !budget.is_tight() || self.leader.as_ref().is_some_and(|leader| leader.child == id) {
+        if !budget.is_tight()
+            || self.relief.leader.as_ref().is_some_and(|leader| leader.child == id)
+        {
             return true;
         }
         let line = self.seats.child(id).map_or(0, |child| child.lines.buffered());
@@ -78,32 +93,32 @@ impl Bridge {
     /// may have changed what can be freed, a round would find what the last one has found.
     pub(super) fn relieve(&mut self, news: bool) {
         if !self.cx.budget.is_tight() {
-            self.leader = None;
-            self.starved = None;
-            self.cx.timers.clear(&mut self.relief, Wait::Relief);
+            self.relief.leader = None;
+            self.relief.starved = None;
+            self.cx.timers.clear(&mut self.relief.due, Wait::Relief);
             return;
         }
         if !news && self.pressure.is_tight() {
             return;
         }
-        let next = self.relieved.map_or(self.cx.now, |last| last.after(AGAIN));
+        let next = self.relief.last.map_or(self.cx.now, |last| last.after(AGAIN));
         if next <= self.cx.now {
             self.relief_due();
         } else {
-            self.cx.timers.no_later(&mut self.relief, next, Wait::Relief);
+            self.cx.timers.no_later(&mut self.relief.due, next, Wait::Relief);
         }
     }
 
     pub(super) fn relief_due(&mut self) {
-        self.cx.timers.clear(&mut self.relief, Wait::Relief);
-        self.relieved = Some(self.cx.now);
+        self.cx.timers.clear(&mut self.relief.due, Wait::Relief);
+        self.relief.last = Some(self.cx.now);
         self.shrink_replays();
         self.cut_readers();
         self.choose_leader();
         let next = self.next_relief().filter(|_| self.cx.budget.is_tight());
         if let Some(next) = next {
             let next = next.max(self.cx.now.after(AGAIN));
-            self.cx.timers.set(&mut self.relief, next, Wait::Relief);
+            self.cx.timers.set(&mut self.relief.due, next, Wait::Relief);
         }
     }
 
@@ -123,8 +138,8 @@ impl Bridge {
     /// When another child may become the leader, or one that holds much may have to end.
     fn next_turn(&self) -> Option<Instant> {
         let budget = &self.cx.budget;
-        let Some(leader) = &self.leader else {
-            return self.starved.map(|since| since.after(PATIENCE));
+        let Some(leader) = &self.relief.leader else {
+            return self.relief.starved.map(|since| since.after(PATIENCE));
         };
         let has_room = |line: usize| budget.lasts_for(self.missing(line));
         let lines = self.seats.children().map(|child| (child.lines.buffered(), child.id));
@@ -203,31 +218,31 @@ impl Bridge {
     /// Reads on one child after another among those in the middle of a long line, as far as that
     /// line has room. If none has room for a while, ends the idle child that holds most.
     fn choose_leader(&mut self) {
-        self.leader.take_if(|leader| !leader.goes_on(&self.seats, &self.cx));
-        if self.leader.is_some() || !self.cx.budget.is_tight() {
+        self.relief.leader.take_if(|leader| !leader.goes_on(&self.seats, &self.cx));
+        if self.relief.leader.is_some() || !self.cx.budget.is_tight() {
             return;
         }
         let small = self.cx.budget.small();
         let long = self.seats.children().map(|child| (child.lines.buffered(), child.id));
         let long: Vec<_> = long.filter(|(line, _)| *line > small).collect();
         if long.is_empty() {
-            self.starved = None;
+            self.relief.starved = None;
             return;
         }
         // They are in the order of their numbers.
-        let had_turn = long.partition_point(|(_, id)| *id <= self.last_leader);
+        let had_turn = long.partition_point(|(_, id)| Some(*id) <= self.relief.last_leader);
         let (later, next) = long.split_at(had_turn);
         let has_room = |line: usize| self.cx.budget.lasts_for(self.missing(line));
         let next = next.iter().chain(later).find(|(line, _)| has_room(*line));
         if let Some((line, id)) = next.copied() {
-            self.leader = Some(Leader { child: id, line, since: self.cx.now });
-            self.last_leader = id;
-            self.starved = None;
+            self.relief.leader = Some(Leader { child: id, line, since: self.cx.now });
+            self.relief.last_leader = Some(id);
+            self.relief.starved = None;
             return;
         }
-        let since = *self.starved.get_or_insert(self.cx.now);
+        let since = *self.relief.starved.get_or_insert(self.cx.now);
         if since.after(PATIENCE) <= self.cx.now {
-            self.starved = Some(self.cx.now);
+            self.relief.starved = Some(self.cx.now);
             let holders = self.seats.children().filter(|child| child.hoards(PATIENCE, &self.cx));
             if let Some(id) = holders.max_by_key(|child| child.held()).map(|child| child.id) {
                 self.end(id, Cause::Memory, None);
@@ -236,12 +251,12 @@ impl Bridge {
     }
 
     pub(super) fn leader(&self) -> Option<ChildId> {
-        self.leader.as_ref().map(|leader| leader.child)
+        self.relief.leader.as_ref().map(|leader| leader.child)
     }
 
     /// This child's line may have reached its end.
     pub(super) fn line_ended(&mut self, id: ChildId) {
-        if self.leader.as_ref().is_some_and(|leader| leader.child == id) {
+        if self.relief.leader.as_ref().is_some_and(|leader| leader.child == id) {
             self.choose_leader();
         }
     }

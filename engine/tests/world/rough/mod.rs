@@ -7,6 +7,7 @@
 mod clients;
 mod config;
 mod replies;
+mod rest;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -26,11 +27,6 @@ use replies::{Asked, answer};
 const DRAIN: usize = 20_000;
 const STEPS: usize = 400;
 const ROUNDS: usize = 4000;
-/// Wakes without an effect in a row, for each peer: a wait that moves often is looked at again when
-/// it is due.
-const VAIN: usize = 4;
-/// A wait longer than this is none that anybody sees.
-const LONG: Duration = Duration::from_secs(300 * 24 * 60 * 60);
 
 struct Client {
     exchange: Exchange,
@@ -387,29 +383,6 @@ impl Rough<'_> {
             _ => Input::Servers { servers: &[] },
         };
         self.tell(input);
-    }
-
-    /// Nobody does anything: the engine wakes for what has an effect. Who is not idle is looked at
-    /// again once in each idle time.
-    fn rest(&mut self) -> Judged {
-        let peers = 1 + self.clients.len() + self.processes.len() + self.sessions.len();
-        let (most, mut vain, mut since) = (VAIN * peers, 0, self.now);
-        for _ in 0..2 * most {
-            let Some(due) = self.subject.poll_timeout() else { return Ok(()) };
-            if due.since(self.now) > LONG {
-                return Ok(());
-            }
-            self.until_due();
-            self.drain()?;
-            let looks = self.idle.is_some_and(|idle| since.after(idle) <= self.now);
-            if looks || self.hard.has_stirred() {
-                (vain, since) = (0, self.now);
-            } else {
-                vain += 1;
-            }
-            require!(NoSpin, vain <= most, "{vain} wakes for nothing, the last at {due}");
-        }
-        Ok(())
     }
 
     /// Everybody goes, and nothing may be left.
