@@ -354,6 +354,17 @@ fn the_reference_has_the_drivers_figures() {
 }
 
 #[test]
+fn each_image_checks_its_health_without_other_programs() {
+    for name in ["Containerfile", "node.Containerfile", "uv.Containerfile"] {
+        let image = read(format!("contrib/container/{name}"));
+        let check = image.lines().find(|line| line.starts_with("HEALTHCHECK "));
+        let check = check.unwrap_or_else(|| panic!("{name}: no HEALTHCHECK"));
+        let words = r#"hyper-mcp-proxy", "--probe", "http://127.0.0.1:8080/healthz"]"#;
+        assert!(check.ends_with(words), "{name}: {check}");
+    }
+}
+
+#[test]
 fn contributing_has_every_dependency() {
     let own = ["mcp-bridge", "hyper-mcp-gate"];
     let mut named = BTreeSet::new();
