@@ -1,6 +1,6 @@
 //! What the hub knows of those whom the log names.
 
-use mcp_bridge::{Head, Notice, SessionNumber};
+use mcp_bridge::{Exchange, Head, Notice, SessionNumber};
 
 use super::Hub;
 use crate::access::Entry;
@@ -46,6 +46,11 @@ impl Hub {
     /// The number of the session with this id.
     pub(crate) fn session_number(&self, id: &str) -> Option<u64> {
         self.bridge.borrow().session_number(id).map(SessionNumber::number)
+    }
+
+    /// The number of the session whose stream an exchange carries.
+    pub(crate) fn session_carried_by(&self, exchange: Exchange) -> Option<u64> {
+        self.bridge.borrow().session_carried_by(exchange).map(SessionNumber::number)
     }
 
     fn name_at(&self, path: &str) -> Option<String> {

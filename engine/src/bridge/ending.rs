@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::{Bridge, Place, Seat};
 use crate::api::cause::Cause;
 use crate::api::event::Notice;
-use crate::api::handles::{ChildId, SessionNumber};
+use crate::api::handles::{ChildId, Exchange, SessionNumber};
 use crate::api::session;
 use crate::context::timers::Wait;
 use crate::http::session_id;
@@ -61,6 +61,23 @@ impl Bridge {
                 Seat::Session(session) => Some(session.number),
                 _ => None,
             },
+        }
+    }
+
+    /// Returns the number of the session whose stream this exchange carries: for a log, of a
+    /// request that names none because it opens one.
+    ///
+    /// ```
+    /// use mcp_bridge::{Bridge, Config, Exchange};
+    ///
+    /// let bridge = Bridge::new(Config::default()).unwrap();
+    /// assert_eq!(bridge.session_carried_by(Exchange::from_number(7)), None);
+    /// ```
+    #[must_use]
+    pub fn session_carried_by(&self, exchange: Exchange) -> Option<SessionNumber> {
+        match self.seats.get(self.carried(exchange)?.0)? {
+            Seat::Session(session) => Some(session.number),
+            _ => None,
         }
     }
 

@@ -152,7 +152,10 @@ impl Connection {
         if let Some(entry) = &mut self.entry {
             entry.respond(response);
             let id = response.fields.iter().find(|(name, _)| *name == "mcp-session-id");
-            entry.session(id.and_then(|(_, id)| self.hub.session_number(id)));
+            let named = id.and_then(|(_, id)| self.hub.session_number(id));
+            let carried =
+                || self.exchange.and_then(|exchange| self.hub.session_carried_by(exchange));
+            entry.session(named.or_else(carried));
         }
         let head = self.hub.heads.borrow_mut().encode(response, framing, keep_alive);
         self.out.head(head);

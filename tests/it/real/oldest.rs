@@ -147,7 +147,8 @@ fn each_server_of_a_file_has_it_and_the_logs_have_no_id() {
     assert!(proxy.ended(PATIENCE).success());
     let line = proxy.logged(&["POST /one/sse 202", "method=tools/call", "server=one"]);
     assert!(line.contains("session="), "{line}");
-    proxy.logged(&["GET /one/sse 200", "server=one"]);
+    let line = proxy.logged(&["GET /one/sse 200", "server=one"]);
+    assert!(line.contains("session="), "{line}");
     let id = address.split_once('=').unwrap().1;
     assert!(!proxy.log().contains(id), "{}", proxy.log());
 }
