@@ -48,7 +48,7 @@ impl World {
             }
             (Ask::Call(call), _) => {
                 let given = self.given.contains_key(call);
-                let crashed = text.contains("was lost in this call");
+                let crashed = text.contains("ended during this call");
                 self.counts.crashed += u64::from(crashed);
                 self.counts.failed += u64::from(!crashed);
                 hold!(Once, crashed <= given, "call {call} never reached a process: {text}");
