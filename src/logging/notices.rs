@@ -92,7 +92,7 @@ pub(crate) fn tell(notice: &Notice, server: impl Fn(Whose) -> Option<String>) {
         Some(flag) => record(level, TARGET, &fields, format_args!("{notice}; {flag}")),
         None => record(level, TARGET, &fields, format_args!("{notice}")),
     }
-    if let Notice::Noise { child: id, line, .. } = notice {
+    if let Notice::MalformedLine { child: id, line, .. } = notice {
         // It may be an answer that was cut: only who asks for it sees it.
         log::trace!(target: "child", "{id}: not an MCP message: {line}");
     }
@@ -106,7 +106,7 @@ fn facts(notice: &Notice) -> (Whose, Option<u32>, Facts) {
         Notice::SessionOpened { session, child, pid, version, start } => {
             (Whose::session(*session).and(*child), *pid, opened(version, *start))
         }
-        Notice::WorkerOpened { child, pid, version, start } => {
+        Notice::SharedChildReady { child, pid, version, start } => {
             (Whose::child(*child), *pid, opened(version, *start))
         }
         Notice::SessionAsleep { session, pid, cause, awake } => {
@@ -125,7 +125,7 @@ fn facts(notice: &Notice) -> (Whose, Option<u32>, Facts) {
             let facts = ended(*cause, *opened, *lived, [*calls, *dropped]);
             (Whose::session(*session), *pid, facts)
         }
-        Notice::WorkerEnded { child, pid, cause, opened, lived, calls, dropped } => {
+        Notice::SharedChildEnded { child, pid, cause, opened, lived, calls, dropped } => {
             (Whose::child(*child), *pid, ended(*cause, *opened, *lived, [*calls, *dropped]))
         }
         Notice::ChildExited { child, pid, exit, asked, stderr } => {
@@ -138,13 +138,13 @@ fn facts(notice: &Notice) -> (Whose, Option<u32>, Facts) {
         Notice::Silent { child, pid, wait } => {
             (Whose::child(*child), *pid, vec![("wait_seconds", (*wait).into())])
         }
-        Notice::Stubborn { child, pid, signal } => {
+        Notice::StillRunning { child, pid, signal } => {
             (Whose::child(*child), *pid, vec![("signal", signal.to_string().into())])
         }
         Notice::SpawnFailed { child, reason } => {
             (Whose::child(*child), None, vec![("reason", reason.clone().into())])
         }
-        Notice::Noise { child, reason, .. } => {
+        Notice::MalformedLine { child, reason, .. } => {
             (Whose::child(*child), None, vec![("reason", reason.to_string().into())])
         }
         Notice::Dropping { child } | Notice::Stalled { child } => {

@@ -111,7 +111,7 @@ pub enum Notice {
         dropped: u64,
     },
     /// A shared child of the stateless era is ready.
-    WorkerOpened {
+    SharedChildReady {
         /// Which child.
         child: ChildId,
         /// Its process id, if it is a process.
@@ -122,7 +122,7 @@ pub enum Notice {
         start: Duration,
     },
     /// A shared child of the stateless era is on its way out or gone.
-    WorkerEnded {
+    SharedChildEnded {
         /// Which child.
         child: ChildId,
         /// Its process id, if it ran and is a process.
@@ -168,8 +168,9 @@ pub enum Notice {
         /// Why, in the system's words.
         reason: String,
     },
-    /// A child ignored the end of its input, or `SIGTERM`, and got the next step of the ladder.
-    Stubborn {
+    /// A child ignored the end of its input, or `SIGTERM`, and got the next step of the shutdown
+    /// sequence.
+    StillRunning {
         /// Which child.
         child: ChildId,
         /// Its process id, if it is a process.
@@ -184,7 +185,7 @@ pub enum Notice {
         child: ChildId,
     },
     /// A child wrote a line that is no JSON-RPC message. Told once for each session.
-    Noise {
+    MalformedLine {
         /// Its child.
         child: ChildId,
         /// Why it is none.
@@ -281,7 +282,7 @@ impl Notice {
             Self::EraRefused { .. } => Some(Rule::NoCrossing),
             Self::SessionAsleep { cause, .. }
             | Self::SessionEnded { cause, .. }
-            | Self::WorkerEnded { cause, .. } => cause.rule(),
+            | Self::SharedChildEnded { cause, .. } => cause.rule(),
             _ => None,
         }
     }
@@ -294,15 +295,15 @@ impl Notice {
             | Self::Misuse { .. } => Level::Error,
             Self::ChildExited { asked: false, .. }
             | Self::SessionEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
-            | Self::WorkerEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
+            | Self::SharedChildEnded { cause: Cause::StartTimeout | Cause::LineTooLong, .. }
             | Self::Silent { .. }
             | Self::BreakerOpen { all: false, .. }
             | Self::HostRefused { .. }
             | Self::OriginRefused { .. }
             | Self::Full { .. }
-            | Self::Stubborn { .. }
+            | Self::StillRunning { .. }
             | Self::Dropping { .. }
-            | Self::Noise { .. }
+            | Self::MalformedLine { .. }
             | Self::Undelivered { .. }
             | Self::Stalled { .. } => Level::Warn,
             Self::SessionOpened { .. }
@@ -310,8 +311,8 @@ impl Notice {
             | Self::SessionWoken { .. }
             | Self::SessionShares { .. }
             | Self::SessionEnded { .. }
-            | Self::WorkerOpened { .. }
-            | Self::WorkerEnded { .. }
+            | Self::SharedChildReady { .. }
+            | Self::SharedChildEnded { .. }
             | Self::ChildExited { .. }
             | Self::EraRefused { .. }
             | Self::Draining { .. } => Level::Info,
@@ -361,7 +362,7 @@ impl fmt::Display for Notice {
             Self::SessionEnded { session, cause, opened: false, .. } => {
                 write!(f, "session {session} did not open: {cause}")
             }
-            Self::WorkerEnded { child, cause, opened: false, .. } => {
+            Self::SharedChildEnded { child, cause, opened: false, .. } => {
                 write!(f, "child {child} did not become ready: {cause}")
             }
             Self::SessionEnded { session, pid, cause, lived, calls, dropped, .. } => write!(
@@ -370,11 +371,11 @@ impl fmt::Display for Notice {
                 Process(*pid),
                 Count(*calls, "call")
             ),
-            Self::WorkerOpened { child, pid, version, start } => {
+            Self::SharedChildReady { child, pid, version, start } => {
                 let process = Process(*pid);
                 write!(f, "child {child} ready: {process}, protocol {version}, start {start:.1?}")
             }
-            Self::WorkerEnded { child, pid, cause, lived, calls, dropped, .. } => write!(
+            Self::SharedChildEnded { child, pid, cause, lived, calls, dropped, .. } => write!(
                 f,
                 "child {child} ended: {cause}; {}, lived {lived:.1?}, {}, {dropped} dropped",
                 Process(*pid),
@@ -383,14 +384,14 @@ impl fmt::Display for Notice {
             Self::SpawnFailed { child, reason } => {
                 write!(f, "child {child} could not be started: {reason}")
             }
-            Self::Stubborn { child, pid, signal } => {
+            Self::StillRunning { child, pid, signal } => {
                 let process = Process(*pid);
                 write!(f, "child {child} ({process}) is still running; sending {signal}")
             }
             Self::Dropping { child } => {
                 write!(f, "child {child}: no client reads its messages; the oldest are dropped")
             }
-            Self::Noise { child, reason, .. } => write!(
+            Self::MalformedLine { child, reason, .. } => write!(
                 f,
                 "child {child} wrote a line that is not an MCP message ({reason}); later ones of \
                  this kind are not logged"

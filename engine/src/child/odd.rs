@@ -339,7 +339,7 @@ impl Child {
         if self.malformed.logged & wrote.bit() == 0 {
             self.malformed.logged |= wrote.bit();
             let line = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]).into_owned();
-            cx.notice(Notice::Noise { child: self.id, reason: wrote.reason(), line });
+            cx.notice(Notice::MalformedLine { child: self.id, reason: wrote.reason(), line });
         }
     }
 

@@ -65,7 +65,7 @@ impl Child {
     }
 
     fn log_still_running(&self, signal: &'static str, cx: &mut Context) {
-        cx.notice(Notice::Stubborn { child: self.id, pid: self.pid, signal });
+        cx.notice(Notice::StillRunning { child: self.id, pid: self.pid, signal });
     }
 
     /// The process is gone: drops all waits.

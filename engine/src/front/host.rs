@@ -226,7 +226,7 @@ impl Host {
         }
         self.life.end(cx);
         cx.counts.of(self.child.server).end(cause.label());
-        cx.notice(Notice::WorkerEnded {
+        cx.notice(Notice::SharedChildEnded {
             child: self.child.id,
             pid: self.child.pid,
             cause,

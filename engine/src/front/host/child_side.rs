@@ -96,7 +96,7 @@ impl Host {
         self.life.started(cx);
         let (child, pid, start) = (self.child.id, self.child.pid, self.life.age(cx));
         cx.counts.of(self.child.server).start(start);
-        cx.notice(Notice::WorkerOpened { child, pid, version: event::version(version), start });
+        cx.notice(Notice::SharedChildReady { child, pid, version: event::version(version), start });
     }
 
     fn answered(&mut self, id: CallId, mut call: Call, message: &Message<'_>, cx: &mut Context) {

@@ -116,7 +116,7 @@ impl Worker {
         self.account();
         let age = self.life.age(cx);
         cx.counts.of(self.child.server).start(age);
-        cx.notice(Notice::WorkerOpened {
+        cx.notice(Notice::SharedChildReady {
             child: self.child.id,
             pid: self.child.pid,
             version: event::version(version),

@@ -169,7 +169,7 @@ fn a_false_cause_is_noticed() {
 fn a_log_that_quotes_messages_is_noticed() {
     noticed(Law::Secret, || {
         Spoil(|output: Output, into: &mut VecDeque<Output>| {
-            if let Output::Notice(Notice::Noise { line, .. }) = &output {
+            if let Output::Notice(Notice::MalformedLine { line, .. }) = &output {
                 let reason = format!("a line that is no message: {line}");
                 into.push_back(Output::Notice(Notice::Refused { status: 0, reason }));
             }
