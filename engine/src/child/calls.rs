@@ -24,7 +24,7 @@ const IN_FLIGHT: usize = 128;
 
 /// A request that the bridge itself sent to the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Own {
+pub(crate) enum OwnRequest {
     /// `server/discover`.
     Discover,
     /// `ping`.
@@ -43,7 +43,7 @@ pub(crate) enum Own {
     Again,
 }
 
-impl Own {
+impl OwnRequest {
     /// Whether a client waits for the answer. A start has a wait of its own and is not included.
     pub(super) const fn is_awaited(&self) -> bool {
         matches!(self, Self::Subscribe(_) | Self::Listen)

@@ -19,7 +19,7 @@ use crate::context::relay::Relay;
 pub(crate) enum Link {
     /// It is a process, and its owner's alone.
     #[default]
-    Own,
+    OwnRequest,
     /// It is a process, and guests use it.
     Host,
     /// It is a session's place at the process of this host.

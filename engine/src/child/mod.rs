@@ -40,7 +40,7 @@ use crate::context::budget::Share;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
 use crate::table::Table;
-pub(crate) use calls::{Call, Own, Wish};
+pub(crate) use calls::{Call, OwnRequest, Wish};
 
 /// Tokens kept for tasks, whose progress continues after their call is answered (MCP 2025-11-25
 /// "Tasks, Task Progress Notifications").
@@ -86,7 +86,7 @@ pub(crate) struct Child {
     pub(crate) unread: bool,
     pub(crate) lines: Lines,
     pub(crate) calls: Table<CallId, Call>,
-    own: Table<CallId, (Own, Deadline)>,
+    own: Table<CallId, (OwnRequest, Deadline)>,
     /// Bytes not yet written to its standard input, and when some were last written, or first
     /// queued.
     queued: Backlog,
@@ -111,7 +111,7 @@ impl Child {
         Self {
             id,
             server,
-            link: Link::Own,
+            link: Link::OwnRequest,
             pid: None,
             exchange: None,
             stage: Stage::Queued,
@@ -253,7 +253,7 @@ impl Child {
     /// requests is remembered.
     pub(crate) fn ask(
         &mut self,
-        own: Own,
+        own: OwnRequest,
         method: &str,
         params: &[u8],
         cx: &mut Context,
@@ -299,7 +299,7 @@ impl Child {
     }
 
     /// Removes an own request that was answered, or whose answer no client waits for.
-    pub(crate) fn end_own(&mut self, id: CallId, cx: &mut Context) -> Option<Own> {
+    pub(crate) fn end_own(&mut self, id: CallId, cx: &mut Context) -> Option<OwnRequest> {
         let (own, mut due) = self.own.remove(&id)?;
         self.names -= own.size();
         self.account();
@@ -308,7 +308,7 @@ impl Child {
     }
 
     /// Whether an own request is in flight.
-    pub(crate) fn is_asked(&self, own: &Own) -> bool {
+    pub(crate) fn is_asked(&self, own: &OwnRequest) -> bool {
         self.own.iter().any(|(_, (asked, _))| asked == own)
     }
 
@@ -455,15 +455,15 @@ mod tests {
     fn of_requests_that_nobody_waits_for_the_latest_are_remembered() {
         let mut cx = Context::new(Config::default());
         let mut child = Child::new(ChildId(1), Server::default(), &cx);
-        let awaited = Own::Subscribe(String::from("a:1"));
+        let awaited = OwnRequest::Subscribe(String::from("a:1"));
         let awaited_id = child.ask(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
-        let mut ask = |own: Own| child.ask(own, "x", b"{}", &mut cx);
-        let (first, second) = (ask(Own::LogLevel), ask(Own::Unsubscribe));
-        let last = (2..OWN).map(|_| ask(Own::Unsubscribe)).last().unwrap_or_default();
+        let mut ask = |own: OwnRequest| child.ask(own, "x", b"{}", &mut cx);
+        let (first, second) = (ask(OwnRequest::LogLevel), ask(OwnRequest::Unsubscribe));
+        let last = (2..OWN).map(|_| ask(OwnRequest::Unsubscribe)).last().unwrap_or_default();
         assert_eq!(child.own.len(), OWN);
         assert_eq!(child.end_own(first, &mut cx), None);
-        assert_eq!(child.end_own(second, &mut cx), Some(Own::Unsubscribe));
-        assert_eq!(child.end_own(last, &mut cx), Some(Own::Unsubscribe));
+        assert_eq!(child.end_own(second, &mut cx), Some(OwnRequest::Unsubscribe));
+        assert_eq!(child.end_own(last, &mut cx), Some(OwnRequest::Unsubscribe));
         assert_eq!(child.end_own(awaited_id, &mut cx), Some(awaited));
     }
 }

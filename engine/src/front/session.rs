@@ -26,7 +26,7 @@ use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::api::response;
 use crate::child::lease::Life;
-use crate::child::{Call, Child, Own, Wish};
+use crate::child::{Call, Child, OwnRequest, Wish};
 use crate::codec::message::{Kind, Message, Splice};
 use crate::codec::version::Style;
 use crate::context::Context;
@@ -141,7 +141,7 @@ impl Session {
         if known == Some(false) {
             self.phase.ask_for_era(None);
             self.child.enter(Call::of(request, number), cx);
-            self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+            self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         } else {
             let mut line = Vec::new();
             self.child.call(request, number, &mut line, cx);

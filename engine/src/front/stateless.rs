@@ -21,7 +21,7 @@ use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
 use crate::api::limits;
 use crate::child::lease::Life;
-use crate::child::{Call, Child, Own};
+use crate::child::{Call, Child, OwnRequest};
 use crate::codec::message::Message;
 use crate::codec::meta::{CLIENT, LogLevel};
 use crate::codec::object;
@@ -419,7 +419,7 @@ impl Worker {
         if told.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
-            self.child.ask(Own::LogLevel, "logging/setLevel", &params, cx);
+            self.child.ask(OwnRequest::LogLevel, "logging/setLevel", &params, cx);
         }
     }
 

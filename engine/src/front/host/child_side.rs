@@ -9,7 +9,7 @@ use crate::api::handles::ChildId;
 use crate::api::limits;
 use crate::child::lease::Life;
 use crate::child::odd::{self, Meant, Wrote};
-use crate::child::{Call, Child, Own};
+use crate::child::{Call, Child, OwnRequest};
 use crate::codec::message::{Kind, Malformed, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
 use crate::codec::object;
@@ -56,7 +56,7 @@ impl Host {
     fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         let id = message.id().and_then(CallId::read);
         if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
-            return if own == Own::Initialize { self.greeted(message, cx) } else { None };
+            return if own == OwnRequest::Initialize { self.greeted(message, cx) } else { None };
         }
         let Some((id, call)) = id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) else {
             // The process has no more to do with a call that was given up.
@@ -259,7 +259,7 @@ impl Reads for Host {
 
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         if let Some(own) = self.child.end_own(id, cx) {
-            return (own == Own::Initialize).then_some(Cause::Unreadable(reason));
+            return (own == OwnRequest::Initialize).then_some(Cause::Unreadable(reason));
         }
         if let Some(call) = self.child.end_call(id, cx) {
             let line = Fault::Garbled(reason).message(Some(&call.id), &cx.config.remedies);

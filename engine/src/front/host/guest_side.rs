@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Handshake, Host, STRAYS, is_of};
 use crate::api::handles::ChildId;
-use crate::child::{Own, Wish};
+use crate::child::{OwnRequest, Wish};
 use crate::codec::message::{self, Kind, Message, Splice};
 use crate::codec::rpc;
 use crate::context::Context;
@@ -66,7 +66,7 @@ impl Host {
         }
         if matches!(self.handshake, Handshake::Unasked) {
             self.handshake = Handshake::Asked;
-            self.child.ask(Own::Initialize, "initialize", params, cx);
+            self.child.ask(OwnRequest::Initialize, "initialize", params, cx);
         }
     }
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Guest, Host};
 use crate::api::handles::ChildId;
 use crate::api::limits;
-use crate::child::{Own, Wish};
+use crate::child::{OwnRequest, Wish};
 use crate::codec::message::Message;
 use crate::codec::meta::LogLevel;
 use crate::codec::object::{self, Object};
@@ -102,13 +102,13 @@ impl Host {
         for (uri, _) in guest.uris {
             if !self.wants(&uri) {
                 let params = dialect::about(&uri);
-                self.child.ask(Own::Unsubscribe, "resources/unsubscribe", &params, cx);
+                self.child.ask(OwnRequest::Unsubscribe, "resources/unsubscribe", &params, cx);
             }
         }
         let most = self.guests.values().filter_map(|guest| guest.level).min();
         if let Some(most) = most.filter(|_| guest.level.is_some() && most != self.level) {
             self.level = Some(most);
-            self.child.ask(Own::LogLevel, "logging/setLevel", &params(most), cx);
+            self.child.ask(OwnRequest::LogLevel, "logging/setLevel", &params(most), cx);
         }
     }
 }

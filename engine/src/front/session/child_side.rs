@@ -14,7 +14,7 @@ use crate::api::cause::Cause;
 use crate::api::event::{self, Notice};
 use crate::child::lease::Life;
 use crate::child::odd::{self, Meant, Wrote};
-use crate::child::{Call, Child, Own, Wish};
+use crate::child::{Call, Child, OwnRequest, Wish};
 use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
 use crate::codec::object::Object;
 use crate::codec::rpc;
@@ -184,7 +184,7 @@ impl Session {
         let mut declined = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
         self.phase.ask_for_era(Some(cx.budget.keep(declined)));
-        self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         self.life.wait_start(cx.config.probe, cx);
         None
     }
@@ -193,17 +193,17 @@ impl Session {
     fn own_response(
         &mut self,
         id: CallId,
-        own: &Own,
+        own: &OwnRequest,
         message: &Message<'_>,
         cx: &mut Context,
     ) -> Option<Cause> {
-        if *own == Own::Listen {
+        if *own == OwnRequest::Listen {
             self.listen_ended(id, cx);
         }
-        if self.phase.is_waking() && matches!(own, Own::Initialize | Own::Discover) {
+        if self.phase.is_waking() && matches!(own, OwnRequest::Initialize | OwnRequest::Discover) {
             return self.greeted_again(message, cx);
         }
-        if *own != Own::Discover {
+        if *own != OwnRequest::Discover {
             return None;
         }
         let Some(result) = message.result().filter(|result| upward::speaks_stateless(result))
@@ -378,7 +378,9 @@ impl Reads for Session {
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
-            if self.phase.is_waking() && matches!(own, Own::Initialize | Own::Discover) {
+            if self.phase.is_waking()
+                && matches!(own, OwnRequest::Initialize | OwnRequest::Discover)
+            {
                 return Some(Cause::Unreadable(reason));
             }
             let line = rpc::response(b"0", "error", fault.error(&cx.config.remedies));

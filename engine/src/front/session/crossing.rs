@@ -11,7 +11,7 @@ use core::ops::RangeBounds;
 use super::Session;
 use super::rounds::Round;
 use crate::api::limits;
-use crate::child::Own;
+use crate::child::OwnRequest;
 use crate::codec::json::{self, Scanner};
 use crate::codec::message::{self, Kind, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
@@ -197,7 +197,8 @@ impl Session {
             return;
         }
         let params = crossing.client.own_params(&[("notifications", &filter.text())]);
-        crossing.opening = Some(self.child.ask(Own::Listen, "subscriptions/listen", &params, cx));
+        crossing.opening =
+            Some(self.child.ask(OwnRequest::Listen, "subscriptions/listen", &params, cx));
     }
 
     /// The child has said what it honours: the client's requests that waited for it are answered.

@@ -12,7 +12,7 @@ use super::opening::Identity;
 use super::phase::{Open, Phase};
 use crate::api::cause::Cause;
 use crate::api::event::Notice;
-use crate::child::Own;
+use crate::child::OwnRequest;
 use crate::codec::message::{Message, Splice};
 use crate::codec::meta::SERVER;
 use crate::codec::object::{self, Object, quoted};
@@ -43,10 +43,10 @@ impl Session {
                     crossing.last_asked = u64::from(self.names.unwrap_or_default()) << 20;
                 }
                 let params = upward::discover_params();
-                self.child.ask(Own::Discover, "server/discover", &params, cx);
+                self.child.ask(OwnRequest::Discover, "server/discover", &params, cx);
             }
             (None, Some(opening)) => {
-                self.child.ask(Own::Initialize, "initialize", &opening.hello, cx);
+                self.child.ask(OwnRequest::Initialize, "initialize", &opening.hello, cx);
             }
             (None, None) => {}
         }
@@ -103,10 +103,10 @@ impl Session {
             };
             if let Some(level) = level {
                 let params = params("level", level.name());
-                child.ask(Own::Again, "logging/setLevel", &params, cx);
+                child.ask(OwnRequest::Again, "logging/setLevel", &params, cx);
             }
             for uri in uris {
-                child.ask(Own::Again, "resources/subscribe", &params("uri", uri), cx);
+                child.ask(OwnRequest::Again, "resources/subscribe", &params("uri", uri), cx);
             }
         });
     }

@@ -9,7 +9,7 @@ use crate::api::eras::Eras;
 use crate::api::event::{self, Notice};
 use crate::child::lease::Life;
 use crate::child::odd::{self, Meant, Wrote};
-use crate::child::{Call, Child, Own};
+use crate::child::{Call, Child, OwnRequest};
 use crate::codec::json;
 use crate::codec::message::{Kind, Malformed, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
@@ -78,16 +78,21 @@ impl Worker {
     }
 
     /// Handles the answer to the bridge's own request.
-    fn own_response(&mut self, own: Own, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+    fn own_response(
+        &mut self,
+        own: OwnRequest,
+        message: &Message<'_>,
+        cx: &mut Context,
+    ) -> Option<Cause> {
         let result = message.result();
         match own {
-            Own::Discover => self.discovered(message, cx),
-            Own::Ping => {
+            OwnRequest::Discover => self.discovered(message, cx),
+            OwnRequest::Ping => {
                 self.ponged(cx);
                 None
             }
-            Own::Initialize if self.is_ready() => None,
-            Own::Initialize => match result {
+            OwnRequest::Initialize if self.is_ready() => None,
+            OwnRequest::Initialize => match result {
                 Some(result) if !cx.budget.has_room(result.len()) => Some(Cause::Memory),
                 Some(result) => {
                     cx.servers.learn(self.child.server).spoke_session(&self.owner.env);
@@ -103,11 +108,14 @@ impl Worker {
                     Some(Cause::Declined)
                 }
             },
-            Own::Subscribe(uri) => {
+            OwnRequest::Subscribe(uri) => {
                 self.subscribed(&uri, result.is_some(), cx);
                 None
             }
-            Own::LogLevel | Own::Unsubscribe | Own::Listen | Own::Again => None,
+            OwnRequest::LogLevel
+            | OwnRequest::Unsubscribe
+            | OwnRequest::Listen
+            | OwnRequest::Again => None,
         }
     }
 

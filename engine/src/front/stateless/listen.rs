@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::{Mode, Room, Worker};
 use crate::api::limits;
-use crate::child::Own;
+use crate::child::OwnRequest;
 use crate::codec::json::{self, Scanner};
 use crate::codec::message::Message;
 use crate::codec::object;
@@ -219,7 +219,7 @@ impl Worker {
             let wanted = self.listens.uris.or_default(uri.clone());
             wanted.count += 1;
             if wanted.count == 1 {
-                let own = Own::Subscribe(uri.clone());
+                let own = OwnRequest::Subscribe(uri.clone());
                 wanted.asked =
                     Some(self.child.ask(own, "resources/subscribe", &dialect::about(&uri), cx));
             }
@@ -317,7 +317,12 @@ impl Worker {
                 self.child.end_own(asked, cx);
             }
             self.listens.uris.remove(&uri);
-            self.child.ask(Own::Unsubscribe, "resources/unsubscribe", &dialect::about(&uri), cx);
+            self.child.ask(
+                OwnRequest::Unsubscribe,
+                "resources/unsubscribe",
+                &dialect::about(&uri),
+                cx,
+            );
         }
     }
 

@@ -12,7 +12,7 @@ use alloc::string::{String, ToString};
 use super::{Mode, Worker};
 use crate::api::cause::Cause;
 use crate::api::handles::Exit;
-use crate::child::{Child, Own, Stage};
+use crate::child::{Child, OwnRequest, Stage};
 use crate::codec::message::Message;
 use crate::codec::object::Object;
 use crate::codec::version::STATELESS;
@@ -53,7 +53,7 @@ impl Worker {
             return self.initialize(cx);
         }
         self.mode = Mode::Probing;
-        self.child.ask(Own::Discover, "server/discover", &upward::discover_params(), cx);
+        self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         if self.child.stage == Stage::Queued {
             self.life.wait_start(cx.config.start, cx);
         } else {
@@ -74,7 +74,7 @@ impl Worker {
     fn initialize(&mut self, cx: &mut Context) {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
-        self.child.ask(Own::Initialize, "initialize", &params, cx);
+        self.child.ask(OwnRequest::Initialize, "initialize", &params, cx);
         self.life.wait_start(cx.config.start, cx);
     }
 
@@ -221,8 +221,8 @@ impl Worker {
             return None;
         }
         let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
-        if has_time && !self.child.is_asked(&Own::Ping) {
-            self.child.ask(Own::Ping, "ping", b"{}", cx);
+        if has_time && !self.child.is_asked(&OwnRequest::Ping) {
+            self.child.ask(OwnRequest::Ping, "ping", b"{}", cx);
             self.life.wait_start(left, cx);
             return None;
         }
