@@ -36,7 +36,7 @@ use crate::context::commands::Servers;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::Counts;
 use crate::context::owed::Owed;
-use crate::context::refusals::Told;
+use crate::context::refusals::RefusalLog;
 use crate::context::relay::Relay;
 use crate::context::timers::Timers;
 use crate::http::admission::{self, Admitted, Asks};
@@ -76,7 +76,7 @@ pub(crate) struct Context {
     pub(crate) relays: VecDeque<Relay>,
     pub(crate) servers: Servers,
     /// Refusals that were logged.
-    told: Told,
+    refusal_log: RefusalLog,
     outputs: VecDeque<Output>,
     last_child: u64,
 }
@@ -110,7 +110,7 @@ impl Context {
             spent: Vec::new(),
             behind: Vec::new(),
             relays: VecDeque::new(),
-            told: Told::default(),
+            refusal_log: RefusalLog::default(),
             outputs: VecDeque::new(),
             last_child: 0,
         }
@@ -236,7 +236,7 @@ impl Context {
     fn count_refusal(&mut self, fault: &Fault) -> Option<Notice> {
         self.stats.refused += 1;
         self.counts.refusal(fault.status(), fault.label());
-        self.told.refusal(fault, self.now)
+        self.refusal_log.refusal(fault, self.now)
     }
 
     /// Keeps a complete response until its client has read it.

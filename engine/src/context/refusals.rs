@@ -17,7 +17,7 @@ const VALUE: usize = 253;
 const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct RefusalLog {
     /// Values of Host, then of Origin.
     values: [Vec<String>; 2],
     /// When a limit's refusals were last logged, and their number since.
@@ -25,7 +25,7 @@ pub(crate) struct Told {
     refused: u64,
 }
 
-impl Told {
+impl RefusalLog {
     /// The notice for this refusal, beside the debug line for each.
     pub(crate) fn refusal(&mut self, fault: &Fault, now: Instant) -> Option<Notice> {
         match fault {
@@ -68,26 +68,26 @@ mod tests {
     use alloc::format;
     use alloc::string::ToString;
 
-    fn refused(told: &mut Told, fault: &Fault) -> Option<String> {
-        told.refusal(fault, Instant::default()).map(|notice| notice.to_string())
+    fn refused(log: &mut RefusalLog, fault: &Fault) -> Option<String> {
+        log.refusal(fault, Instant::default()).map(|notice| notice.to_string())
     }
 
     #[test]
     fn a_value_is_told_once_and_so_many_of_them() {
-        let mut told = Told::default();
+        let mut log = RefusalLog::default();
         let host = |name: &str| Fault::HostForbidden(name.into());
-        let first = refused(&mut told, &host("mcp.example.com"));
+        let first = refused(&mut log, &host("mcp.example.com"));
         let expected = "Host \"mcp.example.com\" is not allowed: the request is refused";
         assert_eq!(first.as_deref(), Some(expected));
-        assert_eq!(refused(&mut told, &host("mcp.example.com")), None);
-        let made_up = (0..1000).filter(|n| refused(&mut told, &host(&format!("{n}"))).is_some());
+        assert_eq!(refused(&mut log, &host("mcp.example.com")), None);
+        let made_up = (0..1000).filter(|n| refused(&mut log, &host(&format!("{n}"))).is_some());
         assert_eq!(made_up.count(), VALUES - 1);
         // They do not hide an Origin.
         let origin = Fault::OriginForbidden("https://app.example.com".into());
-        let shown = refused(&mut told, &origin);
+        let shown = refused(&mut log, &origin);
         assert!(shown.is_some_and(|shown| shown.contains("app.example.com")));
-        assert_eq!(refused(&mut told, &origin), None);
+        assert_eq!(refused(&mut log, &origin), None);
         let long = Fault::OriginForbidden("x".repeat(10_000));
-        assert!(refused(&mut told, &long).is_some_and(|shown| shown.len() < 400));
+        assert!(refused(&mut log, &long).is_some_and(|shown| shown.len() < 400));
     }
 }
