@@ -141,7 +141,7 @@ impl Bridge {
     pub(super) fn closed(&mut self, id: ChildId, cause: Cause) {
         let cause = match self.seats.opened(id) {
             Some(Seat::Session(session)) => {
-                session.life.pipe_closed(cause, &mut self.cx);
+                session.lease.pipe_closed(cause, &mut self.cx);
                 None
             }
             Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),

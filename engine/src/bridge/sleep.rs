@@ -173,10 +173,10 @@ impl Bridge {
         let unused = self.seats.sessions().filter(meant).filter(|session| {
             session.is_open()
                 && !session.is_busy()
-                && now.since(session.life.contact()) >= spare
+                && now.since(session.lease.contact()) >= spare
                 && self.may_sleep(session, Cause::Room)
         });
-        let longest = unused.min_by_key(|session| session.life.contact());
+        let longest = unused.min_by_key(|session| session.lease.contact());
         let pipe = longest.map(|session| session.child.id).ok_or(Fault::Sessions(limit))?;
         self.end(pipe, Cause::Room, None);
         Ok(())

@@ -137,12 +137,12 @@ impl Bridge {
             // Its host logs it.
             Some(Seat::Session(session)) if session.child.host().is_some() => {}
             Some(Seat::Session(session)) => {
-                session.life.log_silence(session.child.pid, &mut self.cx);
+                session.lease.log_silence(session.child.pid, &mut self.cx);
             }
             Some(Seat::Shared(worker)) => {
-                worker.life.log_silence(worker.child.pid, &mut self.cx);
+                worker.lease.log_silence(worker.child.pid, &mut self.cx);
             }
-            Some(Seat::Host(host)) => host.life.log_silence(host.child.pid, &mut self.cx),
+            Some(Seat::Host(host)) => host.lease.log_silence(host.child.pid, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
         }
     }

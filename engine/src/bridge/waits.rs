@@ -90,9 +90,9 @@ impl Bridge {
 
     fn exit_due(&mut self, id: ChildId) {
         let cause = match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => session.life.closed(),
+            Some(Seat::Session(session)) => session.lease.closed(),
             Some(Seat::Shared(worker)) => worker.exit_due(&mut self.cx),
-            Some(Seat::Host(host)) => host.life.closed(),
+            Some(Seat::Host(host)) => host.lease.closed(),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(id, cause);
@@ -103,7 +103,7 @@ impl Bridge {
             Some(Seat::Session(session)) => session.idle_due(&mut self.cx),
             Some(Seat::Shared(worker)) => worker.idle_due(&mut self.cx),
             // It ends with its last guest.
-            Some(Seat::Host(host)) => host.life.idle_due(true, true, &mut self.cx),
+            Some(Seat::Host(host)) => host.lease.idle_due(true, true, &mut self.cx),
             Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
         };
         self.end_for(id, cause);

@@ -15,7 +15,7 @@ use crate::context::timers::{Deadline, Wait};
 const SILENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(crate) struct Life {
+pub(crate) struct Lease {
     pub(crate) child: ChildId,
     server: Server,
     began: Instant,
@@ -35,7 +35,7 @@ pub(crate) struct Life {
     closed: Option<Cause>,
 }
 
-impl Life {
+impl Lease {
     pub(crate) fn new(child: ChildId, server: Server, now: Instant) -> Self {
         Self {
             child,

@@ -20,7 +20,7 @@ use crate::api::event::Notice;
 use crate::api::handles::ChildId;
 use crate::api::instant::Instant;
 use crate::child::Child;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::link::Link;
 use crate::codec::json;
 use crate::codec::meta::LogLevel;
@@ -96,7 +96,7 @@ pub(crate) struct Host {
     strays: Vec<(CallId, ChildId)>,
     /// Whether there are such calls whose guests are not known any more.
     astray: bool,
-    pub(crate) life: Life,
+    pub(crate) lease: Lease,
     began: Instant,
     carried: u64,
     dropped: u64,
@@ -112,8 +112,8 @@ impl Host {
         cx: &mut Context,
     ) -> Self {
         child.link = Link::Host;
-        let mut life = Life::new(child.id, child.server, cx.now);
-        life.wait_start(cx.config.start, cx);
+        let mut lease = Lease::new(child.id, child.server, cx.now);
+        lease.wait_start(cx.config.start, cx);
         let mut host = Self {
             child,
             owner,
@@ -128,7 +128,7 @@ impl Host {
             questions: Vec::new(),
             strays: Vec::new(),
             astray: false,
-            life,
+            lease,
             began: cx.now,
             carried: 0,
             dropped: 0,
@@ -154,7 +154,7 @@ impl Host {
 
     /// The process closed its output or its input. Most do because they exit.
     pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
-        self.life.pipe_closed(cause, cx);
+        self.lease.pipe_closed(cause, cx);
         None
     }
 
@@ -224,7 +224,7 @@ impl Host {
         for id in self.child.call_ids() {
             self.child.end_call(id, cx);
         }
-        self.life.end(cx);
+        self.lease.end(cx);
         cx.counts.of(self.child.server).end(cause.label());
         cx.notice(Notice::SharedChildEnded {
             child: self.child.id,

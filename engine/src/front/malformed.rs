@@ -2,7 +2,7 @@
 
 use crate::api::cause::Cause;
 use crate::child::Child;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::odd::{self, ALIEN, Meant, Wrote};
 use crate::codec::message::{self, Message};
 use crate::context::Context;
@@ -11,7 +11,7 @@ use crate::context::ids::CallId;
 /// A front that reads the lines of a child.
 pub(crate) trait Reads {
     /// The child, and the waits of its front.
-    fn child(&mut self) -> (&mut Child, &mut Life);
+    fn child(&mut self) -> (&mut Child, &mut Lease);
 
     /// Whether the child has answered its start.
     fn has_started(&self) -> bool;
@@ -37,9 +37,9 @@ pub(crate) trait Reads {
         match self.meant(text, as_read, cx) {
             Meant::Nothing => {
                 let started = self.has_started();
-                let (child, life) = self.child();
+                let (child, lease) = self.child();
                 if !started && child.malformed.is_alien() {
-                    life.wait_start_no_longer(ALIEN, cx);
+                    lease.wait_start_no_longer(ALIEN, cx);
                 }
                 None
             }

@@ -25,7 +25,7 @@ use crate::api::handles::{Exchange, SessionNumber};
 use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::api::response;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::{Call, Child, OwnRequest, Wish};
 use crate::codec::message::{Kind, Message, Splice};
 use crate::codec::version::Style;
@@ -62,7 +62,7 @@ pub(crate) struct Session {
     pub(crate) streams: Streams,
     /// The stream that carries all messages, in HTTP+SSE.
     only: Option<StreamId>,
-    pub(crate) life: Life,
+    pub(crate) lease: Lease,
     calls: u64,
     began: Instant,
     /// With what the names of the child's requests begin for the client. None for the first child.
@@ -91,7 +91,7 @@ impl Session {
                 cx,
             ),
             only: None,
-            life: Life::new(number, server, cx.now),
+            lease: Lease::new(number, server, cx.now),
             calls: 0,
             began: cx.now,
             names: None,
@@ -147,13 +147,13 @@ impl Session {
             self.child.call(request, number, &mut line, cx);
             self.child.write(line, cx);
         }
-        self.life.wait_start(cx.config.start, cx);
+        self.lease.wait_start(cx.config.start, cx);
     }
 
     /// Checks what every request of the session must satisfy.
     pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &mut Context) -> Result<(), Fault> {
         visit::check(self.child.env(), self.phase.chosen(), head, cx)?;
-        self.life.touch(cx);
+        self.lease.touch(cx);
         if record::is_stale(self.saved, cx) {
             self.save(cx);
         }
@@ -181,7 +181,7 @@ impl Session {
             return Ok(());
         };
         self.calls += requests as u64;
-        self.life.works(cx);
+        self.lease.works(cx);
         if self.is_open() && self.only.is_none() {
             self.streams.promote_after(stream, self.promotion(cx), cx);
         }
@@ -344,7 +344,7 @@ impl Session {
 
     /// The exchange that carried a stream was lost.
     pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
-        self.life.touch(cx);
+        self.lease.touch(cx);
         self.streams.lost(number, cx);
     }
 }

@@ -20,7 +20,7 @@ use alloc::vec::Vec;
 use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
 use crate::api::limits;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::{Call, Child, OwnRequest};
 use crate::codec::message::Message;
 use crate::codec::meta::{CLIENT, LogLevel};
@@ -150,7 +150,7 @@ pub(crate) struct Worker {
     carried_asking: u64,
     /// Whether it accepts no new requests, because its state concerns one client.
     spent: bool,
-    pub(crate) life: Life,
+    pub(crate) lease: Lease,
     served: u64,
     /// Counts what its clients declared of themselves.
     share: Share,
@@ -185,7 +185,7 @@ impl Worker {
             carried: 0,
             carried_asking: 0,
             spent: false,
-            life: Life::new(id, server, cx.now),
+            lease: Lease::new(id, server, cx.now),
             served: 0,
             share: cx.budget.share(),
         };
@@ -290,7 +290,7 @@ impl Worker {
     /// Records a request, with its digest, and opens the stream for its answer.
     fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> StreamId {
         let Request { message, metadata, exchange, head, secret, .. } = *request;
-        self.life.touch(cx);
+        self.lease.touch(cx);
         self.served += 1;
         let reply = Reply::new(exchange, head, cx);
         let number = self.streams.open(reply, 1, false, cx);
@@ -329,7 +329,7 @@ impl Worker {
 
     /// Sends the requests that waited for the child.
     fn ready(&mut self, cx: &mut Context) {
-        self.life.started(cx);
+        self.lease.started(cx);
         let waiting: Vec<StreamId> = self.asks.keys().copied().collect();
         for number in waiting {
             if !self.crosses {
@@ -428,7 +428,7 @@ impl Worker {
         let Some(ask) = self.asks.remove(&number) else { return };
         let data = rpc::response(&ask.id, "result", result);
         self.streams.answer(number, data, 200, cx);
-        self.life.touch(cx);
+        self.lease.touch(cx);
     }
 
     /// Answers a request with an error of the bridge.
@@ -444,7 +444,7 @@ impl Worker {
             _ => fault.response(Some(&ask.id), &cx.config.remedies),
         };
         self.streams.fail(number, response, cx);
-        self.life.touch(cx);
+        self.lease.touch(cx);
     }
 }
 

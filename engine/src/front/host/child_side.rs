@@ -7,7 +7,7 @@ use crate::api::cause::Cause;
 use crate::api::event::{self, Notice};
 use crate::api::handles::ChildId;
 use crate::api::limits;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::odd::{self, Meant, Wrote};
 use crate::child::{Call, Child, OwnRequest};
 use crate::codec::message::{Kind, Malformed, Message, Splice};
@@ -93,8 +93,8 @@ impl Host {
         if core::mem::replace(&mut self.started, true) {
             return;
         }
-        self.life.started(cx);
-        let (child, pid, start) = (self.child.id, self.child.pid, self.life.age(cx));
+        self.lease.started(cx);
+        let (child, pid, start) = (self.child.id, self.child.pid, self.lease.age(cx));
         cx.counts.of(self.child.server).start(start);
         cx.notice(Notice::SharedChildReady { child, pid, version: event::version(version), start });
     }
@@ -239,8 +239,8 @@ impl Host {
 }
 
 impl Reads for Host {
-    fn child(&mut self) -> (&mut Child, &mut Life) {
-        (&mut self.child, &mut self.life)
+    fn child(&mut self) -> (&mut Child, &mut Lease) {
+        (&mut self.child, &mut self.lease)
     }
 
     fn has_started(&self) -> bool {

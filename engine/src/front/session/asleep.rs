@@ -17,7 +17,7 @@ use crate::api::io::{Output, env_size};
 use crate::api::response;
 use crate::api::restore::RestoreError;
 use crate::child::Child;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::codec::message::{Kind, Message};
 use crate::codec::rpc;
 use crate::context::Context;
@@ -79,13 +79,13 @@ impl Session {
     ) -> (Box<Child>, Option<Box<Asleep>>) {
         let awake = self.is_open();
         self.fail_all(fault, cx);
-        self.life.end(cx);
+        self.lease.end(cx);
         if awake {
             cx.counts.of(self.child.server).sleep(cause.label());
         }
         let (number, pid) = (self.number, self.child.pid);
         cx.notice(Notice::SessionAsleep { session: number, pid, cause, awake });
-        let Self { child, id, path, phase, mut streams, life, calls, .. } = *self;
+        let Self { child, id, path, phase, mut streams, lease, calls, .. } = *self;
         let env = child.env().to_vec();
         let Some(mut open) = phase.into_open() else { return (child, None) };
         if let Some(crossing) = open.crossing.as_mut() {
@@ -102,7 +102,7 @@ impl Session {
             streams,
             calls,
             began: self.began,
-            contact: life.contact(),
+            contact: lease.contact(),
             age: Duration::ZERO,
             saved: self.saved,
             earlier: self.earlier,
@@ -325,7 +325,7 @@ impl Asleep {
         self.streams.move_to(child.id, cx);
         let mut session = Box::new(Session {
             number: self.number,
-            life: Life::new(child.id, self.server, cx.now),
+            lease: Lease::new(child.id, self.server, cx.now),
             child,
             id: self.id,
             path: self.path,

@@ -12,7 +12,7 @@ use super::phase::{Open, Phase};
 use super::wake;
 use crate::api::cause::Cause;
 use crate::api::event::{self, Notice};
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::odd::{self, Meant, Wrote};
 use crate::child::{Call, Child, OwnRequest, Wish};
 use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
@@ -185,7 +185,7 @@ impl Session {
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
         self.phase.ask_for_era(Some(cx.budget.keep(declined)));
         self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
-        self.life.wait_start(cx.config.probe, cx);
+        self.lease.wait_start(cx.config.probe, cx);
         None
     }
 
@@ -287,25 +287,25 @@ impl Session {
             child: self.child.process(),
             pid: self.child.pid,
             version: event::version(self.phase.chosen()),
-            start: self.life.age(cx),
+            start: self.lease.age(cx),
         });
     }
 
     /// The process has started, and calls may come.
     pub(super) fn starts_life(&mut self, cx: &mut Context) {
-        self.life.works(cx);
+        self.lease.works(cx);
         let known = cx.servers.get(self.child.server);
-        self.life.sleeps_after(known.and_then(|known| known.sleep).filter(|_| self.is_kept()));
-        self.life.started(cx);
+        self.lease.sleeps_after(known.and_then(|known| known.sleep).filter(|_| self.is_kept()));
+        self.lease.started(cx);
         if self.child.host().is_none() {
-            let age = self.life.age(cx);
+            let age = self.lease.age(cx);
             cx.counts.of(self.child.server).start(age);
         }
     }
 
     pub(super) fn answer(&mut self, number: StreamId, data: Vec<u8>, cx: &mut Context) {
         self.streams.answer(number, data, 200, cx);
-        self.life.works(cx);
+        self.lease.works(cx);
     }
 
     /// Puts progress on the stream of its call, with the token that its client chose.
@@ -357,8 +357,8 @@ impl Session {
 }
 
 impl Reads for Session {
-    fn child(&mut self) -> (&mut Child, &mut Life) {
-        (&mut self.child, &mut self.life)
+    fn child(&mut self) -> (&mut Child, &mut Lease) {
+        (&mut self.child, &mut self.lease)
     }
 
     fn has_started(&self) -> bool {

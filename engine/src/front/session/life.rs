@@ -68,7 +68,7 @@ impl Session {
             );
         }
         self.streams.close(cx);
-        self.life.end(cx);
+        self.lease.end(cx);
         cx.counts.of(self.child.server).end(cause.label());
         cx.notice(Notice::SessionEnded {
             session: self.number,
@@ -104,19 +104,19 @@ impl Session {
     /// Handles the idle wait when it is due. Returns the cause, if the session was idle throughout.
     pub(crate) fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
         let works = !self.child.calls.is_empty();
-        self.life.idle_due(self.streams.is_alive(), works, cx)
+        self.lease.idle_due(self.streams.is_alive(), works, cx)
     }
 
     /// Memory is short, and a stream's client stopped reading.
     pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
         self.streams.cut(number, cx);
-        self.life.touch(cx);
+        self.lease.touch(cx);
     }
 
     /// Handles a stream's wait when it is due.
     pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) {
         if !self.streams.tick(number, cx) {
-            self.life.touch(cx);
+            self.lease.touch(cx);
         }
     }
 }

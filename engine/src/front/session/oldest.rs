@@ -10,7 +10,7 @@ use super::phase::Phase;
 use crate::api::handles::Exchange;
 use crate::api::head;
 use crate::child::Child;
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::codec::sse;
 use crate::context::Context;
 use crate::context::carrier::Reply;
@@ -33,7 +33,7 @@ impl Session {
         let address = format!("{}?{}{name}", head.path, head::SESSION);
         let reply = Reply::new(exchange, head, cx);
         session.only = Some(session.streams.open_only(reply, sse::endpoint(&address), cx));
-        session.life.wait_start_no_longer(cx.config.start, cx);
+        session.lease.wait_start_no_longer(cx.config.start, cx);
         session
     }
 
@@ -44,8 +44,8 @@ impl Session {
 
     /// `initialize` has come, and this is its process.
     pub(crate) fn gets(&mut self, child: Box<Child>, cx: &mut Context) {
-        self.life.end(cx);
-        self.life = Life::new(child.id, child.server, cx.now);
+        self.lease.end(cx);
+        self.lease = Lease::new(child.id, child.server, cx.now);
         self.streams.move_to(child.id, cx);
         core::mem::replace(&mut self.child, child).gone(cx);
     }

@@ -51,7 +51,7 @@ impl Session {
             (None, None) => {}
         }
         self.child.hold_back();
-        self.life.wait_start(cx.config.start, cx);
+        self.lease.wait_start(cx.config.start, cx);
     }
 
     /// Handles the answer to the first message of the handshake.
@@ -83,7 +83,7 @@ impl Session {
         cx.stats.woken += 1;
         cx.counts.of(self.child.server).woken += 1;
         let (session, child, pid) = (self.number, self.child.process(), self.child.pid);
-        cx.notice(Notice::SessionWoken { session, child, pid, start: self.life.age(cx) });
+        cx.notice(Notice::SessionWoken { session, child, pid, start: self.lease.age(cx) });
         None
     }
 

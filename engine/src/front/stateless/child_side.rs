@@ -7,7 +7,7 @@ use super::{Mode, Worker};
 use crate::api::cause::Cause;
 use crate::api::eras::Eras;
 use crate::api::event::{self, Notice};
-use crate::child::lease::Life;
+use crate::child::lease::Lease;
 use crate::child::odd::{self, Meant, Wrote};
 use crate::child::{Call, Child, OwnRequest};
 use crate::codec::json;
@@ -122,13 +122,13 @@ impl Worker {
     pub(super) fn opened(&mut self, mode: Mode, version: &str, cx: &mut Context) {
         self.mode = mode;
         self.account();
-        let age = self.life.age(cx);
+        let age = self.lease.age(cx);
         cx.counts.of(self.child.server).start(age);
         cx.notice(Notice::SharedChildReady {
             child: self.child.id,
             pid: self.child.pid,
             version: event::version(version),
-            start: self.life.age(cx),
+            start: self.lease.age(cx),
         });
         self.ready(cx);
     }
@@ -152,7 +152,7 @@ impl Worker {
             self.asks.remove(&call.stream);
             self.unlisten(call.stream, cx);
             self.streams.answer(call.stream, data, status, cx);
-            self.life.touch(cx);
+            self.lease.touch(cx);
             return;
         }
         if let Some(questions) = downward::url_needed(message).filter(|_| ask.may_ask) {
@@ -173,7 +173,7 @@ impl Worker {
         let data = rpc::response(&call.id, member, text);
         self.asks.remove(&call.stream);
         self.streams.answer(call.stream, data, status_of(message), cx);
-        self.life.touch(cx);
+        self.lease.touch(cx);
     }
 
     /// Translates a session-era child's result or error.
@@ -339,8 +339,8 @@ impl Worker {
 }
 
 impl Reads for Worker {
-    fn child(&mut self) -> (&mut Child, &mut Life) {
-        (&mut self.child, &mut self.life)
+    fn child(&mut self) -> (&mut Child, &mut Lease) {
+        (&mut self.child, &mut self.lease)
     }
 
     fn has_started(&self) -> bool {

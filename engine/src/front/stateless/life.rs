@@ -15,7 +15,7 @@ use crate::http::fault::Fault;
 impl Worker {
     /// An exchange was lost, so no client waits for the answer: its request is cancelled.
     pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
-        self.life.touch(cx);
+        self.lease.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
         let took = cx.now.since(ask.since);
@@ -60,7 +60,7 @@ impl Worker {
     /// Handles the idle wait when it is due. Returns true if the worker was idle throughout.
     pub(crate) fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
         let busy = !self.is_idle(cx);
-        self.life.idle_due(busy, busy, cx)
+        self.lease.idle_due(busy, busy, cx)
     }
 
     /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
@@ -81,14 +81,14 @@ impl Worker {
             }
         }
         self.streams.close(cx);
-        self.life.end(cx);
+        self.lease.end(cx);
         cx.counts.of(self.child.server).end(cause.label());
         cx.notice(Notice::SharedChildEnded {
             child: self.child.id,
             pid: self.child.pid,
             cause,
             opened: self.is_ready(),
-            lived: self.life.age(cx),
+            lived: self.lease.age(cx),
             calls: self.served,
             dropped: self.streams.drops(),
         });

@@ -364,7 +364,7 @@ impl Worker {
             self.child.say_cancelled(id, "the client did not answer", cx);
             self.abandoned(cx);
         }
-        self.life.touch(cx);
+        self.lease.touch(cx);
     }
 
     /// Sends a kept request.

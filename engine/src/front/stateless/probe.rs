@@ -55,7 +55,7 @@ impl Worker {
         self.mode = Mode::Probing;
         self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         if self.child.stage == Stage::Queued {
-            self.life.wait_start(cx.config.start, cx);
+            self.lease.wait_start(cx.config.start, cx);
         } else {
             self.process_started(cx);
         }
@@ -67,7 +67,7 @@ impl Worker {
             self.asked = cx.now;
             let known = cx.servers.is_modern(self.child.server);
             let wait = if known { cx.config.start } else { cx.config.probe };
-            self.life.wait_start(wait, cx);
+            self.lease.wait_start(wait, cx);
         }
     }
 
@@ -75,7 +75,7 @@ impl Worker {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
         self.child.ask(OwnRequest::Initialize, "initialize", &params, cx);
-        self.life.wait_start(cx.config.start, cx);
+        self.lease.wait_start(cx.config.start, cx);
     }
 
     /// Whether the bridge's `server/discover` is in flight.
@@ -96,7 +96,7 @@ impl Worker {
     /// Hands its child over to a session.
     pub(crate) fn release(mut self, cx: &mut Context) -> Box<Child> {
         self.streams.close(cx);
-        self.life.end(cx);
+        self.lease.end(cx);
         self.child
     }
 
@@ -124,7 +124,7 @@ impl Worker {
     pub(super) fn ponged(&mut self, cx: &mut Context) {
         if matches!(self.mode, Mode::Probing) {
             self.mode = Mode::Awake;
-            self.life.wait_start(cx.config.probe, cx);
+            self.lease.wait_start(cx.config.probe, cx);
         }
     }
 
@@ -145,7 +145,7 @@ impl Worker {
                 Failure::Silent => {
                     self.mode = Mode::Leaving;
                     self.child.end(cx);
-                    self.life.wait_start(cx.config.start, cx);
+                    self.lease.wait_start(cx.config.start, cx);
                 }
             }
             return None;
@@ -160,7 +160,7 @@ impl Worker {
         self.refuse_all(&fault, cx);
         if matches!(failure, Failure::Answered { .. }) {
             self.mode = Mode::AwaitingSession;
-            self.life.wait_start(cx.config.fallback, cx);
+            self.lease.wait_start(cx.config.fallback, cx);
             return None;
         }
         Some(Cause::Undiscovered)
@@ -169,13 +169,13 @@ impl Worker {
     /// Starts another process in place of the one that is gone.
     fn restart(&mut self, cx: &mut Context) {
         self.take_held();
-        self.life.reopened(cx);
+        self.lease.reopened(cx);
         let before = self.child.id;
         self.child.reopen(cx);
         let id = self.child.id;
         cx.rename(before, id);
         self.streams.child = id;
-        self.life.child = id;
+        self.lease.child = id;
         self.initialize(cx);
     }
 
@@ -217,13 +217,13 @@ impl Worker {
         }
         if known {
             // Another child showed the era meanwhile: this one only starts slowly.
-            self.life.wait_start(left, cx);
+            self.lease.wait_start(left, cx);
             return None;
         }
         let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
         if has_time && !self.child.is_asked(&OwnRequest::Ping) {
             self.child.ask(OwnRequest::Ping, "ping", b"{}", cx);
-            self.life.wait_start(left, cx);
+            self.lease.wait_start(left, cx);
             return None;
         }
         self.undiscovered(Failure::Silent, cx)
@@ -236,7 +236,7 @@ impl Worker {
             return Some(cause);
         }
         if self.child.stage == Stage::Running {
-            self.life.pipe_closed(cause, cx);
+            self.lease.pipe_closed(cause, cx);
         }
         None
     }
@@ -244,7 +244,7 @@ impl Worker {
     /// The child has closed its standard output or input and is still running.
     pub(crate) fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
         if !self.is_probing() || cx.servers.is_modern(self.child.server) {
-            return self.life.closed();
+            return self.lease.closed();
         }
         self.undiscovered(Failure::Silent, cx)
     }
