@@ -14,7 +14,7 @@ use crate::codec::object::{self, Object};
 use crate::codec::rpc;
 use crate::codec::version::NEWEST_SESSION;
 use crate::dialect::Last;
-use crate::dialect::told::Told;
+use crate::dialect::description::Description;
 
 /// Most bytes that a text grows by when it gains members, the head of its message included.
 const GROWTH: usize = 512;
@@ -69,8 +69,8 @@ pub(crate) fn request(message: &Message<'_>, id: &[u8]) -> Vec<u8> {
 }
 
 /// Builds the answer to `server/discover` from the child's answer to `initialize`.
-pub(crate) fn discover(told: &Told, eras: Eras) -> Vec<u8> {
-    let text = told.text();
+pub(crate) fn discover(description: &Description, eras: Eras) -> Vec<u8> {
+    let text = description.text();
     let mut result = Object::default();
     result.set("resultType", &b"\"complete\""[..]);
     result.set("supportedVersions", eras.supported().into_bytes());
@@ -80,26 +80,26 @@ pub(crate) fn discover(told: &Told, eras: Eras) -> Vec<u8> {
     }
     result.set("ttlMs", &b"0"[..]);
     result.set("cacheScope", &b"\"private\""[..]);
-    identify(&mut result, told);
+    identify(&mut result, description);
     result.text()
 }
 
 /// Adds the server's identity to a result of the bridge.
-fn identify(result: &mut Object<'_>, told: &Told) {
-    if let Some(server) = told.server() {
+fn identify(result: &mut Object<'_>, description: &Description) {
+    if let Some(server) = description.server() {
         result.set("_meta", super::object_of(SERVER, server));
     }
 }
 
 /// Translates a result for a 2026-07-28 client.
-pub(crate) fn result(method: &str, result: &[u8], told: &Told) -> Vec<u8> {
+pub(crate) fn result(method: &str, result: &[u8], description: &Description) -> Vec<u8> {
     if !super::is_object(result) {
         return result.to_vec();
     }
-    Last::copied(|last| result_with(method, result, told, last))
+    Last::copied(|last| result_with(method, result, description, last))
 }
 
-fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec<u8> {
+fn result_with(method: &str, result: &[u8], description: &Description, last: &mut Last) -> Vec<u8> {
     // The child may change it at any time, so it must not be cached.
     let cached = is_cached(method);
     let mut fill: [(&str, &[u8], bool); 3] = [
@@ -107,7 +107,7 @@ fn result_with(method: &str, result: &[u8], told: &Told, last: &mut Last) -> Vec
         ("ttlMs", b"0", cached),
         ("cacheScope", b"\"private\"", cached),
     ];
-    let mut server = told.server();
+    let mut server = description.server();
     let known = server;
     let mut copy = Copy::new(result, b"", server.map_or(0, <[u8]>::len) + GROWTH);
     let _ = copy.members(|copy, name| {
@@ -233,7 +233,7 @@ fn by_url(params: &[u8]) -> Result<Vec<u8>, NotJson> {
 pub(crate) fn input_required<'a>(
     questions: impl Iterator<Item = (&'a str, &'a Question)>,
     state: &str,
-    told: &Told,
+    description: &Description,
 ) -> Vec<u8> {
     let mut requests = Object::default();
     for (key, question) in questions {
@@ -246,7 +246,7 @@ pub(crate) fn input_required<'a>(
     result.set("resultType", &b"\"input_required\""[..]);
     result.set("inputRequests", requests.text());
     result.set("requestState", object::quoted(state));
-    identify(&mut result, told);
+    identify(&mut result, description);
     result.text()
 }
 

@@ -4,8 +4,8 @@
 //! a child that speaks only 2026-07-28. The form of a message in the other era belongs here; state
 //! that is kept while a call runs belongs to its front.
 
+pub(crate) mod description;
 pub(crate) mod downward;
-pub(crate) mod told;
 pub(crate) mod upward;
 
 use alloc::string::String;

@@ -34,8 +34,8 @@ use crate::context::budget::Walk;
 use crate::context::budget::{self, Share};
 use crate::context::carrier::Reply;
 use crate::context::ids::{CallId, StreamId};
+use crate::dialect::description::Description;
 use crate::dialect::downward::{self, Question};
-use crate::dialect::told::Told;
 use crate::front::stateless::kept::Kept;
 pub(crate) use crate::front::stateless::kept::Subject;
 use crate::front::stateless::listen::Listens;
@@ -66,7 +66,7 @@ enum Mode {
     /// The child speaks the stateless era.
     Stateless,
     /// The child speaks the session era, and answered `initialize` with this.
-    Session(Told),
+    Session(Description),
 }
 
 /// An incoming request.
@@ -94,11 +94,11 @@ pub(crate) enum Room {
 }
 
 /// Overhead of a request beside its id and token.
-const ASK: usize = 128;
+const REQUEST: usize = 128;
 
 /// A request whose client waits for the answer. The key of its table is the stream number.
 #[derive(Debug)]
-struct Ask {
+struct ClientRequest {
     id: Spelling,
     method: String,
     /// The request's text, kept while it waits for the child.
@@ -134,7 +134,7 @@ pub(crate) struct Worker {
     /// When its process was started and probed.
     asked: Instant,
     pub(crate) streams: Streams,
-    asks: Table<StreamId, Ask>,
+    asks: Table<StreamId, ClientRequest>,
     parks: Table<CallId, Park>,
     listens: Listens,
     kept: Kept,
@@ -196,10 +196,13 @@ impl Worker {
     /// Bytes that describe its clients, its child and the questions that wait.
     fn size(&self) -> usize {
         let client = self.client.as_ref().map_or(0, Vec::len);
-        let told = if let Mode::Session(told) = &self.mode { told.text().len() } else { 0 };
+        let server = match &self.mode {
+            Mode::Session(description) => description.text().len(),
+            _ => 0,
+        };
         let held = self.held.iter().map(|(id, question)| id.len() + question.params.len());
         let own = self.key.len() + self.capabilities.len() + self.owner.size();
-        own + client + told + held.sum::<usize>()
+        own + client + server + held.sum::<usize>()
     }
 
     fn account(&mut self) {
@@ -302,8 +305,8 @@ impl Worker {
             message.splice(&crate::codec::message::Splice::default(), &mut text);
         }
         let id = message.id().unwrap_or_default();
-        let names = ASK + id.len() + metadata.method.len();
-        let ask = Ask {
+        let names = REQUEST + id.len() + metadata.method.len();
+        let ask = ClientRequest {
             since: cx.now,
             id: id.into(),
             method: metadata.method.clone().into_owned(),
@@ -372,11 +375,11 @@ impl Worker {
     }
 
     fn dispatch_downward(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
-        let Mode::Session(told) = &self.mode else { return };
+        let Mode::Session(description) = &self.mode else { return };
         let method = message.method().unwrap_or_default();
         match &*method {
             "server/discover" => {
-                let result = downward::discover(told, cx.servers.eras(self.child.server));
+                let result = downward::discover(description, cx.servers.eras(self.child.server));
                 self.answer_result(number, &result, cx);
             }
             "subscriptions/listen" => self.listen(number, message, cx),
@@ -410,13 +413,13 @@ impl Worker {
     /// for more. The level is the process's, so messages below a request's own level are filtered
     /// from the child's output.
     fn ask_for_logs(&mut self, number: StreamId, cx: &mut Context) {
-        let Mode::Session(told) = &self.mode else { return };
+        let Mode::Session(description) = &self.mode else { return };
         if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
             return;
         }
         let least = self.asks.values().filter_map(|ask| ask.log_level).min();
         let Some(level) = least.filter(|level| Some(*level) != self.log_level) else { return };
-        if told.logging {
+        if description.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
             self.child.ask(OwnRequest::LogLevel, "logging/setLevel", &params, cx);
@@ -458,7 +461,7 @@ impl Worker {
         self.listens.walk(walk);
         self.parks.values().for_each(|park| park.walk(walk));
         for ask in self.asks.values() {
-            walk.meet("request", &ask._share, ASK + ask.id.len() + ask.method.len());
+            walk.meet("request", &ask._share, REQUEST + ask.id.len() + ask.method.len());
             walk.meet_kept("request", &ask.text);
         }
     }

@@ -34,7 +34,7 @@ impl Common {
 /// What a reader is still to be given, in its order.
 #[derive(Debug)]
 enum Piece {
-    Private(Vec<u8>),
+    Own(Vec<u8>),
     Part(Arc<Common>, Range<usize>),
     /// The stream is whole.
     End,
@@ -77,7 +77,7 @@ impl Rest {
     fn push(&mut self, piece: Piece) {
         let queue = self.0.get_or_insert_default();
         match &piece {
-            Piece::Private(bytes) => queue.own += bytes.len(),
+            Piece::Own(bytes) => queue.own += bytes.len(),
             Piece::Part(_, range) => queue.lent += range.len(),
             Piece::End => {}
         }
@@ -85,7 +85,7 @@ impl Rest {
     }
 
     pub(super) fn push_own(&mut self, bytes: Vec<u8>) {
-        self.push(Piece::Private(bytes));
+        self.push(Piece::Own(bytes));
     }
 
     pub(super) fn push_end(&mut self) {
@@ -98,11 +98,11 @@ impl Rest {
         let mut event = Vec::new();
         sse::encode(None, b"", &mut event);
         let after = event.split_off(event.len() - b"\n\n".len());
-        self.push(Piece::Private(event));
+        self.push(Piece::Own(event));
         self.push(Piece::Part(Arc::clone(common), 0..gap));
-        self.push(Piece::Private(id.to_vec()));
+        self.push(Piece::Own(id.to_vec()));
         self.push(Piece::Part(Arc::clone(common), gap + 1..end));
-        self.push(Piece::Private(after));
+        self.push(Piece::Own(after));
         self.size() - before
     }
 
@@ -112,7 +112,7 @@ impl Rest {
         let ends = |queue: &Queue| matches!(queue.pieces.front(), Some(Piece::End));
         let queue = self.0.as_mut().filter(|queue| most > 0 || ends(queue))?;
         let given = match queue.pieces.pop_front()? {
-            Piece::Private(bytes) => {
+            Piece::Own(bytes) => {
                 queue.own -= bytes.len();
                 Given::Bytes(bytes)
             }
@@ -140,7 +140,7 @@ impl Rest {
     pub(super) fn walk(&self, walk: &mut Walk) -> usize {
         let pieces = self.0.iter().flat_map(|queue| &queue.pieces);
         let own = pieces.map(|piece| match piece {
-            Piece::Private(bytes) => bytes.len(),
+            Piece::Own(bytes) => bytes.len(),
             Piece::Part(common, _) => {
                 walk.meet_common("common text", &common.text);
                 0

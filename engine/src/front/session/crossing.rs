@@ -25,8 +25,8 @@ use crate::context::budget::Share;
 use crate::context::budget::Walk;
 use crate::context::ids::{CallId, StreamId};
 use crate::dialect;
+use crate::dialect::description::Description;
 use crate::dialect::downward;
-use crate::dialect::told::Told;
 use crate::dialect::upward;
 use crate::http::fault::Fault;
 use crate::table::Table;
@@ -51,7 +51,7 @@ const ENTRY: usize = 48;
 pub(super) struct Crossing {
     pub(super) client: upward::Client,
     /// The child's answer to `server/discover`.
-    pub(super) discovered: Told,
+    pub(super) discovered: Description,
     pub(super) log_level: Option<LogLevel>,
     uris: Vec<String>,
     /// The bridge's `subscriptions/listen` that is acknowledged, and one that is not yet.
@@ -385,7 +385,7 @@ impl Crossing {
         let known = Some(asked).filter(|name| Version::named(name).is_some());
         let version = known.unwrap_or_else(|| NEWEST_SESSION.to_string());
         let client = upward::Client::read(hello, Version::chosen(&version));
-        let discovered = Told::read(discovered);
+        let discovered = Description::read(discovered);
         let share = Some(cx.budget.share());
         let mut crossing = Box::new(Self { client, discovered, share, ..Self::default() });
         crossing.account();

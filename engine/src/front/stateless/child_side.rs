@@ -19,8 +19,8 @@ use crate::codec::version;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
 use crate::dialect;
+use crate::dialect::description::Description;
 use crate::dialect::downward;
-use crate::dialect::told::Told;
 use crate::front::malformed::Reads;
 use crate::http::fault::Fault;
 
@@ -99,8 +99,8 @@ impl Worker {
                     let initialized = rpc::request(None, "notifications/initialized", b"{}");
                     self.child.say(initialized, cx);
                     let version = version::named_by(result);
-                    let told = Told::read(result);
-                    self.opened(Mode::Session(told), &version, cx);
+                    let description = Description::read(result);
+                    self.opened(Mode::Session(description), &version, cx);
                     None
                 }
                 None => {
@@ -180,7 +180,9 @@ impl Worker {
     pub(super) fn downward_answer(&self, method: &str, message: &Message<'_>) -> Vec<u8> {
         let payload = message.payload().unwrap_or_default();
         match (&self.mode, message.result()) {
-            (Mode::Session(told), Some(result)) => downward::result(method, result, told),
+            (Mode::Session(description), Some(result)) => {
+                downward::result(method, result, description)
+            }
             _ => downward::error(payload).into_owned(),
         }
     }

@@ -168,7 +168,7 @@ impl Worker {
             return Room::Elsewhere(Fault::Calls(cx.config.calls));
         }
         match &self.mode {
-            Mode::Session(told) if told.subscribe => match uris {
+            Mode::Session(description) if description.subscribe => match uris {
                 Uris::TooMany => Room::Later(Fault::Subscriptions(limit)),
                 Uris::Listed(uris) if !self.has_room_for(uris, limit) => {
                     Room::Elsewhere(Fault::Subscriptions(limit))
@@ -181,7 +181,7 @@ impl Worker {
 
     /// Opens a subscription at a session-era child.
     pub(super) fn listen(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
-        let Mode::Session(told) = &self.mode else { return };
+        let Mode::Session(description) = &self.mode else { return };
         let Some(filter) = message.param("notifications").filter(|f| f.first() == Some(&b'{'))
         else {
             return self.fail(number, &Fault::MetadataMissing("notifications"), cx);
@@ -192,11 +192,11 @@ impl Worker {
         let _ = Scanner::new(filter).members(|scanner, name| {
             let value = &filter[scanner.value()?];
             if let Some(list) = LISTS.iter().position(|(list, ..)| list.as_bytes() == &**name) {
-                listen.lists[list] = value == b"true" && told.lists[list];
+                listen.lists[list] = value == b"true" && description.lists[list];
             }
             Ok(())
         });
-        let uris = if told.subscribe { Uris::read(message, limit) } else { Uris::default() };
+        let uris = if description.subscribe { Uris::read(message, limit) } else { Uris::default() };
         let uris = match uris {
             Uris::Listed(uris) if self.has_room_for(&uris, limit) => uris,
             Uris::TooLong => {

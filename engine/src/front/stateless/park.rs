@@ -268,14 +268,14 @@ impl Worker {
 
     /// Answers the client's request with the open questions, and waits.
     fn ask_client(&mut self, id: CallId, number: StreamId, mut park: Park, cx: &mut Context) {
-        let Mode::Session(told) = &self.mode else { return };
+        let Mode::Session(description) = &self.mode else { return };
         if cx.parks.contains(&park.secret) {
             // Two requests came with the same random bytes, and one of them is parked already.
             return self.refuse_park(id, number, &park, cx);
         }
         let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
-        let result = downward::input_required(questions, &state, told);
+        let result = downward::input_required(questions, &state, description);
         let when = cx.now.after(cx.config.park);
         cx.timers.set(&mut park.due, when, Wait::Park(self.child.id, id));
         park.account();

@@ -7,7 +7,7 @@ use super::{LISTS, is_object, member};
 use crate::codec::json::Span;
 
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct Description {
     text: Vec<u8>,
     server: Span,
     /// The members of `LISTS` whose changes the server announces.
@@ -18,7 +18,7 @@ pub(crate) struct Told {
     pub(crate) logging: bool,
 }
 
-impl Told {
+impl Description {
     /// Reads the result of `initialize` or of `server/discover`.
     pub(crate) fn read(text: &[u8]) -> Self {
         let capabilities = member(text, "capabilities").filter(|text| is_object(text));
