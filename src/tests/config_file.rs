@@ -251,9 +251,11 @@ fn a_variable_that_is_not_there_is_told_with_its_member_and_line() {
 fn a_server_has_terms_of_its_own() {
     let told = good(
         r#"{"a": {"command": "x", "sessionKeepAlive": 0, "maxSessions": 3, "requestTimeout": 1.5,
-            "tools": {"allow": ["read_*"], "deny": ["read_all"]}},
-            "b": {"command": "x", "tools": ["*"]}, "c": {"command": "x"}}"#,
+            "tools": {"allow": ["read_*"], "deny": ["read_all"]}, "share": true},
+            "b": {"command": "x", "tools": ["*"], "share": false}, "c": {"command": "x"}}"#,
     );
+    let shares = [told[0].share, told[1].share, told[2].share];
+    assert_eq!(shares, [Some(true), Some(false), None]);
     let a = told[0].limits;
     assert_eq!((a.idle, a.sessions), (Some(Duration::ZERO), Some(3)));
     assert_eq!(a.request, Some(Duration::from_millis(1500)));
@@ -267,6 +269,7 @@ fn a_server_has_terms_of_its_own() {
         (r#""requestTimeout": 1e99"#, &["\"requestTimeout\"", "from 0"]),
         (r#""maxSessions": 0"#, &["\"maxSessions\"", "from 1"]),
         (r#""maxSessions": 1.5"#, &["\"maxSessions\"", "a number from 1"]),
+        (r#""share": 1"#, &["\"share\"", "true or false"]),
         (r#""tools": "x""#, &["\"tools\"", "\"allow\" and \"deny\""]),
         (r#""tools": {"allow": "x"}"#, &["\"tools\"", "a list of strings"]),
         (r#""tools": {"only": []}"#, &["\"tools\"", "not \"only\""]),

@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 
+use super::several::Config;
 use crate::support::http::{Events, PATIENCE};
-use crate::support::mcp::{Answer, Session, notify, report, script};
+use crate::support::mcp::{Answer, BOTH, JSON, QUIET, Session, initialize, notify, report, script};
 use crate::support::process::{self, until};
 use crate::support::proxy::{CHILD, Proxy};
 use rustix::process::Signal;
@@ -147,12 +148,32 @@ fn a_question_goes_to_the_client_whose_call_it_is_of_or_to_none() {
 }
 
 #[test]
+fn a_server_of_the_file_shares_or_not_and_a_reload_changes_that_for_new_sessions() {
+    let server = |share: Value| json!({"command": CHILD, "share": share});
+    let file = |a: bool| json!({"a": server(json!(a)), "b": server(json!(false))});
+    let config = Config::new("share", &file(true));
+    let proxy = config.start(&["--share"]);
+    let open = |path: &str| {
+        let reply = proxy.exchange(path, &[BOTH, JSON], &initialize(QUIET));
+        assert_eq!(reply.status(), 200, "{reply:?}");
+    };
+    for path in ["POST /a/mcp", "POST /b/mcp", "POST /a/mcp", "POST /b/mcp"] {
+        open(path);
+    }
+    assert_eq!(proxy.children().len(), 3, "one of the first, two of the other");
+    config.write(&file(false).to_string());
+    proxy.signal(Signal::HUP);
+    proxy.logged(&["SIGHUP"]);
+    open("POST /a/mcp");
+    assert_eq!(proxy.children().len(), 4, "what is open stays as it is");
+}
+
+#[test]
 fn header_values_divide_the_processes() {
     let proxy = Proxy::start(&["--share", "--header-env", "X-User=USER_NAME"], &[CHILD]);
     let open = |user: &'static str| {
-        let initialize = crate::support::mcp::initialize(crate::support::mcp::QUIET);
-        let fields = [crate::support::mcp::BOTH, crate::support::mcp::JSON, ("X-User", user)];
-        let reply = proxy.exchange("POST /mcp", &fields, &initialize);
+        let fields = [BOTH, JSON, ("X-User", user)];
+        let reply = proxy.exchange("POST /mcp", &fields, &initialize(QUIET));
         assert_eq!(reply.status(), 200, "{reply:?}");
     };
     for user in ["ann", "bob", "ann", "bob"] {

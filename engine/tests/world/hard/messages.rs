@@ -58,6 +58,8 @@ struct Call {
 #[derive(Default)]
 pub(super) struct Messages {
     translates: bool,
+    /// A process is several sessions', and what it says of none may come to all of them.
+    shares: bool,
     asked: BTreeMap<Exchange, Asked>,
     /// Sessions and events by their ids, as the exchange where they began.
     sessions: BTreeMap<String, Exchange>,
@@ -83,8 +85,8 @@ pub(super) struct Messages {
 }
 
 impl Messages {
-    pub(super) fn new(translates: bool) -> Self {
-        Self { translates, ..Self::default() }
+    pub(super) fn new(translates: bool, shares: bool) -> Self {
+        Self { translates, shares, ..Self::default() }
     }
 
     pub(super) fn session_ids(&self) -> impl Iterator<Item = &str> {
@@ -218,7 +220,9 @@ impl Messages {
             return Ok(());
         };
         let session = self.asked.get(&told.exchange).and_then(|asked| asked.session);
-        let owner = *self.owners.entry(process).or_insert_with(|| session.unwrap_or(told.exchange));
+        let opener = session.unwrap_or(told.exchange);
+        let owner = *self.owners.entry(process).or_insert(opener);
+        let owner = if self.shares { opener } else { owner };
         require!(OwnSession, session == Some(owner), "{process} is {owner}'s, and gets {shown}");
         let again = std::mem::replace(&mut told.written, true);
         require!(StdinLines, !again || self.translates, "{process}: a second time: {shown}");
@@ -261,8 +265,13 @@ impl Messages {
         // A process of the other era has got no message of its client before it may speak.
         let own =
             *self.owners.entry(said.process).or_insert_with(|| asked.session.unwrap_or(exchange));
-        let same = asked.session == Some(own);
+        let same = asked.session == Some(own) || self.shares;
         require!(OwnSession, same, "{exchange} is told what is {own}'s: {shown}");
+        let names = |method: &[u8]| method == b"\"notifications/progress\"";
+        let opens = asked.session == Some(exchange);
+        if self.shares && (opens || method(&said.text).is_some_and(|method| !names(method))) {
+            return Ok(());
+        }
         let id = event.flatten();
         if let Some((origin, seen)) = &said.seen {
             require!(OneStream, *origin == asked.origin, "{exchange}: on another too: {shown}");

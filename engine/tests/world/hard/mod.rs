@@ -60,7 +60,7 @@ impl Hard {
             shutdown: None,
             exchanges: Exchanges::default(),
             children: Children::default(),
-            messages: Messages::new(translates),
+            messages: Messages::new(translates, config.share),
         }
     }
 

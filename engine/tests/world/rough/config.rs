@@ -76,6 +76,7 @@ pub(super) fn draw(dice: &mut Dice<'_>) -> Config {
     if dice.one_in(4) {
         config.breaker_starts = dice.pick(&[1, 2, u32::MAX]);
     }
+    config.share = dice.one_in(4);
     mend(config)
 }
 
