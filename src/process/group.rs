@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::rc::Rc;
 
 use mcp_bridge::Exit;
@@ -15,9 +15,10 @@ use crate::process::child::Child;
 /// A started child. [`ended`] reports its exit.
 pub(crate) type Process = std::process::Child;
 
-/// Starts a child.
-pub(crate) fn start(mut command: Command) -> io::Result<Process> {
-    command.spawn()
+/// Starts a child with these as its standard input, output and error.
+pub(crate) fn start(mut command: Command, ends: [Stdio; 3]) -> io::Result<Process> {
+    let [stdin, stdout, stderr] = ends;
+    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn()
 }
 
 /// Watches for the exit of a child: here one signal reports the exits of all.

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::rc::Rc;
 
 use crate::os::sys::{self, OwnedFd};
@@ -82,10 +82,8 @@ impl Launch {
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.envs(env);
         sys::prepare(&mut command, &self.name, mark);
-        command.stdin(Stdio::from(stdin_theirs));
-        command.stdout(Stdio::from(stdout_theirs));
-        command.stderr(Stdio::from(stderr_theirs));
-        let process = group::start(command)?;
+        let ends = [stdin_theirs.into(), stdout_theirs.into(), stderr_theirs.into()];
+        let process = group::start(command, ends)?;
         Ok(Started { process, stdin, stdout, stderr })
     }
 

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::ptr::null;
 use std::rc::Rc;
 
@@ -26,9 +26,12 @@ use crate::process::child::Child;
 /// A started child.
 pub(crate) type Process = async_process::Child;
 
-/// Starts a child.
-pub(crate) fn start(command: Command) -> io::Result<Process> {
-    async_process::Command::from(command).spawn()
+/// Starts a child with these as its standard input, output and error.
+pub(crate) fn start(command: Command, ends: [Stdio; 3]) -> io::Result<Process> {
+    let [stdin, stdout, stderr] = ends;
+    // Those of a command that it is made from are not kept: it would inherit ours.
+    let mut command = async_process::Command::from(command);
+    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn()
 }
 
 /// Watches for the exit of a child.
