@@ -1,5 +1,5 @@
-//! Process groups on Windows: a job object, which holds all descendants of a child. It was tried
-//! under Wine and never on Windows.
+//! Process groups on Windows: a job object, which holds all descendants of a child. It runs
+//! under Wine in CI and was never tried on Windows.
 //!
 //! There is no SIGTERM: the second step of the shutdown sequence is the third. Processes that a
 //! child starts before it is put into the job, in its first instant, are not part of the job.
