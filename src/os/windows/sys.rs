@@ -1,5 +1,5 @@
-//! Windows counterparts of descriptors, pipes and their calls. They run under Wine in CI and were never
-//! tried on Windows.
+//! Windows counterparts of descriptors, pipes and their calls. They run under Wine in CI and were
+//! never tried on Windows.
 //!
 //! The reactor supports only sockets there. So each pipe of a child has a thread that copies its
 //! bytes to and from a loopback socket.
