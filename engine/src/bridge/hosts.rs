@@ -12,6 +12,7 @@ use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::child::Child;
 use crate::child::origin::Origin;
+use crate::codec::message::Message;
 use crate::context::relay::Relay;
 use crate::front::host::Host;
 use crate::http::admission::Admitted;
@@ -56,6 +57,13 @@ impl Bridge {
         let guest = host.join(place, &self.cx);
         self.seats.insert(Seat::Host(host));
         guest
+    }
+
+    /// Whether a process that sessions share takes these messages now: it may not read its input.
+    pub(super) fn takes_lines(&self, host: ChildId, messages: &[Message<'_>]) -> Result<(), Fault> {
+        let size = messages.iter().map(Message::size).sum();
+        let accepts = |host: &Host| host.child.accepts(size, self.cx.config.stdin);
+        if self.seats.host(host).is_none_or(accepts) { Ok(()) } else { Err(Fault::Stdin) }
     }
 
     /// A process that starts, or has been started ahead.

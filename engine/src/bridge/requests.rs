@@ -196,6 +196,10 @@ impl Bridge {
         if draining {
             return Err(Fault::Draining);
         }
+        if let Some(host) = session.child.host() {
+            self.takes_lines(host, messages)?;
+        }
+        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.post(post, &mut self.cx)
     }
 

@@ -39,6 +39,10 @@ use crate::table::Table;
 /// process may say anything about any of its guests.
 const STRAYS: usize = 64;
 
+/// Tasks whose progress finds its guest: as many as a process has tokens of. The oldest are
+/// forgotten.
+const TASKS: usize = 64;
+
 /// Overhead of a guest, of a question, and of a resource, beside their texts.
 const GUEST: usize = 256;
 const ENTRY: usize = 48;
@@ -92,6 +96,8 @@ pub(crate) struct Host {
     /// The level that the process was last set to.
     level: Option<LogLevel>,
     questions: Vec<Question>,
+    /// Tasks of calls that were answered, with their guests: their progress goes on.
+    tasks: Vec<(CallId, ChildId)>,
     /// Calls that were given up and that the process may still work on, with their guests.
     strays: Vec<(CallId, ChildId)>,
     /// Whether there are such calls whose guests are not known any more.
@@ -126,6 +132,7 @@ impl Host {
             served: false,
             level: None,
             questions: Vec::new(),
+            tasks: Vec::new(),
             strays: Vec::new(),
             astray: false,
             lease,
@@ -172,9 +179,10 @@ impl Host {
     }
 
     /// Whether another session of this kind can be its guest. A process that does not read its
-    /// input gets no more of them.
+    /// input, or has closed it, gets no more of them.
     pub(crate) fn takes(&self, owner: &Owner, kind: &[u8], cx: &Context) -> bool {
-        self.owner == *owner && self.kind == kind && !self.child.is_stalled(cx)
+        let serves = self.lease.closed().is_none() && !self.child.is_stalled(cx);
+        serves && self.owner == *owner && self.kind == kind
     }
 
     pub(crate) const fn has_started(&self) -> bool {
@@ -206,6 +214,7 @@ impl Host {
             self.child.say_cancelled(call, "its session does not go on here", cx);
             self.give_up(call, cx);
         }
+        self.tasks.retain(|(_, of)| *of != id);
         // Who was told of it is gone, and the process may still say something of it.
         self.astray |= self.strays.iter().any(|(_, stray)| *stray == id);
         self.strays.retain(|(_, stray)| *stray != id);

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Handshake, Host, Question};
+use super::{Handshake, Host, Question, TASKS};
 use crate::api::cause::Cause;
 use crate::api::event::{self, Notice};
 use crate::api::handles::ChildId;
@@ -107,6 +107,12 @@ impl Host {
         }
         self.served = true;
         let guest = ChildId(call.stream.0);
+        if call.task {
+            if self.tasks.len() == TASKS {
+                self.tasks.remove(0);
+            }
+            self.tasks.push((id, guest));
+        }
         self.grant(guest, call.wish.take(), result.is_some());
         let named = result
             .filter(|result| dialect::subscription(result).and_then(CallId::read) == Some(id));
@@ -179,13 +185,17 @@ impl Host {
         wanted.zip(level).is_none_or(|(wanted, level)| level >= wanted)
     }
 
-    /// Progress goes to its call, with the token that its guest chose.
+    /// Progress goes to its call, or to who has its task, with the token that its guest chose.
     fn progressed(&mut self, message: &Message<'_>, cx: &mut Context) {
         let id = message.token().and_then(CallId::read);
         let call = id.and_then(|id| self.child.calls.get(&id));
-        let Some((guest, token)) =
-            call.and_then(|call| Some((ChildId(call.stream.0), call.token.clone()?)))
-        else {
+        let task = self.tasks.iter().find(|(task, _)| Some(*task) == id);
+        let whose = match (call, task) {
+            (Some(call), _) => call.token.as_deref().map(|token| (ChildId(call.stream.0), token)),
+            (None, Some((id, guest))) => self.child.task_token(*id).map(|token| (*guest, token)),
+            (None, None) => None,
+        };
+        let Some((guest, token)) = whose.map(|(guest, token)| (guest, token.to_vec())) else {
             return self.drop_one(cx);
         };
         let change = Splice { token: Some(&token), ..Splice::default() };
