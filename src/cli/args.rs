@@ -101,9 +101,7 @@ fn summary(options: &Options) -> Exit {
 
 fn options(arguments: &Arguments) -> Result<Options, Exit> {
     let given = Given::from_args(&["hyper-mcp-proxy"], &arguments.texts());
-    // The first line is the reason.
-    let given = given
-        .map_err(|early| Exit::usage(format!("{} (see --help)", first_line(&early.output))))?;
+    let given = given.map_err(|early| Exit::usage(complaint(first_line(&early.output))))?;
     let config = config(&given)?;
     let pages = observe::pages(&given, config.health.clone());
     let (servers, file) = servers(&given, arguments.command.clone(), &config)?;
@@ -123,9 +121,24 @@ fn options(arguments: &Arguments) -> Result<Options, Exit> {
     })
 }
 
-fn first_line(text: &str) -> String {
+/// The reason, in the parser's words.
+fn first_line(text: &str) -> &str {
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or("bad arguments");
-    line.trim().trim_end_matches('.').to_owned()
+    line.trim().trim_end_matches('.')
+}
+
+/// The reason in the words of the other complaints: the flag first.
+fn complaint(reason: &str) -> String {
+    let parts = || {
+        let (flag, rest) = reason.strip_prefix("Error parsing option '")?.split_once("' with ")?;
+        let (value, form) = rest.strip_prefix("value '")?.rsplit_once("': it takes ")?;
+        Some(format!("{flag} takes {form}, not {value:?} (see --help)"))
+    };
+    let unknown = || {
+        let name = reason.strip_prefix("Unrecognized argument: ")?;
+        Some(format!("there is no option {name} (see --help)"))
+    };
+    parts().or_else(unknown).unwrap_or_else(|| format!("{reason} (see --help)"))
 }
 
 fn place(given: &Given) -> Result<Place, Exit> {
@@ -329,13 +342,15 @@ fn allowed(given: &Given) -> Result<(Vec<String>, Vec<String>), Exit> {
     let hosts = all(
         given.allow_host.clone(),
         is_host_pattern,
-        "--allow-host takes a host name or an address, with or without a port, such as \
-         mcp.example.com or [::1]:8080, or * for any; there are no other wildcards",
+        "--allow-host",
+        "* or, without other wildcards, a host name or an address, with or without a port, such as \
+         mcp.example.com or [::1]:8080",
     )?;
     let origins = all(
         given.allow_origin.clone(),
         is_origin,
-        "--allow-origin takes an origin as a browser sends it, such as https://app.example, without a path",
+        "--allow-origin",
+        "* or an origin as a browser sends it, without a path, such as https://app.example",
     )?;
     Ok((hosts, origins))
 }

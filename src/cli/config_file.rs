@@ -90,10 +90,25 @@ pub(crate) fn parse(text: &[u8], variables: Variables<'_>) -> Result<Definitions
 
 /// The text of an error, without the value that it concerns.
 fn reason(error: &serde_json::Error) -> String {
+    if error.is_eof() {
+        return format!(
+            "the text ends too early at line {} column {}",
+            error.line(),
+            error.column()
+        );
+    }
     let text = error.to_string();
     match text.rfind(", expected ").filter(|_| text.starts_with("invalid ")) {
-        Some(at) => text[at + 2..].to_owned(),
+        Some(at) => must_be(&text[at + ", expected ".len()..]),
         None => text,
+    }
+}
+
+/// What was expected, as a rule.
+fn must_be(expected: &str) -> String {
+    match expected.rsplit_once(" to be ") {
+        Some((what, kind)) => format!("{what} must be {kind}"),
+        None => format!("it must be {expected}"),
     }
 }
 

@@ -98,11 +98,13 @@ pub(crate) const GROUPS: [Group; 7] = [
     Group {
         name: "Sessions",
         flags: &[
-            flag("session-keep-alive", "secs", "Unused sessions sleep; 0 is never").default("300"),
+            flag("session-keep-alive", "secs", "Time unused before sleep; 0 is never")
+                .default("300"),
             flag("session-restart", "when", "Restart servers: on-demand or never")
                 .default("on-demand"),
-            flag("session-expiry", "secs", "End sleeping sessions; 0 is never").default("86400"),
-            flag("sleep", "secs", "Sessions without calls sleep; 0 is never").default("0"),
+            flag("session-expiry", "secs", "Time asleep before the end; 0 is never")
+                .default("86400"),
+            flag("sleep", "secs", "Time without calls before sleep; 0 is never").default("0"),
             switch("share", "Sessions of like clients share a server"),
             flag("sessions", "file", "File that keeps sessions over a restart"),
             flag("header-env", "header=name", "Header to pass as a variable; repeatable").list(','),
@@ -114,7 +116,7 @@ pub(crate) const GROUPS: [Group; 7] = [
         name: "Limits",
         flags: &[
             flag("max-sessions", "n", "Most sessions at once, a process each").default("64"),
-            flag("max-message", "bytes", "Longest message, such as 16M").default("16M"),
+            flag("max-message", "bytes", "Longest message; units K, M, G").default("16M"),
             flag("max-memory", "bytes", "Memory limit of all messages").default("64M to 256M"),
             flag("request-timeout", "secs", "Time limit of a call; 0 is none").default("0"),
             flag("drain-timeout", "secs", "Time for calls after SIGTERM").default("10"),

@@ -201,8 +201,8 @@ impl ConfigFile {
     /// Reads the file: all of its servers, or why it is rejected.
     pub(crate) fn read(&self) -> Result<Found, Exit> {
         let within = |reason| format!("{}: {reason}", self.file.display());
-        let text =
-            read(&self.file, FILE).map_err(|error| Exit::usage(within(error.to_string())))?;
+        let text = read(&self.file, FILE);
+        let text = text.map_err(|error| Exit::usage(within(unreadable(&error))))?;
         let found = config_file::parse(&text, &|name| std::env::var_os(name));
         let Definitions { servers, remote } =
             found.map_err(|reason| Exit::usage(within(reason)))?;
@@ -278,6 +278,14 @@ impl ConfigFile {
             exit: exit.map(|reason| format!("{}: {reason}", of("command"))),
             public: "its program was not found or can't be run",
         })
+    }
+}
+
+/// Why a file can't be read.
+fn unreadable(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(_) => format!("it can't be read: {error}"),
+        None => error.to_string(),
     }
 }
 

@@ -102,12 +102,16 @@ fn what_is_wrong_is_told_with_its_place_and_its_member() {
         ("{\"a\":\n{\"args\": []}}", &["\"command\" of the server \"a\"", "missing", "line 2"]),
         (r#"{"a": {"url": "http://secret"}}"#, &["no server with a \"command\""]),
         (r#"{"a": {"type": "http"}}"#, &["\"command\" of the server \"a\"", "missing"]),
-        (r#"{"a": "secret"}"#, &["the server \"a\" to be an object", "line 1"]),
-        (r#"{"a": {"command": 5}}"#, &["\"command\" of the server \"a\" to be a string", "line 1"]),
+        ("{\n\"a\":", &["the text ends too early at line 2"]),
+        (r#"{"a": "secret"}"#, &["the server \"a\" must be an object", "line 1"]),
+        (
+            r#"{"a": {"command": 5}}"#,
+            &["\"command\" of the server \"a\" must be a string", "line 1"],
+        ),
         (r#"{"a": {"command": "x", "args": "secret"}}"#, &["\"args\"", "a list of strings"]),
         (
             r#"{"a": {"command": "x", "args": [1]}}"#,
-            &["each element of the member \"args\"", "to be a string"],
+            &["each element of the member \"args\"", "must be a string"],
         ),
         (r#"{"a": {"command": "x", "env": ["secret"]}}"#, &["\"env\"", "an object of strings"]),
         (

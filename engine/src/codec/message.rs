@@ -182,13 +182,13 @@ impl<'a> Message<'a> {
     /// string nor a number (MCP "Requests": it is not null).
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed<'a>> {
         if text.len() > LENGTH {
-            return Err(Malformed::Invalid("the message is longer than 4 GiB", None));
+            return Err(Malformed::Invalid("it is longer than 4 GiB", None));
         }
         let mut scanner = Scanner::new(text);
         let mut members = Members::default();
         let read = members.read(&mut scanner);
         if (read.is_err() || !scanner.ascii) && core::str::from_utf8(text).is_err() {
-            return Err(Malformed::Parse("the message is not UTF-8"));
+            return Err(Malformed::Parse("it is not UTF-8"));
         }
         let doubled = read.map_err(|reason| no_object(text, reason))?;
         if let Some(reason) = doubled {
@@ -385,7 +385,7 @@ pub(crate) fn batch_of(text: &[u8], most: usize) -> Option<Result<Vec<&[u8]>, Ma
         return None;
     }
     if core::str::from_utf8(text).is_err() {
-        return Some(Err(Malformed::Parse("the message is not UTF-8")));
+        return Some(Err(Malformed::Parse("it is not UTF-8")));
     }
     Some(match json::elements(text, most) {
         Err(reason) => Err(Malformed::Parse(reason)),
@@ -417,7 +417,7 @@ pub fn same_id(one: &[u8], other: &[u8]) -> bool {
 #[cold]
 fn no_object(text: &[u8], reason: NotJson) -> Malformed<'_> {
     if text.starts_with("\u{feff}".as_bytes()) {
-        return Malformed::Parse("the message starts with a byte order mark");
+        return Malformed::Parse("it starts with a byte order mark");
     }
     let mut scanner = Scanner::new(text);
     if scanner.peek() == b'{' {

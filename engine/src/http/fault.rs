@@ -119,7 +119,7 @@ faults! {
         "the header fields that identify the client are longer than {limit} bytes";
     ProtocolVersion(version: String) = 400 INVALID_REQUEST "protocol_version",
         "MCP-Protocol-Version {version:?} is not supported; send the version that initialize returned";
-    NotJson(reason: &'static str) = 400 PARSE_ERROR "message", "{reason}";
+    NotJson(reason: &'static str) = 400 PARSE_ERROR "message", "the message is not valid JSON: {reason}";
     NotAMessage(reason: &'static str) = 400 INVALID_REQUEST "message", "{reason}";
     Batch = 400 INVALID_REQUEST "message",
         "only sessions of 2025-03-26 accept batches; send each message in a request of its own";

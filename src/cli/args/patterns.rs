@@ -6,10 +6,11 @@ use crate::cli::exit::Exit;
 pub(super) fn all(
     values: Vec<String>,
     good: fn(&str) -> bool,
+    flag: &str,
     what: &str,
 ) -> Result<Vec<String>, Exit> {
     match values.iter().find(|value| *value != "*" && !good(value)) {
-        Some(bad) => Err(Exit::usage(format!("{what}, not {bad:?}"))),
+        Some(bad) => Err(Exit::usage(format!("{flag} takes {what}, not {bad:?}"))),
         None => Ok(values),
     }
 }

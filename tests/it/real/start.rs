@@ -48,11 +48,11 @@ fn flags_that_are_wrong() {
     for (flags, word) in [
         (&["--port", "x"][..], "port"),
         (&["--port", "70000"], "port"),
-        (&["--no-such-flag"], "no-such-flag"),
+        (&["--no-such-flag"], "there is no option --no-such-flag"),
         (&["--env", "novalue"], "env"),
         (&["--endpoint", "mcp"], "endpoint"),
         (&["--health", "healthz"], "such as /health"),
-        (&["--port", "70000"], "from 0 to 65535"),
+        (&["--port", "70000"], "--port takes a number from 0 to 65535, not \"70000\""),
         (&["--max-sessions", "0"], "max-sessions"),
         (&["--max-sessions", "0"], "from 1 to 1000000"),
         (&["--max-sessions", "18446744073709551615"], "from 1 to 1000000"),
@@ -67,7 +67,7 @@ fn flags_that_are_wrong() {
         (&["--allow-origin", "app.example"], "https://app.example"),
         (&["--allow-origin", "https://app.example/"], "without a path"),
         (&["--allow-host", "https://app.example"], "a host"),
-        (&["--allow-host", "*.example.com"], "no other wildcards"),
+        (&["--allow-host", "*.example.com"], "without other wildcards"),
         (&["--allow-host", "::1"], "[::1]"),
         (&["--allow-host", "mcp.example.com:http"], "a port"),
     ] {

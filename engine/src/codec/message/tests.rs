@@ -67,7 +67,7 @@ fn what_is_no_message() {
     }
     assert_eq!(
         Message::parse(b"\"\xff\"").map(|m| m.kind()).unwrap_err().reason(),
-        "the message is not UTF-8"
+        "it is not UTF-8"
     );
 }
 
