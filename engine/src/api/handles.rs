@@ -79,7 +79,7 @@ impl fmt::Display for ChildId {
 /// One session, for as long as it exists: also while it sleeps and has no process, and with each
 /// process that it gets. The engine numbers sessions and never uses a number again. Sessions and
 /// processes share one counter, and a session has the number of its first process, but for one of
-/// HTTP+SSE, which begins before that.
+/// HTTP+SSE, which begins before that, and one that shares its process.
 ///
 /// # Examples
 ///

@@ -27,7 +27,7 @@ use crate::api::instant::Instant;
 pub struct Session<'a> {
     /// Its number, which it keeps.
     pub number: SessionNumber,
-    /// Its child; `None` while it sleeps.
+    /// Its child, which other sessions may have as well; `None` while it sleeps.
     pub child: Option<ChildId>,
     /// The server of its children.
     pub server: Server,
