@@ -62,6 +62,15 @@ impl Bridge {
         random: [u8; 16],
     ) -> Result<(), Fault> {
         match asks {
+            // Its reader connects again by itself, and its client would not send `initialize`:
+            // this ends it (WHATWG HTML, "Server-sent events, Processing model").
+            Asks::Get
+                if admitted.transport == Transport::Sse
+                    && admitted.last_event_id.is_some_and(|id| !id.is_empty()) =>
+            {
+                self.cx.answer(exchange, admitted.origin, response::empty(204));
+                Ok(())
+            }
             Asks::Get if admitted.transport == Transport::Sse => {
                 self.await_initialize(exchange, admitted, random)
             }

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::sleepers::Sleepers;
 use super::{Bridge, Place};
@@ -14,6 +15,10 @@ use crate::front::session::{Post, Session};
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
 use crate::http::owner::Owner;
+
+/// How long a client of HTTP+SSE may leave its session without `initialize` while others want its
+/// place: clients send it at once, and readers that connect again by themselves never do.
+const HELLO: Duration = Duration::from_secs(1);
 
 impl Bridge {
     /// Whether a session sleeps for this cause instead of ending.
@@ -168,15 +173,19 @@ impl Bridge {
     }
 
     /// Puts the session to sleep that is unused for longest, at this limit of those that are meant.
+    /// One that nobody has initialized for a while ends before that.
     fn make_way(&mut self, limit: usize, meant: impl Fn(&&Session) -> bool) -> Result<(), Fault> {
         let (now, spare) = (self.cx.now, self.cx.config.spare);
         let unused = self.seats.sessions().filter(meant).filter(|session| {
-            session.is_open()
-                && !session.is_busy()
-                && now.since(session.lease.contact()) >= spare
-                && self.may_sleep(session, Cause::Room)
+            let unused = now.since(session.lease.contact());
+            session.awaits_initialize() && unused >= HELLO
+                || session.is_open()
+                    && !session.is_busy()
+                    && unused >= spare
+                    && self.may_sleep(session, Cause::Room)
         });
-        let longest = unused.min_by_key(|session| session.lease.contact());
+        let longest =
+            unused.min_by_key(|session| (!session.awaits_initialize(), session.lease.contact()));
         let pipe = longest.map(|session| session.child.id).ok_or(Fault::Sessions(limit))?;
         self.end(pipe, Cause::Room, None);
         Ok(())

@@ -81,9 +81,10 @@ pub(crate) fn event(id: Option<EventId>, data: Cow<'_, [u8]>) -> Vec<u8> {
 }
 
 /// The event that tells a client of HTTP+SSE where to post its messages (MCP 2024-11-05 "HTTP with
-/// SSE").
+/// SSE"). Its id makes a reader that connects again by itself say so (WHATWG HTML, "The
+/// `Last-Event-ID` header").
 pub(crate) fn endpoint(uri: &str) -> Vec<u8> {
-    format!("event: endpoint\ndata: {uri}\n\n").into_bytes()
+    format!("event: endpoint\nid: 0\ndata: {uri}\n\n").into_bytes()
 }
 
 /// Appends an event with an id, no data and a reconnection time in milliseconds, from which a

@@ -45,10 +45,14 @@ async function fullServer(check, open, url) {
     await client.close();
     await until(() => !running(one));
   });
-  await check('a child that dies in a call: an error with its status', async () => {
+  await check('a child that dies in a call: an error with its status, then errors, and a new client is served', async () => {
     const { client: last } = await opened(open, url);
     await assert.rejects(last.call('exit', { code: 7 }), /7/);
+    await assert.rejects(last.call('pid'), /40[04]/);
     await last.close();
+    const { client: next } = await opened(open, url);
+    assert.equal(await next.text('echo', { text: 'back' }), 'back');
+    await next.close();
   });
 }
 

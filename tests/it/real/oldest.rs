@@ -127,6 +127,9 @@ fn a_client_that_asks_for_the_transport_finds_it_at_one_address() {
     }
     let mut client = Client::open(&proxy, "/sse");
     assert!(client.pid() > 0);
+    // A reader that connects again by itself.
+    let again = [EVENTS, ("Last-Event-ID", "0")];
+    assert_eq!(proxy.exchange("GET /sse", &again, "").status(), 204);
     // Clients of Streamable HTTP ask so whether there is a stream.
     assert_eq!(proxy.exchange("GET /mcp", &[EVENTS], "").status(), 405);
     let off = Proxy::start(&["--sse-endpoint", "off"], &[CHILD]);

@@ -335,7 +335,8 @@ impl Case {
                 (Item::Send(exchange.parse().ok()?, start), Ends::Event)
             }
             ["endpoint", exchange, address] => {
-                let event = format!("event: endpoint\ndata: {}\n\n", parts::address(address)?);
+                let address = parts::address(address)?;
+                let event = format!("event: endpoint\nid: 0\ndata: {address}\n\n");
                 (Item::Send(exchange.parse().ok()?, event.into_bytes()), Ends::Nothing)
             }
             ["prime", exchange, id] => {

@@ -162,7 +162,7 @@ impl Rough<'_> {
             }
             Output::Send { exchange, bytes } => {
                 let address =
-                    bytes.strip_prefix(b"event: endpoint\ndata: ").map(<[u8]>::trim_ascii);
+                    bytes.strip_prefix(b"event: endpoint\nid: 0\ndata: ").map(<[u8]>::trim_ascii);
                 let address = address.map(|text| String::from_utf8_lossy(text).into_owned());
                 self.addresses.extend(address.map(|address| (address, false)));
                 self.gets(exchange, bytes.len(), false);
