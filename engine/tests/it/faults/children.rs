@@ -128,6 +128,20 @@ fn a_child_that_starts_while_memory_is_short_and_is_read_is_noticed() {
     roughly_noticed(Law::Pace, Fresh::default);
 }
 
+/// Does not see the field by which clients are told apart.
+struct Blur;
+
+impl Fault for Blur {
+    fn hides(&mut self, name: &str) -> bool {
+        name == "x-user"
+    }
+}
+
+#[test]
+fn a_process_that_two_clients_share_by_mistake_is_noticed() {
+    roughly_noticed(Law::Sharing, || Blur);
+}
+
 /// Pauses a child that is gone, when something happens after that.
 #[derive(Default)]
 struct Ghost {

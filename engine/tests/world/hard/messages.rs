@@ -323,7 +323,7 @@ fn pieces(text: &[u8]) -> Vec<&[u8]> {
 }
 
 /// All marks of this kind in a text.
-fn marks(text: &[u8], kind: u8) -> Vec<usize> {
+pub(super) fn marks(text: &[u8], kind: u8) -> Vec<usize> {
     let at = (0..text.len()).filter(|at| text[*at..].starts_with(&[b'@', kind]));
     at.filter_map(|at| nonce(&text[at..], kind)).collect()
 }

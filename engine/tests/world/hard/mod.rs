@@ -7,6 +7,7 @@
 //! | `exchanges` | each exchange ends once, and nothing comes after its end or its loss |
 //! | `messages` | own session, answer to the asker, bytes unchanged, once, in order |
 //! | `children` | the shutdown sequence, standard input, limits, no child without end or client |
+//! | `owners` | a process and the values that identify its client |
 //! | here | memory, no spinning, empty at the end, nothing secret in the log |
 //!
 //! Same inputs, same outputs: `run_twice` of the world.
@@ -14,6 +15,7 @@
 mod children;
 mod exchanges;
 mod messages;
+mod owners;
 
 use core::time::Duration;
 
@@ -24,6 +26,7 @@ use super::subject::Subject;
 use children::Children;
 use exchanges::Exchanges;
 use messages::Messages;
+use owners::Owners;
 
 /// All that was told and answered, as far as a hard law asks.
 pub(crate) struct Hard {
@@ -43,6 +46,7 @@ pub(crate) struct Hard {
     exchanges: Exchanges,
     children: Children,
     messages: Messages,
+    owners: Owners,
 }
 
 impl Hard {
@@ -61,6 +65,7 @@ impl Hard {
             exchanges: Exchanges::default(),
             children: Children::default(),
             messages: Messages::new(translates, config.share),
+            owners: Owners::new(config),
         }
     }
 
@@ -80,6 +85,7 @@ impl Hard {
         self.exchanges.input(input);
         self.children.input(input);
         self.messages.input(input);
+        self.owners.input(input);
     }
 
     /// The engine wants this.
@@ -94,6 +100,7 @@ impl Hard {
         self.exchanges.output(output)?;
         let span = [self.before, self.now];
         self.children.output(output, &self.config, span, self.shutdowns > 1)?;
+        self.owners.output(output)?;
         self.messages.output(output)
     }
 

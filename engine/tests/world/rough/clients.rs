@@ -20,7 +20,11 @@ impl Rough<'_> {
     }
 
     fn request_at(&mut self, path: &str, method: &str, fields: &[(&str, &[u8])], body: &[u8]) {
-        let head = Head { method, path, authority: None, fields };
+        let mut fields = fields.to_vec();
+        if self.named {
+            fields.push(("x-user", self.dice.pick(&[b"a", b"a", b"b"])));
+        }
+        let head = Head { method, path, authority: None, fields: &fields };
         let Ok(admitted) = self.subject.admit(&head) else { return };
         let exchange = admitted.exchange();
         self.clients.push(Client { exchange, untaken: 0, whole: false });
@@ -74,9 +78,10 @@ impl Rough<'_> {
     }
 
     pub(super) fn post_modern(&mut self, method: &str, params: &str) {
+        let mark = self.asked;
         let body = format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\",\"params\":{{{params},\
-             \"_meta\":{{\"{FIELD}\":\"2026-07-28\",\
+             \"x\":\"@u{mark}@\",\"_meta\":{{\"{FIELD}\":\"2026-07-28\",\
              \"io.modelcontextprotocol/clientCapabilities\":{{\"elicitation\":{{}}}}}}}}}}"
         );
         let fields: [(&str, &[u8]); 5] = [

@@ -53,6 +53,8 @@ struct Rough<'a> {
     errs: bool,
     /// The processes speak 2026-07-28, else the session era.
     modern: bool,
+    /// A field of each request names its client.
+    named: bool,
     /// The idle time.
     idle: Option<Duration>,
     now: Instant,
@@ -75,6 +77,7 @@ pub(crate) fn run<'a>(bytes: &'a [u8], fault: Option<&'a mut dyn Fault>) -> Judg
     let mut hard = Hard::new(&config, modern);
     hard.errs = errs;
     let rough = Rough {
+        named: !(config.header_env.is_empty() && config.affinity.is_empty()),
         idle: config.idle,
         dice,
         subject: Subject::new(config, fault),
