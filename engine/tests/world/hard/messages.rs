@@ -93,9 +93,11 @@ impl Messages {
         self.sessions.keys().map(|id| &**id)
     }
 
-    /// The processes whose client had one stream alone, and has it no more.
+    /// The processes whose client had one stream alone, and has it no more. One that is shared
+    /// waits for others.
     pub(super) fn abandoned(&self) -> impl Iterator<Item = ChildId> {
-        self.owners.iter().filter(|(_, owner)| self.ended.contains(owner)).map(|(id, _)| *id)
+        let left = |owner| !self.shares && self.ended.contains(owner);
+        self.owners.iter().filter(move |(_, owner)| left(owner)).map(|(id, _)| *id)
     }
 
     pub(super) fn input(&mut self, input: &Input<'_>) {
