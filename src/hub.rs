@@ -190,7 +190,7 @@ impl Hub {
     /// terms. One whose command is the same as before keeps its number, and with it what
     /// runs and what is known.
     pub(crate) fn serve(&self, found: launch::Found) -> usize {
-        found.tell();
+        found.log();
         let mut known = self.servers.borrow_mut();
         let mut fresh = 0;
         let mut numbered = Vec::new();
@@ -198,12 +198,12 @@ impl Hub {
             let same = known.iter().find(|(_, other)| other.is_same(&server));
             let was = same.map(|(_, other)| other.terms.clone());
             let number = same.map(|(number, _)| *number).unwrap_or_else(|| {
-                server.tell();
+                server.log();
                 Server(self.next_server.replace(self.next_server.get() + 1))
             });
             if was.as_ref() != Some(&server.terms) {
                 fresh += 1;
-                server.tell_of_sharing();
+                server.log_sharing();
             }
             let server = Rc::new(server);
             numbered.push((number, Rc::clone(&server)));
@@ -314,7 +314,7 @@ impl Hub {
                 Output::Forget { session } => {
                     self.keeper.get().iter().for_each(|keeper| keeper.forget(session));
                 }
-                Output::Notice(notice) => self.tell(&notice),
+                Output::Notice(notice) => self.log(&notice),
             }
         }
     }

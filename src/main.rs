@@ -134,7 +134,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     hub.capacity.set(capacity);
     let accepting = executor.spawn(listen::accept(Rc::clone(&hub), front, Door::Front));
     executor.spawn(listen::accept(Rc::clone(&hub), side, Door::Side)).detach();
-    systemd::tell("READY=1");
+    systemd::notify("READY=1");
     let end = async {
         hub.drained().await;
         drop(accepting);

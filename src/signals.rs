@@ -64,7 +64,7 @@ pub(crate) async fn watch(hub: Rc<Hub>, mut signals: Signals, file: Option<Confi
             Ok(signal) if hub.leaving.get() => end_now(&hub, signal),
             Ok(signal) => {
                 log::info!(target: "proxy", "{} received: draining; calls in flight may finish, new sessions are refused", name(signal));
-                systemd::tell("STOPPING=1");
+                systemd::notify("STOPPING=1");
                 match hub.hands_over.get() {
                     true => hub.executor.spawn(hand_over(Rc::clone(&hub))).detach(),
                     false => hub.shut_down(),
@@ -91,7 +91,7 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
     if hub.leaving.get() {
         return;
     }
-    systemd::tell_of_reload();
+    systemd::notify_reload();
     match file.read() {
         Ok(found) => {
             let all = found.servers.len();
@@ -105,7 +105,7 @@ fn read_again(hub: &Hub, file: &ConfigFile) {
             log::error!(target: "proxy", "SIGHUP: --config can't be used, the servers are unchanged: {reason}");
         }
     }
-    systemd::tell("READY=1");
+    systemd::notify("READY=1");
 }
 
 /// The second signal: nobody waits any more.

@@ -69,7 +69,7 @@ pub(crate) struct Tools {
 
 impl Server {
     /// Logs the server, if there are several.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn log(&self) {
         let Some(name) = &self.name else { return };
         log::info!(target: "proxy", "serving {name} at {}", self.path);
         for member in &self.unknown {
@@ -84,7 +84,7 @@ impl Server {
     }
 
     /// Logs what clients share.
-    pub(crate) fn tell_of_sharing(&self) {
+    pub(crate) fn log_sharing(&self) {
         if self.terms.eras.shares() {
             log::warn!(
                 target: "proxy",
@@ -130,7 +130,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// Logs the servers that are skipped.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn log(&self) {
         for name in &self.remote {
             log::warn!(
                 target: "proxy",

@@ -9,8 +9,8 @@ use crate::logging::notices;
 
 impl Hub {
     /// Logs a notice, with the name of the server that it is about.
-    pub(super) fn tell(&self, notice: &Notice) {
-        notices::tell(notice, |whose| {
+    pub(super) fn log(&self, notice: &Notice) {
+        notices::log(notice, |whose| {
             let children = self.children.borrow();
             let child = whose.child.and_then(|child| children.get(&child.number()));
             let of_session = || self.names.borrow().get(&whose.session?.number()).cloned();

@@ -55,7 +55,7 @@ impl Hub {
         }
         let admitted = self.bridge.borrow_mut().admit(&self.aliased(*head));
         let admitted = admitted.map_err(|refusal| {
-            self.tell(&refusal.event);
+            self.log(&refusal.event);
             refusal.response
         })?;
         // The engine holds nothing for what it has let in.

@@ -64,7 +64,7 @@ impl Whose {
 }
 
 /// Logs a notice. `server` gives the name of the server.
-pub(crate) fn tell(notice: &Notice, server: impl Fn(Whose) -> Option<String>) {
+pub(crate) fn log(notice: &Notice, server: impl Fn(Whose) -> Option<String>) {
     let level = match notice.level() {
         Level::Error => log::Level::Error,
         Level::Warn => log::Level::Warn,

@@ -62,7 +62,7 @@ impl State {
     /// two lines.
     pub(crate) fn push(&mut self, line: &[u8]) {
         if self.dropped > 0 && self.held <= QUEUE / 2 {
-            self.tell_dropped();
+            self.write_dropped();
         }
         if self.dropped > 0 || self.held + line.len() > QUEUE {
             self.dropped += 1;
@@ -74,7 +74,7 @@ impl State {
     /// The next line to write, and how much of it is written.
     pub(crate) fn pop(&mut self) -> Option<(Vec<u8>, usize)> {
         if self.lines.is_empty() && self.dropped > 0 {
-            self.tell_dropped();
+            self.write_dropped();
         }
         let line = self.lines.pop_front()?;
         Some((line, std::mem::take(&mut self.done)))
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    fn tell_dropped(&mut self) {
+    fn write_dropped(&mut self) {
         let line = super::dropped(self.style, std::mem::take(&mut self.dropped));
         self.add(line.into_bytes());
     }

@@ -63,7 +63,7 @@ pub(crate) fn has_journal() -> bool {
 }
 
 /// Notifies the manager of a state (sd_notify(3)), such as `READY=1`.
-pub(crate) fn tell(state: &str) {
+pub(crate) fn notify(state: &str) {
     let Some(name) = env::var_os("NOTIFY_SOCKET").filter(|name| !name.is_empty()) else { return };
     if let Err(error) = send(&name, state) {
         log::warn!(target: "proxy", "can't send {state:?} to the service manager: {error}");
@@ -71,10 +71,10 @@ pub(crate) fn tell(state: &str) {
 }
 
 /// Notifies the manager of a reload; `READY=1` ends it.
-pub(crate) fn tell_of_reload() {
+pub(crate) fn notify_reload() {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-    tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
+    notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
 }
 
 fn send(name: &OsStr, state: &str) -> io::Result<()> {

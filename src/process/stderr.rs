@@ -102,7 +102,7 @@ impl Stderr {
         if !self.line.is_empty() {
             self.finish_line(terms, log);
         }
-        self.tell_suppressed(log);
+        self.log_suppressed(log);
     }
 
     /// The tail of the output.
@@ -115,7 +115,7 @@ impl Stderr {
         let line = std::mem::take(&mut self.line);
         let cut = std::mem::take(&mut self.cut);
         if terms.now.since(self.window) >= WINDOW {
-            self.tell_suppressed(log);
+            self.log_suppressed(log);
             (self.window, self.before) = (terms.now, self.lines);
             (self.lines, self.bytes) = (0, 0);
         }
@@ -142,7 +142,7 @@ impl Stderr {
         self.bytes <= WINDOW_BYTES && total.allows(bytes, self.lines.max(self.before), now)
     }
 
-    fn tell_suppressed(&mut self, log: &mut impl FnMut(&str)) {
+    fn log_suppressed(&mut self, log: &mut impl FnMut(&str)) {
         let count = std::mem::take(&mut self.suppressed);
         if count > 0 {
             log(&format!("(too many lines at once: {count} not logged)"));

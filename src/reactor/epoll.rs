@@ -139,12 +139,12 @@ impl Reactor {
             Err(_) => std::thread::sleep(std::time::Duration::from_millis(10)),
         }
         for event in &*events {
-            self.tell(event.data.u64(), event.flags);
+            self.dispatch(event.data.u64(), event.flags);
         }
         self.turns.next();
     }
 
-    fn tell(&self, data: u64, flags: EventFlags) {
+    fn dispatch(&self, data: u64, flags: EventFlags) {
         let slot = {
             let slots = self.slots.borrow();
             match slots.get((data & u64::from(u32::MAX)) as usize) {

@@ -71,11 +71,11 @@ impl Kept {
         self.log.replace(&sessions).map_err(|error| {
             format!("it can't be written: {error}; let this program make files in its folder")
         })?;
-        self.tell(sessions.len(), &dropped);
+        self.log(sessions.len(), &dropped);
         Ok(())
     }
 
-    fn tell(&self, kept: usize, dropped: &BTreeMap<String, usize>) {
+    fn log(&self, kept: usize, dropped: &BTreeMap<String, usize>) {
         let path = self.path.display();
         let reasons: Vec<_> =
             dropped.iter().map(|(why, count)| format!("{why}: {count}")).collect();

@@ -23,7 +23,7 @@ pub(crate) fn has_journal() -> bool {
 }
 
 /// No manager is notified.
-pub(crate) fn tell(_: &str) {}
+pub(crate) fn notify(_: &str) {}
 
 /// No manager is notified.
-pub(crate) fn tell_of_reload() {}
+pub(crate) fn notify_reload() {}
