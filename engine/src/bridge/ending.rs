@@ -24,7 +24,7 @@ impl Bridge {
     /// # assert_eq!(bridge.sessions().count(), 0);
     /// ```
     pub fn sessions(&self) -> impl Iterator<Item = session::Session<'_>> {
-        let awake = self.seats.sessions().filter(|session| session.is_told());
+        let awake = self.seats.sessions().filter(|session| session.is_known_to_client());
         let awake = awake.map(|session| session::Session {
             number: session.number,
             child: Some(session.child.process()),

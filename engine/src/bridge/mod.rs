@@ -427,10 +427,11 @@ impl Bridge {
             }
             Seat::Session(session) => {
                 self.ids.remove(&session.id);
-                if cause != Cause::Shutdown && (session.is_kept() || !session.is_told()) {
+                if cause != Cause::Shutdown && (session.is_kept() || !session.is_known_to_client())
+                {
                     self.forget_record(session.number);
                 }
-                let fault = match (open, session.is_told()) {
+                let fault = match (open, session.is_known_to_client()) {
                     (true, _) => Fault::ended(cause),
                     (false, true) => Fault::of_wake(cause, reason),
                     (false, false) => start(),

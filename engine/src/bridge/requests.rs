@@ -199,7 +199,7 @@ impl Bridge {
         let draining = self.draining && messages.iter().any(|m| m.is_request());
         let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.check(head, &mut self.cx)?;
-        if !session.is_told() {
+        if !session.is_known_to_client() {
             return self.begin(pipe, post);
         }
         if draining {

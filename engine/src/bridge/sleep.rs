@@ -196,7 +196,7 @@ impl Bridge {
         // Only a session with its first process waits for that.
         let pipe = ChildId(session.0);
         let Some(waiting) = self.seats.session_mut(pipe) else { return };
-        if waiting.number == session && !waiting.is_told() {
+        if waiting.number == session && !waiting.is_known_to_client() {
             waiting.is_saved(&mut self.cx);
             // It may have no answer yet: then nothing was to be saved.
             if waiting.is_open() {

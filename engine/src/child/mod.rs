@@ -232,7 +232,7 @@ impl Child {
     }
 
     /// Writes a message as one line.
-    pub(crate) fn say(&mut self, mut message: Vec<u8>, cx: &mut Context) {
+    pub(crate) fn send(&mut self, mut message: Vec<u8>, cx: &mut Context) {
         message.push(b'\n');
         self.write(message, cx);
     }
@@ -246,12 +246,12 @@ impl Child {
             cx.stats.dropped += 1;
             return;
         }
-        self.ahead(|child| child.say(message, cx));
+        self.ahead(|child| child.send(message, cx));
     }
 
     /// Sends a request of the bridge's own and returns its id. Only a bounded number of unanswered
     /// requests is remembered.
-    pub(crate) fn ask(
+    pub(crate) fn request(
         &mut self,
         own: OwnRequest,
         method: &str,
@@ -261,7 +261,7 @@ impl Child {
         self.last_id = self.last_id.next();
         let mut digits = [0; 20];
         let id = self.last_id.digits(&mut digits);
-        self.say(rpc::request(Some(id), method, params), cx);
+        self.send(rpc::request(Some(id), method, params), cx);
         if self.own.len() >= OWN {
             let spare = self.own.iter().find(|(_, (own, _))| !own.is_awaited()).map(|(id, _)| *id);
             if let Some((own, _)) = spare.and_then(|id| self.own.remove(&id)) {
@@ -295,7 +295,7 @@ impl Child {
     /// Cancels an own request.
     pub(crate) fn withdraw(&mut self, id: CallId, reason: &str, cx: &mut Context) {
         self.end_own(id, cx);
-        self.say_cancelled(id, reason, cx);
+        self.send_cancelled(id, reason, cx);
     }
 
     /// Removes an own request that was answered, or whose answer no client waits for.
@@ -313,9 +313,9 @@ impl Child {
     }
 
     /// Writes the cancellation of a call.
-    pub(crate) fn say_cancelled(&mut self, id: CallId, reason: &str, cx: &mut Context) {
+    pub(crate) fn send_cancelled(&mut self, id: CallId, reason: &str, cx: &mut Context) {
         let params = format!(r#"{{"requestId":{id},"reason":"{reason}"}}"#);
-        self.say(rpc::request(None, "notifications/cancelled", params.as_bytes()), cx);
+        self.send(rpc::request(None, "notifications/cancelled", params.as_bytes()), cx);
     }
 
     /// Starts a new process in place of one that is gone, with nothing in flight. The new process
@@ -456,8 +456,8 @@ mod tests {
         let mut cx = Context::new(Config::default());
         let mut child = Child::new(ChildId(1), Server::default(), &cx);
         let awaited = OwnRequest::Subscribe(String::from("a:1"));
-        let awaited_id = child.ask(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
-        let mut ask = |own: OwnRequest| child.ask(own, "x", b"{}", &mut cx);
+        let awaited_id = child.request(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
+        let mut ask = |own: OwnRequest| child.request(own, "x", b"{}", &mut cx);
         let (first, second) = (ask(OwnRequest::LogLevel), ask(OwnRequest::Unsubscribe));
         let last = (2..OWN).map(|_| ask(OwnRequest::Unsubscribe)).last().unwrap_or_default();
         assert_eq!(child.own.len(), OWN);

@@ -211,7 +211,7 @@ impl Host {
         let Some(guest) = self.guests.remove(&id) else { return };
         let its = self.child.calls.iter().filter(|(_, call)| is_of(call.stream, id));
         for call in its.map(|(call, _)| *call).collect::<Vec<_>>() {
-            self.child.say_cancelled(call, "its session does not go on here", cx);
+            self.child.send_cancelled(call, "its session does not go on here", cx);
             self.give_up(call, cx);
         }
         self.tasks.retain(|(_, of)| *of != id);

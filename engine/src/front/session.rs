@@ -110,8 +110,8 @@ impl Session {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// Whether the client is told of the session: it is open, or wakes.
-    pub(crate) const fn is_told(&self) -> bool {
+    /// Whether the client knows the id of the session: it is open, or wakes.
+    pub(crate) const fn is_known_to_client(&self) -> bool {
         matches!(self.phase, Phase::Open(_) | Phase::Waking(_))
     }
 
@@ -141,7 +141,12 @@ impl Session {
         if known == Some(false) {
             self.phase.ask_for_era(None);
             self.child.enter(Call::of(request, number), cx);
-            self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
+            self.child.request(
+                OwnRequest::Discover,
+                "server/discover",
+                &upward::discover_params(),
+                cx,
+            );
         } else {
             let mut line = Vec::new();
             self.child.call(request, number, &mut line, cx);

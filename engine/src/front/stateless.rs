@@ -405,7 +405,7 @@ impl Worker {
         let own = self.child.next_id().digits(&mut digits);
         let line = downward::request(message, own);
         let id = self.child.enter(Call::of(message, number), cx);
-        self.child.say(line, cx);
+        self.child.send(line, cx);
         self.called(number, id);
     }
 
@@ -422,7 +422,7 @@ impl Worker {
         if description.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
-            self.child.ask(OwnRequest::LogLevel, "logging/setLevel", &params, cx);
+            self.child.request(OwnRequest::LogLevel, "logging/setLevel", &params, cx);
         }
     }
 

@@ -66,7 +66,7 @@ impl Host {
         }
         if matches!(self.handshake, Handshake::Unasked) {
             self.handshake = Handshake::Asked;
-            self.child.ask(OwnRequest::Initialize, "initialize", params, cx);
+            self.child.request(OwnRequest::Initialize, "initialize", params, cx);
         }
     }
 
@@ -135,7 +135,7 @@ impl Host {
     fn forward(&mut self, message: &Message<'_>, change: &Splice<'_>, cx: &mut Context) {
         let mut line = Vec::new();
         message.splice(change, &mut line);
-        self.child.say(line, cx);
+        self.child.send(line, cx);
     }
 
     /// A call that the process has not answered is given up.

@@ -66,7 +66,7 @@ pub(crate) struct Asleep {
 impl Session {
     /// Whether another process can take the place of its own.
     pub(crate) fn is_kept(&self) -> bool {
-        self.is_told() && self.phase.open().is_some_and(|open| open.opening.is_some())
+        self.is_known_to_client() && self.phase.open().is_some_and(|open| open.opening.is_some())
     }
 
     /// The process is gone, or is to go: calls in flight are answered, streams stay open. Returns

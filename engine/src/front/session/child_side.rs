@@ -184,7 +184,7 @@ impl Session {
         let mut declined = Vec::new();
         message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
         self.phase.ask_for_era(Some(cx.budget.keep(declined)));
-        self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
+        self.child.request(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         self.lease.wait_start(cx.config.probe, cx);
         None
     }

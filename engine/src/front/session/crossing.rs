@@ -101,7 +101,7 @@ impl Session {
                 let Some(id) = message.request_id() else { return };
                 let Some(call) = self.child.find(id) else { return self.cancel_pending(id, cx) };
                 if self.is_at_child(call) {
-                    self.child.say_cancelled(call, "cancelled by the client", cx);
+                    self.child.send_cancelled(call, "cancelled by the client", cx);
                 }
                 self.cancel(call, cx);
             }
@@ -110,7 +110,7 @@ impl Session {
             _ => {
                 let mut line = Vec::new();
                 message.splice(&Splice::default(), &mut line);
-                self.child.say(line, cx);
+                self.child.send(line, cx);
             }
         }
     }
@@ -198,7 +198,7 @@ impl Session {
         }
         let params = crossing.client.own_params(&[("notifications", &filter.text())]);
         crossing.opening =
-            Some(self.child.ask(OwnRequest::Listen, "subscriptions/listen", &params, cx));
+            Some(self.child.request(OwnRequest::Listen, "subscriptions/listen", &params, cx));
     }
 
     /// The child has said what it honours: the client's requests that waited for it are answered.

@@ -41,14 +41,14 @@ impl Session {
     /// A call was not answered, or a subscription not acknowledged, in time. `initialize` has a
     /// wait of its own, and may not be cancelled (MCP "Cancellation").
     pub(crate) fn overdue(&mut self, id: CallId, cx: &mut Context) {
-        if !self.is_told() {
+        if !self.is_known_to_client() {
             return;
         }
         if self.child.calls.get(&id).is_none() {
             return self.listen_overdue(id, cx);
         }
         if self.is_at_child(id) {
-            self.child.say_cancelled(id, "timed out", cx);
+            self.child.send_cancelled(id, "timed out", cx);
         }
         self.fail(id, &Fault::TimedOut, cx);
     }
@@ -58,7 +58,7 @@ impl Session {
         if self.phase.declined().is_some() {
             self.decline(cx);
         }
-        let told = self.is_told();
+        let told = self.is_known_to_client();
         self.fail_all(fault, cx);
         if let Some((call, _)) = self.phase.saved() {
             self.streams.whole(

@@ -52,6 +52,6 @@ impl Session {
 
     /// Whether it ends because no stream is left: it can have no other, or nobody knows its id.
     pub(crate) fn is_left(&self) -> bool {
-        (self.only.is_some() || !self.is_told()) && !self.streams.is_alive()
+        (self.only.is_some() || !self.is_known_to_client()) && !self.streams.is_alive()
     }
 }

@@ -266,7 +266,7 @@ impl Crossing {
         let own = child.next_id().digits(&mut digits);
         let text = self.client.request(&round.method, &round.params, own, self.log_level, with);
         let id = child.enter(call, cx);
-        child.say(text, cx);
+        child.send(text, cx);
         self.rounds.insert(id, round);
     }
 

@@ -43,10 +43,10 @@ impl Session {
                     crossing.last_asked = u64::from(self.names.unwrap_or_default()) << 20;
                 }
                 let params = upward::discover_params();
-                self.child.ask(OwnRequest::Discover, "server/discover", &params, cx);
+                self.child.request(OwnRequest::Discover, "server/discover", &params, cx);
             }
             (None, Some(opening)) => {
-                self.child.ask(OwnRequest::Initialize, "initialize", &opening.hello, cx);
+                self.child.request(OwnRequest::Initialize, "initialize", &opening.hello, cx);
             }
             (None, None) => {}
         }
@@ -94,7 +94,7 @@ impl Session {
         let (level, uris) = (opening.level, &opening.uris);
         self.child.ahead(|child| {
             if opening.initialized {
-                child.say(rpc::request(None, "notifications/initialized", b"{}"), cx);
+                child.send(rpc::request(None, "notifications/initialized", b"{}"), cx);
             }
             let params = |name: &str, value: &str| {
                 let mut params = Object::default();
@@ -103,10 +103,10 @@ impl Session {
             };
             if let Some(level) = level {
                 let params = params("level", level.name());
-                child.ask(OwnRequest::Again, "logging/setLevel", &params, cx);
+                child.request(OwnRequest::Again, "logging/setLevel", &params, cx);
             }
             for uri in uris {
-                child.ask(OwnRequest::Again, "resources/subscribe", &params("uri", uri), cx);
+                child.request(OwnRequest::Again, "resources/subscribe", &params("uri", uri), cx);
             }
         });
     }

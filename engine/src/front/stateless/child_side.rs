@@ -97,7 +97,7 @@ impl Worker {
                 Some(result) => {
                     cx.servers.learn(self.child.server).spoke_session(&self.owner.env);
                     let initialized = rpc::request(None, "notifications/initialized", b"{}");
-                    self.child.say(initialized, cx);
+                    self.child.send(initialized, cx);
                     let version = version::named_by(result);
                     let description = Description::read(result);
                     self.opened(Mode::Session(description), &version, cx);

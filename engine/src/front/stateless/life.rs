@@ -22,7 +22,7 @@ impl Worker {
         cx.counts.of(self.child.server).call(CANCELLED, took);
         if let Some(id) = ask.call {
             self.child.end_call(id, cx);
-            self.child.say_cancelled(id, "the client is gone", cx);
+            self.child.send_cancelled(id, "the client is gone", cx);
             if ask.may_ask {
                 self.abandoned(cx);
             }
@@ -49,7 +49,7 @@ impl Worker {
             return self.subscribe_overdue(id, cx);
         };
         self.give_up_park(id, cx);
-        self.child.say_cancelled(id, "timed out", cx);
+        self.child.send_cancelled(id, "timed out", cx);
         if self.asks.get(&call.stream).is_none_or(|ask| ask.may_ask) {
             self.abandoned(cx);
         }

@@ -221,7 +221,7 @@ impl Worker {
             if wanted.count == 1 {
                 let own = OwnRequest::Subscribe(uri.clone());
                 wanted.asked =
-                    Some(self.child.ask(own, "resources/subscribe", &dialect::about(&uri), cx));
+                    Some(self.child.request(own, "resources/subscribe", &dialect::about(&uri), cx));
             }
             listen.uris.push(uri);
         }
@@ -317,7 +317,7 @@ impl Worker {
                 self.child.end_own(asked, cx);
             }
             self.listens.uris.remove(&uri);
-            self.child.ask(
+            self.child.request(
                 OwnRequest::Unsubscribe,
                 "resources/unsubscribe",
                 &dialect::about(&uri),

@@ -295,7 +295,7 @@ impl Worker {
             self.child.refuse(asked, (-32603, why), cx);
         }
         if self.child.end_call(id, cx).is_some() {
-            self.child.say_cancelled(id, why, cx);
+            self.child.send_cancelled(id, why, cx);
         }
         self.abandoned(cx);
     }
@@ -361,7 +361,7 @@ impl Worker {
             None => return,
         }
         if self.child.end_call(id, cx).is_some() {
-            self.child.say_cancelled(id, "the client did not answer", cx);
+            self.child.send_cancelled(id, "the client did not answer", cx);
             self.abandoned(cx);
         }
         self.lease.touch(cx);

@@ -53,7 +53,7 @@ impl Worker {
             return self.initialize(cx);
         }
         self.mode = Mode::Probing;
-        self.child.ask(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
+        self.child.request(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         if self.child.stage == Stage::Queued {
             self.lease.wait_start(cx.config.start, cx);
         } else {
@@ -74,7 +74,7 @@ impl Worker {
     fn initialize(&mut self, cx: &mut Context) {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
-        self.child.ask(OwnRequest::Initialize, "initialize", &params, cx);
+        self.child.request(OwnRequest::Initialize, "initialize", &params, cx);
         self.lease.wait_start(cx.config.start, cx);
     }
 
@@ -222,7 +222,7 @@ impl Worker {
         }
         let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
         if has_time && !self.child.is_asked(&OwnRequest::Ping) {
-            self.child.ask(OwnRequest::Ping, "ping", b"{}", cx);
+            self.child.request(OwnRequest::Ping, "ping", b"{}", cx);
             self.lease.wait_start(left, cx);
             return None;
         }

@@ -117,7 +117,7 @@ impl Worker {
                 Some(id) if shared && open.question.method == ROOTS => {
                     child.refuse(id, (-32603, "other clients use this process"), cx);
                 }
-                Some(id) => child.say(rpc::response(id, "result", answer), cx),
+                Some(id) => child.send(rpc::response(id, "result", answer), cx),
                 None => {}
             }
             false
