@@ -51,6 +51,8 @@ pub enum Cause {
     Retired,
     /// It is one client's by what happened in it, and can't serve another.
     Spent,
+    /// The sessions that shared it have all ended, or sleep.
+    Deserted,
     /// No call was in flight for as long as [`Endpoint::sleep`](crate::Endpoint::sleep), or
     /// `Config::sleep`.
     Unused,
@@ -91,7 +93,7 @@ impl Cause {
     }
 
     /// The words for all of them.
-    pub(crate) const LABELS: [&str; 23] = [
+    pub(crate) const LABELS: [&str; 24] = [
         Self::Deleted.label(),
         Self::Revoked.label(),
         Self::Idle.label(),
@@ -109,6 +111,7 @@ impl Cause {
         Self::ClientLeft.label(),
         Self::Retired.label(),
         Self::Spent.label(),
+        Self::Deserted.label(),
         Self::Unused.label(),
         Self::Room.label(),
         Self::Expired.label(),
@@ -137,6 +140,7 @@ impl Cause {
             Self::ClientLeft => "client_left",
             Self::Retired => "retired",
             Self::Spent => "spent",
+            Self::Deserted => "deserted",
             Self::Unused => "unused",
             Self::Room => "room",
             Self::Expired => "expired",
@@ -171,6 +175,7 @@ impl fmt::Display for Cause {
             Self::ClientLeft => f.write_str("client left"),
             Self::Retired => f.write_str("its server was removed or replaced"),
             Self::Spent => f.write_str("its state belongs to one client"),
+            Self::Deserted => f.write_str("no session uses it any more"),
             Self::Unused => f.write_str("no call within the sleep timeout"),
             Self::Room => f.write_str("it made room for another session"),
             Self::Expired => f.write_str("it expired while it slept"),

@@ -110,7 +110,7 @@ pub enum Notice {
         /// Messages of the child that nobody read.
         dropped: u64,
     },
-    /// A shared child of the stateless era is ready.
+    /// A child is ready that requests of 2026-07-28 share, or sessions.
     SharedChildReady {
         /// Which child.
         child: ChildId,
@@ -121,7 +121,7 @@ pub enum Notice {
         /// How long it took from its start.
         start: Duration,
     },
-    /// A shared child of the stateless era is on its way out or gone.
+    /// A child that was shared is on its way out or gone.
     SharedChildEnded {
         /// Which child.
         child: ChildId,

@@ -150,6 +150,7 @@ impl Bridge {
         let Some(left) = self.seats.host_mut(host) else { return };
         left.leave(guest, &mut self.cx);
         if left.guest_count() == 0 {
+            let cause = if cause == Cause::Shutdown { cause } else { Cause::Deserted };
             self.end(host, cause, None);
         }
     }

@@ -202,6 +202,7 @@ impl Bridge {
                 | Cause::Shutdown
                 | Cause::Retired
                 | Cause::Spent
+                | Cause::Deserted
                 | Cause::Declined
                 | Cause::Undiscovered
                 | Cause::Deleted
