@@ -97,6 +97,7 @@ pub struct Config {
     pub header_env: Vec<(String, String)>,
     /// Header fields whose values name a client of 2026-07-28: requests with the same values stay
     /// on one child, which no other client uses. A request without them shares with others without.
+    /// With `share` they divide sessions likewise.
     /// Up to 4 KiB of values in a request.
     pub affinity: Vec<String>,
     /// Whether the header fields `traceparent`, `tracestate` and `baggage` go into the `_meta` of
