@@ -134,10 +134,9 @@ impl Session {
     ) {
         let number = self.stream_for(1, false, exchange, head, cx);
         let known = cx.servers.spoken(self.child.server, self.child.env()).session;
-        if known != Some(true) || cx.config.restart {
-            let hello = cx.budget.keep(request.params().unwrap_or(b"{}"));
-            self.phase = Phase::Starting { hello };
-        }
+        let keeps = known != Some(true) || cx.config.restart;
+        let hello = if keeps { request.params().unwrap_or(b"{}") } else { b"" };
+        self.phase = Phase::Starting { hello: cx.budget.keep(hello) };
         if known == Some(false) {
             self.phase.ask_for_era(None);
             self.child.enter(Call::of(request, number), cx);
