@@ -138,7 +138,11 @@ fn complaint(reason: &str) -> String {
         let name = reason.strip_prefix("Unrecognized argument: ")?;
         Some(format!("there is no option {name} (see --help)"))
     };
-    parts().or_else(unknown).unwrap_or_else(|| format!("{reason} (see --help)"))
+    let bare = || {
+        let flag = reason.strip_prefix("No value provided for option '")?.strip_suffix('\'')?;
+        Some(format!("{flag} needs a value (see --help)"))
+    };
+    parts().or_else(unknown).or_else(bare).unwrap_or_else(|| format!("{reason} (see --help)"))
 }
 
 fn place(given: &Given) -> Result<Place, Exit> {
@@ -314,7 +318,7 @@ fn paths(given: &Given) -> Result<(String, Option<String>, Option<String>), Exit
     if let Some(path) = &health {
         check_path("--health", path)?;
         if *path == endpoint {
-            return Err(Exit::usage("--health and --endpoint are the same path"));
+            return Err(Exit::usage("--health and --endpoint must be different paths"));
         }
     }
     if let Some(path) = &metrics {

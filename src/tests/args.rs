@@ -194,6 +194,19 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
+fn what_the_parser_refuses_begins_with_the_flag() {
+    for (args, said) in [
+        (&["--port", "it's: x"][..], "--port takes a number from 0 to 65535, not \"it's: x\""),
+        (&["--eras=old", "cat"], "--eras takes auto, sessions, modern or both, not \"old\""),
+        (&["--port"], "--port needs a value"),
+        (&["--prot", "1", "--", "cat"], "there is no option --prot"),
+    ] {
+        let Err(Exit::Fail { code: 2, reason }) = options(args) else { panic!("{args:?}") };
+        assert_eq!(reason, format!("{said} (see --help)"));
+    }
+}
+
+#[test]
 fn the_help_fits_on_a_terminal_and_has_every_flag_once() {
     let Err(Exit::Print(help)) = options(&["--help"]) else { panic!("no help") };
     for line in help.lines() {

@@ -163,6 +163,7 @@ fn the_program_says_at_its_start_what_is_shared() {
 fn one_era_alone() {
     let proxy = Proxy::start(&["--eras=sessions"], &[CHILD]);
     is_refused(&ask(&proxy, "/mcp", "server/discover", None), "--eras auto");
+    proxy.logged(&["INFO", "a 2026-07-28 client of /mcp was refused", "--eras auto"]);
     assert!(proxy.children().is_empty());
     Session::open(&proxy);
 
