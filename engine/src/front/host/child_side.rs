@@ -141,7 +141,8 @@ impl Host {
                 (-32603, "several clients use this process, and this may be of any of them");
             return self.child.refuse(id, fault, cx);
         };
-        if self.questions.len() >= limits::QUESTIONS || !cx.budget.has_room(message.size()) {
+        let open = self.questions.iter().filter(|question| question.guest == guest).count();
+        if open >= limits::QUESTIONS || !cx.budget.has_room(message.size()) {
             return self.child.refuse(id, (-32603, "too many questions at once"), cx);
         }
         let token = message.token().map(Into::into);
