@@ -166,4 +166,52 @@ mod tests {
         timers.clear(&mut deadline, wait);
         assert_eq!(timers.next(), None);
     }
+
+    /// All sequences of eight steps: the waits that are due, and when the next one is, are those of
+    /// a plain list.
+    #[test]
+    fn waits_are_due_as_in_a_list_after_any_eight_steps() {
+        const WAITS: [Wait; 2] = [Wait::Relief, Wait::Drain];
+        const STEPS: u32 = 6;
+        const DEPTH: u32 = 8;
+        let at = |seconds| Instant::new(Duration::from_secs(seconds));
+        for mut sequence in 0..STEPS.pow(DEPTH) {
+            let mut timers = Timers::default();
+            let mut deadlines = [Deadline::default(), Deadline::default()];
+            let (mut list, mut now, mut which) = ([None; 2], 0, 0);
+            for _ in 0..DEPTH {
+                let step = sequence % STEPS;
+                sequence /= STEPS;
+                let (deadline, wait) = (&mut deadlines[which], WAITS[which]);
+                match step {
+                    0 => which = 1 - which,
+                    1 => {
+                        timers.clear(deadline, wait);
+                        list[which] = None;
+                    }
+                    2 | 3 => {
+                        let when = now + u64::from(step) - 1;
+                        timers.set(deadline, at(when), wait);
+                        list[which] = Some(when);
+                    }
+                    4 => {
+                        timers.no_later(deadline, at(now + 1), wait);
+                        list[which] =
+                            list[which].map_or(Some(now + 1), |set| Some(set.min(now + 1)));
+                    }
+                    _ => {
+                        now += 1;
+                        while let Some(due) = timers.due(at(now)) {
+                            let one = usize::from(due == WAITS[1]);
+                            deadlines[one].spend();
+                            assert!(list[one].take().is_some_and(|set| set <= now));
+                        }
+                        assert!(list.iter().flatten().all(|set| *set > now));
+                    }
+                }
+                assert_eq!(timers.next(), list.iter().flatten().min().map(|set| at(*set)));
+                assert_eq!(timers.len(), list.iter().flatten().count());
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! What an embedder can do wrong, and what the engine does about it: each test is named by what
 //! must hold, whatever a driver does.
 
+mod ending;
 mod heads;
 mod opening;
 mod pause;
