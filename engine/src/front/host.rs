@@ -247,8 +247,9 @@ impl Host {
         self.child
     }
 
-    /// Whether the clients of all guests keep up. While some are behind, the others still have
-    /// room.
+    /// Bytes that the client of one guest may leave unread before the process is paused. With
+    /// several guests it is twice as much: news for one that is behind is dropped before that, so
+    /// that the others have room.
     pub(crate) fn queue(&self, queue: usize) -> usize {
         if self.guests.len() > 1 { queue.saturating_mul(2) } else { queue }
     }
