@@ -211,7 +211,9 @@ impl Bridge {
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }
-        self.relay();
+        if !self.cx.relays.is_empty() {
+            self.relay();
+        }
         if self.draining {
             self.end_drained();
         }

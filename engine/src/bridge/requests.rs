@@ -207,8 +207,9 @@ impl Bridge {
         }
         if let Some(host) = session.child.host() {
             self.takes_lines(host, messages)?;
+            let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
+            return session.post(post, &mut self.cx);
         }
-        let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
         session.post(post, &mut self.cx)
     }
 

@@ -104,7 +104,7 @@ pub(crate) struct Call {
     pub(crate) task: bool,
     /// Whether the answer is a list of tools.
     pub(crate) lists_tools: bool,
-    /// Whether it is a subscription, which runs until it is ended.
+    /// Whether it is a subscription of a host's guest, which runs until it is ended.
     pub(crate) listens: bool,
     pub(crate) wish: Option<Box<Wish>>,
     /// A digest of the id, if the id is long: equal ids have equal digests.
@@ -125,7 +125,7 @@ impl Call {
             token: request.token().map(Into::into),
             task: request.asks_for_a_task(),
             lists_tools: request.calls("tools/list"),
-            listens: request.calls("subscriptions/listen"),
+            listens: false,
             wish: None,
             due: Deadline::default(),
             since: Instant::default(),

@@ -90,6 +90,9 @@ impl Host {
         if let Some(wish) = wish {
             self.child.wish(id, wish);
         }
+        if request.calls("subscriptions/listen") {
+            self.child.calls.get_mut(&id).into_iter().for_each(|call| call.listens = true);
+        }
     }
 
     fn notify(&mut self, guest: ChildId, message: &Message<'_>, cx: &mut Context) {
