@@ -64,6 +64,7 @@ pub(crate) enum Wish {
 
 impl Wish {
     /// Reads a request.
+    #[inline(always)]
     pub(crate) fn of(request: &Message<'_>) -> Option<Self> {
         let uri = || {
             let uri = request.param("uri").and_then(object::string)?;

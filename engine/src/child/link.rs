@@ -52,10 +52,16 @@ impl Child {
     }
 
     /// Gives bytes to the process.
+    #[inline(always)]
     pub(super) fn emit(&mut self, bytes: Vec<u8>, cx: &mut Context) {
-        let Some(host) = self.host() else {
-            return cx.push(Output::Write { child: self.id, bytes });
-        };
+        match self.host() {
+            None => cx.push(Output::Write { child: self.id, bytes }),
+            Some(host) => self.emit_to(host, bytes, cx),
+        }
+    }
+
+    #[inline(never)]
+    fn emit_to(&mut self, host: ChildId, bytes: Vec<u8>, cx: &mut Context) {
         // They count where the host writes them.
         self.queued.take(bytes.len());
         self.account();
