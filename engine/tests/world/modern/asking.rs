@@ -174,12 +174,17 @@ impl World<'_> {
         let known = &self.modern.turns[turn];
         let (child, id) = (known.child, known.given.id.clone());
         let turns = &self.modern.turns;
-        let park = self.modern.parks.iter_mut().rfind(|park| {
+        let place = self.modern.parks.iter().rposition(|park| {
             let waits = &turns[park.turn];
             let runs = !park.over && !park.resend && park.early.is_none();
             runs && waits.child == child && waits.given.id == id
         });
-        let Some(park) = park else { return };
+        let Some(place) = place else { return };
+        // The call had begun, so what it asked before is asked no longer, even if it may have been
+        // asked before the call.
+        let asked = self.modern.questions.iter_mut();
+        asked.filter(|asked| asked.park == Some(place)).for_each(|asked| asked.held = false);
+        let park = &mut self.modern.parks[place];
         let (_, _, can) = CAPABILITIES[turns[park.turn].capabilities];
         park.resend = question.is_some();
         park.lacks = question.is_some() && !can.contains(&"elicitation");
