@@ -1,5 +1,7 @@
 //! How the gate is used piece by piece, and what that may cost.
 
+use std::rc::Rc;
+
 use hyper_mcp_gate::{Gate, Phase, Step};
 
 use crate::gate::{CONTENT_LIMIT, HEAD_LIMIT};
@@ -91,4 +93,44 @@ fn reading_is_linear() {
     // If each byte meant a look at all before it, it would be some 4,000 times as much.
     let (one, many) = (best(10_000), best(640_000));
     assert!(many < one * 1000.0, "{one} s, then {many} s");
+}
+
+#[test]
+fn each_call_out_of_turn_changes_nothing() {
+    let mut gate = Gate::new(HEAD_LIMIT);
+    gate.feed(b"HEAD / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n");
+    gate.feed(b"Content-Length: 2\r\n\r\nab");
+    // Nothing is admitted before the head was read, and nothing released before the content.
+    gate.admit(CONTENT_LIMIT).unwrap();
+    gate.release();
+    assert!(gate.is_for_head());
+    for _ in 0..2 {
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        assert!(gate.end().is_err(), "the request is not whole");
+    }
+    assert!(gate.expects_continue());
+    gate.admit(CONTENT_LIMIT).unwrap();
+    gate.admit(0).unwrap();
+    for _ in 0..2 {
+        assert_eq!(gate.poll(), Ok(Step::Whole));
+        assert_eq!((gate.end(), gate.content()), (Ok(()), &b"ab"[..]));
+    }
+    gate.release();
+    assert!(!gate.is_for_head());
+    assert_eq!(gate.end(), Ok(()), "no request has begun");
+}
+
+#[test]
+fn fields_that_are_kept_by_name_are_single() {
+    let names: Rc<[String]> = Rc::new([String::from("x-user")]);
+    for (fields, known) in [
+        ("X-User: ann\r\n", Ok(Step::Head)),
+        ("X-User: ann\r\nx-user: bob\r\n", Err(400)),
+        ("X-User: \u{e9}\r\n", Err(400)),
+        ("Y-User: ann\r\ny-user: bob\r\n", Ok(Step::Head)),
+    ] {
+        let mut gate = Gate::new(HEAD_LIMIT).keeping(&names);
+        gate.feed(format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n").as_bytes());
+        assert_eq!(gate.poll().map_err(|refusal| refusal.status), known, "{fields}");
+    }
 }
