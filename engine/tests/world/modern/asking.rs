@@ -121,6 +121,8 @@ impl World<'_> {
         let method = known.method;
         let needs = ASKS.iter().find(|(known, _)| *known == method).and_then(|(_, needs)| *needs);
         let refused = of.is_none() && !early && !unsure;
+        // The engine may know which calls were over, and takes such a child for one that asks late.
+        self.modern.maybe_late |= of.is_none();
         self.modern.late |= refused && needs.is_some_and(|needs| self.is_asking_late(child, needs));
         let (Some(turn), Some(needs)) = (of, needs) else { return };
         let turn = &mut self.modern.turns[turn];
