@@ -1,6 +1,6 @@
 //! What happens: clients ask, processes answer or crash, time passes, the proxy is killed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use mcp_bridge::{Bridge, Config, Exit, Head, Input, sse};
@@ -54,6 +54,7 @@ impl World {
             calls: 0,
             saved: BTreeMap::new(),
             saving: VecDeque::new(),
+            sleepers: BTreeSet::new(),
             random: 0,
             fault,
             log: VecDeque::new(),
@@ -257,6 +258,7 @@ impl World {
         self.asked.clear();
         self.children.clear();
         self.saving.clear();
+        self.sleepers.clear();
         self.bridge = Bridge::new(self.config.clone()).expect("a good configuration");
         for client in &mut self.clients {
             client.number = None;

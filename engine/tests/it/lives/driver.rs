@@ -182,8 +182,14 @@ impl World {
 
     fn noticed(&mut self, notice: &Notice) -> Judged {
         match notice {
-            Notice::SessionAsleep { .. } => self.counts.sleeps += 1,
-            Notice::SessionWoken { .. } => self.counts.wakes += 1,
+            Notice::SessionAsleep { session, .. } => {
+                self.sleepers.insert(*session);
+                self.counts.sleeps += 1;
+            }
+            Notice::SessionWoken { session, .. } => {
+                self.sleepers.remove(session);
+                self.counts.wakes += 1;
+            }
             Notice::SessionOpened { session, child: pipe, .. } => {
                 let client = self.children.get(pipe).and_then(|child| child.client);
                 if let Some(client) = client {
@@ -192,6 +198,7 @@ impl World {
             }
             Notice::SessionEnded { session, cause, opened: true, .. } => {
                 self.ended(*session, *cause)?;
+                self.sleepers.remove(session);
             }
             _ => {}
         }
@@ -207,7 +214,9 @@ impl World {
             Cause::Revoked => client.revoked,
             Cause::Changed(_) => client.changed,
             Cause::Expired => self.config.expiry.is_some_and(|expiry| unused >= expiry),
-            Cause::Crowded => self.bridge.stats().asleep >= self.config.asleep,
+            Cause::Crowded => {
+                self.bridge.stats().asleep.max(self.sleepers.len()) >= self.config.asleep
+            }
             _ => false,
         };
         hold!(Ends, may, "{session} ends after {unused:?}: {cause}");

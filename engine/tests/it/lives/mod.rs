@@ -151,6 +151,8 @@ pub(super) struct World {
     pub(super) saved: BTreeMap<String, (Vec<u8>, Duration)>,
     /// Saves that are not done yet.
     pub(super) saving: VecDeque<(SessionNumber, Vec<u8>)>,
+    /// Sessions that sleep, by the notices: the engine may be further on than its notices are read.
+    pub(super) sleepers: BTreeSet<SessionNumber>,
     pub(super) random: u64,
     fault: Option<faults::Fault>,
     /// The last that happened.
