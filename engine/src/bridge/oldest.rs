@@ -42,7 +42,7 @@ impl Bridge {
             _ => return Err(Fault::Uninitialized),
         };
         let session = self.seats.session_mut(pipe).filter(|session| session.awaits_initialize());
-        let waiting = &session.ok_or(Fault::Initialized)?.child;
+        let waiting = &session.ok_or(Fault::StreamInitialized)?.child;
         let (server, variables) = (waiting.server, waiting.env().to_vec());
         let hello = request.params().unwrap_or_default();
         self.may_start(server, Origin::new(&variables, hello))?;

@@ -15,6 +15,7 @@ use crate::api::eras::Eras;
 use crate::api::event::Count;
 use crate::api::rule::{Remedies, Rule, with_remedy};
 use crate::codec::message::Malformed;
+use crate::http::admission::Transport;
 
 /// JSON-RPC 2.0, "Error object".
 const PARSE_ERROR: i32 = -32700;
@@ -145,6 +146,9 @@ faults! {
          without Mcp-Session-Id";
     Initialized = 400 INVALID_REQUEST "session",
         "the session is already initialized; send initialize without Mcp-Session-Id to open another";
+    /// The same for a client of HTTP+SSE.
+    StreamInitialized = 400 INVALID_REQUEST "session",
+        "the session is already initialized; open another with GET";
     EventId = 400 INVALID_REQUEST "event_id",
         "the Last-Event-ID header names no stored event; open the stream without it";
     HeaderMismatch(reason: String) = 400 HEADER_MISMATCH "header", "{reason}";
@@ -240,6 +244,22 @@ faults! {
 }
 
 impl Fault {
+    /// A session that does not exist for this client.
+    pub(crate) const fn unknown(transport: Transport) -> Self {
+        match transport {
+            Transport::Streamable => Self::SessionUnknown,
+            Transport::Sse => Self::StreamUnknown,
+        }
+    }
+
+    /// A second `initialize` in a session.
+    pub(crate) const fn initialized(transport: Transport) -> Self {
+        match transport {
+            Transport::Streamable => Self::Initialized,
+            Transport::Sse => Self::StreamInitialized,
+        }
+    }
+
     /// What the end of a process means for those who waited for it to start. `reason` is why it
     /// could not be started.
     pub(crate) fn of_start(cause: Cause, reason: Option<&str>) -> Self {

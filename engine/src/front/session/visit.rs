@@ -25,7 +25,7 @@ pub(super) fn check(
 ) -> Result<(), Fault> {
     if !cx.config.header_env.is_empty() && owner::env(head.fields, &cx.config) != *env {
         // The session is another client's, so to this client it does not exist.
-        return Err(Fault::SessionUnknown);
+        return Err(Fault::unknown(head.transport));
     }
     match head.version {
         Some(version) if !version.is(chosen) => known(version.decoded()),
@@ -51,7 +51,8 @@ pub(super) fn judge(
         return Err(Fault::Batch);
     }
     if messages.iter().any(|m| m.is_request() && m.calls("initialize")) {
-        return Err(if batch { Fault::BatchedInitialize } else { Fault::Initialized });
+        let again = Fault::initialized(head.transport);
+        return Err(if batch { Fault::BatchedInitialize } else { again });
     }
     if requests > 0 && head.accept.nothing() {
         return Err(Fault::NotAcceptable);
