@@ -36,8 +36,10 @@ export const freePort = () =>
     });
   });
 
-function shipped(name, exchanges) {
-  let text = readFileSync(join(contrib(), name), 'utf8');
+const read = (name) => readFileSync(join(contrib(), name), 'utf8');
+
+function shipped(name, exchanges, whole = read(name)) {
+  let text = whole;
   for (const [from, to] of exchanges) {
     const next = text.replaceAll(from, to);
     if (next === text) throw new Error(`contrib/${name} has no ${from}`);
@@ -91,33 +93,37 @@ const fronts = {
     const args = ['--config', file, '--adapter', 'caddyfile'];
     return { test: ['validate', ...args], run: ['run', ...args] };
   },
-  haproxy: (folder, port, nodes, { tokens }) => {
+  haproxy: (folder, port, nodes, { tokens, named }) => {
     const lines = Object.entries(tokens).map(([token, name]) => `${token} ${name}\n`);
     writeFileSync(join(folder, 'tokens.map'), lines.join(''));
     const file = join(folder, 'haproxy.cfg');
-    const front = shipped('haproxy/haproxy.cfg', [
+    const learning = read('haproxy/haproxy.cfg');
+    const [frontend] = learning.split(/^backend /m);
+    const whole = named ? frontend + read('haproxy/by-name.cfg') : learning;
+    const exchanges = [
       ['maxconn 20000', 'maxconn 200'], // The test's own limit of open files may be low.
       ['bind :443', `bind 127.0.0.1:${port}`],
       ['/etc/haproxy/mcp-tokens.map', join(folder, 'tokens.map')],
       ['/etc/haproxy/mcp.example.com.pem', certificate('pem')],
       ...nodes.map((address, i) => [`10.0.0.${i + 1}:8080`, address]),
-    ]);
-    writeFileSync(file, front);
+    ];
+    writeFileSync(file, shipped('haproxy/haproxy.cfg', exchanges, whole));
     return { test: ['-c', '-f', file], run: ['-db', '-f', file] };
   },
 };
 
 export class Front {
   // `upstreams`: host and port of each proxy behind it. `tokens`: who is known to it; `line`: how
-  // nginx is told of one; `secret`: Caddy's MCP_TOKEN, null for none.
-  static async start(program, upstreams, { tokens = TOKENS, line, secret = SECRET } = {}) {
+  // nginx is told of one; `secret`: Caddy's MCP_TOKEN, null for none; `named`: HAProxy's nodes have
+  // names.
+  static async start(program, upstreams, { tokens = TOKENS, line, secret = SECRET, named = false } = {}) {
     const front = new Front();
     front.secret = secret;
     front.log = [];
     front.folder = mkdtempSync(join(tmpdir(), 'front-'));
     try {
       const port = await freePort();
-      const { test, run } = fronts[program](front.folder, port, upstreams, { tokens, line });
+      const { test, run } = fronts[program](front.folder, port, upstreams, { tokens, line, named });
       await front.#judged(program, test);
       front.process = front.#spawn(program, run);
       front.ended = new Promise((resolve) => front.process.once('exit', resolve));

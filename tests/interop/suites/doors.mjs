@@ -1,5 +1,5 @@
 // Who is let in by the configurations of contrib/: every spelling of the credentials, over HTTP/1.1
-// and HTTP/2, at every front. A front without secrets lets nobody in.
+// and HTTP/2, at both transports' paths, at every front. A front without secrets lets nobody in.
 import assert from 'node:assert/strict';
 import { connect } from 'node:http2';
 import { request } from 'node:https';
@@ -132,40 +132,74 @@ const fields = (authorization) => ({
 
 // Opens a session and ends it: gives the status, and the scheme that a refusal asks for.
 async function visit(send, authorization) {
-  const opened = await send('POST', fields(authorization), BODY);
+  const opened = await send('POST', '/mcp', fields(authorization), BODY);
   const session = opened.headers['mcp-session-id'];
-  if (session) await send('DELETE', { ...fields(authorization), 'mcp-session-id': session });
+  if (session) await send('DELETE', '/mcp', { ...fields(authorization), 'mcp-session-id': session });
   return { status: opened.status, scheme: opened.headers['www-authenticate'] };
 }
 
-function http1(url, authorization) {
-  const send = (method, headers, body) =>
-    new Promise((resolve, reject) => {
-      const sent = request(url, { method, headers, agent: false }, (response) => {
-        response.resume().once('end', () => resolve({ status: response.statusCode, headers: response.headers }));
-      });
-      sent.once('error', reject).end(body);
-    });
-  return withTimeout(visit(send, authorization), REPLY_MS, 'a reply over HTTP/1.1');
+// The same over HTTP+SSE, where the session ends with its connection. Its address for messages is
+// no way around the door.
+async function oldestVisit(send, authorization) {
+  const opened = await send('GET', '/sse', fields(authorization));
+  const isOpen = opened.status === 200;
+  const told = /^event: endpoint\r?\n(?:id: .*\n)?data: (\/sse\?sessionId=[0-9a-f]{32})\n\n/.exec(opened.text);
+  assert.equal(told !== null, isOpen, opened.text);
+  const address = told?.[1] ?? `/sse?sessionId=${'0'.repeat(32)}`;
+  const posted = await send('POST', address, fields(authorization), BODY);
+  assert.equal(posted.status, isOpen ? 202 : opened.status, address);
+  assert.equal(posted.headers['www-authenticate'], opened.headers['www-authenticate']);
+  return { status: opened.status, scheme: opened.headers['www-authenticate'] };
 }
 
-async function http2(url, authorization) {
-  const { origin, pathname } = new URL(url);
-  const session = connect(origin);
-  const failed = new Promise((_, reject) => session.once('error', reject));
-  const send = (method, headers, body) =>
+// Resolves with a reply: with all of it, or with the first event of a stream.
+function read(stream, status, headers, resolve) {
+  let text = '';
+  const reply = () => resolve({ status, headers, text });
+  stream.on('data', (chunk) => {
+    text += chunk;
+    if (headers['content-type'] === 'text/event-stream' && text.includes('\n\n')) reply();
+  });
+  stream.once('end', reply);
+}
+
+async function http1(visiting, url, authorization) {
+  const all = [];
+  const send = (method, path, headers, body) =>
     new Promise((resolve, reject) => {
-      const stream = session.request({ ':method': method, ':path': pathname, ...headers });
-      stream.once('error', reject).once('response', (got) => {
-        stream.resume().once('end', () => resolve({ status: got[':status'], headers: got }));
+      const sent = request(new URL(path, url), { method, headers, agent: false }, (response) => {
+        response.on('error', reject);
+        read(response, response.statusCode, response.headers, resolve);
       });
+      all.push(sent);
+      sent.on('error', reject).end(body);
+    });
+  try {
+    return await withTimeout(visiting(send, authorization), REPLY_MS, 'a reply over HTTP/1.1');
+  } finally {
+    for (const sent of all) sent.destroy();
+  }
+}
+
+async function http2(visiting, url, authorization) {
+  const session = connect(new URL(url).origin);
+  const failed = new Promise((_, reject) => session.once('error', reject));
+  const send = (method, path, headers, body) =>
+    new Promise((resolve, reject) => {
+      const stream = session.request({ ':method': method, ':path': path, ...headers });
+      stream.on('error', reject).once('response', (got) => read(stream, got[':status'], got, resolve));
       stream.end(body);
     });
   try {
-    return await withTimeout(Promise.race([visit(send, authorization), failed]), REPLY_MS, 'a reply over HTTP/2');
+    return await withTimeout(Promise.race([visiting(send, authorization), failed]), REPLY_MS, 'a reply over HTTP/2');
   } finally {
     session.destroy();
   }
 }
 
-const VERSIONS = { 'HTTP/1.1': http1, 'HTTP/2': http2 };
+const VERSIONS = {
+  'HTTP/1.1': (...visitor) => http1(visit, ...visitor),
+  'HTTP/2': (...visitor) => http2(visit, ...visitor),
+  'HTTP+SSE over HTTP/1.1': (...visitor) => http1(oldestVisit, ...visitor),
+  'HTTP+SSE over HTTP/2': (...visitor) => http2(oldestVisit, ...visitor),
+};

@@ -2,11 +2,15 @@
 // has one meets every feature of the server as if there were no front.
 import assert from 'node:assert/strict';
 import { behindProxy } from '../lib/behind.mjs';
-import { clients } from '../lib/clients.mjs';
+import { clients, oldestClients } from '../lib/clients.mjs';
 import { found, Front, presenting, SECRET } from '../lib/fronts.mjs';
 import { full } from '../lib/servers.mjs';
 import { fullServer } from './full.mjs';
 import { modernServer } from './modern.mjs';
+import { fullServer as oldestServer, oldestAt } from './oldest.mjs';
+
+const SDK = 'TypeScript SDK v1';
+const AT_ONCE_MS = 1000;
 
 export async function fronts(report) {
   for (const program of ['nginx', 'caddy', 'haproxy']) {
@@ -17,8 +21,15 @@ export async function fronts(report) {
     await report.group(`front ${program}: session era`, (check) =>
       behind(check, program, 'session', async (url) => {
         await doorkeeping(check, url);
-        await promptness(check, url);
-        await fullServer(check, clients['TypeScript SDK v1'], url);
+        await promptness(check, clients[SDK], url);
+        await fullServer(check, clients[SDK], url);
+      }),
+    );
+    await report.group(`front ${program}: HTTP+SSE`, (check) =>
+      behind(check, program, 'session', async (url) => {
+        await endpoint(check, oldestAt(url));
+        await promptness(check, oldestClients[SDK], oldestAt(url));
+        await oldestServer(check, oldestClients[SDK], oldestAt(url));
       }),
     );
     await report.group(`front ${program}: 2026-07-28`, (check) =>
@@ -55,15 +66,17 @@ const post = (url, headers, body) =>
 
 async function doorkeeping(check, url) {
   await check('the front has no other path', async () => {
-    for (const path of ['/', '/healthz', '/mcp/', '/mcp/x']) {
+    for (const path of ['/', '/healthz', '/mcp/', '/mcp/x', '/mcp%0a', '/sse/', '/sse/x', '/sse%0a', '/ssex']) {
       assert.equal((await fetch(new URL(path, url))).status, 404, path);
     }
   });
   await check('a preflight needs no token', async () => {
     const asks = { origin: 'http://localhost:5173', 'access-control-request-method': 'POST' };
-    const response = await fetch(url, { method: 'OPTIONS', headers: { ...asks, authorization: 'none' } });
-    assert.equal(response.status, 204);
-    assert.match(response.headers.get('access-control-allow-methods'), /POST/);
+    for (const path of [url, oldestAt(url)]) {
+      const response = await fetch(path, { method: 'OPTIONS', headers: { ...asks, authorization: 'none' } });
+      assert.equal(response.status, 204);
+      assert.match(response.headers.get('access-control-allow-methods'), /POST/);
+    }
   });
   await check("the proxy's refusals come through as they are", async () => {
     const response = await post(url, { 'mcp-session-id': 'unknown' }, { method: 'ping' });
@@ -72,15 +85,36 @@ async function doorkeeping(check, url) {
   });
 }
 
-async function promptness(check, url) {
+// The stream begins with the address for messages, and is silent after it until something is sent.
+async function endpoint(check, url) {
+  await check('the endpoint event comes at once, and the address in it takes messages', async () => {
+    const abort = new AbortController();
+    const start = performance.now();
+    const stream = await fetch(url, { headers: { accept: 'text/event-stream' }, signal: abort.signal });
+    const { value } = await stream.body.getReader().read();
+    const took = performance.now() - start;
+    const [, address] = /^event: endpoint\n(?:id: .*\n)?data: (.*)\n\n/.exec(new TextDecoder().decode(value));
+    assert.ok(took < AT_ONCE_MS, `it came after ${took} ms`);
+    const early = await post(new URL(address, url), {}, { method: 'ping' });
+    assert.equal(early.status, 400);
+    assert.match((await early.json()).error.message, /send initialize/);
+    abort.abort();
+  });
+  await check('an origin that is not allowed is refused by the proxy', async () => {
+    const headers = { accept: 'text/event-stream', origin: 'https://evil.example' };
+    assert.equal((await fetch(url, { headers })).status, 403);
+  });
+}
+
+async function promptness(check, open, url) {
   await check('progress arrives while the call runs, not with its end', async () => {
-    const client = await clients['TypeScript SDK v1'](url);
+    const client = await open(url);
     const times = [];
     const onprogress = () => times.push(performance.now());
     await client.text('count_to', { n: 4, wait_ms: 250 }, { onprogress });
     const end = performance.now();
     assert.equal(times.length, 4);
     assert.ok(end - times[0] > 600, `the first came ${end - times[0]} ms before the end`);
-    await client.leave();
+    await (client.sessionId ? client.leave() : client.close());
   });
 }

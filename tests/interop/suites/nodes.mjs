@@ -7,6 +7,7 @@ import { bearing, found, Front, SECRET, TOKENS } from '../lib/fronts.mjs';
 import { descendants, Proxy, withTimeout } from '../lib/proxy.mjs';
 import { full } from '../lib/servers.mjs';
 import { opened, until } from './full.mjs';
+import { oldestNodes } from './oldest-nodes.mjs';
 
 const SESSIONS = 12;
 const open = clients['TypeScript SDK v1'];
@@ -25,6 +26,7 @@ export async function nodes(report) {
       for (const proxy of proxies.filter((one) => one.process.exitCode === null)) proxy.process.kill('SIGKILL');
     }
   });
+  await oldestNodes(report);
 }
 
 const enter = async (url) => {

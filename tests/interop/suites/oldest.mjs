@@ -24,9 +24,9 @@ export async function oldest(report) {
   }
 }
 
-const oldestAt = (url) => new URL('/sse', url).href;
+export const oldestAt = (url) => new URL('/sse', url).href;
 
-async function fullServer(check, open, url) {
+export async function fullServer(check, open, url) {
   const { client, elicit } = await opened(open, url);
   await check('initialize: name and version of the child', () => {
     assert.deepEqual(client.client.getServerVersion(), { name: 'full', version: '1.0.0' });
