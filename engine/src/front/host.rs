@@ -22,8 +22,8 @@ use crate::api::instant::Instant;
 use crate::child::Child;
 use crate::child::lease::Lease;
 use crate::child::link::Link;
-use crate::codec::json;
 use crate::codec::meta::LogLevel;
+use crate::codec::object::Object;
 use crate::codec::raw_id::Spelling;
 use crate::context::Context;
 #[cfg(debug_assertions)]
@@ -146,12 +146,25 @@ impl Host {
     }
 
     /// What a client says of itself in `initialize`, as far as all guests of a process must say the
-    /// same: the process was told it once.
+    /// same: the process is told it once. Names may differ, as no server refuses one for them. All
+    /// else may be what the server refuses or ends by, and that is no other client's fault.
     pub(crate) fn kind(hello: &[u8]) -> Vec<u8> {
-        let member = |name| json::member(hello, &(0..hello.len()), name).map(|span| &hello[span]);
-        let version = member("protocolVersion").unwrap_or_default();
-        let capabilities = metadata::fingerprint(member("capabilities").unwrap_or(b"{}"));
-        [version, b" ", &capabilities].concat()
+        let Some(mut params) = Object::read(hello) else { return hello.to_vec() };
+        let client = params.object("clientInfo").map(|mut client| {
+            for name in ["name", "version"] {
+                if client.string(name).is_some_and(|text| !text.is_empty()) {
+                    client.set(name, b"\"\"".as_slice());
+                }
+            }
+            for name in ["title", "description"] {
+                if client.string(name).is_some() {
+                    client.remove(name);
+                }
+            }
+            client.text()
+        });
+        client.into_iter().for_each(|client| params.set("clientInfo", client));
+        metadata::fingerprint(&params.text())
     }
 
     /// The process has not answered in time.
