@@ -227,7 +227,7 @@ impl Bridge {
             self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
             return Err(Fault::SessionMissing);
         };
-        self.session_of(text, head.path).ok_or_else(|| Fault::unknown(head.transport))
+        self.session_of(text, head.path).ok_or_else(|| head.transport.unknown())
     }
 
     /// The session of this id, if it was opened at this path: at another it does not exist.

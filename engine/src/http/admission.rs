@@ -47,6 +47,22 @@ impl Transport {
             Self::Sse => "GET, POST, OPTIONS",
         }
     }
+
+    /// A session that does not exist for this client, in words that fit its transport.
+    pub(crate) const fn unknown(self) -> Fault {
+        match self {
+            Self::Streamable => Fault::SessionUnknown,
+            Self::Sse => Fault::StreamUnknown,
+        }
+    }
+
+    /// A second `initialize` in a session.
+    pub(crate) const fn initialized(self) -> Fault {
+        match self {
+            Self::Streamable => Fault::Initialized,
+            Self::Sse => Fault::StreamInitialized,
+        }
+    }
 }
 
 /// A head that was let in.

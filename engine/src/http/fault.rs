@@ -15,7 +15,6 @@ use crate::api::eras::Eras;
 use crate::api::event::Count;
 use crate::api::rule::{Remedies, Rule, with_remedy};
 use crate::codec::message::Malformed;
-use crate::http::admission::Transport;
 
 /// JSON-RPC 2.0, "Error object".
 const PARSE_ERROR: i32 = -32700;
@@ -244,22 +243,6 @@ faults! {
 }
 
 impl Fault {
-    /// A session that does not exist for this client.
-    pub(crate) const fn unknown(transport: Transport) -> Self {
-        match transport {
-            Transport::Streamable => Self::SessionUnknown,
-            Transport::Sse => Self::StreamUnknown,
-        }
-    }
-
-    /// A second `initialize` in a session.
-    pub(crate) const fn initialized(transport: Transport) -> Self {
-        match transport {
-            Transport::Streamable => Self::Initialized,
-            Transport::Sse => Self::StreamInitialized,
-        }
-    }
-
     /// What the end of a process means for those who waited for it to start. `reason` is why it
     /// could not be started.
     pub(crate) fn of_start(cause: Cause, reason: Option<&str>) -> Self {

@@ -25,7 +25,7 @@ pub(super) fn check(
 ) -> Result<(), Fault> {
     if !cx.config.header_env.is_empty() && owner::env(head.fields, &cx.config) != *env {
         // The session is another client's, so to this client it does not exist.
-        return Err(Fault::unknown(head.transport));
+        return Err(head.transport.unknown());
     }
     match head.version {
         Some(version) if !version.is(chosen) => known(version.decoded()),
@@ -51,7 +51,7 @@ pub(super) fn judge(
         return Err(Fault::Batch);
     }
     if messages.iter().any(|m| m.is_request() && m.calls("initialize")) {
-        let again = Fault::initialized(head.transport);
+        let again = head.transport.initialized();
         return Err(if batch { Fault::BatchedInitialize } else { again });
     }
     if requests > 0 && head.accept.nothing() {
