@@ -352,6 +352,17 @@ impl<'a> Message<'a> {
         self.known.doubtful
     }
 
+    /// Whether its params have this member once, and none that some readers take for it.
+    pub(crate) fn names_once(&self, name: &str) -> bool {
+        let (mut count, mut exact) = (0, false);
+        let params = Scanner::within(self.text, &self.params.span()).members(|scanner, key| {
+            count += usize::from(members::resembles(key, &[name]));
+            exact |= key.is(name.as_bytes());
+            scanner.value().map(|_| ())
+        });
+        params.is_ok() && exact && count == 1
+    }
+
     /// Bytes of its text, white space around it included.
     pub(crate) const fn size(&self) -> usize {
         self.text.len()

@@ -150,7 +150,7 @@ pub(super) struct Members<'a> {
 
 /// Whether a member's name is one of these, or is not, but lenient readers take it for one: in
 /// letters of another case, of which `ſ` and `K` are also some, or with control characters.
-fn resembles(name: &Name<'_>, known: &[&str]) -> bool {
+pub(super) fn resembles(name: &Name<'_>, known: &[&str]) -> bool {
     let mut place = [0; LONGEST];
     let folded = fold(name, &mut place).unwrap_or_default();
     // None of these is empty.

@@ -107,6 +107,10 @@ impl Host {
                 let call = message.request_id().and_then(|id| self.call_of(guest, id));
                 let Some(call) = call else { return };
                 self.give_up(call, cx);
+                if !message.names_once("requestId") {
+                    // Another reader may find the call of another guest in it.
+                    return self.child.send_cancelled(call, "its client cancelled it", cx);
+                }
                 let mut digits = [0; 20];
                 let request_id = Some(call.digits(&mut digits));
                 self.forward(message, &Splice { request_id, ..Splice::default() }, cx);
@@ -117,7 +121,7 @@ impl Host {
                     let its = question.token.as_deref().zip(token);
                     question.guest == guest && its.is_some_and(|(its, named)| *its == *named)
                 });
-                match asked {
+                match asked && message.names_once("progressToken") {
                     true => self.forward(message, &Splice::default(), cx),
                     false => self.drop_one(cx),
                 }

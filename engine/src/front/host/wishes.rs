@@ -30,6 +30,12 @@ impl Host {
         wish: Option<&Wish>,
         cx: &Context,
     ) -> Option<Answer> {
+        let subscribes = ["resources/subscribe", "resources/unsubscribe"];
+        if subscribes.iter().any(|name| request.calls(name)) && !request.names_once("uri") {
+            // Another reader may find the resource of another guest in it.
+            let fault = Fault::Params("uri must stand there once, and in no other spelling");
+            return Some(("error", fault.error(&cx.config.remedies).into()));
+        }
         match wish {
             Some(Wish::Subscribe(uri)) => self.subscribe(guest, uri, cx),
             Some(Wish::Unsubscribe(uri)) => {
