@@ -8,7 +8,7 @@ use super::Refusal;
 
 /// The content is over its limit.
 pub(super) const TOO_LARGE: Refusal =
-    Refusal::new(413, "the request body is longer than the limit (see --max-message)");
+    Refusal::new(413, "the request body is longer than the limit");
 
 /// The most hexadecimal digits of a chunk's size, leading zeros included: 16 hold any 64-bit size.
 const DIGITS: u8 = 16;

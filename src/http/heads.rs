@@ -15,9 +15,10 @@ use async_h1::server::{Encoder, decode as decode_head};
 use futures_lite::AsyncRead;
 use futures_lite::io::{Cursor, empty};
 use http_types::{Body as HttpBody, Method, Response as HttpResponse, StatusCode};
-use mcp_bridge::{Body, Head, Response};
+use mcp_bridge::{Body, Head, Response, Rule};
 
 use crate::http::send_queue::JOINED;
+use crate::logging::remedies;
 use hyper_mcp_gate::{Gate, Refusal};
 
 /// Fields that are passed to the engine without an allocation: more than the relevant ones of MCP
@@ -306,9 +307,14 @@ pub(crate) fn chunk_size(size: usize) -> String {
 
 /// The response to a request that the gate refused.
 pub(crate) fn refused(refusal: Refusal) -> Response {
-    // The reasons are our own literals, without characters that JSON escapes.
+    let remedy = match refusal.status {
+        413 => remedies::flag(Rule::Message),
+        _ => None,
+    };
+    let (before, remedy) = remedy.map_or(("", ""), |remedy| ("; ", remedy));
+    // All of it is our own literals, without characters that JSON escapes.
     let body = format!(
-        r#"{{"jsonrpc":"2.0","error":{{"code":-32600,"message":"Invalid request: {}"}}}}"#,
+        r#"{{"jsonrpc":"2.0","error":{{"code":-32600,"message":"Invalid request: {}{before}{remedy}"}}}}"#,
         refusal.reason
     );
     let mut fields = vec![("content-type", Cow::Borrowed("application/json"))];

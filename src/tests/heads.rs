@@ -95,7 +95,7 @@ fn every_status_that_is_used_is_known() {
 
 #[test]
 fn refusals_are_json() {
-    let response = refused(Refusal::new(413, "the content is too long (see --max-message)"));
+    let response = refused(Refusal::new(413, "the content is too long"));
     let Body::Whole(body) = response.body else { panic!("a stream") };
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["jsonrpc"], "2.0");

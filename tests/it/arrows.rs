@@ -30,7 +30,7 @@ const DRIVER: [(&str, &[&str]); 12] = [
     ("record", &["os"]),
     ("demo", &[]),
     ("process", &["os", "logging", "reactor", "limits"]),
-    ("http", &["access", "os", "reactor", "limits"]),
+    ("http", &["access", "logging", "os", "reactor", "limits"]),
     ("sessions", &["os", "reactor", "limits"]),
     ("cli", &["access", "os", "logging", "process", "record"]),
     ("signals", &["cli", "limits", "logging", "os"]),
