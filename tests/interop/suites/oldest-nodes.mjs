@@ -114,5 +114,23 @@ async function byName(check, url, nodes) {
     await allAnswer(all);
   });
   await killed(check, url, all, nodes);
+  await drained(check, url, all, nodes);
   await Promise.all(all.map(({ client }) => client.close()));
+}
+
+async function drained(check, url, all, [, b, c]) {
+  await check('a node that drains answers its call, and nobody who connects is refused', async () => {
+    const { client } = all.find(({ home }) => home === b);
+    const reached = Promise.withResolvers();
+    const inFlight = client.text('count_to', { n: 20, wait_ms: 100 }, { onprogress: reached.resolve });
+    // It is looked at in the end, and by then there may be another failure.
+    inFlight.catch(() => {});
+    await reached.promise;
+    b.process.kill('SIGTERM');
+    // HAProxy may not know yet.
+    await until(async () => (await fetch(new URL('/healthz', b.url))).status === 503);
+    for (let i = 0; i < NAMES.length * CALLS; i++) all.push(await enter(url, SECRET, [c]));
+    assert.equal(await inFlight, 'counted to 20');
+    await allAnswer(all.filter(({ home }) => home === c));
+  });
 }
