@@ -60,7 +60,12 @@ fn its_figures_are_those_that_were_measured() {
     let rounded = |cell: &str| {
         median(cell).parse::<f64>().map(|figure| format!("{figure:.0}")).expect("a figure")
     };
+    // The first table: the name, the clients, and their memory awake and asleep.
+    let connected = row(&read("bench/CONNECTED.md"), "this");
     for claim in [
+        format!("{} connected clients", connected[1]),
+        format!("{} MiB with their servers awake", connected[2]),
+        format!("{} MiB asleep", connected[3]),
         format!("at most {:.2} MB", size / 1e6),
         format!("{} KiB of memory at rest", grouped(&ceiling("at rest with musl: idle, KiB"))),
         format!("{} KiB for a session", ceiling("at rest with musl: session, KiB")),
