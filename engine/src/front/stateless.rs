@@ -150,6 +150,9 @@ pub(crate) struct Worker {
     carried_asking: u64,
     /// Whether it accepts no new requests, because its state concerns one client.
     spent: bool,
+    /// Whether a question of its child may be of a call that was given up, or of the only client
+    /// that the child serves.
+    may_cross: bool,
     pub(crate) lease: Lease,
     served: u64,
     /// Counts what its clients declared of themselves.
@@ -185,6 +188,7 @@ impl Worker {
             carried: 0,
             carried_asking: 0,
             spent: false,
+            may_cross: false,
             lease: Lease::new(id, server, cx.now),
             served: 0,
             share: cx.budget.share(),

@@ -272,8 +272,7 @@ impl Worker {
         let id = message.token().and_then(CallId::read);
         let is_over = |id: CallId| id < self.child.next_id() && !self.child.calls.contains(&id);
         if id.is_some_and(is_over) {
-            // The child still works on a call that is over.
-            self.abandoned(cx);
+            self.works_on(cx);
         }
         let call = id.and_then(|id| self.child.calls.get(&id));
         let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {

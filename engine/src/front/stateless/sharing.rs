@@ -24,6 +24,11 @@ impl Worker {
     /// The child's state belongs to a client that nothing identifies: no other client may use this
     /// child.
     pub(super) fn spend(&mut self, cx: &mut Context) {
+        self.may_cross = true;
+        self.close_to_others(cx);
+    }
+
+    fn close_to_others(&mut self, cx: &mut Context) {
         if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
             cx.spent.push(self.child.id);
         }
@@ -32,9 +37,21 @@ impl Worker {
     /// A call ended while the child may still work on it. A question that the child then sends
     /// would reach another client.
     pub(super) fn abandoned(&mut self, cx: &mut Context) {
-        if matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities) {
+        if self.may_ask_clients() {
             self.spend(cx);
         }
+    }
+
+    /// The child told the progress of a call that is over, so it may still work on it. Unlike the
+    /// cancellation of a call, this excuses no question that comes then.
+    pub(super) fn works_on(&mut self, cx: &mut Context) {
+        if self.may_ask_clients() {
+            self.close_to_others(cx);
+        }
+    }
+
+    fn may_ask_clients(&self) -> bool {
+        matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities)
     }
 
     /// Whether its server has sent a question after a call was answered. Then a question belongs to
@@ -46,7 +63,7 @@ impl Worker {
     /// The child sent a question after its call was answered.
     pub(super) fn asked_late(&self, cx: &mut Context) {
         // A question may have crossed with the cancellation of its call: that proves nothing.
-        if !self.spent && !self.owner.is_known() {
+        if !self.may_cross && !self.owner.is_known() {
             cx.servers.learn(self.child.server).asked_late(&self.owner.env);
         }
     }
