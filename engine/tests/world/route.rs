@@ -92,19 +92,31 @@ impl World<'_> {
             .collect();
         // A call that went on is a later one.
         running.sort_by_key(|call| self.calls[*call].number());
-        let takes = |call: usize| {
-            let exchange = &self.exchanges[self.calls[call].exchange];
-            exchange.is_live() && exchange.sse
-        };
         let left = |call: usize| !self.exchanges[self.calls[call].exchange].is_live();
         let unclear = |call: &usize| left(*call) || self.calls[*call].garbled;
         if running.iter().any(unclear) || self.goes_on(session) {
             // Its stream may be resumed, or waits to be.
             return Route::Any;
         }
-        let get = known.gets.last().copied().map(Route::Exchange);
+        let late = |call: &usize| self.is_late(*call);
+        let still: Vec<usize> = running.iter().copied().filter(|call| !late(call)).collect();
+        let route = self.route_beside(&running, session, prefers_get);
+        match self.route_beside(&still, session, prefers_get) == route {
+            true => route,
+            // Time is up for a call, which the engine ends before it reads what the child says.
+            false => Route::Any,
+        }
+    }
+
+    /// The same, while these calls run.
+    fn route_beside(&self, running: &[usize], session: usize, prefers_get: bool) -> Route {
+        let takes = |call: usize| {
+            let exchange = &self.exchanges[self.calls[call].exchange];
+            exchange.is_live() && exchange.sse
+        };
+        let get = self.sessions[session].gets.last().copied().map(Route::Exchange);
         let of = |call: usize| Route::Exchange(self.calls[call].exchange);
-        match (&*running, get) {
+        match (running, get) {
             (_, Some(get)) if prefers_get => get,
             ([only], _) if takes(*only) => of(*only),
             (_, Some(get)) => get,
