@@ -359,7 +359,10 @@ impl World<'_> {
             });
             // One that is asked before its child gets it waits for its client.
             let full = may_ask(known.method) && self.are_parks_full();
-            let cause = cause || full;
+            // One that came back waits for what else its child asks, and the child may end by then.
+            let back = known.retries.filter(|retry| retry.good).and_then(|retry| retry.park);
+            let left = back.is_some_and(|park| self.is_over(self.modern.parks[park].child));
+            let cause = cause || full || left;
             require!(Cause, cause || late, "{number}: {status:?} without a reason");
             let told = status.is_none_or(|status| status >= 400);
             require!(Status, told, "{number}: {status:?} for what reached no child");
