@@ -46,7 +46,7 @@ export const servers = (folder) => {
       own: (port) => ({ command: [node, installed, 'streamableHttp'], env: { PORT: String(port) } }),
       stdio: everything(),
       tools: tools.everything,
-      share: 0.6,
+      share: 0.7,
     },
     {
       name: 'excel-mcp-server',
@@ -56,7 +56,7 @@ export const servers = (folder) => {
       }),
       stdio: [python('excel-mcp-server'), 'stdio', '--allow-dir', folder],
       tools: tools.excel,
-      share: 0.2,
+      share: 0.15,
     },
     {
       name: 'duckduckgo-mcp-server',
@@ -66,7 +66,7 @@ export const servers = (folder) => {
       }),
       stdio: [python('duckduckgo-mcp-server')],
       tools: tools.search,
-      share: 0.2,
+      share: 0.15,
     },
   ];
 };

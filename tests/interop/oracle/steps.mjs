@@ -11,7 +11,8 @@ export function random(seed) {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
   const below = (n) => Math.floor(next() * n);
-  return { chance: (p) => next() < p, below, one: (list) => list[below(list.length)] };
+  // Ids in flight are nobody else's: `serial` counts those that are fresh.
+  return { chance: (p) => next() < p, below, one: (list) => list[below(list.length)], serial: 0 };
 }
 
 const VERSIONS = ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25'];
@@ -35,11 +36,9 @@ export const initialized = () => ({
 });
 
 const ids = [0, 1, 7, -1, 2 ** 53 - 1, 'a', '', '1', 'é"\\', 'x'.repeat(200)];
-let serial = 0;
 
-// An id in flight is nobody else's: most are fresh.
 function request(draw, method, params) {
-  const id = draw.chance(0.3) ? draw.one(ids) : draw.chance(0.5) ? `n${serial++}` : 1000 + serial++;
+  const id = draw.chance(0.3) ? draw.one(ids) : draw.chance(0.5) ? `n${draw.serial++}` : 1000 + draw.serial++;
   return { jsonrpc: '2.0', id, method, ...(params === undefined ? {} : { params }) };
 }
 
@@ -88,7 +87,7 @@ const note = (draw) => ({
 
 // What is no message, by name. A name is what a listed difference refers to.
 const bad = (draw) => {
-  const id = `b${serial++}`;
+  const id = `b${draw.serial++}`;
   const good = { jsonrpc: '2.0', id, method: 'ping' };
   const [kind, body, fields] = draw.one([
     ['no JSON', '{"jsonrpc":'],
