@@ -1,10 +1,12 @@
 //! Faults in how the stateless era is served.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use mcp_bridge::{Body, Exchange, Output};
+use mcp_bridge::{Body, Exchange, Input, Output, Response};
 
 use super::{Spoil, change, contains, content, noticed, replace, without};
+use crate::world::sim::json;
 use crate::world::sim::law::Law;
 use crate::world::sim::subject::Fault;
 
@@ -242,6 +244,38 @@ fn a_state_for_two_calls_is_noticed() {
             replace(bytes, state, first);
         })
     });
+}
+
+/// Tells clients that come back to a call that its process has ended.
+#[derive(Default)]
+struct Lapse {
+    back: Option<Exchange>,
+}
+
+impl Fault for Lapse {
+    fn swallows(&mut self, input: &Input<'_>) -> bool {
+        let Input::Request { admitted, body, .. } = input else { return false };
+        let back = json::member(body, "params")
+            .is_some_and(|params| json::member(params, "requestState").is_some());
+        if back {
+            self.back = Some(admitted.exchange());
+        }
+        back
+    }
+    fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
+        into.extend(self.back.take().map(|exchange| {
+            let fields = Cow::Owned(vec![("content-type", Cow::Borrowed("application/json"))]);
+            let error = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"ended"}}"#;
+            let body = Body::Whole(error.to_vec());
+            Output::Respond { exchange, response: Response { status: 502, fields, body } }
+        }));
+        into.push_back(output);
+    }
+}
+
+#[test]
+fn a_process_that_is_there_and_is_said_to_have_ended_is_noticed() {
+    noticed(Law::Cause, Lapse::default);
 }
 
 #[test]
