@@ -249,7 +249,7 @@ fn a_state_for_two_calls_is_noticed() {
 /// Tells clients that come back to a call that its process has ended.
 #[derive(Default)]
 struct Lapse {
-    back: Option<Exchange>,
+    back: Option<(Exchange, String)>,
 }
 
 impl Fault for Lapse {
@@ -258,15 +258,17 @@ impl Fault for Lapse {
         let back = json::member(body, "params")
             .is_some_and(|params| json::member(params, "requestState").is_some());
         if back {
-            self.back = Some(admitted.exchange());
+            let id = String::from_utf8_lossy(json::member(body, "id").unwrap_or_default());
+            self.back = Some((admitted.exchange(), id.into_owned()));
         }
         back
     }
     fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
-        into.extend(self.back.take().map(|exchange| {
+        into.extend(self.back.take().map(|(exchange, id)| {
             let fields = Cow::Owned(vec![("content-type", Cow::Borrowed("application/json"))]);
-            let error = br#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"ended"}}"#;
-            let body = Body::Whole(error.to_vec());
+            let error = "{\"code\":-32603,\"message\":\"ended\"}";
+            let text = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}");
+            let body = Body::Whole(text.into_bytes());
             Output::Respond { exchange, response: Response { status: 502, fields, body } }
         }));
         into.push_back(output);
