@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 8] = [
+const FOUND: [(u64, &str); 9] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -60,6 +60,7 @@ const FOUND: [(u64, &str); 8] = [
     (2_026_113_021_000_730, "the judge took a pause from before an exit for one after it"),
     (2_026_120_100_100_470, "the engine let progress of an ended call excuse a late question"),
     (2_026_120_100_121_743, "the judge knew no memory that is too short for a question"),
+    (2_026_120_100_201_779, "the judge let a client wait for a question it can't be asked"),
     (2_026_120_100_101_760, "the judge took a call whose time was up for one that still runs"),
 ];
 

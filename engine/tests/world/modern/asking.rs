@@ -128,7 +128,7 @@ impl World<'_> {
         let turn = &mut self.modern.turns[turn];
         let (_, _, can) = CAPABILITIES[turn.capabilities];
         // What a client can't be asked, the child has to do without.
-        turn.parking |= !turn.moved && (unsure || can.contains(&needs));
+        turn.parking |= !turn.moved && can.contains(&needs);
     }
 
     /// Whether a child that asks was answered for, and nothing else shows that it may be at work.
