@@ -42,9 +42,20 @@ fn one(proxy: &Proxy, n: usize) {
     }
 }
 
+/// Waits until no process is left, and none of the sessions that sleep without theirs.
+fn rested(proxy: &Proxy) {
+    proxy.childless(PATIENCE);
+    process::until("no session asleep", PATIENCE, || {
+        let health = proxy.exchange("GET /healthz", &[], "").json();
+        health["servers"][0]["asleep"] == 0
+    });
+}
+
 #[test]
 fn sessions_leave_nothing_behind() {
-    let proxy = Proxy::start(&["--session-keep-alive", "1"], &[CHILD]);
+    // A session whose process is gone takes memory until it expires.
+    let flags = ["--session-keep-alive", "1", "--session-expiry", "1"];
+    let proxy = Proxy::start(&flags, &[CHILD]);
     let cycles = cycles();
     let warm_up = cycles.min(BREATH);
     let mut before = None;
@@ -53,11 +64,12 @@ fn sessions_leave_nothing_behind() {
             proxy.childless(PATIENCE);
         }
         if n == warm_up {
+            rested(&proxy);
             before = Some(process::usage(proxy.pid()));
         }
         one(&proxy, n);
     }
-    proxy.childless(PATIENCE);
+    rested(&proxy);
     let (fds, threads, memory) = before.unwrap();
     // The last connections may still be closing; so may those of the warm-up have been.
     let few = || process::usage(proxy.pid()).0 <= fds;
