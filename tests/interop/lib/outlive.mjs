@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { clients, pause, probing } from './clients.mjs';
-import { descendants, Proxy, startOf, withTimeout } from './proxy.mjs';
+import { descendants, Proxy, withTimeout } from './proxy.mjs';
 import { full } from './servers.mjs';
 import { Told } from './told.mjs';
 
@@ -125,9 +125,10 @@ export async function callsInFlight(members) {
 
 // Ends the processes of the servers as a crash does.
 export async function crash(members) {
-  const victims = [...new Set(members.map(({ pid }) => pid))].map((pid) => ({ pid, start: startOf(pid) }));
-  for (const { pid } of victims) process.kill(pid, 'SIGKILL');
-  const isThere = ({ pid, start }) => start !== undefined && startOf(pid) === start;
+  const victims = [...new Set(members.map(({ pid }) => pid))];
+  for (const pid of victims) process.kill(pid, 'SIGKILL');
+  // The proxy has taken note when it has reaped them: a call before that would be lost with them.
+  const isThere = (pid) => existsSync(`/proc/${pid}`);
   for (const end = Date.now() + GONE_MS; Date.now() < end && victims.some(isThere); ) await pause(20);
 }
 
