@@ -58,12 +58,12 @@ pub enum Kind<'a> {
     Request {
         /// The id.
         id: &'a [u8],
-        /// The method.
+        /// The method; empty if no text spells it, as half a surrogate pair.
         method: Cow<'a, str>,
     },
     /// A notification. It gets no response.
     Notification {
-        /// The method.
+        /// The method; empty if no text spells it, as half a surrogate pair.
         method: Cow<'a, str>,
     },
     /// A response to a request that succeeded.

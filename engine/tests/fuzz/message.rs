@@ -1,6 +1,8 @@
 //! `message`: a naive twin agrees on what is a message, on its parts and on which ids are the same,
 //! and a splice changes what it names and nothing else.
 
+use std::borrow::Cow;
+
 use mcp_bridge::message::{self, Kind, Message, Splice};
 
 use super::sim::json;
@@ -83,15 +85,20 @@ fn naive(data: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The method; nothing of one that no text spells, as half a surrogate pair.
+fn named<'a>(message: &Message<'a>) -> Cow<'a, str> {
+    message.method().unwrap_or_default()
+}
+
 /// The kind of a message, of which the parts are judged one by one.
 fn shape(message: &Message<'_>) -> &'static str {
     match message.kind() {
         Kind::Request { id, method } => {
-            assert_eq!((message.id(), message.method()), (Some(id), Some(method)));
+            assert_eq!((message.id(), named(message)), (Some(id), method));
             "request"
         }
         Kind::Notification { method } => {
-            assert_eq!((message.id(), message.method()), (None, Some(method)));
+            assert_eq!((message.id(), named(message)), (None, method));
             "notification"
         }
         Kind::Result { id, result } => {

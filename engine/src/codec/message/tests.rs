@@ -36,6 +36,14 @@ fn kinds() {
 }
 
 #[test]
+fn a_method_that_no_text_spells_is_empty() {
+    let text = br#"{"jsonrpc":"2.0","method":"a\udddd","params":{}}"#;
+    let message = Message::parse(text).unwrap();
+    assert_eq!(message.method(), None);
+    assert_eq!(message.kind(), Kind::Notification { method: Cow::Borrowed("") });
+}
+
+#[test]
 fn what_is_no_message() {
     for (text, wanted) in [
         ("", "parse"),
