@@ -4,10 +4,10 @@
 // ORACLE_COUNT (2,000) of them are played.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { pause } from '../lib/clients.mjs';
+import { freePort } from '../lib/fronts.mjs';
 import { Proxy } from '../lib/proxy.mjs';
 import { scratch } from '../lib/servers.mjs';
 import { differences } from '../oracle/differences.mjs';
@@ -97,14 +97,6 @@ async function withOwn(server) {
   const process_ = spawn(command[0], command.slice(1), { stdio: 'ignore', env: { ...process.env, ...env } });
   return { process: process_, url: `http://127.0.0.1:${port}/mcp` };
 }
-
-const freePort = () =>
-  new Promise((resolve) => {
-    const listener = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = listener.address();
-      listener.close(() => resolve(port));
-    });
-  });
 
 async function ready(url) {
   for (const end = Date.now() + READY_MS; Date.now() < end; await pause(100)) {
