@@ -193,22 +193,28 @@ fn functions_are_short() {
     complain(&long_functions());
 }
 
-fn std_in_the_engine() -> Vec<String> {
+/// Complaints about lines of code of the engine that are no comments: what this says of each.
+fn of_the_engine(judge: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (name, text) in files("rs") {
-        if !name.starts_with("engine/src/") {
-            continue;
-        }
+    for (name, text) in files("rs").into_iter().filter(|(name, _)| name.starts_with("engine/src/"))
+    {
         for (number, line) in text.lines().enumerate() {
             let comment = line.trim_start().starts_with("//");
-            if !comment && (line.contains("std::") || line.contains("extern crate std")) {
-                complaints.push(format!("{name}:{}: std", number + 1));
+            if let Some(complaint) = judge(line).filter(|_| !comment) {
+                complaints.push(format!("{name}:{}: {complaint}", number + 1));
             }
         }
     }
+    complaints
+}
+
+fn std_in_the_engine() -> Vec<String> {
     let lib = read("engine/src/lib.rs");
     assert!(lib.contains("#![no_std]") && lib.contains("#![forbid(unsafe_code)]"));
-    complaints
+    of_the_engine(|line| {
+        let named = line.contains("std::") || line.contains("extern crate std");
+        named.then(|| String::from("std"))
+    })
 }
 
 #[test]
@@ -219,19 +225,7 @@ fn the_engine_does_without_std() {
 /// A flag is of the program: an embedder of the engine has others, or none.
 fn flags_in_the_engine() -> Vec<String> {
     let is_flag = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase());
-    let mut complaints = Vec::new();
-    for (name, text) in files("rs") {
-        if !name.starts_with("engine/src/") {
-            continue;
-        }
-        for (number, line) in text.lines().enumerate() {
-            let comment = line.trim_start().starts_with("//");
-            if !comment && line.split("--").skip(1).any(is_flag) {
-                complaints.push(format!("{name}:{}: {}", number + 1, line.trim()));
-            }
-        }
-    }
-    complaints
+    of_the_engine(|line| line.split("--").skip(1).any(is_flag).then(|| line.trim().into()))
 }
 
 #[test]
