@@ -14,6 +14,17 @@ use crate::context::timers::{Deadline, Wait};
 /// cache takes a second, and a client is waiting.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// What a shared child has done by its end.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// Whether it answered its first request.
+    pub(crate) opened: bool,
+    /// The calls that it got.
+    pub(crate) calls: u64,
+    /// Its messages that reached no client.
+    pub(crate) dropped: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(crate) child: ChildId,
@@ -167,5 +178,20 @@ impl Lease {
         ] {
             cx.timers.clear(deadline, wait);
         }
+    }
+
+    /// Drops all waits of a shared child, and counts and reports its end.
+    pub(crate) fn end_shared(
+        &mut self,
+        pid: Option<u32>,
+        cause: Cause,
+        service: Service,
+        cx: &mut Context,
+    ) {
+        self.end(cx);
+        cx.counts.of(self.server).end(cause.label());
+        let Service { opened, calls, dropped } = service;
+        let (child, lived) = (self.child, self.age(cx));
+        cx.notice(Notice::SharedChildEnded { child, pid, cause, opened, lived, calls, dropped });
     }
 }

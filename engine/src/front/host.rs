@@ -16,11 +16,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::api::cause::Cause;
-use crate::api::event::Notice;
 use crate::api::handles::ChildId;
-use crate::api::instant::Instant;
 use crate::child::Child;
-use crate::child::lease::Lease;
+use crate::child::lease::{Lease, Service};
 use crate::child::link::Link;
 use crate::codec::meta::LogLevel;
 use crate::codec::object::Object;
@@ -103,7 +101,6 @@ pub(crate) struct Host {
     /// Whether there are such calls whose guests are not known any more.
     astray: bool,
     pub(crate) lease: Lease,
-    began: Instant,
     carried: u64,
     dropped: u64,
     share: Share,
@@ -136,7 +133,6 @@ impl Host {
             strays: Vec::new(),
             astray: false,
             lease,
-            began: cx.now,
             carried: 0,
             dropped: 0,
             share: cx.budget.share(),
@@ -246,17 +242,9 @@ impl Host {
         for id in self.child.call_ids() {
             self.child.end_call(id, cx);
         }
-        self.lease.end(cx);
-        cx.counts.of(self.child.server).end(cause.label());
-        cx.notice(Notice::SharedChildEnded {
-            child: self.child.id,
-            pid: self.child.pid,
-            cause,
-            opened: self.started,
-            lived: cx.now.since(self.began),
-            calls: self.carried,
-            dropped: self.dropped,
-        });
+        let (calls, dropped) = (self.carried, self.dropped);
+        let service = Service { opened: self.started, calls, dropped };
+        self.lease.end_shared(self.child.pid, cause, service, cx);
         self.child
     }
 

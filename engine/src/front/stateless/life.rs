@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::Worker;
 use crate::api::cause::Cause;
-use crate::api::event::Notice;
 use crate::child::Child;
+use crate::child::lease::Service;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::CANCELLED;
@@ -81,17 +81,9 @@ impl Worker {
             }
         }
         self.streams.close(cx);
-        self.lease.end(cx);
-        cx.counts.of(self.child.server).end(cause.label());
-        cx.notice(Notice::SharedChildEnded {
-            child: self.child.id,
-            pid: self.child.pid,
-            cause,
-            opened: self.is_ready(),
-            lived: self.lease.age(cx),
-            calls: self.served,
-            dropped: self.streams.drops(),
-        });
+        let (calls, dropped) = (self.served, self.streams.drops());
+        let service = Service { opened: self.is_ready(), calls, dropped };
+        self.lease.end_shared(self.child.pid, cause, service, cx);
         self.child
     }
 }
