@@ -7,5 +7,6 @@ mod faults;
 mod lives;
 mod servers;
 mod shared;
+mod stage;
 mod transcripts;
 mod world;

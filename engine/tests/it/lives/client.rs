@@ -3,21 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use mcp_bridge::{Bridge, Config, Exit, Head, Input, sse};
+use mcp_bridge::{Bridge, Config, Exit, Input};
 
-use super::{Ask, Asked, Client, Counts, Dice, Judged, Law, Setting, World, at, faults, hold};
+use super::{Ask, Asked, Client, Counts, Judged, Law, Setting, World, faults};
+use crate::stage::{self, Dice, Run as _, Stage, at, hold};
 
 /// Clients of one run.
 const CLIENTS: u64 = 9;
-/// The longest event.
-const EVENT: usize = 1 << 16;
-
-/// What is told of an input or an output.
-pub(crate) fn brief(what: &impl std::fmt::Debug) -> String {
-    let bytes = format!("{what:?}");
-    bytes.chars().take(160).collect()
-}
-
 /// Limits that are reached often.
 fn config(dice: &mut Dice) -> Config {
     let seconds = Duration::from_secs;
@@ -43,10 +35,8 @@ impl World {
         let mut dice = Dice::new(seed);
         let config = config(&mut dice);
         Self {
-            bridge: Bridge::new(config.clone()).expect("a good configuration"),
-            dice,
+            stage: Stage::new(dice, config.clone()),
             config,
-            now: Duration::from_secs(1),
             clients: Vec::new(),
             children: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -55,22 +45,13 @@ impl World {
             saved: BTreeMap::new(),
             saving: VecDeque::new(),
             sleepers: BTreeSet::new(),
-            random: 0,
             fault,
-            log: VecDeque::new(),
             counts: Counts::default(),
         }
     }
 
-    pub(super) fn tell(&mut self, input: Input<'_>) {
-        if !matches!(input, Input::Tick | Input::Taken { .. } | Input::StdinTaken { .. }) {
-            self.note(format!("-> {}", brief(&input)));
-        }
-        self.bridge.handle(input, at(self.now));
-    }
-
-    pub(super) fn step(&mut self) -> Judged {
-        match self.dice.below(20) {
+    pub(super) fn happen(&mut self) -> Judged {
+        match self.stage.dice.below(20) {
             0 => self.initialize(),
             1..=6 => self.call(),
             7 => self.set(),
@@ -78,11 +59,11 @@ impl World {
             9..=12 => return self.answer(),
             13 | 14 => self.crash(),
             15 => return self.pass(1000),
-            16 if self.dice.one_in(3) => return self.pass(150_000),
+            16 if self.stage.dice.one_in(3) => return self.pass(150_000),
             16 => return self.pass(30_000),
             17 => self.save(),
             18 => self.end_one(),
-            _ if self.dice.one_in(12) => return self.restart(),
+            _ if self.stage.dice.one_in(12) => return self.restart(),
             _ => self.leave(),
         }
         Ok(())
@@ -91,24 +72,11 @@ impl World {
     /// A client sends a request.
     pub(super) fn ask(&mut self, client: usize, ask: Ask, method: &str, body: &str) {
         let id = self.clients[client].id.clone().unwrap_or_default();
-        let mut fields: Vec<(&str, &[u8])> = vec![
-            ("Host", b"localhost"),
-            ("Content-Type", b"application/json"),
-            ("Accept", b"application/json, text/event-stream"),
-        ];
-        if !id.is_empty() {
-            fields.push(("Mcp-Session-Id", id.as_bytes()));
-        }
-        let head = Head { method, path: "/mcp", authority: None, fields: &fields };
-        let admitted = self.bridge.admit(&head).expect("it is let in");
-        let exchange = admitted.exchange();
-        self.random += 1;
-        let random = (u128::from(self.random) << 64 | 0x5eed).to_be_bytes();
-        let decoder = sse::Decoder::new(EVENT);
+        let exchange = self.stage.request(&id, method, body);
+        let decoder = stage::decoder();
         let asked = Asked { client, ask, answers: 0, over: false, streams: false, decoder };
         self.asked.insert(exchange, asked);
-        self.clients[client].used = self.now;
-        self.tell(Input::Request { admitted, head: &head, body: body.as_bytes(), random });
+        self.clients[client].used = self.stage.now;
     }
 
     fn initialize(&mut self) {
@@ -128,7 +96,7 @@ impl World {
         let there = |client: &Client| client.id.is_some() && !client.deleted;
         let there: Vec<usize> =
             (0..self.clients.len()).filter(|client| there(&self.clients[*client])).collect();
-        let place = self.dice.below(there.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(there.len().max(1) as u64) as usize;
         there.get(place).copied()
     }
 
@@ -151,10 +119,10 @@ impl World {
         let Some(client) = self.some_client() else { return };
         self.calls += 1;
         let id = self.calls;
-        let (setting, method, params) = match self.dice.below(2) {
+        let (setting, method, params) = match self.stage.dice.below(2) {
             0 => (Setting::Level, "logging/setLevel", String::from(r#"{"level":"error"}"#)),
             _ => {
-                let uri = format!("a:{}", self.dice.below(3));
+                let uri = format!("a:{}", self.stage.dice.below(3));
                 let params = format!(r#"{{"uri":"{uri}"}}"#);
                 (Setting::Subscribe(uri), "resources/subscribe", params)
             }
@@ -171,12 +139,12 @@ impl World {
 
     /// A client, or the embedder, ends a session.
     fn end_one(&mut self) {
-        if !self.dice.one_in(4) {
+        if !self.stage.dice.one_in(4) {
             return;
         }
         let Some(client) = self.some_client() else { return };
         match self.clients[client].number {
-            Some(session) if self.dice.one_in(2) => {
+            Some(session) if self.stage.dice.one_in(2) => {
                 self.clients[client].revoked = true;
                 self.tell(Input::End { session });
             }
@@ -190,7 +158,7 @@ impl World {
     /// A client gives an exchange up.
     fn leave(&mut self) {
         let open: Vec<_> = self.asked.iter().filter(|(_, asked)| !asked.over).collect();
-        let place = self.dice.below(open.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(open.len().max(1) as u64) as usize;
         let Some(exchange) = open.get(place).map(|(exchange, _)| **exchange) else { return };
         self.asked.remove(&exchange);
         self.tell(Input::Lost { exchange });
@@ -198,7 +166,7 @@ impl World {
 
     fn crash(&mut self) {
         let alive: Vec<_> = self.children.keys().copied().collect();
-        let place = self.dice.below(alive.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(alive.len().max(1) as u64) as usize;
         let Some(pipe) = alive.get(place).copied() else { return };
         self.children.remove(&pipe);
         self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
@@ -208,10 +176,10 @@ impl World {
     fn answer(&mut self) -> Judged {
         let alive = self.children.iter().filter(|(_, child)| !child.owes.is_empty());
         let alive: Vec<_> = alive.map(|(pipe, _)| *pipe).collect();
-        let place = self.dice.below(alive.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(alive.len().max(1) as u64) as usize;
         let Some(pipe) = alive.get(place).copied() else { return Ok(()) };
-        let changes = self.dice.one_in(12);
-        let fails = self.dice.one_in(10);
+        let changes = self.stage.dice.one_in(12);
+        let fails = self.stage.dice.one_in(10);
         let Some(child) = self.children.get_mut(&pipe) else { return Ok(()) };
         let Some((id, method)) = child.owes.pop_front() else { return Ok(()) };
         let (id, own) = (String::from_utf8_lossy(&id).into_owned(), pipe.number());
@@ -248,7 +216,7 @@ impl World {
         let Some((session, record)) = self.saving.pop_front() else { return };
         let text = String::from_utf8_lossy(&record).into_owned();
         let id = text.split("\"id\":\"").nth(1).and_then(|rest| rest.get(..32));
-        self.saved.insert(id.unwrap_or_default().to_owned(), (record, self.now));
+        self.saved.insert(id.unwrap_or_default().to_owned(), (record, self.stage.now));
         self.tell(Input::Saved { session });
     }
 
@@ -259,7 +227,7 @@ impl World {
         self.children.clear();
         self.saving.clear();
         self.sleepers.clear();
-        self.bridge = Bridge::new(self.config.clone()).expect("a good configuration");
+        self.stage.bridge = Bridge::new(self.config.clone()).expect("a good configuration");
         for client in &mut self.clients {
             client.number = None;
             client.child = None;
@@ -268,7 +236,8 @@ impl World {
         }
         let records: Vec<_> = self.saved.clone().into_iter().collect();
         for (id, (record, saved)) in records {
-            let restored = self.bridge.restore(&record, self.now - saved, at(self.now));
+            let restored =
+                self.stage.bridge.restore(&record, self.stage.now - saved, at(self.stage.now));
             let client = self.clients.iter_mut().find(|client| client.id.as_ref() == Some(&id));
             match (restored, client) {
                 (Ok(number), Some(client)) => {
@@ -295,26 +264,6 @@ impl World {
             let told = client.id.is_some() && !client.ended;
             hold!(Saved, !told, "a session that its client was told of is lost");
         }
-        Ok(())
-    }
-
-    pub(super) fn end(&mut self) -> Judged {
-        while !self.saving.is_empty() {
-            self.save();
-        }
-        self.drain()?;
-        for _ in 0..2 {
-            self.tell(Input::Shutdown);
-            self.drain()?;
-        }
-        for pipe in self.children.keys().copied().collect::<Vec<_>>() {
-            self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
-        }
-        self.drain()?;
-        let open = self.asked.values().filter(|asked| !asked.over).count();
-        hold!(Once, open == 0, "{open} exchanges have no end");
-        hold!(Once, self.bridge.is_idle(), "it is not idle at the end");
-        hold!(Once, self.bridge.buffered() == 0, "{} bytes are left", self.bridge.buffered());
         Ok(())
     }
 }

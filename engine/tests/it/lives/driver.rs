@@ -1,35 +1,15 @@
 //! Carries out what the engine wants, and looks at it.
 
-use std::time::Duration;
-
 use mcp_bridge::message::{Kind, Message};
 use mcp_bridge::{Body, Cause, ChildId, Exchange, Exit, Input, Notice, Output, SessionNumber};
 
-use super::client::brief;
-use super::{Ask, Child, Judged, Law, Setting, World, hold, judge};
-
-/// Outputs of one drain.
-const MANY: usize = 10_000;
+use super::{Ask, Child, Judged, Law, Setting, World, judge};
+use crate::stage::{Run as _, hold};
 
 impl World {
-    pub(super) fn drain(&mut self) -> Judged {
-        for _ in 0..MANY {
-            let Some(output) = self.bridge.poll_output() else { return Ok(()) };
-            let outputs = match self.fault {
-                Some(fault) => fault.spoil(self, output),
-                None => vec![output],
-            };
-            for output in outputs {
-                self.carry_out(output)?;
-            }
-        }
-        Err((Law::Once, format!("more than {MANY} outputs")))
-    }
-
-    fn carry_out(&mut self, output: Output) -> Judged {
-        self.note(format!("<- {}", brief(&output)));
+    pub(super) fn obey(&mut self, output: Output) -> Judged {
         match output {
-            Output::Open { child: pipe, .. } if self.dice.one_in(12) => {
+            Output::Open { child: pipe, .. } if self.stage.dice.one_in(12) => {
                 let (reason, public) = ("no such file", "it is not there");
                 self.tell(Input::OpenFailed { child: pipe, reason, public });
             }
@@ -161,7 +141,7 @@ impl World {
         let Some(asked) = self.asked.get(&exchange) else { return Ok(()) };
         let client = &mut self.clients[asked.client];
         client.id = Some(id.to_owned());
-        client.used = self.now;
+        client.used = self.stage.now;
         Ok(())
     }
 
@@ -208,14 +188,14 @@ impl World {
     fn ended(&mut self, session: SessionNumber, cause: Cause) -> Judged {
         let client = self.clients.iter_mut().find(|client| client.number == Some(session));
         let Some(client) = client else { return Ok(()) };
-        let unused = self.now.saturating_sub(client.used);
+        let unused = self.stage.now.saturating_sub(client.used);
         let may = match cause {
             Cause::Deleted => client.deleted,
             Cause::Revoked => client.revoked,
             Cause::Changed(_) => client.changed,
             Cause::Expired => self.config.expiry.is_some_and(|expiry| unused >= expiry),
             Cause::Crowded => {
-                self.bridge.stats().asleep.max(self.sleepers.len()) >= self.config.asleep
+                self.stage.bridge.stats().asleep.max(self.sleepers.len()) >= self.config.asleep
             }
             _ => false,
         };
@@ -234,21 +214,6 @@ impl World {
             Setting::Level => client.level = true,
             Setting::Subscribe(uri) => drop(client.uris.insert(uri.clone())),
         }
-    }
-
-    /// Time passes, with a tick at each wait.
-    pub(super) fn pass(&mut self, millis: u64) -> Judged {
-        let end = self.now + Duration::from_millis(1 + self.dice.below(millis));
-        for _ in 0..MANY {
-            let due = self.bridge.poll_timeout().map(mcp_bridge::Instant::since_origin);
-            let Some(due) = due.filter(|due| *due <= end) else { break };
-            self.now = self.now.max(due);
-            self.tell(Input::Tick);
-            self.drain()?;
-        }
-        self.now = end;
-        self.tell(Input::Tick);
-        Ok(())
     }
 
     /// What an exchange is for.

@@ -3,6 +3,7 @@
 use mcp_bridge::{ChildId, Output};
 
 use super::{Law, World};
+use crate::stage::Run as _;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {

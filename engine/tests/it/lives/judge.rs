@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use mcp_bridge::Exchange;
 use mcp_bridge::message::{Kind, Message};
 
-use super::{Ask, Judged, Law, World, hold};
+use super::{Ask, Judged, Law, World};
+use crate::stage::hold;
 
 /// The resources that a text names.
 pub(super) fn uris(text: &[u8]) -> BTreeSet<String> {
@@ -63,16 +64,17 @@ impl World {
     }
 
     /// The laws of the state after each step.
-    pub(super) fn judge(&self) -> Judged {
-        let stats = self.bridge.stats();
+    pub(super) fn holds(&self) -> Judged {
+        let stats = self.stage.bridge.stats();
         let (awake, asleep) = (stats.sessions, stats.asleep);
         let most = (self.config.sessions, self.config.asleep);
         hold!(Bounds, awake <= most.0 && asleep <= most.1, "{awake} and {asleep}, not {most:?}");
-        let told = self.bridge.sessions().count();
+        let told = self.stage.bridge.sessions().count();
         let alive = self.clients.iter().filter(|client| client.number.is_some() && !client.ended);
         let alive = alive.count();
         hold!(Accounts, told == alive, "{told} sessions, {alive} have not ended");
-        let numbers: BTreeSet<_> = self.bridge.sessions().map(|session| session.number).collect();
+        let numbers: BTreeSet<_> =
+            self.stage.bridge.sessions().map(|session| session.number).collect();
         hold!(Accounts, numbers.len() == told, "a session is there twice");
         Ok(())
     }

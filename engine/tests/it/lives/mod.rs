@@ -11,12 +11,12 @@ mod driver;
 mod faults;
 mod judge;
 
-pub(super) use client::brief;
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use mcp_bridge::{Bridge, ChildId, Config, Exchange, Instant, SessionNumber, sse};
+use mcp_bridge::{ChildId, Config, Exchange, Output, SessionNumber, sse};
+
+use crate::stage::{self, Run, Stage, hold};
 
 /// One promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,36 +41,7 @@ pub(super) enum Law {
     EventIds,
 }
 
-pub(super) type Judged = Result<(), (Law, String)>;
-
-macro_rules! hold {
-    ($law:ident, $holds:expr, $($how:tt)+) => {
-        if !$holds {
-            return Err((Law::$law, format!($($how)+)));
-        }
-    };
-}
-pub(super) use hold;
-
-/// Draws, the same for the same seed.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(super) fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % most
-    }
-
-    pub(super) fn one_in(&mut self, many: u64) -> bool {
-        self.below(many) == 0
-    }
-}
+pub(super) type Judged = stage::Judged<Law>;
 
 /// A client, and what the judge knows of its session.
 #[derive(Debug, Default)]
@@ -137,10 +108,8 @@ pub(super) struct Child {
 }
 
 pub(super) struct World {
-    pub(super) dice: Dice,
-    pub(super) bridge: Bridge,
+    pub(super) stage: Stage,
     pub(super) config: Config,
-    pub(super) now: Duration,
     pub(super) clients: Vec<Client>,
     pub(super) children: BTreeMap<ChildId, Child>,
     pub(super) asked: BTreeMap<Exchange, Asked>,
@@ -153,10 +122,7 @@ pub(super) struct World {
     pub(super) saving: VecDeque<(SessionNumber, Vec<u8>)>,
     /// Sessions that sleep, by the notices: the engine may be further on than its notices are read.
     pub(super) sleepers: BTreeSet<SessionNumber>,
-    pub(super) random: u64,
     fault: Option<faults::Fault>,
-    /// The last that happened.
-    log: VecDeque<String>,
     pub(super) counts: Counts,
 }
 
@@ -194,45 +160,57 @@ impl Counts {
     }
 }
 
-/// What is told of a run that broke a law.
-const LOG: usize = 40;
-/// Steps of one run.
-const STEPS: usize = 300;
-
 /// Plays a run.
 fn play(seed: u64, fault: Option<faults::Fault>) -> Result<Counts, (Law, String)> {
     let mut world = World::new(seed, fault);
-    match world.live() {
-        Ok(()) => Ok(world.counts),
-        Err((law, how)) => {
-            let log = Vec::from(world.log).join("\n");
-            Err((law, format!("{how}; before that\n{log}")))
-        }
-    }
+    world.play().map(|()| world.counts)
 }
 
-impl World {
-    fn live(&mut self) -> Judged {
-        for _ in 0..STEPS {
-            self.step()?;
-            self.drain()?;
-            self.judge()?;
-        }
-        self.end()
+impl Run for World {
+    type Law = Law;
+    const ONCE: Law = Law::Once;
+    const STEPS: usize = 300;
+
+    fn stage(&mut self) -> &mut Stage {
+        &mut self.stage
     }
 
-    /// Keeps the last that happened.
-    fn note(&mut self, what: String) {
-        if self.log.len() >= LOG {
-            self.log.pop_front();
+    fn left(&self) -> Vec<ChildId> {
+        self.children.keys().copied().collect()
+    }
+
+    fn spoil(&mut self, output: Output) -> Vec<Output> {
+        match self.fault {
+            Some(fault) => fault.spoil(self, output),
+            None => vec![output],
         }
-        self.log.push_back(format!("{:?} {what}", self.now));
+    }
+
+    fn step(&mut self) -> Judged {
+        self.happen()
+    }
+
+    fn carry_out(&mut self, output: Output) -> Judged {
+        self.obey(output)
+    }
+
+    fn judge(&mut self) -> Judged {
+        self.holds()
+    }
+
+    fn end(&mut self) -> Judged {
+        while !self.saving.is_empty() {
+            self.save();
+        }
+        self.shut_down()?;
+        let open = self.asked.values().filter(|asked| !asked.over).count();
+        hold!(Once, open == 0, "{open} exchanges have no end");
+        self.rests()
     }
 }
 
 fn seeds() -> u64 {
-    let seeds = std::env::var("LIVES_SEEDS").ok().and_then(|text| text.parse().ok());
-    seeds.unwrap_or(300)
+    stage::seeds("LIVES_SEEDS")
 }
 
 #[test]
@@ -261,8 +239,4 @@ fn planted_faults_are_found() {
         let Some((broken, how)) = found else { panic!("{fault:?} is not found") };
         assert_eq!(broken, law, "{fault:?}: {how}");
     }
-}
-
-pub(super) const fn at(now: Duration) -> Instant {
-    Instant::new(now)
 }

@@ -1,47 +1,32 @@
 //! What clients do.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use mcp_bridge::{Bridge, Exit, Head, Input, sse};
+use mcp_bridge::{Exit, Input};
 
 use super::faults::Fault;
-use super::{Ask, Asked, Client, Counts, Dice, Judged, World, config};
-use crate::lives::{at, brief};
+use super::{Ask, Asked, Client, Counts, Judged, World, config};
+use crate::stage::{self, Dice, Run as _, Stage};
 
 /// Clients of one run.
 const CLIENTS: usize = 10;
-/// The longest event.
-const EVENT: usize = 1 << 16;
-
 impl World {
     pub(super) fn new(seed: u64, fault: Option<Fault>) -> Self {
         let mut dice = Dice::new(seed);
-        let bridge = Bridge::new(config(&mut dice)).expect("a good configuration");
+        let config = config(&mut dice);
         Self {
-            bridge,
-            dice,
-            now: Duration::from_secs(1),
+            stage: Stage::new(dice, config),
             clients: Vec::new(),
             processes: BTreeMap::new(),
             asked: BTreeMap::new(),
             last: 0,
-            random: 0,
             fault,
-            log: VecDeque::new(),
             counts: Counts::default(),
         }
     }
 
-    pub(super) fn tell(&mut self, input: Input<'_>) {
-        if !matches!(input, Input::Tick | Input::Taken { .. } | Input::StdinTaken { .. }) {
-            self.note(format!("-> {}", brief(&input)));
-        }
-        self.bridge.handle(input, at(self.now));
-    }
-
-    pub(super) fn step(&mut self) -> Judged {
-        match self.dice.below(28) {
+    pub(super) fn happen(&mut self) -> Judged {
+        match self.stage.dice.below(28) {
             0 | 1 => self.initialize(),
             2..=7 => self.call(),
             8 => self.cancel(),
@@ -49,10 +34,10 @@ impl World {
             11 => self.get(),
             12 | 13 => self.reply(),
             14 => self.lose(),
-            15 if self.dice.one_in(2) => self.delete(),
+            15 if self.stage.dice.one_in(2) => self.delete(),
             16..=24 => return self.speak(),
-            25 if self.dice.one_in(2) => self.crash(),
-            26 if self.dice.one_in(3) => return self.pass(40_000),
+            25 if self.stage.dice.one_in(2) => self.crash(),
+            26 if self.stage.dice.one_in(3) => return self.pass(40_000),
             _ => return self.pass(500),
         }
         Ok(())
@@ -61,25 +46,12 @@ impl World {
     /// A client sends a request.
     fn ask(&mut self, client: usize, ask: Ask, method: &str, body: &str) {
         let id = self.clients[client].id.clone().unwrap_or_default();
-        let mut fields: Vec<(&str, &[u8])> = vec![
-            ("Host", b"localhost"),
-            ("Content-Type", b"application/json"),
-            ("Accept", b"application/json, text/event-stream"),
-        ];
-        if !id.is_empty() {
-            fields.push(("Mcp-Session-Id", id.as_bytes()));
-        }
-        let head = Head { method, path: "/mcp", authority: None, fields: &fields };
-        let admitted = self.bridge.admit(&head).expect("it is let in");
-        let exchange = admitted.exchange();
-        self.random += 1;
-        let random = (u128::from(self.random) << 64 | 0x5eed).to_be_bytes();
+        let exchange = self.stage.request(&id, method, body);
         if ask == Ask::Get {
             self.clients[client].stream = Some(exchange);
         }
-        let decoder = sse::Decoder::new(EVENT);
+        let decoder = stage::decoder();
         self.asked.insert(exchange, Asked { client, ask, answers: 0, over: false, decoder });
-        self.tell(Input::Request { admitted, head: &head, body: body.as_bytes(), random });
     }
 
     fn initialize(&mut self) {
@@ -87,7 +59,7 @@ impl World {
             return self.call();
         }
         let client = self.clients.len();
-        let roots = self.dice.one_in(2);
+        let roots = self.stage.dice.one_in(2);
         self.clients.push(Client { roots, ..Client::default() });
         let capabilities = if roots { r#"{"roots":{}}"# } else { "{}" };
         let body = format!(
@@ -101,7 +73,7 @@ impl World {
         let there =
             |client: &usize| self.clients[*client].id.is_some() && !self.clients[*client].deleted;
         let there: Vec<usize> = (0..self.clients.len()).filter(there).collect();
-        let place = self.dice.below(there.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(there.len().max(1) as u64) as usize;
         there.get(place).copied()
     }
 
@@ -137,12 +109,12 @@ impl World {
     fn wish(&mut self) {
         let Some(client) = self.some_client() else { return };
         let known = &mut self.clients[client];
-        let uri = format!("a:{}", self.dice.below(3));
-        let (ask, method, params) = match self.dice.below(3) {
+        let uri = format!("a:{}", self.stage.dice.below(3));
+        let (ask, method, params) = match self.stage.dice.below(3) {
             0 if known.level_unsure => return,
             0 => {
                 known.level_unsure = true;
-                let level = if self.dice.one_in(2) { "debug" } else { "error" };
+                let level = if self.stage.dice.one_in(2) { "debug" } else { "error" };
                 (Ask::Level(level), "logging/setLevel", format!(r#"{{"level":"{level}"}}"#))
             }
             _ if !known.unsure.insert(uri.clone()) => return,
@@ -171,7 +143,7 @@ impl World {
         let asked = |client: &usize| !self.clients[*client].asked.is_empty();
         let Some(of) = (0..self.clients.len()).find(asked) else { return };
         let Some(client) = self.some_client() else { return };
-        if client != of && !self.dice.one_in(3) {
+        if client != of && !self.stage.dice.one_in(3) {
             return;
         }
         let id = match client == of {
@@ -185,7 +157,7 @@ impl World {
     /// A client gives an exchange up.
     fn lose(&mut self) {
         let open: Vec<_> = self.asked.iter().filter(|(_, asked)| !asked.over).collect();
-        let place = self.dice.below(open.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(open.len().max(1) as u64) as usize;
         let Some(exchange) = open.get(place).map(|(exchange, _)| **exchange) else { return };
         if let Some(asked) = self.asked.remove(&exchange)
             && asked.ask == Ask::Get
@@ -202,7 +174,7 @@ impl World {
     }
 
     fn crash(&mut self) {
-        let place = self.dice.below(self.processes.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(self.processes.len().max(1) as u64) as usize;
         let Some(pipe) = self.processes.keys().nth(place).copied() else { return };
         self.processes.remove(&pipe);
         self.counts.crashes += 1;

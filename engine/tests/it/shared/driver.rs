@@ -1,15 +1,10 @@
 //! Carries out what the engine wants, and looks at it.
 
-use std::time::Duration;
-
 use mcp_bridge::message::{Kind, Message};
 use mcp_bridge::{Body, ChildId, Exchange, Exit, Input, Notice, Output};
 
-use super::{Ask, At, Judged, Law, Process, World, hold};
-use crate::lives::brief;
-
-/// Outputs of one drain.
-const MANY: usize = 10_000;
+use super::{At, Judged, Law, Process, World};
+use crate::stage::{Run as _, hold};
 
 /// What stands after these words, up to a full stop: a number.
 pub(super) fn numbered(text: &str, words: &str) -> Option<u64> {
@@ -17,24 +12,9 @@ pub(super) fn numbered(text: &str, words: &str) -> Option<u64> {
 }
 
 impl World {
-    pub(super) fn drain(&mut self) -> Judged {
-        for _ in 0..MANY {
-            let Some(output) = self.bridge.poll_output() else { return Ok(()) };
-            let outputs = match self.fault {
-                Some(fault) => fault.spoil(self, output),
-                None => vec![output],
-            };
-            for output in outputs {
-                self.carry_out(output)?;
-            }
-        }
-        Err((Law::Once, format!("more than {MANY} outputs")))
-    }
-
-    fn carry_out(&mut self, output: Output) -> Judged {
-        self.note(format!("<- {}", brief(&output)));
+    pub(super) fn obey(&mut self, output: Output) -> Judged {
         match output {
-            Output::Open { child, .. } if self.dice.one_in(15) => {
+            Output::Open { child, .. } if self.stage.dice.one_in(15) => {
                 let (reason, public) = ("no such file", "it is not there");
                 self.tell(Input::OpenFailed { child, reason, public });
             }
@@ -167,7 +147,7 @@ impl World {
 
     /// A call is cancelled at its process, which may work on all the same.
     fn is_told_to_stop(&mut self, pipe: ChildId, id: &str) -> Judged {
-        let works_on = self.dice.one_in(2);
+        let works_on = self.stage.dice.one_in(2);
         let Some(process) = self.processes.get_mut(&pipe) else { return Ok(()) };
         let place = process.calls.iter().position(|at| at.id == *id);
         let Some(at) = place.map(|place| process.calls.remove(place)) else { return Ok(()) };
@@ -178,38 +158,6 @@ impl World {
         let own = known.deleted || known.fated.contains(&at.call);
         let left = self.place_of(at.client) != Some(pipe);
         hold!(Fate, own || left, "call {} is cancelled, and not by client {}", at.call, at.client);
-        Ok(())
-    }
-
-    /// Time passes, with a tick at each wait.
-    pub(super) fn pass(&mut self, millis: u64) -> Judged {
-        let end = self.now + Duration::from_millis(1 + self.dice.below(millis));
-        for _ in 0..MANY {
-            let due = self.bridge.poll_timeout().map(mcp_bridge::Instant::since_origin);
-            let Some(due) = due.filter(|due| *due <= end) else { break };
-            self.now = self.now.max(due);
-            self.tell(Input::Tick);
-            self.drain()?;
-        }
-        self.now = end;
-        self.tell(Input::Tick);
-        Ok(())
-    }
-
-    pub(super) fn end(&mut self) -> Judged {
-        self.drain()?;
-        for _ in 0..2 {
-            self.tell(Input::Shutdown);
-            self.drain()?;
-        }
-        for pipe in self.processes.keys().copied().collect::<Vec<_>>() {
-            self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
-        }
-        self.drain()?;
-        let open = self.asked.values().filter(|asked| !asked.over && asked.ask != Ask::Delete);
-        hold!(Once, open.count() == 0, "exchanges have no end");
-        hold!(Once, self.bridge.is_idle(), "it is not idle at the end");
-        hold!(Once, self.bridge.buffered() == 0, "{} bytes are left", self.bridge.buffered());
         Ok(())
     }
 }

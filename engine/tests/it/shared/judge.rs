@@ -6,7 +6,8 @@ use mcp_bridge::Exchange;
 use mcp_bridge::message::{Kind, Message};
 
 use super::driver::numbered;
-use super::{Ask, Judged, Law, World, hold};
+use super::{Ask, Judged, Law, World};
+use crate::stage::hold;
 
 impl World {
     /// A client gets a message, or a whole answer with this status.
@@ -88,7 +89,7 @@ impl World {
     }
 
     /// The laws of the state after each step.
-    pub(super) fn judge(&self) -> Judged {
+    pub(super) fn holds(&self) -> Judged {
         for roots in [false, true] {
             let its = self
                 .processes

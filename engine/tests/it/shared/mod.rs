@@ -11,12 +11,12 @@ mod faults;
 mod judge;
 mod process;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mcp_bridge::{Bridge, ChildId, Config, Exchange, sse};
+use mcp_bridge::{ChildId, Config, Exchange, Output, sse};
 
-use crate::lives::Dice;
+use crate::stage::{self, Dice, Run, Stage, hold};
 use faults::Fault;
 
 /// One promise.
@@ -40,16 +40,7 @@ pub(super) enum Law {
     Fate,
 }
 
-pub(super) type Judged = Result<(), (Law, String)>;
-
-macro_rules! hold {
-    ($law:ident, $holds:expr, $($how:tt)+) => {
-        if !$holds {
-            return Err((Law::$law, format!($($how)+)));
-        }
-    };
-}
-pub(super) use hold;
+pub(super) type Judged = stage::Judged<Law>;
 
 /// A client, and what the judge knows of its session.
 #[derive(Debug, Default)]
@@ -126,17 +117,13 @@ pub(super) struct Process {
 }
 
 pub(super) struct World {
-    pub(super) dice: Dice,
-    pub(super) bridge: Bridge,
-    pub(super) now: Duration,
+    pub(super) stage: Stage,
     pub(super) clients: Vec<Client>,
     pub(super) processes: BTreeMap<ChildId, Process>,
     pub(super) asked: BTreeMap<Exchange, Asked>,
     /// The last number of a call, a question or a notice.
     pub(super) last: u64,
-    pub(super) random: u64,
     fault: Option<Fault>,
-    log: VecDeque<String>,
     pub(super) counts: Counts,
 }
 
@@ -163,40 +150,52 @@ impl Counts {
     }
 }
 
-/// What is told of a run that broke a law.
-const LOG: usize = 40;
-/// Steps of one run.
-const STEPS: usize = 400;
-
 fn play(seed: u64, fault: Option<Fault>) -> Result<Counts, (Law, String)> {
     let mut world = World::new(seed, fault);
-    match world.live() {
-        Ok(()) => Ok(world.counts),
-        Err((law, how)) => {
-            let log = Vec::from(world.log).join("\n");
-            Err((law, format!("{how}; before that\n{log}")))
+    world.play().map(|()| world.counts)
+}
+
+impl Run for World {
+    type Law = Law;
+    const ONCE: Law = Law::Once;
+    const STEPS: usize = 400;
+
+    fn stage(&mut self) -> &mut Stage {
+        &mut self.stage
+    }
+
+    fn left(&self) -> Vec<ChildId> {
+        self.processes.keys().copied().collect()
+    }
+
+    fn spoil(&mut self, output: Output) -> Vec<Output> {
+        match self.fault {
+            Some(fault) => fault.spoil(self, output),
+            None => vec![output],
         }
+    }
+
+    fn step(&mut self) -> Judged {
+        self.happen()
+    }
+
+    fn carry_out(&mut self, output: Output) -> Judged {
+        self.obey(output)
+    }
+
+    fn judge(&mut self) -> Judged {
+        self.holds()
+    }
+
+    fn end(&mut self) -> Judged {
+        self.shut_down()?;
+        let open = self.asked.values().filter(|asked| !asked.over && asked.ask != Ask::Delete);
+        hold!(Once, open.count() == 0, "exchanges have no end");
+        self.rests()
     }
 }
 
 impl World {
-    fn live(&mut self) -> Judged {
-        for _ in 0..STEPS {
-            self.step()?;
-            self.drain()?;
-            self.judge()?;
-        }
-        self.end()
-    }
-
-    /// Keeps the last that happened.
-    pub(super) fn note(&mut self, what: String) {
-        if self.log.len() >= LOG {
-            self.log.pop_front();
-        }
-        self.log.push_back(format!("{:?} {what}", self.now));
-    }
-
     pub(super) fn next(&mut self) -> u64 {
         self.last += 1;
         self.last
@@ -204,8 +203,7 @@ impl World {
 }
 
 fn seeds() -> u64 {
-    let seeds = std::env::var("SHARED_SEEDS").ok().and_then(|text| text.parse().ok());
-    seeds.unwrap_or(300)
+    stage::seeds("SHARED_SEEDS")
 }
 
 #[test]

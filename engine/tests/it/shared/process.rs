@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use mcp_bridge::{ChildId, Input};
 
-use super::{At, Judged, Law, World, hold};
+use super::{At, Judged, Law, World};
+use crate::stage::{Run as _, hold};
 
 impl World {
     /// A process says something.
     pub(super) fn speak(&mut self) -> Judged {
-        let place = self.dice.below(self.processes.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(self.processes.len().max(1) as u64) as usize;
         let Some(pipe) = self.processes.keys().nth(place).copied() else { return Ok(()) };
-        match self.dice.below(12) {
+        match self.stage.dice.below(12) {
             0..=2 => self.settle(pipe),
             3..=5 => self.answer(pipe),
             6 => self.report(pipe),
@@ -31,7 +32,7 @@ impl World {
 
     /// Answers a request that is no call: the oldest, so that its handshake comes first.
     fn settle(&mut self, pipe: ChildId) {
-        let declines = self.dice.one_in(15);
+        let declines = self.stage.dice.one_in(15);
         let Some(process) = self.processes.get_mut(&pipe) else { return };
         if process.owes.is_empty() {
             return;
@@ -59,7 +60,7 @@ impl World {
     fn some_call(&mut self, pipe: ChildId, strays: bool) -> Option<At> {
         let process = self.processes.get(&pipe)?;
         let calls = if strays { &process.strays } else { &process.calls };
-        let place = self.dice.below(calls.len().max(1) as u64) as usize;
+        let place = self.stage.dice.below(calls.len().max(1) as u64) as usize;
         calls.get(place).cloned()
     }
 
@@ -88,10 +89,10 @@ impl World {
 
     /// Logs something of a call, or of one that was cancelled.
     fn write_log(&mut self, pipe: ChildId) {
-        let strays = self.dice.one_in(3);
+        let strays = self.stage.dice.one_in(3);
         let Some(At { client, .. }) = self.some_call(pipe, strays) else { return };
         let quiet = self.processes[&pipe].level.as_deref() == Some("error");
-        let level = if self.dice.one_in(2) && !quiet { "info" } else { "error" };
+        let level = if self.stage.dice.one_in(2) && !quiet { "info" } else { "error" };
         let line = format!(
             r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"{level}","for":"c{client}."}}}}"#
         );
@@ -100,7 +101,7 @@ impl World {
 
     /// Asks a client, for a call that it works on.
     fn ask_client(&mut self, pipe: ChildId) {
-        let strays = self.dice.one_in(3);
+        let strays = self.stage.dice.one_in(3);
         let asked = self.some_call(pipe, strays).filter(|_| self.processes[&pipe].roots);
         let Some(At { client, .. }) = asked else { return };
         let id = format!("\"q{}\"", self.next());
@@ -119,7 +120,7 @@ impl World {
         if let Some(process) = self.processes.get_mut(&pipe) {
             process.strays.retain(|at| at.id != id);
         }
-        if self.dice.one_in(2) {
+        if self.stage.dice.one_in(2) {
             let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"for":"c{client}."}}}}"#);
             self.say(pipe, &line);
         }
@@ -133,12 +134,12 @@ impl World {
 
     /// The process of a client's session, while that is awake.
     pub(super) fn place_of(&self, client: usize) -> Option<ChildId> {
-        let number = self.bridge.session_number(self.clients[client].id.as_ref()?)?;
-        self.bridge.sessions().find(|session| session.number == number)?.child
+        let number = self.stage.bridge.session_number(self.clients[client].id.as_ref()?)?;
+        self.stage.bridge.sessions().find(|session| session.number == number)?.child
     }
 
     fn update(&mut self, pipe: ChildId) -> Judged {
-        let uri = format!("a:{}", self.dice.below(3));
+        let uri = format!("a:{}", self.stage.dice.below(3));
         if !self.processes[&pipe].greeted || !self.processes[&pipe].uris.contains(&uri) {
             return Ok(());
         }
