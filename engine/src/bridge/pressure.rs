@@ -149,7 +149,7 @@ impl Bridge {
         (!stays).then(|| leader.since.after(PATIENCE))
     }
 
-    /// Bytes that a line of so many bytes may still get.
+    /// How many bytes a line may still grow by, if it has this many.
     fn missing(&self, line: usize) -> usize {
         self.cx.config.message.saturating_sub(line)
     }

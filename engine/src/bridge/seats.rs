@@ -81,7 +81,7 @@ pub(super) struct Seats {
     /// The shared children, oldest first: each request of 2026-07-28 searches them.
     shared: Vec<ChildId>,
     sessions: usize,
-    /// The guests, which are no processes.
+    /// The number of guests. They have no process of their own.
     guests: usize,
 }
 

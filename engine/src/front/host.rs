@@ -1,11 +1,10 @@
-//! A process that sessions share (`Config::share`). Each of them is a guest: it has a child of its
-//! own in all that it sees, and the host gives the process what it writes, and it what is meant for
-//! it.
+//! A process that sessions share (`Config::share`). Each session is a guest and sees a child of its
+//! own. The host passes what guests write to the process, and each message of the process to the
+//! guest that it is for.
 //!
-//! The process gets one handshake, that of the first guest, and the others are told the same.
-//! What it says goes to the guest that it names by a call or a question; changes of lists and
-//! resources to those that want them; and all else to the only guest that it can be about, or to
-//! none.
+//! The process gets one `initialize`, that of the first guest. All guests get its answer. A message
+//! goes to the guest whose call or question it names; changes of lists and resources go to the
+//! guests that want them; anything else goes to the only guest that it can be about, or to none.
 
 mod child_side;
 mod guest_side;
@@ -59,7 +58,7 @@ enum Handshake {
 struct Guest {
     /// The id of its `initialize`, while that waits.
     waits: Option<Spelling>,
-    /// Whether it was told the answer.
+    /// Whether it has the answer to its `initialize`.
     greeted: bool,
     level: Option<LogLevel>,
     /// The resources that it has subscribed to, and whether the process has granted that.
@@ -79,11 +78,11 @@ struct Question {
 pub(crate) struct Host {
     pub(crate) child: Box<Child>,
     owner: Owner,
-    /// What its guests' clients say of themselves, as far as the process is told.
+    /// The part of `initialize` that is the same for all its guests: see [`Self::kind`].
     kind: Vec<u8>,
     guests: Table<ChildId, Guest>,
     handshake: Handshake,
-    /// Whether the process has been told `notifications/initialized`.
+    /// Whether the process has got `notifications/initialized`.
     initialized: bool,
     /// Whether the process has answered a guest.
     started: bool,
@@ -141,9 +140,10 @@ impl Host {
         host
     }
 
-    /// What a client says of itself in `initialize`, as far as all guests of a process must say the
-    /// same: the process is told it once. Names may differ, as no server refuses one for them. All
-    /// else may be what the server refuses or ends by, and that is no other client's fault.
+    /// The part of `initialize` in which all guests of a process must agree, because the process
+    /// gets one `initialize` for all of them. Names may differ: no server refuses a client for its
+    /// name. A server may refuse anything else, or crash at it, and then other clients must not
+    /// suffer.
     pub(crate) fn kind(hello: &[u8]) -> Vec<u8> {
         let Some(mut params) = Object::read(hello) else { return hello.to_vec() };
         let client = params.object("clientInfo").map(|mut client| {
@@ -224,7 +224,7 @@ impl Host {
             self.give_up(call, cx);
         }
         self.tasks.retain(|(_, of)| *of != id);
-        // Who was told of it is gone, and the process may still say something of it.
+        // The process may still send messages about these calls, and their guest is gone.
         self.astray |= self.strays.iter().any(|(_, stray)| *stray == id);
         self.strays.retain(|(_, stray)| *stray != id);
         for question in core::mem::take(&mut self.questions) {

@@ -68,7 +68,7 @@ impl Host {
         None
     }
 
-    /// The process has answered the handshake: the guests that wait are told.
+    /// The process has answered `initialize`: the guests that wait for it get the answer.
     fn greeted(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         let text = message.payload().unwrap_or_default();
         if !cx.budget.has_room(text.len()) {
