@@ -2,14 +2,17 @@
 //!
 //! On Linux this is an epoll instance of our own, edge-triggered, with each descriptor registered
 //! once: a wake costs one system call where async-io's portable poller makes five, and a call
-//! through the proxy has two wakes. On other systems it is async-io. Both have the same interface,
-//! so that the other modules do not depend on which one is used.
-//! above knows which one it has.
+//! through the proxy has two wakes (measured in `bench/REACTOR.md`). On other systems it is async-io.
+//! Both have the same interface, so that the other modules do not depend on which one is used.
+//! `RUSTFLAGS='--cfg portable_reactor'` chooses async-io on Linux, to compare the two.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_reactor)))]
 mod epoll;
-#[cfg(any(test, not(target_os = "linux")))]
-#[cfg_attr(target_os = "linux", allow(dead_code, reason = "compiled here only to be checked"))]
+#[cfg(any(test, portable_reactor, not(target_os = "linux")))]
+#[cfg_attr(
+    all(target_os = "linux", not(portable_reactor)),
+    allow(dead_code, reason = "compiled here only to be checked")
+)]
 pub(crate) mod portable;
 pub(crate) mod turns;
 
@@ -17,9 +20,9 @@ use std::cell::RefCell;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_reactor)))]
 pub(crate) use epoll::{Reactor, Source};
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(portable_reactor, not(target_os = "linux")))]
 pub(crate) use portable::{Reactor, Source};
 
 /// Knows when the next deadline is due. It is called before each sleep, so no timer has to be
