@@ -2,8 +2,8 @@
 //!
 //! On Linux this is an epoll instance of our own, edge-triggered, with each descriptor registered
 //! once: a wake costs one system call where async-io's portable poller makes five, and a call
-//! through the proxy has two wakes (measured in `bench/REACTOR.md`). On other systems it is async-io.
-//! Both have the same interface, so that the other modules do not depend on which one is used.
+//! through the proxy has two wakes (`bench/REACTOR.md` has measurements). On other systems it is
+//! async-io. Both have the same interface, so that no other module depends on which one is used.
 //! `RUSTFLAGS='--cfg portable_reactor'` chooses async-io on Linux, to compare the two.
 
 #[cfg(all(target_os = "linux", not(portable_reactor)))]

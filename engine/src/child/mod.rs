@@ -259,7 +259,7 @@ impl Child {
         cx: &mut Context,
     ) -> CallId {
         self.last_id = self.last_id.next();
-        let mut digits = [0; 20];
+        let mut digits = itoa::Buffer::new();
         let id = self.last_id.digits(&mut digits);
         self.send(rpc::request(Some(id), method, params), cx);
         if self.own.len() >= OWN {
@@ -368,7 +368,7 @@ impl Child {
         line: &mut Vec<u8>,
         cx: &mut Context,
     ) -> CallId {
-        let mut digits = [0; 20];
+        let mut digits = itoa::Buffer::new();
         let own = self.next_id().digits(&mut digits);
         let call = Call::of(request, stream);
         let token = call.token.as_ref().map(|_| own);

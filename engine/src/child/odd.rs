@@ -428,7 +428,7 @@ fn is_whole(text: &[u8]) -> bool {
 
 /// An error response of the child to this request.
 fn response(id: CallId, error: &[u8]) -> Vec<u8> {
-    rpc::response(id.digits(&mut [0; 20]), "error", error)
+    rpc::response(id.digits(&mut itoa::Buffer::new()), "error", error)
 }
 
 /// Calls a function with each message of a child's line: one message, or a batch. Returns the

@@ -140,7 +140,7 @@ impl<'a> Feed<'a> {
     fn step(&mut self) -> Option<Result<Option<&'a [u8]>, TooLong>> {
         loop {
             self.lines.recycle();
-            let Some(end) = newline(self.rest) else {
+            let Some(end) = memchr::memchr(b'\n', self.rest) else {
                 return if self.keep() { None } else { Some(Err(TooLong)) };
             };
             let (piece, rest) = (&self.rest[..end], &self.rest[end + 1..]);
@@ -192,23 +192,6 @@ impl<'a> Feed<'a> {
 
 fn trimmed(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-/// Where the first LF is, looked for eight bytes at a time.
-fn newline(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 255;
-    let mut at = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(word) ^ (ONES * 0x0a);
-        let found = word.wrapping_sub(ONES) & !word & (ONES << 7);
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    bytes[at..].iter().position(|&byte| byte == b'\n').map(|place| at + place)
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ fn data_lines(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
         if !more {
             return None;
         }
-        let end = text.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let end = memchr::memchr2(b'\n', b'\r', text);
         let (line, skip) = match end {
             None => {
                 more = false;

@@ -29,16 +29,8 @@ impl CallId {
     }
 
     /// The id as a child gets it, in decimal digits.
-    pub(crate) fn digits(self, digits: &mut [u8; 20]) -> &[u8] {
-        let (mut number, mut at) = (self.0, digits.len());
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                return &digits[at..];
-            }
-        }
+    pub(crate) fn digits(self, buffer: &mut itoa::Buffer) -> &[u8] {
+        buffer.format(self.0).as_bytes()
     }
 
     /// The number after this one.

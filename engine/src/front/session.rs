@@ -302,7 +302,7 @@ impl Session {
         if self.phase.crossing().is_some() {
             return self.forward_across(message, cx);
         }
-        let mut digits = [0; 20];
+        let mut digits = itoa::Buffer::new();
         let mut change = Splice::default();
         let (id, token);
         match message.kind() {

@@ -405,7 +405,7 @@ impl Worker {
         self.carried += 1;
         self.carried_asking += u64::from(self.asks.get(&number).is_some_and(|ask| ask.may_ask));
         self.ask_for_logs(number, cx);
-        let mut digits = [0; 20];
+        let mut digits = itoa::Buffer::new();
         let own = self.child.next_id().digits(&mut digits);
         let line = downward::request(message, own);
         let id = self.child.enter(Call::of(message, number), cx);

@@ -46,7 +46,7 @@ impl<'a> Iterator for Pieces<'a> {
 impl<'a> Pieces<'a> {
     /// Steps over what stands for itself, up to an escape.
     fn plain(&mut self) -> &'a [u8] {
-        let end = self.rest.iter().position(|byte| *byte == b'\\').unwrap_or(self.rest.len());
+        let end = memchr::memchr(b'\\', self.rest).unwrap_or(self.rest.len());
         let (plain, rest) = self.rest.split_at(end);
         self.rest = rest;
         plain

@@ -83,7 +83,8 @@ impl Host {
         let mut line = Vec::new();
         let id = self.child.call(request, stream, &mut line, cx);
         if let Some(params) = level {
-            line = rpc::request(Some(id.digits(&mut [0; 20])), "logging/setLevel", params);
+            line =
+                rpc::request(Some(id.digits(&mut itoa::Buffer::new())), "logging/setLevel", params);
             line.push(b'\n');
         }
         self.child.write(line, cx);
@@ -111,7 +112,7 @@ impl Host {
                     // Another reader may find the call of another guest in it.
                     return self.child.send_cancelled(call, "its client cancelled it", cx);
                 }
-                let mut digits = [0; 20];
+                let mut digits = itoa::Buffer::new();
                 let request_id = Some(call.digits(&mut digits));
                 self.forward(message, &Splice { request_id, ..Splice::default() }, cx);
             }

@@ -262,7 +262,7 @@ impl Crossing {
         child: &mut Child,
         cx: &mut Context,
     ) {
-        let mut digits = [0; 20];
+        let mut digits = itoa::Buffer::new();
         let own = child.next_id().digits(&mut digits);
         let text = self.client.request(&round.method, &round.params, own, self.log_level, with);
         let id = child.enter(call, cx);
