@@ -4,6 +4,9 @@
 //! down over the framing that came before it, each byte once; extensions and trailer fields are
 //! checked, bounded and dropped.
 
+#[cfg(test)]
+mod tests;
+
 use super::Refusal;
 
 /// The content is over its limit.
@@ -47,7 +50,7 @@ enum At {
     Done,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chunked {
     at: At,
     /// What is left of the current chunk.
