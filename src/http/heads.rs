@@ -4,6 +4,12 @@
 //! async-h1 aborts, panics, smuggles or hangs on hostile input, so it never sees the network. Its
 //! decoder reads a head that this module wrote, from memory, in one poll; its encoder writes
 //! response heads. Contents and chunks are written here.
+//!
+//! Both go through maps and one allocation a field, which costs more than the rest of a call. A
+//! client sends the same head with each request, and a server the same few heads with each response.
+//! So two results are kept: of each connection the last decoded head, used while [`Gate::repeats`]
+//! says that the bytes are the same; and in [`Heads`] the last encoded heads, for as long as their
+//! `Date` is current. Only the length of the content changes, which the gate reads and `Heads` writes.
 
 use std::borrow::Cow;
 use std::iter::once;
@@ -24,8 +30,8 @@ use hyper_mcp_gate::{Gate, Refusal};
 /// Fields that are passed to the engine without an allocation: more than the relevant ones of MCP
 /// clients.
 const FIELDS: usize = 16;
-/// The longest decoded head that is kept for the next request, as text. Those of MCP clients have
-/// half of this, and an idle connection pays for a kept head.
+/// The longest text of a head whose fields are kept for the next request. Those of MCP clients have
+/// half of this, and an idle connection pays for what is kept.
 const KEEP: usize = 1024;
 /// The idle time that is announced: the limit of `connection::read`.
 const KEEP_ALIVE: &str = "timeout=75";
@@ -45,11 +51,12 @@ pub(crate) enum Framing {
     Close,
 }
 
-/// Decodes the heads of one connection. The decoder's input is almost always the same along a
-/// connection, because lengths are left to the gate: so the last result is kept, with its text.
+/// Decodes the heads of one connection, and keeps the last result while the gate sees the same head
+/// again.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    text: Vec<u8>,
+    /// The length of the decoded text.
+    length: usize,
     fields: Option<Box<[Field]>>,
     /// The value as the client sent it: the decoder gets another.
     host: Option<Field>,
@@ -65,23 +72,12 @@ impl Decoder {
         if self.fields.is_some() && gate.repeats() {
             return true;
         }
-        if self.fields.is_none() || !self.is_of(gate) {
-            self.text.clear();
-            self.text.extend(canonical(gate).flat_map(str::bytes));
-            self.fields = decode(&self.text);
-        }
+        let text: Vec<u8> = canonical(gate).flat_map(str::bytes).collect();
+        self.length = text.len();
+        self.fields = decode(text);
         let host = gate.fields().find(|(name, _)| is_host(name));
         self.host = host.map(|(name, value)| (name.into(), value.into()));
         self.fields.is_some()
-    }
-
-    /// Whether the last result is that of the head at the gate.
-    fn is_of(&self, gate: &Gate) -> bool {
-        let rest = canonical(gate).try_fold(&*self.text, |rest, part| {
-            let (start, rest) = rest.split_at_checked(part.len())?;
-            (start == part.as_bytes()).then_some(rest)
-        });
-        rest.is_some_and(<[u8]>::is_empty)
     }
 
     /// Calls `f` with the decoded head. Method, path and Host are as the client sent them: the
@@ -110,7 +106,7 @@ impl Decoder {
 
     /// Ends a request: drops a head that is too large to be kept.
     pub(crate) fn release(&mut self) {
-        if self.text.len() > KEEP {
+        if self.length > KEEP {
             *self = Self::default();
         }
     }
@@ -125,8 +121,8 @@ fn canonical(gate: &Gate) -> impl Iterator<Item = &str> {
         .chain(once("\r\n"))
 }
 
-fn decode(text: &[u8]) -> Option<Box<[Field]>> {
-    let decoding = pin!(decode_head(Cursor::new(text.to_vec())));
+fn decode(text: Vec<u8>) -> Option<Box<[Field]>> {
+    let decoding = pin!(decode_head(Cursor::new(text)));
     let decoded = decoding.poll(&mut Context::from_waker(Waker::noop()));
     let Poll::Ready(Ok(Some((request, _)))) = decoded else { return None };
     let fields = request.iter().filter(|(name, _)| name.as_str() != "host");
