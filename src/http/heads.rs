@@ -6,10 +6,11 @@
 //! response heads. Contents and chunks are written here.
 //!
 //! Both go through maps and one allocation a field, which costs more than the rest of a call. A
-//! client sends the same head with each request, and a server the same few heads with each response.
-//! So two results are kept: of each connection the last decoded head, used while [`Gate::repeats`]
-//! says that the bytes are the same; and in [`Heads`] the last encoded heads, for as long as their
-//! `Date` is current. Only the length of the content changes, which the gate reads and `Heads` writes.
+//! client sends the same head with each request, and the program the same few with each response.
+//! So two results are kept: of each connection the last decoded head, used while
+//! [`Gate::repeats`] says that the bytes are the same; and in [`Heads`] the last encoded heads, for
+//! as long as their `Date` is current. Only the length of the content changes, which the gate reads
+//! and `Heads` writes.
 
 use std::borrow::Cow;
 use std::iter::once;
