@@ -256,7 +256,7 @@ impl Bridge {
     }
 
     fn carried(&self, exchange: Exchange) -> Option<(ChildId, StreamId)> {
-        self.cx.exchanges.get(&exchange).copied()
+        self.cx.responses.carrier(exchange)
     }
 
     fn taken(&mut self, exchange: Exchange, bytes: usize) {
@@ -270,7 +270,7 @@ impl Bridge {
         if let Some((pipe, number)) = self.carried(exchange) {
             self.with_streams(pipe, |streams, cx| streams.delivered(number, cx));
         }
-        self.cx.owed.end(exchange);
+        self.cx.responses.end(exchange);
     }
 
     /// Works on the streams that are known under this number: those of a child's clients, or of a

@@ -196,7 +196,7 @@ impl Bridge {
         let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
         let workers = self.seats.shared().flat_map(|worker| worker.streams.readers());
         let asleep = self.sleepers.iter().flat_map(|asleep| asleep.streams.readers());
-        sessions.chain(workers).chain(asleep).chain(self.cx.owed.iter())
+        sessions.chain(workers).chain(asleep).chain(self.cx.responses.owed())
     }
 
     fn cut(&mut self, exchange: Exchange) {
@@ -288,7 +288,7 @@ impl Bridge {
             }
         }
         self.sleepers.iter().for_each(|asleep| asleep.walk(&mut walk));
-        self.cx.owed.walk(&mut walk);
+        self.cx.responses.walk(&mut walk);
         walk.end(&self.cx.budget);
     }
 }

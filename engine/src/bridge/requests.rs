@@ -351,7 +351,7 @@ impl Bridge {
 
     pub(super) fn lost(&mut self, exchange: Exchange) {
         let Some((id, number)) = self.carried(exchange) else {
-            self.cx.owed.end(exchange);
+            self.cx.responses.end(exchange);
             return;
         };
         match self.seats.get_mut(id) {

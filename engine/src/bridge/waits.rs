@@ -15,7 +15,7 @@ impl Bridge {
     /// set again for the same moment, for ever, would be a fault of the engine; the bound keeps
     /// such a fault from stopping all other work.
     pub(super) fn run_waits(&mut self) -> bool {
-        let mut others = self.cx.owed.due().is_some_and(|due| due <= self.cx.now);
+        let mut others = self.cx.responses.due().is_some_and(|due| due <= self.cx.now);
         let mut left = 2 * self.cx.timers.len() + CHAINED;
         while let Some(wait) = self.cx.timers.due(self.cx.now) {
             others |= wait != Wait::Relief;

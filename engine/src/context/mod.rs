@@ -10,15 +10,14 @@ pub(crate) mod ids;
 pub(crate) mod knowledge;
 pub(crate) mod metrics;
 pub(crate) mod offer;
-pub(crate) mod owed;
 pub(crate) mod refusals;
 pub(crate) mod relay;
+pub(crate) mod responses;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::mem;
 use core::time::Duration;
 
 use crate::api::admit::Refusal;
@@ -33,11 +32,11 @@ use crate::api::stats::Stats;
 use crate::context::budget::{Budget, MESSAGES};
 use crate::context::carrier::Reply;
 use crate::context::commands::Servers;
-use crate::context::ids::{CallId, StreamId};
+use crate::context::ids::CallId;
 use crate::context::metrics::Counts;
-use crate::context::owed::Owed;
 use crate::context::refusals::RefusalLog;
 use crate::context::relay::Relay;
+use crate::context::responses::Responses;
 use crate::context::timers::Timers;
 use crate::http::admission::{self, Admitted, Asks};
 use crate::http::cors;
@@ -62,10 +61,7 @@ pub(crate) struct Context {
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
-    /// The child and stream number of each active exchange.
-    pub(crate) exchanges: Table<Exchange, (ChildId, StreamId)>,
-    /// Complete responses that their clients have not read in full.
-    pub(crate) owed: Owed,
+    pub(crate) responses: Responses,
     /// The calls that wait for input, by the `requestState` sent to each client.
     pub(crate) parks: Table<u128, Parked>,
     /// Shared children that accept no new requests, until they are ended.
@@ -104,8 +100,7 @@ impl Context {
             timers: Timers::default(),
             stats: Stats::default(),
             counts: Counts::default(),
-            exchanges: Table::default(),
-            owed: Owed::default(),
+            responses: Responses::default(),
             parks: Table::default(),
             spent: Vec::new(),
             behind: Vec::new(),
@@ -188,9 +183,7 @@ impl Context {
     /// Moves everything known under a gone process's number to another process's.
     pub(crate) fn rename(&mut self, old: ChildId, new: ChildId) {
         self.timers.rename(old, new);
-        for (_, (child, _)) in self.exchanges.iter_mut().filter(|(_, (child, _))| *child == old) {
-            *child = new;
-        }
+        self.responses.rename(old, new);
         for (_, parked) in self.parks.iter_mut().filter(|(_, parked)| parked.child == old) {
             parked.child = new;
         }
@@ -239,45 +232,9 @@ impl Context {
         self.refusal_log.refusal(fault, self.now)
     }
 
-    /// Keeps a complete response until its client has read it.
-    pub(crate) fn owe(&mut self, mut reply: Reply) {
-        if reply.waiting() == 0 {
-            // If the client had read everything, it is sent the end of the response now.
-            reply.moved = self.now;
-        }
-        self.owed.add(reply, self.config.stall);
-    }
-
-    /// The client of a complete response read this many bytes.
-    pub(crate) fn pay(&mut self, exchange: Exchange, bytes: usize) {
-        let mut owed = mem::take(&mut self.owed);
-        if let Some(reply) = owed.get_mut(exchange) {
-            reply.take(bytes, self);
-        }
-        self.owed = owed;
-    }
-
-    /// Aborts a complete response.
-    pub(crate) fn foreclose(&mut self, exchange: Exchange) {
-        if self.owed.end(exchange) {
-            self.push(Output::Abort { exchange });
-        }
-    }
-
-    /// Aborts the responses whose clients stopped reading.
-    pub(crate) fn end_stalled(&mut self) {
-        if self.owed.due().is_none_or(|due| due > self.now) {
-            return;
-        }
-        for exchange in self.owed.stalled(self.now, self.config.stall) {
-            self.foreclose(exchange);
-            self.notice(Notice::Undelivered { exchange });
-        }
-    }
-
     /// When the next wait is due.
     pub(crate) fn next_wait(&self) -> Option<Instant> {
-        match (self.timers.next(), self.owed.due()) {
+        match (self.timers.next(), self.responses.due()) {
             (Some(wait), Some(due)) => Some(wait.min(due)),
             (wait, due) => wait.or(due),
         }
@@ -285,7 +242,7 @@ impl Context {
 
     /// Whether nothing is left to send or deliver.
     pub(crate) fn is_idle(&self) -> bool {
-        self.exchanges.is_empty() && self.owed.is_empty() && self.outputs.is_empty()
+        self.responses.is_empty() && self.outputs.is_empty()
     }
 }
 

@@ -118,7 +118,7 @@ impl Streams {
         cx: &mut Context,
     ) -> StreamId {
         self.last = self.last.next();
-        cx.exchanges.insert(reply.exchange, (self.child, self.last));
+        cx.responses.carry(reply.exchange, (self.child, self.last));
         self.table.insert(self.last, Stream::new(reply, pending, batch));
         self.last
     }
@@ -226,7 +226,7 @@ impl Streams {
         cx: &mut Context,
     ) {
         self.make_way(number, cx);
-        cx.exchanges.insert(reply.exchange, (self.child, number));
+        cx.responses.carry(reply.exchange, (self.child, number));
         self.with(number, cx, |stream, at, cx| stream.attach(reply, after, at, cx));
         self.arrived(number, cx);
         self.flush(number, cx);

@@ -32,7 +32,7 @@ impl Streams {
         };
         let Some(reply) = stream.take_reply(&at, cx) else { return };
         self.last = self.last.next();
-        cx.exchanges.insert(reply.exchange, (self.child, self.last));
+        cx.responses.carry(reply.exchange, (self.child, self.last));
         self.table.insert(self.last, Stream::get(Some(reply)));
         if let Some((other, at)) = self.stream(self.last) {
             other.rearm(&at, cx);

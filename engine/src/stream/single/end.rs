@@ -50,7 +50,7 @@ impl Stream {
     pub(crate) fn forget_reply(&mut self, at: &At<'_>, cx: &mut Context) -> Option<Reply> {
         cx.timers.clear(&mut self.due, Wait::Stream(at.child, at.number));
         let reply = self.reply.take()?;
-        cx.exchanges.remove(&reply.exchange);
+        cx.responses.release(reply.exchange);
         Some(reply)
     }
 
@@ -63,7 +63,7 @@ impl Stream {
     ) {
         cx.timers.move_to(&mut self.due, Wait::Stream(old, number), Wait::Stream(new, number));
         if let Some(reply) = &self.reply {
-            cx.exchanges.insert(reply.exchange, (new, number));
+            cx.responses.carry(reply.exchange, (new, number));
         }
     }
 
