@@ -13,7 +13,7 @@ use crate::api::handles::{ChildId, Exchange, Server};
 use crate::child::Child;
 use crate::child::origin::Origin;
 use crate::codec::message::Message;
-use crate::context::relay::Relay;
+use crate::context::report::Report;
 use crate::front::host::Host;
 use crate::http::admission::Admitted;
 use crate::http::fault::Fault;
@@ -83,19 +83,29 @@ impl Bridge {
         child
     }
 
-    /// Carries what sessions and the processes that they share have for each other.
-    pub(super) fn relay(&mut self) {
-        while let Some(relay) = self.cx.relays.pop_front() {
-            match relay {
-                Relay::Up { guest, host, bytes } => {
+    /// Applies what sessions and processes have reported.
+    #[inline(always)]
+    pub(super) fn apply_reports(&mut self) {
+        if !self.cx.reports.is_empty() {
+            self.apply_all_reports();
+        }
+    }
+
+    fn apply_all_reports(&mut self) {
+        while let Some(report) = self.cx.reports.pop_front() {
+            match report {
+                Report::Up { guest, host, bytes } => {
                     if let Some(host) = self.seats.host_mut(host) {
                         host.said(guest, &bytes, &mut self.cx);
                     }
                 }
-                Relay::Down { guests, line, news } => match *guests {
+                Report::Down { guests, line, news } => match *guests {
                     [guest] => self.hear(guest, Cow::Owned(line), news),
                     _ => guests.iter().for_each(|guest| self.hear_common(*guest, &line, news)),
                 },
+                Report::Behind(child) if self.behind.last() == Some(&child) => {}
+                Report::Behind(child) => self.behind.push(child),
+                Report::Spent(child) => self.spent.push(child),
             }
         }
     }

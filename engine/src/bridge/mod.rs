@@ -123,8 +123,12 @@ pub struct Bridge {
     relief: Relief,
     /// What the memory was like after the last input.
     pressure: pace::Pressure,
+    /// Children that are to be paused, if they are not, because of what the last input brought.
+    behind: Vec<ChildId>,
     /// Children that are not to be read now.
     paused: Vec<ChildId>,
+    /// Shared children that accept no new requests, until they are ended.
+    spent: Vec<ChildId>,
 }
 
 /// Where a session is.
@@ -157,7 +161,9 @@ impl Bridge {
             drain: Deadline::default(),
             relief: Relief::default(),
             pressure: pace::Pressure::default(),
+            behind: Vec::new(),
             paused: Vec::new(),
+            spent: Vec::new(),
         })
     }
 
@@ -211,9 +217,7 @@ impl Bridge {
             Input::Shutdown => self.shutdown(),
             Input::Tick => {}
         }
-        if !self.cx.relays.is_empty() {
-            self.relay();
-        }
+        self.apply_reports();
         if self.draining {
             self.end_drained();
         }
@@ -329,7 +333,7 @@ impl Bridge {
                 (Ok(_), Seat::Prewarmed(_) | Seat::Leaving(_)) => None,
             };
             if is_host {
-                self.relay();
+                self.apply_reports();
                 let Some(same) = self.seats.get_mut(id) else { return };
                 seat = same;
             }
@@ -401,8 +405,11 @@ impl Bridge {
 
     /// Moves everything known under the old process's number to the new process's.
     fn renamed(&mut self, old: ChildId) {
-        if let Some(seat) = self.seats.remove(old) {
-            self.seats.insert(seat);
+        let Some(seat) = self.seats.remove(old) else { return };
+        let new = seat.child().id;
+        self.seats.insert(seat);
+        for child in self.spent.iter_mut().filter(|child| **child == old) {
+            *child = new;
         }
     }
 

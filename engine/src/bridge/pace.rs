@@ -33,11 +33,12 @@ impl Pressure {
 impl Bridge {
     /// Pauses and resumes children as it follows from the last input.
     pub(super) fn pace(&mut self) {
+        self.apply_reports();
         let pressure = self.pressure_now();
         if mem::replace(&mut self.pressure, pressure) != self.pressure {
-            self.cx.behind = self.seats.children().map(|child| child.id).collect();
+            self.behind = self.seats.children().map(|child| child.id).collect();
         }
-        if self.paused.is_empty() && self.cx.behind.is_empty() {
+        if self.paused.is_empty() && self.behind.is_empty() {
             return;
         }
         for id in mem::take(&mut self.paused) {
@@ -46,7 +47,7 @@ impl Bridge {
                 true => self.resume(id),
             }
         }
-        for id in mem::take(&mut self.cx.behind) {
+        for id in mem::take(&mut self.behind) {
             // Of a guest, the process is paused.
             let id = self.seats.child(id).map_or(id, Child::process);
             if !self.reads(id) {
@@ -102,7 +103,7 @@ impl Bridge {
         let (tight, full) = (self.cx.budget.is_tight(), self.cx.budget.is_full());
         let Some(child) = self.seats.child_mut(id) else { return true };
         if tight {
-            self.cx.behind.push(id);
+            self.behind.push(id);
         }
         let Some(late) = &mut child.paused else { return true };
         let before = mem::replace(late, late.saturating_add(bytes));

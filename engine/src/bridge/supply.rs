@@ -46,7 +46,8 @@ impl Bridge {
 
     /// Ends children that only new requests to retired servers could have used.
     pub(super) fn end_retired(&mut self) {
-        if !self.cx.spent.is_empty() {
+        self.apply_reports();
+        if !self.spent.is_empty() {
             self.end_spent();
         }
         if !self.cx.servers.has_retired() {
@@ -62,10 +63,10 @@ impl Bridge {
 
     /// Ends shared children that take no new clients, once their last call is over.
     fn end_spent(&mut self) {
-        for id in core::mem::take(&mut self.cx.spent) {
+        for id in core::mem::take(&mut self.spent) {
             match self.seats.shared_mut(id) {
                 Some(worker) if worker.is_done() => self.end(id, Cause::Spent, None),
-                Some(_) => self.cx.spent.push(id),
+                Some(_) => self.spent.push(id),
                 None => {}
             }
         }

@@ -12,7 +12,7 @@ use crate::api::handles::ChildId;
 use crate::api::io::Output;
 use crate::codec::rpc;
 use crate::context::Context;
-use crate::context::relay::Relay;
+use crate::context::report::Report;
 
 /// Whose process a child is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Child {
         // They count where the host writes them.
         self.queued.take(bytes.len());
         self.account();
-        cx.relays.push_back(Relay::Up { guest: self.id, host, bytes });
+        cx.report(Report::Up { guest: self.id, host, bytes });
     }
 
     /// Answers a request of the child with an error.

@@ -142,7 +142,7 @@ impl Child {
         let Self { server, id, exchange, .. } = *self;
         cx.push(Output::Open { server, child: id, exchange, env: self.env.clone() });
         // When memory became short, it was not there to be paused.
-        cx.behind.push(id);
+        cx.report_behind(id);
         let bytes = core::mem::take(&mut self.waiting);
         if !bytes.is_empty() {
             cx.push(Output::Write { child: self.id, bytes });

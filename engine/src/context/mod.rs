@@ -11,13 +11,12 @@ pub(crate) mod knowledge;
 pub(crate) mod metrics;
 pub(crate) mod offer;
 pub(crate) mod refusals;
-pub(crate) mod relay;
+pub(crate) mod report;
 pub(crate) mod responses;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::admit::Refusal;
@@ -35,7 +34,7 @@ use crate::context::commands::Servers;
 use crate::context::ids::CallId;
 use crate::context::metrics::Counts;
 use crate::context::refusals::RefusalLog;
-use crate::context::relay::Relay;
+use crate::context::report::Report;
 use crate::context::responses::Responses;
 use crate::context::timers::Timers;
 use crate::http::admission::{self, Admitted, Asks};
@@ -64,12 +63,8 @@ pub(crate) struct Context {
     pub(crate) responses: Responses,
     /// The calls that wait for input, by the `requestState` sent to each client.
     pub(crate) parks: Table<u128, Parked>,
-    /// Shared children that accept no new requests, until they are ended.
-    pub(crate) spent: Vec<ChildId>,
-    /// Children that are to be paused, if they are not, because of what the last input brought.
-    pub(crate) behind: Vec<ChildId>,
-    /// What sessions and the processes that they share have for each other. Empty between inputs.
-    pub(crate) relays: VecDeque<Relay>,
+    /// Empty between inputs.
+    pub(crate) reports: VecDeque<Report>,
     pub(crate) servers: Servers,
     /// Refusals that were logged.
     refusal_log: RefusalLog,
@@ -102,9 +97,7 @@ impl Context {
             counts: Counts::default(),
             responses: Responses::default(),
             parks: Table::default(),
-            spent: Vec::new(),
-            behind: Vec::new(),
-            relays: VecDeque::new(),
+            reports: VecDeque::new(),
             refusal_log: RefusalLog::default(),
             outputs: VecDeque::new(),
             last_child: 0,
@@ -186,9 +179,6 @@ impl Context {
         self.responses.rename(old, new);
         for (_, parked) in self.parks.iter_mut().filter(|(_, parked)| parked.child == old) {
             parked.child = new;
-        }
-        for child in self.spent.iter_mut().filter(|child| **child == old) {
-            *child = new;
         }
     }
 

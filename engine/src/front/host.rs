@@ -27,7 +27,7 @@ use crate::context::Context;
 use crate::context::budget::Walk;
 use crate::context::budget::{Kept, Share};
 use crate::context::ids::{CallId, StreamId};
-use crate::context::relay::Relay;
+use crate::context::report::Report;
 use crate::http::metadata;
 use crate::http::owner::Owner;
 use crate::table::Table;
@@ -261,7 +261,7 @@ impl Host {
     }
 
     fn down(&self, guest: ChildId, line: Vec<u8>, cx: &mut Context) {
-        cx.relays.push_back(Relay::Down { guests: alloc::vec![guest], line, news: false });
+        cx.report(Report::Down { guests: alloc::vec![guest], line, news: false });
     }
 
     /// The only guest that the process can speak of when it does not say of whom.

@@ -103,8 +103,8 @@ impl Streams {
             self.table.remove(&number);
         }
         self.tidy(number, ended && !spent, cx);
-        if !self.wants(cx.config.queue) && cx.behind.last() != Some(&self.child) {
-            cx.behind.push(self.child);
+        if !self.wants(cx.config.queue) {
+            cx.report_behind(self.child);
         }
         Some(result)
     }

@@ -17,7 +17,7 @@ use crate::codec::rpc;
 use crate::codec::version;
 use crate::context::Context;
 use crate::context::ids::CallId;
-use crate::context::relay::Relay;
+use crate::context::report::Report;
 use crate::dialect::{self, downward};
 use crate::front::malformed::Reads;
 use crate::http::fault::Fault;
@@ -245,7 +245,7 @@ impl Host {
         let news = passing && self.guests.len() > 1;
         let mut line = Vec::new();
         message.splice(change, &mut line);
-        cx.relays.push_back(Relay::Down { guests, line, news });
+        cx.report(Report::Down { guests, line, news });
     }
 }
 

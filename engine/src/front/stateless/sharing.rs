@@ -3,6 +3,7 @@
 use super::{Mode, Worker};
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
+use crate::context::report::Report;
 use crate::http::metadata::can_be_asked;
 
 /// Which other calls that may be asked for input a request's process may have had.
@@ -30,7 +31,7 @@ impl Worker {
 
     fn close_to_others(&mut self, cx: &mut Context) {
         if !self.owner.is_known() && !core::mem::replace(&mut self.spent, true) {
-            cx.spent.push(self.child.id);
+            cx.report(Report::Spent(self.child.id));
         }
     }
 

@@ -1,0 +1,33 @@
+//! What sessions and processes report to the bridge: outputs that stay in the engine. The bridge
+//! applies them after each input, in their order.
+
+use alloc::vec::Vec;
+
+use crate::api::handles::ChildId;
+use crate::context::Context;
+
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// Whole lines of a guest for its host.
+    Up { guest: ChildId, host: ChildId, bytes: Vec<u8> },
+    /// A line of a host for these of its guests. If it is `news`, one whose client is behind goes
+    /// without.
+    Down { guests: Vec<ChildId>, line: Vec<u8>, news: bool },
+    /// This child is to be paused, if it is not, because a client is behind or memory is short.
+    Behind(ChildId),
+    /// This shared child takes no new requests, and ends with those that it has.
+    Spent(ChildId),
+}
+
+impl Context {
+    pub(crate) fn report(&mut self, report: Report) {
+        self.reports.push_back(report);
+    }
+
+    /// Reports that a child is to be paused, once for what it has just written.
+    pub(crate) fn report_behind(&mut self, child: ChildId) {
+        if !matches!(self.reports.back(), Some(Report::Behind(last)) if *last == child) {
+            self.report(Report::Behind(child));
+        }
+    }
+}
