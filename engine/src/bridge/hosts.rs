@@ -47,13 +47,15 @@ impl Bridge {
         let known = hosts.find(|host| host.takes(&owner, &kind, &self.cx));
         let known = known.map(|host| host.child.id);
         drop(hosts);
-        if let Some(host) = known.and_then(|id| self.seats.host_mut(id)) {
-            let place = self.cx.fresh_child();
-            return host.join(place, &self.cx);
+        if let Some(known) = known {
+            let place = self.fresh_child();
+            if let Some(host) = self.seats.host_mut(known) {
+                return host.join(place, &self.cx);
+            }
         }
         let child = self.process_for(server, owner.env.clone(), origin, exchange);
         let mut host = Box::new(Host::new(child, owner, kind, &mut self.cx));
-        let place = self.cx.fresh_child();
+        let place = self.fresh_child();
         let guest = host.join(place, &self.cx);
         self.seats.insert(Seat::Host(host));
         guest
@@ -106,6 +108,7 @@ impl Bridge {
                 Report::Behind(child) if self.behind.last() == Some(&child) => {}
                 Report::Behind(child) => self.behind.push(child),
                 Report::Spent(child) => self.spent.push(child),
+                Report::EraRefused(server) => self.era_refused(server),
             }
         }
     }

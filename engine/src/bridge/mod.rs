@@ -10,6 +10,7 @@ mod hosts;
 mod oldest;
 mod pace;
 mod pressure;
+mod refusals;
 mod requests;
 mod restore;
 mod seats;
@@ -47,6 +48,7 @@ use crate::stream::set::Streams;
 use crate::table::Table;
 use breaker::Breaker;
 use pressure::Relief;
+use refusals::RefusalLog;
 use seats::{Seat, Seats};
 use sleepers::Sleepers;
 
@@ -116,6 +118,8 @@ pub struct Bridge {
     /// Children that were opened and have not answered `initialize` yet.
     starting: usize,
     last_exchange: u64,
+    last_child: u64,
+    refusal_log: RefusalLog,
     /// No child is prewarmed before this time: the driver was out of a resource.
     exhausted_until: Instant,
     draining: bool,
@@ -156,6 +160,8 @@ impl Bridge {
             queue: VecDeque::new(),
             starting: 0,
             last_exchange: 0,
+            last_child: 0,
+            refusal_log: RefusalLog::default(),
             exhausted_until: Instant::default(),
             draining: false,
             drain: Deadline::default(),
@@ -177,8 +183,8 @@ impl Bridge {
     /// is repeated (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
     pub fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
         let limit = match self.cx.admit(head) {
-            Ok(admitted) => self.cx.body_limit(admitted.asks),
-            Err(fault) => return Err(Box::new(self.cx.refusal(&fault))),
+            Ok(admitted) => self.body_limit(admitted.asks),
+            Err(fault) => return Err(Box::new(self.refusal(&fault))),
         };
         self.last_exchange += 1;
         Ok(Admitted { exchange: Exchange(self.last_exchange), limit })
@@ -189,6 +195,7 @@ impl Bridge {
     pub fn handle(&mut self, input: Input<'_>, now: Instant) {
         self.cx.now = self.cx.now.max(now).min(Instant::END);
         let news = self.run_waits() || !matches!(input, Input::Tick);
+        self.apply_reports();
         match input {
             Input::Request { admitted, head, body, random } => {
                 self.request(admitted.exchange, head, body, random);
@@ -390,7 +397,7 @@ impl Bridge {
         child.stage = Stage::Gone;
         let cause = match seat {
             Seat::Shared(worker) => match worker.exited(exit, unasked, &mut self.cx) {
-                AfterExit::Restarted => return self.renamed(id),
+                AfterExit::Restarts => return self.restart(id),
                 AfterExit::Ends(cause) => cause,
             },
             _ => Cause::Exited(exit),
@@ -403,10 +410,14 @@ impl Bridge {
         self.gone(id);
     }
 
-    /// Moves everything known under the old process's number to the new process's.
-    fn renamed(&mut self, old: ChildId) {
-        let Some(seat) = self.seats.remove(old) else { return };
-        let new = seat.child().id;
+    /// Starts another process in place of a shared one that is gone. It has a new number, under
+    /// which everything is known from now on.
+    fn restart(&mut self, old: ChildId) {
+        let Some(mut seat) = self.seats.remove(old) else { return };
+        let new = self.fresh_child();
+        if let Seat::Shared(worker) = &mut seat {
+            worker.restart(new, &mut self.cx);
+        }
         self.seats.insert(seat);
         for child in self.spent.iter_mut().filter(|child| **child == old) {
             *child = new;

@@ -38,9 +38,9 @@ impl Bridge {
         let judged = self.cx.admit(head);
         let admitted = match &judged {
             Ok(admitted) => admitted,
-            Err(fault) => return self.cx.refuse(exchange, None, fault, None),
+            Err(fault) => return self.refuse(exchange, None, fault, None),
         };
-        let limit = self.cx.body_limit(admitted.asks);
+        let limit = self.body_limit(admitted.asks);
         let result = match (admitted.repeated, admitted.asks) {
             _ if body.len() > limit && limit == 0 => Err(Fault::Content),
             _ if body.len() > limit => Err(Fault::TooLong(limit)),
@@ -49,7 +49,7 @@ impl Bridge {
             (None, asks) => self.without_body(exchange, admitted, asks, random),
         };
         if let Err(fault) = result {
-            self.cx.refuse(exchange, admitted.origin, &fault, None);
+            self.refuse(exchange, admitted.origin, &fault, None);
         }
     }
 
@@ -106,7 +106,7 @@ impl Bridge {
             Some(texts) => (self.post_batch(exchange, head, texts, random), None),
         };
         if let Err(fault) = result {
-            self.cx.refuse(exchange, head.origin, &fault, id);
+            self.refuse(exchange, head.origin, &fault, id);
         }
     }
 
@@ -249,7 +249,7 @@ impl Bridge {
         if self.cx.servers.eras(server) != Eras::Modern {
             return Ok(());
         }
-        self.cx.era_refused(server);
+        self.era_refused(server);
         Err(Fault::NoSessions)
     }
 
@@ -285,7 +285,7 @@ impl Bridge {
         self.may_have_sessions(server)?;
         self.may_start(server, origin)?;
         if self.ids.contains(&id) || self.seats.sessions().any(|session| session.id == id) {
-            return Err(self.cx.random_in_use());
+            return Err(self.random_in_use());
         }
         self.make_room(server)
     }
@@ -319,6 +319,11 @@ impl Bridge {
                 asleep.listen(exchange, head, &mut self.cx)
             }
         }
+    }
+
+    /// The largest allowed body of such a request, in bytes.
+    pub(super) fn body_limit(&self, asks: Asks) -> usize {
+        if asks == Asks::Post { self.cx.config.message } else { 0 }
     }
 
     /// Whether that many more bytes may be kept.

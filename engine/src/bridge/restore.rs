@@ -52,7 +52,7 @@ impl Bridge {
         if self.sleepers.exceed(self.cx.config.asleep.saturating_sub(1), self.cx.config.budget) {
             return Err(RestoreError::Full);
         }
-        let number = SessionNumber(self.cx.fresh_child().0);
+        let number = SessionNumber(self.fresh_child().0);
         let mut asleep = Asleep::restore(record, age, number, &mut self.cx)?;
         if self.ids.contains(&asleep.id)
             || self.seats.sessions().any(|session| session.id == asleep.id)

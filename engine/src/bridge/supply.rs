@@ -93,8 +93,14 @@ impl Bridge {
         prewarmed.unwrap_or_else(|| self.new_child(server))
     }
 
+    /// Returns the number of a new process, or of a place at one.
+    pub(super) const fn fresh_child(&mut self) -> ChildId {
+        self.last_child += 1;
+        ChildId(self.last_child)
+    }
+
     pub(super) fn new_child(&mut self, server: Server) -> Box<Child> {
-        let id = self.cx.fresh_child();
+        let id = self.fresh_child();
         Box::new(Child::new(id, server, &self.cx))
     }
 

@@ -67,8 +67,8 @@ impl Bridge {
             return Err(Fault::Draining);
         }
         let secret = u128::from_be_bytes(random);
-        if self.cx.parks.contains(&secret) {
-            return Err(self.cx.random_in_use());
+        if self.seats.shared().any(|worker| worker.has_secret(secret)) {
+            return Err(self.random_in_use());
         }
         let limit = self.cx.config.subscriptions;
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
@@ -121,7 +121,7 @@ impl Bridge {
             }
             _ => return Ok(()),
         };
-        self.cx.era_refused(server);
+        self.era_refused(server);
         Err(fault)
     }
 
@@ -130,8 +130,8 @@ impl Bridge {
         let state = message.param("requestState").filter(|state| state.len() <= STATE);
         let state = state.and_then(object::string)?;
         let secret = session_id::parse(state.as_bytes(), &self.cx.config)?;
-        let parked = self.cx.parks.get(&secret).filter(|parked| *parked.path == *head.path)?;
-        Some((parked.child, parked.call))
+        let mut workers = self.seats.shared();
+        workers.find_map(|worker| Some((worker.child.id, worker.parked(secret, head.path)?)))
     }
 
     /// Returns the worker for a request: one that fits and has room, or a new one. If there can be
@@ -240,7 +240,7 @@ impl Bridge {
         if !in_vain || self.cx.servers.eras(server).shares() {
             return Ok(());
         }
-        self.cx.era_refused(server);
+        self.era_refused(server);
         Err(Fault::Undiscovered(String::from("named none")))
     }
 

@@ -320,14 +320,14 @@ impl Child {
 
     /// Starts a new process in place of one that is gone, with nothing in flight. The new process
     /// has a new number, so that late events of the old one do not apply to it.
-    pub(crate) fn reopen(&mut self, cx: &mut Context) {
+    pub(crate) fn reopen(&mut self, id: ChildId, cx: &mut Context) {
         let last_id = self.last_id;
         debug_assert!(self.calls.is_empty());
         cx.timers.clear(&mut self.due, Wait::Shutdown(self.id));
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin, exchange) = (core::mem::take(&mut self.env), self.origin, self.exchange);
-        *self = Self { last_id, origin, exchange, ..Self::new(cx.fresh_child(), self.server, cx) };
+        *self = Self { last_id, origin, exchange, ..Self::new(id, self.server, cx) };
         self.set_env(env);
         self.open(cx);
     }

@@ -10,16 +10,13 @@ pub(crate) mod ids;
 pub(crate) mod knowledge;
 pub(crate) mod metrics;
 pub(crate) mod offer;
-pub(crate) mod refusals;
 pub(crate) mod report;
 pub(crate) mod responses;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::api::admit::Refusal;
 use crate::api::config::Config;
 use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Server};
@@ -31,26 +28,13 @@ use crate::api::stats::Stats;
 use crate::context::budget::{Budget, MESSAGES};
 use crate::context::carrier::Reply;
 use crate::context::commands::Servers;
-use crate::context::ids::CallId;
 use crate::context::metrics::Counts;
-use crate::context::refusals::RefusalLog;
 use crate::context::report::Report;
 use crate::context::responses::Responses;
 use crate::context::timers::Timers;
-use crate::http::admission::{self, Admitted, Asks};
+use crate::http::admission::{self, Admitted};
 use crate::http::cors;
 use crate::http::fault::Fault;
-use crate::table::Table;
-
-/// Where a call is that waits for input.
-#[derive(Debug)]
-pub(crate) struct Parked {
-    pub(crate) child: ChildId,
-    /// Its number at the child.
-    pub(crate) call: CallId,
-    /// The path where it was made: at another it is unknown.
-    pub(crate) path: Arc<str>,
-}
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -61,15 +45,12 @@ pub(crate) struct Context {
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
     pub(crate) responses: Responses,
-    /// The calls that wait for input, by the `requestState` sent to each client.
-    pub(crate) parks: Table<u128, Parked>,
+    /// How many calls wait for input, of those that may (`Config::parked`).
+    pub(crate) parked: usize,
     /// Empty between inputs.
     pub(crate) reports: VecDeque<Report>,
     pub(crate) servers: Servers,
-    /// Refusals that were logged.
-    refusal_log: RefusalLog,
     outputs: VecDeque<Output>,
-    last_child: u64,
 }
 
 impl Context {
@@ -96,11 +77,9 @@ impl Context {
             stats: Stats::default(),
             counts: Counts::default(),
             responses: Responses::default(),
-            parks: Table::default(),
+            parked: 0,
             reports: VecDeque::new(),
-            refusal_log: RefusalLog::default(),
             outputs: VecDeque::new(),
-            last_child: 0,
         }
     }
 
@@ -147,79 +126,24 @@ impl Context {
         self.push(Output::Respond { exchange, response });
     }
 
-    /// Refuses a request and counts the refusal.
-    pub(crate) fn refuse(
-        &mut self,
-        exchange: Exchange,
-        origin: Option<&str>,
-        fault: &Fault,
-        id: Option<&[u8]>,
-    ) {
-        self.refused(fault);
-        self.answer(exchange, origin, fault.response(id, &self.config.remedies));
-    }
-
-    /// Logs, once per server, that a client was refused for its era.
-    pub(crate) fn era_refused(&mut self, server: Server) {
-        if self.servers.is_first_refusal(server) {
-            let (endpoint, eras) = (self.servers.path(server).into(), self.servers.eras(server));
-            self.notice(Notice::EraRefused { endpoint, eras });
-        }
-    }
-
-    /// Returns the number of a new process.
-    pub(crate) const fn fresh_child(&mut self) -> ChildId {
-        self.last_child += 1;
-        ChildId(self.last_child)
-    }
-
     /// Moves everything known under a gone process's number to another process's.
     pub(crate) fn rename(&mut self, old: ChildId, new: ChildId) {
         self.timers.rename(old, new);
         self.responses.rename(old, new);
-        for (_, parked) in self.parks.iter_mut().filter(|(_, parked)| parked.child == old) {
-            parked.child = new;
-        }
     }
 
-    /// The refusal of a request whose random bytes are already in use. It is logged.
-    pub(crate) fn random_in_use(&mut self) -> Fault {
-        let rule = "the random bytes of a request are fresh; one is refused";
-        self.notice(Notice::Misuse { rule });
-        Fault::Random
-    }
-
-    /// The largest allowed body of such a request, in bytes.
-    pub(crate) fn body_limit(&self, asks: Asks) -> usize {
-        if asks == Asks::Post { self.config.message } else { 0 }
-    }
-
-    /// The notice that is logged for each refusal.
-    fn refusal_notice(&self, fault: &Fault) -> Notice {
-        let reason = fault.logged(&self.config.remedies).into();
-        Notice::Refused { status: fault.status(), reason }
-    }
-
-    /// Counts and logs a refusal.
+    /// Counts a refusal, and logs it as each one is.
     pub(crate) fn refused(&mut self, fault: &Fault) {
-        if let Some(notice) = self.count_refusal(fault) {
-            self.notice(notice);
-        }
-        self.notice(self.refusal_notice(fault));
+        let notice = self.count_refusal(fault);
+        self.notice(notice);
     }
 
-    /// Counts the refusal of a head. The caller logs it.
-    pub(crate) fn refusal(&mut self, fault: &Fault) -> Refusal {
-        let event = self.count_refusal(fault).unwrap_or_else(|| self.refusal_notice(fault));
-        Refusal { response: fault.response(None, &self.config.remedies), event }
-    }
-
-    /// Counts a refusal. Returns a notice that is logged beside the line for each refusal, if it is
-    /// due.
-    fn count_refusal(&mut self, fault: &Fault) -> Option<Notice> {
+    /// Counts a refusal. Returns the notice that is logged for each.
+    pub(crate) fn count_refusal(&mut self, fault: &Fault) -> Notice {
         self.stats.refused += 1;
         self.counts.refusal(fault.status(), fault.label());
-        self.refusal_log.refusal(fault, self.now)
+        let reason = fault.logged(&self.config.remedies).into();
+        Notice::Refused { status: fault.status(), reason }
     }
 
     /// When the next wait is due.

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use crate::api::handles::ChildId;
+use crate::api::handles::{ChildId, Server};
 use crate::context::Context;
 
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) enum Report {
     Behind(ChildId),
     /// This shared child takes no new requests, and ends with those that it has.
     Spent(ChildId),
+    /// Clients of this server were refused for their era.
+    EraRefused(Server),
 }
 
 impl Context {

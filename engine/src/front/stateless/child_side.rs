@@ -159,7 +159,7 @@ impl Worker {
             if self.lacks("elicitation") {
                 return self.fail(call.stream, &Fault::Capability("elicitation"), cx);
             }
-            if cx.parks.len() >= cx.config.parked {
+            if cx.parked >= cx.config.parked {
                 return self.fail(call.stream, &Fault::Parked(cx.config.parked), cx);
             }
             return self.park_for_resend(id, call, questions, cx);

@@ -15,18 +15,18 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::child_side::status_of;
-use super::{Mode, Worker};
+use super::{ClientRequest, Mode, Worker};
 use crate::api::limits;
 use crate::child::Call;
 use crate::codec::json::Scanner;
 use crate::codec::message::Message;
 use crate::codec::rpc;
+use crate::context::Context;
 use crate::context::budget::Share;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::timers::{Deadline, Wait};
-use crate::context::{Context, Parked};
 use crate::dialect::downward::{self, Question};
 use crate::http::fault::Fault;
 use crate::http::session_id;
@@ -139,7 +139,7 @@ impl Worker {
             Some(call) if self.parks.contains(&call) => {
                 self.add_question(call, id, question, cx);
             }
-            Some(_) if cx.parks.len() >= cx.config.parked => {
+            Some(_) if cx.parked >= cx.config.parked => {
                 self.child.refuse(id, (-32603, "too many calls wait for input"), cx);
             }
             Some(_) if !cx.budget.has_room(2 * question.params.len()) => {
@@ -176,7 +176,7 @@ impl Worker {
 
     /// Sends the kept questions to the client of a request.
     pub(super) fn ask_first(&mut self, number: StreamId, cx: &mut Context) {
-        if cx.parks.len() >= cx.config.parked {
+        if cx.parked >= cx.config.parked {
             return self.fail(number, &Fault::Parked(cx.config.parked), cx);
         }
         let held = self.take_held();
@@ -269,35 +269,15 @@ impl Worker {
     /// Answers the client's request with the open questions, and waits.
     fn ask_client(&mut self, id: CallId, number: StreamId, mut park: Park, cx: &mut Context) {
         let Mode::Session(description) = &self.mode else { return };
-        if cx.parks.contains(&park.secret) {
-            // Two requests came with the same random bytes, and one of them is parked already.
-            return self.refuse_park(id, number, &park, cx);
-        }
         let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));
         let result = downward::input_required(questions, &state, description);
         let when = cx.now.after(cx.config.park);
         cx.timers.set(&mut park.due, when, Wait::Park(self.child.id, id));
         park.account();
-        let (child, path) = (self.child.id, Arc::clone(&park.path));
-        cx.parks.insert(park.secret, Parked { child, call: id, path });
+        cx.parked += 1;
         self.parks.insert(id, park);
         self.answer_result(number, &result, cx);
-    }
-
-    /// The `requestState` of a call is in use: the call ends, and the child's questions are
-    /// refused.
-    fn refuse_park(&mut self, id: CallId, number: StreamId, park: &Park, cx: &mut Context) {
-        let fault = cx.random_in_use();
-        self.fail(number, &fault, cx);
-        let why = "the client can't be asked";
-        for asked in park.open.iter().filter_map(|open| open.asked.as_ref()) {
-            self.child.refuse(asked, (-32603, why), cx);
-        }
-        if self.child.end_call(id, cx).is_some() {
-            self.child.send_cancelled(id, why, cx);
-        }
-        self.abandoned(cx);
     }
 
     /// The child answers although its question is open: the client gets the answer with its retry.
@@ -342,10 +322,25 @@ impl Worker {
         park.account();
     }
 
+    /// The parked call with these random bits, if it was made at this path.
+    pub(crate) fn parked(&self, secret: u128, path: &str) -> Option<CallId> {
+        let its = |park: &Park| park.settles.is_none() && park.secret == secret;
+        let parked = self.parks.iter().find(|(_, park)| its(park));
+        parked.filter(|(_, park)| *park.path == *path).map(|(id, _)| *id)
+    }
+
+    /// Whether a call with these random bits waits for input, or may come to wait for it.
+    pub(crate) fn has_secret(&self, secret: u128) -> bool {
+        let waits = |park: &Park| park.settles.is_none() && park.secret == secret;
+        let may_wait = |ask: &ClientRequest| ask.digest != 0 && ask.secret == secret;
+        let is_asked = !matches!(self.mode, Mode::Stateless);
+        is_asked && (self.parks.values().any(waits) || self.asks.values().any(may_wait))
+    }
+
     /// Removes a parked call from the table.
     pub(super) fn drop_park(&mut self, id: CallId, cx: &mut Context) -> Option<Park> {
         let mut park = self.parks.remove(&id)?;
-        cx.parks.remove(&park.secret);
+        cx.parked -= usize::from(park.settles.is_none());
         cx.timers.clear(&mut park.due, Wait::Park(self.child.id, id));
         Some(park)
     }

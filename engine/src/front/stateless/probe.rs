@@ -11,12 +11,13 @@ use alloc::string::{String, ToString};
 
 use super::{Mode, Worker};
 use crate::api::cause::Cause;
-use crate::api::handles::Exit;
+use crate::api::handles::{ChildId, Exit};
 use crate::child::{Child, OwnRequest, Stage};
 use crate::codec::message::Message;
 use crate::codec::object::Object;
 use crate::codec::version::STATELESS;
 use crate::context::Context;
+use crate::context::report::Report;
 use crate::dialect::downward;
 use crate::dialect::upward;
 use crate::http::fault::Fault;
@@ -41,8 +42,8 @@ enum Failure {
 
 /// The state of a worker whose process has ended.
 pub(crate) enum AfterExit {
-    /// Another process has replaced it.
-    Restarted,
+    /// Another process is to replace it.
+    Restarts,
     Ends(Cause),
 }
 
@@ -141,7 +142,7 @@ impl Worker {
         if self.crosses {
             match failure {
                 Failure::Answered { .. } => self.initialize(cx),
-                Failure::Ended(_) => self.restart(cx),
+                Failure::Ended(_) => {}
                 Failure::Silent => {
                     self.mode = Mode::Leaving;
                     self.child.end(cx);
@@ -166,13 +167,12 @@ impl Worker {
         Some(Cause::Undiscovered)
     }
 
-    /// Starts another process in place of the one that is gone.
-    fn restart(&mut self, cx: &mut Context) {
+    /// Starts another process, of this number, in place of the one that is gone.
+    pub(crate) fn restart(&mut self, id: ChildId, cx: &mut Context) {
         self.take_held();
         self.lease.reopened(cx);
         let before = self.child.id;
-        self.child.reopen(cx);
-        let id = self.child.id;
+        self.child.reopen(id, cx);
         cx.rename(before, id);
         self.streams.child = id;
         self.lease.child = id;
@@ -192,7 +192,7 @@ impl Worker {
     /// Refuses all requests that waited for the child's era.
     fn refuse_all(&mut self, fault: &Fault, cx: &mut Context) {
         if !self.asks.is_empty() {
-            cx.era_refused(self.child.server);
+            cx.report(Report::EraRefused(self.child.server));
         }
         for (number, ask) in self.asks.take() {
             cx.refused(fault);
@@ -252,8 +252,7 @@ impl Worker {
     /// The child is gone; `unasked` if it exited by itself.
     pub(crate) fn exited(&mut self, exit: Exit, unasked: bool, cx: &mut Context) -> AfterExit {
         if matches!(self.mode, Mode::Leaving) {
-            self.restart(cx);
-            return AfterExit::Restarted;
+            return AfterExit::Restarts;
         }
         let probed = unasked && self.is_probing() && !cx.servers.is_modern(self.child.server);
         if !probed {
@@ -261,7 +260,7 @@ impl Worker {
         }
         match self.undiscovered(Failure::Ended(exit), cx) {
             Some(cause) => AfterExit::Ends(cause),
-            None => AfterExit::Restarted,
+            None => AfterExit::Restarts,
         }
     }
 }

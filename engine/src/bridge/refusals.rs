@@ -1,10 +1,14 @@
-//! Refusals that are logged for operators, each once or at intervals, however many there are.
+//! Refusals of requests: each is answered and counted, and those that an operator can do something
+//! about are logged, once or at intervals, however many there are.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::Bridge;
+use crate::api::admit::Refusal;
 use crate::api::event::Notice;
+use crate::api::handles::{Exchange, Server};
 use crate::api::instant::Instant;
 use crate::http::fault::Fault;
 
@@ -17,7 +21,7 @@ const VALUE: usize = 253;
 const PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]
-pub(crate) struct RefusalLog {
+pub(super) struct RefusalLog {
     /// Values of Host, then of Origin.
     values: [Vec<String>; 2],
     /// When a limit's refusals were last logged, and their number since.
@@ -27,7 +31,7 @@ pub(crate) struct RefusalLog {
 
 impl RefusalLog {
     /// The notice for this refusal, beside the debug line for each.
-    pub(crate) fn refusal(&mut self, fault: &Fault, now: Instant) -> Option<Notice> {
+    pub(super) fn refusal(&mut self, fault: &Fault, now: Instant) -> Option<Notice> {
         match fault {
             Fault::HostForbidden(host) => {
                 let host = self.fresh(0, host)?;
@@ -59,6 +63,46 @@ impl RefusalLog {
         }
         values.push(value.clone());
         Some(value)
+    }
+}
+
+impl Bridge {
+    /// Refuses a request and counts the refusal.
+    pub(super) fn refuse(
+        &mut self,
+        exchange: Exchange,
+        origin: Option<&str>,
+        fault: &Fault,
+        id: Option<&[u8]>,
+    ) {
+        let told = self.refusal_log.refusal(fault, self.cx.now);
+        told.into_iter().for_each(|notice| self.cx.notice(notice));
+        self.cx.refused(fault);
+        let response = fault.response(id, &self.cx.config.remedies);
+        self.cx.answer(exchange, origin, response);
+    }
+
+    /// Counts the refusal of a head. The driver logs it.
+    pub(super) fn refusal(&mut self, fault: &Fault) -> Refusal {
+        let each = self.cx.count_refusal(fault);
+        let event = self.refusal_log.refusal(fault, self.cx.now).unwrap_or(each);
+        Refusal { response: fault.response(None, &self.cx.config.remedies), event }
+    }
+
+    /// Logs, once per server, that a client was refused for its era.
+    pub(super) fn era_refused(&mut self, server: Server) {
+        let servers = &mut self.cx.servers;
+        if servers.is_first_refusal(server) {
+            let (endpoint, eras) = (servers.path(server).into(), servers.eras(server));
+            self.cx.notice(Notice::EraRefused { endpoint, eras });
+        }
+    }
+
+    /// The refusal of a request whose random bytes are already in use. It is logged.
+    pub(super) fn random_in_use(&mut self) -> Fault {
+        let rule = "the random bytes of a request are fresh; one is refused";
+        self.cx.notice(Notice::Misuse { rule });
+        Fault::Random
     }
 }
 
