@@ -362,6 +362,7 @@ impl Hub {
     pub(crate) fn clean_up(&self) {
         self.bridge.borrow_mut().end_recording();
         self.file.iter().for_each(SocketFile::remove);
+        self.household.leave();
     }
 
     /// The operator wants the program to end. Idle connections stay until all else is done, so

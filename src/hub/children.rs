@@ -19,13 +19,13 @@ impl Hub {
         if let Some(name) = &server.name {
             log::info!(target: "session", "child {id} starts: {name}");
         }
-        let mark = self.household.mark();
-        let started = server.launch.start(&self.reactor, env, mark);
+        let place = self.household.place();
+        let started = server.launch.start(&self.reactor, env, &place);
         self.look_at_the_clock();
         let told = match started {
             Ok(Started { process, stdin, stdout, stderr }) => {
                 let pid = process.id();
-                let tree = Tree::new(pid, mark, &self.household);
+                let tree = Tree::new(pid, place, &self.household);
                 let child = Child::new(id, tree, server.name.clone(), Stdin::new(stdin));
                 let child = Rc::new(child);
                 self.children.borrow_mut().insert(id.number(), Rc::clone(&child));

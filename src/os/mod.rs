@@ -2,6 +2,8 @@
 //! inherited sockets, the service manager, Windows. Unsafe code is allowed only here, with its
 //! reason.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod clone;
 pub(crate) mod memory;
 #[cfg_attr(windows, path = "windows/private.rs")]
 pub(crate) mod private;

@@ -91,19 +91,23 @@ pub(crate) fn stderr_takes(most: Duration) -> bool {
 /// Call this, and start the child, on the main thread: that thread lives as long as the process.
 pub(crate) fn prepare(command: &mut Command, name: &OsStr, mark: u64) {
     command.arg0(name);
+    // SAFETY: between fork and exec only async-signal-safe things may be done, see `hook`.
+    unsafe {
+        command.pre_exec(hook(mark));
+    }
+}
+
+/// What a new process does before it becomes the child's program. It is async-signal-safe: it makes
+/// plain system calls, allocates nothing, takes no lock, and its errors are plain numbers.
+pub(super) fn hook(mark: u64) -> impl Fn() -> io::Result<()> + Send + Sync {
     let (parent, files) = (getpid(), INHERITED_FILES.get());
-    let hook = move || {
+    move || {
         if let Some(files) = files {
             setrlimit(Resource::Nofile, *files)?;
         }
         setsid()?;
         set_mark(mark);
         die_with(parent)
-    };
-    // SAFETY: between fork and exec only async-signal-safe things may be done. The hook makes plain
-    // system calls; it allocates nothing, takes no lock, and its errors are plain numbers.
-    unsafe {
-        command.pre_exec(hook);
     }
 }
 

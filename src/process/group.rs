@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::rc::Rc;
 
 use mcp_bridge::Exit;
@@ -10,15 +10,23 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpgid, kill_process, kill_process_group, wait};
 
 use crate::hub::Hub;
+use crate::os::sys::OwnedFd;
 use crate::process::child::Child;
 
-/// A started child. [`ended`] reports its exit.
-pub(crate) type Process = std::process::Child;
+/// A started child, by its number. [`ended`] reports its exit.
+#[derive(Debug)]
+pub(crate) struct Process(pub(super) u32);
+
+impl Process {
+    pub(crate) const fn id(&self) -> u32 {
+        self.0
+    }
+}
 
 /// Starts a child with these as its standard input, output and error.
-pub(crate) fn start(mut command: Command, ends: [Stdio; 3]) -> io::Result<Process> {
+pub(crate) fn start(mut command: Command, ends: [OwnedFd; 3]) -> io::Result<Process> {
     let [stdin, stdout, stderr] = ends;
-    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn()
+    command.stdin(stdin).stdout(stdout).stderr(stderr).spawn().map(|child| Process(child.id()))
 }
 
 /// Watches for the exit of a child: here one signal reports the exits of all.

@@ -3,6 +3,8 @@
 
 #[cfg(target_os = "linux")]
 pub(crate) mod census;
+#[cfg(target_os = "linux")]
+pub(crate) mod cgroup;
 pub(crate) mod child;
 #[cfg_attr(windows, path = "../os/windows/group.rs")]
 pub(crate) mod group;

@@ -28,10 +28,12 @@ const NAMED: usize = 16;
 /// Ends what is left of a child that has exited.
 pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
     let left = tree.left(&hub.census());
-    if left.is_empty() {
+    if left.is_empty() && tree.is_clear() {
         return;
     }
-    log::info!(target: "proxy", "child {id} exited and left processes behind, which are ended: {}", names(&left));
+    if !left.is_empty() {
+        log::info!(target: "proxy", "child {id} exited and left processes behind, which are ended: {}", names(&left));
+    }
     left.iter().for_each(Process::terminate);
     let (start, deadline) = (hub.now(), Deadline::new(&hub.deadlines));
     loop {
@@ -41,7 +43,7 @@ pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
         if hub.now().since(start) >= GRACE {
             left = kill(hub, tree, left);
         }
-        if left.is_empty() {
+        if left.is_empty() && tree.is_clear() {
             return;
         }
         if hub.now().since(start) >= PATIENCE {
@@ -58,6 +60,7 @@ pub(crate) async fn end(hub: &Hub, id: ChildId, tree: &Tree) {
 /// Kills the processes that are left, and those that they started meanwhile. Returns those left
 /// now.
 fn kill(hub: &Hub, tree: &Tree, mut left: Vec<Process>) -> Vec<Process> {
+    tree.kill_cgroup();
     for _ in 0..ROUNDS {
         if left.is_empty() {
             break;
@@ -73,8 +76,10 @@ pub(crate) fn kill_all(hub: &Hub, trees: &[Rc<Tree>]) {
     for _ in 0..BURIALS {
         hub.reap();
         let census = hub.census();
+        trees.iter().for_each(|tree| tree.kill_cgroup());
         let left: Vec<_> = trees.iter().flat_map(|tree| tree.left(&census)).collect();
-        if left.is_empty() && census.children.is_empty() {
+        let is_clear = trees.iter().all(|tree| tree.is_clear());
+        if left.is_empty() && census.children.is_empty() && is_clear {
             return;
         }
         left.iter().for_each(Process::kill);

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::rc::Rc;
 
+#[cfg(target_os = "linux")]
+use crate::os::clone::Start;
 use crate::os::sys::{self, OwnedFd};
 use crate::os::systemd;
 use crate::process::group::{self, Process};
+use crate::process::tree::Place;
 use crate::reactor::{Reactor, Source, Use};
 
 /// How to start a child.
@@ -53,12 +56,12 @@ pub(crate) struct Started {
 }
 
 impl Launch {
-    /// Starts a child with this mark. On the main thread only: see [`sys::prepare`].
+    /// Starts a child at this place. On the main thread only: see [`sys::prepare`].
     pub(crate) fn start(
         &self,
         reactor: &Rc<Reactor>,
         env: Vec<(String, String)>,
-        mark: u64,
+        place: &Place<'_>,
     ) -> io::Result<Started> {
         let (stdin_theirs, stdin) = sys::pipe_to_child()?;
         let (stdout_theirs, stdout) = sys::pipe_from_child()?;
@@ -81,10 +84,34 @@ impl Launch {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.envs(env);
-        sys::prepare(&mut command, &self.name, mark);
         let ends = [stdin_theirs.into(), stdout_theirs.into(), stderr_theirs.into()];
-        let process = group::start(command, ends)?;
+        let process = match self.start_in_cgroup(place, &command, &ends) {
+            Some(started) => started?,
+            None => {
+                sys::prepare(&mut command, &self.name, place.mark());
+                group::start(command, ends)?
+            }
+        };
         Ok(Started { process, stdin, stdout, stderr })
+    }
+
+    /// Starts the command in the cgroup of the place, if it has one and the system does that.
+    #[cfg(target_os = "linux")]
+    fn start_in_cgroup(
+        &self,
+        place: &Place<'_>,
+        command: &Command,
+        ends: &[OwnedFd; 3],
+    ) -> Option<io::Result<Process>> {
+        let (name, is_env_cleared) = (&*self.name, self.clear_env);
+        let start = Start { command, name, is_env_cleared, mark: place.mark() };
+        Some(place.start(&start, ends)?.map(Process))
+    }
+
+    /// There are no cgroups.
+    #[cfg(not(target_os = "linux"))]
+    fn start_in_cgroup<T>(&self, _: &Place<'_>, _: &Command, _: &T) -> Option<io::Result<Process>> {
+        None
     }
 
     /// Why the program did not start, with the name of the program.

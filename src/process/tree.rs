@@ -11,10 +11,14 @@
 //! them.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::ops::RangeInclusive;
 
+use crate::os::clone::Start;
+use crate::os::sys::OwnedFd;
 use crate::process::census;
 pub(crate) use crate::process::census::Process;
+use crate::process::cgroup::{Cgroup, Cgroups};
 
 /// The marks of the children of a process without a mark are below this. Each is the first of this
 /// many marks for its own children, because a child may be another proxy.
@@ -33,6 +37,10 @@ pub(crate) struct Household {
     /// The mark given last, and the distance to the next one below it.
     last: Cell<u64>,
     step: u64,
+    /// Where the system lets this process make cgroups.
+    cgroups: Option<Cgroups>,
+    /// Whether no process could be started in one.
+    is_refused: Cell<bool>,
 }
 
 /// A household at one time, with its running children.
@@ -48,19 +56,66 @@ impl Household {
         let own = std::process::id();
         let locks = Process::find(own).and_then(|own| own.locks());
         let (last, step) = locks.map_or((MARKS, STEP), |own| (own, 1));
-        Self { own, strangers: census::children(own), last: Cell::new(last), step }
+        let (strangers, last) = (census::children(own), Cell::new(last));
+        let cgroups = cgroups();
+        Self { own, strangers, last, step, cgroups, is_refused: Cell::new(false) }
     }
 
-    /// Returns a mark that no child of this process had before.
-    pub(crate) fn mark(&self) -> u64 {
+    /// Returns a place, with a mark that no child of this process had before.
+    pub(crate) fn place(&self) -> Place<'_> {
         self.last.set(self.last.get().saturating_sub(self.step));
-        self.last.get()
+        let cgroups = self.cgroups.as_ref().filter(|_| !self.is_refused.get());
+        Place { household: self, mark: self.last.get(), cgroup: cgroups.and_then(Cgroups::child) }
+    }
+
+    /// Leaves no cgroup behind, at the end of the program.
+    pub(crate) fn leave(&self) {
+        self.cgroups.iter().for_each(Cgroups::remove);
     }
 
     /// Whether everything below this process comes from its children. The first process of a
     /// container is given the orphans of the whole container.
     fn is_closed(&self) -> bool {
         self.strangers.is_empty() && self.own != 1
+    }
+}
+
+/// The cgroups of the children. The log says whether there are.
+fn cgroups() -> Option<Cgroups> {
+    match Cgroups::new() {
+        Ok(cgroups) => {
+            log::debug!(target: "proxy", "each server's processes are in a cgroup of their own");
+            Some(cgroups)
+        }
+        Err(error) => {
+            log::debug!(target: "proxy", "servers' processes are found by a walk of their trees, as no cgroup can be made: {error}");
+            None
+        }
+    }
+}
+
+/// Where a child is started: its mark, and the cgroup that it gets, if one could be made.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    household: &'a Household,
+    mark: u64,
+    cgroup: Option<Cgroup>,
+}
+
+impl Place<'_> {
+    pub(crate) const fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Starts a child in the cgroup, with these as its standard input, output and error; its
+    /// number. `None` if there is no cgroup, or the system starts nothing there.
+    pub(crate) fn start(&self, start: &Start<'_>, ends: &[OwnedFd; 3]) -> Option<io::Result<u32>> {
+        let started = start.run(&self.cgroup.as_ref()?.open().ok()?, ends);
+        if started.is_none() {
+            self.household.is_refused.set(true);
+            log::debug!(target: "proxy", "no process can be started in a cgroup: servers' processes are found by a walk of their trees");
+        }
+        started
     }
 }
 
@@ -89,24 +144,28 @@ pub(crate) struct Tree {
     marks: RangeInclusive<u64>,
     /// Processes seen below the child.
     seen: RefCell<Vec<Process>>,
+    /// What its processes are in, unless they have left it.
+    cgroup: Option<Cgroup>,
 }
 
 impl Tree {
-    /// The tree of a child that was started with this mark.
-    pub(crate) fn new(child: u32, mark: u64, household: &Household) -> Self {
+    /// The tree of a child that was started there.
+    pub(crate) fn new(child: u32, place: Place<'_>, household: &Household) -> Self {
+        let Place { mark, cgroup, .. } = place;
         let marks = mark.saturating_sub(household.step - 1)..=mark;
-        Self { child, marks, seen: RefCell::default() }
+        Self { child, marks, seen: RefCell::default(), cgroup }
     }
 
     pub(crate) const fn child(&self) -> u32 {
         self.child
     }
 
-    /// Looks at the processes below the running child, and remembers them.
+    /// Looks at the processes below the running child and in its cgroup, and remembers them.
     pub(crate) fn look(&self) {
         let mut seen = self.seen.borrow_mut();
         let mut below = census::below(self.child);
-        below.retain(|process| !seen.contains(process));
+        below.extend(self.members());
+        below.retain(|process| process.pid() != self.child && !seen.contains(process));
         let room = SEEN.saturating_sub(seen.len());
         seen.extend(below.into_iter().take(room));
     }
@@ -119,9 +178,23 @@ impl Tree {
         others.for_each(|process| process.terminate());
     }
 
-    /// Kills the processes seen below the child.
+    /// Kills the processes in its cgroup, and those seen below the child.
     pub(crate) fn kill(&self) {
+        self.kill_cgroup();
         self.seen.borrow().iter().for_each(|process| process.kill());
+    }
+
+    pub(crate) fn kill_cgroup(&self) {
+        self.cgroup.iter().for_each(Cgroup::kill);
+    }
+
+    /// Whether its cgroup is gone; it goes when there is no process in it.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.cgroup.as_ref().is_none_or(Cgroup::remove)
+    }
+
+    fn members(&self) -> Vec<Process> {
+        self.cgroup.as_ref().map(Cgroup::members).unwrap_or_default()
     }
 
     /// Its processes that run after the child has exited.
@@ -131,7 +204,10 @@ impl Tree {
             let mut tree = tree.iter();
             tree.any(|process| self.has(process, census)) || census.is_abandoned(orphan)
         });
-        own.flat_map(|(_, tree)| tree).collect()
+        let mut left: Vec<_> = own.flat_map(|(_, tree)| tree).collect();
+        let members = self.members().into_iter().filter(|member| !left.contains(member));
+        left.extend(members.collect::<Vec<_>>());
+        left
     }
 
     fn has(&self, process: &Process, census: &Census<'_>) -> bool {

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::ptr::null;
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ use crate::process::child::Child;
 pub(crate) type Process = async_process::Child;
 
 /// Starts a child with these as its standard input, output and error.
-pub(crate) fn start(command: Command, ends: [Stdio; 3]) -> io::Result<Process> {
+pub(crate) fn start(command: Command, ends: [OwnedHandle; 3]) -> io::Result<Process> {
     let [stdin, stdout, stderr] = ends;
     // Those of a command that it is made from are not kept: it would inherit ours.
     let mut command = async_process::Command::from(command);

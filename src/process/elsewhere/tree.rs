@@ -1,5 +1,7 @@
 //! The tree of a child on systems that do not hand orphans over: only the child's group is known.
 
+use std::marker::PhantomData;
+
 /// A running process. None is found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Process {}
@@ -28,7 +30,19 @@ impl Household {
         Self
     }
 
-    pub(crate) fn mark(&self) -> u64 {
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place(PhantomData)
+    }
+
+    pub(crate) fn leave(&self) {}
+}
+
+/// Where a child is started: nowhere in particular.
+#[derive(Debug)]
+pub(crate) struct Place<'a>(PhantomData<&'a Household>);
+
+impl Place<'_> {
+    pub(crate) const fn mark(&self) -> u64 {
         0
     }
 }
@@ -37,7 +51,7 @@ impl Household {
 pub(crate) struct Tree(u32);
 
 impl Tree {
-    pub(crate) fn new(child: u32, _: u64, _: &Household) -> Self {
+    pub(crate) fn new(child: u32, _: Place<'_>, _: &Household) -> Self {
         Self(child)
     }
 
@@ -50,6 +64,12 @@ impl Tree {
     pub(crate) fn terminate(&self) {}
 
     pub(crate) fn kill(&self) {}
+
+    pub(crate) fn kill_cgroup(&self) {}
+
+    pub(crate) fn is_clear(&self) -> bool {
+        true
+    }
 
     pub(crate) fn left(&self, census: &Census<'_>) -> Vec<Process> {
         let Census { household: Household, children: _ } = census;

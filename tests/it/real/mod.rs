@@ -5,6 +5,7 @@
 mod breaker;
 mod budget;
 mod calls;
+mod cgroups;
 mod children;
 mod connections;
 mod cycles;

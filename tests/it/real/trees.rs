@@ -32,13 +32,13 @@ const WAYS: [(&str, &str); 7] = [
 ];
 
 /// Seconds that nobody else sleeps.
-fn word() -> String {
+pub(super) fn word() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
     format!("9{}{:03}", std::process::id(), LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The processes that have a word on their command line.
-fn named(word: &str) -> Vec<u32> {
+pub(super) fn named(word: &str) -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let has = |pid: &u32| {
@@ -49,7 +49,7 @@ fn named(word: &str) -> Vec<u32> {
 }
 
 /// Has a session's child start something.
-fn start(session: &Session<'_>, way: &str, word: &str) {
+pub(super) fn start(session: &Session<'_>, way: &str, word: &str) {
     session.script("1", json!([{"spawn": way.replace('N', word)}, {"answer": ""}]));
     until(way, PATIENCE, || !named(word).is_empty());
     // Whoever started it may have to end yet.
@@ -57,7 +57,7 @@ fn start(session: &Session<'_>, way: &str, word: &str) {
 }
 
 /// Has a session's child start something each way; the words by which it is found.
-fn start_all(session: &Session<'_>) -> Vec<(&'static str, String)> {
+pub(super) fn start_all(session: &Session<'_>) -> Vec<(&'static str, String)> {
     let started = WAYS.map(|(name, way)| {
         let word = word();
         start(session, way, &word);
@@ -67,7 +67,7 @@ fn start_all(session: &Session<'_>) -> Vec<(&'static str, String)> {
 }
 
 #[track_caller]
-fn is_gone(started: &[(&str, String)]) {
+pub(super) fn is_gone(started: &[(&str, String)]) {
     for (name, word) in started {
         until(name, END, || named(word).is_empty());
     }

@@ -2,6 +2,8 @@
 //! blocking client that shows everything that came over the wire.
 #![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod cgroup;
 pub(crate) mod http;
 pub(crate) mod mcp;
 pub(crate) mod process;

@@ -204,6 +204,8 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        #[cfg(target_os = "linux")]
+        super::cgroup::sweep(self.pid());
         if std::thread::panicking() {
             eprintln!("--- log of the program\n{}\n---", self.log());
         } else {
