@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mcp_bridge::{Endpoint, Eras, Limits};
 
-use crate::cli::config_file::{self, Definition, Definitions, dotenv};
+use crate::cli::config_file::{self, Definition, Definitions, Tools, dotenv};
 use crate::cli::exit::Exit;
 use crate::os::sys;
 use crate::process::spawn::{Launch, find_program};
@@ -56,15 +56,6 @@ pub(crate) struct Terms {
     /// Whether their sessions share processes.
     pub(crate) share: bool,
     pub(crate) tools: Tools,
-}
-
-/// The tools of a server that clients may see and call, by patterns in which `*` is any text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tools {
-    /// If there are any, only these.
-    pub(crate) allow: Option<Vec<String>>,
-    /// None of these.
-    pub(crate) deny: Vec<String>,
 }
 
 impl Server {

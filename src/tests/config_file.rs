@@ -1,8 +1,11 @@
 //! What the file of servers may say, and what is said of one that is wrong.
 
+mod twin;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
+use super::corpus;
 use crate::cli::config_file::{self, Definition, Definitions, dotenv};
 
 /// The environment of these tests.
@@ -310,4 +313,9 @@ fn a_file_of_variables_has_one_a_line() {
         let reason = dotenv::parse(text).unwrap_err();
         assert!(reason.contains(word) && !reason.contains("secret"), "{text}: {reason}");
     }
+}
+
+#[test]
+fn the_corpus_of_the_fuzzer_is_read_as_the_page_says() {
+    corpus::replay("config", twin::run);
 }

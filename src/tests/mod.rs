@@ -3,6 +3,7 @@
 mod args;
 mod completions;
 mod config_file;
+mod corpus;
 mod deadlines;
 mod heads;
 mod logging;

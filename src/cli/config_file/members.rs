@@ -7,8 +7,8 @@ use std::time::Duration;
 use mcp_bridge::Eras;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::Tools;
 use super::expand::Expander;
-use crate::cli::launch::Tools;
 
 /// The longest wait in seconds, some thirty years.
 const SECONDS: f64 = 1e9;

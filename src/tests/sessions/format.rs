@@ -2,6 +2,7 @@
 
 use super::twin;
 use crate::sessions::format::{Change, Entry, FRAME, HEADER, Reader, Refusal, decode, encode};
+use crate::tests::corpus;
 
 /// Three writes, as the file has them.
 const WRITES: &[&[(u64, Change<'_>)]] = &[
@@ -117,13 +118,6 @@ fn a_line_has_one_spelling() {
 
 #[test]
 fn the_corpus_of_the_fuzzer_holds() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/sessions");
-    let Ok(files) = std::fs::read_dir(&folder) else {
-        return eprintln!("no corpus: this is not the repository");
-    };
-    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
-    assert!(!files.is_empty());
-    files.iter().for_each(|file| twin::run(&std::fs::read(file).unwrap()));
-    twin::run(b"");
+    corpus::replay("sessions", twin::run);
     twin::run(&written().0);
 }

@@ -18,7 +18,6 @@ use mcp_bridge::{Eras, Limits};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use crate::cli::launch::Tools;
 use expand::Expander;
 pub(crate) use expand::Variables;
 use members::{Chosen, Flag, Member, Named, Number, Pairs, Part, Seconds, Text, Texts};
@@ -61,6 +60,15 @@ pub(crate) struct Definition {
     pub(crate) tools: Tools,
     /// Members that are ignored.
     pub(crate) unknown: Vec<String>,
+}
+
+/// The tools of a server that clients may see and call, by patterns in which `*` is any text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tools {
+    /// If there are any, only these.
+    pub(crate) allow: Option<Vec<String>>,
+    /// None of these.
+    pub(crate) deny: Vec<String>,
 }
 
 /// Parses a file's text, or returns what is wrong with it.
