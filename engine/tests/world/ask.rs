@@ -186,14 +186,17 @@ impl World<'_> {
         }
         let Some(session) = session else { return false };
         let Some(child) = self.sessions[session].child else { return true };
-        let busy = self.calls.iter().filter(|call| {
+        let busy = self.calls.iter().enumerate().filter(|(_, call)| {
             call.session == session && call.child.is_some() && call.answer.is_none() && !call.failed
         });
-        let backlog = self.children[child].backlog;
+        let busy: Vec<usize> = busy.map(|(call, _)| call).collect();
+        // The engine cancels a call whose time is up before it reads the request.
+        let late = busy.iter().filter(|call| self.is_late(**call)).count();
+        let backlog = self.children[child].backlog + late * EXTRA;
         let keeps = self.goes_on(session)
             || self.is_crossed(session) && self.kept(session) + length > self.config.message;
         keeps
-            || busy.count() + calls > self.config.calls
+            || busy.len() + calls > self.config.calls
             || backlog > 0 && backlog + length + EXTRA > self.config.stdin
     }
 

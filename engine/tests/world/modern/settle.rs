@@ -58,7 +58,9 @@ impl World<'_> {
     fn is_behind(&self, exchange: usize) -> bool {
         let waiting = self.exchanges.iter().map(|exchange| exchange.untaken).sum::<usize>();
         let much = self.config.queue + self.config.queue / 2;
-        self.exchanges[exchange].untaken > 0 && waiting >= much
+        // The rest of an event that has begun waits in the engine, and more behind it.
+        let hidden = self.exchanges.iter().any(|e| e.untaken > 0 && !e.reader.is_whole());
+        self.exchanges[exchange].untaken > 0 && (hidden || waiting >= much)
     }
 
     fn judge_turn(&self, number: usize, turn: usize) -> Judged {

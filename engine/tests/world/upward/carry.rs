@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::super::World;
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
-use super::super::model::{Call, ToldKind};
+use super::super::model::{Ask, Call, ToldKind};
 use super::super::modern::without;
 use super::super::text::{Holes, nonce};
 use super::{Listen, OFFERS, ROUNDS, is_dropped, is_made};
@@ -212,8 +212,10 @@ impl World<'_> {
             for call in calls.filter(|call| call.uri == Some(number)) {
                 let adds = call.method == "resources/subscribe";
                 // What is not answered may be known to the bridge, or not yet; what was refused
-                // may have been taken back.
-                let open = call.failed || !self.exchanges[call.exchange].is_live();
+                // may have been taken back, which the answer to a batch says when all are done.
+                let exchange = &self.exchanges[call.exchange];
+                let held = exchange.ask == (Ask::Calls { batch: true });
+                let open = call.failed || held || !exchange.is_live();
                 wanted = match (call.delivered, adds && !open) {
                     (true, _) => (adds, adds),
                     (false, true) => (wanted.0, true),
