@@ -38,6 +38,25 @@ fn the_first_page_is_short() {
     assert!(lines <= 200, "{lines} lines");
 }
 
+/// `docs/terminal --check` compares all of it with what the program prints.
+#[test]
+fn its_picture_is_small_and_of_the_demo() {
+    let picture = read("docs/terminal.svg");
+    assert!(picture.len() < 15 * 1024, "{} bytes", picture.len());
+    assert!(picture.contains("prefers-color-scheme:dark"));
+    assert!(read("README.md").contains("](docs/terminal.svg)"));
+    let text: String = picture
+        .split('<')
+        .filter_map(|piece| piece.split_once('>'))
+        .fold(String::new(), |text, (_, words)| text + words);
+    let command = read("README.md").lines().find(|line| line.ends_with("--demo")).map(String::from);
+    assert!(text.contains(&command.expect("the quick start has the demo")), "{text}");
+    for line in ["listening on http://127.0.0.1:8080/mcp", "session #1 opened", "session #1 ended"]
+    {
+        assert!(text.contains(line), "{line} is not in {text}");
+    }
+}
+
 #[test]
 fn its_figures_are_those_that_were_measured() {
     let (readme, ceilings) = (read("README.md").replace('\n', " "), read("bench/ceilings.txt"));
