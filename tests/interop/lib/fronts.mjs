@@ -56,7 +56,7 @@ export const TOKENS = { [SECRET]: 'ann', [LONG_SECRET]: 'long' };
 for (let i = 1; i <= 12; i++) TOKENS[`secret-${i}`] = `user-${i}`;
 
 const fronts = {
-  nginx: (folder, port, [upstream], { tokens, line }) => {
+  nginx: (folder, port, [upstream], { tokens, line, exchanges }) => {
     const lines = Object.entries(tokens).map(line ?? (([token, name]) => `"~^${token}$" ${name};\n`));
     writeFileSync(join(folder, 'tokens.map'), lines.join(''));
     const front = shipped('nginx/hyper-mcp-proxy.conf', [
@@ -65,6 +65,7 @@ const fronts = {
       ['/etc/nginx/mcp-tokens.map', join(folder, 'tokens.map')],
       ['/etc/nginx/mcp.example.com.crt', certificate('crt')],
       ['/etc/nginx/mcp.example.com.key', certificate('key')],
+      ...exchanges,
     ]);
     writeFileSync(join(folder, 'front.conf'), front);
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -114,16 +115,17 @@ const fronts = {
 
 export class Front {
   // `upstreams`: host and port of each proxy behind it. `tokens`: who is known to it; `line`: how
-  // nginx is told of one; `secret`: Caddy's MCP_TOKEN, null for none; `named`: HAProxy's nodes have
-  // names.
-  static async start(program, upstreams, { tokens = TOKENS, line, secret = SECRET, named = false } = {}) {
+  // nginx is told of one; `exchanges`: further ones of nginx; `secret`: Caddy's MCP_TOKEN, null for
+  // none; `named`: HAProxy's nodes have names.
+  static async start(program, upstreams, options = {}) {
+    const { tokens = TOKENS, line, exchanges = [], secret = SECRET, named = false } = options;
     const front = new Front();
     front.secret = secret;
     front.log = [];
     front.folder = mkdtempSync(join(tmpdir(), 'front-'));
     try {
       const port = await freePort();
-      const { test, run } = fronts[program](front.folder, port, upstreams, { tokens, line, named });
+      const { test, run } = fronts[program](front.folder, port, upstreams, { tokens, line, exchanges, named });
       await front.#judged(program, test);
       front.process = front.#spawn(program, run);
       front.ended = new Promise((resolve) => front.process.once('exit', resolve));

@@ -11,6 +11,8 @@ import { fullServer as oldestServer, oldestAt } from './oldest.mjs';
 
 const SDK = 'TypeScript SDK v1';
 const AT_ONCE_MS = 1000;
+const OFF = 'proxy_buffering off;';
+const DEAF = 'proxy_ignore_headers X-Accel-Buffering;';
 
 export async function fronts(report) {
   for (const program of ['nginx', 'caddy', 'haproxy']) {
@@ -21,14 +23,14 @@ export async function fronts(report) {
     await report.group(`front ${program}: session era`, (check) =>
       behind(check, program, 'session', async (url) => {
         await doorkeeping(check, url);
-        await promptness(check, clients[SDK], url);
+        await promptness(check, url);
         await fullServer(check, clients[SDK], url);
       }),
     );
     await report.group(`front ${program}: HTTP+SSE`, (check) =>
       behind(check, program, 'session', async (url) => {
         await endpoint(check, oldestAt(url));
-        await promptness(check, oldestClients[SDK], oldestAt(url));
+        await promptness(check, oldestAt(url), oldestClients[SDK]);
         await oldestServer(check, oldestClients[SDK], oldestAt(url));
       }),
     );
@@ -36,13 +38,28 @@ export async function fronts(report) {
       behind(check, program, 'dual', (url) => modernServer(check, url)),
     );
   }
+  if (found('nginx')) await report.group('front nginx: buffering', unbuffered);
 }
 
-function behind(check, program, era, body) {
+// The configuration has a line against buffering, and the proxy's responses have a header field.
+// Each is enough by itself; without both, the check would notice.
+async function unbuffered(check) {
+  const withLines = (to, body) => behind(check, 'nginx', 'session', body, { exchanges: [[OFF, to]] });
+  await withLines(OFF + DEAF, (url) => promptness(check, url));
+  await withLines('proxy_buffering on;', (url) => promptness(check, url));
+  await withLines(`proxy_buffering on;${DEAF}`, (url) =>
+    check('with neither, progress comes with the end of its call', async () => {
+      const ahead = await lead(clients[SDK], url);
+      assert.ok(ahead < 600, `the first came ${ahead} ms before the end`);
+    }),
+  );
+}
+
+function behind(check, program, era, body, options) {
   return behindProxy(check, full(era), async (url) => {
     const { host } = new URL(url);
     // Where a configuration has three nodes, all are this one.
-    const front = await Front.start(program, [host, host, host]);
+    const front = await Front.start(program, [host, host, host], options);
     const done = presenting(SECRET, front.url);
     try {
       await body(front.url);
@@ -106,15 +123,21 @@ async function endpoint(check, url) {
   });
 }
 
-async function promptness(check, open, url) {
+async function promptness(check, url, open = clients[SDK]) {
   await check('progress arrives while the call runs, not with its end', async () => {
-    const client = await open(url);
-    const times = [];
-    const onprogress = () => times.push(performance.now());
-    await client.text('count_to', { n: 4, wait_ms: 250 }, { onprogress });
-    const end = performance.now();
-    assert.equal(times.length, 4);
-    assert.ok(end - times[0] > 600, `the first came ${end - times[0]} ms before the end`);
-    await (client.sessionId ? client.leave() : client.close());
+    const ahead = await lead(open, url);
+    assert.ok(ahead > 600, `the first came ${ahead} ms before the end`);
   });
+}
+
+// How long before the end of a call of one second its first progress arrives.
+async function lead(open, url) {
+  const client = await open(url);
+  const times = [];
+  const onprogress = () => times.push(performance.now());
+  await client.text('count_to', { n: 4, wait_ms: 250 }, { onprogress });
+  const end = performance.now();
+  assert.equal(times.length, 4);
+  await (client.sessionId ? client.leave() : client.close());
+  return end - times[0];
 }
