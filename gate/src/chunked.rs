@@ -153,8 +153,8 @@ impl Chunked {
             ) => {
                 return Err(Refusal::bad("a trailer field is malformed"));
             }
-            (At::Extension | At::SizeEnd, _) => return Err(SIZE),
-            (At::Data | At::Done, _) => self.at,
+            // Data is copied, and nothing is read past the end.
+            (At::Extension | At::SizeEnd | At::Data | At::Done, _) => return Err(SIZE),
         })
     }
 

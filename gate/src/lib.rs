@@ -200,11 +200,17 @@ impl Gate {
     /// The request is malformed, ambiguous or too large. A refusal is final: it is the answer to
     /// each further call.
     pub fn poll(&mut self) -> Result<Step, Refusal> {
-        let step = match &self.state {
+        let step = match &mut self.state {
             State::Head => self.poll_head(),
             State::Judge => Ok(Step::Head),
             State::Sized => Ok(self.poll_sized()),
-            State::Chunked(_) => self.poll_chunked(),
+            State::Chunked(chunked) => {
+                let done = chunked.decode(&mut self.buffer);
+                self.content.1 = chunked.decoded();
+                self.rest = chunked.consumed();
+                let begun = chunked.has_begun();
+                done.map(|done| self.after_chunks(done, begun))
+            }
             State::Whole => Ok(Step::Whole),
             State::Refused(refusal) => Err(*refusal),
         };
@@ -449,19 +455,12 @@ impl Gate {
         Step::Whole
     }
 
-    fn poll_chunked(&mut self) -> Result<Step, Refusal> {
-        let State::Chunked(chunked) = &mut self.state else {
-            return Ok(Step::Whole);
-        };
-        let done = chunked.decode(&mut self.buffer)?;
-        self.content.1 = chunked.decoded();
-        self.rest = chunked.consumed();
-        let begun = chunked.has_begun();
+    fn after_chunks(&mut self, done: bool, begun: bool) -> Step {
         if done {
             self.state = State::Whole;
-            return Ok(Step::Whole);
+            return Step::Whole;
         }
-        Ok(self.wait_for_content(begun))
+        self.wait_for_content(begun)
     }
 
     fn wait_for_content(&mut self, begun: bool) -> Step {

@@ -3,7 +3,8 @@
 
 use hyper_mcp_gate::{Gate, Step};
 
-const HEAD: usize = 512;
+/// Above all other limits of a head, so that each is reached.
+const HEAD: usize = 8192;
 const CONTENT: usize = 300;
 /// Steps between two pieces. Each request takes four, and each takes some bytes.
 const STEPS: usize = 10_000;
@@ -30,10 +31,14 @@ pub(crate) fn run(data: &[u8]) {
 }
 
 fn read(stream: &[u8], size: usize) -> (Vec<Seen>, Result<(), u16>) {
-    let mut gate = Gate::new(HEAD);
+    let mut gate = Gate::new(HEAD).keeping(&[String::from("x-user")].into());
     let mut seen = Vec::new();
     for piece in stream.chunks(size) {
-        gate.feed(piece);
+        // Content may be read in place.
+        match gate.content_room().filter(|_| size == 1) {
+            Some((buffer, _)) => buffer.extend_from_slice(piece),
+            None => assert!(gate.feed(piece)),
+        }
         if !go(&mut gate, &mut seen) {
             return (seen, Ok(()));
         }
@@ -46,13 +51,18 @@ fn read(stream: &[u8], size: usize) -> (Vec<Seen>, Result<(), u16>) {
 fn go(gate: &mut Gate, seen: &mut Vec<Seen>) -> bool {
     for _ in 0..STEPS {
         let step = match gate.poll() {
-            Ok(Step::Head) => gate.admit(CONTENT).map(|()| Step::Head),
+            Ok(Step::Head) => {
+                judged(gate, seen);
+                gate.admit(CONTENT).map(|()| Step::Head)
+            }
             step => step,
         };
         match step {
             Ok(Step::More(_)) => return true,
-            Ok(Step::Head | Step::Continue) => {}
+            Ok(Step::Head) => {}
+            Ok(Step::Continue) => assert!(gate.expects_continue()),
             Ok(Step::Whole) => {
+                assert_eq!((gate.admit(0), gate.end()), (Ok(()), Ok(())), "it is whole");
                 let alive = gate.keeps_alive();
                 seen.push(request(gate, alive));
                 gate.release();
@@ -70,6 +80,25 @@ fn go(gate: &mut Gate, seen: &mut Vec<Seen>) -> bool {
         }
     }
     panic!("{STEPS} steps without new bytes");
+}
+
+/// A head that waits for its judgement goes on waiting. One that repeats the last one differs from
+/// it in its length alone.
+fn judged(gate: &mut Gate, seen: &[Seen]) {
+    gate.release();
+    assert_eq!(gate.poll(), Ok(Step::Head), "nobody has let it in");
+    assert_eq!(gate.is_for_head(), gate.method() == "HEAD");
+    if gate.repeats() {
+        let Some(Seen::Request { line, fields, .. }) = seen.last() else { panic!("the first") };
+        assert_eq!(told(gate), *line);
+        let same = gate.fields().zip(fields).all(|(new, old)| new == (&*old.0, &*old.1));
+        assert!(same && gate.fields().count() == fields.len(), "{fields:?}");
+    }
+}
+
+/// What the first line of a request says.
+fn told(gate: &Gate) -> String {
+    format!("{} {} {}", gate.method(), gate.path(), gate.is_old())
 }
 
 fn request(gate: &Gate, alive: bool) -> Seen {
@@ -90,8 +119,7 @@ fn request(gate: &Gate, alive: bool) -> Seen {
         assert!(token(name) && visible(value), "{name}: {value}");
         assert_eq!(value.trim_matches([' ', '\t']), value, "{name} has white space around it");
     }
-    let line = format!("{} {} {}", gate.method(), gate.path(), gate.is_old());
-    Seen::Request { line, fields, content: gate.content().to_vec(), alive }
+    Seen::Request { line: told(gate), fields, content: gate.content().to_vec(), alive }
 }
 
 /// Reads the accepted requests once more with httparse, one behind the other: the same method,
