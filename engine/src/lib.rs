@@ -182,7 +182,7 @@
 //! | `dialect` | the translation between the two eras |
 //! | `stream` | answers and event streams, their replay, the exchanges that carry them |
 //! | `child` | one process: its calls in flight, its shutdown sequence |
-//! | `context` | what these share: time, outputs, waits, memory, what is known of commands |
+//! | `context` | the effects of these: time, waits, outputs, memory, reports to the bridge |
 //! | `codec` | bytes to messages and back |
 #![no_std]
 #![forbid(unsafe_code)]

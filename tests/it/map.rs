@@ -50,6 +50,21 @@ fn the_map_of_the_code_is_whole() {
     assert_eq!(driver, standing("src", &["main", "tests/"]));
 }
 
+/// No table of sessions, processes or servers comes back into what all of them share.
+#[test]
+fn what_all_share_is_what_the_page_says() {
+    let text = read("engine/src/context/mod.rs");
+    let fields = text.split("pub(crate) struct Context {").nth(1).expect("there is a context");
+    let fields = fields.split("\n}").next().unwrap_or(fields).lines().map(str::trim);
+    let named = fields.filter(|line| !line.starts_with("//")).filter_map(|line| {
+        line.trim_start_matches("pub(crate) ").split_once(": ").map(|(name, _)| name)
+    });
+    let page = read("docs/architecture.md");
+    let listed = page.split("`Context` has\n").nth(1).expect("the page lists them");
+    let listed = listed.split(".\n").next().unwrap_or(listed);
+    assert_eq!(named.collect::<BTreeSet<_>>(), quoted(listed).collect());
+}
+
 /// A path as a document in this folder gives it, from the package's root.
 fn joined(folder: &Path, path: &str) -> String {
     folder.join(path).to_string_lossy().into_owned()

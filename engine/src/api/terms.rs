@@ -48,11 +48,6 @@ pub struct Tools<'a> {
 }
 
 impl Tools<'_> {
-    /// Whether there is no list.
-    pub(crate) const fn is_all(&self) -> bool {
-        self.allow.is_none() && self.deny.is_empty()
-    }
-
     /// Whether clients see the tool of this name.
     ///
     /// ```

@@ -18,7 +18,7 @@ impl Bridge {
     /// ```
     #[must_use]
     pub fn server_stats(&self) -> Vec<ServerStats> {
-        let current = self.cx.servers.current();
+        let current = self.servers.current();
         let mut all: Vec<_> = current.map(|(server, _)| self.cx.counts.stats(server)).collect();
         for asleep in self.sleepers.iter() {
             if let Some(stats) = all.iter_mut().find(|stats| stats.server == asleep.server) {

@@ -12,7 +12,7 @@ use crate::front::session::Session;
 
 impl Bridge {
     pub(super) fn health(&self) -> Response {
-        let (failing, all) = (self.failing(), self.cx.servers.current().count());
+        let (failing, all) = (self.failing(), self.servers.current().count());
         let word = match failing.len() {
             _ if self.draining => Cow::Borrowed("draining"),
             0 => Cow::Borrowed("ok"),
@@ -39,7 +39,7 @@ impl Bridge {
 
     /// The state of one server as a JSON object.
     fn server_health(&self, stats: &ServerStats) -> String {
-        let servers = &self.cx.servers;
+        let servers = &self.servers;
         let state = match (servers.fault(stats.server), stats.fails) {
             (Some(_), _) => "disabled",
             (None, true) => "failing",

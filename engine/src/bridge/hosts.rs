@@ -22,7 +22,7 @@ use crate::http::owner::Owner;
 impl Bridge {
     /// Whose process a session's is.
     pub(super) fn owner_of(&self, server: Server, head: &Admitted<'_>) -> Result<Owner, Fault> {
-        match self.cx.servers.shares(server) {
+        match self.servers.shares(server) {
             true => Owner::of(head.fields, &self.cx.config),
             false => Ok(Owner::of_session(head.fields, &self.cx.config)),
         }
@@ -38,7 +38,7 @@ impl Bridge {
         exchange: Exchange,
     ) -> Box<Child> {
         let origin = Origin::new(&owner.env, hello);
-        if !self.cx.servers.shares(server) {
+        if !self.servers.shares(server) {
             return self.process_for(server, owner.env, origin, exchange);
         }
         let kind = Host::kind(hello);
@@ -80,7 +80,7 @@ impl Bridge {
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
         child.exchange = Some(exchange);
-        child.set_env(env);
+        self.set_env(&mut child, env);
         self.await_start(&child);
         child
     }
@@ -109,6 +109,10 @@ impl Bridge {
                 Report::Behind(child) => self.behind.push(child),
                 Report::Spent(child) => self.spent.push(child),
                 Report::EraRefused(server) => self.era_refused(server),
+                Report::Learned { server, env, lesson } => self.learned(server, &env, lesson),
+                Report::Tools { server, env, result } => {
+                    self.servers.of(server).header_params.learn(&env, &result);
+                }
             }
         }
     }

@@ -1,12 +1,14 @@
 //! [`Bridge`]: takes inputs, returns outputs, routes each to a session or a child, and enforces the
 //! limits that span sessions. Code that needs to see more than one session or shared child belongs
-//! here.
+//! here, and so do the tables that span them: of children, of sleeping sessions, of servers.
 
 mod breaker;
 mod counts;
 mod ending;
+mod exchanges;
 mod health;
 mod hosts;
+mod knowledge;
 mod oldest;
 mod pace;
 mod pressure;
@@ -14,6 +16,7 @@ mod refusals;
 mod requests;
 mod restore;
 mod seats;
+mod servers;
 mod sleep;
 mod sleepers;
 mod supply;
@@ -40,16 +43,15 @@ use crate::child::Stage;
 use crate::codec::lines::Lines;
 use crate::context::Context;
 use crate::context::budget::affords;
-use crate::context::ids::StreamId;
 use crate::context::timers::Deadline;
 use crate::front::stateless::AfterExit;
 use crate::http::fault::Fault;
-use crate::stream::set::Streams;
 use crate::table::Table;
 use breaker::Breaker;
 use pressure::Relief;
 use refusals::RefusalLog;
 use seats::{Seat, Seats};
+use servers::Servers;
 use sleepers::Sleepers;
 
 /// Bytes of a child's stderr tail that are kept for the log.
@@ -107,6 +109,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 #[derive(Debug)]
 pub struct Bridge {
     cx: Context,
+    servers: Servers,
     seats: Seats,
     sleepers: Sleepers,
     /// Failed starts.
@@ -152,6 +155,7 @@ impl Bridge {
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.check()?;
         Ok(Self {
+            servers: Servers::one(&config),
             cx: Context::new(config),
             seats: Seats::default(),
             sleepers: Sleepers::default(),
@@ -182,7 +186,7 @@ impl Bridge {
     /// path, method, Content-Type (POST) or Accept (GET) is not allowed, or if a significant header
     /// is repeated (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
     pub fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
-        let limit = match self.cx.admit(head) {
+        let limit = match self.judge(head) {
             Ok(admitted) => self.body_limit(admitted.asks),
             Err(fault) => return Err(Box::new(self.refusal(&fault))),
         };
@@ -264,37 +268,6 @@ impl Bridge {
     /// slow clients can exit as soon as [`Stats::children`] is zero.
     pub fn is_idle(&self) -> bool {
         self.seats.len() == 0 && self.cx.is_idle()
-    }
-
-    fn carried(&self, exchange: Exchange) -> Option<(ChildId, StreamId)> {
-        self.cx.responses.carrier(exchange)
-    }
-
-    fn taken(&mut self, exchange: Exchange, bytes: usize) {
-        let Some((id, number)) = self.carried(exchange) else {
-            return self.cx.pay(exchange, bytes);
-        };
-        self.with_streams(id, |streams, cx| streams.taken(number, bytes, cx));
-    }
-
-    fn delivered(&mut self, exchange: Exchange) {
-        if let Some((pipe, number)) = self.carried(exchange) {
-            self.with_streams(pipe, |streams, cx| streams.delivered(number, cx));
-        }
-        self.cx.responses.end(exchange);
-    }
-
-    /// Works on the streams that are known under this number: those of a child's clients, or of a
-    /// session that sleeps.
-    #[inline]
-    fn with_streams(&mut self, pipe: ChildId, work: impl FnOnce(&mut Streams, &mut Context)) {
-        let awake = self.seats.get_mut(pipe).and_then(Seat::streams_mut);
-        let streams = awake.or_else(|| {
-            self.sleepers.get_mut(SessionNumber(pipe.0)).map(|asleep| &mut asleep.streams)
-        });
-        if let Some(streams) = streams {
-            work(streams, &mut self.cx);
-        }
     }
 
     /// Starts queued children, up to the limit.

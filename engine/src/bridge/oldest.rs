@@ -21,14 +21,16 @@ impl Bridge {
         head: &Admitted<'_>,
         random: [u8; 16],
     ) -> Result<(), Fault> {
-        let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
+        let server = self.servers.at(head.path).ok_or(Fault::NotFound)?;
         self.has_room(NAMES)?;
         let variables = owner::env(head.fields, &self.cx.config);
         let id = u128::from_be_bytes(random);
         self.may_open(server, Origin::new(&variables, b""), id)?;
         let mut child = self.new_child(server);
-        child.set_env(variables);
-        let session = Session::awaiting(child, id, exchange, head, &mut self.cx);
+        self.set_env(&mut child, variables);
+        let path = self.servers.kept_path(head.path);
+        let mut session = Session::new(child, id, path, &self.cx);
+        session.await_initialize(exchange, head, &mut self.cx);
         self.ids.insert(id, Place::Awake(session.child.id));
         self.seats.insert(Seat::Session(Box::new(session)));
         Ok(())

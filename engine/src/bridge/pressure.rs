@@ -199,22 +199,6 @@ impl Bridge {
         sessions.chain(workers).chain(asleep).chain(self.cx.responses.owed())
     }
 
-    fn cut(&mut self, exchange: Exchange) {
-        let Some((id, number)) = self.carried(exchange) else {
-            return self.cx.foreclose(exchange);
-        };
-        match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => {
-                session.cut(number, &mut self.cx);
-                self.end_left(id);
-            }
-            Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
-            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
-                self.with_streams(id, |streams, cx| streams.cut(number, cx));
-            }
-        }
-    }
-
     /// Reads on one child after another among those in the middle of a long line, as far as that
     /// line has room. If none has room for a while, ends the idle child that holds most.
     fn choose_leader(&mut self) {
@@ -304,7 +288,7 @@ mod tests {
 
     fn bridge() -> Bridge {
         let mut bridge = Bridge::new(Config::default()).expect("the default works");
-        let child = Child::new(ChildId(1), Server::default(), &bridge.cx);
+        let child = Child::new(ChildId(1), Server::default(), Default::default(), &bridge.cx);
         bridge.seats.insert(Seat::Leaving(Box::new(child)));
         bridge
     }

@@ -91,7 +91,7 @@ impl Bridge {
 
     /// Logs, once per server, that a client was refused for its era.
     pub(super) fn era_refused(&mut self, server: Server) {
-        let servers = &mut self.cx.servers;
+        let servers = &mut self.servers;
         if servers.is_first_refusal(server) {
             let (endpoint, eras) = (servers.path(server).into(), servers.eras(server));
             self.cx.notice(Notice::EraRefused { endpoint, eras });

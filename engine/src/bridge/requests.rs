@@ -16,7 +16,7 @@ use crate::child::origin::Origin;
 use crate::codec::message::{self, Malformed, Message};
 use crate::context::budget::affords;
 use crate::front::session::{Post, Session};
-use crate::http::admission::{Admitted, Asks, Transport};
+use crate::http::admission::{self, Admitted, Asks, Transport};
 use crate::http::cors;
 use crate::http::fault::Fault;
 use crate::http::field::Text;
@@ -35,7 +35,7 @@ impl Bridge {
         body: &[u8],
         random: [u8; 16],
     ) {
-        let judged = self.cx.admit(head);
+        let judged = self.judge(head);
         let admitted = match &judged {
             Ok(admitted) => admitted,
             Err(fault) => return self.refuse(exchange, None, fault, None),
@@ -224,7 +224,7 @@ impl Bridge {
 
     fn find(&mut self, head: &Admitted<'_>) -> Result<Place, Fault> {
         let Some(text) = head.session else {
-            self.cx.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
+            self.servers.at(head.path).map_or(Ok(()), |at| self.may_have_sessions(at))?;
             return Err(Fault::SessionMissing);
         };
         self.session_of(text, head.path).ok_or_else(|| head.transport.unknown())
@@ -246,7 +246,7 @@ impl Bridge {
 
     /// Whether the policy allows sessions.
     fn may_have_sessions(&mut self, server: Server) -> Result<(), Fault> {
-        if self.cx.servers.eras(server) != Eras::Modern {
+        if self.servers.eras(server) != Eras::Modern {
             return Ok(());
         }
         self.era_refused(server);
@@ -263,13 +263,14 @@ impl Bridge {
         if head.accept.nothing() {
             return Err(Fault::NotAcceptable);
         }
-        let server = self.cx.servers.at(head.path).ok_or(Fault::NotFound)?;
+        let server = self.servers.at(head.path).ok_or(Fault::NotFound)?;
         let owner = self.owner_of(server, head)?;
         let hello = request.params().unwrap_or_default();
         let id = u128::from_be_bytes(random);
         self.may_open(server, Origin::new(&owner.env, hello), id)?;
         let child = self.child_for(server, owner, hello, exchange);
-        let mut session = Session::new(child, id, head.path, &self.cx);
+        let path = self.servers.kept_path(head.path);
+        let mut session = Session::new(child, id, path, &self.cx);
         session.initialize(request, exchange, head, &mut self.cx);
         self.seats.insert(Seat::Session(Box::new(session)));
         Ok(())
@@ -321,6 +322,14 @@ impl Bridge {
         }
     }
 
+    /// Judges a request head.
+    pub(super) fn judge<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
+        let (path, session) = head.place();
+        let named = self.servers.named(path);
+        let head = Head { path: named.map_or(path, |(path, _)| path), ..*head };
+        admission::admit(&head, named.map(|(_, transport)| transport), session, &self.cx.config)
+    }
+
     /// The largest allowed body of such a request, in bytes.
     pub(super) fn body_limit(&self, asks: Asks) -> usize {
         if asks == Asks::Post { self.cx.config.message } else { 0 }
@@ -352,23 +361,6 @@ impl Bridge {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn lost(&mut self, exchange: Exchange) {
-        let Some((id, number)) = self.carried(exchange) else {
-            self.cx.responses.end(exchange);
-            return;
-        };
-        match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => {
-                session.lost(number, &mut self.cx);
-                self.end_left(id);
-            }
-            Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
-            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
-                self.with_streams(id, |streams, cx| streams.lost(number, cx));
-            }
-        }
     }
 }
 

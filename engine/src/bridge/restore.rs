@@ -8,6 +8,7 @@ use crate::api::instant::Instant;
 use crate::api::limits;
 use crate::api::restore::RestoreError;
 use crate::front::session::asleep::Asleep;
+use crate::front::session::record::Record;
 
 impl Bridge {
     /// The most bytes of a record of [`Output::Save`](crate::Output::Save). A session that would
@@ -52,8 +53,14 @@ impl Bridge {
         if self.sleepers.exceed(self.cx.config.asleep.saturating_sub(1), self.cx.config.budget) {
             return Err(RestoreError::Full);
         }
+        let record = Record::read(record, &self.cx)?;
+        let server = self.servers.at(&record.path).ok_or(RestoreError::Server)?;
+        if self.cx.config.expiry.is_some_and(|expiry| age >= expiry) {
+            return Err(RestoreError::Expired);
+        }
         let number = SessionNumber(self.fresh_child().0);
-        let mut asleep = Asleep::restore(record, age, number, &mut self.cx)?;
+        let place = (server, self.servers.kept_path(&record.path));
+        let mut asleep = Asleep::restore(record, place, (number, age), &mut self.cx);
         if self.ids.contains(&asleep.id)
             || self.seats.sessions().any(|session| session.id == asleep.id)
         {

@@ -1,9 +1,11 @@
 //! The table of child processes, each held by its owner.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::api::handles::ChildId;
+use crate::child::terms::Terms;
 use crate::child::{Child, Stage};
 use crate::front::host::Host;
 use crate::front::session::Session;
@@ -61,6 +63,18 @@ impl Seat {
             Self::Shared(worker) => Some(&worker.streams),
             Self::Host(_) | Self::Prewarmed(_) | Self::Leaving(_) => None,
         }
+    }
+
+    /// From now on these terms hold.
+    pub(super) fn set_terms(&mut self, terms: Arc<Terms>) {
+        let lease = match self {
+            Self::Session(session) => Some(&mut session.lease),
+            Self::Shared(worker) => Some(&mut worker.lease),
+            Self::Host(host) => Some(&mut host.lease),
+            Self::Prewarmed(_) | Self::Leaving(_) => None,
+        };
+        lease.into_iter().for_each(|lease| lease.limit = terms.idle);
+        self.child_mut().terms = terms;
     }
 
     /// Whether the child has answered its first request.

@@ -33,7 +33,7 @@ impl Bridge {
             Cause::Shutdown => !self.cx.config.persist,
             _ => self.draining && !self.cx.config.persist,
         };
-        !ends && session.is_kept() && self.cx.servers.is_current(session.child.server)
+        !ends && session.is_kept() && self.servers.is_current(session.child.server)
     }
 
     /// Puts a session to sleep. Returns its process, which ends next.
@@ -81,7 +81,7 @@ impl Bridge {
 
     /// Ends sleeping sessions whose server is none any more.
     pub(super) fn end_asleep_retired(&mut self) {
-        let servers = &self.cx.servers;
+        let servers = &self.servers;
         let retired = self.sleepers.iter().filter(|asleep| !servers.is_current(asleep.server));
         for number in retired.map(|asleep| asleep.number).collect::<Vec<_>>() {
             self.end_asleep(number, Cause::Retired);
@@ -161,7 +161,7 @@ impl Bridge {
         if self.is_crowded() {
             return Err(Fault::Sessions(limit));
         }
-        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
+        let own = self.servers.sessions(server).unwrap_or(limit);
         let its = |session: &&Session| session.child.server == server;
         if own < limit && self.seats.sessions().filter(its).count() >= own {
             return self.make_way(own, its);

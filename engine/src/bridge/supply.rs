@@ -1,6 +1,7 @@
 //! Which servers get children, which children may start, and which are prewarmed.
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
 use crate::child::Child;
 use crate::child::origin::Origin;
+use crate::context::report::Lesson;
 use crate::http::fault::Fault;
 
 /// Pause in prewarming after a start for which the driver was out of a resource.
@@ -31,14 +33,17 @@ impl Bridge {
     /// assert!(bridge.serves(Server(1)) && !bridge.serves(Server(0)));
     /// ```
     pub fn serves(&self, server: Server) -> bool {
-        self.cx.servers.get(server).is_some()
+        self.servers.get(server).is_some()
     }
 
     /// Replaces the set of current servers.
     pub(super) fn serve(&mut self, servers: &[Endpoint<'_>]) {
-        self.cx.servers.set(servers);
+        self.servers.set(servers, &self.cx.config);
+        for seat in self.seats.iter_mut() {
+            seat.set_terms(self.servers.terms(seat.child().server));
+        }
         self.end_asleep_retired();
-        for spare in self.cx.servers.retired_spares() {
+        for spare in self.servers.retired_spares() {
             self.end(spare, Cause::Retired, None);
         }
         self.forget_retired();
@@ -50,10 +55,10 @@ impl Bridge {
         if !self.spent.is_empty() {
             self.end_spent();
         }
-        if !self.cx.servers.has_retired() {
+        if !self.servers.has_retired() {
             return;
         }
-        let servers = &self.cx.servers;
+        let servers = &self.servers;
         let free = self.seats.shared().filter(|worker| worker.is_free());
         let retired = free.filter(|worker| !servers.is_current(worker.child.server));
         for id in retired.map(|worker| worker.child.id).collect::<Vec<_>>() {
@@ -76,14 +81,14 @@ impl Bridge {
     /// when a server may just have lost its last one.
     pub(super) fn forget_retired(&mut self) {
         let seats = &self.seats;
-        self.cx.servers.forget(|server| seats.children().any(|child| child.server == server));
-        let servers = &self.cx.servers;
+        self.servers.forget(|server| seats.children().any(|child| child.server == server));
+        let servers = &self.servers;
         self.cx.counts.retain(|server| servers.get(server).is_some());
     }
 
     /// Returns a prewarmed child, or a new one that is not started yet.
     pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
-        let spare = self.cx.servers.of(server).spares.pop_front();
+        let spare = self.servers.of(server).spares.pop_front();
         let prewarmed = spare.and_then(|id| {
             self.seats.take(id, |seat| match seat {
                 Seat::Prewarmed(child) => Ok(child),
@@ -101,7 +106,25 @@ impl Bridge {
 
     pub(super) fn new_child(&mut self, server: Server) -> Box<Child> {
         let id = self.fresh_child();
-        Box::new(Child::new(id, server, &self.cx))
+        Box::new(Child::new(id, server, self.servers.terms(server), &self.cx))
+    }
+
+    /// Gives a process its environment, and what is known of others that have the same.
+    pub(super) fn set_env(&self, child: &mut Child, env: Vec<(String, String)>) {
+        let known = self.servers.known(child.server, &env);
+        child.set_env(env, known);
+    }
+
+    /// A process has shown something of all that have the same variables.
+    pub(super) fn learned(&mut self, server: Server, env: &[(String, String)], lesson: Lesson) {
+        if !self.servers.learn(server, env, lesson) {
+            return;
+        }
+        for child in self.seats.iter_mut().map(Seat::child_mut) {
+            if child.server == server {
+                child.known = self.servers.known(server, child.env());
+            }
+        }
     }
 
     /// Prewarms children up to the configured number.
@@ -113,10 +136,10 @@ impl Bridge {
         if self.cx.now < self.exhausted_until {
             return;
         }
-        let servers: Vec<Server> = self.cx.servers.current().map(|(server, _)| server).collect();
+        let servers: Vec<Server> = self.servers.current().map(|(server, _)| server).collect();
         for server in servers {
             let lacks = |bridge: &Self| {
-                let spares = bridge.cx.servers.get(server).map_or(0, |known| known.spares.len());
+                let spares = bridge.servers.get(server).map_or(0, |known| known.spares.len());
                 spares < wished
             };
             while lacks(self)
@@ -125,7 +148,7 @@ impl Bridge {
             {
                 let mut child = self.new_child(server);
                 child.open(&mut self.cx);
-                self.cx.servers.of(server).spares.push_back(child.id);
+                self.servers.of(server).spares.push_back(child.id);
                 self.seats.insert(Seat::Prewarmed(child));
             }
         }
@@ -165,7 +188,7 @@ impl Bridge {
     /// Ends a prewarmed child.
     pub(super) fn end_prewarmed(&mut self, mut child: Box<Child>, cause: Cause) {
         let (id, server) = (child.id, child.server);
-        self.cx.servers.of(server).spares.retain(|spare| *spare != id);
+        self.servers.of(server).spares.retain(|spare| *spare != id);
         child.end(&mut self.cx);
         self.seats.insert(Seat::Leaving(child));
         self.judge_start(server, Origin::default(), cause, Blame::All);
@@ -176,7 +199,7 @@ impl Bridge {
         if self.draining {
             return Err(Fault::Draining);
         }
-        if let Some(reason) = self.cx.servers.fault(server) {
+        if let Some(reason) = self.servers.fault(server) {
             return Err(Fault::Disabled(reason.into()));
         }
         let wait = self.breaker.closed_until(server, origin).since(self.cx.now);
@@ -188,11 +211,11 @@ impl Bridge {
 
     /// The paths of servers whose every start fails, for all clients.
     pub(super) fn failing(&self) -> Vec<&str> {
-        let current = self.cx.servers.current();
+        let current = self.servers.current();
         let failing = current.filter(|(server, _)| {
-            self.cx.servers.fault(*server).is_some() || self.breaker.fails(*server, self.cx.now)
+            self.servers.fault(*server).is_some() || self.breaker.fails(*server, self.cx.now)
         });
-        failing.map(|(server, _)| self.cx.servers.path(server)).collect()
+        failing.map(|(server, _)| self.servers.path(server)).collect()
     }
 
     /// Counts a start that failed through the child's own fault, or its client's.
@@ -224,7 +247,7 @@ impl Bridge {
         let Config { breaker_starts, breaker_wait: wait, .. } = self.cx.config;
         let when = (self.cx.now, wait);
         if self.breaker.failed((server, origin), blame, breaker_starts, when) {
-            let endpoint = self.cx.servers.path(server).into();
+            let endpoint = self.servers.path(server).into();
             let all = self.breaker.fails(server, self.cx.now);
             self.cx.notice(Notice::BreakerOpen { endpoint, wait, all });
         }
@@ -233,7 +256,7 @@ impl Bridge {
     /// Whether the process limit, exiting children included, is reached.
     pub(super) fn is_crowded(&self) -> bool {
         let Config { sessions, pool, prewarm, .. } = self.cx.config;
-        let spares = prewarm.saturating_mul(self.cx.servers.count());
+        let spares = prewarm.saturating_mul(self.servers.count());
         let limit = sessions.saturating_add(pool).saturating_add(spares);
         self.seats.len() >= limit.saturating_mul(2)
     }

@@ -43,7 +43,7 @@ impl Bridge {
         message: &Message<'_>,
         random: [u8; 16],
     ) -> Result<(), Fault> {
-        let server = self.cx.servers.at(head.path);
+        let server = self.servers.at(head.path);
         let owner = Owner::of(head.fields, &self.cx.config)?;
         let env = &*owner.env;
         let parked = self.parked(message, head);
@@ -72,7 +72,9 @@ impl Bridge {
         }
         let limit = self.cx.config.subscriptions;
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
-        let request = Request { message, metadata: &metadata, exchange, head, secret, uris: &uris };
+        let path = &self.servers.kept_path(head.path);
+        let metadata = &metadata;
+        let request = Request { message, metadata, exchange, head, path, secret, uris: &uris };
         let (id, parked) = match parked {
             Some((id, call)) => (id, Some(call)),
             None => {
@@ -96,16 +98,14 @@ impl Bridge {
         head: &Admitted<'_>,
         env: &Env,
     ) -> Result<Metadata<'a>, Fault> {
-        let server = self.cx.servers.at(head.path);
-        let eras = server.map_or(Eras::Both, |server| self.cx.servers.eras(server));
+        let server = self.servers.at(head.path);
+        let eras = server.map_or(Eras::Both, |server| self.servers.eras(server));
         let metadata = Metadata::read(message, head, eras)?;
-        let known = server.and_then(|server| self.cx.servers.get(server));
+        let known = server.and_then(|server| self.servers.get(server));
         if let Some(known) = known.filter(|_| metadata.method == "tools/call") {
             known.header_params.agree(env, message, head.fields)?;
         }
-        let offer = server.and_then(|server| self.cx.servers.offer(server));
-        let offer = offer.filter(|_| metadata.method == "tools/call");
-        if offer.is_some_and(|offer| !offer.has(message.param("name"))) {
+        if server.is_some_and(|server| !self.servers.allows(server, message)) {
             return Err(Fault::Tool);
         }
         Ok(metadata)
@@ -114,9 +114,9 @@ impl Bridge {
     /// Whether the policy, and what is known of the server, allow a message of 2026-07-28.
     fn may_be_modern(&mut self, server: Option<Server>, env: &Env) -> Result<(), Fault> {
         let Some(server) = server else { return Ok(()) };
-        let fault = match self.cx.servers.eras(server) {
+        let fault = match self.servers.eras(server) {
             Eras::Sessions => Fault::NoModern,
-            Eras::Auto if self.cx.servers.spoken(server, env).modern == Some(false) => {
+            Eras::Auto if self.servers.known(server, env).modern == Some(false) => {
                 Fault::SessionEra
             }
             _ => return Ok(()),
@@ -143,12 +143,12 @@ impl Bridge {
         owner: &Owner,
     ) -> Result<ChildId, Fault> {
         let Request { message, metadata, uris, .. } = *request;
-        let modern = self.cx.servers.spoken(server, &owner.env).modern;
+        let modern = self.servers.known(server, &owner.env).modern;
         if message.param("requestState").is_some() && modern == Some(false) {
             // A session-era server has no states but ours: don't start one only to refuse this.
             return Err(Fault::RequestState);
         }
-        let crosses = self.cx.servers.eras(server).shares();
+        let crosses = self.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
         let beside = self.beside(server, metadata, owner);
         if let Some(id) = self.keeper(server, message, owner) {
@@ -177,7 +177,7 @@ impl Bridge {
         let may_ask = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
         match may_ask && !owner.is_known() {
             false => Beside::Any,
-            true if self.cx.servers.spoken(server, &owner.env).asks_late => Beside::NoneEver,
+            true if self.servers.known(server, &owner.env).asks_late => Beside::NoneEver,
             true => Beside::NoneInFlight,
         }
     }
@@ -206,7 +206,7 @@ impl Bridge {
         if self.is_crowded() {
             return Err(Fault::Pool(limit));
         }
-        let own = self.cx.servers.limits(server).sessions.unwrap_or(limit);
+        let own = self.servers.sessions(server).unwrap_or(limit);
         let its = |worker: &&Worker| worker.child.server == server;
         if self.seats.shared().filter(its).count() >= own {
             self.end_free(own, its)?;
@@ -215,7 +215,7 @@ impl Bridge {
         }
         let mut child = self.take_child(server);
         let id = child.id;
-        child.set_env(owner.env.clone());
+        self.set_env(&mut child, owner.env.clone());
         child.origin = origin;
         self.await_start(&child);
         let mut worker = Worker::new(child, metadata, key, owner.clone(), &self.cx);
@@ -235,9 +235,9 @@ impl Bridge {
     /// Whether a process may be started to probe its era. A server whose last probe just failed is
     /// not probed again for each request.
     fn may_probe(&mut self, server: Server, env: &Env) -> Result<(), Fault> {
-        let known = self.cx.servers.spoken(server, env);
+        let known = self.servers.known(server, env);
         let in_vain = known.modern.is_none() && known.doubted.is_some_and(|at| at > self.cx.now);
-        if !in_vain || self.cx.servers.eras(server).shares() {
+        if !in_vain || self.servers.eras(server).shares() {
             return Ok(());
         }
         self.era_refused(server);

@@ -7,6 +7,7 @@ use crate::api::cause::Cause;
 use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Server};
 use crate::api::instant::Instant;
+use crate::child::Child;
 use crate::context::Context;
 use crate::context::timers::{Deadline, Wait};
 
@@ -29,6 +30,8 @@ pub(crate) struct Service {
 pub(crate) struct Lease {
     pub(crate) child: ChildId,
     server: Server,
+    /// How long it may be without a client.
+    pub(crate) limit: Option<Duration>,
     began: Instant,
     /// The last contact with a client.
     contact: Instant,
@@ -47,10 +50,11 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn new(child: ChildId, server: Server, now: Instant) -> Self {
+    pub(crate) fn new(child: &Child, now: Instant) -> Self {
         Self {
-            child,
-            server,
+            child: child.id,
+            server: child.server,
+            limit: child.terms.idle,
             began: now,
             contact: now,
             worked: now,
@@ -139,7 +143,7 @@ impl Lease {
     }
 
     fn wait_idle(&mut self, cx: &mut Context) {
-        let idle = cx.idle_limit(self.server).map(|idle| self.contact.after(idle));
+        let idle = self.limit.map(|idle| self.contact.after(idle));
         let sleep = self.sleep.map(|sleep| self.worked.after(sleep));
         if let Some(due) = idle.into_iter().chain(sleep).min() {
             let when = due.max(cx.now.after(Duration::from_millis(1)));
@@ -157,8 +161,7 @@ impl Lease {
         if works {
             self.worked = cx.now;
         }
-        let limit = cx.idle_limit(self.server);
-        if limit.is_some_and(|idle| cx.now.since(self.contact) >= idle) {
+        if self.limit.is_some_and(|idle| cx.now.since(self.contact) >= idle) {
             return Some(Cause::Idle);
         }
         if self.sleep.is_some_and(|sleep| cx.now.since(self.worked) >= sleep) {

@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::{Child, Stage};
@@ -29,10 +30,10 @@ pub(crate) enum Link {
 impl Child {
     /// A place at the process of `host`, under a number of its own.
     pub(crate) fn guest(id: ChildId, host: &Self, cx: &Context) -> Box<Self> {
-        let mut guest = Box::new(Self::new(id, host.server, cx));
+        let mut guest = Box::new(Self::new(id, host.server, Arc::clone(&host.terms), cx));
         (guest.pid, guest.origin, guest.stage) = (host.pid, host.origin, Stage::Running);
         guest.link = Link::Guest(host.id);
-        guest.set_env(host.env.clone());
+        guest.set_env(host.env.clone(), host.known);
         guest
     }
 

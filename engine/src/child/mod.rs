@@ -8,6 +8,7 @@
 //! and the meaning of its malformed lines ([`odd`]).
 
 mod calls;
+pub(crate) mod known;
 pub(crate) mod lease;
 pub(crate) mod link;
 pub(crate) mod odd;
@@ -15,20 +16,24 @@ mod offer;
 pub(crate) mod origin;
 pub(crate) mod pings;
 mod shutdown;
+pub(crate) mod terms;
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::instant::Instant;
 use crate::api::io::{Output, env_size};
+use crate::child::known::Known;
 use crate::child::link::Link;
 use crate::child::odd::MalformedLines;
 use crate::child::origin::Origin;
 use crate::child::pings::Pings;
+use crate::child::terms::Terms;
 use crate::codec::json;
 use crate::codec::lines::Lines;
 use crate::codec::message::{self, Message, Splice};
@@ -71,6 +76,10 @@ pub(crate) enum Stage {
 pub(crate) struct Child {
     pub(crate) id: ChildId,
     pub(crate) server: Server,
+    /// What holds for it.
+    pub(crate) terms: Arc<Terms>,
+    /// What is known of processes like it.
+    pub(crate) known: Known,
     pub(crate) link: Link,
     pub(crate) pid: Option<u32>,
     /// The request that it is started for.
@@ -107,10 +116,12 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    pub(crate) fn new(id: ChildId, server: Server, cx: &Context) -> Self {
+    pub(crate) fn new(id: ChildId, server: Server, terms: Arc<Terms>, cx: &Context) -> Self {
         Self {
             id,
             server,
+            terms,
+            known: Known::default(),
             link: Link::OwnRequest,
             pid: None,
             exchange: None,
@@ -197,9 +208,9 @@ impl Child {
         self.account();
     }
 
-    /// Sets the environment variables for the process.
-    pub(crate) fn set_env(&mut self, env: Vec<(String, String)>) {
-        self.env = env;
+    /// Sets the environment variables for the process, and what is known of others with them.
+    pub(crate) fn set_env(&mut self, env: Vec<(String, String)>, known: Known) {
+        (self.env, self.known) = (env, known);
         self.account();
     }
 
@@ -279,7 +290,7 @@ impl Child {
     /// Sets the timeout of a request, if it has one.
     fn due_call(&self, id: CallId, cx: &mut Context) -> Deadline {
         let mut due = Deadline::default();
-        if let Some(limit) = cx.request_limit(self.server) {
+        if let Some(limit) = self.terms.request {
             cx.timers.set(&mut due, cx.now.after(limit), Wait::Call(self.id, id));
         }
         due
@@ -327,8 +338,9 @@ impl Child {
         self.forget_pings(cx);
         self.forget_line(cx);
         let (env, origin, exchange) = (core::mem::take(&mut self.env), self.origin, self.exchange);
-        *self = Self { last_id, origin, exchange, ..Self::new(id, self.server, cx) };
-        self.set_env(env);
+        let (known, terms) = (self.known, Arc::clone(&self.terms));
+        *self = Self { last_id, origin, exchange, ..Self::new(id, self.server, terms, cx) };
+        self.set_env(env, known);
         self.open(cx);
     }
 
@@ -454,7 +466,7 @@ mod tests {
     #[test]
     fn of_requests_that_nobody_waits_for_the_latest_are_remembered() {
         let mut cx = Context::new(Config::default());
-        let mut child = Child::new(ChildId(1), Server::default(), &cx);
+        let mut child = Child::new(ChildId(1), Server::default(), Arc::default(), &cx);
         let awaited = OwnRequest::Subscribe(String::from("a:1"));
         let awaited_id = child.request(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
         let mut ask = |own: OwnRequest| child.request(own, "x", b"{}", &mut cx);

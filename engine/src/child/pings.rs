@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn pings_of_a_child_that_reads_no_answer_count_no_more_when_they_are_over() {
         let mut cx = Context::new(Config { stdin: 1, message: 1, ..Config::default() });
-        let mut child = Child::new(ChildId(1), Server::default(), &cx);
+        let mut child = Child::new(ChildId(1), Server::default(), alloc::sync::Arc::default(), &cx);
         child.send(alloc::vec![b'x'; 10], &mut cx);
         let before = child.held();
         assert!(child.ping_is_sent(br#""long""#, &mut cx));

@@ -1,38 +1,32 @@
-//! State shared by sessions, shared children and streams: the limits, the time, the outputs, the
-//! waits, the memory budget, what is known of each command, and the owner of each exchange. State
-//! that more than one of them reads or changes belongs here; decisions of one of them do not.
+//! The effects of sessions, shared children and streams: the configuration, the time, the waits,
+//! the memory budget, the counters, the outputs and their responses, and what is reported to the
+//! bridge. No table of sessions, processes or servers belongs here: each has an owner, and the
+//! bridge owns what spans them.
 
 pub(crate) mod backlog;
 pub(crate) mod budget;
 pub(crate) mod carrier;
-pub(crate) mod commands;
 pub(crate) mod ids;
-pub(crate) mod knowledge;
 pub(crate) mod metrics;
-pub(crate) mod offer;
 pub(crate) mod report;
 pub(crate) mod responses;
 pub(crate) mod timers;
 
 use alloc::collections::VecDeque;
-use core::time::Duration;
 
 use crate::api::config::Config;
 use crate::api::event::Notice;
-use crate::api::handles::{ChildId, Exchange, Server};
-use crate::api::head::Head;
+use crate::api::handles::{ChildId, Exchange};
 use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::api::response::{Body, Response};
 use crate::api::stats::Stats;
 use crate::context::budget::{Budget, MESSAGES};
 use crate::context::carrier::Reply;
-use crate::context::commands::Servers;
 use crate::context::metrics::Counts;
 use crate::context::report::Report;
 use crate::context::responses::Responses;
 use crate::context::timers::Timers;
-use crate::http::admission::{self, Admitted};
 use crate::http::cors;
 use crate::http::fault::Fault;
 
@@ -40,37 +34,24 @@ use crate::http::fault::Fault;
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) budget: Budget,
+    /// How many calls wait for input. Their number is limited as the memory is (`Config::parked`).
+    pub(crate) parked: usize,
     pub(crate) now: Instant,
     pub(crate) timers: Timers,
     pub(crate) stats: Stats,
     pub(crate) counts: Counts,
-    pub(crate) responses: Responses,
-    /// How many calls wait for input, of those that may (`Config::parked`).
-    pub(crate) parked: usize,
-    /// Empty between inputs.
-    pub(crate) reports: VecDeque<Report>,
-    pub(crate) servers: Servers,
     outputs: VecDeque<Output>,
+    /// The part of the outputs that ends later: responses on their way.
+    pub(crate) responses: Responses,
+    /// Outputs for the bridge. Empty between inputs.
+    pub(crate) reports: VecDeque<Report>,
 }
 
 impl Context {
-    /// How long a session or shared process of a server may be unused.
-    pub(crate) fn idle_limit(&self, server: Server) -> Option<Duration> {
-        let own = self.servers.limits(server).idle;
-        own.map_or(self.config.idle, |idle| Some(idle).filter(|idle| !idle.is_zero()))
-    }
-
-    /// How long a call to a server may run.
-    pub(crate) fn request_limit(&self, server: Server) -> Option<Duration> {
-        let own = self.servers.limits(server).request;
-        own.map_or(self.config.request, |wait| Some(wait).filter(|wait| !wait.is_zero()))
-    }
-
     pub(crate) fn new(mut config: Config) -> Self {
         config.message = config.message.min(config.budget / MESSAGES);
         Self {
             budget: Budget::new(config.budget, config.message),
-            servers: Servers::one(&config),
             config,
             now: Instant::default(),
             timers: Timers::default(),
@@ -81,14 +62,6 @@ impl Context {
             reports: VecDeque::new(),
             outputs: VecDeque::new(),
         }
-    }
-
-    /// Checks a request head.
-    pub(crate) fn admit<'a>(&self, head: &Head<'a>) -> Result<Admitted<'a>, Fault> {
-        let (path, session) = head.place();
-        let named = self.servers.named(path);
-        let head = Head { path: named.map_or(path, |(path, _)| path), ..*head };
-        admission::admit(&head, named.map(|(_, transport)| transport), session, &self.config)
     }
 
     pub(crate) fn push(&mut self, output: Output) {

@@ -1,9 +1,11 @@
 //! What sessions and processes report to the bridge: outputs that stay in the engine. The bridge
 //! applies them after each input, in their order.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::api::handles::{ChildId, Server};
+use crate::api::instant::Instant;
 use crate::context::Context;
 
 #[derive(Debug)]
@@ -19,6 +21,30 @@ pub(crate) enum Report {
     Spent(ChildId),
     /// Clients of this server were refused for their era.
     EraRefused(Server),
+    /// A process of this server with these variables has shown this.
+    Learned { server: Server, env: Vec<(String, String)>, lesson: Lesson },
+    /// The result of a `tools/list` of such a process.
+    Tools { server: Server, env: Vec<(String, String)>, result: Vec<u8> },
+}
+
+/// What a process has shown of the eras that its command speaks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lesson {
+    /// It has spoken 2026-07-28.
+    SpokeModern,
+    /// It answered that it does not know 2026-07-28. If that proves nothing, it is not probed again
+    /// before this time.
+    DeniedModern(Instant),
+    /// A probe ended without a conclusion. There is none before this time.
+    Doubted(Instant),
+    /// It answered `initialize` with a result.
+    SpokeSession,
+    /// It answered that it does not know `initialize`, and has spoken 2026-07-28.
+    DeniedSession,
+    /// It declined `initialize`.
+    Declined,
+    /// It sent a request after its call was answered.
+    AskedLate,
 }
 
 impl Context {

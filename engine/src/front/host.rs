@@ -114,7 +114,7 @@ impl Host {
         cx: &mut Context,
     ) -> Self {
         child.link = Link::Host;
-        let mut lease = Lease::new(child.id, child.server, cx.now);
+        let mut lease = Lease::new(&child, cx.now);
         lease.wait_start(cx.config.start, cx);
         let mut host = Self {
             child,

@@ -11,7 +11,7 @@ mod life;
 mod oldest;
 mod opening;
 mod phase;
-mod record;
+pub(crate) mod record;
 mod rounds;
 mod visit;
 mod wake;
@@ -75,14 +75,14 @@ pub(crate) struct Session {
 
 impl Session {
     /// A session whose `initialize` was accepted.
-    pub(crate) fn new(child: Box<Child>, id: u128, path: &str, cx: &Context) -> Self {
+    pub(crate) fn new(child: Box<Child>, id: u128, path: Arc<str>, cx: &Context) -> Self {
         let number = child.id;
-        let server = child.server;
+        let lease = Lease::new(&child, cx.now);
         Self {
             number: SessionNumber(number.0),
             child,
             id,
-            path: cx.servers.kept_path(path),
+            path,
             phase: Phase::Starting { hello: Kept::default() },
             streams: Streams::new(
                 number,
@@ -91,7 +91,7 @@ impl Session {
                 cx,
             ),
             only: None,
-            lease: Lease::new(number, server, cx.now),
+            lease,
             calls: 0,
             began: cx.now,
             names: None,
@@ -133,7 +133,7 @@ impl Session {
         cx: &mut Context,
     ) {
         let number = self.stream_for(1, false, exchange, head, cx);
-        let known = cx.servers.spoken(self.child.server, self.child.env()).session;
+        let known = self.child.known.session;
         let keeps = known != Some(true) || cx.config.restart;
         let hello = if keeps { request.params().unwrap_or(b"{}") } else { b"" };
         self.phase = Phase::Starting { hello: cx.budget.keep(hello) };
@@ -281,7 +281,7 @@ impl Session {
         lines: &mut Vec<u8>,
         cx: &mut Context,
     ) {
-        if !self.child.offers(request, cx) {
+        if !self.child.offers(request) {
             return self.answer(stream, Fault::Tool.message(request.id(), &cx.config.remedies), cx);
         }
         match self.phase.crossing() {

@@ -76,6 +76,8 @@ pub(crate) struct Request<'a> {
     pub(crate) metadata: &'a Metadata<'a>,
     pub(crate) exchange: Exchange,
     pub(crate) head: &'a Admitted<'a>,
+    /// The path where it is made.
+    pub(crate) path: &'a Arc<str>,
     /// Random bits, fresh for each request.
     pub(crate) secret: u128,
     /// The resources that a `subscriptions/listen` names.
@@ -167,13 +169,14 @@ impl Worker {
         owner: Owner,
         cx: &Context,
     ) -> Self {
-        let (id, server) = (child.id, child.server);
+        let (id, crosses) = (child.id, child.terms.eras.shares());
+        let lease = Lease::new(&child, cx.now);
         let mut worker = Self {
             child,
             key,
             owner,
             capabilities: metadata.capabilities.to_vec(),
-            crosses: cx.servers.eras(server).shares(),
+            crosses,
             client: None,
             mode: Mode::Probing,
             asked: cx.now,
@@ -189,7 +192,7 @@ impl Worker {
             carried_asking: 0,
             spent: false,
             may_cross: false,
-            lease: Lease::new(id, server, cx.now),
+            lease,
             served: 0,
             share: cx.budget.share(),
         };
@@ -296,7 +299,7 @@ impl Worker {
 
     /// Records a request, with its digest, and opens the stream for its answer.
     fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> StreamId {
-        let Request { message, metadata, exchange, head, secret, .. } = *request;
+        let Request { message, metadata, exchange, head, path, secret, .. } = *request;
         self.lease.touch(cx);
         self.served += 1;
         let reply = Reply::new(exchange, head, cx);
@@ -321,7 +324,7 @@ impl Worker {
             gets_tasks: may_get_tasks(metadata.capabilities),
             call: None,
             secret,
-            path: cx.servers.kept_path(head.path),
+            path: Arc::clone(path),
             _share: cx.budget.share_of(names),
         };
         self.asks.insert(number, ask);
@@ -383,7 +386,7 @@ impl Worker {
         let method = message.method().unwrap_or_default();
         match &*method {
             "server/discover" => {
-                let result = downward::discover(description, cx.servers.eras(self.child.server));
+                let result = downward::discover(description, self.child.terms.eras);
                 self.answer_result(number, &result, cx);
             }
             "subscriptions/listen" => self.listen(number, message, cx),

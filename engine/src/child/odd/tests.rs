@@ -165,7 +165,7 @@ fn a_message_on_several_lines_is_put_together() {
 #[test]
 fn an_unfinished_line_that_is_given_up_counts_no_more() {
     let mut cx = Context::new(Config::default());
-    let mut child = Child::new(ChildId(1), Server::default(), &cx);
+    let mut child = Child::new(ChildId(1), Server::default(), alloc::sync::Arc::default(), &cx);
     assert!(child.lines.feed(br#"{"jsonrpc":"2.0","id":3,"result":{}}"#).take().is_none());
     child.account();
     assert!(child.held() > 0);

@@ -17,7 +17,7 @@ use crate::codec::rpc;
 use crate::codec::version;
 use crate::context::Context;
 use crate::context::ids::CallId;
-use crate::context::report::Report;
+use crate::context::report::{Lesson, Report};
 use crate::dialect::{self, downward};
 use crate::front::malformed::Reads;
 use crate::http::fault::Fault;
@@ -129,13 +129,12 @@ impl Host {
 
     /// The process asks something. If it may be of several clients, none is asked.
     fn asked(&mut self, id: &[u8], message: &Message<'_>, cx: &mut Context) {
-        let (server, env) = (self.child.server, &self.owner.env);
         let idle = !self.child.calls.values().any(|call| !call.listens);
         if self.many && idle && self.served {
             // From now on a question may be of a call that is over.
-            cx.servers.learn(server).asked_late(env);
+            self.child.learn(Lesson::AskedLate, cx);
         }
-        let late = self.many && cx.servers.spoken(server, env).asks_late;
+        let late = self.many && self.child.known.asks_late;
         let Some(guest) = self.concerned().filter(|_| !late) else {
             let fault =
                 (-32603, "several clients use this process, and this may be of any of them");

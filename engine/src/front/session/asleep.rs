@@ -8,14 +8,14 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::phase::{Open, Phase};
-use super::{Session, record, visit};
+use super::record::{self, Record};
+use super::{Session, visit};
 use crate::api::cause::Cause;
 use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
 use crate::api::instant::Instant;
 use crate::api::io::{Output, env_size};
 use crate::api::response;
-use crate::api::restore::RestoreError;
 use crate::child::Child;
 use crate::child::lease::Lease;
 use crate::codec::message::{Kind, Message};
@@ -118,21 +118,17 @@ impl Session {
 impl Asleep {
     /// Makes a session of an earlier run again.
     pub(crate) fn restore(
-        record: &[u8],
-        age: Duration,
-        number: SessionNumber,
+        record: Record,
+        (server, path): (Server, Arc<str>),
+        (number, age): (SessionNumber, Duration),
         cx: &mut Context,
-    ) -> Result<Box<Self>, RestoreError> {
-        let record::Record { id, path, env, open } = record::read(record, cx)?;
-        let server = cx.servers.at(&path).ok_or(RestoreError::Server)?;
-        if cx.config.expiry.is_some_and(|expiry| age >= expiry) {
-            return Err(RestoreError::Expired);
-        }
+    ) -> Box<Self> {
+        let Record { id, env, open, .. } = record;
         let (key, style) = (ChildId(number.0), open.version.style());
         let mut asleep = Box::new(Self {
             number,
             id,
-            path: cx.servers.kept_path(&path),
+            path,
             server,
             env,
             open,
@@ -148,7 +144,7 @@ impl Asleep {
             share: cx.budget.share(),
         });
         asleep.begin(cx);
-        Ok(asleep)
+        asleep
     }
 
     fn begin(&mut self, cx: &mut Context) {
@@ -325,7 +321,7 @@ impl Asleep {
         self.streams.move_to(child.id, cx);
         let mut session = Box::new(Session {
             number: self.number,
-            lease: Lease::new(child.id, self.server, cx.now),
+            lease: Lease::new(&child, cx.now),
             child,
             id: self.id,
             path: self.path,

@@ -21,6 +21,7 @@ use crate::codec::rpc;
 use crate::codec::version::{self, Version};
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
+use crate::context::report::Lesson;
 use crate::dialect::downward;
 use crate::dialect::upward;
 use crate::front::malformed::Reads;
@@ -55,7 +56,7 @@ impl Session {
     ) -> Option<Cause> {
         // Answers are most of what a child writes.
         if message.is_response() {
-            return match self.child.offered(message, cx) {
+            return match self.child.offered(message) {
                 Some(answer) => self.response(&Message::parse(&answer).ok()?, None, cx),
                 None => self.response(message, later, cx),
             };
@@ -125,7 +126,7 @@ impl Session {
             return None;
         }
         let kept = || cx.budget.has_room(message.size());
-        if !self.is_open() && message.error().is_some() && self.may_cross(cx) && kept() {
+        if !self.is_open() && message.error().is_some() && self.may_cross() && kept() {
             return self.ask_for_era(id, message, cx);
         }
         let Some(mut call) = id.and_then(|id| self.child.end_call(id, cx)) else {
@@ -153,10 +154,10 @@ impl Session {
         }
         let Some(result) = message.result() else {
             self.answer(call.stream, data, cx);
-            cx.servers.learn(self.child.server).declined(self.child.env());
+            self.child.learn(Lesson::Declined, cx);
             return Some(Cause::Declined);
         };
-        cx.servers.learn(self.child.server).spoke_session(self.child.env());
+        self.child.learn(Lesson::SpokeSession, cx);
         let server = Identity::read(result, &wake::NAMED);
         self.opened((&version::named_by(result), server), None, (call, data), cx);
         None
@@ -213,10 +214,9 @@ impl Session {
         if !cx.budget.has_room(result.len()) {
             return Some(Cause::Memory);
         }
-        let knowledge = cx.servers.learn(self.child.server);
-        knowledge.spoke_modern(self.child.env());
+        self.child.learn(Lesson::SpokeModern, cx);
         if knows_no_sessions(self.phase.declined().unwrap_or_default(), self.phase.hello()) {
-            knowledge.denied_session(self.child.env());
+            self.child.learn(Lesson::DeniedSession, cx);
         }
         let call = self.child.call_ids().first().and_then(|id| self.child.end_call(*id, cx))?;
         let (version, crossing) = Crossing::new(self.phase.hello(), result, cx);
@@ -228,14 +228,14 @@ impl Session {
     }
 
     /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
-    fn may_cross(&self, cx: &Context) -> bool {
-        let known = cx.servers.spoken(self.child.server, self.child.env());
+    fn may_cross(&self) -> bool {
+        let known = &self.child.known;
         known.session.is_none() && known.modern != Some(false)
     }
 
     /// The child speaks no era known to the bridge: its error to `initialize` is the answer.
     pub(super) fn decline(&mut self, cx: &mut Context) -> Cause {
-        cx.servers.learn(self.child.server).declined(self.child.env());
+        self.child.learn(Lesson::Declined, cx);
         for id in self.child.call_ids() {
             match self.phase.take_declined() {
                 None => self.fail(id, &Fault::Garbled("it speaks no known era"), cx),
@@ -294,8 +294,7 @@ impl Session {
     /// The process has started, and calls may come.
     pub(super) fn starts_life(&mut self, cx: &mut Context) {
         self.lease.works(cx);
-        let known = cx.servers.get(self.child.server);
-        self.lease.sleeps_after(known.and_then(|known| known.sleep).filter(|_| self.is_kept()));
+        self.lease.sleeps_after(self.child.terms.sleep.filter(|_| self.is_kept()));
         self.lease.started(cx);
         if self.child.host().is_none() {
             let age = self.lease.age(cx);

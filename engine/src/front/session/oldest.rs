@@ -18,23 +18,20 @@ use crate::http::admission::Admitted;
 use crate::http::session_id;
 
 impl Session {
-    /// A session whose client has opened its stream, and is told where to post. `child` has the
-    /// environment of its process, and is none yet.
-    pub(crate) fn awaiting(
-        child: Box<Child>,
-        id: u128,
+    /// Its client has opened its stream, and is told where to post. The child has the environment
+    /// of its process, and is none yet.
+    pub(crate) fn await_initialize(
+        &mut self,
         exchange: Exchange,
         head: &Admitted<'_>,
         cx: &mut Context,
-    ) -> Self {
-        let mut session = Self::new(child, id, head.path, cx);
-        session.phase = Phase::Awaiting;
-        let name = session_id::text(id, &cx.config);
+    ) {
+        self.phase = Phase::Awaiting;
+        let name = session_id::text(self.id, &cx.config);
         let address = format!("{}?{}{name}", head.path, head::SESSION);
         let reply = Reply::new(exchange, head, cx);
-        session.only = Some(session.streams.open_only(reply, sse::endpoint(&address), cx));
-        session.lease.wait_start_no_longer(cx.config.start, cx);
-        session
+        self.only = Some(self.streams.open_only(reply, sse::endpoint(&address), cx));
+        self.lease.wait_start_no_longer(cx.config.start, cx);
     }
 
     /// Whether its client has sent nothing yet.
@@ -45,7 +42,7 @@ impl Session {
     /// `initialize` has come, and this is its process.
     pub(crate) fn gets(&mut self, child: Box<Child>, cx: &mut Context) {
         self.lease.end(cx);
-        self.lease = Lease::new(child.id, child.server, cx.now);
+        self.lease = Lease::new(&child, cx.now);
         self.streams.move_to(child.id, cx);
         core::mem::replace(&mut self.child, child).gone(cx);
     }

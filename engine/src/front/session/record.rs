@@ -29,9 +29,9 @@ const VARIABLES: usize = 256;
 
 /// What a record says.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(crate) struct Record {
     pub(super) id: u128,
-    pub(super) path: String,
+    pub(crate) path: String,
     pub(super) env: Vec<(String, String)>,
     pub(super) open: Open,
 }
@@ -75,14 +75,18 @@ pub(super) fn write(
     Some(record.text()).filter(|text| text.len() <= limits::RECORD)
 }
 
-/// Reads a record.
-pub(super) fn read(text: &[u8], cx: &Context) -> Result<Record, RestoreError> {
-    let is_text = text.len() <= limits::RECORD && core::str::from_utf8(text).is_ok();
-    let record = Object::read(text).filter(|_| is_text).ok_or(RestoreError::Malformed)?;
-    match record.get("format") {
-        Some(FORMAT) => parse(&record, cx).ok_or(RestoreError::Malformed),
-        Some(format) if format.first().is_some_and(u8::is_ascii_digit) => Err(RestoreError::Format),
-        _ => Err(RestoreError::Malformed),
+impl Record {
+    /// Reads a record.
+    pub(crate) fn read(text: &[u8], cx: &Context) -> Result<Self, RestoreError> {
+        let is_text = text.len() <= limits::RECORD && core::str::from_utf8(text).is_ok();
+        let record = Object::read(text).filter(|_| is_text).ok_or(RestoreError::Malformed)?;
+        match record.get("format") {
+            Some(FORMAT) => parse(&record, cx).ok_or(RestoreError::Malformed),
+            Some(format) if format.first().is_some_and(u8::is_ascii_digit) => {
+                Err(RestoreError::Format)
+            }
+            _ => Err(RestoreError::Malformed),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::codec::object::{self, Object, quoted};
 use crate::codec::rpc;
 use crate::codec::version;
 use crate::context::Context;
+use crate::context::report::Lesson;
 use crate::dialect::upward;
 
 /// Where a server names itself in an answer to `initialize`, and to `server/discover`.
@@ -67,11 +68,8 @@ impl Session {
         if let Some(what) = differs(open, result) {
             return Some(Cause::Changed(what));
         }
-        let knowledge = cx.servers.learn(self.child.server);
-        match open.crossing.is_some() {
-            true => knowledge.spoke_modern(self.child.env()),
-            false => knowledge.spoke_session(self.child.env()),
-        }
+        let modern = open.crossing.is_some();
+        self.child.learn(if modern { Lesson::SpokeModern } else { Lesson::SpokeSession }, cx);
         self.phase.woke();
         self.restore_settings(cx);
         self.child.release(cx);

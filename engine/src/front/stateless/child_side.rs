@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use super::{Mode, Worker};
 use crate::api::cause::Cause;
-use crate::api::eras::Eras;
 use crate::api::event::{self, Notice};
 use crate::child::lease::Lease;
 use crate::child::odd::{self, Meant, Wrote};
@@ -18,6 +17,7 @@ use crate::codec::rpc;
 use crate::codec::version;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
+use crate::context::report::{Lesson, Report};
 use crate::dialect;
 use crate::dialect::description::Description;
 use crate::dialect::downward;
@@ -42,7 +42,7 @@ impl Worker {
     fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         // Answers are most of what a child writes.
         if message.is_response() {
-            return match self.child.offered(message, cx) {
+            return match self.child.offered(message) {
                 Some(answer) => self.response(&Message::parse(&answer).ok()?, cx),
                 None => self.response(message, cx),
             };
@@ -95,7 +95,7 @@ impl Worker {
             OwnRequest::Initialize => match result {
                 Some(result) if !cx.budget.has_room(result.len()) => Some(Cause::Memory),
                 Some(result) => {
-                    cx.servers.learn(self.child.server).spoke_session(&self.owner.env);
+                    self.child.learn(Lesson::SpokeSession, cx);
                     let initialized = rpc::request(None, "notifications/initialized", b"{}");
                     self.child.send(initialized, cx);
                     let version = version::named_by(result);
@@ -104,7 +104,7 @@ impl Worker {
                     None
                 }
                 None => {
-                    cx.servers.learn(self.child.server).declined(&self.owner.env);
+                    self.child.learn(Lesson::Declined, cx);
                     Some(Cause::Declined)
                 }
             },
@@ -142,11 +142,11 @@ impl Worker {
         let took = cx.now.since(ask.since);
         cx.counts.of(self.child.server).answer(message, took);
         if let Some(result) = message.result().filter(|_| ask.method == "tools/list") {
-            cx.servers.of(self.child.server).header_params.learn(&self.owner.env, result);
+            let (server, env) = (self.child.server, self.owner.env.clone());
+            cx.report(Report::Tools { server, env, result: result.to_vec() });
         }
         if matches!(self.mode, Mode::Stateless) {
-            let eras = cx.servers.eras(self.child.server);
-            let data = self.upright(id, call, message, eras);
+            let data = self.upright(id, call, message);
             let status = status_of(message);
             self.keep(call.stream, message, cx);
             self.asks.remove(&call.stream);
@@ -165,7 +165,7 @@ impl Worker {
             return self.park_for_resend(id, call, questions, cx);
         }
         let text = self.downward_answer(&ask.method.clone(), message);
-        if ask.may_ask && self.asks_late(cx) {
+        if ask.may_ask && self.asks_late() {
             // Requests that the child sends from now on belong to no client.
             self.abandoned(cx);
         }
@@ -188,11 +188,11 @@ impl Worker {
     }
 
     /// A modern child's answer with the client's id, also where its content names our id.
-    fn upright(&self, id: CallId, call: &Call, message: &Message<'_>, eras: Eras) -> Vec<u8> {
+    fn upright(&self, id: CallId, call: &Call, message: &Message<'_>) -> Vec<u8> {
         let method = self.asks.get(&call.stream).map(|ask| &*ask.method);
         let changed = message.result().and_then(|result| match method {
             _ if names(result, id) => downward::retagged(result, &call.id),
-            Some("server/discover") => downward::with_our_versions(result, eras),
+            Some("server/discover") => downward::with_our_versions(result, self.child.terms.eras),
             _ => None,
         });
         if let Some(result) = changed {

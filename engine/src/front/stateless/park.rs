@@ -117,7 +117,7 @@ impl Worker {
             // The child can continue without it.
             return self.child.refuse(id, (-32601, "the client does not have this capability"), cx);
         }
-        let (call, certain) = self.asking(cx);
+        let (call, certain) = self.asking();
         // Roots belong to the client, whichever of its calls they are requested for.
         let certain = certain || question.method == ROOTS && self.owner.is_known();
         match call {

@@ -17,7 +17,7 @@ use crate::codec::message::Message;
 use crate::codec::object::Object;
 use crate::codec::version::STATELESS;
 use crate::context::Context;
-use crate::context::report::Report;
+use crate::context::report::{Lesson, Report};
 use crate::dialect::downward;
 use crate::dialect::upward;
 use crate::http::fault::Fault;
@@ -50,7 +50,7 @@ pub(crate) enum AfterExit {
 impl Worker {
     /// Sends the first request of a fresh child: a probe, unless the era is known.
     pub(crate) fn greet(&mut self, cx: &mut Context) {
-        if cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false) {
+        if self.child.known.modern == Some(false) {
             return self.initialize(cx);
         }
         self.mode = Mode::Probing;
@@ -66,7 +66,7 @@ impl Worker {
     pub(crate) fn process_started(&mut self, cx: &mut Context) {
         if matches!(self.mode, Mode::Probing) {
             self.asked = cx.now;
-            let known = cx.servers.is_modern(self.child.server);
+            let known = self.child.known.ever_modern;
             let wait = if known { cx.config.start } else { cx.config.probe };
             self.lease.wait_start(wait, cx);
         }
@@ -109,7 +109,7 @@ impl Worker {
         let payload = message.payload().unwrap_or_default();
         let is_result = message.result().is_some();
         if is_result && upward::speaks_stateless(payload) {
-            cx.servers.learn(self.child.server).spoke_modern(&self.owner.env);
+            self.child.learn(Lesson::SpokeModern, cx);
             self.opened(Mode::Stateless, STATELESS, cx);
             return None;
         }
@@ -132,13 +132,11 @@ impl Worker {
     /// The probe failed. Returns the cause, if the worker ends by it.
     fn undiscovered(&mut self, failure: Failure, cx: &mut Context) -> Option<Cause> {
         let until = cx.now.after(cx.config.breaker_wait);
-        let knowledge = cx.servers.learn(self.child.server);
-        match &failure {
-            Failure::Answered { proves: true, .. } => {
-                knowledge.denied_modern(&self.owner.env, until)
-            }
-            _ => knowledge.doubted(&self.owner.env, until),
-        }
+        let lesson = match &failure {
+            Failure::Answered { proves: true, .. } => Lesson::DeniedModern(until),
+            _ => Lesson::Doubted(until),
+        };
+        self.child.learn(lesson, cx);
         if self.crosses {
             match failure {
                 Failure::Answered { .. } => self.initialize(cx),
@@ -151,7 +149,7 @@ impl Worker {
             }
             return None;
         }
-        let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
+        let known = self.child.known.modern == Some(false);
         let what = match &failure {
             Failure::Answered { error, .. } => alloc::format!("answered with an error ({error})"),
             Failure::Ended(exit) => alloc::format!("ended with {exit}"),
@@ -181,7 +179,7 @@ impl Worker {
 
     /// Refuses all waiting requests, if the era is known not to fit. Returns true if so.
     pub(crate) fn refuses_all(&mut self, cx: &mut Context) -> bool {
-        let known = cx.servers.spoken(self.child.server, &self.owner.env).modern == Some(false);
+        let known = self.child.known.modern == Some(false);
         let refuses = known && !self.crosses && matches!(self.mode, Mode::Probing);
         if refuses {
             self.refuse_all(&Fault::SessionEra, cx);
@@ -210,7 +208,7 @@ impl Worker {
             return self.child.malformed.cause();
         }
         let left = cx.config.start.saturating_sub(cx.now.since(self.asked));
-        let known = cx.servers.is_modern(self.child.server);
+        let known = self.child.known.ever_modern;
         let started = self.child.stage != Stage::Queued;
         if !self.is_probing() || !started || known && left.is_zero() {
             return self.child.malformed.cause().or(Some(Cause::StartTimeout));
@@ -243,7 +241,7 @@ impl Worker {
 
     /// The child has closed its standard output or input and is still running.
     pub(crate) fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
-        if !self.is_probing() || cx.servers.is_modern(self.child.server) {
+        if !self.is_probing() || self.child.known.ever_modern {
             return self.lease.closed();
         }
         self.undiscovered(Failure::Silent, cx)
@@ -254,7 +252,7 @@ impl Worker {
         if matches!(self.mode, Mode::Leaving) {
             return AfterExit::Restarts;
         }
-        let probed = unasked && self.is_probing() && !cx.servers.is_modern(self.child.server);
+        let probed = unasked && self.is_probing() && !self.child.known.ever_modern;
         if !probed {
             return AfterExit::Ends(Cause::Exited(exit));
         }

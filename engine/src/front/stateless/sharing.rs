@@ -3,7 +3,7 @@
 use super::{Mode, Worker};
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
-use crate::context::report::Report;
+use crate::context::report::{Lesson, Report};
 use crate::http::metadata::can_be_asked;
 
 /// Which other calls that may be asked for input a request's process may have had.
@@ -57,15 +57,15 @@ impl Worker {
 
     /// Whether its server has sent a question after a call was answered. Then a question belongs to
     /// a call only if the process has had no call of another client.
-    pub(super) fn asks_late(&self, cx: &Context) -> bool {
-        cx.servers.spoken(self.child.server, &self.owner.env).asks_late
+    pub(super) fn asks_late(&self) -> bool {
+        self.child.known.asks_late
     }
 
     /// The child sent a question after its call was answered.
-    pub(super) fn asked_late(&self, cx: &mut Context) {
+    pub(super) fn asked_late(&mut self, cx: &mut Context) {
         // A question may have crossed with the cancellation of its call: that proves nothing.
         if !self.may_cross && !self.owner.is_known() {
-            cx.servers.learn(self.child.server).asked_late(&self.owner.env);
+            self.child.learn(Lesson::AskedLate, cx);
         }
     }
 
@@ -98,13 +98,13 @@ impl Worker {
     }
 
     /// The first call in flight that a question may belong to, and whether it is the only one.
-    pub(super) fn asking(&self, cx: &Context) -> (Option<CallId>, bool) {
+    pub(super) fn asking(&self) -> (Option<CallId>, bool) {
         let may_ask = |id: &CallId, stream: &StreamId| {
             self.parks.contains(id) || self.asks.get(stream).is_some_and(|ask| ask.may_ask)
         };
         let mut asking = self.child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));
         let first = asking.next().map(|(id, _)| *id);
-        let late = !self.owner.is_known() && self.carried_asking > 1 && self.asks_late(cx);
+        let late = !self.owner.is_known() && self.carried_asking > 1 && self.asks_late();
         (first, asking.next().is_none() && !late)
     }
 }

@@ -1,40 +1,39 @@
-//! The servers behind the bridge: the paths of each, and what is known of its command.
+//! The servers behind the bridge: the paths and terms of each, what is known of its command, and
+//! its prewarmed children.
 //!
 //! A session belongs to the path where it was opened, a child to the command that started it. When
 //! a path gets another command, open sessions continue and only new ones get it, and knowledge of
 //! one command is never applied to another. A server that has lost its paths is retired: it is
-//! known until its last child is gone, and no child is started for it.
+//! kept until its last child is gone, and no child is started for it.
 
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::time::Duration;
 
+use super::knowledge::Knowledge;
 use crate::api::config::Config;
 use crate::api::eras::Eras;
 use crate::api::handles::{ChildId, Server};
 use crate::api::io::Endpoint;
-use crate::api::terms::Limits;
-use crate::context::knowledge::{Knowledge, Spoken};
-use crate::context::offer::Offer;
+use crate::child::known::Known;
+use crate::child::terms::Terms;
+use crate::codec::message::Message;
+use crate::context::report::Lesson;
 use crate::http::admission::Transport;
 use crate::http::header_params::HeaderParams;
 use crate::table::Table;
 
-/// What is known of a server.
+/// A server.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(super) struct Served {
     current: bool,
-    /// The eras that its clients may use.
-    eras: Eras,
-    /// How long its sessions may have no call in flight before they fall asleep.
-    pub(crate) sleep: Option<Duration>,
+    /// What holds for its processes; each has it.
+    terms: Arc<Terms>,
     /// Whether its sessions share processes.
     share: bool,
-    limits: Limits,
-    /// The tools that its clients see.
-    offer: Offer,
+    /// Sessions at once, and as many shared processes, if it has a limit of its own.
+    sessions: Option<usize>,
     /// Why it can't be started.
     fault: Option<String>,
     /// The name for health checks.
@@ -42,10 +41,10 @@ pub(crate) struct Known {
     /// Whether a refusal for the era was logged.
     told_refusal: bool,
     /// The eras that its command speaks, and the header parameters of its tools.
-    pub(crate) knowledge: Knowledge,
-    pub(crate) header_params: HeaderParams,
+    knowledge: Knowledge,
+    pub(super) header_params: HeaderParams,
     /// Its prewarmed children.
-    pub(crate) spares: VecDeque<ChildId>,
+    pub(super) spares: VecDeque<ChildId>,
 }
 
 /// A path with the server that serves it, or has served it.
@@ -61,27 +60,25 @@ struct Place {
 
 /// All servers, and their paths. The paths of the current places are distinct.
 #[derive(Debug, Default)]
-pub(crate) struct Servers {
-    known: Table<Server, Known>,
+pub(super) struct Servers {
+    table: Table<Server, Served>,
     places: Vec<Place>,
-    /// Whether a server has terms of its own. Most have none, and pay nothing for them.
-    has_terms: bool,
 }
 
 impl Servers {
     /// The one server of a configuration.
-    pub(crate) fn one(config: &Config) -> Self {
+    pub(super) fn one(config: &Config) -> Self {
         let mut servers = Self::default();
         let Config { endpoint, sse_endpoint, eras, sleep, share, .. } = config;
         let (sse, eras, sleep) = (sse_endpoint.as_deref(), *eras, *sleep);
         let (path, share) = (&**endpoint, *share);
-        servers.set(&[Endpoint { path, sse, eras, sleep, share, ..Endpoint::default() }]);
+        servers.set(&[Endpoint { path, sse, eras, sleep, share, ..Endpoint::default() }], config);
         servers
     }
 
     /// Makes these the current servers. Of two at one path, the later one counts; of one at two
     /// paths, the later eras.
-    pub(crate) fn set(&mut self, servers: &[Endpoint<'_>]) {
+    pub(super) fn set(&mut self, servers: &[Endpoint<'_>], config: &Config) {
         self.places.iter_mut().for_each(|place| place.current = false);
         for endpoint in servers {
             self.put(endpoint.path, Transport::Streamable, endpoint.server);
@@ -89,18 +86,14 @@ impl Servers {
                 self.put(path, Transport::Sse, endpoint.server);
             }
             let known = self.of(endpoint.server);
-            known.told_refusal &= known.eras == endpoint.eras;
-            known.eras = endpoint.eras;
-            known.sleep = endpoint.sleep;
+            known.told_refusal &= known.terms.eras == endpoint.eras;
+            known.terms = Arc::new(Terms::new(endpoint, config));
             known.share = endpoint.share;
-            known.limits = endpoint.limits;
-            self.has_terms |= endpoint.limits != Limits::default() || !endpoint.tools.is_all();
-            let known = self.of(endpoint.server);
-            known.offer = endpoint.tools.into();
+            known.sessions = endpoint.limits.sessions;
             known.fault = endpoint.fault.map(String::from);
             known.name = endpoint.name.map(String::from);
         }
-        for (server, known) in self.known.iter_mut() {
+        for (server, known) in self.table.iter_mut() {
             known.current = self.places.iter().any(|one| one.current && one.server == *server);
         }
         self.forget_places();
@@ -127,20 +120,20 @@ impl Servers {
     }
 
     /// The server of new sessions at this path.
-    pub(crate) fn at(&self, path: &str) -> Option<Server> {
+    pub(super) fn at(&self, path: &str) -> Option<Server> {
         let here = self.places.iter().find(|place| place.current && *place.path == *path);
         here.map(|place| place.server)
     }
 
     /// The path, shared with a session or call: the place is known as long as that has it.
-    pub(crate) fn kept_path(&self, path: &str) -> Arc<str> {
+    pub(super) fn kept_path(&self, path: &str) -> Arc<str> {
         let place = self.places.iter().find(|place| *place.path == *path);
         place.map_or_else(|| path.into(), |place| Arc::clone(&place.path))
     }
 
     /// The path of a server that a request path names, and what is spoken there: clients may
     /// append a slash.
-    pub(crate) fn named<'a>(&self, path: &'a str) -> Option<(&'a str, Transport)> {
+    pub(super) fn named<'a>(&self, path: &'a str) -> Option<(&'a str, Transport)> {
         let spoken = |path: &'a str| {
             let here = || self.places.iter().filter(|place| *place.path == *path);
             let place = here().find(|place| place.current).or_else(|| here().next())?;
@@ -151,7 +144,7 @@ impl Servers {
     }
 
     /// The path of a server, for the operator: the first, if it has several.
-    pub(crate) fn path(&self, server: Server) -> &str {
+    pub(super) fn path(&self, server: Server) -> &str {
         let is_its =
             |place: &&Place| (place.transport, place.server) == (Transport::Streamable, server);
         let places = || self.places.iter().filter(is_its);
@@ -159,90 +152,94 @@ impl Servers {
         place.map_or("", |place| &*place.path)
     }
 
-    pub(crate) fn get(&self, server: Server) -> Option<&Known> {
-        self.known.get(&server)
+    pub(super) fn get(&self, server: Server) -> Option<&Served> {
+        self.table.get(&server)
+    }
+
+    /// What holds for its processes.
+    pub(super) fn terms(&self, server: Server) -> Arc<Terms> {
+        self.get(server).map(|known| Arc::clone(&known.terms)).unwrap_or_default()
     }
 
     /// The eras that its clients may use.
-    pub(crate) fn eras(&self, server: Server) -> Eras {
-        self.get(server).map(|known| known.eras).unwrap_or_default()
+    pub(super) fn eras(&self, server: Server) -> Eras {
+        self.get(server).map(|known| known.terms.eras).unwrap_or_default()
+    }
+
+    /// Whether its clients may make this request.
+    pub(super) fn allows(&self, server: Server, request: &Message<'_>) -> bool {
+        self.get(server).is_none_or(|known| known.terms.offer.allows(request))
     }
 
     /// Whether its sessions share processes.
-    pub(crate) fn shares(&self, server: Server) -> bool {
+    pub(super) fn shares(&self, server: Server) -> bool {
         self.get(server).is_some_and(|known| known.share)
     }
 
-    /// Limits of its own.
-    pub(crate) fn limits(&self, server: Server) -> Limits {
-        let known = if self.has_terms { self.get(server) } else { None };
-        known.map(|known| known.limits).unwrap_or_default()
-    }
-
-    /// The tools that its clients see, if not all.
-    pub(crate) fn offer(&self, server: Server) -> Option<&Offer> {
-        let known = if self.has_terms { self.get(server) } else { None };
-        known.map(|known| &known.offer).filter(|offer| !offer.is_all())
+    /// Sessions at once, and as many shared processes, if it has a limit of its own.
+    pub(super) fn sessions(&self, server: Server) -> Option<usize> {
+        self.get(server)?.sessions
     }
 
     /// Why it can't be started, if so.
-    pub(crate) fn fault(&self, server: Server) -> Option<&str> {
+    pub(super) fn fault(&self, server: Server) -> Option<&str> {
         self.get(server)?.fault.as_deref()
     }
 
     /// The name for health checks.
-    pub(crate) fn name(&self, server: Server) -> Option<&str> {
+    pub(super) fn name(&self, server: Server) -> Option<&str> {
         self.get(server)?.name.as_deref()
     }
 
     /// What is known of its processes with these variables.
-    pub(crate) fn spoken(&self, server: Server, env: &[(String, String)]) -> Spoken {
+    pub(super) fn known(&self, server: Server, env: &[(String, String)]) -> Known {
         self.get(server).map(|known| known.knowledge.of(env)).unwrap_or_default()
     }
 
-    /// Whether a process of it has spoken 2026-07-28.
-    pub(crate) fn is_modern(&self, server: Server) -> bool {
-        self.get(server).is_some_and(|known| known.knowledge.is_modern())
-    }
-
-    pub(crate) fn learn(&mut self, server: Server) -> &mut Knowledge {
-        &mut self.of(server).knowledge
+    /// Such a process has shown this. Returns whether that is new.
+    pub(super) fn learn(
+        &mut self,
+        server: Server,
+        env: &[(String, String)],
+        lesson: Lesson,
+    ) -> bool {
+        self.of(server).knowledge.learn(env, lesson)
     }
 
     /// Whether this is its first refusal of a client for the era.
-    pub(crate) fn is_first_refusal(&mut self, server: Server) -> bool {
+    pub(super) fn is_first_refusal(&mut self, server: Server) -> bool {
         !core::mem::replace(&mut self.of(server).told_refusal, true)
     }
 
-    pub(crate) fn of(&mut self, server: Server) -> &mut Known {
-        self.known.or_default(server)
+    pub(super) fn of(&mut self, server: Server) -> &mut Served {
+        self.table.or_default(server)
     }
 
-    pub(crate) fn current(&self) -> impl Iterator<Item = (Server, &Known)> {
-        self.known.iter().filter(|(_, known)| known.current).map(|(server, known)| (*server, known))
+    pub(super) fn current(&self) -> impl Iterator<Item = (Server, &Served)> {
+        self.table.iter().filter(|(_, known)| known.current).map(|(server, known)| (*server, known))
     }
 
-    pub(crate) fn is_current(&self, server: Server) -> bool {
+    pub(super) fn is_current(&self, server: Server) -> bool {
         self.get(server).is_some_and(|known| known.current)
     }
 
-    pub(crate) fn count(&self) -> usize {
-        self.known.len()
+    pub(super) fn count(&self) -> usize {
+        self.table.len()
     }
 
     /// Prewarmed children of retired servers.
-    pub(crate) fn retired_spares(&self) -> Vec<ChildId> {
-        let retired = self.known.values().filter(|known| !known.current);
+    pub(super) fn retired_spares(&self) -> Vec<ChildId> {
+        let retired = self.table.values().filter(|known| !known.current);
         retired.flat_map(|known| known.spares.iter().copied()).collect()
     }
 
-    pub(crate) fn has_retired(&self) -> bool {
-        self.known.values().any(|known| !known.current)
+    pub(super) fn has_retired(&self) -> bool {
+        self.table.values().any(|known| !known.current)
     }
 
     /// Forgets retired servers that are unused.
-    pub(crate) fn forget(&mut self, is_used: impl Fn(Server) -> bool) {
-        self.known.retain(|server, known| known.current || is_used(*server));
+    pub(super) fn forget(&mut self, is_used: impl Fn(Server) -> bool) {
+        self.table.retain(|server, known| known.current || is_used(*server));
         self.forget_places();
     }
 }

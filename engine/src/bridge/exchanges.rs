@@ -1,0 +1,79 @@
+//! What becomes of exchanges: each event goes to the session or worker whose stream the exchange
+//! carries, or to the response that is on its way.
+
+use super::{Bridge, Seat};
+use crate::api::handles::{ChildId, Exchange, SessionNumber};
+use crate::context::Context;
+use crate::context::ids::StreamId;
+use crate::stream::set::Streams;
+
+impl Bridge {
+    pub(super) fn carried(&self, exchange: Exchange) -> Option<(ChildId, StreamId)> {
+        self.cx.responses.carrier(exchange)
+    }
+
+    pub(super) fn taken(&mut self, exchange: Exchange, bytes: usize) {
+        let Some((id, number)) = self.carried(exchange) else {
+            return self.cx.pay(exchange, bytes);
+        };
+        self.with_streams(id, |streams, cx| streams.taken(number, bytes, cx));
+    }
+
+    pub(super) fn delivered(&mut self, exchange: Exchange) {
+        if let Some((pipe, number)) = self.carried(exchange) {
+            self.with_streams(pipe, |streams, cx| streams.delivered(number, cx));
+        }
+        self.cx.responses.end(exchange);
+    }
+
+    /// Works on the streams that are known under this number: those of a child's clients, or of a
+    /// session that sleeps.
+    #[inline]
+    pub(super) fn with_streams(
+        &mut self,
+        pipe: ChildId,
+        work: impl FnOnce(&mut Streams, &mut Context),
+    ) {
+        let awake = self.seats.get_mut(pipe).and_then(Seat::streams_mut);
+        let streams = awake.or_else(|| {
+            self.sleepers.get_mut(SessionNumber(pipe.0)).map(|asleep| &mut asleep.streams)
+        });
+        if let Some(streams) = streams {
+            work(streams, &mut self.cx);
+        }
+    }
+
+    pub(super) fn lost(&mut self, exchange: Exchange) {
+        let Some((id, number)) = self.carried(exchange) else {
+            self.cx.responses.end(exchange);
+            return;
+        };
+        match self.seats.get_mut(id) {
+            Some(Seat::Session(session)) => {
+                session.lost(number, &mut self.cx);
+                self.end_left(id);
+            }
+            Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
+            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                self.with_streams(id, |streams, cx| streams.lost(number, cx));
+            }
+        }
+    }
+
+    /// Memory is short, and the client of an exchange stopped reading.
+    pub(super) fn cut(&mut self, exchange: Exchange) {
+        let Some((id, number)) = self.carried(exchange) else {
+            return self.cx.foreclose(exchange);
+        };
+        match self.seats.get_mut(id) {
+            Some(Seat::Session(session)) => {
+                session.cut(number, &mut self.cx);
+                self.end_left(id);
+            }
+            Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
+            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                self.with_streams(id, |streams, cx| streams.cut(number, cx));
+            }
+        }
+    }
+}
