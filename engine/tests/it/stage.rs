@@ -1,7 +1,7 @@
 //! What the small worlds of sessions have in common: an engine with a clock, draws and a record of
 //! what happened last; and a run of steps, each of which ends when the engine wants no more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -202,6 +202,18 @@ pub(crate) trait Run: Sized {
         }
         self.end()
     }
+}
+
+/// The resources that a text names.
+pub(crate) fn uris(text: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(text).into_owned();
+    let pieces = text.split('"').filter(|piece| piece.starts_with("a:"));
+    pieces.map(String::from).collect()
+}
+
+/// Whether a text has these words.
+pub(crate) fn says(text: &[u8], words: &str) -> bool {
+    String::from_utf8_lossy(text).contains(words)
 }
 
 /// How many seeds are played: the variable with this name, or so many.

@@ -246,9 +246,9 @@ impl World {
                     // What happened after its last record is not known any more.
                     client.used = saved;
                     // It had, or has, what its record says.
-                    client.uris = super::judge::uris(&record);
-                    client.level = super::judge::says(&record, "\"level\":\"error\"");
-                    client.initialized &= super::judge::says(&record, "\"initialized\":true");
+                    client.uris = stage::uris(&record);
+                    client.level = stage::says(&record, "\"level\":\"error\"");
+                    client.initialized &= stage::says(&record, "\"initialized\":true");
                 }
                 (Ok(number), None) => self.tell(Input::End { session: number }),
                 (Err(error), client) => {

@@ -3,8 +3,8 @@
 use mcp_bridge::message::{Kind, Message};
 use mcp_bridge::{Body, Cause, ChildId, Exchange, Exit, Input, Notice, Output, SessionNumber};
 
-use super::{Ask, Child, Judged, Law, Setting, World, judge};
-use crate::stage::{Run as _, hold};
+use super::{Ask, Child, Judged, Law, Setting, World};
+use crate::stage::{self, Run as _, hold};
 
 impl World {
     pub(super) fn obey(&mut self, output: Output) -> Judged {
@@ -108,7 +108,7 @@ impl World {
             "notifications/initialized" => child.initialized = true,
             "logging/setLevel" => child.level = true,
             "resources/subscribe" => {
-                child.uris.extend(judge::uris(line));
+                child.uris.extend(stage::uris(line));
             }
             "tools/call" => {
                 let text = String::from_utf8_lossy(line);

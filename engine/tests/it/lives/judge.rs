@@ -8,17 +8,6 @@ use mcp_bridge::message::{Kind, Message};
 use super::{Ask, Judged, Law, World};
 use crate::stage::hold;
 
-/// The resources that a text names.
-pub(super) fn uris(text: &[u8]) -> BTreeSet<String> {
-    let text = String::from_utf8_lossy(text).into_owned();
-    let pieces = text.split('"').filter(|piece| piece.starts_with("a:"));
-    pieces.map(String::from).collect()
-}
-
-pub(super) fn says(text: &[u8], words: &str) -> bool {
-    String::from_utf8_lossy(text).contains(words)
-}
-
 impl World {
     /// A client gets a message, or a whole answer with this status.
     pub(super) fn answered(&mut self, exchange: Exchange, status: u16, body: &[u8]) -> Judged {

@@ -1,12 +1,13 @@
 //! What clients do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use mcp_bridge::{Exit, Input};
+use mcp_bridge::{Bridge, Exit, Input};
 
 use super::faults::Fault;
-use super::{Ask, Asked, Client, Counts, Judged, World, config};
-use crate::stage::{self, Dice, Run as _, Stage};
+use super::{Ask, Asked, Client, Counts, Judged, Law, World, config};
+use crate::stage::{self, Dice, Run as _, Stage, hold, says};
 
 /// Clients of one run.
 const CLIENTS: usize = 10;
@@ -15,7 +16,9 @@ impl World {
         let mut dice = Dice::new(seed);
         let config = config(&mut dice);
         Self {
-            stage: Stage::new(dice, config),
+            stage: Stage::new(dice, config.clone()),
+            config,
+            saved: BTreeMap::new(),
             clients: Vec::new(),
             processes: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -38,6 +41,7 @@ impl World {
             16..=24 => return self.speak(),
             25 if self.stage.dice.one_in(2) => self.crash(),
             26 if self.stage.dice.one_in(3) => return self.pass(40_000),
+            26 if self.stage.dice.one_in(6) => return self.restart(),
             _ => return self.pass(500),
         }
         Ok(())
@@ -179,5 +183,64 @@ impl World {
         self.processes.remove(&pipe);
         self.counts.crashes += 1;
         self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
+    }
+
+    /// The proxy is killed, and started again. What was under way is not known any more.
+    fn restart(&mut self) -> Judged {
+        self.counts.restarts += 1;
+        self.asked.clear();
+        self.processes.clear();
+        self.stage.bridge = Bridge::new(self.config.clone()).expect("a good configuration");
+        let mut lost: BTreeSet<_> = (0..self.clients.len()).collect();
+        for (_, record) in std::mem::take(&mut self.saved) {
+            let now = stage::at(self.stage.now);
+            let restored = self.stage.bridge.restore(&record, Duration::ZERO, now);
+            let Ok(session) = restored else {
+                return Err((Law::Fate, format!("a session is not restored: {restored:?}")));
+            };
+            let id = |client: &&usize| self.clients[**client].id.as_deref();
+            let of = lost.iter().find(|client| id(client).is_some_and(|id| says(&record, id)));
+            let Some(client) = of.copied() else {
+                // Nobody was told of it.
+                self.tell(Input::End { session });
+                continue;
+            };
+            lost.remove(&client);
+            self.restored(client, &record)?;
+            self.saved.insert(session, record);
+        }
+        for client in lost {
+            let known = &mut self.clients[client];
+            hold!(
+                Fate,
+                known.id.is_none() || known.deleted,
+                "the session of client {client} is lost"
+            );
+            // Nobody will be told of it.
+            known.deleted = true;
+        }
+        Ok(())
+    }
+
+    /// A session goes on from its record, which has what its client was granted.
+    fn restored(&mut self, client: usize, record: &[u8]) -> Judged {
+        let known = &mut self.clients[client];
+        let uris = stage::uris(record);
+        let differs =
+            uris.symmetric_difference(&known.uris).find(|uri| !known.unsure.contains(*uri));
+        hold!(Wants, differs.is_none(), "the record of client {client} is wrong: {differs:?}");
+        let level = ["debug", "error"].into_iter().find(|level| says(record, level));
+        let sure = !known.level_unsure;
+        hold!(Wants, !sure || level == known.level, "the record of client {client}: {level:?}");
+        known.initialized &= says(record, "\"initialized\":true");
+        *known = Client {
+            roots: known.roots,
+            id: known.id.take(),
+            initialized: known.initialized,
+            level,
+            uris,
+            ..Client::default()
+        };
+        Ok(())
     }
 }

@@ -58,7 +58,11 @@ impl World {
             // Its processes say so little that there is nothing to hold back.
             Output::Pause { .. } | Output::Resume { .. } => {}
             Output::Terminate { .. } | Output::Kill { .. } | Output::Notice(_) => {}
-            Output::Save { .. } | Output::Forget { .. } => {}
+            Output::Save { session, record } => {
+                self.saved.insert(session, record);
+                self.tell(Input::Saved { session });
+            }
+            Output::Forget { session } => drop(self.saved.remove(&session)),
         }
         Ok(())
     }

@@ -20,9 +20,11 @@ pub(super) enum Fault {
     Cancelled,
     /// The process is not subscribed for the first that wants it.
     Unwanted,
+    /// What a client was granted later is not in its record.
+    Unsaved,
 }
 
-pub(super) const ALL: [(Fault, Law); 7] = [
+pub(super) const ALL: [(Fault, Law); 8] = [
     (Fault::Swapped, Law::Own),
     (Fault::Greeted, Law::Handshake),
     (Fault::Told, Law::Told),
@@ -30,6 +32,7 @@ pub(super) const ALL: [(Fault, Law); 7] = [
     (Fault::Answered, Law::Asked),
     (Fault::Cancelled, Law::Fate),
     (Fault::Unwanted, Law::Wants),
+    (Fault::Unsaved, Law::Wants),
 ];
 
 impl Fault {
@@ -54,6 +57,10 @@ impl Fault {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 let bytes = self.written(world, child, text).into_bytes();
                 vec![Output::Write { child, bytes }]
+            }
+            (Self::Unsaved, Output::Save { session, record }) => {
+                let record = world.saved.get(&session).cloned().unwrap_or(record);
+                vec![Output::Save { session, record }]
             }
             (_, output) => vec![output],
         }

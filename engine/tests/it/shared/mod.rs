@@ -1,6 +1,7 @@
 //! Sessions that share processes: a small world of its own. Clients of two kinds open sessions,
 //! call, cancel, subscribe, want logs, answer questions, their own and others', leave and delete;
-//! processes answer in any order, report, log, ask, and crash. Everything that a client or a
+//! processes answer in any order, report, log, ask, and crash; the proxy is killed, and started again
+//! from the records that were saved. Everything that a client or a
 //! process says of a call names the client whose it is, so the judge sees who gets what.
 //!
 //! Every run comes of a seed. `SHARED_SEEDS` says how many are played.
@@ -14,7 +15,7 @@ mod process;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mcp_bridge::{ChildId, Config, Exchange, Output, sse};
+use mcp_bridge::{ChildId, Config, Exchange, Output, SessionNumber, sse};
 
 use crate::stage::{self, Dice, Run, Stage, hold};
 use faults::Fault;
@@ -34,7 +35,7 @@ pub(super) enum Law {
     Asked,
     /// Updates reach those that have subscribed, and no others; changes of lists reach all.
     Told,
-    /// A process is subscribed to, and logs, what its sessions want, and no more.
+    /// A process is subscribed to, and logs, what its sessions want, and no more. A record has it.
     Wants,
     /// A call is cancelled, or fails, because of its own client or its process.
     Fate,
@@ -118,6 +119,9 @@ pub(super) struct Process {
 
 pub(super) struct World {
     pub(super) stage: Stage,
+    pub(super) config: Config,
+    /// The records of sessions.
+    pub(super) saved: BTreeMap<SessionNumber, Vec<u8>>,
     pub(super) clients: Vec<Client>,
     pub(super) processes: BTreeMap<ChildId, Process>,
     pub(super) asked: BTreeMap<Exchange, Asked>,
@@ -140,13 +144,17 @@ pub(super) struct Counts {
     pub(super) crashes: u64,
     pub(super) wakes: u64,
     pub(super) cancels: u64,
+    pub(super) restarts: u64,
 }
 
 impl Counts {
-    const fn all(self) -> [u64; 10] {
+    const fn all(self) -> [u64; 11] {
         let Self { shared, answers, progress, logs, asked, refused, updates, .. } = self;
-        let (crashes, wakes, cancels) = (self.crashes, self.wakes, self.cancels);
-        [shared, answers, progress, logs, asked, refused, updates, crashes, wakes, cancels]
+        let Self { crashes, wakes, cancels, restarts, .. } = self;
+        [
+            shared, answers, progress, logs, asked, refused, updates, crashes, wakes, cancels,
+            restarts,
+        ]
     }
 }
 
@@ -208,7 +216,7 @@ fn seeds() -> u64 {
 
 #[test]
 fn each_client_of_a_shared_process_has_what_is_its_own() {
-    let mut seen = [0; 10];
+    let mut seen = [0; 11];
     for seed in 1..=seeds() {
         match play(seed, None) {
             Ok(counts) => seen.iter_mut().zip(counts.all()).for_each(|(sum, more)| *sum += more),
@@ -248,6 +256,7 @@ pub(super) fn config(dice: &mut Dice) -> Config {
         start: seconds(5),
         breaker_starts: 3,
         breaker_wait: seconds(4),
+        persist: true,
         ..Config::default()
     }
 }
