@@ -1,8 +1,8 @@
 //! Sessions that share processes: a small world of its own. Clients of two kinds open sessions,
 //! call, cancel, subscribe, want logs, answer questions, their own and others', leave and delete;
-//! processes answer in any order, report, log, ask, and crash; the proxy is killed, and started again
-//! from the records that were saved. Everything that a client or a
-//! process says of a call names the client whose it is, so the judge sees who gets what.
+//! processes answer in any order, report, log, ask, and crash; the proxy is killed, and started
+//! again from the records that were saved. Everything that a client or a process says of a call
+//! names the client whose it is, so the judge sees who gets what.
 //!
 //! Every run comes of a seed. `SHARED_SEEDS` says how many are played.
 
