@@ -120,6 +120,7 @@ fn an_error_without_an_id_is_known() {
 
 #[test]
 fn malformed_lines_have_names() {
+    const TEXT: &str = "text that is not JSON, such as a log line, which belongs on standard error";
     for (text, name) in [
         (&b"Content-Length: 52\r"[..], Wrote::ContentLength),
         (b"content-length:52", Wrote::ContentLength),
@@ -132,7 +133,10 @@ fn malformed_lines_have_names() {
         (b"{\"level\":30}", Wrote::Record),
         (b"{}", Wrote::Record),
         (b"{\"jsonrpc\":\"2.0\",\"result\":{}}", Wrote::Nameless),
-        (b"Listening", Wrote::Other("a value was expected")),
+        (b"Listening", Wrote::Other(TEXT)),
+        ("\u{1f680} 2 tools".as_bytes(), Wrote::Other(TEXT)),
+        (b" 12:00:00 ready", Wrote::Other(TEXT)),
+        (b"{\"jsonrpc\":", Wrote::Other("the text ends within a value")),
         (b"\0\0\0\0", Wrote::Other("a value was expected")),
     ] {
         let malformed = parse(text).unwrap_err();
