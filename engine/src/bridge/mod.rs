@@ -44,6 +44,7 @@ use crate::codec::lines::Lines;
 use crate::context::Context;
 use crate::context::budget::affords;
 use crate::context::timers::Deadline;
+use crate::front::reads::Reads;
 use crate::front::stateless::AfterExit;
 use crate::http::fault::Fault;
 use crate::table::Table;
@@ -308,7 +309,7 @@ impl Bridge {
             cause = match (line, &mut *seat) {
                 (Err(_), _) => Some(Cause::LineTooLong),
                 (Ok(line), Seat::Session(session)) => session.line(line, &mut self.cx),
-                (Ok(line), Seat::Shared(worker)) => worker.line(&line, &mut self.cx),
+                (Ok(line), Seat::Shared(worker)) => worker.read(&line, &mut self.cx),
                 (Ok(line), Seat::Host(host)) => host.line(&line, &mut self.cx),
                 (Ok(_), Seat::Prewarmed(_) | Seat::Leaving(_)) => None,
             };

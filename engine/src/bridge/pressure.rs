@@ -6,7 +6,9 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::time::Duration;
 
-use super::{Bridge, Seat, Seats};
+#[cfg(debug_assertions)]
+use super::Seat;
+use super::{Bridge, Seats};
 use crate::api::cause::Cause;
 use crate::api::handles::{ChildId, Exchange};
 use crate::api::instant::Instant;

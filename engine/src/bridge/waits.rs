@@ -4,7 +4,7 @@ use super::Bridge;
 use super::seats::Seat;
 use crate::api::handles::ChildId;
 use crate::context::timers::Wait;
-use crate::front::malformed::Reads;
+use crate::front::reads::Reads;
 use crate::stream::set::Streams;
 
 /// How many waits may be set and be due while others run, beside one for each of those.

@@ -7,13 +7,13 @@ use crate::api::instant::Instant;
 #[cfg(debug_assertions)]
 use crate::api::io::env_size;
 use crate::api::limits;
-#[cfg(debug_assertions)]
 use crate::child::Child;
 use crate::codec::json;
 use crate::codec::message::Message;
 use crate::codec::meta::LogLevel;
 use crate::codec::object;
 use crate::codec::raw_id::Spelling;
+use crate::context::Context;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
 use crate::context::ids::StreamId;
@@ -137,6 +137,18 @@ impl Call {
         let token = self.token.as_ref().map_or(0, |token| token.len());
         let wish = self.wish.as_ref().map_or(0, |wish| wish.size());
         IN_FLIGHT + self.id.len() + token + wish
+    }
+}
+
+impl Child {
+    /// Counts a call that is over.
+    pub(crate) fn count_end(&self, outcome: &'static str, since: Instant, cx: &mut Context) {
+        cx.counts.of(self.server).call(outcome, cx.now.since(since));
+    }
+
+    /// Counts a call that was answered.
+    pub(crate) fn count_answer(&self, answer: &Message<'_>, since: Instant, cx: &mut Context) {
+        cx.counts.of(self.server).answer(answer, cx.now.since(since));
     }
 }
 

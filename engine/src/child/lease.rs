@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::api::cause::Cause;
-use crate::api::event::Notice;
+use crate::api::event::{self, Notice};
 use crate::api::handles::{ChildId, Server};
 use crate::api::instant::Instant;
 use crate::child::Child;
@@ -183,6 +183,20 @@ impl Lease {
         }
     }
 
+    /// The same, at the end of what the child served; it is counted.
+    pub(crate) fn end_for(&mut self, cause: Cause, cx: &mut Context) {
+        self.end(cx);
+        cx.counts.of(self.server).end(cause.label());
+    }
+
+    /// A shared child serves.
+    pub(crate) fn started_shared(&mut self, pid: Option<u32>, version: &str, cx: &mut Context) {
+        self.started(cx);
+        let (child, start) = (self.child, self.age(cx));
+        cx.counts.of(self.server).start(start);
+        cx.notice(Notice::SharedChildReady { child, pid, version: event::version(version), start });
+    }
+
     /// Drops all waits of a shared child, and counts and reports its end.
     pub(crate) fn end_shared(
         &mut self,
@@ -191,8 +205,7 @@ impl Lease {
         service: Service,
         cx: &mut Context,
     ) {
-        self.end(cx);
-        cx.counts.of(self.server).end(cause.label());
+        self.end_for(cause, cx);
         let Service { opened, calls, dropped } = service;
         let (child, lived) = (self.child, self.age(cx));
         cx.notice(Notice::SharedChildEnded { child, pid, cause, opened, lived, calls, dropped });

@@ -15,6 +15,7 @@ pub(crate) mod odd;
 mod offer;
 pub(crate) mod origin;
 pub(crate) mod pings;
+mod progress;
 mod shutdown;
 pub(crate) mod terms;
 
@@ -434,11 +435,6 @@ impl Child {
         }
         self.account();
         Some(call)
-    }
-
-    /// The token of a task whose call was answered.
-    pub(crate) fn task_token(&self, id: CallId) -> Option<&[u8]> {
-        self.task_tokens.iter().find(|(task, _)| *task == id).map(|(_, token)| &**token)
     }
 
     /// Whether this request, a client's or our own, is unanswered.

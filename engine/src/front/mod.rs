@@ -4,6 +4,6 @@
 //! [`dialect`](crate::dialect).
 
 pub(crate) mod host;
-pub(crate) mod malformed;
+pub(crate) mod reads;
 pub(crate) mod session;
 pub(crate) mod stateless;

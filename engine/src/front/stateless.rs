@@ -307,10 +307,7 @@ impl Worker {
         if self.may_promote() {
             self.streams.promote_after(number, cx.config.promote, cx);
         }
-        let mut text = Vec::new();
-        if !self.is_ready() {
-            message.splice(&crate::codec::message::Splice::default(), &mut text);
-        }
+        let text = if self.is_ready() { Vec::new() } else { message.copied() };
         let id = message.id().unwrap_or_default();
         let names = REQUEST + id.len() + metadata.method.len();
         let ask = ClientRequest {
@@ -338,8 +335,7 @@ impl Worker {
     }
 
     /// Sends the requests that waited for the child.
-    fn ready(&mut self, cx: &mut Context) {
-        self.lease.started(cx);
+    fn send_waiting(&mut self, cx: &mut Context) {
         let waiting: Vec<StreamId> = self.asks.keys().copied().collect();
         for number in waiting {
             if !self.crosses {
@@ -444,8 +440,7 @@ impl Worker {
     /// Answers a request with an error of the bridge.
     fn fail(&mut self, number: StreamId, fault: &Fault, cx: &mut Context) {
         let Some(ask) = self.asks.remove(&number) else { return };
-        let took = cx.now.since(ask.since);
-        cx.counts.of(self.child.server).call(fault.outcome(), took);
+        self.child.count_end(fault.outcome(), ask.since, cx);
         // A request that reached no child did not fail there.
         let response = match ask.call {
             None if !self.is_ready() || matches!(fault, Fault::Ended(_) | Fault::Lost(_)) => {

@@ -55,6 +55,30 @@ impl Message<'_> {
     }
 }
 
+impl Message<'_> {
+    /// The message by itself, changed so.
+    pub(crate) fn spliced(&self, change: &Splice<'_>) -> Vec<u8> {
+        let mut text = Vec::new();
+        self.splice(change, &mut text);
+        text
+    }
+
+    /// The message as it came, on one line.
+    pub(crate) fn copied(&self) -> Vec<u8> {
+        self.spliced(&Splice::default())
+    }
+
+    /// The message with another id.
+    pub(crate) fn with_id(&self, id: &[u8]) -> Vec<u8> {
+        self.spliced(&Splice { id: Some(id), ..Splice::default() })
+    }
+
+    /// The message with another progress token.
+    pub(crate) fn with_token(&self, token: &[u8]) -> Vec<u8> {
+        self.spliced(&Splice { token: Some(token), ..Splice::default() })
+    }
+}
+
 /// A new id for a message whose text is given away once nobody reads it any more: then the id is
 /// put in its place there, and a long text is not copied.
 #[derive(Debug)]

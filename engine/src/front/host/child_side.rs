@@ -4,11 +4,10 @@ use alloc::vec::Vec;
 
 use super::{Handshake, Host, Question, TASKS};
 use crate::api::cause::Cause;
-use crate::api::event::{self, Notice};
 use crate::api::handles::ChildId;
 use crate::api::limits;
 use crate::child::lease::Lease;
-use crate::child::odd::{self, Meant, Wrote};
+use crate::child::odd::Meant;
 use crate::child::{Call, Child, OwnRequest};
 use crate::codec::message::{Kind, Malformed, Message, Splice};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
@@ -19,7 +18,7 @@ use crate::context::Context;
 use crate::context::ids::CallId;
 use crate::context::report::{Lesson, Report};
 use crate::dialect::{self, downward};
-use crate::front::malformed::Reads;
+use crate::front::reads::Reads;
 use crate::http::fault::Fault;
 
 /// Notifications about something of one client, which they don't name.
@@ -28,44 +27,9 @@ const PRIVATE: [&str; 2] = ["notifications/tasks/status", "notifications/elicita
 impl Host {
     /// Handles one line of the process. Returns the cause, if the host ends by it.
     pub(crate) fn line(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
-        let cause = odd::each_message(line, |text, message| match message {
-            Ok(message) => self.message(message, cx),
-            Err(malformed) => self.malformed(text, malformed, cx),
-        });
+        let cause = self.read(line, cx);
         self.account();
         cause
-    }
-
-    fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        if message.is_response() {
-            return self.response(message, cx);
-        }
-        if message.is_request()
-            && let Some(id) = self.child.echoed(message, cx)
-        {
-            return self.spoilt(id, Wrote::Echo.reason(), cx);
-        }
-        match message.kind() {
-            Kind::Request { id, method } if method == "ping" => self.child.pong(id, cx),
-            Kind::Request { id, .. } => self.asked(id, message, cx),
-            _ => self.notified(message, cx),
-        }
-        None
-    }
-
-    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        let id = message.id().and_then(CallId::read);
-        if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
-            return if own == OwnRequest::Initialize { self.greeted(message, cx) } else { None };
-        }
-        let Some((id, call)) = id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) else {
-            // The process has no more to do with a call that was given up.
-            self.strays.retain(|(stray, _)| Some(*stray) != id);
-            self.drop_one(cx);
-            return None;
-        };
-        self.answered(id, call, message, cx);
-        None
     }
 
     /// The process has answered `initialize`: the guests that wait for it get the answer.
@@ -93,10 +57,7 @@ impl Host {
         if core::mem::replace(&mut self.started, true) {
             return;
         }
-        self.lease.started(cx);
-        let (child, pid, start) = (self.child.id, self.child.pid, self.lease.age(cx));
-        cx.counts.of(self.child.server).start(start);
-        cx.notice(Notice::SharedChildReady { child, pid, version: event::version(version), start });
+        self.lease.started_shared(self.child.pid, version, cx);
     }
 
     fn answered(&mut self, id: CallId, mut call: Call, message: &Message<'_>, cx: &mut Context) {
@@ -118,11 +79,7 @@ impl Host {
             .filter(|result| dialect::subscription(result).and_then(CallId::read) == Some(id));
         let line = match named.and_then(|result| downward::retagged(result, &call.id)) {
             Some(result) => rpc::response(&call.id, "result", result),
-            None => {
-                let mut line = Vec::new();
-                message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut line);
-                line
-            }
+            None => message.with_id(&call.id),
         };
         self.down(guest, line, cx);
     }
@@ -187,17 +144,12 @@ impl Host {
 
     /// Progress goes to its call, or to who has its task, with the token that its guest chose.
     fn progressed(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let id = message.token().and_then(CallId::read);
-        let call = id.and_then(|id| self.child.calls.get(&id));
-        let task = self.tasks.iter().find(|(task, _)| Some(*task) == id);
-        let whose = match (call, task) {
-            (Some(call), _) => call.token.as_deref().map(|token| (ChildId(call.stream.0), token)),
-            (None, Some((id, guest))) => self.child.task_token(*id).map(|token| (*guest, token)),
-            (None, None) => None,
-        };
-        let Some((guest, token)) = whose.map(|(guest, token)| (guest, token.to_vec())) else {
-            return self.drop_one(cx);
-        };
+        let whose = self.child.progress(message).and_then(|progress| {
+            let task = || self.tasks.iter().find(|(task, _)| *task == progress.id);
+            let call = progress.stream.map(|stream| ChildId(stream.0));
+            Some((call.or_else(|| task().map(|(_, guest)| *guest))?, progress.token.to_vec()))
+        });
+        let Some((guest, token)) = whose else { return self.drop_one(cx) };
         let change = Splice { token: Some(&token), ..Splice::default() };
         self.pass(alloc::vec![guest], message, &change, cx);
     }
@@ -242,8 +194,7 @@ impl Host {
         let passing =
             message.calls("notifications/progress") || message.calls("notifications/message");
         let news = passing && self.guests.len() > 1;
-        let mut line = Vec::new();
-        message.splice(change, &mut line);
+        let line = message.spliced(change);
         cx.report(Report::Down { guests, line, news });
     }
 }
@@ -263,8 +214,27 @@ impl Reads for Host {
         self.child.meant(text, as_read, only, cx)
     }
 
-    fn corrected(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        self.message(message, cx)
+    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        let id = message.id().and_then(CallId::read);
+        if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
+            return if own == OwnRequest::Initialize { self.greeted(message, cx) } else { None };
+        }
+        let Some((id, call)) = id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) else {
+            // The process has no more to do with a call that was given up.
+            self.strays.retain(|(stray, _)| Some(*stray) != id);
+            self.drop_one(cx);
+            return None;
+        };
+        self.answered(id, call, message, cx);
+        None
+    }
+
+    fn said(&mut self, message: &Message<'_>, cx: &mut Context) {
+        match message.kind() {
+            Kind::Request { id, method } if method == "ping" => self.child.pong(id, cx),
+            Kind::Request { id, .. } => self.asked(id, message, cx),
+            _ => self.notified(message, cx),
+        }
     }
 
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {

@@ -141,9 +141,7 @@ impl Host {
     }
 
     fn forward(&mut self, message: &Message<'_>, change: &Splice<'_>, cx: &mut Context) {
-        let mut line = Vec::new();
-        message.splice(change, &mut line);
-        self.child.send(line, cx);
+        self.child.send(message.spliced(change), cx);
     }
 
     /// A call that the process has not answered is given up.

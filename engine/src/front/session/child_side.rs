@@ -13,9 +13,9 @@ use super::wake;
 use crate::api::cause::Cause;
 use crate::api::event::{self, Notice};
 use crate::child::lease::Lease;
-use crate::child::odd::{self, Meant, Wrote};
+use crate::child::odd::{self, Meant};
 use crate::child::{Call, Child, OwnRequest, Wish};
-use crate::codec::message::{Kind, Malformed, Message, Renamed, Splice};
+use crate::codec::message::{Kind, Malformed, Message, Renamed};
 use crate::codec::object::Object;
 use crate::codec::rpc;
 use crate::codec::version::{self, Version};
@@ -24,7 +24,7 @@ use crate::context::ids::{CallId, StreamId};
 use crate::context::report::Lesson;
 use crate::dialect::downward;
 use crate::dialect::upward;
-use crate::front::malformed::Reads;
+use crate::front::reads::{Reads, in_place};
 use crate::http::fault::Fault;
 
 /// An answer and its stream, deferred until the line is no longer borrowed and can be reused.
@@ -37,8 +37,11 @@ impl Session {
         let mut later = None;
         let cause = odd::each_message(&line, |text, message| match message {
             Ok(message) => {
-                let alone = owned && text.len() == line.len();
-                self.message(message, alone.then_some(&mut later), cx)
+                let alone = owned && text.len() == line.len() && message.is_response();
+                match alone && self.child.offered(message).is_none() {
+                    true => self.answered(message, Some(&mut later), cx),
+                    false => self.message(message, cx),
+                }
             }
             Err(malformed) => self.malformed(text, malformed, cx),
         });
@@ -46,44 +49,6 @@ impl Session {
             self.answer(stream, answer.apply(line.into_owned()), cx);
         }
         cause
-    }
-
-    fn message(
-        &mut self,
-        message: &Message<'_>,
-        later: Option<&mut Later>,
-        cx: &mut Context,
-    ) -> Option<Cause> {
-        // Answers are most of what a child writes.
-        if message.is_response() {
-            return match self.child.offered(message) {
-                Some(answer) => self.response(&Message::parse(&answer).ok()?, None, cx),
-                None => self.response(message, later, cx),
-            };
-        }
-        if message.is_request()
-            && let Some(id) = self.child.echoed(message, cx)
-        {
-            return self.spoilt(id, Wrote::Echo.reason(), cx);
-        }
-        match message.kind() {
-            Kind::Result { .. } | Kind::Error { .. } => {}
-            Kind::Request { id, method } if method == "ping" => self.pinged(id, message, cx),
-            Kind::Request { .. } if self.phase.crossing().is_some() => self.streams.dropped(cx),
-            Kind::Notification { .. } if self.phase.crossing().is_some() => {
-                self.notified_across(message, cx);
-            }
-            Kind::Notification { method } if method == "notifications/progress" => {
-                self.progress(message, cx);
-            }
-            Kind::Request { .. } | Kind::Notification { .. } => {
-                let mut data = Vec::new();
-                self.renamed(message, &mut data);
-                let number = self.route(message);
-                self.streams.put(number, data, cx);
-            }
-        }
-        None
     }
 
     /// Passes a ping on to a connected client that may answer, which it may not before the session
@@ -95,13 +60,11 @@ impl Session {
         if !there || !self.child.ping_is_sent(id, cx) {
             return self.child.pong(id, cx);
         }
-        let mut data = Vec::new();
-        self.renamed(message, &mut data);
-        self.streams.put(number, data, cx);
+        self.streams.put(number, self.renamed(message), cx);
     }
 
-    /// Handles the answer to a call.
-    fn response(
+    /// Handles the answer to a call; `later` if its text may be reused.
+    fn answered(
         &mut self,
         message: &Message<'_>,
         later: Option<&mut Later>,
@@ -135,8 +98,7 @@ impl Session {
             return None;
         };
         if self.is_open() {
-            let took = cx.now.since(call.since);
-            cx.counts.of(self.child.server).answer(message, took);
+            self.child.count_answer(message, call.since, cx);
             self.grant(call.wish.take(), message, cx);
         }
         let later = later.filter(|_| self.is_open());
@@ -146,8 +108,7 @@ impl Session {
             *later = Some((call.stream, answer));
             return None;
         }
-        let mut data = Vec::new();
-        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
+        let data = message.with_id(&call.id);
         if self.is_open() {
             self.answer(call.stream, data, cx);
             return None;
@@ -182,8 +143,7 @@ impl Session {
         cx: &mut Context,
     ) -> Option<Cause> {
         let call = id.and_then(|id| self.child.calls.get(&id))?;
-        let mut declined = Vec::new();
-        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut declined);
+        let declined = message.with_id(&call.id);
         self.phase.ask_for_era(Some(cx.budget.keep(declined)));
         self.child.request(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
         self.lease.wait_start(cx.config.probe, cx);
@@ -309,21 +269,14 @@ impl Session {
 
     /// Puts progress on the stream of its call, with the token that its client chose.
     pub(super) fn progress(&mut self, message: &Message<'_>, cx: &mut Context) {
-        let id = message.token().and_then(CallId::read).filter(|_| self.is_open());
-        let call = id.and_then(|id| self.child.calls.get(&id));
-        let token = match call {
-            Some(call) => call.token.as_deref(),
-            None => id.and_then(|id| self.child.task_token(id)),
-        };
-        // A task continues after its call; its progress belongs to the session then.
-        let number = call.map(|call| call.stream);
-        let Some(token) = token.filter(|_| self.streams.carries(number)) else {
-            self.streams.dropped(cx);
-            return;
-        };
-        let mut data = Vec::new();
-        message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
-        self.streams.put(number, data, cx);
+        let progress = self.child.progress(message).filter(|_| self.is_open());
+        // That of a task belongs to the session.
+        match progress.filter(|progress| self.streams.carries(progress.stream)) {
+            Some(progress) => {
+                self.streams.put(progress.stream, message.with_token(progress.token), cx);
+            }
+            None => self.streams.dropped(cx),
+        }
     }
 
     /// The stream for a message that names no call; `None` is the GET stream. The protocol does not
@@ -370,27 +323,43 @@ impl Reads for Session {
         self.child.meant(text, as_read, only, cx)
     }
 
-    fn corrected(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        self.message(message, None, cx)
+    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        self.answered(message, None, cx)
+    }
+
+    fn said(&mut self, message: &Message<'_>, cx: &mut Context) {
+        match message.kind() {
+            Kind::Result { .. } | Kind::Error { .. } => {}
+            Kind::Request { id, method } if method == "ping" => self.pinged(id, message, cx),
+            Kind::Request { .. } if self.phase.crossing().is_some() => self.streams.dropped(cx),
+            Kind::Notification { .. } if self.phase.crossing().is_some() => {
+                self.notified_across(message, cx);
+            }
+            Kind::Notification { method } if method == "notifications/progress" => {
+                self.progress(message, cx);
+            }
+            Kind::Request { .. } | Kind::Notification { .. } => {
+                let number = self.route(message);
+                self.streams.put(number, self.renamed(message), cx);
+            }
+        }
     }
 
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
-        let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
             if self.phase.is_waking()
                 && matches!(own, OwnRequest::Initialize | OwnRequest::Discover)
             {
                 return Some(Cause::Unreadable(reason));
             }
-            let line = rpc::response(b"0", "error", fault.error(&cx.config.remedies));
-            let message = Message::parse(&line).ok()?;
-            return self.own_response(id, &own, &message, cx);
+            let line = in_place(reason, cx);
+            return self.own_response(id, &own, &Message::parse(&line).ok()?, cx);
         }
         if !self.is_awaited(id) {
             self.streams.dropped(cx);
             return None;
         }
-        self.fail(id, &fault, cx);
+        self.fail(id, &Fault::Garbled(reason), cx);
         if self.is_open() { None } else { Some(Cause::Unreadable(reason)) }
     }
 }

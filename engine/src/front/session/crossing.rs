@@ -13,7 +13,7 @@ use super::rounds::Round;
 use crate::api::limits;
 use crate::child::OwnRequest;
 use crate::codec::json::{self, Scanner};
-use crate::codec::message::{self, Kind, Message, Splice};
+use crate::codec::message::{self, Kind, Message};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
 use crate::codec::object::{self, Object};
 use crate::codec::raw_id::Spelling;
@@ -108,9 +108,7 @@ impl Session {
             // The stateless era has none of these: each of its requests is complete.
             "notifications/roots/list_changed" | "notifications/progress" => {}
             _ => {
-                let mut line = Vec::new();
-                message.splice(&Splice::default(), &mut line);
-                self.child.send(line, cx);
+                self.child.send(message.copied(), cx);
             }
         }
     }
@@ -288,8 +286,7 @@ impl Session {
         }
         let Some(call) = self.child.end_call(id, cx) else { return self.streams.dropped(cx) };
         let method = self.end_rounds(id, call.stream, cx);
-        let took = cx.now.since(call.since);
-        cx.counts.of(self.child.server).answer(message, took);
+        self.child.count_answer(message, call.since, cx);
         let data = match message.result() {
             Some(result) => {
                 let own = |named: &[u8]| {

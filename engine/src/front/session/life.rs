@@ -16,8 +16,7 @@ impl Session {
     pub(crate) fn fail(&mut self, id: CallId, fault: &Fault, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
-        let took = cx.now.since(call.since);
-        cx.counts.of(self.child.server).call(fault.outcome(), took);
+        self.child.count_end(fault.outcome(), call.since, cx);
         if self.is_open() || *fault == Fault::TimedOut {
             self.answer(call.stream, fault.message(Some(&call.id), &cx.config.remedies), cx);
             return;
@@ -33,8 +32,7 @@ impl Session {
     pub(super) fn cancel(&mut self, id: CallId, cx: &mut Context) {
         let Some(call) = self.child.end_call(id, cx) else { return };
         self.end_rounds(id, call.stream, cx);
-        let took = cx.now.since(call.since);
-        cx.counts.of(self.child.server).call(CANCELLED, took);
+        self.child.count_end(CANCELLED, call.since, cx);
         self.streams.cancel(call.stream, cx);
     }
 
@@ -68,8 +66,7 @@ impl Session {
             );
         }
         self.streams.close(cx);
-        self.lease.end(cx);
-        cx.counts.of(self.child.server).end(cause.label());
+        self.lease.end_for(cause, cx);
         cx.notice(Notice::SessionEnded {
             session: self.number,
             pid: self.child.pid,

@@ -118,11 +118,11 @@ impl Session {
         }
     }
 
-    /// Appends a message of the child as its client gets it. A request of a later process than the
+    /// A message of the child as its client gets it. A request of a later process than the
     /// first has a name that no earlier one had, so that a late response is not taken for one to
     /// it.
-    pub(super) fn renamed(&self, message: &Message<'_>, data: &mut Vec<u8>) {
-        let Some(names) = self.names else { return message.splice(&Splice::default(), data) };
+    pub(super) fn renamed(&self, message: &Message<'_>) -> Vec<u8> {
+        let Some(names) = self.names else { return message.copied() };
         let renamed = |raw: Option<&[u8]>| {
             let raw = String::from_utf8_lossy(raw?);
             Some(quoted(&format!("{names:08x}:{raw}")))
@@ -132,12 +132,11 @@ impl Session {
         let id = renamed(message.id().filter(|_| is_request));
         let token = renamed(message.token().filter(|_| is_request));
         let request_id = renamed(message.request_id().filter(|_| !is_request && cancels));
-        let change = Splice {
+        message.spliced(&Splice {
             id: id.as_deref(),
             token: token.as_deref(),
             request_id: request_id.as_deref(),
-        };
-        message.splice(&change, data);
+        })
     }
 
     /// The child's own name for what its client calls so; `None` if it is an earlier process's.

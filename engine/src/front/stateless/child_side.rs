@@ -5,12 +5,11 @@ use alloc::vec::Vec;
 
 use super::{Mode, Worker};
 use crate::api::cause::Cause;
-use crate::api::event::{self, Notice};
 use crate::child::lease::Lease;
-use crate::child::odd::{self, Meant, Wrote};
+use crate::child::odd::Meant;
 use crate::child::{Call, Child, OwnRequest};
 use crate::codec::json;
-use crate::codec::message::{Kind, Malformed, Message, Splice};
+use crate::codec::message::{Kind, Malformed, Message};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
 use crate::codec::raw_id::Spelling;
 use crate::codec::rpc;
@@ -21,7 +20,7 @@ use crate::context::report::{Lesson, Report};
 use crate::dialect;
 use crate::dialect::description::Description;
 use crate::dialect::downward;
-use crate::front::malformed::Reads;
+use crate::front::reads::{Reads, in_place};
 use crate::http::fault::Fault;
 
 impl Worker {
@@ -29,52 +28,6 @@ impl Worker {
     pub(super) fn lacks(&self, capability: &str) -> bool {
         let declared = &self.capabilities;
         json::member(declared, &(0..declared.len()), capability).is_none()
-    }
-
-    /// Handles one line of the child. Returns the cause, if the worker ends by it.
-    pub(crate) fn line(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
-        odd::each_message(line, |text, message| match message {
-            Ok(message) => self.message(message, cx),
-            Err(malformed) => self.malformed(text, malformed, cx),
-        })
-    }
-
-    fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        // Answers are most of what a child writes.
-        if message.is_response() {
-            return match self.child.offered(message) {
-                Some(answer) => self.response(&Message::parse(&answer).ok()?, cx),
-                None => self.response(message, cx),
-            };
-        }
-        if message.is_request()
-            && let Some(id) = self.child.echoed(message, cx)
-        {
-            return self.spoilt(id, Wrote::Echo.reason(), cx);
-        }
-        match (message.kind(), &self.mode) {
-            (Kind::Result { .. } | Kind::Error { .. }, _) => {}
-            (Kind::Request { id, method }, Mode::Stateless) if method == "ping" => {
-                self.child.pong(id, cx);
-            }
-            // A child of the stateless era sends no requests.
-            (Kind::Request { .. }, Mode::Stateless) => self.streams.dropped(cx),
-            (Kind::Request { id, .. }, _) => self.asked(id, message, cx),
-            (Kind::Notification { .. }, _) => self.notified(message, cx),
-        }
-        None
-    }
-
-    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        let id = message.id().and_then(CallId::read);
-        if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
-            return self.own_response(own, message, cx);
-        }
-        match id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) {
-            Some((id, call)) => self.answered(id, &call, message, cx),
-            None => self.streams.dropped(cx),
-        }
-        None
     }
 
     /// Handles the answer to the bridge's own request.
@@ -122,15 +75,8 @@ impl Worker {
     pub(super) fn opened(&mut self, mode: Mode, version: &str, cx: &mut Context) {
         self.mode = mode;
         self.account();
-        let age = self.lease.age(cx);
-        cx.counts.of(self.child.server).start(age);
-        cx.notice(Notice::SharedChildReady {
-            child: self.child.id,
-            pid: self.child.pid,
-            version: event::version(version),
-            start: self.lease.age(cx),
-        });
-        self.ready(cx);
+        self.lease.started_shared(self.child.pid, version, cx);
+        self.send_waiting(cx);
     }
 
     /// Handles the answer to a client's request.
@@ -139,8 +85,7 @@ impl Worker {
             return self.answered_while_parked(id, message, cx);
         }
         let Some(ask) = self.asks.get(&call.stream) else { return };
-        let took = cx.now.since(ask.since);
-        cx.counts.of(self.child.server).answer(message, took);
+        self.child.count_answer(message, ask.since, cx);
         if let Some(result) = message.result().filter(|_| ask.method == "tools/list") {
             let (server, env) = (self.child.server, self.owner.env.clone());
             cx.report(Report::Tools { server, env, result: result.to_vec() });
@@ -198,9 +143,7 @@ impl Worker {
         if let Some(result) = changed {
             return rpc::response(&call.id, "result", result);
         }
-        let mut data = Vec::new();
-        message.splice(&Splice { id: Some(&call.id), ..Splice::default() }, &mut data);
-        data
+        message.with_id(&call.id)
     }
 
     fn notified(&mut self, message: &Message<'_>, cx: &mut Context) {
@@ -259,9 +202,7 @@ impl Worker {
         let only = self.only_call().filter(|_| !is_of_the_specification(message));
         match only.filter(|number| self.asks.contains(number) && self.takes_news(*number, cx)) {
             Some(number) => {
-                let mut data = Vec::new();
-                message.splice(&Splice::default(), &mut data);
-                self.streams.put(Some(number), data, cx);
+                self.streams.put(Some(number), message.copied(), cx);
             }
             None => self.streams.dropped(cx),
         }
@@ -274,21 +215,20 @@ impl Worker {
         if id.is_some_and(is_over) {
             self.works_on(cx);
         }
-        let call = id.and_then(|id| self.child.calls.get(&id));
-        let Some((call, token)) = call.and_then(|call| Some((call, call.token.as_deref()?))) else {
+        let progress = self.child.progress(message);
+        let progress = progress.and_then(|progress| Some((progress.stream?, progress.token)));
+        let Some((number, token)) = progress.filter(|(number, _)| self.takes_news(*number, cx))
+        else {
             return self.streams.dropped(cx);
         };
-        if !self.takes_news(call.stream, cx) {
-            return self.streams.dropped(cx);
-        }
-        let mut data = Vec::new();
-        message.splice(&Splice { token: Some(token), ..Splice::default() }, &mut data);
+        let mut data = message.with_token(token);
         if self.marked(message).is_some()
             && let Ok(spliced) = Message::parse(&data)
+            && let Some(ask) = self.asks.get(&number)
         {
-            data = downward::tag(&spliced, &call.id);
+            data = downward::tag(&spliced, &ask.id);
         }
-        self.streams.put(Some(call.stream), data, cx);
+        self.streams.put(Some(number), data, cx);
     }
 
     /// Whether progress or a log message may go there. A client that is behind gets none while
@@ -327,11 +267,10 @@ impl Worker {
         let level = message.param("level").and_then(LogLevel::read);
         match only.filter(|number| self.takes_news(*number, cx)) {
             Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
-                let mut data = Vec::new();
-                match marked {
-                    Some((_, id)) => data = downward::tag(message, &id),
-                    None => message.splice(&Splice::default(), &mut data),
-                }
+                let data = match marked {
+                    Some((_, id)) => downward::tag(message, &id),
+                    None => message.copied(),
+                };
                 self.streams.put(Some(number), data, cx);
             }
             _ => self.streams.dropped(cx),
@@ -357,16 +296,36 @@ impl Reads for Worker {
         self.child.meant(text, as_read, only, cx)
     }
 
-    fn corrected(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
-        self.message(message, cx)
+    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        let id = message.id().and_then(CallId::read);
+        if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
+            return self.own_response(own, message, cx);
+        }
+        match id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) {
+            Some((id, call)) => self.answered(id, &call, message, cx),
+            None => self.streams.dropped(cx),
+        }
+        None
+    }
+
+    fn said(&mut self, message: &Message<'_>, cx: &mut Context) {
+        match (message.kind(), &self.mode) {
+            (Kind::Result { .. } | Kind::Error { .. }, _) => {}
+            (Kind::Request { id, method }, Mode::Stateless) if method == "ping" => {
+                self.child.pong(id, cx);
+            }
+            // A child of the stateless era sends no requests.
+            (Kind::Request { .. }, Mode::Stateless) => self.streams.dropped(cx),
+            (Kind::Request { id, .. }, _) => self.asked(id, message, cx),
+            (Kind::Notification { .. }, _) => self.notified(message, cx),
+        }
     }
 
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause> {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
-            let line = rpc::response(b"0", "error", fault.error(&cx.config.remedies));
-            let message = Message::parse(&line).ok()?;
-            let cause = self.own_response(own, &message, cx);
+            let line = in_place(reason, cx);
+            let cause = self.own_response(own, &Message::parse(&line).ok()?, cx);
             return cause.map(|_| Cause::Unreadable(reason));
         }
         if let Some(call) = self.child.end_call(id, cx) {

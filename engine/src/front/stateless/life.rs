@@ -18,8 +18,7 @@ impl Worker {
         self.lease.touch(cx);
         self.streams.give_up(number, cx);
         let Some(ask) = self.asks.remove(&number) else { return };
-        let took = cx.now.since(ask.since);
-        cx.counts.of(self.child.server).call(CANCELLED, took);
+        self.child.count_end(CANCELLED, ask.since, cx);
         if let Some(id) = ask.call {
             self.child.end_call(id, cx);
             self.child.send_cancelled(id, "the client is gone", cx);

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{Park, ROOTS, SETTLE, Worker};
 use crate::child::Call;
-use crate::codec::message::{Message, Splice};
+use crate::codec::message::Message;
 use crate::codec::rpc;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
@@ -92,9 +92,7 @@ impl Worker {
     /// Keeps the text of a request until the child gets it.
     fn keep_text(&mut self, number: StreamId, call: &Message<'_>, cx: &Context) {
         if let Some(ask) = self.asks.get_mut(&number) {
-            let mut text = Vec::new();
-            call.splice(&Splice::default(), &mut text);
-            ask.text = cx.budget.keep(text);
+            ask.text = cx.budget.keep(call.copied());
         }
     }
 

@@ -1,14 +1,18 @@
-//! What a front does with lines of its child that are no messages. It is the same in both fronts.
+//! What all fronts do with what their children write: lines, messages, and what is no message.
+
+use alloc::vec::Vec;
 
 use crate::api::cause::Cause;
 use crate::child::Child;
 use crate::child::lease::Lease;
 use crate::child::odd::{self, ALIEN, Meant, Wrote};
 use crate::codec::message::{self, Message};
+use crate::codec::rpc;
 use crate::context::Context;
 use crate::context::ids::CallId;
+use crate::http::fault::Fault;
 
-/// A front that reads the lines of a child.
+/// A front that reads the lines of a child. Where a method returns a cause, the front ends by it.
 pub(crate) trait Reads {
     /// The child, and the waits of its front.
     fn child(&mut self) -> (&mut Child, &mut Lease);
@@ -16,15 +20,43 @@ pub(crate) trait Reads {
     /// Whether the child has answered its start.
     fn has_started(&self) -> bool;
 
+    /// Handles a response of the child, without the tools that clients don't see.
+    fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause>;
+
+    /// Handles a request or notification of the child.
+    fn said(&mut self, message: &Message<'_>, cx: &mut Context);
+
     /// What a malformed text of the child is meant as.
     fn meant(&mut self, text: &[u8], as_read: &message::Malformed<'_>, cx: &mut Context) -> Meant;
 
-    /// Handles a message that was corrected. Returns the cause, if the front ends by it.
-    fn corrected(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause>;
-
-    /// Ends a request whose answer can't be passed on with an error that says why. Returns the
-    /// cause, if the front ends by it.
+    /// Ends a request whose answer can't be passed on with an error that says why.
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause>;
+
+    /// Handles one line.
+    fn read(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
+        odd::each_message(line, |text, message| match message {
+            Ok(message) => self.message(message, cx),
+            Err(malformed) => self.malformed(text, malformed, cx),
+        })
+    }
+
+    /// Handles one message.
+    fn message(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
+        // Answers are most of what a child writes.
+        if message.is_response() {
+            return match self.child().0.offered(message) {
+                Some(answer) => self.response(&Message::parse(&answer).ok()?, cx),
+                None => self.response(message, cx),
+            };
+        }
+        if message.is_request()
+            && let Some(id) = self.child().0.echoed(message, cx)
+        {
+            return self.spoilt(id, Wrote::Echo.reason(), cx);
+        }
+        self.said(message, cx);
+        None
+    }
 
     /// Handles a malformed text. If the request that it answers is known, that request ends in an
     /// error.
@@ -45,7 +77,7 @@ pub(crate) trait Reads {
             }
             Meant::Message(line) => {
                 let message = odd::parse(&line).ok()?;
-                self.corrected(&message, cx)
+                self.message(&message, cx)
             }
             Meant::Shown(_) if self.has_started() => None,
             Meant::Shown(id) => self.spoilt(id, Wrote::Fragment.reason(), cx),
@@ -60,4 +92,9 @@ pub(crate) trait Reads {
         let (ids, reason) = self.child().0.unended(cx)?;
         ids.into_iter().filter_map(|id| self.spoilt(id, reason, cx)).last()
     }
+}
+
+/// The answer to a request of the bridge's own in place of one that can't be read.
+pub(super) fn in_place(reason: &'static str, cx: &Context) -> Vec<u8> {
+    rpc::response(b"0", "error", Fault::Garbled(reason).error(&cx.config.remedies))
 }
