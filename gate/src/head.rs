@@ -77,6 +77,8 @@ struct Seen<'a> {
     length: Option<u64>,
     coding: Option<&'a [u8]>,
     close: bool,
+    /// Names of [`TRACE`] of which nothing is kept.
+    untraced: [bool; TRACE.len()],
 }
 
 impl Parsed {
@@ -236,7 +238,7 @@ impl Parsed {
             if name.eq_ignore_ascii_case(b"host") {
                 seen.host = Some(value);
             }
-            self.keep(head, name, value)?;
+            self.keep(head, (name, value), seen)?;
         }
         Ok(())
     }
@@ -249,26 +251,48 @@ impl Parsed {
             || self.also.iter().any(|kept| name.eq_ignore_ascii_case(kept.as_bytes()))
     }
 
-    fn keep(&mut self, head: &[u8], name: &[u8], value: &[u8]) -> Result<(), Refusal> {
-        let traces = is_one_of(&TRACE, name);
+    fn keep(
+        &mut self,
+        head: &[u8],
+        (name, value): (&[u8], &[u8]),
+        seen: &mut Seen<'_>,
+    ) -> Result<(), Refusal> {
+        let trace = TRACE.iter().position(|trace| name.eq_ignore_ascii_case(trace));
+        if trace.is_some_and(|trace| seen.untraced[trace]) {
+            return Ok(());
+        }
         if !value.iter().all(|b| matches!(b, b'\t' | 0x20..=0x7e)) {
-            return match traces {
-                true => Ok(()),
-                false => Err(Refusal::bad("a header field that is read here is not ASCII")),
+            let Some(trace) = trace else {
+                return Err(Refusal::bad("a header field that is read here is not ASCII"));
             };
+            // A list of which a part is missing would say something else.
+            seen.untraced[trace] = true;
+            self.untrace(head, seen);
+            return Ok(());
         }
         let is_same = |&(from, to): &Span| head[from..to].eq_ignore_ascii_case(name);
-        if !traces && !may_repeat(name) && self.fields.iter().any(|(earlier, _)| is_same(earlier)) {
+        if trace.is_none()
+            && !may_repeat(name)
+            && self.fields.iter().any(|(earlier, _)| is_same(earlier))
+        {
             return Err(Refusal::bad("a header field that must occur once is repeated"));
         }
         self.fields.push((place(head, name), place(head, value)));
         if self.kept() > KEPT_BYTES {
-            self.fields.retain(|((from, to), _)| !is_one_of(&TRACE, &head[*from..*to]));
+            seen.untraced = [true; TRACE.len()];
+            self.untrace(head, seen);
         }
         if self.kept() > KEPT_BYTES {
             return Err(TOO_LARGE);
         }
         Ok(())
+    }
+
+    fn untrace(&mut self, head: &[u8], seen: &Seen<'_>) {
+        let names = TRACE.iter().zip(seen.untraced).filter(|(_, untraced)| *untraced);
+        self.fields.retain(|((from, to), _)| {
+            names.clone().all(|(name, _)| !head[*from..*to].eq_ignore_ascii_case(name))
+        });
     }
 
     /// Bytes of the fields that are kept.

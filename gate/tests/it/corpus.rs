@@ -12,8 +12,13 @@ fn the_gate_holds() {
         return eprintln!("no corpus: this is not the repository");
     }
     let archive = std::fs::read(fuzz.join("corpus/gate.seeds")).expect("the corpus is committed");
-    let seeds = seeds(&archive);
+    let mut seeds = seeds(&archive);
     assert!(!seeds.is_empty(), "the corpus is empty");
+    // What once made it fail.
+    let crashes = std::fs::read_dir(fuzz.join("crashes/gate")).expect("they are committed");
+    let crashes: Vec<_> =
+        crashes.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+    seeds.extend(crashes.iter().map(Vec::as_slice));
     for (number, seed) in seeds.into_iter().enumerate() {
         if let Err(panic) = std::panic::catch_unwind(|| twin::run(seed)) {
             eprintln!("in seed {number}, {seed:?}");

@@ -106,6 +106,10 @@ fn heads_are_bounded() {
         |fill: usize| format!("GET / HTTP/1.1\r\nHost: h\r\nAccept: {}\r\n\r\n", "x".repeat(fill));
     assert!(outcome(kept(7000).as_bytes()).ends_with("end"));
     check(kept(7200), "431");
+    // Of a trace context that there is no room for nothing is kept, also of what follows.
+    let trace = |fill: usize| format!("Tracestate: {}\r\n", "x".repeat(fill));
+    let traced = format!("GET / HTTP/1.1\r\nHost: h\r\n{0}{0}{1}\r\n", trace(4000), trace(1));
+    check(traced, "GET / Host=h []; end");
     // The first fault counts, however the bytes are cut.
     check(format!("GET /{}\n", "a".repeat(3000)), "414");
     check(format!("GET / HTTP/1.1\r\nX: {}\n", "x".repeat(HEAD_LIMIT)), "431");

@@ -155,6 +155,11 @@ fn fields(table: &mut Table) {
         ("Mcp-Name: a\r\nMCP-Name: b\r\n", "POST / Host=h Mcp-Name=a MCP-Name=b []; end"),
         ("Baggage: a\r\nbaggage: b\r\n", "POST / Host=h Baggage=a baggage=b []; end"),
         ("Traceparent: \u{e9}\r\n", "POST / Host=h []; end"),
+        // A half of a list is not kept.
+        (
+            "Tracestate: a\r\nTraceparent: b\r\ntracestate: \u{e9}\r\nTracestate: c\r\n",
+            "POST / Host=h Traceparent=b []; end",
+        ),
         ("Content-Type: a\r\nContent-Type: b\r\n", "400"),
         ("X : y\r\n", "400"),
         (" X: y\r\n", "400"),
