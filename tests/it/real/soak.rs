@@ -17,6 +17,8 @@ use crate::support::proxy::{CHILD, Proxy};
 const LIVES: u64 = 2;
 /// Rounds of a life: what grows in each of them leaks.
 const ROUNDS: u32 = 3;
+/// Seconds until a session sleeps, or has no client.
+const SLEEP: u64 = 1;
 /// Seconds until a session whose process is gone is forgotten.
 const EXPIRY: u64 = 3;
 
@@ -59,25 +61,62 @@ fn open<'a>(proxy: &'a Proxy, dice: &mut Dice) -> Option<Session<'a>> {
     Some(Session { proxy, id, version })
 }
 
+/// Whether a session was there for a request. One that was used since then, and before it could
+/// sleep, is; a client may be later than that, where the machine is slow.
+#[track_caller]
+fn was_there(status: u16, since: Instant) -> bool {
+    let there = (200..300).contains(&status);
+    let may_sleep = since.elapsed() >= Duration::from_secs(SLEEP);
+    // There may be no room for its process, or it is forgotten.
+    assert!(there || may_sleep && matches!(status, 404 | 503), "{status} after {since:?}");
+    there
+}
+
 /// A client whose session sleeps, and is woken in half of the cases.
 fn sleeper(proxy: &Proxy, dice: &mut Dice) {
+    let since = Instant::now();
     let Some(session) = open(proxy, dice) else { return };
-    let _stream = session.listen();
-    if dice.roll(2) == 0 {
+    let mut stream = session.send("GET /mcp", &[("Accept", "text/event-stream")], "");
+    if was_there(stream.head().status, since) && dice.roll(2) == 0 {
         std::thread::sleep(Duration::from_millis(1200));
-        // There may be no room for its process, or it has lost its place to another's.
         let reply = session.post(&script("1", "", &json!([{"answer": "woken"}]))).reply();
-        assert!(matches!(reply.status(), 200 | 404 | 503), "{reply:?}");
+        was_there(reply.status(), since);
     }
+}
+
+/// A client that calls, in half of the cases listens, and deletes its session.
+fn good_client(proxy: &Proxy, dice: &mut Dice) {
+    let mut since = Instant::now();
+    let Some(session) = open(proxy, dice) else { return };
+    let called = Instant::now();
+    let answer = session.script("1", json!([{"answer": "right"}]));
+    if !was_there(answer.head.status, since) {
+        return;
+    }
+    assert_eq!(answer.text(), "right");
+    since = called;
+    if dice.roll(2) == 0 {
+        let listened = Instant::now();
+        let mut stream = session.send("GET /mcp", &[("Accept", "text/event-stream")], "");
+        if !was_there(stream.head().status, since) {
+            return;
+        }
+        since = listened;
+    }
+    was_there(session.delete().status(), since);
 }
 
 /// A client that reads some of a large answer, bit by bit, and leaves.
 fn slow_reader(proxy: &Proxy, dice: &mut Dice) {
+    let since = Instant::now();
     let Some(session) = open(proxy, dice) else { return };
     let steps = json!([
         {"write": "{\"jsonrpc\":\"2.0\",\"id\":$ID,\"result\":\""}, {"fill": 1 << 20},
         {"write": "\"}\n"}]);
     let mut conn = session.post(&script("1", "", &steps));
+    if !was_there(conn.head().status, since) {
+        return;
+    }
     for _ in 0..dice.roll(20) {
         conn.sip(4096);
         std::thread::sleep(Duration::from_millis(20));
@@ -103,15 +142,7 @@ fn act(proxy: &Proxy, vectors: &[vectors::Vector], dice: &mut Dice) {
             let body = initialize(QUIET);
             conn.request("POST /mcp", &[BOTH, JSON], &body.as_bytes()[..dice.roll(body.len())]);
         }
-        2 | 3 => {
-            let Some(session) = open(proxy, dice) else { return };
-            let answer = session.script("1", json!([{"answer": "right"}]));
-            assert_eq!(answer.text(), "right");
-            if dice.roll(2) == 0 {
-                drop(session.listen());
-            }
-            assert!(session.delete().status() < 300);
-        }
+        2 | 3 => good_client(proxy, dice),
         _ => {
             let Some(session) = open(proxy, dice) else { return };
             let (_, steps, then) = list::DURING[dice.roll(list::DURING.len())];
@@ -165,8 +196,9 @@ fn live(proxy: &Proxy, time: Duration, life: u64) {
 fn everything_at_once_for_a_while() {
     let folder = Folder::new("soak");
     let file = folder.file();
-    let (most, expiry) = ((2 * clients()).to_string(), EXPIRY.to_string());
-    let waits = ["--session-keep-alive", "1", "--sleep", "1", "--session-expiry", &expiry];
+    let most = (2 * clients()).to_string();
+    let (sleep, expiry) = (SLEEP.to_string(), EXPIRY.to_string());
+    let waits = ["--session-keep-alive", &sleep, "--sleep", &sleep, "--session-expiry", &expiry];
     let place = ["--max-sessions", &most, "--sessions", file.to_str().unwrap()];
     let round = Duration::from_secs(seconds()) / (ROUNDS * u32::try_from(LIVES).unwrap());
     for life in 0..LIVES {
