@@ -140,14 +140,9 @@ impl Bridge {
     /// Handles a child that closed its input or its output. Most do because they exit.
     pub(super) fn closed(&mut self, id: ChildId, cause: Cause) {
         let cause = match self.seats.opened(id) {
-            Some(Seat::Session(session)) => {
-                session.lease.pipe_closed(cause, &mut self.cx);
-                None
-            }
-            Some(Seat::Shared(worker)) => worker.pipe_closed(cause, &mut self.cx),
-            Some(Seat::Host(host)) => host.pipe_closed(cause, &mut self.cx),
             Some(Seat::Prewarmed(_)) => Some(cause),
-            Some(Seat::Leaving(_)) | None => None,
+            Some(seat) => seat.front().and_then(|front| front.pipe_closed(cause, &mut self.cx)),
+            None => None,
         };
         self.end_for(id, cause);
     }

@@ -48,15 +48,12 @@ impl Bridge {
             self.cx.responses.end(exchange);
             return;
         };
-        match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => {
-                session.lost(number, &mut self.cx);
+        match self.seats.serving(id) {
+            Some(front) => {
+                front.lost(number, &mut self.cx);
                 self.end_left(id);
             }
-            Some(Seat::Shared(worker)) => worker.lost(number, &mut self.cx),
-            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
-                self.with_streams(id, |streams, cx| streams.lost(number, cx));
-            }
+            None => self.with_streams(id, |streams, cx| streams.lost(number, cx)),
         }
     }
 
@@ -65,15 +62,12 @@ impl Bridge {
         let Some((id, number)) = self.carried(exchange) else {
             return self.cx.foreclose(exchange);
         };
-        match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => {
-                session.cut(number, &mut self.cx);
+        match self.seats.serving(id) {
+            Some(front) => {
+                front.cut(number, &mut self.cx);
                 self.end_left(id);
             }
-            Some(Seat::Shared(worker)) => worker.cut(number, &mut self.cx),
-            Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
-                self.with_streams(id, |streams, cx| streams.cut(number, cx));
-            }
+            None => self.with_streams(id, |streams, cx| streams.cut(number, cx)),
         }
     }
 }

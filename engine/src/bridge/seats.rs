@@ -8,6 +8,8 @@ use crate::api::handles::ChildId;
 use crate::child::terms::Terms;
 use crate::child::{Child, Stage};
 use crate::front::host::Host;
+use crate::front::reads::Reads;
+use crate::front::serves::Serves;
 use crate::front::session::Session;
 use crate::front::stateless::Worker;
 use crate::stream::set::Streams;
@@ -65,15 +67,30 @@ impl Seat {
         }
     }
 
+    /// The front that reads the child.
+    pub(super) fn front(&mut self) -> Option<&mut dyn Reads> {
+        match self {
+            Self::Session(session) => Some(&mut **session),
+            Self::Shared(worker) => Some(&mut **worker),
+            Self::Host(host) => Some(&mut **host),
+            Self::Prewarmed(_) | Self::Leaving(_) => None,
+        }
+    }
+
+    /// The front with clients of its own.
+    pub(super) fn serving(&mut self) -> Option<&mut dyn Serves> {
+        match self {
+            Self::Session(session) => Some(&mut **session),
+            Self::Shared(worker) => Some(&mut **worker),
+            Self::Host(_) | Self::Prewarmed(_) | Self::Leaving(_) => None,
+        }
+    }
+
     /// From now on these terms hold.
     pub(super) fn set_terms(&mut self, terms: Arc<Terms>) {
-        let lease = match self {
-            Self::Session(session) => Some(&mut session.lease),
-            Self::Shared(worker) => Some(&mut worker.lease),
-            Self::Host(host) => Some(&mut host.lease),
-            Self::Prewarmed(_) | Self::Leaving(_) => None,
-        };
-        lease.into_iter().for_each(|lease| lease.limit = terms.idle);
+        if let Some(front) = self.front() {
+            front.child().1.limit = terms.idle;
+        }
         self.child_mut().terms = terms;
     }
 
@@ -146,6 +163,16 @@ impl Seats {
 
     pub(super) fn get_mut(&mut self, id: ChildId) -> Option<&mut Seat> {
         self.table.get_mut(&id)
+    }
+
+    /// The front that reads a child.
+    pub(super) fn front(&mut self, id: ChildId) -> Option<&mut dyn Reads> {
+        self.get_mut(id)?.front()
+    }
+
+    /// A front with clients of its own.
+    pub(super) fn serving(&mut self, id: ChildId) -> Option<&mut dyn Serves> {
+        self.get_mut(id)?.serving()
     }
 
     pub(super) fn child(&self, id: ChildId) -> Option<&Child> {

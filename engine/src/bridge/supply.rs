@@ -15,6 +15,7 @@ use crate::api::io::Endpoint;
 use crate::child::Child;
 use crate::child::origin::Origin;
 use crate::context::report::Lesson;
+use crate::front::reads::Reads;
 use crate::http::fault::Fault;
 
 /// Pause in prewarming after a start for which the driver was out of a resource.
@@ -163,17 +164,10 @@ impl Bridge {
 
     /// Logs that a child has not answered its first request for a long time.
     pub(super) fn log_silence(&mut self, id: ChildId) {
-        match self.seats.get_mut(id) {
-            // Its host logs it.
-            Some(Seat::Session(session)) if session.child.host().is_some() => {}
-            Some(Seat::Session(session)) => {
-                session.lease.log_silence(session.child.pid, &mut self.cx);
-            }
-            Some(Seat::Shared(worker)) => {
-                worker.lease.log_silence(worker.child.pid, &mut self.cx);
-            }
-            Some(Seat::Host(host)) => host.lease.log_silence(host.child.pid, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
+        let Some((child, lease)) = self.seats.front(id).map(Reads::child) else { return };
+        // A host logs it for its guests.
+        if child.host().is_none() {
+            lease.log_silence(child.pid, &mut self.cx);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Handling of each wait when it is due.
 
 use super::Bridge;
-use super::seats::Seat;
+use crate::api::cause::Cause;
 use crate::api::handles::ChildId;
+use crate::context::Context;
 use crate::context::timers::Wait;
 use crate::front::reads::Reads;
 use crate::stream::set::Streams;
@@ -37,7 +38,7 @@ impl Bridge {
                     child.escalate(&mut self.cx);
                 }
             }
-            Wait::Start(id) => self.start_due(id),
+            Wait::Start(id) => self.front_due(id, |front, cx| front.start_due(cx)),
             Wait::Ping(id) => {
                 if let Some(child) = self.seats.child_mut(id) {
                     child.pings_due(&mut self.cx);
@@ -45,27 +46,26 @@ impl Bridge {
             }
             Wait::Line(id) => self.line_due(id),
             Wait::Silent(id) => self.log_silence(id),
-            Wait::Exit(id) => self.exit_due(id),
-            Wait::Idle(id) => self.idle_due(id),
+            Wait::Exit(id) => self.front_due(id, |front, cx| front.exit_due(cx)),
+            Wait::Idle(id) => self.front_due(id, |front, cx| front.idle_due(cx)),
             Wait::Forget(id) => self.with_streams(id, Streams::forget),
             Wait::Expiry(session) => self.expiry_due(session),
-            Wait::Call(id, call) => match self.seats.get_mut(id) {
-                Some(Seat::Session(session)) => session.overdue(call, &mut self.cx),
-                Some(Seat::Shared(worker)) => worker.overdue(call, &mut self.cx),
-                Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
-            },
-            Wait::Park(id, call) => match self.seats.get_mut(id) {
-                Some(Seat::Session(session)) => session.pace_due(call, &mut self.cx),
-                Some(Seat::Shared(worker)) => worker.park_due(call, &mut self.cx),
-                Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {}
-            },
-            Wait::Stream(id, number) => match self.seats.get_mut(id) {
-                Some(Seat::Session(session)) => {
-                    session.tick(number, &mut self.cx);
+            Wait::Call(id, call) => {
+                if let Some(front) = self.seats.serving(id) {
+                    front.overdue(call, &mut self.cx);
+                }
+            }
+            Wait::Park(id, call) => {
+                if let Some(front) = self.seats.serving(id) {
+                    front.pause_due(call, &mut self.cx);
+                }
+            }
+            Wait::Stream(id, number) => match self.seats.serving(id) {
+                Some(front) => {
+                    front.tick(number, &mut self.cx);
                     self.end_left(id);
                 }
-                Some(Seat::Shared(worker)) => worker.tick(number, &mut self.cx),
-                Some(Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_)) | None => {
+                None => {
                     let tick = |streams: &mut Streams, cx: &mut _| _ = streams.tick(number, cx);
                     self.with_streams(id, tick);
                 }
@@ -78,34 +78,13 @@ impl Bridge {
         }
     }
 
-    fn start_due(&mut self, id: ChildId) {
-        let cause = match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => Some(session.start_due(&mut self.cx)),
-            Some(Seat::Shared(worker)) => worker.start_due(&mut self.cx),
-            Some(Seat::Host(host)) => Some(host.start_due()),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
-        };
-        self.end_for(id, cause);
-    }
-
-    fn exit_due(&mut self, id: ChildId) {
-        let cause = match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => session.lease.closed(),
-            Some(Seat::Shared(worker)) => worker.exit_due(&mut self.cx),
-            Some(Seat::Host(host)) => host.lease.closed(),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
-        };
-        self.end_for(id, cause);
-    }
-
-    fn idle_due(&mut self, id: ChildId) {
-        let cause = match self.seats.get_mut(id) {
-            Some(Seat::Session(session)) => session.idle_due(&mut self.cx),
-            Some(Seat::Shared(worker)) => worker.idle_due(&mut self.cx),
-            // It ends with its last guest.
-            Some(Seat::Host(host)) => host.lease.idle_due(true, true, &mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
-        };
+    /// A wait of a front is due, which may end by it.
+    fn front_due(
+        &mut self,
+        id: ChildId,
+        work: impl FnOnce(&mut dyn Reads, &mut Context) -> Option<Cause>,
+    ) {
+        let cause = self.seats.front(id).and_then(|front| work(front, &mut self.cx));
         self.end_for(id, cause);
     }
 
@@ -117,10 +96,8 @@ impl Bridge {
                 seat.child_mut().line_is_not_read(&mut self.cx);
                 None
             }
-            Some(Seat::Session(session)) => session.unended(&mut self.cx),
-            Some(Seat::Shared(worker)) => worker.unended(&mut self.cx),
-            Some(Seat::Host(host)) => host.unended(&mut self.cx),
-            Some(Seat::Prewarmed(_) | Seat::Leaving(_)) | None => None,
+            Some(seat) => seat.front().and_then(|front| front.unended(&mut self.cx)),
+            None => None,
         };
         self.end_for(id, cause);
     }

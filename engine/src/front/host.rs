@@ -163,17 +163,6 @@ impl Host {
         metadata::fingerprint(&params.text())
     }
 
-    /// The process has not answered in time.
-    pub(crate) fn start_due(&self) -> Cause {
-        self.child.malformed.cause().unwrap_or(Cause::StartTimeout)
-    }
-
-    /// The process closed its output or its input. Most do because they exit.
-    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
-        self.lease.pipe_closed(cause, cx);
-        None
-    }
-
     fn size(&self) -> usize {
         let uris = self.guests.values().flat_map(|guest| &guest.uris);
         let uris = uris.map(|(uri, _)| uri.len() + ENTRY).sum::<usize>();

@@ -5,5 +5,6 @@
 
 pub(crate) mod host;
 pub(crate) mod reads;
+pub(crate) mod serves;
 pub(crate) mod session;
 pub(crate) mod stateless;

@@ -32,6 +32,23 @@ pub(crate) trait Reads {
     /// Ends a request whose answer can't be passed on with an error that says why.
     fn spoilt(&mut self, id: CallId, reason: &'static str, cx: &mut Context) -> Option<Cause>;
 
+    /// Its first answer did not come in time.
+    fn start_due(&mut self, cx: &mut Context) -> Option<Cause>;
+
+    /// Handles the idle wait when it is due: the front ends if it was idle throughout.
+    fn idle_due(&mut self, cx: &mut Context) -> Option<Cause>;
+
+    /// The child closed its output or its input. Most do because they exit.
+    fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
+        self.child().1.pipe_closed(cause, cx);
+        None
+    }
+
+    /// The child has closed a pipe and is still running.
+    fn exit_due(&mut self, _: &mut Context) -> Option<Cause> {
+        self.child().1.closed()
+    }
+
     /// Handles one line.
     fn read(&mut self, line: &[u8], cx: &mut Context) -> Option<Cause> {
         odd::each_message(line, |text, message| match message {

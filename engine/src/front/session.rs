@@ -345,12 +345,6 @@ impl Session {
     ) -> Result<(), Fault> {
         visit::listen(&mut self.streams, self.earlier, exchange, head, cx)
     }
-
-    /// The exchange that carried a stream was lost.
-    pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
-        self.lease.touch(cx);
-        self.streams.lost(number, cx);
-    }
 }
 
 #[cfg(debug_assertions)]

@@ -208,6 +208,15 @@ impl Reads for Host {
         self.started
     }
 
+    fn start_due(&mut self, _: &mut Context) -> Option<Cause> {
+        self.child.malformed.cause().or(Some(Cause::StartTimeout))
+    }
+
+    fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        // It ends with its last guest.
+        self.lease.idle_due(true, true, cx)
+    }
+
     fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {
         let waits = |child: &Child, id| child.calls.get(&id).is_none_or(|call| !call.listens);
         let only = |child: &Child| child.only(|id| waits(child, id));

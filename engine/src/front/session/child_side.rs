@@ -317,6 +317,21 @@ impl Reads for Session {
         self.is_open()
     }
 
+    fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        if self.phase.declined().is_some() {
+            return Some(self.decline(cx));
+        }
+        if self.awaits_initialize() {
+            return Some(Cause::Idle);
+        }
+        self.child.malformed.cause().or(Some(Cause::StartTimeout))
+    }
+
+    fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        let works = !self.child.calls.is_empty();
+        self.lease.idle_due(self.streams.is_alive(), works, cx)
+    }
+
     fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {
         let (answered, crossing) = (self.has_answered(), self.phase.crossing());
         let only = |child: &Child| child.only(|id| owes(child, id, answered, crossing));

@@ -9,7 +9,9 @@ use crate::child::Child;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::CANCELLED;
+use crate::front::serves::Serves;
 use crate::http::fault::Fault;
+use crate::stream::set::Streams;
 
 impl Session {
     /// Answers a call with an error of the bridge.
@@ -34,21 +36,6 @@ impl Session {
         self.end_rounds(id, call.stream, cx);
         self.child.count_end(CANCELLED, call.since, cx);
         self.streams.cancel(call.stream, cx);
-    }
-
-    /// A call was not answered, or a subscription not acknowledged, in time. `initialize` has a
-    /// wait of its own, and may not be cancelled (MCP "Cancellation").
-    pub(crate) fn overdue(&mut self, id: CallId, cx: &mut Context) {
-        if !self.is_known_to_client() {
-            return;
-        }
-        if self.child.calls.get(&id).is_none() {
-            return self.listen_overdue(id, cx);
-        }
-        if self.is_at_child(id) {
-            self.child.send_cancelled(id, "timed out", cx);
-        }
-        self.fail(id, &Fault::TimedOut, cx);
     }
 
     /// Ends the session: calls are answered and streams end. Returns the child, which ends next.
@@ -86,34 +73,33 @@ impl Session {
         }
         self.fail_pending(.., fault, cx);
     }
+}
 
-    /// The child did not answer `initialize`, or the probe after it, in time.
-    pub(crate) fn start_due(&mut self, cx: &mut Context) -> Cause {
-        if self.phase.declined().is_some() {
-            return self.decline(cx);
-        }
-        if self.awaits_initialize() {
-            return Cause::Idle;
-        }
-        self.child.malformed.cause().unwrap_or(Cause::StartTimeout)
+impl Serves for Session {
+    fn streams(&mut self) -> &mut Streams {
+        &mut self.streams
     }
 
-    /// Handles the idle wait when it is due. Returns the cause, if the session was idle throughout.
-    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
-        let works = !self.child.calls.is_empty();
-        self.lease.idle_due(self.streams.is_alive(), works, cx)
-    }
-
-    /// Memory is short, and a stream's client stopped reading.
-    pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
-        self.streams.cut(number, cx);
+    fn lost(&mut self, number: StreamId, cx: &mut Context) {
         self.lease.touch(cx);
+        self.streams.lost(number, cx);
     }
 
-    /// Handles a stream's wait when it is due.
-    pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) {
-        if !self.streams.tick(number, cx) {
-            self.lease.touch(cx);
+    fn overdue(&mut self, id: CallId, cx: &mut Context) {
+        // `initialize` has a wait of its own, and may not be cancelled (MCP "Cancellation").
+        if !self.is_known_to_client() {
+            return;
         }
+        if self.child.calls.get(&id).is_none() {
+            return self.listen_overdue(id, cx);
+        }
+        if self.is_at_child(id) {
+            self.child.send_cancelled(id, "timed out", cx);
+        }
+        self.fail(id, &Fault::TimedOut, cx);
+    }
+
+    fn pause_due(&mut self, id: CallId, cx: &mut Context) {
+        self.round_due(id, cx);
     }
 }

@@ -146,7 +146,7 @@ impl Session {
     }
 
     /// Sends the call again to a child that only required time.
-    pub(crate) fn pace_due(&mut self, id: CallId, cx: &mut Context) {
+    pub(super) fn round_due(&mut self, id: CallId, cx: &mut Context) {
         let round = self.phase.crossing_mut().and_then(|crossing| crossing.rounds.get_mut(&id));
         if let Some(round) = round {
             round.due.spend();

@@ -3,11 +3,12 @@
 
 use alloc::vec::Vec;
 
+use super::probe::Failure;
 use super::{Mode, Worker};
 use crate::api::cause::Cause;
 use crate::child::lease::Lease;
 use crate::child::odd::Meant;
-use crate::child::{Call, Child, OwnRequest};
+use crate::child::{Call, Child, OwnRequest, Stage};
 use crate::codec::json;
 use crate::codec::message::{Kind, Malformed, Message};
 use crate::codec::meta::{LogLevel, SUBSCRIPTION};
@@ -285,6 +286,55 @@ impl Reads for Worker {
 
     fn has_started(&self) -> bool {
         self.is_ready()
+    }
+
+    fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        if matches!(self.mode, Mode::AwaitingSession) {
+            return Some(Cause::Idle);
+        }
+        if self.child.malformed.is_alien() {
+            return self.child.malformed.cause();
+        }
+        let left = cx.config.start.saturating_sub(cx.now.since(self.asked));
+        let known = self.child.known.ever_modern;
+        let started = self.child.stage != Stage::Queued;
+        if !self.is_probing() || !started || known && left.is_zero() {
+            return self.child.malformed.cause().or(Some(Cause::StartTimeout));
+        }
+        if known {
+            // Another child showed the era meanwhile: this one only starts slowly.
+            self.lease.wait_start(left, cx);
+            return None;
+        }
+        let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
+        if has_time && !self.child.is_asked(&OwnRequest::Ping) {
+            self.child.request(OwnRequest::Ping, "ping", b"{}", cx);
+            self.lease.wait_start(left, cx);
+            return None;
+        }
+        self.undiscovered(Failure::Silent, cx)
+    }
+
+    fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        let busy = !self.is_idle(cx);
+        self.lease.idle_due(busy, busy, cx)
+    }
+
+    fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
+        if matches!(self.mode, Mode::AwaitingSession) {
+            return Some(cause);
+        }
+        if self.child.stage == Stage::Running {
+            self.lease.pipe_closed(cause, cx);
+        }
+        None
+    }
+
+    fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
+        if !self.is_probing() || self.child.known.ever_modern {
+            return self.lease.closed();
+        }
+        self.undiscovered(Failure::Silent, cx)
     }
 
     fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {

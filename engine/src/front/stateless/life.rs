@@ -10,58 +10,11 @@ use crate::child::lease::Service;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
 use crate::context::metrics::CANCELLED;
+use crate::front::serves::Serves;
 use crate::http::fault::Fault;
+use crate::stream::set::Streams;
 
 impl Worker {
-    /// An exchange was lost, so no client waits for the answer: its request is cancelled.
-    pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
-        self.lease.touch(cx);
-        self.streams.give_up(number, cx);
-        let Some(ask) = self.asks.remove(&number) else { return };
-        self.child.count_end(CANCELLED, ask.since, cx);
-        if let Some(id) = ask.call {
-            self.child.end_call(id, cx);
-            self.child.send_cancelled(id, "the client is gone", cx);
-            if ask.may_ask {
-                self.abandoned(cx);
-            }
-        }
-        self.unlisten(number, cx);
-    }
-
-    /// Memory is short, and the client of a request stopped reading.
-    pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
-        self.streams.cut(number, cx);
-        self.lost(number, cx);
-    }
-
-    /// Handles a stream's wait when it is due.
-    pub(crate) fn tick(&mut self, number: StreamId, cx: &mut Context) {
-        if !self.streams.tick(number, cx) {
-            self.lost(number, cx);
-        }
-    }
-
-    /// A call was not answered, or a subscription not acknowledged, in time.
-    pub(crate) fn overdue(&mut self, id: CallId, cx: &mut Context) {
-        let Some(call) = self.child.end_call(id, cx) else {
-            return self.subscribe_overdue(id, cx);
-        };
-        self.give_up_park(id, cx);
-        self.child.send_cancelled(id, "timed out", cx);
-        if self.asks.get(&call.stream).is_none_or(|ask| ask.may_ask) {
-            self.abandoned(cx);
-        }
-        self.unlisten(call.stream, cx);
-        self.fail(call.stream, &Fault::TimedOut, cx);
-    }
-
-    /// Handles the idle wait when it is due. Returns true if the worker was idle throughout.
-    pub(crate) fn idle_due(&mut self, cx: &mut Context) -> Option<Cause> {
-        let busy = !self.is_idle(cx);
-        self.lease.idle_due(busy, busy, cx)
-    }
-
     /// Ends the worker: requests are answered, subscriptions end, parked calls are forgotten.
     pub(crate) fn end(mut self, cause: Cause, fault: &Fault, cx: &mut Context) -> Box<Child> {
         for id in self.child.call_ids() {
@@ -84,5 +37,44 @@ impl Worker {
         let service = Service { opened: self.is_ready(), calls, dropped };
         self.lease.end_shared(self.child.pid, cause, service, cx);
         self.child
+    }
+}
+
+impl Serves for Worker {
+    fn streams(&mut self) -> &mut Streams {
+        &mut self.streams
+    }
+
+    fn lost(&mut self, number: StreamId, cx: &mut Context) {
+        self.lease.touch(cx);
+        // No client waits for the answer: its request is cancelled.
+        self.streams.give_up(number, cx);
+        let Some(ask) = self.asks.remove(&number) else { return };
+        self.child.count_end(CANCELLED, ask.since, cx);
+        if let Some(id) = ask.call {
+            self.child.end_call(id, cx);
+            self.child.send_cancelled(id, "the client is gone", cx);
+            if ask.may_ask {
+                self.abandoned(cx);
+            }
+        }
+        self.unlisten(number, cx);
+    }
+
+    fn overdue(&mut self, id: CallId, cx: &mut Context) {
+        let Some(call) = self.child.end_call(id, cx) else {
+            return self.subscribe_overdue(id, cx);
+        };
+        self.give_up_park(id, cx);
+        self.child.send_cancelled(id, "timed out", cx);
+        if self.asks.get(&call.stream).is_none_or(|ask| ask.may_ask) {
+            self.abandoned(cx);
+        }
+        self.unlisten(call.stream, cx);
+        self.fail(call.stream, &Fault::TimedOut, cx);
+    }
+
+    fn pause_due(&mut self, id: CallId, cx: &mut Context) {
+        self.park_due(id, cx);
     }
 }

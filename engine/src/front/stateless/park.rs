@@ -346,7 +346,7 @@ impl Worker {
     }
 
     /// The client did not return in time: the call is cancelled at the child, and ends.
-    pub(crate) fn park_due(&mut self, id: CallId, cx: &mut Context) {
+    pub(super) fn park_due(&mut self, id: CallId, cx: &mut Context) {
         match self.parks.get(&id).map(|park| park.settles) {
             Some(Some(number)) => {
                 self.drop_park(id, cx);

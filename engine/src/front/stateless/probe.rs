@@ -31,7 +31,7 @@ const PROOFS: [i64; 5] = [-32601, -32602, -32600, -32002, -32022];
 const SHOWN: usize = 200;
 
 /// How a probe failed.
-enum Failure {
+pub(super) enum Failure {
     /// The child answered with this error, which may be a proof.
     Answered { error: String, proves: bool },
     /// The child exited.
@@ -80,7 +80,7 @@ impl Worker {
     }
 
     /// Whether the bridge's `server/discover` is in flight.
-    fn is_probing(&self) -> bool {
+    pub(super) fn is_probing(&self) -> bool {
         matches!(self.mode, Mode::Probing | Mode::Awake)
     }
 
@@ -130,7 +130,7 @@ impl Worker {
     }
 
     /// The probe failed. Returns the cause, if the worker ends by it.
-    fn undiscovered(&mut self, failure: Failure, cx: &mut Context) -> Option<Cause> {
+    pub(super) fn undiscovered(&mut self, failure: Failure, cx: &mut Context) -> Option<Cause> {
         let until = cx.now.after(cx.config.breaker_wait);
         let lesson = match &failure {
             Failure::Answered { proves: true, .. } => Lesson::DeniedModern(until),
@@ -196,55 +196,6 @@ impl Worker {
             cx.refused(fault);
             self.streams.whole(number, fault.response(Some(&ask.id), &cx.config.remedies), cx);
         }
-    }
-
-    /// Handles the wait for the first answer when it is due. Returns the cause, if no attempt is
-    /// left.
-    pub(crate) fn start_due(&mut self, cx: &mut Context) -> Option<Cause> {
-        if matches!(self.mode, Mode::AwaitingSession) {
-            return Some(Cause::Idle);
-        }
-        if self.child.malformed.is_alien() {
-            return self.child.malformed.cause();
-        }
-        let left = cx.config.start.saturating_sub(cx.now.since(self.asked));
-        let known = self.child.known.ever_modern;
-        let started = self.child.stage != Stage::Queued;
-        if !self.is_probing() || !started || known && left.is_zero() {
-            return self.child.malformed.cause().or(Some(Cause::StartTimeout));
-        }
-        if known {
-            // Another child showed the era meanwhile: this one only starts slowly.
-            self.lease.wait_start(left, cx);
-            return None;
-        }
-        let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
-        if has_time && !self.child.is_asked(&OwnRequest::Ping) {
-            self.child.request(OwnRequest::Ping, "ping", b"{}", cx);
-            self.lease.wait_start(left, cx);
-            return None;
-        }
-        self.undiscovered(Failure::Silent, cx)
-    }
-
-    /// The child closed its standard output or input. Returns the cause, if the worker ends at
-    /// once.
-    pub(crate) fn pipe_closed(&mut self, cause: Cause, cx: &mut Context) -> Option<Cause> {
-        if matches!(self.mode, Mode::AwaitingSession) {
-            return Some(cause);
-        }
-        if self.child.stage == Stage::Running {
-            self.lease.pipe_closed(cause, cx);
-        }
-        None
-    }
-
-    /// The child has closed its standard output or input and is still running.
-    pub(crate) fn exit_due(&mut self, cx: &mut Context) -> Option<Cause> {
-        if !self.is_probing() || self.child.known.ever_modern {
-            return self.lease.closed();
-        }
-        self.undiscovered(Failure::Silent, cx)
     }
 
     /// The child is gone; `unasked` if it exited by itself.

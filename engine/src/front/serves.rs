@@ -1,0 +1,34 @@
+//! What the two kinds of front do for the clients of their streams: how an exchange ends before its
+//! answer, and the waits of calls.
+
+use crate::context::Context;
+use crate::context::ids::{CallId, StreamId};
+use crate::front::reads::Reads;
+use crate::stream::set::Streams;
+
+/// A front with clients of its own.
+pub(crate) trait Serves: Reads {
+    fn streams(&mut self) -> &mut Streams;
+
+    /// The exchange that carried a stream was lost.
+    fn lost(&mut self, number: StreamId, cx: &mut Context);
+
+    /// A call was not answered, or a subscription not acknowledged, in time.
+    fn overdue(&mut self, id: CallId, cx: &mut Context);
+
+    /// A call that its client or its child wants to go on with later has waited long enough.
+    fn pause_due(&mut self, id: CallId, cx: &mut Context);
+
+    /// Memory is short, and the client of a stream stopped reading.
+    fn cut(&mut self, number: StreamId, cx: &mut Context) {
+        self.streams().cut(number, cx);
+        self.lost(number, cx);
+    }
+
+    /// Handles a stream's wait when it is due.
+    fn tick(&mut self, number: StreamId, cx: &mut Context) {
+        if !self.streams().tick(number, cx) {
+            self.lost(number, cx);
+        }
+    }
+}
