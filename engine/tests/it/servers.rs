@@ -8,20 +8,12 @@ use mcp_bridge::{Body, Bridge, Config, Endpoint, Exchange, Exit, Head, Input, In
 use mcp_bridge::{ChildId, Output, Response, Server};
 use serde_json::{Value, json};
 
+use crate::stage::Dice;
+
 const SEEDS: u64 = 60;
 const STEPS: usize = 60;
 const PATHS: [&str; 4] = ["/a/mcp", "/b/mcp", "/c/mcp", "/d/mcp"];
 const JSON: (&str, &str) = ("Content-Type", "application/json");
-
-/// Numbers from a seed (Knuth's MMIX).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        usize::try_from(self.0 >> 33).unwrap_or(0) % end
-    }
-}
 
 struct Session {
     id: String,
@@ -102,14 +94,14 @@ impl Play {
     }
 
     fn path(&mut self) -> &'static str {
-        PATHS[self.dice.below(PATHS.len())]
+        PATHS[self.dice.place(PATHS.len())]
     }
 
     /// The server of this path from now on: none, the same, another, or one that is at a second
     /// path by that, or moves to this one.
     fn servers(&mut self) {
         for path in PATHS {
-            match self.dice.below(5) {
+            match self.dice.place(5) {
                 0 => drop(self.current.remove(path)),
                 2 => {
                     let other = self.path();
@@ -148,12 +140,12 @@ impl Play {
         if self.sessions.is_empty() {
             return;
         }
-        let number = self.dice.below(self.sessions.len());
+        let number = self.dice.place(self.sessions.len());
         let path = self.path();
         let Session { id, path: own, server } = &self.sessions[number];
         let (id, own, server) = (id.clone(), *own, *server);
         let fields = [("Mcp-Session-Id", id.as_str())];
-        if self.dice.below(4) == 0 {
+        if self.dice.place(4) == 0 {
             let (answer, _) = self.ask("DELETE", path, &fields, &Value::Null);
             assert_eq!(answer.status, if path == own { 200 } else { 404 });
             if path == own {
@@ -217,7 +209,7 @@ fn each_path_is_answered_by_its_server_whatever_is_told() {
             Config { sessions: STEPS, prewarm: usize::from(seed % 3 == 0), ..Config::default() };
         let mut play = Play {
             bridge: Bridge::new(config).expect("a good configuration"),
-            dice: Dice(seed),
+            dice: Dice::new(seed),
             current: BTreeMap::new(),
             last_server: 0,
             children: BTreeMap::new(),
@@ -226,7 +218,7 @@ fn each_path_is_answered_by_its_server_whatever_is_told() {
         };
         play.servers();
         for _ in 0..STEPS {
-            match play.dice.below(8) {
+            match play.dice.place(8) {
                 0 => play.servers(),
                 1..3 => play.open(),
                 3..6 => play.use_session(),

@@ -42,6 +42,11 @@ impl Dice {
         (self.0 >> 11) % most
     }
 
+    /// A place in a list of this length.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        self.below(length.max(1) as u64) as usize
+    }
+
     pub(crate) fn one_in(&mut self, many: u64) -> bool {
         self.below(many) == 0
     }

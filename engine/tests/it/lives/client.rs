@@ -96,7 +96,7 @@ impl World {
         let there = |client: &Client| client.id.is_some() && !client.deleted;
         let there: Vec<usize> =
             (0..self.clients.len()).filter(|client| there(&self.clients[*client])).collect();
-        let place = self.stage.dice.below(there.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(there.len());
         there.get(place).copied()
     }
 
@@ -158,7 +158,7 @@ impl World {
     /// A client gives an exchange up.
     fn leave(&mut self) {
         let open: Vec<_> = self.asked.iter().filter(|(_, asked)| !asked.over).collect();
-        let place = self.stage.dice.below(open.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(open.len());
         let Some(exchange) = open.get(place).map(|(exchange, _)| **exchange) else { return };
         self.asked.remove(&exchange);
         self.tell(Input::Lost { exchange });
@@ -166,7 +166,7 @@ impl World {
 
     fn crash(&mut self) {
         let alive: Vec<_> = self.children.keys().copied().collect();
-        let place = self.stage.dice.below(alive.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(alive.len());
         let Some(pipe) = alive.get(place).copied() else { return };
         self.children.remove(&pipe);
         self.tell(Input::Exited { child: pipe, exit: Exit::Signal(9), stderr: b"" });
@@ -176,7 +176,7 @@ impl World {
     fn answer(&mut self) -> Judged {
         let alive = self.children.iter().filter(|(_, child)| !child.owes.is_empty());
         let alive: Vec<_> = alive.map(|(pipe, _)| *pipe).collect();
-        let place = self.stage.dice.below(alive.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(alive.len());
         let Some(pipe) = alive.get(place).copied() else { return Ok(()) };
         let changes = self.stage.dice.one_in(12);
         let fails = self.stage.dice.one_in(10);

@@ -77,7 +77,7 @@ impl World {
         let there =
             |client: &usize| self.clients[*client].id.is_some() && !self.clients[*client].deleted;
         let there: Vec<usize> = (0..self.clients.len()).filter(there).collect();
-        let place = self.stage.dice.below(there.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(there.len());
         there.get(place).copied()
     }
 
@@ -161,7 +161,7 @@ impl World {
     /// A client gives an exchange up.
     fn lose(&mut self) {
         let open: Vec<_> = self.asked.iter().filter(|(_, asked)| !asked.over).collect();
-        let place = self.stage.dice.below(open.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(open.len());
         let Some(exchange) = open.get(place).map(|(exchange, _)| **exchange) else { return };
         if let Some(asked) = self.asked.remove(&exchange)
             && asked.ask == Ask::Get
@@ -178,7 +178,7 @@ impl World {
     }
 
     fn crash(&mut self) {
-        let place = self.stage.dice.below(self.processes.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(self.processes.len());
         let Some(pipe) = self.processes.keys().nth(place).copied() else { return };
         self.processes.remove(&pipe);
         self.counts.crashes += 1;

@@ -10,7 +10,7 @@ use crate::stage::{Run as _, hold};
 impl World {
     /// A process says something.
     pub(super) fn speak(&mut self) -> Judged {
-        let place = self.stage.dice.below(self.processes.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(self.processes.len());
         let Some(pipe) = self.processes.keys().nth(place).copied() else { return Ok(()) };
         match self.stage.dice.below(12) {
             0..=2 => self.settle(pipe),
@@ -60,7 +60,7 @@ impl World {
     fn some_call(&mut self, pipe: ChildId, strays: bool) -> Option<At> {
         let process = self.processes.get(&pipe)?;
         let calls = if strays { &process.strays } else { &process.calls };
-        let place = self.stage.dice.below(calls.len().max(1) as u64) as usize;
+        let place = self.stage.dice.place(calls.len());
         calls.get(place).cloned()
     }
 
