@@ -162,7 +162,7 @@ fn sweep(own: &Path) {
         }
         log::info!(
             target: "proxy",
-            "a proxy that is gone has left processes behind, which are ended: {}",
+            "an earlier proxy left processes behind, which are ended: {}",
             folder.display()
         );
         kill(&folder);

@@ -13,7 +13,7 @@ use core::fmt;
 /// let mut bridge = Bridge::new(Config::default()).unwrap();
 /// let restored = bridge.restore(b"torn", Duration::ZERO, Instant::default());
 /// assert_eq!(restored, Err(RestoreError::Malformed));
-/// assert_eq!(RestoreError::Malformed.to_string(), "the record is torn or not one of a session");
+/// assert_eq!(RestoreError::Malformed.to_string(), "the record is cut short or no session's");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -37,12 +37,12 @@ pub enum RestoreError {
 impl fmt::Display for RestoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Malformed => "the record is torn or not one of a session",
+            Self::Malformed => "the record is cut short or no session's",
             Self::Format => "a later version wrote the record",
             Self::Server => "no server is at the path of the session",
             Self::Expired => "the session has expired",
-            Self::Full => "as many sessions sleep as may",
-            Self::InUse => "there is a session with the same id",
+            Self::Full => "the limit of sleeping sessions is reached",
+            Self::InUse => "another session has the same id",
             Self::Never => "sessions are not restarted",
         })
     }
