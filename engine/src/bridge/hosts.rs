@@ -39,7 +39,9 @@ impl Bridge {
     ) -> Box<Child> {
         let origin = Origin::new(&owner.env, hello);
         if !self.servers.shares(server) {
-            return self.process_for(server, owner.env, origin, exchange);
+            let mut child = self.process_for(server, owner.env, origin);
+            child.exchange = Some(exchange);
+            return child;
         }
         let kind = Host::kind(hello);
         let its = |host: &&Host| host.child.server == server;
@@ -53,7 +55,8 @@ impl Bridge {
                 return host.join(place, &self.cx);
             }
         }
-        let child = self.process_for(server, owner.env.clone(), origin, exchange);
+        let mut child = self.process_for(server, owner.env.clone(), origin);
+        child.exchange = Some(exchange);
         let mut host = Box::new(Host::new(child, owner, kind, &mut self.cx));
         let place = self.fresh_child();
         let guest = host.join(place, &self.cx);
@@ -74,12 +77,10 @@ impl Bridge {
         server: Server,
         env: Vec<(String, String)>,
         origin: Origin,
-        exchange: Exchange,
     ) -> Box<Child> {
         let probed = self.take_probed(server, &env);
         let mut child = probed.unwrap_or_else(|| self.take_child(server));
         child.origin = origin;
-        child.exchange = Some(exchange);
         self.set_env(&mut child, env);
         self.await_start(&child);
         child

@@ -16,7 +16,7 @@ use crate::child::origin::Origin;
 use crate::codec::message::{self, Malformed, Message};
 use crate::context::budget::affords;
 use crate::front::session::{Post, Session};
-use crate::http::admission::{self, Admitted, Asks, Transport};
+use crate::http::admission::{self, Admitted, Arrival, Asks, Transport};
 use crate::http::cors;
 use crate::http::fault::Fault;
 use crate::http::field::Text;
@@ -40,13 +40,14 @@ impl Bridge {
             Ok(admitted) => admitted,
             Err(fault) => return self.refuse(exchange, None, fault, None),
         };
+        let from = Arrival { exchange, head: admitted, random: u128::from_be_bytes(random) };
         let limit = self.body_limit(admitted.asks);
         let result = match (admitted.repeated, admitted.asks) {
             _ if body.len() > limit && limit == 0 => Err(Fault::Content),
             _ if body.len() > limit => Err(Fault::TooLong(limit)),
-            (_, Asks::Post) => return self.post(exchange, admitted, body, random),
+            (_, Asks::Post) => return self.post(from, body),
             (Some(name), _) => Err(Fault::Repeated(name)),
-            (None, asks) => self.without_body(exchange, admitted, asks, random),
+            (None, _) => self.without_body(from),
         };
         if let Err(fault) = result {
             self.refuse(exchange, admitted.origin, &fault, None);
@@ -54,26 +55,19 @@ impl Bridge {
     }
 
     /// Handles a request without content.
-    fn without_body(
-        &mut self,
-        exchange: Exchange,
-        admitted: &Admitted<'_>,
-        asks: Asks,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
-        match asks {
+    fn without_body(&mut self, from: Arrival<'_>) -> Result<(), Fault> {
+        let Arrival { exchange, head: admitted, .. } = from;
+        match admitted.asks {
             // Its reader connects again by itself, and its client would not send `initialize`:
             // this ends it (WHATWG HTML, "Server-sent events, Processing model").
             Asks::Get
                 if admitted.transport == Transport::Sse
                     && admitted.last_event_id.is_some_and(|id| !id.is_empty()) =>
             {
-                self.cx.answer(exchange, admitted.origin, response::empty(204));
+                self.cx.answer_to(from, response::empty(204));
                 Ok(())
             }
-            Asks::Get if admitted.transport == Transport::Sse => {
-                self.await_initialize(exchange, admitted, random)
-            }
+            Asks::Get if admitted.transport == Transport::Sse => self.await_initialize(from),
             // Clients send this to find out whether there is a GET stream.
             Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
             Asks::Health => {
@@ -88,22 +82,23 @@ impl Bridge {
                 self.cx.answer(exchange, None, response);
                 Ok(())
             }
-            Asks::Get => self.get(exchange, admitted, random),
-            Asks::Delete => self.delete(exchange, admitted, random),
+            Asks::Get => self.get(from),
+            Asks::Delete => self.delete(from),
             // A POST has content.
             Asks::Post => Ok(()),
         }
     }
 
-    fn post(&mut self, exchange: Exchange, head: &Admitted<'_>, body: &[u8], random: [u8; 16]) {
+    fn post(&mut self, from: Arrival<'_>, body: &[u8]) {
+        let Arrival { exchange, head, .. } = from;
         // `initialize` has no session yet: a copy is kept beside the line for the child.
         let copies = if head.session.is_none() { 2 } else { 1 };
         let room = self.has_room(copies * body.len() + NAMES);
         let (result, id) = match message::batch_of(body, self.cx.config.calls) {
             // The refusal of a request names its id.
             _ if room.is_err() => (room, id_of(body)),
-            None => self.post_one(exchange, head, body, random),
-            Some(texts) => (self.post_batch(exchange, head, texts, random), None),
+            None => self.post_one(from, body),
+            Some(texts) => (self.post_batch(from, texts), None),
         };
         if let Err(fault) = result {
             self.refuse(exchange, head.origin, &fault, id);
@@ -113,11 +108,10 @@ impl Bridge {
     /// Handles a message that came alone. Returns the outcome and the id that a refusal names.
     fn post_one<'a>(
         &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
+        from: Arrival<'_>,
         text: &'a [u8],
-        random: [u8; 16],
     ) -> (Result<(), Fault>, Option<&'a [u8]>) {
+        let head = from.head;
         let parsed = read(text);
         let one = match &parsed {
             Ok(one) => one,
@@ -141,10 +135,10 @@ impl Bridge {
         let result = match (era(one, head), head.repeated) {
             (Era::Stateless, Some(name)) => Err(repeated(name)),
             (Era::Session, Some(name)) => Err(Fault::Repeated(name)),
-            (Era::Stateless, None) => self.stateless(exchange, head, one, random),
+            (Era::Stateless, None) => self.stateless(from, one),
             (Era::Session, None) => {
                 let messages = from_ref(one);
-                self.deliver(&Post { messages, batch: false, exchange, head }, random)
+                self.deliver(&Post { messages, batch: false, from })
             }
         };
         (result, id)
@@ -154,11 +148,10 @@ impl Bridge {
     #[inline(never)]
     fn post_batch(
         &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
+        from: Arrival<'_>,
         texts: Result<Vec<&[u8]>, Malformed<'_>>,
-        random: [u8; 16],
     ) -> Result<(), Fault> {
+        let head = from.head;
         let texts = texts.map_err(|malformed| Fault::from(&malformed))?;
         if let Some(name) = head.repeated {
             return Err(Fault::Repeated(name));
@@ -169,12 +162,13 @@ impl Bridge {
         let texts: Vec<_> = texts.into_iter().map(|text| with_trace(text, head)).collect();
         let messages = texts.iter().map(|text| read(text)).collect::<Result<Vec<_>, _>>();
         let messages = messages.map_err(|malformed| Fault::from(&malformed))?;
-        self.deliver(&Post { messages: &messages, batch: true, exchange, head }, random)
+        self.deliver(&Post { messages: &messages, batch: true, from })
     }
 
     /// Delivers the messages of a POST to their session, or opens one.
-    fn deliver(&mut self, post: &Post<'_>, random: [u8; 16]) -> Result<(), Fault> {
-        let Post { messages, batch, exchange, head } = *post;
+    fn deliver(&mut self, post: &Post<'_>) -> Result<(), Fault> {
+        let Post { messages, batch, from } = *post;
+        let head = from.head;
         if batch && messages.iter().any(|message| era(message, head) == Era::Stateless) {
             return Err(Fault::Batch);
         }
@@ -185,14 +179,14 @@ impl Bridge {
                 return Err(mismatch("MCP-Protocol-Version", version, "initialize"));
             }
             return match messages {
-                [initialize] if !batch => self.initialize(exchange, head, initialize, random),
+                [initialize] if !batch => self.initialize(from, initialize),
                 _ => Err(Fault::BatchedInitialize),
             };
         }
         let pipe = match self.find(head)? {
             Place::Awake(pipe) => pipe,
             Place::Asleep(number) => {
-                let Some(pipe) = self.post_asleep(number, post, random)? else { return Ok(()) };
+                let Some(pipe) = self.post_asleep(number, post)? else { return Ok(()) };
                 pipe
             }
         };
@@ -253,25 +247,19 @@ impl Bridge {
         Err(Fault::NoSessions)
     }
 
-    fn initialize(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        request: &Message<'_>,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
+    fn initialize(&mut self, from: Arrival<'_>, request: &Message<'_>) -> Result<(), Fault> {
+        let Arrival { head, random: id, .. } = from;
         if head.accept.nothing() {
             return Err(Fault::NotAcceptable);
         }
         let server = self.servers.at(head.path).ok_or(Fault::NotFound)?;
         let owner = self.owner_of(server, head)?;
         let hello = request.params().unwrap_or_default();
-        let id = u128::from_be_bytes(random);
         self.may_open(server, Origin::new(&owner.env, hello), id)?;
-        let child = self.child_for(server, owner, hello, exchange);
+        let child = self.child_for(server, owner, hello, from.exchange);
         let path = self.servers.kept_path(head.path);
         let mut session = Session::new(child, id, path, &self.cx);
-        session.initialize(request, exchange, head, &mut self.cx);
+        session.initialize(request, from, &mut self.cx);
         self.seats.insert(Seat::Session(Box::new(session)));
         Ok(())
     }
@@ -291,12 +279,8 @@ impl Bridge {
         self.make_room(server)
     }
 
-    fn get(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
+    fn get(&mut self, from: Arrival<'_>) -> Result<(), Fault> {
+        let head = from.head;
         let place = self.find_standing(head)?;
         // Kept events may be sent again.
         let kept = match place {
@@ -309,15 +293,15 @@ impl Bridge {
             Place::Awake(pipe) => {
                 let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
                 session.check(head, &mut self.cx)?;
-                session.listen(exchange, head, &mut self.cx)
+                session.listen(from, &mut self.cx)
             }
             Place::Asleep(number) => {
                 let asleep = self.sleepers.get_mut(number).ok_or(Fault::SessionUnknown)?;
-                asleep.check(head, u128::from_be_bytes(random), &mut self.cx)?;
+                asleep.check(from, &mut self.cx)?;
                 if self.draining {
                     return Err(Fault::Draining);
                 }
-                asleep.listen(exchange, head, &mut self.cx)
+                asleep.listen(from, &mut self.cx)
             }
         }
     }
@@ -340,23 +324,19 @@ impl Bridge {
         if self.cx.budget.has_room(bytes) && affords(bytes) { Ok(()) } else { Err(Fault::Memory) }
     }
 
-    fn delete(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        random: [u8; 16],
-    ) -> Result<(), Fault> {
+    fn delete(&mut self, from: Arrival<'_>) -> Result<(), Fault> {
+        let head = from.head;
         match self.find_standing(head)? {
             Place::Awake(pipe) => {
                 let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
                 session.check(head, &mut self.cx)?;
-                self.cx.answer(exchange, head.origin, response::empty(200));
+                self.cx.answer_to(from, response::empty(200));
                 self.end(pipe, Cause::Deleted, None);
             }
             Place::Asleep(number) => {
                 let asleep = self.sleepers.get_mut(number).ok_or(Fault::SessionUnknown)?;
-                asleep.check(head, u128::from_be_bytes(random), &mut self.cx)?;
-                self.cx.answer(exchange, head.origin, response::empty(200));
+                asleep.check(from, &mut self.cx)?;
+                self.cx.answer_to(from, response::empty(200));
                 self.end_asleep(number, Cause::Deleted);
             }
         }

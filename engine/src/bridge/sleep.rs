@@ -7,12 +7,12 @@ use core::time::Duration;
 use super::sleepers::Sleepers;
 use super::{Bridge, Place};
 use crate::api::cause::Cause;
-use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
+use crate::api::handles::{ChildId, Server, SessionNumber};
 use crate::api::io::Output;
 use crate::child::Child;
 use crate::child::origin::Origin;
 use crate::front::session::{Post, Session};
-use crate::http::admission::Admitted;
+use crate::http::admission::Arrival;
 use crate::http::fault::Fault;
 use crate::http::owner::Owner;
 
@@ -114,41 +114,33 @@ impl Bridge {
         &mut self,
         number: SessionNumber,
         post: &Post<'_>,
-        random: [u8; 16],
     ) -> Result<Option<ChildId>, Fault> {
         let asleep = self.sleepers.get_mut(number).ok_or(Fault::SessionUnknown)?;
-        let random = u128::from_be_bytes(random);
-        asleep.check(post.head, random, &mut self.cx)?;
-        let requests = post.messages.iter().any(|message| message.is_request());
-        if self.draining && requests {
+        asleep.check(post.from, &mut self.cx)?;
+        if self.draining && post.requests() > 0 {
             return Err(Fault::Draining);
         }
-        if asleep.judge(post.messages, post.batch, post.head)? && !self.draining {
-            return self.wake(number, (post.exchange, post.head), random).map(Some);
+        if asleep.judge(post)? && !self.draining {
+            return self.wake(number, post.from).map(Some);
         }
-        asleep.post(post.messages, post.exchange, post.head, &mut self.cx);
+        asleep.post(post, &mut self.cx);
         Ok(None)
     }
 
     /// Starts a process for a session that sleeps.
-    fn wake(
-        &mut self,
-        number: SessionNumber,
-        (exchange, head): (Exchange, &Admitted<'_>),
-        random: u128,
-    ) -> Result<ChildId, Fault> {
+    fn wake(&mut self, number: SessionNumber, from: Arrival<'_>) -> Result<ChildId, Fault> {
         let asleep = self.sleepers.get(number).ok_or(Fault::SessionUnknown)?;
         let server = asleep.server;
         // The process is given what the session was opened with.
-        let owner = Owner { env: asleep.env().to_vec(), ..self.owner_of(server, head)? };
+        let owner = Owner { env: asleep.env().to_vec(), ..self.owner_of(server, from.head)? };
         self.may_start(server, Origin::new(&owner.env, asleep.hello()))?;
         // Another may fall asleep to make room for it.
         let hello = asleep.hello().to_vec();
         self.make_room(server)?;
-        let child = self.child_for(server, owner, &hello, exchange);
+        let child = self.child_for(server, owner, &hello, from.exchange);
         let asleep = self.sleepers.remove(number).ok_or(Fault::SessionUnknown)?;
         let pipe = child.id;
-        let session = asleep.wake(child, random, &mut self.cx);
+        let session = asleep.wake(child, from.random, &mut self.cx);
         self.ids.insert(session.id, Place::Awake(pipe));
         self.seats.insert(super::Seat::Session(session));
         Ok(pipe)

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use super::{Bridge, Seat};
 use crate::api::cause::Cause;
 use crate::api::eras::Eras;
-use crate::api::handles::{ChildId, Exchange, Server};
+use crate::api::handles::{ChildId, Server};
 use crate::api::response;
 use crate::child::origin::Origin;
 use crate::child::{Child, Stage};
@@ -22,7 +22,7 @@ use crate::codec::message::Message;
 use crate::codec::object;
 use crate::context::ids::CallId;
 use crate::front::stateless::{Beside, Request, Room, Subject, Uris, Worker};
-use crate::http::admission::Admitted;
+use crate::http::admission::{Admitted, Arrival};
 use crate::http::fault::Fault;
 use crate::http::metadata::{self, Metadata};
 use crate::http::owner::Owner;
@@ -38,11 +38,10 @@ impl Bridge {
     /// Handles a message of the stateless era.
     pub(super) fn stateless(
         &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
+        from: Arrival<'_>,
         message: &Message<'_>,
-        random: [u8; 16],
     ) -> Result<(), Fault> {
+        let Arrival { exchange, head, random } = from;
         let server = self.servers.at(head.path);
         let owner = Owner::of(head.fields, &self.cx.config)?;
         let env = &*owner.env;
@@ -55,7 +54,7 @@ impl Bridge {
         }
         if message.is_notification() {
             // The revision defines no notification over HTTP: accept it and ignore it.
-            self.cx.answer(exchange, head.origin, response::empty(202));
+            self.cx.answer_to(from, response::empty(202));
             return Ok(());
         }
         let metadata = self.metadata_of(message, head, env)?;
@@ -66,15 +65,14 @@ impl Bridge {
         if self.draining {
             return Err(Fault::Draining);
         }
-        let secret = u128::from_be_bytes(random);
-        if self.seats.shared().any(|worker| worker.has_secret(secret)) {
+        if self.seats.shared().any(|worker| worker.has_secret(random)) {
             return Err(self.random_in_use());
         }
         let limit = self.cx.config.subscriptions;
         let uris = if listens { Uris::read(message, limit) } else { Uris::default() };
         let path = &self.servers.kept_path(head.path);
         let metadata = &metadata;
-        let request = Request { message, metadata, exchange, head, path, secret, uris: &uris };
+        let request = Request { message, metadata, from, path, uris: &uris };
         let (id, parked) = match parked {
             Some((id, call)) => (id, Some(call)),
             None => {

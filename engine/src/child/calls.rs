@@ -25,25 +25,33 @@ const IN_FLIGHT: usize = 128;
 /// A request that the bridge itself sent to the child.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OwnRequest {
-    /// `server/discover`.
     Discover,
-    /// `ping`.
     Ping,
-    /// `initialize`.
     Initialize,
-    /// `logging/setLevel`.
     LogLevel,
-    /// `resources/subscribe` for this URI.
+    /// Of this URI.
     Subscribe(String),
-    /// `resources/unsubscribe`.
     Unsubscribe,
-    /// `subscriptions/listen`.
     Listen,
-    /// What an earlier process of the session was asked, and this one is again: nobody waits.
-    Again,
+    /// A request of this method that an earlier process of the session got, and this one gets
+    /// again: nobody waits.
+    Again(&'static str),
 }
 
 impl OwnRequest {
+    pub(super) const fn method(&self) -> &'static str {
+        match self {
+            Self::Discover => "server/discover",
+            Self::Ping => "ping",
+            Self::Initialize => "initialize",
+            Self::LogLevel => "logging/setLevel",
+            Self::Subscribe(_) => "resources/subscribe",
+            Self::Unsubscribe => "resources/unsubscribe",
+            Self::Listen => "subscriptions/listen",
+            Self::Again(method) => method,
+        }
+    }
+
     /// Whether a client waits for the answer. A start has a wait of its own and is not included.
     pub(super) const fn is_awaited(&self) -> bool {
         matches!(self, Self::Subscribe(_) | Self::Listen)

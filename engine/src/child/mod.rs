@@ -263,17 +263,11 @@ impl Child {
 
     /// Sends a request of the bridge's own and returns its id. Only a bounded number of unanswered
     /// requests is remembered.
-    pub(crate) fn request(
-        &mut self,
-        own: OwnRequest,
-        method: &str,
-        params: &[u8],
-        cx: &mut Context,
-    ) -> CallId {
+    pub(crate) fn request(&mut self, own: OwnRequest, params: &[u8], cx: &mut Context) -> CallId {
         self.last_id = self.last_id.next();
         let mut digits = itoa::Buffer::new();
         let id = self.last_id.digits(&mut digits);
-        self.send(rpc::request(Some(id), method, params), cx);
+        self.send(rpc::request(Some(id), own.method(), params), cx);
         if self.own.len() >= OWN {
             let spare = self.own.iter().find(|(_, (own, _))| !own.is_awaited()).map(|(id, _)| *id);
             if let Some((own, _)) = spare.and_then(|id| self.own.remove(&id)) {
@@ -464,8 +458,8 @@ mod tests {
         let mut cx = Context::new(Config::default());
         let mut child = Child::new(ChildId(1), Server::default(), Arc::default(), &cx);
         let awaited = OwnRequest::Subscribe(String::from("a:1"));
-        let awaited_id = child.request(awaited.clone(), "resources/subscribe", b"{}", &mut cx);
-        let mut ask = |own: OwnRequest| child.request(own, "x", b"{}", &mut cx);
+        let awaited_id = child.request(awaited.clone(), b"{}", &mut cx);
+        let mut ask = |own: OwnRequest| child.request(own, b"{}", &mut cx);
         let (first, second) = (ask(OwnRequest::LogLevel), ask(OwnRequest::Unsubscribe));
         let last = (2..OWN).map(|_| ask(OwnRequest::Unsubscribe)).last().unwrap_or_default();
         assert_eq!(child.own.len(), OWN);

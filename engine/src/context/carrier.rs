@@ -16,7 +16,7 @@ use crate::context::budget::Share;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
 use crate::http::accept::Accept;
-use crate::http::admission::Admitted;
+use crate::http::admission::Arrival;
 pub(crate) use common::Common;
 use common::{Given, Rest};
 
@@ -56,9 +56,9 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn new(exchange: Exchange, head: &Admitted<'_>, cx: &Context) -> Self {
-        let origin = head.origin.map(String::from);
-        Self { origin, ..Self::of(exchange, head.accept, cx) }
+    pub(crate) fn new(to: Arrival<'_>, cx: &Context) -> Self {
+        let origin = to.head.origin.map(String::from);
+        Self { origin, ..Self::of(to.exchange, to.head.accept, cx) }
     }
 
     fn of(exchange: Exchange, accept: Accept, cx: &Context) -> Self {

@@ -27,6 +27,7 @@ use crate::context::metrics::Counts;
 use crate::context::report::Report;
 use crate::context::responses::Responses;
 use crate::context::timers::Timers;
+use crate::http::admission::Arrival;
 use crate::http::cors;
 use crate::http::fault::Fault;
 
@@ -86,6 +87,11 @@ impl Context {
             self.owe(Reply::answer(exchange, body.len(), self));
         }
         self.respond(exchange, origin, response);
+    }
+
+    /// Answers a request that was let in.
+    pub(crate) fn answer_to(&mut self, from: Arrival<'_>, response: Response) {
+        self.answer(from.exchange, from.head.origin, response);
     }
 
     /// Sends a response, readable by a page of the given origin.

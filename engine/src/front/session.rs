@@ -21,7 +21,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::api::handles::{Exchange, SessionNumber};
+use crate::api::handles::SessionNumber;
 use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::api::response;
@@ -36,7 +36,7 @@ use crate::context::budget::Walk;
 use crate::context::carrier::Reply;
 use crate::context::ids::StreamId;
 use crate::dialect::upward;
-use crate::http::admission::Admitted;
+use crate::http::admission::{Admitted, Arrival};
 use crate::http::fault::Fault;
 use crate::http::session_id;
 use crate::stream::set::Streams;
@@ -47,8 +47,14 @@ use phase::Phase;
 pub(crate) struct Post<'a> {
     pub(crate) messages: &'a [Message<'a>],
     pub(crate) batch: bool,
-    pub(crate) exchange: Exchange,
-    pub(crate) head: &'a Admitted<'a>,
+    pub(crate) from: Arrival<'a>,
+}
+
+impl Post<'_> {
+    /// How many of them are requests.
+    pub(crate) fn requests(&self) -> usize {
+        self.messages.iter().filter(|message| message.is_request()).count()
+    }
 }
 
 #[derive(Debug)]
@@ -128,11 +134,10 @@ impl Session {
     pub(crate) fn initialize(
         &mut self,
         request: &Message<'_>,
-        exchange: Exchange,
-        head: &Admitted<'_>,
+        from: Arrival<'_>,
         cx: &mut Context,
     ) {
-        let number = self.stream_for(1, false, exchange, head, cx);
+        let number = self.stream_for(1, false, from, cx);
         let known = self.child.known.session;
         let keeps = known != Some(true) || cx.config.restart;
         let hello = if keeps { request.params().unwrap_or(b"{}") } else { b"" };
@@ -140,12 +145,7 @@ impl Session {
         if known == Some(false) {
             self.phase.ask_for_era(None);
             self.child.enter(Call::of(request, number), cx);
-            self.child.request(
-                OwnRequest::Discover,
-                "server/discover",
-                &upward::discover_params(),
-                cx,
-            );
+            self.child.request(OwnRequest::Discover, &upward::discover_params(), cx);
         } else {
             let mut line = Vec::new();
             self.child.call(request, number, &mut line, cx);
@@ -166,10 +166,10 @@ impl Session {
 
     /// Handles the messages of one POST.
     pub(crate) fn post(&mut self, post: &Post<'_>, cx: &mut Context) -> Result<(), Fault> {
-        let Post { messages, batch, exchange, head } = *post;
-        let requests = messages.iter().filter(|m| m.is_request()).count();
+        let Post { messages, batch, from } = *post;
+        let requests = post.requests();
         self.judge(post, requests, cx)?;
-        let stream = (requests > 0).then(|| self.stream_for(requests, batch, exchange, head, cx));
+        let stream = (requests > 0).then(|| self.stream_for(requests, batch, from, cx));
         let mut lines = Vec::new();
         for message in messages {
             match stream.filter(|_| message.is_request()) {
@@ -181,7 +181,7 @@ impl Session {
             self.child.write(lines, cx);
         }
         let Some(stream) = stream else {
-            cx.answer(exchange, head.origin, response::empty(202));
+            cx.answer_to(from, response::empty(202));
             return Ok(());
         };
         self.calls += requests as u64;
@@ -198,15 +198,14 @@ impl Session {
         &mut self,
         answers: usize,
         batch: bool,
-        exchange: Exchange,
-        head: &Admitted<'_>,
+        from: Arrival<'_>,
         cx: &mut Context,
     ) -> StreamId {
         let Some(only) = self.only else {
-            return self.streams.open(Reply::new(exchange, head, cx), answers, batch, cx);
+            return self.streams.open(Reply::new(from, cx), answers, batch, cx);
         };
         self.streams.expect(only, answers);
-        cx.answer(exchange, head.origin, response::empty(202));
+        cx.answer_to(from, response::empty(202));
         only
     }
 
@@ -216,8 +215,8 @@ impl Session {
     }
 
     fn judge(&self, post: &Post<'_>, requests: usize, cx: &Context) -> Result<(), Fault> {
-        let Post { messages, batch, head, .. } = *post;
-        visit::judge(messages, batch, requests, self.phase.version(), head)?;
+        let messages = post.messages;
+        visit::judge(post, self.phase.version())?;
         if self.child.calls.len() + requests > cx.config.calls {
             return Err(Fault::Calls(cx.config.calls));
         }
@@ -337,13 +336,8 @@ impl Session {
     }
 
     /// GET: opens a stream for messages that belong to no call, or resumes any stream.
-    pub(crate) fn listen(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
-        visit::listen(&mut self.streams, self.earlier, exchange, head, cx)
+    pub(crate) fn listen(&mut self, from: Arrival<'_>, cx: &mut Context) -> Result<(), Fault> {
+        visit::listen(&mut self.streams, self.earlier, from, cx)
     }
 }
 

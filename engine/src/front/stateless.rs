@@ -17,7 +17,6 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::api::handles::Exchange;
 use crate::api::instant::Instant;
 use crate::api::limits;
 use crate::child::lease::Lease;
@@ -43,7 +42,7 @@ pub(crate) use crate::front::stateless::listen::Uris;
 use crate::front::stateless::park::Park;
 pub(crate) use crate::front::stateless::probe::AfterExit;
 pub(crate) use crate::front::stateless::sharing::Beside;
-use crate::http::admission::Admitted;
+use crate::http::admission::Arrival;
 use crate::http::fault::Fault;
 use crate::http::metadata::{Metadata, can_be_asked, may_get_tasks};
 use crate::http::owner::Owner;
@@ -74,12 +73,9 @@ enum Mode {
 pub(crate) struct Request<'a> {
     pub(crate) message: &'a Message<'a>,
     pub(crate) metadata: &'a Metadata<'a>,
-    pub(crate) exchange: Exchange,
-    pub(crate) head: &'a Admitted<'a>,
+    pub(crate) from: Arrival<'a>,
     /// The path where it is made.
     pub(crate) path: &'a Arc<str>,
-    /// Random bits, fresh for each request.
-    pub(crate) secret: u128,
     /// The resources that a `subscriptions/listen` names.
     pub(crate) uris: &'a Uris,
 }
@@ -299,10 +295,10 @@ impl Worker {
 
     /// Records a request, with its digest, and opens the stream for its answer.
     fn open(&mut self, request: &Request<'_>, digest: u64, cx: &mut Context) -> StreamId {
-        let Request { message, metadata, exchange, head, path, secret, .. } = *request;
+        let Request { message, metadata, from, path, .. } = *request;
         self.lease.touch(cx);
         self.served += 1;
-        let reply = Reply::new(exchange, head, cx);
+        let reply = Reply::new(from, cx);
         let number = self.streams.open(reply, 1, false, cx);
         if self.may_promote() {
             self.streams.promote_after(number, cx.config.promote, cx);
@@ -320,7 +316,7 @@ impl Worker {
             may_ask: metadata.may_ask(),
             gets_tasks: may_get_tasks(metadata.capabilities),
             call: None,
-            secret,
+            secret: from.random,
             path: Arc::clone(path),
             _share: cx.budget.share_of(names),
         };
@@ -425,7 +421,7 @@ impl Worker {
         if description.logging {
             self.log_level = Some(level);
             let params = [b"{\"level\":", &object::quoted(level.name())[..], b"}"].concat();
-            self.child.request(OwnRequest::LogLevel, "logging/setLevel", &params, cx);
+            self.child.request(OwnRequest::LogLevel, &params, cx);
         }
     }
 

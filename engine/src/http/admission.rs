@@ -4,6 +4,7 @@
 //! All of it is judged before the body is read and before anything is started.
 
 use crate::api::config::Config;
+use crate::api::handles::Exchange;
 use crate::api::head::Head;
 use crate::http::accept::Accept;
 use crate::http::fault::Fault;
@@ -85,6 +86,15 @@ pub(crate) struct Admitted<'a> {
     pub(crate) traced: bool,
     /// All fields.
     pub(crate) fields: &'a field::Fields<'a>,
+}
+
+/// A request that was let in, and whose content has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) exchange: Exchange,
+    pub(crate) head: &'a Admitted<'a>,
+    /// Random bits, fresh for each request.
+    pub(crate) random: u128,
 }
 
 /// The fields that the rules know.

@@ -4,6 +4,8 @@
 //! just grew drops its oldest events first.
 
 mod listeners;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -66,7 +66,7 @@ impl Host {
         }
         if matches!(self.handshake, Handshake::Unasked) {
             self.handshake = Handshake::Asked;
-            self.child.request(OwnRequest::Initialize, "initialize", params, cx);
+            self.child.request(OwnRequest::Initialize, params, cx);
         }
     }
 

@@ -108,13 +108,13 @@ impl Host {
         for (uri, _) in guest.uris {
             if !self.wants(&uri) {
                 let params = dialect::about(&uri);
-                self.child.request(OwnRequest::Unsubscribe, "resources/unsubscribe", &params, cx);
+                self.child.request(OwnRequest::Unsubscribe, &params, cx);
             }
         }
         let most = self.guests.values().filter_map(|guest| guest.level).min();
         if let Some(most) = most.filter(|_| guest.level.is_some() && most != self.level) {
             self.level = Some(most);
-            self.child.request(OwnRequest::LogLevel, "logging/setLevel", &params(most), cx);
+            self.child.request(OwnRequest::LogLevel, &params(most), cx);
         }
     }
 }

@@ -9,10 +9,10 @@ use core::time::Duration;
 
 use super::phase::{Open, Phase};
 use super::record::{self, Record};
-use super::{Session, visit};
+use super::{Post, Session, visit};
 use crate::api::cause::Cause;
 use crate::api::event::Notice;
-use crate::api::handles::{ChildId, Exchange, Server, SessionNumber};
+use crate::api::handles::{ChildId, Server, SessionNumber};
 use crate::api::instant::Instant;
 use crate::api::io::{Output, env_size};
 use crate::api::response;
@@ -25,7 +25,7 @@ use crate::context::budget::Share;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
 use crate::context::timers::{Deadline, Wait};
-use crate::http::admission::Admitted;
+use crate::http::admission::Arrival;
 use crate::http::fault::Fault;
 use crate::http::session_id;
 use crate::stream::set::Streams;
@@ -203,17 +203,12 @@ impl Asleep {
         expired
     }
 
-    /// Checks what every request of the session must satisfy. `random` is the request's.
-    pub(crate) fn check(
-        &mut self,
-        head: &Admitted<'_>,
-        random: u128,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
-        visit::check(&self.env, &self.open.chosen, head, cx)?;
+    /// Checks what every request of the session must satisfy.
+    pub(crate) fn check(&mut self, from: Arrival<'_>, cx: &mut Context) -> Result<(), Fault> {
+        visit::check(&self.env, &self.open.chosen, from.head, cx)?;
         if core::mem::take(&mut self.renews) {
             // What the earlier run numbered is not known: no event id may come twice.
-            self.streams.renew(session_id::short(random));
+            self.streams.renew(session_id::short(from.random));
         }
         (self.contact, self.age) = (cx.now, Duration::ZERO);
         if record::is_stale(self.saved, cx) {
@@ -223,16 +218,10 @@ impl Asleep {
     }
 
     /// Checks the form of the messages of one POST. Returns whether one of them needs a process.
-    pub(crate) fn judge(
-        &self,
-        messages: &[Message<'_>],
-        batch: bool,
-        head: &Admitted<'_>,
-    ) -> Result<bool, Fault> {
-        let requests = messages.iter().filter(|m| m.is_request()).count();
-        visit::judge(messages, batch, requests, self.open.version, head)?;
-        let answered_here = !batch && head.accept.json;
-        Ok(messages.iter().any(|message| match message.kind() {
+    pub(crate) fn judge(&self, post: &Post<'_>) -> Result<bool, Fault> {
+        visit::judge(post, self.open.version)?;
+        let answered_here = !post.batch && post.from.head.accept.json;
+        Ok(post.messages.iter().any(|message| match message.kind() {
             // Nobody waits for it any more: the process that asked is gone.
             Kind::Result { .. } | Kind::Error { .. } => false,
             Kind::Request { method, .. } => !(answered_here && method == "ping"),
@@ -241,13 +230,8 @@ impl Asleep {
     }
 
     /// Handles messages that need no process.
-    pub(crate) fn post(
-        &mut self,
-        messages: &[Message<'_>],
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        cx: &mut Context,
-    ) {
+    pub(crate) fn post(&mut self, post: &Post<'_>, cx: &mut Context) {
+        let messages = post.messages;
         if messages.iter().any(|message| message.calls("notifications/initialized"))
             && let Some(opening) = self.open.opening.as_mut()
             && !core::mem::replace(&mut opening.initialized, true)
@@ -259,17 +243,12 @@ impl Asleep {
             Some(id) => response::json(200, rpc::response(id, "result", b"{}")),
             None => response::empty(202),
         };
-        cx.answer(exchange, head.origin, response);
+        cx.answer_to(post.from, response);
     }
 
     /// GET: a stream that begins while it sleeps, or goes on.
-    pub(crate) fn listen(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        cx: &mut Context,
-    ) -> Result<(), Fault> {
-        visit::listen(&mut self.streams, self.earlier, exchange, head, cx)
+    pub(crate) fn listen(&mut self, from: Arrival<'_>, cx: &mut Context) -> Result<(), Fault> {
+        visit::listen(&mut self.streams, self.earlier, from, cx)
     }
 
     /// Has the driver save what restores it.

@@ -145,7 +145,7 @@ impl Session {
         let call = id.and_then(|id| self.child.calls.get(&id))?;
         let declined = message.with_id(&call.id);
         self.phase.ask_for_era(Some(cx.budget.keep(declined)));
-        self.child.request(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
+        self.child.request(OwnRequest::Discover, &upward::discover_params(), cx);
         self.lease.wait_start(cx.config.probe, cx);
         None
     }

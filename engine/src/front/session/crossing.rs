@@ -195,8 +195,7 @@ impl Session {
             return;
         }
         let params = crossing.client.own_params(&[("notifications", &filter.text())]);
-        crossing.opening =
-            Some(self.child.request(OwnRequest::Listen, "subscriptions/listen", &params, cx));
+        crossing.opening = Some(self.child.request(OwnRequest::Listen, &params, cx));
     }
 
     /// The child has said what it honours: the client's requests that waited for it are answered.

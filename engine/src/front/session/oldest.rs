@@ -7,29 +7,23 @@ use alloc::format;
 
 use super::Session;
 use super::phase::Phase;
-use crate::api::handles::Exchange;
 use crate::api::head;
 use crate::child::Child;
 use crate::child::lease::Lease;
 use crate::codec::sse;
 use crate::context::Context;
 use crate::context::carrier::Reply;
-use crate::http::admission::Admitted;
+use crate::http::admission::Arrival;
 use crate::http::session_id;
 
 impl Session {
     /// Its client has opened its stream, and is told where to post. The child has the environment
     /// of its process, and is none yet.
-    pub(crate) fn await_initialize(
-        &mut self,
-        exchange: Exchange,
-        head: &Admitted<'_>,
-        cx: &mut Context,
-    ) {
+    pub(crate) fn await_initialize(&mut self, from: Arrival<'_>, cx: &mut Context) {
         self.phase = Phase::Awaiting;
         let name = session_id::text(self.id, &cx.config);
-        let address = format!("{}?{}{name}", head.path, head::SESSION);
-        let reply = Reply::new(exchange, head, cx);
+        let address = format!("{}?{}{name}", from.head.path, head::SESSION);
+        let reply = Reply::new(from, cx);
         self.only = Some(self.streams.open_only(reply, sse::endpoint(&address), cx));
         self.lease.wait_start_no_longer(cx.config.start, cx);
     }

@@ -2,15 +2,14 @@
 
 use alloc::string::String;
 
-use crate::api::handles::Exchange;
+use super::Post;
 use crate::api::response;
-use crate::codec::message::Message;
 use crate::codec::sse::EventId;
 use crate::codec::version::Version;
 use crate::context::Context;
 use crate::context::carrier::Reply;
 use crate::context::ids::StreamId;
-use crate::http::admission::Admitted;
+use crate::http::admission::{Admitted, Arrival};
 use crate::http::fault::Fault;
 use crate::http::owner;
 use crate::stream::at::Rest;
@@ -39,22 +38,17 @@ fn known(version: &str) -> Result<(), Fault> {
     Version::named(version).map_or_else(|| Err(Fault::ProtocolVersion(shown())), |_| Ok(()))
 }
 
-/// Checks the form of the messages of one POST, of which so many are requests.
-pub(super) fn judge(
-    messages: &[Message<'_>],
-    batch: bool,
-    requests: usize,
-    version: &Version,
-    head: &Admitted<'_>,
-) -> Result<(), Fault> {
+/// Checks the form of the messages of one POST.
+pub(super) fn judge(post: &Post<'_>, version: &Version) -> Result<(), Fault> {
+    let Post { messages, batch, from } = *post;
     if batch && !version.batch {
         return Err(Fault::Batch);
     }
     if messages.iter().any(|m| m.is_request() && m.calls("initialize")) {
-        let again = head.transport.initialized();
+        let again = from.head.transport.initialized();
         return Err(if batch { Fault::BatchedInitialize } else { again });
     }
-    if requests > 0 && head.accept.nothing() {
+    if from.head.accept.nothing() && post.requests() > 0 {
         return Err(Fault::NotAcceptable);
     }
     Ok(())
@@ -66,12 +60,11 @@ pub(super) fn judge(
 pub(super) fn listen(
     streams: &mut Streams,
     earlier: bool,
-    exchange: Exchange,
-    head: &Admitted<'_>,
+    from: Arrival<'_>,
     cx: &mut Context,
 ) -> Result<(), Fault> {
-    let reply = Reply::new(exchange, head, cx);
-    let Some(text) = head.last_event_id else {
+    let reply = Reply::new(from, cx);
+    let Some(text) = from.head.last_event_id else {
         streams.listen(reply, cx);
         return Ok(());
     };
@@ -79,7 +72,7 @@ pub(super) fn listen(
     match streams.rest(id) {
         Rest::Unknown if earlier && !streams.is_own(id) => streams.listen(reply, cx),
         Rest::Unknown => return Err(Fault::EventId),
-        Rest::Nothing => cx.answer(exchange, head.origin, response::empty(204)),
+        Rest::Nothing => cx.answer_to(from, response::empty(204)),
         Rest::Stream => streams.attach(StreamId(id.stream), reply, Some(id.place), cx),
     }
     Ok(())

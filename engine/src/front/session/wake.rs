@@ -44,10 +44,10 @@ impl Session {
                     crossing.last_asked = u64::from(self.names.unwrap_or_default()) << 20;
                 }
                 let params = upward::discover_params();
-                self.child.request(OwnRequest::Discover, "server/discover", &params, cx);
+                self.child.request(OwnRequest::Discover, &params, cx);
             }
             (None, Some(opening)) => {
-                self.child.request(OwnRequest::Initialize, "initialize", &opening.hello, cx);
+                self.child.request(OwnRequest::Initialize, &opening.hello, cx);
             }
             (None, None) => {}
         }
@@ -101,10 +101,10 @@ impl Session {
             };
             if let Some(level) = level {
                 let params = params("level", level.name());
-                child.request(OwnRequest::Again, "logging/setLevel", &params, cx);
+                child.request(OwnRequest::Again("logging/setLevel"), &params, cx);
             }
             for uri in uris {
-                child.request(OwnRequest::Again, "resources/subscribe", &params("uri", uri), cx);
+                child.request(OwnRequest::Again("resources/subscribe"), &params("uri", uri), cx);
             }
         });
     }

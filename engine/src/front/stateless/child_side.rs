@@ -69,7 +69,7 @@ impl Worker {
             OwnRequest::LogLevel
             | OwnRequest::Unsubscribe
             | OwnRequest::Listen
-            | OwnRequest::Again => None,
+            | OwnRequest::Again(_) => None,
         }
     }
 
@@ -308,7 +308,7 @@ impl Reads for Worker {
         }
         let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
         if has_time && !self.child.is_asked(&OwnRequest::Ping) {
-            self.child.request(OwnRequest::Ping, "ping", b"{}", cx);
+            self.child.request(OwnRequest::Ping, b"{}", cx);
             self.lease.wait_start(left, cx);
             return None;
         }

@@ -220,8 +220,7 @@ impl Worker {
             wanted.count += 1;
             if wanted.count == 1 {
                 let own = OwnRequest::Subscribe(uri.clone());
-                wanted.asked =
-                    Some(self.child.request(own, "resources/subscribe", &dialect::about(&uri), cx));
+                wanted.asked = Some(self.child.request(own, &dialect::about(&uri), cx));
             }
             listen.uris.push(uri);
         }
@@ -317,12 +316,7 @@ impl Worker {
                 self.child.end_own(asked, cx);
             }
             self.listens.uris.remove(&uri);
-            self.child.request(
-                OwnRequest::Unsubscribe,
-                "resources/unsubscribe",
-                &dialect::about(&uri),
-                cx,
-            );
+            self.child.request(OwnRequest::Unsubscribe, &dialect::about(&uri), cx);
         }
     }
 

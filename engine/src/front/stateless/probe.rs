@@ -54,7 +54,7 @@ impl Worker {
             return self.initialize(cx);
         }
         self.mode = Mode::Probing;
-        self.child.request(OwnRequest::Discover, "server/discover", &upward::discover_params(), cx);
+        self.child.request(OwnRequest::Discover, &upward::discover_params(), cx);
         if self.child.stage == Stage::Queued {
             self.lease.wait_start(cx.config.start, cx);
         } else {
@@ -75,7 +75,7 @@ impl Worker {
     fn initialize(&mut self, cx: &mut Context) {
         self.mode = Mode::Opening;
         let params = downward::initialize(&self.capabilities, self.client.as_deref());
-        self.child.request(OwnRequest::Initialize, "initialize", &params, cx);
+        self.child.request(OwnRequest::Initialize, &params, cx);
         self.lease.wait_start(cx.config.start, cx);
     }
 

@@ -10,6 +10,7 @@ use super::*;
 use crate::api::config::Config;
 use crate::api::head::Head;
 use crate::api::io::Output;
+use crate::http::admission::{Arrival, Transport, admit};
 
 mod plain;
 
@@ -68,8 +69,10 @@ impl Rig {
     fn reply(&mut self) -> Reply {
         self.exchanges += 1;
         self.open.push(self.exchanges);
-        let admitted = self.cx.admit(&GET).expect("it is let in");
-        Reply::new(Exchange(self.exchanges), &admitted, &self.cx)
+        let admitted =
+            admit(&GET, Some(Transport::Streamable), None, &self.cx.config).expect("it is let in");
+        let (exchange, head) = (Exchange(self.exchanges), &admitted);
+        Reply::new(Arrival { exchange, head, random: 0 }, &self.cx)
     }
 
     fn step(&mut self, step: Step, text: &str) {
@@ -84,7 +87,7 @@ impl Rig {
             }
             Step::Lose => {
                 let exchange = self.open.pop().map(Exchange).expect("one is open");
-                let (_, number) = *self.cx.exchanges.get(&exchange).expect("it is known");
+                let (_, number) = self.cx.responses.carrier(exchange).expect("it is known");
                 self.streams.lost(number, &mut self.cx);
             }
             Step::Last => self.resume(self.ids[self.ids.len() - 1]),
@@ -111,7 +114,7 @@ impl Rig {
             match output {
                 Output::Send { exchange, bytes } => {
                     self.read(exchange, &String::from_utf8_lossy(&bytes));
-                    if let Some((_, number)) = self.cx.exchanges.get(&exchange).copied() {
+                    if let Some((_, number)) = self.cx.responses.carrier(exchange) {
                         self.streams.taken(number, bytes.len(), &mut self.cx);
                     }
                 }

@@ -36,7 +36,7 @@ impl Worker {
         }
         let Some(mut park) = self.drop_park(id, cx) else { return Err(Fault::RequestState) };
         let number = self.open(request, park.digest, cx);
-        park.secret = request.secret;
+        park.secret = request.from.random;
         if let Some((status, member, text)) = park.early.take() {
             if let Some(ask) = self.asks.remove(&number) {
                 let data = rpc::response(&ask.id, member, text);
