@@ -73,12 +73,14 @@ def program(name):
 class Peer:
     """A program to measure: how it is installed, started, and where it listens."""
 
-    def __init__(self, name, launch, path="/mcp", install=None, binary=None):
+    def __init__(self, name, launch, path="/mcp", install=None, binary=None, kinds=None):
         self.name, self.launch, self.path, self.install = name, launch, path, install
         self.binary = pathlib.Path(binary) if binary else None
+        # Flags for what it does not do by default, by a name; the default's own have none.
+        self.kinds = kinds or {}
 
-    def words(self):
-        return self.launch.split()
+    def words(self, kind=None):
+        return self.launch.replace("{flags}", self.kinds.get(kind, "")).split()
 
 
 def our_peer(name, binary):
@@ -104,7 +106,9 @@ def other_peers(names, child=None):
             say(f"installing {name}")
             own = os.environ | {"CARGO_TARGET_DIR": str(TARGET / "bench" / "peer-target")}
             command("bash", "-euc", filled(entry["install"]), env=own)
-        yield Peer(name, filled(entry["launch"]), entry.get("path", "/mcp"), binary=binary)
+        kinds = {key.partition(" for ")[2] or None: filled(value)
+                 for key, value in entry.items() if key.startswith("flags")}
+        yield Peer(name, filled(entry["launch"]), entry.get("path", "/mcp"), binary=binary, kinds=kinds)
 
 
 def load(mode, peer, prefix=(), **options):

@@ -4,6 +4,7 @@ mod arrows;
 mod driver_http;
 mod first_page;
 mod map;
+mod peers;
 mod real;
 mod support;
 mod tidy;
