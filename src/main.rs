@@ -32,6 +32,7 @@ use std::time::Duration;
 
 use cli::args::{self, Options};
 use cli::exit::Exit;
+use cli::launch::Found;
 use http::listen;
 use hub::{Door, Hub, Pages, Parts};
 use limits::deadlines::Deadline;
@@ -113,10 +114,10 @@ fn serve(options: Options) -> Result<(), Exit> {
     let hands_over = !passed.is_empty() && kept.is_some();
     let sockets = listen_on(passed, &place, is_placed)?;
     let reactor = Reactor::new().map_err(broken("the reactor can't start"))?;
-    let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
-    config.loopback = announce(&sockets.addresses(), &paths);
+    let addresses = sockets.addresses();
+    config.loopback = is_local(&addresses);
     let capacity = listen::capacity(config.sessions);
-    let side = aside.map(|place| beside(&place, &mut pages)).transpose()?.unwrap_or_default();
+    let (side, metrics) = beside(aside, &mut pages)?;
     let front = sources(&reactor, sockets.listeners)?;
     let side = sources(&reactor, side)?;
     let recorder = record.map(|terms| recorder(&terms, &config)).transpose()?;
@@ -125,6 +126,7 @@ fn serve(options: Options) -> Result<(), Exit> {
         .map_err(|error| failure(1, format!("the limits are invalid: {error}")))?;
     hub.hands_over.set(hands_over);
     let executor = Rc::clone(&hub.executor);
+    announce(&addresses, &servers, &metrics);
     hub.serve(servers);
     let keeper = kept.map(|kept| kept.start(&hub)).transpose();
     let keeper = keeper.map_err(|reason| failure(1, reason))?;
@@ -162,19 +164,20 @@ fn check_files() -> Result<(), Exit> {
     Ok(())
 }
 
-/// The sockets of the pages' own address.
-fn beside(place: &Place, pages: &mut Pages) -> Result<Vec<OwnedFd>, Exit> {
-    let sockets = Sockets::bind(place).map_err(|error| {
+/// The sockets of the pages' own address, if they have one, and where the metrics are there.
+fn beside(place: Option<Place>, pages: &mut Pages) -> Result<(Vec<OwnedFd>, Vec<String>), Exit> {
+    let Some(place) = place else { return Ok(Default::default()) };
+    let sockets = Sockets::bind(&place).map_err(|error| {
         failure(1, format!("can't listen on {place}: {error}; see --metrics-listen"))
     })?;
     let addresses = sockets.addresses();
     pages.is_aside_local = !addresses.iter().any(Address::is_public);
-    for address in &addresses {
-        if let (Address::Inet(address), Some(path)) = (address, &pages.metrics) {
-            log::info!(target: "proxy", "metrics at http://{address}{path}");
-        }
-    }
-    Ok(sockets.listeners)
+    let urls = addresses.iter().filter_map(|address| match (address, &pages.metrics) {
+        (Address::Inet(address), Some(path)) => Some(format!("http://{address}{path}")),
+        _ => None,
+    });
+    let urls = urls.collect();
+    Ok((sockets.listeners, urls))
 }
 
 fn sources(reactor: &Rc<Reactor>, listeners: Vec<OwnedFd>) -> Result<Vec<Source<OwnedFd>>, Exit> {
@@ -241,9 +244,15 @@ fn listen_on(passed: Vec<OwnedFd>, place: &Place, is_placed: bool) -> Result<Soc
     })
 }
 
-/// Says where the endpoints are; whether pages in a browser of this machine could be made to speak
-/// to it, and nobody from elsewhere can.
-fn announce(addresses: &[Address], paths: &[&str]) -> bool {
+/// Whether pages in a browser of this machine could be made to speak to it, and nobody from
+/// elsewhere can.
+fn is_local(addresses: &[Address]) -> bool {
+    !addresses.iter().any(Address::is_public) && addresses.iter().any(Address::is_loopback)
+}
+
+/// Says where the endpoints and the metrics are, when nothing can keep them from being served.
+fn announce(addresses: &[Address], servers: &Found, metrics: &[String]) {
+    let paths: Vec<_> = servers.servers.iter().map(|server| &*server.path).collect();
     for address in addresses {
         match address {
             Address::Inet(address) => {
@@ -258,14 +267,15 @@ fn announce(addresses: &[Address], paths: &[&str]) -> bool {
             ),
         }
     }
-    let public = addresses.iter().any(Address::is_public);
-    if public {
+    for url in metrics {
+        log::info!(target: "proxy", "metrics at {url}");
+    }
+    if addresses.iter().any(Address::is_public) {
         log::warn!(
             target: "proxy",
             "there is no authentication: whoever reaches this address can use the server"
         );
     }
-    !public && addresses.iter().any(Address::is_loopback)
 }
 
 /// Lets connections send what they have, for a while.

@@ -15,6 +15,7 @@ use mcp_bridge::Config;
 use crate::access::Access;
 use crate::cli::arguments::Arguments;
 use crate::cli::exit::Exit;
+use crate::cli::flags::flags;
 use crate::cli::help;
 use crate::cli::launch::{Common, ConfigFile, Found, Server, Terms};
 use crate::cli::probe;
@@ -136,7 +137,11 @@ fn complaint(reason: &str) -> String {
     };
     let unknown = || {
         let name = reason.strip_prefix("Unrecognized argument: ")?;
-        Some(format!("there is no option {name} (see --help)"))
+        let (bare, _) = name.split_once('=').unwrap_or((name, ""));
+        Some(match flags().any(|flag| flag.is_called(bare)) {
+            true => format!("{bare} takes no value (see --help)"),
+            false => format!("there is no option {bare} (see --help)"),
+        })
     };
     let bare = || {
         let flag = reason.strip_prefix("No value provided for option '")?.strip_suffix('\'')?;

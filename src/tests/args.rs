@@ -200,6 +200,8 @@ fn what_the_parser_refuses_begins_with_the_flag() {
         (&["--eras=old", "cat"], "--eras takes auto, sessions, modern or both, not \"old\""),
         (&["--port"], "--port needs a value"),
         (&["--prot", "1", "--", "cat"], "there is no option --prot"),
+        (&["--prot=1", "--", "cat"], "there is no option --prot"),
+        (&["--share=yes", "--", "cat"], "--share takes no value"),
     ] {
         let Err(Exit::Fail { code: 2, reason }) = options(args) else { panic!("{args:?}") };
         assert_eq!(reason, format!("{said} (see --help)"));

@@ -106,6 +106,9 @@ fn reason(error: &serde_json::Error) -> String {
         );
     }
     let text = error.to_string();
+    if error.is_syntax() {
+        return format!("it is not valid JSON: {text}");
+    }
     match text.rfind(", expected ").filter(|_| text.starts_with("invalid ")) {
         Some(at) => must_be(&text[at + ", expected ".len()..]),
         None => text,

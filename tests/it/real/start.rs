@@ -41,6 +41,13 @@ fn a_port_that_is_taken() {
     let port = taken.local_addr().unwrap().port().to_string();
     fails(&["--host", "127.0.0.1", "--port", &port, "--", CHILD], &port);
     fails(&["--host", "127.0.0.1", "--port", &port, "--", CHILD], "see --host and --port");
+    let metrics = format!("127.0.0.1:{port}");
+    fails(&["--port", "0", "--metrics-listen", &metrics, "--", CHILD], "see --metrics-listen");
+}
+
+#[test]
+fn a_recording_that_cannot_be_made() {
+    fails(&["--port", "0", "--record", "/", "--", CHILD], "--record: can't create /");
 }
 
 #[test]
