@@ -117,9 +117,8 @@ fn serve(options: Options) -> Result<(), Exit> {
     let addresses = sockets.addresses();
     config.loopback = is_local(&addresses);
     let capacity = listen::capacity(config.sessions);
-    let (side, metrics) = beside(aside, &mut pages)?;
     let front = sources(&reactor, sockets.listeners)?;
-    let side = sources(&reactor, side)?;
+    let (side, metrics) = beside(aside, &mut pages, &reactor)?;
     let recorder = record.map(|terms| recorder(&terms, &config)).transpose()?;
     let parts = Parts { recorder, access, pages };
     let hub = Hub::new(config, sockets.file, Rc::clone(&reactor), parts)
@@ -165,7 +164,11 @@ fn check_files() -> Result<(), Exit> {
 }
 
 /// The sockets of the pages' own address, if they have one, and where the metrics are there.
-fn beside(place: Option<Place>, pages: &mut Pages) -> Result<(Vec<OwnedFd>, Vec<String>), Exit> {
+fn beside(
+    place: Option<Place>,
+    pages: &mut Pages,
+    reactor: &Rc<Reactor>,
+) -> Result<(Vec<Source<OwnedFd>>, Vec<String>), Exit> {
     let Some(place) = place else { return Ok(Default::default()) };
     let sockets = Sockets::bind(&place).map_err(|error| {
         failure(1, format!("can't listen on {place}: {error}; see --metrics-listen"))
@@ -177,7 +180,7 @@ fn beside(place: Option<Place>, pages: &mut Pages) -> Result<(Vec<OwnedFd>, Vec<
         _ => None,
     });
     let urls = urls.collect();
-    Ok((sockets.listeners, urls))
+    Ok((sources(reactor, sockets.listeners)?, urls))
 }
 
 fn sources(reactor: &Rc<Reactor>, listeners: Vec<OwnedFd>) -> Result<Vec<Source<OwnedFd>>, Exit> {
