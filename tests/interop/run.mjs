@@ -18,6 +18,7 @@ import { oldest } from './suites/oldest.mjs';
 import { modernPython, python } from './suites/python.mjs';
 import { tree } from './suites/tree.mjs';
 import { typescript, typescriptCrossing } from './suites/typescript.mjs';
+import { workflows } from './suites/workflows.mjs';
 
 const suites = {
   'conformance-2025-06-18': (report) => conformance(report, '2025-06-18'),
@@ -59,6 +60,7 @@ const onDemand = {
   fronts,
   nodes,
   tree,
+  workflows,
   baseline: async (report) => {
     await baseline(report);
     await modernBaseline(report);
