@@ -62,7 +62,9 @@ impl Server {
     /// Logs the server, if there are several.
     pub(crate) fn log(&self) {
         let Some(name) = &self.name else { return };
-        log::info!(target: "proxy", "serving {name} at {}", self.path);
+        if self.fault.is_none() {
+            log::info!(target: "proxy", "serving {name} at {}", self.path);
+        }
         for member in &self.unknown {
             log::warn!(target: "proxy", "server {name:?}: unknown member {member:?} ignored");
         }

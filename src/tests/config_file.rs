@@ -105,7 +105,7 @@ fn what_is_wrong_is_told_with_its_place_and_its_member() {
         ("{\"a\":\n{\"args\": []}}", &["\"command\" of the server \"a\"", "missing", "line 2"]),
         (r#"{"a": {"url": "http://secret"}}"#, &["no server with a \"command\""]),
         (r#"{"a": {"type": "http"}}"#, &["\"command\" of the server \"a\"", "missing"]),
-        ("{\n\"a\":", &["the text ends too early at line 2"]),
+        ("{\n\"a\":", &["line 2 column 4: the text ends too early"]),
         (r#"{"a": "secret"}"#, &["the server \"a\" must be an object", "line 1"]),
         (
             r#"{"a": {"command": 5}}"#,

@@ -96,23 +96,19 @@ pub(crate) fn parse(text: &[u8], variables: Variables<'_>) -> Result<Definitions
     }
 }
 
-/// The text of an error, without the value that it concerns.
+/// The text of an error, without the value that it concerns: its place comes first.
 fn reason(error: &serde_json::Error) -> String {
-    if error.is_eof() {
-        return format!(
-            "the text ends too early at line {} column {}",
-            error.line(),
-            error.column()
-        );
-    }
+    let place = format!("line {} column {}", error.line(), error.column());
     let text = error.to_string();
-    if error.is_syntax() {
-        return format!("it is not valid JSON: {text}");
-    }
-    match text.rfind(", expected ").filter(|_| text.starts_with("invalid ")) {
+    let text = text.strip_suffix(&format!(" at {place}")).unwrap_or(&text);
+    let expected = text.rfind(", expected ").filter(|_| text.starts_with("invalid "));
+    let said = match expected {
+        _ if error.is_eof() => String::from("the text ends too early"),
+        _ if error.is_syntax() => format!("it is not valid JSON: {text}"),
         Some(at) => must_be(&text[at + ", expected ".len()..]),
-        None => text,
-    }
+        None => text.to_owned(),
+    };
+    if error.line() == 0 { said } else { format!("{place}: {said}") }
 }
 
 /// What was expected, as a rule.
