@@ -65,6 +65,12 @@ impl World<'_> {
             Route::Never | Route::Any | Route::Queue => return true,
             Route::Exchange(number) => number,
             Route::Call(call) if self.calls[call].garbled => return true,
+            // It ended while its client was asked, and its child need not know.
+            Route::Call(call)
+                if self.calls[call].unwanted && self.upward.rounds.contains_key(&call) =>
+            {
+                return true;
+            }
             Route::Call(call) => match self.carrier(&self.calls[call]) {
                 Some(number) => number,
                 None => return true,

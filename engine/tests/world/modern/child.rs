@@ -317,7 +317,12 @@ impl World<'_> {
             let here = self.modern.turns[turn].child == Some(child);
             here && self.is_overdue(turn) && self.is_awaited(turn)
         });
-        if late || unseen || self.modern.turns.iter().any(asks) {
+        // The engine sends a call whose time has come before it reads what the child says.
+        let resent = (0..self.modern.turns.len()).any(|turn| {
+            let due = self.settled_at(turn).is_some_and(|at| at <= self.clock());
+            due && self.waits(&self.modern.turns[turn])
+        });
+        if late || unseen || resent || self.modern.turns.iter().any(asks) {
             return To::Any;
         }
         let waits =

@@ -124,7 +124,7 @@ impl World<'_> {
         known.child = None;
         known.given = Holes::default();
         // What the child answered since is the wait's.
-        let early = known.answer.take();
+        let early = known.answer.take().or_else(|| known.early.take());
         if let Some(word) = early.map(|word| &mut self.modern.words[word]) {
             word.to = To::Park(park);
         }

@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use mcp_bridge::Instant;
+
 use super::super::World;
 use super::super::law::{Broken, Judged, Law, require};
 use super::super::model::Phase;
@@ -102,10 +104,14 @@ impl World<'_> {
 
     /// Its child was told what it asked before, and has time to act on it.
     fn settles(&self, turn: usize) -> bool {
+        self.settled_at(turn).is_some_and(|at| at > self.seen)
+    }
+
+    /// When the child gets the call of this request again, which first brings it answers.
+    pub(super) fn settled_at(&self, turn: usize) -> Option<Instant> {
         let known = &self.modern.turns[turn];
-        let good = known.retries.filter(|retry| retry.good);
-        let park = good.and_then(|retry| retry.park).map(|park| &self.modern.parks[park]);
-        park.is_some_and(|park| park.resend) && known.asked.after(SETTLE) > self.seen
+        let park = known.retries.filter(|retry| retry.good).and_then(|retry| retry.park)?;
+        self.modern.parks[park].resend.then(|| known.asked.after(SETTLE))
     }
 
     /// How many requests a child got that nothing shows to be of one client.
