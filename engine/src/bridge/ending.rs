@@ -26,19 +26,19 @@ impl Bridge {
     pub fn sessions(&self) -> impl Iterator<Item = session::Session<'_>> {
         let awake = self.seats.sessions().filter(|session| session.is_known_to_client());
         let awake = awake.map(|session| session::Session {
-            number: session.number,
+            number: session.lasting.number,
             child: Some(session.child.process()),
             server: session.child.server,
             version: session.version(),
-            since: session.began(),
+            since: session.lasting.began,
             calls: session.child.calls.len(),
         });
         let asleep = self.sleepers.iter().map(|asleep| session::Session {
-            number: asleep.number,
+            number: asleep.lasting.number,
             child: None,
             server: asleep.server,
             version: asleep.version(),
-            since: asleep.began(),
+            since: asleep.lasting.began,
             calls: 0,
         });
         awake.chain(asleep)
@@ -58,7 +58,7 @@ impl Bridge {
         match *self.ids.get(&session_id::parse(id.as_bytes(), &self.cx.config)?)? {
             Place::Asleep(number) => Some(number),
             Place::Awake(child) => match self.seats.get(child)? {
-                Seat::Session(session) => Some(session.number),
+                Seat::Session(session) => Some(session.lasting.number),
                 _ => None,
             },
         }
@@ -76,7 +76,7 @@ impl Bridge {
     #[must_use]
     pub fn session_carried_by(&self, exchange: Exchange) -> Option<SessionNumber> {
         match self.seats.get(self.carried(exchange)?.0)? {
-            Seat::Session(session) => Some(session.number),
+            Seat::Session(session) => Some(session.lasting.number),
             _ => None,
         }
     }
@@ -96,7 +96,7 @@ impl Bridge {
     /// Ends a session for the embedder.
     pub(super) fn revoke(&mut self, session: SessionNumber) {
         let mut awake = self.seats.sessions();
-        let pipe = awake.find(|one| one.number == session).map(|one| one.child.id);
+        let pipe = awake.find(|one| one.lasting.number == session).map(|one| one.child.id);
         drop(awake);
         match pipe {
             Some(pipe) => self.end(pipe, Cause::Revoked, None),

@@ -153,7 +153,7 @@ impl Bridge {
     /// Logs and counts that a session that opened or woke shares its process with others.
     pub(super) fn shared(&mut self, guest: ChildId) {
         let Some(Seat::Session(session)) = self.seats.get(guest) else { return };
-        let (number, child) = (session.number, session.child.process());
+        let (number, child) = (session.lasting.number, session.child.process());
         let server = session.child.server;
         let others = self.seats.host(child).map_or(0, |host| host.guest_count() - 1);
         if others > 0 {

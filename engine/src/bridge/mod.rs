@@ -345,7 +345,7 @@ impl Bridge {
             self.breaker.worked(child.server, child.origin);
         }
         if let Seat::Session(session) = seat {
-            self.ids.insert(session.id, Place::Awake(pipe));
+            self.ids.insert(session.lasting.id, Place::Awake(pipe));
         }
         if is_guest {
             self.shared(pipe);
@@ -420,10 +420,10 @@ impl Bridge {
                 self.put_to_sleep(session, cause, &fault)
             }
             Seat::Session(session) => {
-                self.ids.remove(&session.id);
+                self.ids.remove(&session.lasting.id);
                 if cause != Cause::Shutdown && (session.is_kept() || !session.is_known_to_client())
                 {
-                    self.forget_record(session.number);
+                    self.forget_record(session.lasting.number);
                 }
                 let fault = match (open, session.is_known_to_client()) {
                     (true, _) => Fault::ended(cause),

@@ -50,7 +50,7 @@ impl Bridge {
         });
         let mut session = taken.ok_or(Fault::StreamUnknown)?;
         let child = self.child_for(server, owner, hello, from.exchange);
-        self.ids.insert(session.id, Place::Awake(child.id));
+        self.ids.insert(session.lasting.id, Place::Awake(child.id));
         session.gets(child, &mut self.cx);
         session.initialize(request, from, &mut self.cx);
         self.seats.insert(Seat::Session(session));

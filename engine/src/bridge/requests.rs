@@ -230,10 +230,10 @@ impl Bridge {
         let place = self.ids.get(&id).copied()?;
         let opened_at = match place {
             Place::Awake(pipe) => match self.seats.get(pipe)? {
-                Seat::Session(session) => &session.path,
+                Seat::Session(session) => &session.lasting.path,
                 _ => return None,
             },
-            Place::Asleep(number) => &self.sleepers.get(number)?.path,
+            Place::Asleep(number) => &self.sleepers.get(number)?.lasting.path,
         };
         (**opened_at == *path).then_some(place)
     }
@@ -273,7 +273,7 @@ impl Bridge {
     ) -> Result<(), Fault> {
         self.may_have_sessions(server)?;
         self.may_start(server, origin)?;
-        if self.ids.contains(&id) || self.seats.sessions().any(|session| session.id == id) {
+        if self.ids.contains(&id) || self.seats.sessions().any(|session| session.lasting.id == id) {
             return Err(self.random_in_use());
         }
         self.make_room(server)

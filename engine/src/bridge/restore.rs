@@ -61,13 +61,12 @@ impl Bridge {
         let number = SessionNumber(self.fresh_child().0);
         let place = (server, self.servers.kept_path(&record.path));
         let mut asleep = Asleep::restore(record, place, (number, age), &mut self.cx);
-        if self.ids.contains(&asleep.id)
-            || self.seats.sessions().any(|session| session.id == asleep.id)
-        {
+        let id = asleep.lasting.id;
+        if self.ids.contains(&id) || self.seats.sessions().any(|session| session.lasting.id == id) {
             asleep.cease(&mut self.cx);
             return Err(RestoreError::InUse);
         }
-        self.ids.insert(asleep.id, Place::Asleep(number));
+        self.ids.insert(id, Place::Asleep(number));
         self.sleepers.insert(asleep);
         Ok(number)
     }

@@ -48,7 +48,7 @@ impl Bridge {
             if self.draining {
                 asleep.close(&mut self.cx);
             }
-            self.ids.insert(asleep.id, Place::Asleep(asleep.number));
+            self.ids.insert(asleep.lasting.id, Place::Asleep(asleep.lasting.number));
             self.sleepers.insert(asleep);
             self.hold_bound();
         }
@@ -67,7 +67,7 @@ impl Bridge {
     /// Ends a session that sleeps.
     pub(super) fn end_asleep(&mut self, number: SessionNumber, cause: Cause) {
         let Some(asleep) = self.sleepers.remove(number) else { return };
-        self.ids.remove(&asleep.id);
+        self.ids.remove(&asleep.lasting.id);
         asleep.end(cause, &mut self.cx);
         self.forget_record(number);
     }
@@ -83,7 +83,7 @@ impl Bridge {
     pub(super) fn end_asleep_retired(&mut self) {
         let servers = &self.servers;
         let retired = self.sleepers.iter().filter(|asleep| !servers.is_current(asleep.server));
-        for number in retired.map(|asleep| asleep.number).collect::<Vec<_>>() {
+        for number in retired.map(|asleep| asleep.lasting.number).collect::<Vec<_>>() {
             self.end_asleep(number, Cause::Retired);
         }
     }
@@ -141,7 +141,7 @@ impl Bridge {
         let asleep = self.sleepers.remove(number).ok_or(Fault::SessionUnknown)?;
         let pipe = child.id;
         let session = asleep.wake(child, from.random, &mut self.cx);
-        self.ids.insert(session.id, Place::Awake(pipe));
+        self.ids.insert(session.lasting.id, Place::Awake(pipe));
         self.seats.insert(super::Seat::Session(session));
         Ok(pipe)
     }
@@ -188,7 +188,7 @@ impl Bridge {
         // Only a session with its first process waits for that.
         let pipe = ChildId(session.0);
         let Some(waiting) = self.seats.session_mut(pipe) else { return };
-        if waiting.number == session && !waiting.is_known_to_client() {
+        if waiting.lasting.number == session && !waiting.is_known_to_client() {
             waiting.is_saved(&mut self.cx);
             // It may have no answer yet: then nothing was to be saved.
             if waiting.is_open() {

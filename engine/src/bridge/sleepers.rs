@@ -22,7 +22,7 @@ impl Sleepers {
     pub(super) fn insert(&mut self, asleep: Box<Asleep>) {
         let size = asleep.size();
         self.bytes += size;
-        let before = self.table.insert(asleep.number, (asleep, size));
+        let before = self.table.insert(asleep.lasting.number, (asleep, size));
         debug_assert!(before.is_none(), "a session sleeps twice");
     }
 
@@ -60,7 +60,8 @@ impl Sleepers {
 
     /// The one that is unused for longest.
     pub(super) fn oldest(&self, now: Instant) -> Option<SessionNumber> {
-        let oldest = self.iter().max_by_key(|asleep| (asleep.unused(now), Reverse(asleep.number)));
-        oldest.map(|asleep| asleep.number)
+        let oldest =
+            self.iter().max_by_key(|asleep| (asleep.unused(now), Reverse(asleep.lasting.number)));
+        oldest.map(|asleep| asleep.lasting.number)
     }
 }

@@ -1,4 +1,5 @@
-//! What is counted of each server, and of all requests: plain data.
+//! What is counted of each server, and of all requests: an output that is asked for. It decides
+//! nothing.
 
 use core::time::Duration;
 

@@ -7,6 +7,7 @@
 pub(crate) mod asleep;
 mod child_side;
 mod crossing;
+mod lasting;
 mod life;
 mod oldest;
 mod opening;
@@ -22,7 +23,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use crate::api::handles::SessionNumber;
-use crate::api::instant::Instant;
 use crate::api::io::Output;
 use crate::api::response;
 use crate::child::lease::Lease;
@@ -40,6 +40,7 @@ use crate::http::admission::{Admitted, Arrival};
 use crate::http::fault::Fault;
 use crate::http::session_id;
 use crate::stream::set::Streams;
+use lasting::Lasting;
 use phase::Phase;
 
 /// The messages of one POST: a single one, or a batch.
@@ -59,24 +60,15 @@ impl Post<'_> {
 
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) number: SessionNumber,
+    pub(crate) lasting: Lasting,
     pub(crate) child: Box<Child>,
-    pub(crate) id: u128,
-    /// The path where it was opened: at another it does not exist.
-    pub(crate) path: Arc<str>,
     phase: Phase,
     pub(crate) streams: Streams,
     /// The stream that carries all messages, in HTTP+SSE.
     only: Option<StreamId>,
     pub(crate) lease: Lease,
-    calls: u64,
-    began: Instant,
     /// With what the names of the child's requests begin for the client. None for the first child.
     names: Option<u32>,
-    /// Whether it was opened in an earlier run of the proxy.
-    earlier: bool,
-    /// When its record was last saved.
-    saved: Instant,
 }
 
 impl Session {
@@ -85,10 +77,8 @@ impl Session {
         let number = child.id;
         let lease = Lease::new(&child, cx.now);
         Self {
-            number: SessionNumber(number.0),
+            lasting: Lasting::new(SessionNumber(number.0), id, path, cx.now),
             child,
-            id,
-            path,
             phase: Phase::Starting { hello: Kept::default() },
             streams: Streams::new(
                 number,
@@ -98,11 +88,7 @@ impl Session {
             ),
             only: None,
             lease,
-            calls: 0,
-            began: cx.now,
             names: None,
-            earlier: false,
-            saved: cx.now,
         }
     }
 
@@ -119,10 +105,6 @@ impl Session {
     /// Whether the client knows the id of the session: it is open, or wakes.
     pub(crate) const fn is_known_to_client(&self) -> bool {
         matches!(self.phase, Phase::Open(_) | Phase::Waking(_))
-    }
-
-    pub(crate) const fn began(&self) -> Instant {
-        self.began
     }
 
     /// Whether a client waits for anything of it.
@@ -158,7 +140,7 @@ impl Session {
     pub(crate) fn check(&mut self, head: &Admitted<'_>, cx: &mut Context) -> Result<(), Fault> {
         visit::check(self.child.env(), self.phase.chosen(), head, cx)?;
         self.lease.touch(cx);
-        if record::is_stale(self.saved, cx) {
+        if self.lasting.is_stale(cx) {
             self.save(cx);
         }
         Ok(())
@@ -184,7 +166,7 @@ impl Session {
             cx.answer_to(from, response::empty(202));
             return Ok(());
         };
-        self.calls += requests as u64;
+        self.lasting.calls += requests as u64;
         self.lease.works(cx);
         if self.is_open() && self.only.is_none() {
             self.streams.promote_after(stream, self.promotion(cx), cx);
@@ -243,23 +225,12 @@ impl Session {
 
     /// Has the driver save what restores the session. Returns whether it does.
     fn save(&mut self, cx: &mut Context) -> bool {
-        if !cx.config.persist {
-            return false;
+        let Some(open) = self.phase.open() else { return false };
+        let saves = self.lasting.save(self.child.env(), open, cx);
+        if saves.is_none() {
+            self.is_too_long(cx);
         }
-        let Some(open) = self.phase.open().filter(|open| open.opening.is_some()) else {
-            return false;
-        };
-        self.saved = cx.now;
-        match record::write(self.id, &self.path, self.child.env(), open) {
-            Some(record) => {
-                cx.push(Output::Save { session: self.number, record });
-                true
-            }
-            None => {
-                self.is_too_long(cx);
-                false
-            }
-        }
+        saves == Some(true)
     }
 
     /// More would have to be kept for another process than may be: the session ends with its own.
@@ -268,7 +239,7 @@ impl Session {
             open.opening = None;
         }
         if cx.config.persist {
-            cx.push(Output::Forget { session: self.number });
+            cx.push(Output::Forget { session: self.lasting.number });
         }
     }
 
@@ -337,7 +308,7 @@ impl Session {
 
     /// GET: opens a stream for messages that belong to no call, or resumes any stream.
     pub(crate) fn listen(&mut self, from: Arrival<'_>, cx: &mut Context) -> Result<(), Fault> {
-        visit::listen(&mut self.streams, self.earlier, from, cx)
+        visit::listen(&mut self.streams, self.lasting.earlier, from, cx)
     }
 }
 

@@ -7,14 +7,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::lasting::{End, Lasting};
 use super::phase::{Open, Phase};
-use super::record::{self, Record};
+use super::record::Record;
 use super::{Post, Session, visit};
 use crate::api::cause::Cause;
 use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Server, SessionNumber};
 use crate::api::instant::Instant;
-use crate::api::io::{Output, env_size};
+use crate::api::io::env_size;
 use crate::api::response;
 use crate::child::Child;
 use crate::child::lease::Lease;
@@ -43,21 +44,15 @@ const ONLY_FOR_THE_PROCESS: [&str; 4] = [
 
 #[derive(Debug)]
 pub(crate) struct Asleep {
-    pub(crate) number: SessionNumber,
-    pub(crate) id: u128,
-    pub(crate) path: Arc<str>,
+    pub(crate) lasting: Lasting,
     pub(crate) server: Server,
     pub(super) env: Vec<(String, String)>,
     pub(super) open: Open,
     pub(crate) streams: Streams,
-    pub(super) calls: u64,
-    pub(super) began: Instant,
     /// The last contact with its client, and how long before that, if it was in an earlier run.
     contact: Instant,
     age: Duration,
-    saved: Instant,
-    /// Whether it was opened in an earlier run, and whether its event ids begin anew for that.
-    earlier: bool,
+    /// Whether its event ids begin anew, because it was opened in an earlier run.
     renews: bool,
     expiry: Deadline,
     share: Share,
@@ -83,9 +78,9 @@ impl Session {
         if awake {
             cx.counts.of(self.child.server).sleep(cause.label());
         }
-        let (number, pid) = (self.number, self.child.pid);
+        let (number, pid) = (self.lasting.number, self.child.pid);
         cx.notice(Notice::SessionAsleep { session: number, pid, cause, awake });
-        let Self { child, id, path, phase, mut streams, lease, calls, .. } = *self;
+        let Self { lasting, child, phase, mut streams, lease, .. } = *self;
         let env = child.env().to_vec();
         let Some(mut open) = phase.into_open() else { return (child, None) };
         if let Some(crossing) = open.crossing.as_mut() {
@@ -93,19 +88,13 @@ impl Session {
         }
         streams.move_to(ChildId(number.0), cx);
         let mut asleep = Box::new(Asleep {
-            number,
-            id,
-            path,
+            lasting,
             server: child.server,
             env,
             open,
             streams,
-            calls,
-            began: self.began,
             contact: lease.contact(),
             age: Duration::ZERO,
-            saved: self.saved,
-            earlier: self.earlier,
             renews: false,
             expiry: Deadline::default(),
             share: cx.budget.share(),
@@ -126,19 +115,13 @@ impl Asleep {
         let Record { id, env, open, .. } = record;
         let (key, style) = (ChildId(number.0), open.version.style());
         let mut asleep = Box::new(Self {
-            number,
-            id,
-            path,
+            lasting: Lasting { earlier: true, ..Lasting::new(number, id, path, cx.now) },
             server,
             env,
             open,
             streams: Streams::new(key, session_id::short(id), style, cx),
-            calls: 0,
-            began: cx.now,
             contact: cx.now,
             age,
-            saved: cx.now,
-            earlier: true,
             renews: true,
             expiry: Deadline::default(),
             share: cx.budget.share(),
@@ -164,10 +147,6 @@ impl Asleep {
         &self.open.chosen
     }
 
-    pub(crate) const fn began(&self) -> Instant {
-        self.began
-    }
-
     pub(crate) fn env(&self) -> &[(String, String)] {
         &self.env
     }
@@ -189,7 +168,7 @@ impl Asleep {
         if let Some(expiry) = cx.config.expiry {
             let left = expiry.saturating_sub(self.unused(cx.now)).max(Duration::from_millis(1));
             let when = cx.now.after(left);
-            cx.timers.set(&mut self.expiry, when, Wait::Expiry(self.number));
+            cx.timers.set(&mut self.expiry, when, Wait::Expiry(self.lasting.number));
         }
     }
 
@@ -211,7 +190,7 @@ impl Asleep {
             self.streams.renew(session_id::short(from.random));
         }
         (self.contact, self.age) = (cx.now, Duration::ZERO);
-        if record::is_stale(self.saved, cx) {
+        if self.lasting.is_stale(cx) {
             self.save(cx);
         }
         Ok(())
@@ -248,23 +227,17 @@ impl Asleep {
 
     /// GET: a stream that begins while it sleeps, or goes on.
     pub(crate) fn listen(&mut self, from: Arrival<'_>, cx: &mut Context) -> Result<(), Fault> {
-        visit::listen(&mut self.streams, self.earlier, from, cx)
+        visit::listen(&mut self.streams, self.lasting.earlier, from, cx)
     }
 
     /// Has the driver save what restores it.
     pub(super) fn save(&mut self, cx: &mut Context) {
-        if !cx.config.persist {
-            return;
-        }
-        self.saved = cx.now;
-        if let Some(record) = record::write(self.id, &self.path, &self.env, &self.open) {
-            cx.push(Output::Save { session: self.number, record });
-        }
+        self.lasting.save(&self.env, &self.open, cx);
     }
 
     /// It has a process again, or is over: it expires no more.
     pub(crate) fn cease(&mut self, cx: &mut Context) {
-        cx.timers.clear(&mut self.expiry, Wait::Expiry(self.number));
+        cx.timers.clear(&mut self.expiry, Wait::Expiry(self.lasting.number));
     }
 
     /// Its streams end, and it does not expire: the program ends.
@@ -277,15 +250,8 @@ impl Asleep {
     pub(crate) fn end(mut self, cause: Cause, cx: &mut Context) {
         self.close(cx);
         cx.counts.of(self.server).end(cause.label());
-        cx.notice(Notice::SessionEnded {
-            session: self.number,
-            pid: None,
-            cause,
-            opened: true,
-            lived: cx.now.since(self.began),
-            calls: self.calls,
-            dropped: self.streams.drops(),
-        });
+        let dropped = self.streams.drops();
+        self.lasting.ended(End { cause, pid: None, opened: true, dropped }, cx);
     }
 
     /// Wakes: `child` gets the handshake that the first process had. `random` is of the request
@@ -299,19 +265,13 @@ impl Asleep {
         self.cease(cx);
         self.streams.move_to(child.id, cx);
         let mut session = Box::new(Session {
-            number: self.number,
+            lasting: self.lasting,
             lease: Lease::new(&child, cx.now),
             child,
-            id: self.id,
-            path: self.path,
             phase: Phase::Waking(self.open),
             streams: self.streams,
             only: None,
-            calls: self.calls,
-            began: self.began,
             names: Some(session_id::short(random)),
-            earlier: self.earlier,
-            saved: self.saved,
         });
         session.greet_again(cx);
         session

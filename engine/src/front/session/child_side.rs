@@ -238,12 +238,12 @@ impl Session {
     /// The record of the session is saved, or needs not be: its client is told of it.
     pub(crate) fn is_saved(&mut self, cx: &mut Context) {
         let Some((call, answer)) = self.phase.saved() else { return };
-        self.streams.answer_opening(call.stream, answer.into_bytes(), self.id, cx);
+        self.streams.answer_opening(call.stream, answer.into_bytes(), self.lasting.id, cx);
         self.starts_life(cx);
         cx.stats.opened += 1;
         cx.counts.of(self.child.server).opened += 1;
         cx.notice(Notice::SessionOpened {
-            session: self.number,
+            session: self.lasting.number,
             child: self.child.process(),
             pid: self.child.pid,
             version: event::version(self.phase.chosen()),

@@ -3,8 +3,8 @@
 use alloc::boxed::Box;
 
 use super::Session;
+use super::lasting::End;
 use crate::api::cause::Cause;
-use crate::api::event::Notice;
 use crate::child::Child;
 use crate::context::Context;
 use crate::context::ids::{CallId, StreamId};
@@ -43,7 +43,7 @@ impl Session {
         if self.phase.declined().is_some() {
             self.decline(cx);
         }
-        let told = self.is_known_to_client();
+        let opened = self.is_known_to_client();
         self.fail_all(fault, cx);
         if let Some((call, _)) = self.phase.saved() {
             self.streams.whole(
@@ -54,15 +54,8 @@ impl Session {
         }
         self.streams.close(cx);
         self.lease.end_for(cause, cx);
-        cx.notice(Notice::SessionEnded {
-            session: self.number,
-            pid: self.child.pid,
-            cause,
-            opened: told,
-            lived: cx.now.since(self.began),
-            calls: self.calls,
-            dropped: self.streams.drops(),
-        });
+        let (pid, dropped) = (self.child.pid, self.streams.drops());
+        self.lasting.ended(End { cause, pid, opened, dropped }, cx);
         self.child
     }
 

@@ -21,7 +21,7 @@ impl Session {
     /// of its process, and is none yet.
     pub(crate) fn await_initialize(&mut self, from: Arrival<'_>, cx: &mut Context) {
         self.phase = Phase::Awaiting;
-        let name = session_id::text(self.id, &cx.config);
+        let name = session_id::text(self.lasting.id, &cx.config);
         let address = format!("{}?{}{name}", from.head.path, head::SESSION);
         let reply = Reply::new(from, cx);
         self.only = Some(self.streams.open_only(reply, sse::endpoint(&address), cx));

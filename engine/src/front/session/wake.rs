@@ -80,7 +80,7 @@ impl Session {
         self.promote_calls(cx);
         cx.stats.woken += 1;
         cx.counts.of(self.child.server).woken += 1;
-        let (session, child, pid) = (self.number, self.child.process(), self.child.pid);
+        let (session, child, pid) = (self.lasting.number, self.child.process(), self.child.pid);
         cx.notice(Notice::SessionWoken { session, child, pid, start: self.lease.age(cx) });
         None
     }
