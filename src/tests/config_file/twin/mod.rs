@@ -47,8 +47,10 @@ fn check_reason(reason: &str, text: &[u8]) {
     let is_free = shown.contains(SECRET) || shown.contains("\\u");
     assert!(is_free || !reason.contains(SECRET), "{reason}");
     let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let line = reason.rsplit_once(" at line ").map(|(_, rest)| rest.split(' ').next());
-    if let Some(Some(Ok(line))) = line.map(|line| line.map(str::parse::<usize>)) {
+    let first = reason.strip_prefix("line ").and_then(|rest| rest.split(' ').next());
+    let last = reason.rsplit_once(" at line ").map(|(_, rest)| rest);
+    let named = [first, last].into_iter().flatten();
+    for line in named.filter_map(|line| line.parse::<usize>().ok()) {
         assert!((1..=lines).contains(&line), "{reason}");
     }
 }
