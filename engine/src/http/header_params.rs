@@ -115,7 +115,12 @@ impl HeaderParams {
         let mut headers = alloc::vec![Header::None; tool.params.len()];
         for (full, value) in fields {
             let Some(name) = announced(full) else { continue };
-            let named = |param: &Param| param.header.eq_ignore_ascii_case(name);
+            // Names begin alike more often than they end so.
+            let end = name.as_bytes().last().map(u8::to_ascii_lowercase);
+            let named = |param: &Param| {
+                param.header.as_bytes().last().copied() == end
+                    && param.header.eq_ignore_ascii_case(name)
+            };
             if let Some(place) = tool.params.iter().position(named) {
                 headers[place] = headers[place].and(field::text(full, value)?);
             }
