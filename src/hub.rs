@@ -236,7 +236,7 @@ impl Hub {
         body: &[u8],
     ) -> Exchange {
         let exchange = admitted.exchange();
-        let random = self.random.borrow_mut().take();
+        let random = self.random.borrow_mut().draw();
         self.exchanges.borrow_mut().insert(exchange.number(), Rc::clone(mailbox));
         let head = &self.aliased(*head);
         self.feed(Input::Request { admitted, head, body, random });

@@ -109,7 +109,7 @@ fn serve(options: Options) -> Result<(), Exit> {
     sys::give_memory_back();
     sys::adopt_orphans();
     // Before there is a socket: whoever finds that may send one.
-    let signals = signals::take(file.is_some()).map_err(broken("signals can't be watched"))?;
+    let signals = signals::install(file.is_some()).map_err(broken("signals can't be watched"))?;
     let kept = sessions.map(Kept::open).transpose().map_err(|reason| failure(1, reason))?;
     let hands_over = !passed.is_empty() && kept.is_some();
     let sockets = listen_on(passed, &place, is_placed)?;

@@ -13,7 +13,7 @@ const LINE: usize = 256;
 
 /// Success is an answer with a status from 200 to 299.
 pub(crate) fn run(url: &str) -> Exit {
-    match ask(url) {
+    match status_of(url) {
         Ok(status @ 200..300) => Exit::Print(format!("{status}\n")),
         Ok(status) => fail(format!("{url} answered {status}")),
         Err(error) => fail(format!("{url}: {error}")),
@@ -24,7 +24,7 @@ fn fail(reason: String) -> Exit {
     Exit::Fail { code: 1, reason }
 }
 
-fn ask(url: &str) -> io::Result<u16> {
+fn status_of(url: &str) -> io::Result<u16> {
     let end = Instant::now() + PATIENCE;
     let form = || io::Error::other("--probe takes a URL such as http://127.0.0.1:8080/healthz");
     let rest = url.strip_prefix("http://").ok_or_else(form)?;

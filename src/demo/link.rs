@@ -157,8 +157,8 @@ impl Call {
     }
 
     /// Sends the client a request and waits for its answer; none if it was cancelled or too late.
-    pub(super) fn ask(&self, method: &str, params: &str) -> Option<Value> {
-        let (call, ask) = (self.id.to_string(), self.new_question());
+    pub(super) fn request(&self, method: &str, params: &str) -> Option<Value> {
+        let (call, ask) = (self.id.to_string(), self.new_id());
         self.link.send(format!(
             r#"{{"jsonrpc":"2.0","id":{ask},"method":"{method}","params":{params}}}"#
         ));
@@ -173,7 +173,7 @@ impl Call {
         answer
     }
 
-    fn new_question(&self) -> String {
+    fn new_id(&self) -> String {
         let mut state = self.link.state();
         state.asked += 1;
         let id = format!("\"ask-{}\"", state.asked);

@@ -178,7 +178,7 @@ fn ask(call: &Call, given: &Value) -> String {
     if call.link.state().capabilities.get(what).is_none() {
         return wrong(&format!("The client did not declare the capability {what}."));
     }
-    match call.ask(method, &params) {
+    match call.request(method, &params) {
         None => wrong("No answer came."),
         Some(answer) => match answer.get("error") {
             Some(error) => wrong(&format!("The client answered with the error {error}.")),

@@ -182,7 +182,7 @@ fn write_all(mut bytes: &[u8]) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             // Somebody who shares it has made it non-blocking.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                sys::stderr_takes(RETRY);
+                sys::is_stderr_writable(RETRY);
             }
             Ok(0) | Err(_) => thread::sleep(RETRY),
         }
@@ -191,7 +191,7 @@ fn write_all(mut bytes: &[u8]) {
 
 /// Writes what standard error takes without waiting. For a program that gets no thread.
 fn write_at_once(state: &mut State) {
-    while sys::stderr_takes(Duration::ZERO) {
+    while sys::is_stderr_writable(Duration::ZERO) {
         let Some((line, done)) = state.pop() else { return };
         let piece = &line[done..line.len().min(done + PIECE)];
         let count = io::stderr().write(piece).unwrap_or(0);

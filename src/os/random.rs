@@ -22,7 +22,7 @@ impl Random {
     ///
     /// # Panics
     /// If the system gave no random bytes: there is no safe way to continue.
-    pub(crate) fn take(&mut self) -> [u8; ONE] {
+    pub(crate) fn draw(&mut self) -> [u8; ONE] {
         if self.used + ONE > MANY {
             fill(&mut self.bytes);
             self.used = 0;

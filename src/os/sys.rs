@@ -75,7 +75,7 @@ pub(crate) fn shortage(error: &io::Error) -> Option<(&'static str, String)> {
 }
 
 /// Waits until standard error accepts bytes, at most this long. Returns whether it does now.
-pub(crate) fn stderr_takes(most: Duration) -> bool {
+pub(crate) fn is_stderr_writable(most: Duration) -> bool {
     let stderr = io::stderr();
     let mut waits = [PollFd::new(&stderr, PollFlags::OUT)];
     let most = Timespec::try_from(most).unwrap_or_default();
@@ -256,7 +256,7 @@ pub(crate) fn seal_descriptors() {
 
 /// Takes ownership of a descriptor inherited at the start. Call it once for each number, before
 /// anything else is opened, which might get that number.
-pub(crate) fn take_descriptor(number: i32) -> io::Result<OwnedFd> {
+pub(crate) fn adopt_descriptor(number: i32) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is borrowed for one fcntl call, which fails with EBADF if there is
     // none.
     rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;

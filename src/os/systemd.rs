@@ -32,7 +32,7 @@ pub(crate) fn sockets() -> io::Result<Vec<OwnedFd>> {
     let variable = |name| env::var(name).ok();
     let count = count(variable("LISTEN_PID"), variable("LISTEN_FDS"), std::process::id());
     let count = count.map_err(io::Error::other)?;
-    (FIRST..FIRST + count).map(sys::take_descriptor).collect()
+    (FIRST..FIRST + count).map(sys::adopt_descriptor).collect()
 }
 
 /// The number of sockets according to the variables.

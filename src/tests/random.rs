@@ -8,7 +8,7 @@ use crate::os::random::Random;
 #[test]
 fn no_id_comes_twice_and_no_bit_stands_still() {
     let mut random = Random::default();
-    let ids: Vec<u128> = (0..10_000).map(|_| u128::from_be_bytes(random.take())).collect();
+    let ids: Vec<u128> = (0..10_000).map(|_| u128::from_be_bytes(random.draw())).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len());
     for bit in 0..128 {
         let ones = ids.iter().filter(|id| *id >> bit & 1 == 1).count();
@@ -20,6 +20,6 @@ fn no_id_comes_twice_and_no_bit_stands_still() {
 #[test]
 fn two_sources_that_begin_at_once_have_nothing_in_common() {
     let (mut one, mut other) = (Random::default(), Random::default());
-    let first: BTreeSet<_> = (0..100).map(|_| one.take()).collect();
-    assert!((0..100).all(|_| !first.contains(&other.take())));
+    let first: BTreeSet<_> = (0..100).map(|_| one.draw()).collect();
+    assert!((0..100).all(|_| !first.contains(&other.draw())));
 }

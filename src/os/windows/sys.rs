@@ -57,7 +57,7 @@ pub(crate) const RAISE_FILES: &str = "it";
 pub(crate) fn raise_open_files() {}
 
 /// Whether standard error accepts bytes: unknown before a write.
-pub(crate) fn stderr_takes(_: Duration) -> bool {
+pub(crate) fn is_stderr_writable(_: Duration) -> bool {
     true
 }
 
