@@ -22,8 +22,8 @@ pub(super) fn replay(target: &str, body: fn(&[u8])) {
     body(b"");
 }
 
-/// The inputs of an archive, which `fuzz/seeds` writes: of each its length in decimal digits, a line feed, its bytes, a line
-/// feed.
+/// The inputs of an archive, which `fuzz/seeds` writes: of each its length in decimal digits, a
+/// line feed, its bytes, a line feed.
 fn seeds(archive: &[u8]) -> Vec<&[u8]> {
     let (mut seeds, mut rest) = (Vec::new(), archive);
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
