@@ -79,6 +79,15 @@ impl Bridge {
         reads && self.has_room_to_read(id)
     }
 
+    /// Whether other sessions wait because the client of this one is behind.
+    pub(super) fn holds_up(&self, id: ChildId) -> bool {
+        let Some(Seat::Session(session)) = self.seats.get(id) else { return false };
+        let host = session.child.host().and_then(|host| self.seats.host(host));
+        host.is_some_and(|host| {
+            host.guest_count() > 1 && !session.streams.wants(host.queue(self.cx.config.queue))
+        })
+    }
+
     fn pause(&mut self, id: ChildId) {
         let Some(child) = self.seats.child_mut(id) else { return };
         if child.stage == Stage::Queued || child.paused.is_some() {

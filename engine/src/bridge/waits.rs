@@ -4,6 +4,7 @@ use super::Bridge;
 use crate::api::cause::Cause;
 use crate::api::handles::ChildId;
 use crate::context::Context;
+use crate::context::ids::StreamId;
 use crate::context::timers::Wait;
 use crate::front::reads::Reads;
 use crate::stream::set::Streams;
@@ -60,20 +61,25 @@ impl Bridge {
                     front.pause_due(call, &mut self.cx);
                 }
             }
-            Wait::Stream(id, number) => match self.seats.serving(id) {
-                Some(front) => {
-                    front.tick(number, &mut self.cx);
-                    self.end_left(id);
-                }
-                None => {
-                    let tick = |streams: &mut Streams, cx: &mut _| _ = streams.tick(number, cx);
-                    self.with_streams(id, tick);
-                }
-            },
+            Wait::Stream(id, number) => self.stream_due(id, number),
             Wait::Relief => self.relief_due(),
             Wait::Drain => {
                 self.drain.spend();
                 self.end_all();
+            }
+        }
+    }
+
+    fn stream_due(&mut self, id: ChildId, number: StreamId) {
+        let holds = self.holds_up(id);
+        match self.seats.serving(id) {
+            Some(front) => {
+                front.tick(number, holds, &mut self.cx);
+                self.end_left(id);
+            }
+            None => {
+                let tick = |streams: &mut Streams, cx: &mut _| _ = streams.tick(number, cx);
+                self.with_streams(id, tick);
             }
         }
     }

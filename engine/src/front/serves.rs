@@ -25,10 +25,15 @@ pub(crate) trait Serves: Reads {
         self.lost(number, cx);
     }
 
-    /// Handles a stream's wait when it is due.
-    fn tick(&mut self, number: StreamId, cx: &mut Context) {
-        if !self.streams().tick(number, cx) {
-            self.lost(number, cx);
+    /// Handles a stream's wait when it is due. If its client stopped reading, and so `holds` others
+    /// up, all its exchanges end: each could hold them up as long again.
+    fn tick(&mut self, number: StreamId, holds: bool, cx: &mut Context) {
+        if self.streams().tick(number, cx) {
+            return;
+        }
+        self.lost(number, cx);
+        if holds {
+            self.streams().cut_posts(cx);
         }
     }
 }

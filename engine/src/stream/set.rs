@@ -293,6 +293,14 @@ impl Streams {
         cx.notice(Notice::Stalled { child: self.child });
     }
 
+    /// Aborts the exchanges of all requests: one of their client has held up others.
+    pub(crate) fn cut_posts(&mut self, cx: &mut Context) {
+        let posts = self.table.iter().filter(|(_, stream)| !stream.is_get);
+        for number in posts.map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.with(number, cx, |stream, at, cx| stream.cut(at, cx));
+        }
+    }
+
     /// The exchanges that carry streams: their unread bytes, and when the client last read some.
     pub(crate) fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let replies = self.table.iter().filter_map(|(_, stream)| stream.reply.as_ref());
