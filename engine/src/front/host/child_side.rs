@@ -74,7 +74,7 @@ impl Host {
             }
             self.tasks.push((id, guest));
         }
-        self.grant(guest, call.wish.take(), result.is_some());
+        self.grant(guest, call.wish.take(), result.is_some(), cx);
         let named = result
             .filter(|result| dialect::subscription(result).and_then(CallId::read) == Some(id));
         let line = match named.and_then(|result| downward::retagged(result, &call.id)) {

@@ -91,25 +91,41 @@ impl Host {
     }
 
     /// The process has answered a request by which a guest wanted something.
-    pub(super) fn grant(&mut self, guest: ChildId, wish: Option<Box<Wish>>, granted: bool) {
+    pub(super) fn grant(
+        &mut self,
+        guest: ChildId,
+        wish: Option<Box<Wish>>,
+        granted: bool,
+        cx: &mut Context,
+    ) {
         let (Some(guest), Some(wish)) = (self.guests.get_mut(&guest), wish) else { return };
         match *wish {
             Wish::Subscribe(uri) if granted => {
                 let own = guest.uris.iter_mut().filter(|(own, _)| *own == uri);
                 own.for_each(|(_, ok)| *ok = true);
             }
-            Wish::Subscribe(uri) => guest.uris.retain(|(own, ok)| *own != uri || *ok),
+            Wish::Subscribe(uri) => {
+                guest.uris.retain(|(own, ok)| *own != uri || *ok);
+                // Another may have had it, and given it up because this one waited for it.
+                if self.many {
+                    self.unwanted(&uri, cx);
+                }
+            }
             Wish::Level(_) | Wish::Unsubscribe(_) => {}
+        }
+    }
+
+    /// A guest does not want this resource any more.
+    fn unwanted(&mut self, uri: &str, cx: &mut Context) {
+        if !self.wants(uri) {
+            self.child.request(OwnRequest::Unsubscribe, &dialect::about(uri), cx);
         }
     }
 
     /// A guest is gone: the process is told what nobody wants any more.
     pub(super) fn unwish(&mut self, guest: Guest, cx: &mut Context) {
         for (uri, _) in guest.uris {
-            if !self.wants(&uri) {
-                let params = dialect::about(&uri);
-                self.child.request(OwnRequest::Unsubscribe, &params, cx);
-            }
+            self.unwanted(&uri, cx);
         }
         let most = self.guests.values().filter_map(|guest| guest.level).min();
         if let Some(most) = most.filter(|_| guest.level.is_some() && most != self.level) {
