@@ -18,6 +18,8 @@ use crate::context::budget::Budget;
 use crate::context::budget::Walk;
 use crate::context::timers::{Deadline, Wait};
 use crate::stream::set::Streams;
+#[cfg(debug_assertions)]
+use crate::{child::known::Known, front::stateless::Worker};
 
 /// Interval between two rounds of relief.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -276,6 +278,28 @@ impl Bridge {
         self.sleepers.iter().for_each(|asleep| asleep.walk(&mut walk));
         self.cx.responses.walk(&mut walk);
         walk.end(&self.cx.budget);
+        self.walk_copies();
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Bridge {
+    /// Compares what children and the context have of what others own with the originals.
+    fn walk_copies(&self) {
+        assert!(self.cx.reports.is_empty(), "all reports are applied");
+        let waiting = self.seats.shared().map(Worker::waiting_calls).sum::<usize>();
+        assert_eq!(self.cx.parked, waiting, "calls that wait for input");
+        // One that nobody has yet is told when somebody gets it.
+        let owned = |seat: &&Seat| !matches!(seat, Seat::Prewarmed(_) | Seat::Leaving(_));
+        for child in self.seats.iter().filter(owned).map(Seat::child) {
+            let Some(server) = self.servers.get(child.server) else { continue };
+            assert!(server.has_terms(&child.terms), "the terms of a child are its server's");
+            let known = self.servers.known(child.server, child.env());
+            // The bridge forgets some, if there are too many.
+            let is_same = known == child.known
+                || known == Known { ever_modern: known.ever_modern, ..Known::default() };
+            assert!(is_same, "what a child knows is what is known");
+        }
     }
 }
 
@@ -290,7 +314,7 @@ mod tests {
 
     fn bridge() -> Bridge {
         let mut bridge = Bridge::new(Config::default()).expect("the default works");
-        let child = Child::new(ChildId(1), Server::default(), Default::default(), &bridge.cx);
+        let child = Child::new(ChildId(1), Server(0), bridge.servers.terms(Server(0)), &bridge.cx);
         bridge.seats.insert(Seat::Leaving(Box::new(child)));
         bridge
     }

@@ -47,6 +47,14 @@ pub(super) struct Served {
     pub(super) spares: VecDeque<ChildId>,
 }
 
+#[cfg(debug_assertions)]
+impl Served {
+    /// Whether these are its terms.
+    pub(super) fn has_terms(&self, terms: &Arc<Terms>) -> bool {
+        Arc::ptr_eq(&self.terms, terms)
+    }
+}
+
 /// A path with the server that serves it, or has served it.
 #[derive(Debug)]
 struct Place {

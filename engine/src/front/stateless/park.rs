@@ -395,6 +395,14 @@ impl Worker {
 }
 
 #[cfg(debug_assertions)]
+impl Worker {
+    /// The calls that wait for their clients' input.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        self.parks.values().filter(|park| park.settles.is_none()).count()
+    }
+}
+
+#[cfg(debug_assertions)]
 impl Park {
     /// Compares what it counts with what it has.
     pub(super) fn walk(&self, walk: &mut Walk) {
