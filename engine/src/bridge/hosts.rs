@@ -11,6 +11,7 @@ use crate::api::cause::Cause;
 use crate::api::event::Notice;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::child::Child;
+use crate::child::link::Link;
 use crate::child::origin::Origin;
 use crate::codec::message::Message;
 use crate::context::report::Report;
@@ -160,6 +161,27 @@ impl Bridge {
             self.cx.counts.of(server).shared += 1;
             self.cx.notice(Notice::SessionShares { session: number, child, others });
         }
+    }
+
+    /// A process that has ended at the `initialize` of one session is started again for the others,
+    /// with the `initialize` of the next. Each start is one session's last, so they are bounded.
+    pub(super) fn start_again(&mut self, host: &mut Host, cause: Cause) {
+        let its_own = !matches!(cause, Cause::Exited(_)) || host.child.unread;
+        let Some((next, hello)) = host.next_to_ask().filter(|_| !its_own) else { return };
+        let (server, env) = (host.child.server, host.child.env().to_vec());
+        let origin = Origin::new(&env, hello);
+        if self.may_start(server, origin).is_err() {
+            return;
+        }
+        let child = self.process_for(server, env, origin);
+        let (id, pid) = (child.id, child.pid);
+        let heir = host.heir(child, next, &mut self.cx);
+        for guest in heir.guests() {
+            if let Some(guest) = self.seats.child_mut(guest) {
+                (guest.link, guest.pid, guest.origin) = (Link::Guest(id), pid, origin);
+            }
+        }
+        self.seats.insert(Seat::Host(Box::new(heir)));
     }
 
     /// A session does not use the process of this host any more. The process ends with its last

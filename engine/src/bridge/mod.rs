@@ -436,7 +436,8 @@ impl Bridge {
                 let fault = if open { Fault::lost(cause) } else { start() };
                 worker.end(cause, &fault, &mut self.cx)
             }
-            Seat::Host(host) => {
+            Seat::Host(mut host) => {
+                self.start_again(&mut host, cause);
                 for guest in host.guests().collect::<Vec<_>>() {
                     self.end(guest, cause, reason);
                 }

@@ -49,15 +49,16 @@ const ENTRY: usize = 48;
 enum Handshake {
     /// No guest has asked for it yet.
     Unasked,
-    Asked,
+    /// With the `initialize` of this guest.
+    Asked(ChildId),
     /// The member of the answer, and its text.
     Answered(&'static str, Kept),
 }
 
 #[derive(Debug, Default)]
 struct Guest {
-    /// The id of its `initialize`, while that waits.
-    waits: Option<Spelling>,
+    /// The id of its `initialize` and the params that the process has not got, while that waits.
+    waits: Option<(Spelling, Kept)>,
     /// Whether it has the answer to its `initialize`.
     greeted: bool,
     level: Option<LogLevel>,
@@ -226,6 +227,32 @@ impl Host {
         self.account();
     }
 
+    /// The guest whose `initialize` a process gets in place of this one, which has ended before it
+    /// answered that of another; and the params.
+    pub(crate) fn next_to_ask(&self) -> Option<(ChildId, &[u8])> {
+        let Handshake::Asked(asked) = self.handshake else { return None };
+        let mut others = self.guests.iter().filter(|(id, _)| **id != asked);
+        let waiting = others
+            .find_map(|(id, guest)| Some((*id, &**guest.waits.as_ref().map(|(_, hello)| hello)?)));
+        waiting.filter(|_| self.child.calls.is_empty())
+    }
+
+    /// A host with this process for the guests that did not ask this one.
+    pub(crate) fn heir(&mut self, child: Box<Child>, next: ChildId, cx: &mut Context) -> Self {
+        let mut heir = Self::new(child, self.owner.clone(), self.kind.clone(), cx);
+        for id in self.guests().collect::<Vec<_>>() {
+            if !matches!(self.handshake, Handshake::Asked(asked) if asked == id) {
+                let guest = self.guests.remove(&id).unwrap_or_default();
+                heir.guests.insert(id, guest);
+            }
+        }
+        heir.many = heir.guests.len() > 1;
+        heir.ask(next, cx);
+        heir.account();
+        self.account();
+        heir
+    }
+
     /// Ends the host. Returns the child, which ends next.
     pub(crate) fn end(mut self, cause: Cause, cx: &mut Context) -> Box<Child> {
         for id in self.child.call_ids() {
@@ -279,6 +306,9 @@ impl Host {
         walk.meet("host", &self.share, self.size());
         if let Handshake::Answered(_, text) = &self.handshake {
             walk.meet_kept("handshake", text);
+        }
+        for (_, hello) in self.guests.values().filter_map(|guest| guest.waits.as_ref()) {
+            walk.meet_kept("initialize", hello);
         }
     }
 }

@@ -41,7 +41,7 @@ impl Host {
         let member = if message.result().is_some() { "result" } else { "error" };
         for id in self.guests().collect::<Vec<_>>() {
             let Some(guest) = self.guests.get_mut(&id) else { continue };
-            let Some(waits) = guest.waits.take() else { continue };
+            let Some((waits, _)) = guest.waits.take() else { continue };
             guest.greeted = true;
             self.down(id, rpc::response(&waits, member, text), cx);
         }

@@ -62,12 +62,20 @@ impl Host {
             return;
         }
         if let Some(guest) = self.guests.get_mut(&guest) {
-            guest.waits = Some(id.into());
+            guest.waits = Some((id.into(), cx.budget.keep(params)));
         }
         if matches!(self.handshake, Handshake::Unasked) {
-            self.handshake = Handshake::Asked;
-            self.child.request(OwnRequest::Initialize, params, cx);
+            self.ask(guest, cx);
         }
+    }
+
+    /// The process gets the `initialize` of this guest.
+    pub(super) fn ask(&mut self, guest: ChildId, cx: &mut Context) {
+        let waits = self.guests.get_mut(&guest).and_then(|guest| guest.waits.as_mut());
+        let Some((_, hello)) = waits else { return };
+        let hello = core::mem::take(hello);
+        self.handshake = Handshake::Asked(guest);
+        self.child.request(OwnRequest::Initialize, &hello, cx);
     }
 
     fn call(
