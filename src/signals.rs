@@ -18,8 +18,8 @@ use crate::os::systemd;
 /// How long a request may be on its way on a connection that was accepted.
 const ON_ITS_WAY: Duration = Duration::from_millis(200);
 
-/// Handles the signals in place of their defaults. SIGHUP stays ignored if that is how the program was
-/// started, as by nohup(1), and it has no file to read again.
+/// Handles the signals in place of their defaults. SIGHUP stays ignored if that is how the program
+/// was started, as by nohup(1), and it has no file to read again.
 pub(crate) fn install(has_file: bool) -> std::io::Result<Signals> {
     let keeps_hup = !has_file && sys::ignores_hang_up();
     sys::unblock_signals();
