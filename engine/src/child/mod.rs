@@ -150,7 +150,7 @@ impl Child {
 
     /// Starts the process and writes the waiting lines.
     pub(crate) fn open(&mut self, cx: &mut Context) {
-        self.stage = Stage::Running;
+        (self.stage, self.moved) = (Stage::Running, cx.now);
         let Self { server, id, exchange, .. } = *self;
         cx.push(Output::Open { server, child: id, exchange, env: self.env.clone() });
         // When memory became short, it was not there to be paused.
@@ -240,7 +240,10 @@ impl Child {
 
     /// Whether it has read nothing for so long that it counts as stalled.
     pub(crate) fn is_stalled(&self, cx: &Context) -> bool {
-        self.queued.waiting() > 0 && cx.now.since(self.moved) >= cx.config.stall
+        // One that waits for its turn can't read yet.
+        self.stage != Stage::Queued
+            && self.queued.waiting() > 0
+            && cx.now.since(self.moved) >= cx.config.stall
     }
 
     /// Writes a message as one line.
