@@ -24,11 +24,14 @@ impl World {
             asked: BTreeMap::new(),
             last: 0,
             fault,
+            behind: None,
+            holder: None,
             counts: Counts::default(),
         }
     }
 
     pub(super) fn happen(&mut self) -> Judged {
+        (self.behind, self.holder) = (None, None);
         match self.stage.dice.below(28) {
             0 | 1 => self.initialize(),
             2..=7 => self.call(),
@@ -54,8 +57,11 @@ impl World {
         if ask == Ask::Get {
             self.clients[client].stream = Some(exchange);
         }
+        let deaf = client % 4 == 3 && matches!(ask, Ask::Call(_));
         let decoder = stage::decoder();
-        self.asked.insert(exchange, Asked { client, ask, answers: 0, over: false, decoder });
+        let (answers, over, unread) = (0, false, 0);
+        let asked = Asked { client, ask, answers, over, deaf, unread, decoder };
+        self.asked.insert(exchange, asked);
     }
 
     fn initialize(&mut self) {
@@ -169,6 +175,15 @@ impl World {
             self.clients[asked.client].stream = None;
         }
         self.tell(Input::Lost { exchange });
+    }
+
+    /// The clients that read nothing of their calls are gone.
+    pub(super) fn lose_unread(&mut self) {
+        let unread = self.asked.iter().filter(|(_, asked)| asked.deaf && !asked.over);
+        for exchange in unread.map(|(exchange, _)| *exchange).collect::<Vec<_>>() {
+            self.asked.remove(&exchange);
+            self.tell(Input::Lost { exchange });
+        }
     }
 
     fn delete(&mut self) {

@@ -39,24 +39,39 @@ impl World {
                     self.clients[asked.client].id = Some(id.to_string());
                 }
                 if let Body::Whole(body) = response.body {
-                    self.tell(Input::Delivered { exchange });
+                    let reads = self.reads(exchange, body.len());
                     self.answered(exchange, response.status, &body)?;
-                    self.over(exchange)?;
+                    if reads {
+                        self.tell(Input::Delivered { exchange });
+                        self.over(exchange)?;
+                    }
                 }
             }
             Output::Send { exchange, bytes } => {
-                self.tell(Input::Taken { exchange, bytes: bytes.len() });
+                if self.reads(exchange, bytes.len()) {
+                    self.tell(Input::Taken { exchange, bytes: bytes.len() });
+                }
                 self.streamed(exchange, &bytes)?;
             }
+            Output::Finish { exchange } if !self.reads(exchange, 0) => {}
             Output::Finish { exchange } => {
                 self.tell(Input::Delivered { exchange });
                 self.over(exchange)?;
             }
-            Output::Abort { exchange } => self.over(exchange)?,
+            Output::Abort { exchange } => {
+                self.broken_off(exchange);
+                self.over(exchange)?;
+            }
             Output::Notice(Notice::SessionShares { .. }) => self.counts.shared += 1,
             Output::Notice(Notice::SessionWoken { .. }) => self.counts.wakes += 1,
-            // Its processes say so little that there is nothing to hold back.
-            Output::Pause { .. } | Output::Resume { .. } => {}
+            Output::Pause { child } => self.paces(child, true),
+            Output::Resume { child } => {
+                self.paces(child, false);
+                self.holder = self.behind.take();
+                self.counts.held += u64::from(self.holder.is_some());
+            }
+            // A whole answer, of a session that has ended or sleeps: it holds nobody up.
+            Output::Notice(Notice::Undelivered { .. }) => self.behind = None,
             Output::Terminate { .. } | Output::Kill { .. } | Output::Notice(_) => {}
             Output::Save { session, record } => {
                 self.saved.insert(session, record);
@@ -65,6 +80,30 @@ impl World {
             Output::Forget { session } => drop(self.saved.remove(&session)),
         }
         Ok(())
+    }
+
+    fn paces(&mut self, pipe: ChildId, paused: bool) {
+        self.processes.get_mut(&pipe).into_iter().for_each(|process| process.paused = paused);
+    }
+
+    /// Whether the client of an exchange reads what it is sent.
+    fn reads(&mut self, exchange: Exchange, bytes: usize) -> bool {
+        let deaf = self.asked.get_mut(&exchange).filter(|asked| asked.deaf);
+        deaf.map(|asked| asked.unread += bytes).is_none()
+    }
+
+    /// An exchange is aborted. Its client may have held up others by all that it has not read.
+    fn broken_off(&mut self, exchange: Exchange) {
+        let Some(asked) = self.asked.get(&exchange).filter(|asked| asked.unread > 0) else {
+            return;
+        };
+        let client = asked.client;
+        let open = self.asked.values().filter(|asked| asked.client == client && !asked.over);
+        let unread: usize = open.map(|asked| asked.unread).sum();
+        let others = self.place_of(client).map_or(0, |pipe| self.served(pipe).len());
+        if unread >= 2 * self.config.queue && others > 1 {
+            self.behind = Some(client);
+        }
     }
 
     fn over(&mut self, exchange: Exchange) -> Judged {

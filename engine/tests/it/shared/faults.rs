@@ -22,9 +22,11 @@ pub(super) enum Fault {
     Unwanted,
     /// What a client was granted later is not in its record.
     Unsaved,
+    /// A client that has held others up keeps its other calls.
+    Kept,
 }
 
-pub(super) const ALL: [(Fault, Law); 8] = [
+pub(super) const ALL: [(Fault, Law); 9] = [
     (Fault::Swapped, Law::Own),
     (Fault::Greeted, Law::Handshake),
     (Fault::Told, Law::Told),
@@ -33,6 +35,7 @@ pub(super) const ALL: [(Fault, Law); 8] = [
     (Fault::Cancelled, Law::Fate),
     (Fault::Unwanted, Law::Wants),
     (Fault::Unsaved, Law::Wants),
+    (Fault::Kept, Law::Held),
 ];
 
 impl Fault {
@@ -58,6 +61,7 @@ impl Fault {
                 let bytes = self.written(world, child, text).into_bytes();
                 vec![Output::Write { child, bytes }]
             }
+            (Self::Kept, Output::Abort { .. }) if world.behind.is_some() => Vec::new(),
             (Self::Unsaved, Output::Save { session, record }) => {
                 let record = world.saved.get(&session).cloned().unwrap_or(record);
                 vec![Output::Save { session, record }]

@@ -39,6 +39,8 @@ pub(super) enum Law {
     Wants,
     /// A call is cancelled, or fails, because of its own client or its process.
     Fate,
+    /// A client that reads nothing, and so holds others up, loses all its calls at once.
+    Held,
 }
 
 pub(super) type Judged = stage::Judged<Law>;
@@ -86,6 +88,9 @@ pub(super) struct Asked {
     pub(super) ask: Ask,
     pub(super) answers: usize,
     pub(super) over: bool,
+    /// Whether its client reads nothing of it, and what it has not read.
+    pub(super) deaf: bool,
+    pub(super) unread: usize,
     pub(super) decoder: sse::Decoder,
 }
 
@@ -102,6 +107,8 @@ pub(super) struct At {
 pub(super) struct Process {
     pub(super) roots: bool,
     pub(super) lines: usize,
+    /// Whether it is not read, so that it can't write.
+    pub(super) paused: bool,
     pub(super) ids: BTreeSet<String>,
     pub(super) initialized: usize,
     /// Whether it has answered its handshake.
@@ -128,6 +135,10 @@ pub(super) struct World {
     /// The last number of a call, a question or a notice.
     pub(super) last: u64,
     fault: Option<Fault>,
+    /// A client that has just lost a call, with enough unread to hold others up; and once its
+    /// process is read again, so that it did.
+    pub(super) behind: Option<usize>,
+    pub(super) holder: Option<usize>,
     pub(super) counts: Counts,
 }
 
@@ -145,15 +156,16 @@ pub(super) struct Counts {
     pub(super) wakes: u64,
     pub(super) cancels: u64,
     pub(super) restarts: u64,
+    pub(super) held: u64,
 }
 
 impl Counts {
-    const fn all(self) -> [u64; 11] {
+    const fn all(self) -> [u64; 12] {
         let Self { shared, answers, progress, logs, asked, refused, updates, .. } = self;
-        let Self { crashes, wakes, cancels, restarts, .. } = self;
+        let Self { crashes, wakes, cancels, restarts, held, .. } = self;
         [
             shared, answers, progress, logs, asked, refused, updates, crashes, wakes, cancels,
-            restarts,
+            restarts, held,
         ]
     }
 }
@@ -196,6 +208,7 @@ impl Run for World {
     }
 
     fn end(&mut self) -> Judged {
+        self.lose_unread();
         self.shut_down()?;
         let open = self.asked.values().filter(|asked| !asked.over && asked.ask != Ask::Delete);
         hold!(Once, open.count() == 0, "exchanges have no end");
@@ -216,7 +229,7 @@ fn seeds() -> u64 {
 
 #[test]
 fn each_client_of_a_shared_process_has_what_is_its_own() {
-    let mut seen = [0; 11];
+    let mut seen = [0; 12];
     for seed in 1..=seeds() {
         match play(seed, None) {
             Ok(counts) => seen.iter_mut().zip(counts.all()).for_each(|(sum, more)| *sum += more),
@@ -242,11 +255,16 @@ fn planted_faults_are_found() {
     }
 }
 
+/// A queue that a few answers fill.
+const SMALL: usize = 100;
+
 /// The settings of a run: limits that are reached.
 pub(super) fn config(dice: &mut Dice) -> Config {
     let seconds = Duration::from_secs;
     Config {
         share: true,
+        queue: if dice.one_in(3) { SMALL } else { Config::default().queue },
+        stall: seconds(2),
         sessions: 3 + dice.below(4) as usize,
         starting: 1 + dice.below(2) as usize,
         prewarm: dice.below(2) as usize,

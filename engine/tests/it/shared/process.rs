@@ -12,6 +12,9 @@ impl World {
     pub(super) fn speak(&mut self) -> Judged {
         let place = self.stage.dice.place(self.processes.len());
         let Some(pipe) = self.processes.keys().nth(place).copied() else { return Ok(()) };
+        if self.processes[&pipe].paused {
+            return Ok(());
+        }
         match self.stage.dice.below(12) {
             0..=2 => self.settle(pipe),
             3..=5 => self.answer(pipe),
