@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 16] = [
+const FOUND: [(u64, &str); 17] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -63,6 +63,10 @@ const FOUND: [(u64, &str); 16] = [
     (2_026_120_100_201_779, "the judge let a client wait for a question it can't be asked"),
     (2_026_120_100_101_760, "the judge took a call whose time was up for one that still runs"),
     (1_084_039, "the judge forgot that a call whose time is up leaves a cancellation to be read"),
+    (
+        1_383_105,
+        "the judge did not know that a child is ended which holds much of a memory used up",
+    ),
     (1_156_565, "the judge lost an answer that came while its client's return was refused"),
     (1_254_610, "the judge expected progress of a call that its client gave up while it was asked"),
     (1_263_906, "the judge did not know that a call is made again before its child is heard"),

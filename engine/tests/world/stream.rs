@@ -399,7 +399,9 @@ impl World<'_> {
             let most = self.config.listeners;
             let gets = self.sessions[session].gets.len();
             let crowded = gets > most || gets == most && exchange.superseded;
-            let cause = crowded || self.is_ending(session) || self.is_idle_due(session);
+            let ending = self.is_ending(session) || self.is_idle_due(session);
+            // A child that holds much is ended where there is no memory.
+            let cause = crowded || ending || self.pressed;
             require!(EveryRequestEnds, cause, "{number}: the GET stream ends for no reason");
         } else if !exchange.rivalled {
             require!(EveryRequestEnds, open.is_none(), "{number} ends, but call {open:?} is open");
