@@ -157,9 +157,12 @@ impl Messages {
 
     fn hear(&mut self, process: ChildId, bytes: &[u8]) {
         let mut begun = self.begun.remove(&process).unwrap_or_default();
+        // A long line may come in many pieces.
+        let mut looked = begun.len();
         begun.extend_from_slice(bytes);
-        while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = begun.drain(..=end).collect();
+        while let Some(end) = begun[looked..].iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = begun.drain(..=looked + end).collect();
+            looked = 0;
             let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
             for text in pieces(line) {
                 for mark in marks(text, b's') {

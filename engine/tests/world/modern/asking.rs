@@ -206,6 +206,7 @@ impl World<'_> {
         };
         if let Some(turn) = (turn..self.modern.turns.len()).find(asks) {
             self.modern.turns[turn].early.get_or_insert(word);
+            self.modern.maybe_late = true;
             return Some(To::Maybe(turn));
         }
         let known = &self.modern.turns[turn];
