@@ -4,6 +4,7 @@ use crate::play::{Speaks, World};
 use crate::shapes::{Play, add, answered, fill, modern_list};
 
 /// Lines of a child.
+#[expect(clippy::too_many_lines, reason = "a list of shapes")]
 pub(crate) fn lines(all: &mut Vec<(String, Play)>) {
     for era in ["session", "upward", "modern", "downward"] {
         let open = move |world: &mut World| {

@@ -137,6 +137,7 @@ impl Driver {
     }
 
     /// Lets something happen. What is only asked of the engine is not asked here.
+    #[expect(clippy::too_many_lines, reason = "an arm for each act")]
     pub(crate) fn act(&mut self, act: &Act) -> Result<(), String> {
         match act {
             Act::Request(request) => self.request(request),
