@@ -121,3 +121,72 @@ fn where_no_cgroup_can_be_made_the_tree_is_walked() {
     assert!(session.delete().status() < 300);
     trees::is_gone(&started);
 }
+
+/// Has the system start nothing in the cgroups of a proxy: below a threaded one they are invalid.
+fn refuse(proxy: &Proxy) {
+    let folder = cgroup::of(proxy.pid()).unwrap();
+    fs::write(folder.join("cgroup.type"), "threaded").unwrap();
+}
+
+/// A program in debug mode, with the signal SIGUSR1 blocked and SIGUSR2 ignored.
+fn odd(flags: &[&str]) -> Proxy {
+    let own = program(&[]);
+    let mut command = Command::new("env");
+    command.args(["--block-signal=USR1", "--ignore-signal=USR2"]).arg(own.get_program());
+    command.args(["--port", "0"]).args(flags).args(["--", CHILD]).env("RUST_LOG", "debug");
+    Proxy::run(command)
+}
+
+#[test]
+fn where_nothing_can_be_started_in_a_cgroup_the_tree_is_walked() {
+    if !cgroup::can_be_made() {
+        return;
+    }
+    let proxy = odd(&[]);
+    refuse(&proxy);
+    let session = Session::open(&proxy);
+    proxy.logged(&["no process can be started in a cgroup"]);
+    let started = trees::start_all(&session);
+    assert!(session.delete().status() < 300);
+    trees::is_gone(&started);
+    until("its cgroup", PATIENCE, || cgroup::children(proxy.pid()).is_empty());
+}
+
+/// What a process has from its start: signals, limits but for the mark, environment, folder, and
+/// the number of its descriptors.
+fn start_of(pid: u32) -> Vec<String> {
+    let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap();
+    let text = |name: &str| String::from_utf8_lossy(&read(name)).into_owned();
+    let (status, limits, environ) = (text("status"), text("limits"), text("environ"));
+    let signals = status.lines().filter(|line| line.starts_with("Sig") && !line.contains("SigQ"));
+    let limits = limits.lines().filter(|line| !line.contains("file locks"));
+    let mut found: Vec<String> = signals.chain(limits).map(String::from).collect();
+    let mut variables: Vec<_> = environ.split('\0').map(String::from).collect();
+    variables.sort();
+    found.extend(variables);
+    found.push(format!("{:?}", fs::read_link(format!("/proc/{pid}/cwd"))));
+    found.push(format!("{:?}", fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()));
+    found.push(text("cmdline"));
+    found
+}
+
+#[test]
+fn a_process_starts_the_same_in_a_cgroup_and_out_of_one() {
+    if !cgroup::can_be_made() {
+        return;
+    }
+    for more in [&[][..], &["--clear-env"], &["--cwd", "/"]] {
+        let flags = [&["--env", "PATH=/usr/bin", "--env", "TOLD=it"], more].concat();
+        let [inside, outside] = [false, true].map(|refuses| {
+            let proxy = odd(&flags);
+            if refuses {
+                refuse(&proxy);
+            }
+            let pid = Session::open(&proxy).pid();
+            assert_eq!(proxy.log().contains("no process can be started in a cgroup"), refuses);
+            start_of(pid)
+        });
+        assert_eq!(inside, outside);
+        assert!(inside.iter().any(|line| line == "SigBlk:\t0000000000000000"), "{inside:?}");
+    }
+}
