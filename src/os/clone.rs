@@ -70,17 +70,23 @@ impl Start<'_> {
         let [places, args, env] = texts.each_ref().map(Texts::pointers);
         let image = Image { places: &places, args: &args, env: &env };
         let hook = sys::hook(self.mark);
-        let (told, tells) = io::pipe().ok()?;
+        let (told, tells) = match io::pipe() {
+            Ok(ends) => ends,
+            Err(error) => return Some(Err(error)),
+        };
         // SAFETY: what the new process does is async-signal-safe: it makes the calls of `replace`,
         // writes a number, and ends.
-        match unsafe { clone_into(cgroup) }? {
-            0 => {
+        match unsafe { clone_into(cgroup) } {
+            // It would be no better elsewhere.
+            Err(error) if sys::shortage(&error).is_some() => Some(Err(error)),
+            Err(_) => None,
+            Ok(0) => {
                 let error = image.replace(ends, &hook).raw_os_error().unwrap_or_default();
                 let _ = sys::write(&tells, &error.to_ne_bytes());
                 // SAFETY: the declaration is that of _exit(2), which runs nothing of this process.
                 unsafe { _exit(1) }
             }
-            pid => {
+            Ok(pid) => {
                 drop(tells);
                 Some(outcome(pid, told))
             }
@@ -122,13 +128,13 @@ unsafe extern "C" {
 }
 
 /// Makes a process that is a copy of this one, with this thread alone, in a cgroup: 0 in the copy,
-/// else its number. `None` if the system does not.
+/// else its number.
 ///
 /// # Safety
 ///
 /// Other threads may have held locks, which nobody gives back in the copy: there, only what is
 /// async-signal-safe may be done.
-unsafe fn clone_into(cgroup: &OwnedFd) -> Option<u32> {
+unsafe fn clone_into(cgroup: &OwnedFd) -> io::Result<u32> {
     /// The same on all of Linux.
     const CLONE3: c_long = 435;
     const CLONE_INTO_CGROUP: u64 = 1 << 33;
@@ -136,13 +142,13 @@ unsafe fn clone_into(cgroup: &OwnedFd) -> Option<u32> {
     // The members of `clone_args`, from the kernel's sched.h; the last is the cgroup.
     let mut args = [0_u64; 11];
     args[0] = CLONE_INTO_CGROUP;
-    args[SIGNAL] = u64::try_from(Signal::CHILD.as_raw()).ok()?;
-    args[10] = u64::try_from(cgroup.as_raw_fd()).ok()?;
+    args[SIGNAL] = u64::from(Signal::CHILD.as_raw().unsigned_abs());
+    args[10] = u64::from(cgroup.as_raw_fd().unsigned_abs());
     // SAFETY: the declaration is that of syscall(2), and the arguments are those of clone3(2):
     // a struct that lives as long as the call, and its size. Without a stack of its own and without
     // shared memory the new process goes on here, on a copy of this stack.
     let pid = unsafe { syscall(CLONE3, args.as_ptr(), size_of_val(&args)) };
-    u32::try_from(pid).ok()
+    u32::try_from(pid).map_err(|_| io::Error::last_os_error())
 }
 
 /// What a process becomes: the lists of texts of [`Start::texts`].
