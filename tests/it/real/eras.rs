@@ -94,6 +94,7 @@ fn a_fallback_to_a_session_costs_one_start() {
     let read = seen(&session);
     assert_eq!(read.matches("server/discover").count(), 1, "{read}");
     assert_eq!((starts.count(), proxy.children().len()), (1, 1));
+    proxy.logged(&["a 2026-07-28 client of /mcp was refused"]);
     let log = proxy.log();
     assert_eq!(log.matches("a 2026-07-28 client of /mcp was refused").count(), 1, "{log}");
     // A second client has a process of its own.
