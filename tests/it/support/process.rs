@@ -41,12 +41,14 @@ pub(crate) fn group(leader: u32) -> Vec<u32> {
     members.map(|(pid, _)| pid).collect()
 }
 
-/// Open descriptors, threads, and resident memory in KiB. The thread that writes the log comes and
-/// goes, and is not counted.
+/// Open descriptors, threads, and resident memory in KiB. The threads that write the log and the
+/// file of sessions come and go, and are not counted.
 pub(crate) fn usage(pid: u32) -> (usize, usize, usize) {
     let list = |folder: &str| fs::read_dir(format!("/proc/{pid}/{folder}")).unwrap().flatten();
     let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).ok();
-    let threads = list("task").filter_map(name).filter(|name| name != "log\n");
+    let threads = list("task")
+        .filter_map(name)
+        .filter(|name| name != "log\n" && !name.starts_with("blocking-"));
     (list("fd").count(), threads.count(), memory(pid, "VmRSS:"))
 }
 

@@ -176,10 +176,11 @@ struct Mix {
 
 impl Fault for Mix {
     fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
-        if let Output::Write { child, bytes } = &mut output {
-            if contains(bytes, "tools/call") && contains(bytes, "\"@t") {
-                *child = *self.had.get_or_insert(*child);
-            }
+        if let Output::Write { child, bytes } = &mut output
+            && contains(bytes, "tools/call")
+            && contains(bytes, "\"@t")
+        {
+            *child = *self.had.get_or_insert(*child);
         }
         into.push_back(output);
     }
