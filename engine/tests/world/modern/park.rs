@@ -110,11 +110,13 @@ impl World<'_> {
     pub(super) fn give_state_back(&mut self, turn: usize) {
         let known = &mut self.modern.turns[turn];
         let Some(Retry { park: Some(park), good: true, .. }) = known.retries else { return };
+        self.modern.parks[park].lacks |= known.lacks;
         if known.sent_away || self.modern.parks[park].resend && known.asked < self.seen {
             // It came back, and the call was made again, or would have been.
             return;
         }
-        // What the child asked at once with the refusal is asked of the wait.
+        // What the child asked or said at once with the refusal is asked of the wait, or ends it.
+        let garbled = known.garbled;
         (known.parking, known.lacks) = (false, false);
         let questions = self.modern.questions.iter_mut();
         for question in questions.filter(|question| question.of == Some(turn)) {
@@ -131,7 +133,7 @@ impl World<'_> {
         let known = &mut self.modern.parks[park];
         known.early = known.early.or(early);
         known.used = false;
-        known.over = false;
+        known.over = garbled;
     }
 
     /// A client is asked: for its own call, what it can be asked, and once.
