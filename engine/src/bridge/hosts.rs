@@ -47,7 +47,7 @@ impl Bridge {
         let kind = Host::kind(hello);
         let its = |host: &&Host| host.child.server == server;
         let mut hosts = self.seats.hosts().filter(its);
-        let known = hosts.find(|host| host.takes(&owner, &kind, &self.cx));
+        let known = hosts.find(|host| host.admits(&owner, &kind, &self.cx));
         let known = known.map(|host| host.child.id);
         drop(hosts);
         if let Some(known) = known {
@@ -66,7 +66,11 @@ impl Bridge {
     }
 
     /// Whether a process that sessions share takes these messages now: it may not read its input.
-    pub(super) fn takes_lines(&self, host: ChildId, messages: &[Message<'_>]) -> Result<(), Fault> {
+    pub(super) fn accept_lines(
+        &self,
+        host: ChildId,
+        messages: &[Message<'_>],
+    ) -> Result<(), Fault> {
         let size = messages.iter().map(Message::size).sum();
         let accepts = |host: &Host| host.child.accepts(size, self.cx.config.stdin);
         if self.seats.host(host).is_none_or(accepts) { Ok(()) } else { Err(Fault::Stdin) }
@@ -80,7 +84,7 @@ impl Bridge {
         origin: Origin,
     ) -> Box<Child> {
         let probed = self.take_probed(server, &env);
-        let mut child = probed.unwrap_or_else(|| self.take_child(server));
+        let mut child = probed.unwrap_or_else(|| self.next_child(server));
         child.origin = origin;
         self.set_env(&mut child, env);
         self.await_start(&child);

@@ -188,7 +188,7 @@ impl Bridge {
     /// is repeated (MCP "Streamable HTTP, Security Warning" and "Sending Messages to the Server").
     pub fn admit(&mut self, head: &Head<'_>) -> Result<Admitted, Box<Refusal>> {
         let limit = match self.judge(head) {
-            Ok(admitted) => self.body_limit(admitted.asks),
+            Ok(admitted) => self.body_limit(admitted.operation),
             Err(fault) => return Err(Box::new(self.refusal(&fault))),
         };
         self.last_exchange += 1;

@@ -16,7 +16,7 @@ use crate::child::origin::Origin;
 use crate::codec::message::{self, Malformed, Message};
 use crate::context::budget::affords;
 use crate::front::session::{Post, Session};
-use crate::http::admission::{self, Admitted, Arrival, Asks, Transport};
+use crate::http::admission::{self, Admitted, Arrival, Operation, Transport};
 use crate::http::cors;
 use crate::http::fault::Fault;
 use crate::http::field::Text;
@@ -41,11 +41,11 @@ impl Bridge {
             Err(fault) => return self.refuse(exchange, None, fault, None),
         };
         let from = Arrival { exchange, head: admitted, random: u128::from_be_bytes(random) };
-        let limit = self.body_limit(admitted.asks);
-        let result = match (admitted.repeated, admitted.asks) {
+        let limit = self.body_limit(admitted.operation);
+        let result = match (admitted.repeated, admitted.operation) {
             _ if body.len() > limit && limit == 0 => Err(Fault::Content),
             _ if body.len() > limit => Err(Fault::TooLong(limit)),
-            (_, Asks::Post) => return self.post(from, body),
+            (_, Operation::Post) => return self.post(from, body),
             (Some(name), _) => Err(Fault::Repeated(name)),
             (None, _) => self.without_body(from),
         };
@@ -57,35 +57,35 @@ impl Bridge {
     /// Handles a request without content.
     fn without_body(&mut self, from: Arrival<'_>) -> Result<(), Fault> {
         let Arrival { exchange, head: admitted, .. } = from;
-        match admitted.asks {
+        match admitted.operation {
             // Its reader connects again by itself, and its client would not send `initialize`:
             // this ends it (WHATWG HTML, "Server-sent events, Processing model").
-            Asks::Get
+            Operation::Get
                 if admitted.transport == Transport::Sse
                     && admitted.last_event_id.is_some_and(|id| !id.is_empty()) =>
             {
                 self.cx.answer_to(from, response::empty(204));
                 Ok(())
             }
-            Asks::Get if admitted.transport == Transport::Sse => self.await_initialize(from),
+            Operation::Get if admitted.transport == Transport::Sse => self.await_initialize(from),
             // Clients send this to find out whether there is a GET stream.
-            Asks::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
-            Asks::Health => {
+            Operation::Get if admitted.session.is_none() => Err(Fault::Method("POST, OPTIONS")),
+            Operation::Health => {
                 let response = self.health();
                 self.cx.answer(exchange, None, response);
                 Ok(())
             }
             // The driver has the page.
-            Asks::Metrics => Err(Fault::NotFound),
-            Asks::Options => {
+            Operation::Metrics => Err(Fault::NotFound),
+            Operation::Options => {
                 let response = cors::options(admitted);
                 self.cx.answer(exchange, None, response);
                 Ok(())
             }
-            Asks::Get => self.get(from),
-            Asks::Delete => self.delete(from),
+            Operation::Get => self.get(from),
+            Operation::Delete => self.delete(from),
             // A POST has content.
-            Asks::Post => Ok(()),
+            Operation::Post => Ok(()),
         }
     }
 
@@ -200,7 +200,7 @@ impl Bridge {
             return Err(Fault::Draining);
         }
         if let Some(host) = session.child.host() {
-            self.takes_lines(host, messages)?;
+            self.accept_lines(host, messages)?;
             let session = self.seats.session_mut(pipe).ok_or(Fault::SessionUnknown)?;
             return session.post(post, &mut self.cx);
         }
@@ -315,8 +315,8 @@ impl Bridge {
     }
 
     /// The largest allowed body of such a request, in bytes.
-    pub(super) fn body_limit(&self, asks: Asks) -> usize {
-        if asks == Asks::Post { self.cx.config.message } else { 0 }
+    pub(super) fn body_limit(&self, asks: Operation) -> usize {
+        if asks == Operation::Post { self.cx.config.message } else { 0 }
     }
 
     /// Whether that many more bytes may be kept.

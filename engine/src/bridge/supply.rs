@@ -88,7 +88,7 @@ impl Bridge {
     }
 
     /// Returns a prewarmed child, or a new one that is not started yet.
-    pub(super) fn take_child(&mut self, server: Server) -> Box<Child> {
+    pub(super) fn next_child(&mut self, server: Server) -> Box<Child> {
         let spare = self.servers.of(server).spares.pop_front();
         let prewarmed = spare.and_then(|id| {
             self.seats.take(id, |seat| match seat {

@@ -202,7 +202,7 @@ impl Bridge {
         } else if self.seats.shared_count() >= limit {
             self.end_free(limit, |_| true)?;
         }
-        let mut child = self.take_child(server);
+        let mut child = self.next_child(server);
         let id = child.id;
         self.set_env(&mut child, owner.env.clone());
         child.origin = origin;

@@ -132,7 +132,7 @@ impl Call {
             said: (id.len() > SHORT).then(|| json::digest::id(id)),
             id: id.into(),
             token: request.token().map(Into::into),
-            task: request.asks_for_a_task(),
+            task: request.wants_task(),
             lists_tools: request.calls("tools/list"),
             listens: false,
             wish: None,

@@ -342,7 +342,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether its params augment it with a task (MCP 2025-11-25 "Tasks").
-    pub(crate) fn asks_for_a_task(&self) -> bool {
+    pub(crate) fn wants_task(&self) -> bool {
         !self.known.param[TASK].is_empty()
     }
 

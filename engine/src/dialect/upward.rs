@@ -63,7 +63,7 @@ impl Client {
     }
 
     /// The params of a request of the bridge.
-    pub(crate) fn own_params(&self, more: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn stamped_params(&self, more: &[(&str, &[u8])]) -> Vec<u8> {
         let mut meta = Object::default();
         self.metadata(&mut meta, None);
         let mut params = Object::default();
@@ -181,7 +181,7 @@ pub(crate) fn discover_params() -> Vec<u8> {
     let own =
         concat!(r#"{"name":"hyper-mcp-proxy","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
     let client = Client { info: Some(own.as_bytes().to_vec()), capabilities: b"{}".to_vec() };
-    client.own_params(&[])
+    client.stamped_params(&[])
 }
 
 /// Whether an answer to `server/discover` is from a child that speaks our stateless revision.

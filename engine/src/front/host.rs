@@ -179,7 +179,7 @@ impl Host {
 
     /// Whether another session of this kind can be its guest. A process that does not read its
     /// input, or has closed it, gets no more of them.
-    pub(crate) fn takes(&self, owner: &Owner, kind: &[u8], cx: &Context) -> bool {
+    pub(crate) fn admits(&self, owner: &Owner, kind: &[u8], cx: &Context) -> bool {
         let serves = self.lease.closed().is_none() && !self.child.is_stalled(cx);
         serves && self.owner == *owner && self.kind == kind
     }

@@ -125,7 +125,7 @@ impl Session {
         let hello = if keeps { request.params().unwrap_or(b"{}") } else { b"" };
         self.phase = Phase::Starting { hello: cx.budget.keep(hello) };
         if known == Some(false) {
-            self.phase.ask_for_era(None);
+            self.phase.probe_era(None);
             self.child.enter(Call::of(request, number), cx);
             self.child.request(OwnRequest::Discover, &upward::discover_params(), cx);
         } else {

@@ -338,8 +338,8 @@ impl Worker {
             }
             let Some(ask) = self.asks.get_mut(&number) else { continue };
             let text = core::mem::take(&mut ask.text);
-            if self.asks_first(number) {
-                self.ask_first(number, cx);
+            if self.needs_input_first(number) {
+                self.request_input_first(number, cx);
                 continue;
             }
             if let Ok(message) = Message::parse(&text) {
@@ -393,12 +393,12 @@ impl Worker {
 
     /// Sends a call to a session-era child.
     fn call_downward(&mut self, number: StreamId, message: &Message<'_>, cx: &mut Context) {
-        if self.asks_first(number) {
-            return self.ask_first(number, cx);
+        if self.needs_input_first(number) {
+            return self.request_input_first(number, cx);
         }
         self.carried += 1;
         self.carried_asking += u64::from(self.asks.get(&number).is_some_and(|ask| ask.may_ask));
-        self.ask_for_logs(number, cx);
+        self.set_log_level(number, cx);
         let mut digits = itoa::Buffer::new();
         let own = self.child.next_id().digits(&mut digits);
         let line = downward::request(message, own);
@@ -410,7 +410,7 @@ impl Worker {
     /// Sets the child's log level to that of a request, or keeps that of another request which asks
     /// for more. The level is the process's, so messages below a request's own level are filtered
     /// from the child's output.
-    fn ask_for_logs(&mut self, number: StreamId, cx: &mut Context) {
+    fn set_log_level(&mut self, number: StreamId, cx: &mut Context) {
         let Mode::Session(description) = &self.mode else { return };
         if self.asks.get(&number).is_none_or(|ask| ask.log_level.is_none()) {
             return;

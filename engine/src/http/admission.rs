@@ -15,7 +15,7 @@ use crate::http::trace;
 
 /// What a request is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asks {
+pub(crate) enum Operation {
     /// The health of the proxy.
     Health,
     /// Its metrics.
@@ -71,7 +71,7 @@ impl Transport {
 pub(crate) struct Admitted<'a> {
     pub(crate) path: &'a str,
     pub(crate) transport: Transport,
-    pub(crate) asks: Asks,
+    pub(crate) operation: Operation,
     pub(crate) accept: Accept,
     pub(crate) origin: Option<&'a str>,
     pub(crate) session: Option<Text<'a>>,
@@ -200,9 +200,9 @@ pub(crate) fn admit<'a>(
         1 if fields.usual => Accept::ANY,
         _ => Accept::of(head.fields),
     };
-    let asks = if health {
+    let operation = if health {
         match head.method {
-            "GET" | "HEAD" => Asks::Health,
+            "GET" | "HEAD" => Operation::Health,
             _ => return Err(Fault::Method(HEALTH_METHODS)),
         }
     } else {
@@ -214,20 +214,20 @@ pub(crate) fn admit<'a>(
         hosts::origin_allowed(origin, config)?;
         if metrics {
             match head.method {
-                "GET" | "HEAD" => Asks::Metrics,
+                "GET" | "HEAD" => Operation::Metrics,
                 _ => return Err(Fault::Method(HEALTH_METHODS)),
             }
         } else {
             match transport {
-                Some(Transport::Streamable) => asks(head.method, fields.content_type, accept)?,
+                Some(Transport::Streamable) => operation(head.method, fields.content_type, accept)?,
                 Some(Transport::Sse) => {
                     session = named.map(Text::of);
-                    let asks = asks_sse(head.method, session, &fields, accept)?;
-                    if asks == Asks::Post {
+                    let operation = operation_sse(head.method, session, &fields, accept)?;
+                    if operation == Operation::Post {
                         // It is answered on the stream.
                         accept = Accept::ANY;
                     }
-                    asks
+                    operation
                 }
                 None => return Err(Fault::NotFound),
             }
@@ -236,7 +236,7 @@ pub(crate) fn admit<'a>(
     Ok(Admitted {
         path: head.path,
         transport: transport.unwrap_or(Transport::Streamable),
-        asks,
+        operation,
         accept,
         origin: if health { None } else { origin },
         session: session.filter(|id| !id.is("")),
@@ -263,29 +263,33 @@ fn host<'a>(head: &Head<'a>, field: Option<Text<'a>>) -> Result<Option<Text<'a>>
     }
 }
 
-fn asks(method: &str, content_type: Option<Text<'_>>, accept: Accept) -> Result<Asks, Fault> {
+fn operation(
+    method: &str,
+    content_type: Option<Text<'_>>,
+    accept: Accept,
+) -> Result<Operation, Fault> {
     match method {
         "POST" if !is_json(content_type) => Err(Fault::ContentType),
-        "POST" => Ok(Asks::Post),
+        "POST" => Ok(Operation::Post),
         "GET" if !accept.sse => Err(Fault::NotAcceptable),
-        "GET" => Ok(Asks::Get),
-        "DELETE" => Ok(Asks::Delete),
-        "OPTIONS" => Ok(Asks::Options),
+        "GET" => Ok(Operation::Get),
+        "DELETE" => Ok(Operation::Delete),
+        "OPTIONS" => Ok(Operation::Options),
         _ => Err(Fault::Method(Transport::Streamable.methods())),
     }
 }
 
 /// The same for HTTP+SSE. A client that asks which transport is spoken posts without a session, and
 /// is told by the refusal to use GET (MCP 2025-03-26 "Backwards Compatibility").
-fn asks_sse(
+fn operation_sse(
     method: &str,
     session: Option<Text<'_>>,
     fields: &Known<'_>,
     accept: Accept,
-) -> Result<Asks, Fault> {
+) -> Result<Operation, Fault> {
     match method {
         "POST" if session.is_none_or(|id| id.is("")) => Err(Fault::Method("GET, OPTIONS")),
-        "GET" | "POST" | "OPTIONS" => asks(method, fields.content_type, accept),
+        "GET" | "POST" | "OPTIONS" => operation(method, fields.content_type, accept),
         _ => Err(Fault::Method(Transport::Sse.methods())),
     }
 }

@@ -168,7 +168,7 @@ impl Stream {
         self.places += 1;
         let place = self.places;
         self.resumable |= at.style.ids;
-        if !self.has_unsent() && self.takes(cx) {
+        if !self.has_unsent() && self.is_writable(cx) {
             if at.style.ids && data.len() + EVENT <= cx.config.replay {
                 self.keep(Event { place, data: data.to_vec() }, at.held);
                 self.sent += 1;
@@ -188,7 +188,12 @@ impl Stream {
         at: &mut At<'_>,
         cx: &mut Context,
     ) {
-        if at.style.ids || self.is_get || self.undecided() || self.has_unsent() || !self.takes(cx) {
+        if at.style.ids
+            || self.is_get
+            || self.undecided()
+            || self.has_unsent()
+            || !self.is_writable(cx)
+        {
             return self.event(common.with(id).into(), at, cx);
         }
         let Some(reply) = &mut self.reply else { return };
@@ -203,7 +208,7 @@ impl Stream {
     }
 
     /// Whether the exchange has room for another event now.
-    fn takes(&self, cx: &Context) -> bool {
+    fn is_writable(&self, cx: &Context) -> bool {
         self.reply.as_ref().is_some_and(|reply| {
             reply.phase == Phase::Open && (!self.is_get || reply.waiting() < cx.config.queue)
         })
@@ -211,7 +216,7 @@ impl Stream {
 
     /// Sends waiting events as far as the exchange has room.
     pub(crate) fn pump(&mut self, at: &mut At<'_>, cx: &mut Context) {
-        while self.has_unsent() && self.takes(cx) {
+        while self.has_unsent() && self.is_writable(cx) {
             let event = &self.events[self.sent];
             let bytes = sse::event(at.id(event.place), Cow::Borrowed(&event.data));
             self.sent += 1;

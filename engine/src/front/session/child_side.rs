@@ -72,7 +72,7 @@ impl Session {
     ) -> Option<Cause> {
         let id = message.id().and_then(CallId::read);
         if let Some((id, own)) = id.and_then(|id| Some((id, self.child.end_own(id, cx)?))) {
-            return self.own_response(id, &own, message, cx);
+            return self.bridge_response(id, &own, message, cx);
         }
         if self.phase.is_between() {
             // It has no call yet, or has answered the only one.
@@ -90,7 +90,7 @@ impl Session {
         }
         let kept = || cx.budget.has_room(message.size());
         if !self.is_open() && message.error().is_some() && self.may_cross() && kept() {
-            return self.ask_for_era(id, message, cx);
+            return self.probe_era(id, message, cx);
         }
         let Some(mut call) = id.and_then(|id| self.child.end_call(id, cx)) else {
             // It was cancelled, timed out, or never sent.
@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// Keeps the child's error to `initialize` and probes the child's era.
-    fn ask_for_era(
+    fn probe_era(
         &mut self,
         id: Option<CallId>,
         message: &Message<'_>,
@@ -144,14 +144,14 @@ impl Session {
     ) -> Option<Cause> {
         let call = id.and_then(|id| self.child.calls.get(&id))?;
         let declined = message.with_id(&call.id);
-        self.phase.ask_for_era(Some(cx.budget.keep(declined)));
+        self.phase.probe_era(Some(cx.budget.keep(declined)));
         self.child.request(OwnRequest::Discover, &upward::discover_params(), cx);
         self.lease.wait_start(cx.config.probe, cx);
         None
     }
 
     /// Handles the answer to the bridge's own request.
-    fn own_response(
+    fn bridge_response(
         &mut self,
         id: CallId,
         own: &OwnRequest,
@@ -368,7 +368,7 @@ impl Reads for Session {
                 return Some(Cause::Unreadable(reason));
             }
             let line = in_place(reason, cx);
-            return self.own_response(id, &own, &Message::parse(&line).ok()?, cx);
+            return self.bridge_response(id, &own, &Message::parse(&line).ok()?, cx);
         }
         if !self.is_awaited(id) {
             self.streams.dropped(cx);

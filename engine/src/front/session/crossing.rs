@@ -194,7 +194,7 @@ impl Session {
             self.settle(None, cx);
             return;
         }
-        let params = crossing.client.own_params(&[("notifications", &filter.text())]);
+        let params = crossing.client.stamped_params(&[("notifications", &filter.text())]);
         crossing.opening = Some(self.child.request(OwnRequest::Listen, &params, cx));
     }
 
@@ -281,7 +281,7 @@ impl Session {
     /// requires.
     pub(super) fn response_across(&mut self, id: CallId, message: &Message<'_>, cx: &mut Context) {
         if let Some(wanted) = message.result().and_then(upward::wanted) {
-            return self.ask_client(id, wanted, cx);
+            return self.request_input(id, wanted, cx);
         }
         let Some(call) = self.child.end_call(id, cx) else { return self.streams.dropped(cx) };
         let method = self.end_rounds(id, call.stream, cx);

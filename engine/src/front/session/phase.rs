@@ -51,7 +51,7 @@ pub(super) struct Open {
 
 impl Phase {
     /// Moves to the probe: the child declined `initialize` with this error, or will not get it.
-    pub(super) fn ask_for_era(&mut self, declined: Option<Kept>) {
+    pub(super) fn probe_era(&mut self, declined: Option<Kept>) {
         let hello = self.take_hello();
         *self = Self::AskingEra { hello, declined };
     }

@@ -174,7 +174,7 @@ impl Session {
     }
 
     /// Sends the child's requests to the client, on the call's own stream.
-    pub(super) fn ask_client(&mut self, id: CallId, wanted: upward::Wanted, cx: &mut Context) {
+    pub(super) fn request_input(&mut self, id: CallId, wanted: upward::Wanted, cx: &mut Context) {
         let stream = self.child.calls.get(&id).map(|call| call.stream);
         let limit = cx.config.message;
         let fits =
@@ -215,7 +215,7 @@ impl Session {
             return;
         }
         for request in requests {
-            self.tell(stream, request, cx);
+            self.put_for_call(stream, request, cx);
         }
     }
 
@@ -240,13 +240,13 @@ impl Session {
                 question.asked
             );
             let data = rpc::request(None, "notifications/cancelled", params.as_bytes());
-            self.tell(stream, data, cx);
+            self.put_for_call(stream, data, cx);
         }
         Some(round.method)
     }
 
     /// Puts a message of a call on its stream, or on the GET stream if that one accepts no more.
-    fn tell(&mut self, stream: StreamId, data: Vec<u8>, cx: &mut Context) {
+    fn put_for_call(&mut self, stream: StreamId, data: Vec<u8>, cx: &mut Context) {
         let number = Some(stream).filter(|_| self.streams.carries(Some(stream)));
         self.streams.put(number, data, cx);
     }

@@ -32,7 +32,7 @@ impl Worker {
     }
 
     /// Handles the answer to the bridge's own request.
-    fn own_response(
+    fn bridge_response(
         &mut self,
         own: OwnRequest,
         message: &Message<'_>,
@@ -203,7 +203,7 @@ impl Worker {
     /// request in flight (MCP 2026-07-28 "stdio, Receiving Messages").
     fn unnamed(&mut self, message: &Message<'_>, cx: &mut Context) {
         let only = self.only_call().filter(|_| !is_of_the_specification(message));
-        match only.filter(|number| self.asks.contains(number) && self.takes_news(*number, cx)) {
+        match only.filter(|number| self.asks.contains(number) && self.accepts_news(*number, cx)) {
             Some(number) => {
                 self.streams.put(Some(number), message.copied(), cx);
             }
@@ -220,7 +220,7 @@ impl Worker {
         }
         let progress = self.child.progress(message);
         let progress = progress.and_then(|progress| Some((progress.stream?, progress.token)));
-        let Some((number, token)) = progress.filter(|(number, _)| self.takes_news(*number, cx))
+        let Some((number, token)) = progress.filter(|(number, _)| self.accepts_news(*number, cx))
         else {
             return self.streams.dropped(cx);
         };
@@ -236,7 +236,7 @@ impl Worker {
 
     /// Whether progress or a log message may go there. A client that is behind gets none while
     /// others use the child: its unread messages would stop the reading of the child.
-    fn takes_news(&self, number: StreamId, cx: &Context) -> bool {
+    fn accepts_news(&self, number: StreamId, cx: &Context) -> bool {
         let among = self.asks.len();
         let lags = || self.streams.lags(number, among, cx.config.queue);
         self.streams.carries(Some(number)) && (among == 1 || !lags())
@@ -268,7 +268,7 @@ impl Worker {
         };
         let wanted = only.and_then(|number| self.asks.get(&number)?.log_level);
         let level = message.param("level").and_then(LogLevel::read);
-        match only.filter(|number| self.takes_news(*number, cx)) {
+        match only.filter(|number| self.accepts_news(*number, cx)) {
             Some(number) if wanted.is_some_and(|wanted| level.is_none_or(|l| l >= wanted)) => {
                 let data = match marked {
                     Some((_, id)) => downward::tag(message, &id),
@@ -351,7 +351,7 @@ impl Reads for Worker {
     fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
         let id = message.id().and_then(CallId::read);
         if let Some(own) = id.and_then(|id| self.child.end_own(id, cx)) {
-            return self.own_response(own, message, cx);
+            return self.bridge_response(own, message, cx);
         }
         match id.and_then(|id| Some((id, self.child.end_call(id, cx)?))) {
             Some((id, call)) => self.answered(id, &call, message, cx),
@@ -377,7 +377,7 @@ impl Reads for Worker {
         let fault = Fault::Garbled(reason);
         if let Some(own) = self.child.end_own(id, cx) {
             let line = in_place(reason, cx);
-            let cause = self.own_response(own, &Message::parse(&line).ok()?, cx);
+            let cause = self.bridge_response(own, &Message::parse(&line).ok()?, cx);
             return cause.map(|_| Cause::Unreadable(reason));
         }
         if let Some(call) = self.child.end_call(id, cx) {

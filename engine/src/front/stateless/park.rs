@@ -169,13 +169,13 @@ impl Worker {
     }
 
     /// Whether the client of this request must answer a kept question before the child gets it.
-    pub(super) fn asks_first(&self, number: StreamId) -> bool {
+    pub(super) fn needs_input_first(&self, number: StreamId) -> bool {
         let ready = !self.held.is_empty() && matches!(self.mode, Mode::Session(_));
         ready && self.asks.get(&number).is_some_and(|ask| ask.may_ask)
     }
 
     /// Sends the kept questions to the client of a request.
-    pub(super) fn ask_first(&mut self, number: StreamId, cx: &mut Context) {
+    pub(super) fn request_input_first(&mut self, number: StreamId, cx: &mut Context) {
         if cx.parked >= cx.config.parked {
             return self.fail(number, &Fault::Parked(cx.config.parked), cx);
         }
@@ -183,7 +183,7 @@ impl Worker {
         let questions = held.into_iter().map(|(id, question)| (Some(id), question)).collect();
         let id = self.child.reserve_id();
         if let Some(park) = self.new_park(number, questions, true, cx) {
-            self.ask_client(id, number, park, cx);
+            self.request_input(id, number, park, cx);
         }
     }
 
@@ -197,7 +197,7 @@ impl Worker {
         // The stream ends with the questions; its number is not used again.
         let Some(number) = self.child.calls.get(&id).map(|call| call.stream) else { return };
         if let Some(park) = self.new_park(number, questions, false, cx) {
-            self.ask_client(id, number, park, cx);
+            self.request_input(id, number, park, cx);
         }
     }
 
@@ -211,7 +211,7 @@ impl Worker {
     ) {
         let questions = questions.into_iter().map(|question| (None, question)).collect();
         if let Some(park) = self.new_park(call.stream, questions, true, cx) {
-            self.ask_client(id, call.stream, park, cx);
+            self.request_input(id, call.stream, park, cx);
         }
     }
 
@@ -267,7 +267,7 @@ impl Worker {
     }
 
     /// Answers the client's request with the open questions, and waits.
-    fn ask_client(&mut self, id: CallId, number: StreamId, mut park: Park, cx: &mut Context) {
+    fn request_input(&mut self, id: CallId, number: StreamId, mut park: Park, cx: &mut Context) {
         let Mode::Session(description) = &self.mode else { return };
         let state = session_id::text(park.secret, &cx.config);
         let questions = park.open.iter().map(|open| (&*open.key, &open.question));

@@ -45,17 +45,17 @@ impl Worker {
             return Ok(());
         }
         if core::mem::take(&mut park.unseen) {
-            self.ask_client(id, number, park, cx);
+            self.request_input(id, number, park, cx);
             return Ok(());
         }
-        self.ask_for_logs(number, cx);
+        self.set_log_level(number, cx);
         let before = park.resend && park.open.iter().any(|open| open.asked.is_some());
         self.hand_over(&mut park, answers, number, cx);
         if park.resend {
             park.open.retain(|open| open.asked.is_some());
         }
         if !park.open.is_empty() {
-            self.ask_client(id, number, park, cx);
+            self.request_input(id, number, park, cx);
             return Ok(());
         }
         match park.resend {
