@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 21] = [
+const FOUND: [(u64, &str); 22] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -69,6 +69,7 @@ const FOUND: [(u64, &str); 21] = [
     ),
     (1_452_827, "the judge lost a refusal that came while its client's return was refused"),
     (1_493_945, "the same, of an answer that nobody can read"),
+    (2_026_120_103_540_783, "the judge counted progress of a call that was sent again meanwhile"),
     (1_137_124, "the judge did not take an answer beside its call's question for a late question"),
     (1_350_100, "the same, before a client that is asked for its roots"),
     (1_156_565, "the judge lost an answer that came while its client's return was refused"),

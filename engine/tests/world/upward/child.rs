@@ -299,7 +299,8 @@ impl World<'_> {
             }
             SaidKind::Progress(call) => {
                 let (amount, token) = self.upward.progress.get(&said).cloned()?;
-                let goes_on = self.goes_on(session);
+                // A reply of its client in the same step may have sent the call again.
+                let goes_on = self.goes_on(session) || self.pending > 0;
                 let known = &mut self.calls[call];
                 let current = known.child.as_ref().and_then(|child| child.token.clone());
                 if !known.in_flight() || current != Some(token) || amount <= known.progress {
