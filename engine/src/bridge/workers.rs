@@ -21,7 +21,7 @@ use crate::child::{Child, Stage};
 use crate::codec::message::Message;
 use crate::codec::object;
 use crate::context::ids::CallId;
-use crate::front::stateless::{Request, Room, Subject, Uris, Worker};
+use crate::front::stateless::{Beside, Request, Room, Subject, Uris, Worker};
 use crate::http::admission::{Admitted, Arrival};
 use crate::http::fault::Fault;
 use crate::http::metadata::{self, Metadata};
@@ -148,15 +148,13 @@ impl Bridge {
         }
         let crosses = self.servers.eras(server).shares();
         let key = metadata::fingerprint(metadata.capabilities);
-        // Calls of the same client can share a child: the child's request reaches that client.
-        let alone = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
-        let alone = alone && !owner.is_known();
+        let beside = self.beside(server, metadata, owner);
         if let Some(id) = self.keeper(server, message, owner) {
             return Ok(id);
         }
         let (mut later, mut full) = (None, None);
         for worker in self.seats.shared().filter(|worker| worker.child.server == server) {
-            if worker.owner() != owner || !worker.fits(&key, alone, crosses) {
+            if worker.owner() != owner || !worker.fits(&key, beside, crosses) {
                 continue;
             }
             match worker.room(message, uris, &self.cx) {
@@ -169,6 +167,17 @@ impl Bridge {
             return Ok(id);
         }
         self.new_worker(server, metadata, key, owner).or_else(|fault| full.ok_or(fault))
+    }
+
+    /// Which calls that may receive the child's requests can share a child with this one. Calls of
+    /// the same client can: the child's request reaches that client.
+    fn beside(&self, server: Server, metadata: &Metadata<'_>, owner: &Owner) -> Beside {
+        let may_ask = metadata.may_ask() && metadata::can_be_asked(metadata.capabilities);
+        match may_ask && !owner.is_known() {
+            false => Beside::Any,
+            true if self.servers.known(server, &owner.env).asks_late => Beside::NoneEver,
+            true => Beside::NoneInFlight,
+        }
     }
 
     /// The worker whose child holds what a request is about, such as a task.

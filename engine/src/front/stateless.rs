@@ -41,6 +41,7 @@ use crate::front::stateless::listen::Listens;
 pub(crate) use crate::front::stateless::listen::Uris;
 use crate::front::stateless::park::Park;
 pub(crate) use crate::front::stateless::probe::AfterExit;
+pub(crate) use crate::front::stateless::sharing::Beside;
 use crate::http::admission::Arrival;
 use crate::http::fault::Fault;
 use crate::http::metadata::{Metadata, can_be_asked, may_get_tasks};

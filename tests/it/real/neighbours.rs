@@ -107,30 +107,20 @@ fn a_question_of_a_call_that_was_given_up_is_nobody_elses() {
     assert_eq!((answer.messages.len(), &*answer.text()), (1, "mine"), "{answer:?}");
 }
 
-/// The first late question of a server: nothing has shown yet that it asks late.
 #[test]
-fn a_question_of_a_call_that_is_over_is_no_other_calls() {
+fn a_server_that_asks_after_its_answer_has_a_process_for_each_call() {
     let proxy = crossing(&[]);
     let client = Client::new(&proxy, &["elicitation"]);
-    let [late, own] = ["late", "own"].map(|id| question(id, "elicitation/create"));
-    client.run(&json!([{"answer": "done"}, {"sleep": 100}, {"write": late + "\n"}]));
-    let steps = json!([{"sleep": 300}, {"ask": own}, {"answer": "$ANSWER"}]);
-    let asked = client.run(&steps);
-    assert_eq!(asked.last()["result"]["inputRequests"].as_object().unwrap().len(), 1);
-    let answer = client.come_back(&asked, &steps, &json!({"action": "accept"})).text();
-    assert!(answer.contains("accept"), "{answer}");
-}
-
-#[test]
-fn each_call_that_may_be_asked_has_a_process() {
-    let proxy = crossing(&[]);
-    let client = Client::new(&proxy, &["elicitation"]);
+    let first = client.pid();
+    assert_eq!(client.pid(), first, "calls one after the other share a process");
+    let late = question("late", "elicitation/create");
+    client.run(&json!([{"answer": "done"}, {"write": late + "\n"}]));
+    until("what asked is gone", Duration::from_secs(10), || {
+        !proxy.children().iter().any(|pid| pid.to_string() == first)
+    });
     let pids = [client.pid(), client.pid(), client.pid()];
     assert!(pids[0] != pids[1] && pids[1] != pids[2] && pids[0] != pids[2], "{pids:?}");
-    until("those are gone", Duration::from_secs(10), || {
-        !proxy.children().iter().any(|pid| pids.contains(&pid.to_string()))
-    });
-    // Who can't be asked shares.
+    // Who can't be asked shares as before.
     let mute = Client::new(&proxy, &[]);
     assert_eq!(mute.pid(), mute.pid());
 }

@@ -101,22 +101,20 @@ impl Worker {
             self.lease.touch(cx);
             return;
         }
-        let (method, may_ask) = (ask.method.clone(), ask.may_ask);
-        if let Some(questions) = downward::url_needed(message).filter(|_| may_ask) {
-            let fault = if self.lacks("elicitation") {
-                Fault::Capability("elicitation")
-            } else if cx.parked >= cx.config.parked {
-                Fault::Parked(cx.config.parked)
-            } else {
-                return self.park_for_resend(id, call, questions, cx);
-            };
-            self.works_on(cx);
-            return self.fail(call.stream, &fault, cx);
+        if let Some(questions) = downward::url_needed(message).filter(|_| ask.may_ask) {
+            if self.lacks("elicitation") {
+                return self.fail(call.stream, &Fault::Capability("elicitation"), cx);
+            }
+            if cx.parked >= cx.config.parked {
+                return self.fail(call.stream, &Fault::Parked(cx.config.parked), cx);
+            }
+            return self.park_for_resend(id, call, questions, cx);
         }
-        if may_ask {
-            self.works_on(cx);
+        let text = self.downward_answer(&ask.method.clone(), message);
+        if ask.may_ask && self.asks_late() {
+            // Requests that the child sends from now on belong to no client.
+            self.abandoned(cx);
         }
-        let text = self.downward_answer(&method, message);
         let member = if message.result().is_some() { "result" } else { "error" };
         let data = rpc::response(&call.id, member, text);
         self.asks.remove(&call.stream);

@@ -292,7 +292,6 @@ impl Worker {
         if !open.is_empty() {
             self.asked_late(cx);
         }
-        self.works_on(cx);
         self.decline(&open, cx);
         let text = self.downward_answer(&method, message);
         if text.len() > cx.config.replay || !cx.budget.has_room(text.len()) {

@@ -6,6 +6,14 @@ use crate::context::ids::{CallId, StreamId};
 use crate::context::report::{Lesson, Report};
 use crate::http::metadata::can_be_asked;
 
+/// Which other calls that may be asked for input a request's process may have had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    Any,
+    NoneInFlight,
+    NoneEver,
+}
+
 impl Worker {
     /// Whether everything that the child says concerns one client. If nothing
     /// identifies its clients, only the first request is certain: later output may belong to a
@@ -35,9 +43,8 @@ impl Worker {
         }
     }
 
-    /// The child may still work on a call that is over, and ask then: it has answered a call that
-    /// may ask, or told the progress of one that is over. Unlike the cancellation of a call, this
-    /// excuses no question that comes then.
+    /// The child told the progress of a call that is over, so it may still work on it. Unlike the
+    /// cancellation of a call, this excuses no question that comes then.
     pub(super) fn works_on(&mut self, cx: &mut Context) {
         if self.may_ask_clients() {
             self.close_to_others(cx);
@@ -48,6 +55,12 @@ impl Worker {
         matches!(self.mode, Mode::Session(_)) && can_be_asked(&self.capabilities)
     }
 
+    /// Whether its server has sent a question after a call was answered. Then a question belongs to
+    /// a call only if the process has had no call of another client.
+    pub(super) fn asks_late(&self) -> bool {
+        self.child.known.asks_late
+    }
+
     /// The child sent a question after its call was answered.
     pub(super) fn asked_late(&mut self, cx: &mut Context) {
         // A question may have crossed with the cancellation of its call: that proves nothing.
@@ -56,10 +69,9 @@ impl Worker {
         }
     }
 
-    /// Whether it can take a request of a client with these capabilities: `alone` if no other call
-    /// that may be asked for input may be or have been here, `crosses` if the request may go to a
-    /// child of the session era.
-    pub(crate) fn fits(&self, key: &[u8], alone: bool, crosses: bool) -> bool {
+    /// Whether it can take a request of a client with these capabilities; `crosses` if the request
+    /// may go to a child of the session era.
+    pub(crate) fn fits(&self, key: &[u8], beside: Beside, crosses: bool) -> bool {
         match self.mode {
             _ if self.spent => false,
             Mode::Stateless => true,
@@ -67,15 +79,22 @@ impl Worker {
             _ if self.crosses != crosses => false,
             // Either it is of 2026-07-28 and serves all clients, or all requests are refused.
             _ if !crosses => true,
-            _ => self.key == key && !(alone && self.has_asking()),
+            _ => self.key == key && self.bears(beside),
         }
     }
 
-    /// Whether a call that may be asked for input runs, waits, or is over: a question that the
-    /// child sends may be of that call, whenever it comes.
-    fn has_asking(&self) -> bool {
-        let engaged = !self.parks.is_empty() || self.asks.iter().any(|(_, ask)| ask.may_ask);
-        engaged || self.carried_asking > 0
+    /// Whether no call here could send a question that would be attributed to such a request.
+    fn bears(&self, beside: Beside) -> bool {
+        match beside {
+            Beside::Any => true,
+            Beside::NoneInFlight => !self.is_engaged(),
+            Beside::NoneEver => !self.is_engaged() && self.carried_asking == 0,
+        }
+    }
+
+    /// Whether a call that may be asked for input runs or waits.
+    fn is_engaged(&self) -> bool {
+        !self.parks.is_empty() || self.asks.iter().any(|(_, ask)| ask.may_ask)
     }
 
     /// The first call in flight that a question may belong to, and whether it is the only one.
@@ -85,6 +104,7 @@ impl Worker {
         };
         let mut asking = self.child.calls.iter().filter(|(id, call)| may_ask(id, &call.stream));
         let first = asking.next().map(|(id, _)| *id);
-        (first, asking.next().is_none())
+        let late = !self.owner.is_known() && self.carried_asking > 1 && self.asks_late();
+        (first, asking.next().is_none() && !late)
     }
 }

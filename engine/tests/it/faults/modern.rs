@@ -168,26 +168,31 @@ fn a_process_that_another_client_left_at_work_is_noticed() {
     noticed(Law::Sharing, Reuse::default);
 }
 
-/// Gives a process that has had a call to the next client, although the call is over.
+/// Gives a process that has had a call to the next client, once its server asked late.
 #[derive(Default)]
 struct Mix {
     had: Option<mcp_bridge::ChildId>,
+    late: bool,
 }
 
 impl Fault for Mix {
     fn output(&mut self, mut output: Output, into: &mut VecDeque<Output>) {
-        if let Output::Write { child, bytes } = &mut output
-            && contains(bytes, "tools/call")
-            && contains(bytes, "\"@t")
-        {
-            *child = *self.had.get_or_insert(*child);
+        if let Output::Write { child, bytes } = &mut output {
+            if contains(bytes, "no client's request is in flight") {
+                self.late = true;
+            } else if contains(bytes, "tools/call") && contains(bytes, "\"@t") {
+                match self.had {
+                    Some(had) if self.late => *child = had,
+                    _ => self.had = Some(*child),
+                }
+            }
         }
         into.push_back(output);
     }
 }
 
 #[test]
-fn a_call_that_may_ask_after_another_is_noticed() {
+fn a_call_after_another_at_a_server_that_asks_late_is_noticed() {
     noticed(Law::Sharing, Mix::default);
 }
 

@@ -109,7 +109,7 @@ impl World<'_> {
 
     /// A question is heard: it belongs to the only call that may ask, and waits or not.
     pub(super) fn hear_question(&mut self, child: usize, number: usize) {
-        let of = self.only_asking(child);
+        let of = self.only_asking(child).filter(|turn| !self.is_of_several(child, *turn));
         let unsure = self.pending > 0 || !self.modern.desks[child].was_ready || self.is_over(child);
         let turns = &self.modern.turns;
         let early = !turns.iter().any(|turn| turn.child == Some(child) && may_ask(turn.method));
@@ -120,11 +120,40 @@ impl World<'_> {
         known.unsure = unsure;
         let method = known.method;
         let needs = ASKS.iter().find(|(known, _)| *known == method).and_then(|(_, needs)| *needs);
+        let refused = of.is_none() && !early && !unsure;
+        // The engine may know which calls were over, and takes such a child for one that asks late.
+        self.modern.maybe_late |= of.is_none();
+        self.modern.late |= refused && needs.is_some_and(|needs| self.is_asking_late(child, needs));
         let (Some(turn), Some(needs)) = (of, needs) else { return };
         let turn = &mut self.modern.turns[turn];
         let (_, _, can) = CAPABILITIES[turn.capabilities];
         // What a client can't be asked, the child has to do without.
         turn.parking |= !turn.moved && can.contains(&needs);
+    }
+
+    /// Whether a child that asks was answered for, and nothing else shows that it may be at work.
+    fn is_asking_late(&self, child: usize, needs: &str) -> bool {
+        let turns = || self.modern.turns.iter().filter(|turn| turn.child == Some(child));
+        let can = turns().all(|turn| CAPABILITIES[turn.capabilities].2.contains(&needs));
+        let quiet = turns().all(|turn| turn.answer.is_some() && !turn.cancelled && !turn.aborted);
+        let parked = self.modern.parks.iter().any(|park| park.child == child);
+        can && quiet && !parked && !self.children[child].temper.lies
+    }
+
+    /// Whether a question that this child asks now may be of another call than this: children ask
+    /// late, and it has had another that may ask.
+    pub(super) fn is_of_several(&self, child: usize, turn: usize) -> bool {
+        let root = self.modern.turns[turn].root;
+        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
+        self.modern.late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
+    }
+
+    /// The same, perhaps: a child that answers before it is answered may ask late, or be
+    /// passed over.
+    pub(super) fn may_be_of_several(&self, child: usize, turn: usize) -> bool {
+        let root = self.modern.turns[turn].root;
+        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
+        self.modern.maybe_late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
     }
 
     /// The only call at this child that may ask its client, running or waiting.
@@ -177,6 +206,7 @@ impl World<'_> {
         };
         if let Some(turn) = (turn..self.modern.turns.len()).find(asks) {
             self.modern.turns[turn].early.get_or_insert(word);
+            self.modern.maybe_late = true;
             return Some(To::Maybe(turn));
         }
         let known = &self.modern.turns[turn];
@@ -191,6 +221,10 @@ impl World<'_> {
             return Some(To::Nobody);
         }
         known.early = Some(word);
+        // It has ended the call that it asked for.
+        let asked = |question: &Question| question.park == Some(park) && !question.replied;
+        let open = self.modern.questions.iter().any(asked);
+        self.modern.maybe_late |= open;
         Some(To::Park(park))
     }
 }

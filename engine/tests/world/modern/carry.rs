@@ -96,8 +96,8 @@ impl World<'_> {
         );
         let can = !CAPABILITIES[turn.capabilities].2.is_empty();
         let asks = self.modern.desks[child].session_era && can && may_ask(turn.method);
-        let several = asks && self.has_asked(child, turn.root);
-        require!(Sharing, !several, "{process} has had another call that may ask: {shown}");
+        let several = asks && self.is_of_several(child, number);
+        require!(Sharing, !several, "{process} asks late, and had another call: {shown}");
         let asked = turn.holes.token.is_some();
         let holes = match self.modern.desks[child].session_era {
             false => turn.text.read(line),
@@ -143,13 +143,6 @@ impl World<'_> {
             asked.child == child && asked.method == "roots/list" && of.is_some_and(|of| of != root)
         });
         can && (left || roots)
-    }
-
-    /// Whether a child has had another call than this that may ask: what it asks may be of that
-    /// one, however long it is over.
-    fn has_asked(&self, child: usize, root: usize) -> bool {
-        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
-        turns.any(|turn| may_ask(turn.method) && turn.root != root)
     }
 
     /// A request as a child of the session era gets it: without what that era does not know.

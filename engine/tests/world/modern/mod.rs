@@ -268,6 +268,10 @@ pub(crate) struct Modern {
     pub(crate) listenings: Vec<Listening>,
     pub(crate) news: Vec<News>,
     pub(crate) fresh_news: Vec<usize>,
+    /// A child of the session era has asked something although its calls were answered.
+    pub(crate) late: bool,
+    /// One has perhaps.
+    pub(crate) maybe_late: bool,
     /// A child has said that it does not know 2026-07-28, and nothing took that back.
     pub(crate) denied: bool,
     /// When the last child ended that had not told its era.

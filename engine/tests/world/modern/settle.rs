@@ -79,9 +79,10 @@ impl World<'_> {
         if exchange.lost {
             return Ok(());
         }
+        let several = known.child.is_some_and(|child| self.may_be_of_several(child, turn));
         // A question for which there is no memory is refused.
         let room = !self.are_parks_full() && !self.pressed;
-        let waits = known.parking && room;
+        let waits = known.parking && room && !several;
         let away = known.sent_away || known.lacks || waits;
         let away = away && self.pending < 2 && !known.is_over() && !known.aborted;
         let live = known.child.is_some_and(|child| !self.is_over(child));
