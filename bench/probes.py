@@ -320,16 +320,21 @@ def deleted(start):
     return "no"
 
 
-@row("Processes and limits", "SIGTERM ends a server that ignores the end of its input and SIGTERM")
-def stubborn(start):
+def ends_stubborn(start, end, seconds):
+    """Whether a server that ignores the end of its input and SIGTERM ends when the bridge does."""
     with start(server=["--stubborn"]) as peer:
         found = int(peer.client().open().call("pid"))
-        peer.end()
+        end(peer)
         with contextlib.suppress(RuntimeError):
-            wait("the end", lambda: not alive(found), 15)
+            wait("the end", lambda: not alive(found), seconds)
             return "yes"
         os.kill(found, signal.SIGKILL)
     return "no"
+
+
+@row("Processes and limits", "SIGTERM ends a server that ignores the end of its input and SIGTERM")
+def stubborn(start):
+    return ends_stubborn(start, lambda peer: peer.end(), 15)
 
 
 @row("Processes and limits", "SIGTERM ends what the server has started")
@@ -348,14 +353,7 @@ def grandchildren(start):
 
 @row("Processes and limits", "SIGKILL of the bridge ends a server that ignores the end of its input")
 def killed(start):
-    with start(server=["--stubborn"]) as peer:
-        found = int(peer.client().open().call("pid"))
-        peer.kill()
-        with contextlib.suppress(RuntimeError):
-            wait("the end", lambda: not alive(found), 5)
-            return "yes"
-        os.kill(found, signal.SIGKILL)
-    return "no"
+    return ends_stubborn(start, lambda peer: peer.kill(), 5)
 
 
 @row("Processes and limits", "A call in flight when the server dies is answered with an error")
