@@ -289,7 +289,7 @@ impl Bridge {
         assert!(self.cx.reports.is_empty(), "all reports are applied");
         let waiting = self.seats.shared().map(Worker::waiting_calls).sum::<usize>();
         assert_eq!(self.cx.parked, waiting, "calls that wait for input");
-        // One that nobody has yet is told when somebody gets it.
+        // A prewarmed child gets its copy when a session or worker gets the child.
         let owned = |seat: &&Seat| !matches!(seat, Seat::Prewarmed(_) | Seat::Leaving(_));
         for child in self.seats.iter().filter(owned).map(Seat::child) {
             let Some(server) = self.servers.get(child.server) else { continue };

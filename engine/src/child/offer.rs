@@ -31,7 +31,8 @@ impl Offer {
         self.allow.is_none() && self.deny.is_empty()
     }
 
-    /// Whether clients see the tool of this name, which is a JSON text. What is no name is no tool.
+    /// Whether clients see the tool of this name, given as a JSON text. They see no tool whose name
+    /// is not a string.
     fn has(&self, name: Option<&[u8]>) -> bool {
         let tools = Tools { allow: self.allow.as_deref(), deny: &self.deny };
         name.and_then(object::string).is_some_and(|name| tools.offers(&name))

@@ -35,7 +35,7 @@ impl Terms {
     }
 }
 
-/// Zero is no limit.
+/// Whether this wait is a limit: zero means that there is none.
 const fn is_some(wait: &Duration) -> bool {
     !wait.is_zero()
 }

@@ -1,4 +1,4 @@
-//! What all fronts do with what their children write: lines, messages, and what is no message.
+//! How every front reads the lines of its child: messages, and malformed lines.
 
 use alloc::vec::Vec;
 

@@ -9,7 +9,7 @@ use mcp_bridge::{Bridge, ChildId, Config, Exchange, Exit, Head, Input, Instant, 
 
 /// Outputs of one drain, and waits of one stretch of time.
 const MANY: usize = 10_000;
-/// What is told of a run that broke a law.
+/// Most lines that are printed of a run that broke a law.
 const LOG: usize = 40;
 /// The longest event.
 const EVENT: usize = 1 << 16;
@@ -61,7 +61,7 @@ pub(crate) fn decoder() -> sse::Decoder {
     sse::Decoder::new(EVENT)
 }
 
-/// What is told of an input or an output.
+/// An input or an output as it is printed, shortened.
 fn brief(what: &impl Debug) -> String {
     let bytes = format!("{what:?}");
     bytes.chars().take(160).collect()

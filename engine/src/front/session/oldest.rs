@@ -17,8 +17,8 @@ use crate::http::admission::Arrival;
 use crate::http::session_id;
 
 impl Session {
-    /// Its client has opened its stream, and is told where to post. The child has the environment
-    /// of its process, and is none yet.
+    /// Opens the stream of its client, which tells where to post. No process is started yet: the
+    /// child holds only the environment that its process will have.
     pub(crate) fn await_initialize(&mut self, from: Arrival<'_>, cx: &mut Context) {
         self.phase = Phase::Awaiting;
         let name = session_id::text(self.lasting.id, &cx.config);

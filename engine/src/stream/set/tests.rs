@@ -55,7 +55,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// With room for so many events of one byte.
+    /// A rig whose replay buffer has room for this many events of one byte.
     fn new(room: usize) -> Self {
         let replay = room * plain::SIZE;
         let config = Config { replay, listeners: 1, keep_ended: KEEP_ENDED, ..Config::default() };

@@ -216,7 +216,7 @@ impl World {
             let id = |client: &&usize| self.clients[**client].id.as_deref();
             let of = lost.iter().find(|client| id(client).is_some_and(|id| says(&record, id)));
             let Some(client) = of.copied() else {
-                // Nobody was told of it.
+                // Its client never got the session id.
                 self.tell(Input::End { session });
                 continue;
             };
@@ -231,7 +231,7 @@ impl World {
                 known.id.is_none() || known.deleted,
                 "the session of client {client} is lost"
             );
-            // Nobody will be told of it.
+            // Its client never got the session id, or has deleted the session.
             known.deleted = true;
         }
         Ok(())
