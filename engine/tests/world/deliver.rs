@@ -437,7 +437,7 @@ impl World<'_> {
             let call = &self.calls[*call];
             let made = self.is_made_here(call) && self.has_upward_cause(call);
             let ended = call.garbled || call.cancelled || call.dropped;
-            (!made, !ended && !self.has_upward_cause(call))
+            (!made, !self.may_fail(call), !ended)
         });
         let call = calls.into_iter().find(|call| {
             let call = &self.calls[*call];
@@ -456,6 +456,12 @@ impl World<'_> {
 
     fn require_cause(&self, call: usize) -> Judged {
         let call = &self.calls[call];
+        require!(Cause, self.may_fail(call), "an error without a cause: {call:?}");
+        Ok(())
+    }
+
+    /// Whether something was told that makes the engine answer a call with an error.
+    fn may_fail(&self, call: &Call) -> bool {
         let late = self.config.request.is_some_and(|limit| call.sent.after(limit) <= self.seen);
         let cause =
             late || self.has_upward_cause(call) || call.garbled || self.is_ending(call.session);
@@ -466,7 +472,6 @@ impl World<'_> {
         let held: usize = held.map(|said| self.said[said].expected.len()).sum();
         let batch = exchange.ask == (Ask::Calls { batch: true }) && !exchange.sse;
         let outgrown = batch && call.answer.is_some() && held > self.config.message;
-        require!(Cause, cause || refused || outgrown, "an error without a cause: {call:?}");
-        Ok(())
+        cause || refused || outgrown
     }
 }
