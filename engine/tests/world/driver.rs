@@ -250,10 +250,14 @@ impl World<'_> {
 
     /// Tells that a child runs, or that it can't be started.
     fn open_child(&mut self, number: usize) -> Judged {
+        let gives_way = self.gives_way(number);
+        let clock = self.clock();
         let child = &mut self.children[number];
         let process = child.id;
         if child.temper.fails_to_open {
             child.gone = true;
+            // What can't be started to be asked can't be started to serve either.
+            self.modern.failed_at = self.modern.failed_at.max(gives_way.then_some(clock));
             self.end_session_of(number);
             self.blameless += 1;
             return self.tell(Input::OpenFailed {
