@@ -170,9 +170,9 @@ impl World<'_> {
 
     /// Whether a limit could be met by this request.
     fn is_crowded(&self, ask: &Ask, session: Option<usize>, calls: usize, length: usize) -> bool {
+        let clock = self.clock();
         if *ask == Ask::Initialize {
             // The session that asks is one of those that wait for their child.
-            let clock = self.clock();
             let late = |session: &Session| session.asked.after(self.config.start) <= clock;
             let fails = self
                 .sessions
@@ -192,7 +192,11 @@ impl World<'_> {
         let busy: Vec<usize> = busy.map(|(call, _)| call).collect();
         // The engine cancels a call whose time is up before it reads the request.
         let late = busy.iter().filter(|call| self.is_late(**call)).count();
-        let backlog = self.children[child].backlog + late * EXTRA;
+        // And it answers the pings for which the client's time is up.
+        let pings = self.said.iter().filter(|said| {
+            said.session == session && said.is_ping() && !said.replied && said.is_late(clock)
+        });
+        let backlog = self.children[child].backlog + (late + pings.count()) * EXTRA;
         let keeps = self.goes_on(session)
             || self.is_crossed(session) && self.kept(session) + length > self.config.message;
         keeps

@@ -1,8 +1,6 @@
 //! What the engine wants of the driver, carried out and judged at once: the children's side here,
 //! the clients' side in `deliver`.
 
-use core::time::Duration;
-
 use mcp_bridge::{Cause, ChildId, Exit, Notice, Output};
 
 use super::World;
@@ -15,8 +13,6 @@ use super::text::{Holes, nonce, same_name};
 
 /// What the engine may write for one call by itself: a cancellation.
 const MADE: usize = 128;
-/// How long a client has to answer a ping of its child.
-const PONG: Duration = Duration::from_secs(5);
 /// What the engine asks a shared child by itself, before its clients' requests.
 const OWN: usize = 512;
 /// Why a line has no place here.
@@ -267,9 +263,8 @@ impl World<'_> {
         let answers = |(number, said): &(usize, &mut Said)| {
             let asked =
                 Some(said.session) == session && said.kind == SaidKind::Ask && said.id == id;
-            let late = said.at.is_some_and(|at| at.after(PONG) <= seen);
             let pongs = pongs && said.is_ping() && !said.replied;
-            asked && (declines || pongs && (late || fresh.contains(number)))
+            asked && (declines || pongs && (said.is_late(seen) || fresh.contains(number)))
         };
         let said = self.said.iter_mut().enumerate().find(answers);
         require!(StdinLines, said.is_some(), "a response of the engine's own: {shown}");
