@@ -96,7 +96,10 @@ impl World<'_> {
         );
         let can = !CAPABILITIES[turn.capabilities].2.is_empty();
         let asks = self.modern.desks[child].session_era && can && may_ask(turn.method);
-        let several = asks && self.is_of_several(child, number);
+        let back = turn.retries.and_then(|retry| retry.park);
+        // A call that is made again is at home here: what its child asks then is refused.
+        let back = back.is_some_and(|park| self.modern.parks[park].child == child);
+        let several = asks && !back && self.is_of_several(child, number);
         require!(Sharing, !several, "{process} asks late, and had another call: {shown}");
         let asked = turn.holes.token.is_some();
         let holes = match self.modern.desks[child].session_era {
