@@ -397,7 +397,13 @@ impl World<'_> {
         });
         if stream.is_get || matches!(exchange.ask, Ask::ResumeOdd) {
             let most = self.config.listeners;
-            let gets = self.sessions[session].gets.len();
+            // Who left in this step was there when another asked.
+            let left = self.exchanges.iter().filter(|exchange| {
+                let of = exchange.stream.map(|stream| &self.streams[stream]);
+                let gets = of.is_some_and(|of| of.is_get && of.session == session);
+                gets && exchange.lost && !exchange.lost_settled
+            });
+            let gets = self.sessions[session].gets.len() + left.count();
             let crowded = gets > most || gets == most && exchange.superseded;
             let ending = self.is_ending(session) || self.is_idle_due(session);
             // A child that holds much is ended where there is no memory.
