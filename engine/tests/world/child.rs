@@ -52,6 +52,14 @@ const RECORDS: [&str; 6] = [
     "sent {\"jsonrpc\":\"2.0\",\"id\":#,\"result\":{}}",
 ];
 
+impl Line {
+    /// Its bytes without their end, which no limit counts.
+    pub(crate) fn length(&self) -> usize {
+        let line = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
+        line.strip_suffix(b"\r").unwrap_or(line).len()
+    }
+}
+
 impl World<'_> {
     pub(super) fn line_style(&mut self) -> Style {
         if self.dice.one_in(2) { self.dice.pick(&LINE_STYLES) } else { Style::Compact }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use mcp_bridge::{ChildId, Exchange as Number, Exit, Input, Instant};
 
 use super::law::{Broken, Judged, Law, require};
-use super::model::{Pace, Phase};
+use super::model::{Line, Pace, Phase};
 use super::setup::Clients;
 use super::{DRAIN, World};
 
@@ -202,7 +202,6 @@ impl World<'_> {
         let mut bytes = Vec::new();
         let mut lines = Vec::new();
         let child = &mut self.children[number];
-        let mut endless = false;
         while bytes.len() < most {
             let Some(line) = child.out.front() else { break };
             let rest = &line.bytes[child.offset..];
@@ -210,7 +209,6 @@ impl World<'_> {
             bytes.extend_from_slice(piece);
             child.offset += piece.len();
             child.partial += piece.len();
-            endless |= child.partial > self.config.message;
             if child.offset == line.bytes.len() {
                 child.offset = 0;
                 let whole = line.bytes.last() == Some(&b'\n');
@@ -233,6 +231,10 @@ impl World<'_> {
         if bytes.is_empty() {
             return Ok(());
         }
+        // The last byte of a line that has begun may be half of its end.
+        let message = self.config.message;
+        let long = lines.iter().any(|line: &Line| line.length() > message);
+        let endless = long || child.partial > message + 1;
         for line in lines {
             self.hear(number, &line);
         }

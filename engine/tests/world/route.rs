@@ -16,7 +16,7 @@ impl World<'_> {
         if let Some(call) = line.garbles {
             self.calls[call].garbled = true;
         }
-        let too_long = line.bytes.len() > self.config.message;
+        let too_long = line.length() > self.config.message;
         if too_long {
             self.sessions[session].doomed = true;
             return;

@@ -229,7 +229,7 @@ impl World<'_> {
 
     /// A line of a shared child is whole: what it says is said now.
     pub(in super::super) fn modern_hear(&mut self, child: usize, line: &Line) {
-        if line.bytes.len() > self.config.message {
+        if line.length() > self.config.message {
             self.modern.desks[child].doomed = true;
             return;
         }
