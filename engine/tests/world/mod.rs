@@ -242,6 +242,9 @@ pub(crate) struct World<'a> {
     /// Bytes of stdout since the last drain.
     piece: usize,
     ticked: bool,
+    /// What the reads brought by which more is held than the budget lets in, with the fields of
+    /// events.
+    brought: usize,
     /// Whether so much was held that something may have had to give way.
     pressed: bool,
     heard: usize,
@@ -318,6 +321,7 @@ impl<'a> World<'a> {
             pending: 0,
             piece: 0,
             ticked: false,
+            brought: 0,
             pressed: false,
             heard: 0,
             events: 0,

@@ -354,9 +354,13 @@ impl World<'_> {
         // Calls that may go on, together as long as one message, or one of them longer.
         let crossed = self.upward.crossings.len() * 3 * message;
         let most = must + short + sessions + crossed + exchanges * (message + queue + SLACK);
-        // The budget bounds all of them together, but for one message that is worked on, and for
-        // refusals.
-        let most = most.min(self.config.budget + message + message / 4 + short);
+        // The budget bounds all of them together, but for one message that is worked on, or all
+        // that one read brought, and for refusals.
+        let bound = self.config.budget + short;
+        let worked = message + message / 4;
+        let brought = self.brought.max(2 * self.piece);
+        self.brought = if held > bound + worked { brought } else { 0 };
+        let most = most.min(bound + worked.max(self.brought));
         require!(Buffered, held <= most, "it holds {held}, {most} are allowed");
         Ok(())
     }
