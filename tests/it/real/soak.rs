@@ -40,6 +40,12 @@ fn clients() -> u64 {
     setting("SOAK_CLIENTS", 8)
 }
 
+/// Most milliseconds that a client rests before it acts again: an hour beside other work
+/// (`SOAK_REST=10000`).
+fn rest() -> usize {
+    setting("SOAK_REST", 0) as usize
+}
+
 /// Numbers that look like chance (xorshift).
 struct Dice(u64);
 
@@ -169,6 +175,7 @@ fn run(proxy: &Proxy, time: Duration, seed: u64) -> (usize, usize, usize) {
                 let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (seed << 8 | client));
                 while start.elapsed() < time {
                     act(proxy, vectors, &mut dice);
+                    std::thread::sleep(Duration::from_millis(dice.roll(rest() + 1) as u64));
                 }
             });
         }
