@@ -4,10 +4,10 @@
 //! They are in a folder of this process, below its own cgroup, which it locks: the folder of a
 //! process that is gone is known by that. No controller is used, so none has to be enabled.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -31,10 +31,9 @@ const BURIALS: usize = 25;
 /// The cgroups of this process's children.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
-    folder: PathBuf,
+    folder: Rc<Path>,
     /// Holds the lock.
     _lock: File,
-    last: Cell<u64>,
 }
 
 impl Cgroups {
@@ -56,21 +55,18 @@ impl Cgroups {
                 fs::remove_dir(&folder)?;
                 return Err(io::Error::other("cgroup.kill needs Linux 5.14"));
             }
-            return Ok(Self { folder, _lock, last: Cell::new(0) });
+            return Ok(Self { folder: folder.into(), _lock });
         }
         Err(io::Error::other("all names are taken"))
     }
 
-    /// Makes a cgroup for a child.
-    pub(crate) fn child(&self) -> Option<Cgroup> {
-        let number = self.last.get() + 1;
-        self.last.set(number);
-        let folder = self.folder.join(number.to_string());
-        let made = fs::create_dir(&folder).inspect_err(|error| log::debug!(
+    /// Makes a cgroup for the child with this mark.
+    pub(crate) fn child(&self, mark: u64) -> Option<Cgroup> {
+        let made = fs::create_dir(path(&self.folder, mark)).inspect_err(|error| log::debug!(
             target: "proxy",
             "no cgroup for the next child, whose processes are found by a walk of its tree: {error}"
         ));
-        made.ok().map(|()| Cgroup(folder))
+        made.ok().map(|()| Cgroup { all: Rc::clone(&self.folder), mark })
     }
 
     /// Removes the folder, at the end of the program.
@@ -81,30 +77,38 @@ impl Cgroups {
 
 /// One child's cgroup. It is removed when the child's tree is forgotten.
 #[derive(Debug)]
-pub(crate) struct Cgroup(PathBuf);
+pub(crate) struct Cgroup {
+    /// The folder of all.
+    all: Rc<Path>,
+    mark: u64,
+}
 
 impl Cgroup {
+    fn folder(&self) -> PathBuf {
+        path(&self.all, self.mark)
+    }
+
     /// For the start of the child in it.
     pub(crate) fn open(&self) -> io::Result<OwnedFd> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(rustix::fs::open(&self.0, flags, Mode::empty())?)
+        Ok(rustix::fs::open(self.folder(), flags, Mode::empty())?)
     }
 
     /// The running processes in it.
     pub(crate) fn members(&self) -> Vec<Process> {
-        let list = fs::read_to_string(self.0.join("cgroup.procs")).unwrap_or_default();
+        let list = fs::read_to_string(self.folder().join("cgroup.procs")).unwrap_or_default();
         let pids = list.lines().filter_map(|pid| pid.parse().ok()).take(MEMBERS);
         pids.filter_map(Process::find).collect()
     }
 
     /// Kills all processes in it, whoever owns them.
     pub(crate) fn kill(&self) {
-        kill(&self.0);
+        kill(&self.folder());
     }
 
     /// Removes it, if there is no process in it.
     pub(crate) fn remove(&self) -> bool {
-        remove(&self.0, DEPTH)
+        remove(&self.folder(), DEPTH)
     }
 }
 
@@ -112,6 +116,10 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         self.remove();
     }
+}
+
+fn path(all: &Path, mark: u64) -> PathBuf {
+    all.join(mark.to_string())
 }
 
 fn kill(folder: &Path) {

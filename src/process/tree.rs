@@ -63,9 +63,10 @@ impl Household {
 
     /// Returns a place, with a mark that no child of this process had before.
     pub(crate) fn place(&self) -> Place<'_> {
-        self.last.set(self.last.get().saturating_sub(self.step));
+        let mark = self.last.get().saturating_sub(self.step);
+        self.last.set(mark);
         let cgroups = self.cgroups.as_ref().filter(|_| !self.is_refused.get());
-        Place { household: self, mark: self.last.get(), cgroup: cgroups.and_then(Cgroups::child) }
+        Place { household: self, mark, cgroup: cgroups.and_then(|cgroups| cgroups.child(mark)) }
     }
 
     /// Leaves no cgroup behind, at the end of the program.
