@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use super::{Guest, Host};
 use crate::api::handles::ChildId;
-use crate::api::limits;
 use crate::child::{OwnRequest, Wish};
 use crate::codec::message::Message;
 use crate::codec::meta::LogLevel;
@@ -47,10 +46,10 @@ impl Host {
             Some(Wish::Level(_)) => None,
             None => {
                 let uri = request.param("uri").and_then(object::string);
-                let long = uri.is_some_and(|uri| uri.len() > limits::URI);
-                let subscribes = long && request.calls("resources/subscribe");
+                // A shorter one is a wish.
+                let is_long = uri.is_some() && request.calls("resources/subscribe");
                 let fault = Fault::Params("uri is too long to subscribe to");
-                subscribes.then(|| ("error", fault.error(&cx.config.remedies).into()))
+                is_long.then(|| ("error", fault.error(&cx.config.remedies).into()))
             }
         }
     }
