@@ -1,6 +1,8 @@
 //! Laws of the lines that shared children get: a client's request as it is, under ids and tokens
 //! of the engine's own, and cancellations of what nobody waits for.
 
+use mcp_bridge::Instant;
+
 use super::super::World;
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
@@ -226,7 +228,13 @@ impl World<'_> {
     pub(in super::super) fn gives_way(&self, child: usize) -> bool {
         let (known, desk) = (&self.children[child], &self.modern.desks[child]);
         let silent = desk.probed && !desk.denied && !desk.was_ready;
-        silent && known.is_leaving() && !known.gone && self.shutdowns == 0
+        silent && known.is_leaving() && !known.gone && !desk.stayed && self.shutdowns == 0
+    }
+
+    /// It was told to go, and has not gone in the time of a start: nobody waits for it any more.
+    pub(super) fn stays(&self, child: usize, now: Instant) -> bool {
+        let told = self.children[child].close_stdin;
+        told.is_some_and(|at| at.after(self.config.start) <= now)
     }
 
     /// The engine makes the handshake of the session era: with a child that did not say that it

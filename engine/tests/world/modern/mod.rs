@@ -240,6 +240,8 @@ pub(crate) struct Desk {
     pub(crate) spare_since: Instant,
     /// The engine's own `initialize`, while it is not answered.
     pub(crate) hello: Option<Vec<u8>>,
+    /// It did not go in time, and so gives way to no other.
+    pub(crate) stayed: bool,
     /// It told its era, and the engine heard it.
     pub(crate) ready: bool,
     /// The same at the last look.

@@ -193,6 +193,10 @@ impl World<'_> {
 
     /// A shared child that has not told its era may be given up now.
     pub(in super::super) fn is_start_failing(&self) -> bool {
+        let stays = |child| self.gives_way(child) && self.stays(child, self.clock());
+        if (0..self.children.len()).any(stays) {
+            return true;
+        }
         let patience = self.config.start.min(self.config.probe);
         self.modern.desks.iter().zip(&self.children).any(|(desk, child)| {
             // A late tick may give it little time.
@@ -254,8 +258,10 @@ impl World<'_> {
         self.note_eras();
         for number in 0..self.children.len() {
             let over = self.children[number].gone || self.children[number].is_leaving();
+            let stays = self.stays(number, self.seen);
             let desk = &mut self.modern.desks[number];
             desk.was_ready = desk.ready;
+            desk.stayed |= stays;
             if !over || core::mem::replace(&mut desk.over, true) {
                 continue;
             }
