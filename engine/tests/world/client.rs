@@ -383,6 +383,7 @@ impl World<'_> {
 
     pub(super) fn lose(&mut self, number: usize) -> Judged {
         self.exchanges[number].lost = true;
+        self.forsake(number);
         if let Some(session) = self.exchanges[number].session {
             let session = &mut self.sessions[session];
             let opens = self.calls[session.call].answer.is_some();

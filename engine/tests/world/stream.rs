@@ -369,7 +369,7 @@ impl World<'_> {
     }
 
     /// What waited for this reader may wait for it to come back.
-    fn forsake(&mut self, number: usize) {
+    pub(super) fn forsake(&mut self, number: usize) {
         let exchange = &self.exchanges[number];
         let Some(session) = exchange.session.filter(|_| exchange.ask == Ask::Get) else { return };
         for said in self.sessions[session].queued.drain(..) {
