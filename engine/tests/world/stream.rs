@@ -248,14 +248,15 @@ impl World<'_> {
         rest.iter().find(|entry| !entry.data.is_empty())
     }
 
-    /// Events of a stream may be gone: too many in the session, or ended too long ago.
+    /// Events of a stream may be gone: too many in the session or for the memory, or ended too long
+    /// ago.
     pub(super) fn may_have_forgotten(&self, stream: &Stream) -> bool {
         let session = &self.sessions[stream.session];
         let old = stream
             .log
             .first()
             .is_some_and(|entry| entry.at.after(self.config.keep_ended) <= self.seen);
-        session.event_bytes > self.config.replay || old
+        session.event_bytes > self.config.replay || old || self.pressed
     }
 
     fn new_event(&mut self, number: usize, session: usize, stream: usize, block: Block) -> Judged {
