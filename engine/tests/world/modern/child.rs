@@ -252,12 +252,14 @@ impl World<'_> {
         }
         if let Some((turn, question)) = line.sends_away {
             self.modern.questions[question].heard = true;
+            // What it asked before may have been refused, for want of room.
+            let full = self.are_parks_full() || self.pressed;
             if let Some(turn) = self.bearer(turn) {
                 self.modern.questions[question].of = Some(turn);
                 let known = &mut self.modern.turns[turn];
                 let (_, _, can) = CAPABILITIES[known.capabilities];
                 known.sent_away = true;
-                known.lacks |= !known.parking && !can.contains(&"elicitation");
+                known.lacks |= (!known.parking || full) && !can.contains(&"elicitation");
             } else {
                 self.end_parked(turn, Some(question));
             }
