@@ -207,8 +207,9 @@ pub struct Config {
     /// How long a call waits for the input that its client was asked for (MCP 2026-07-28 "Multi
     /// Round-Trip Requests"). 5 minutes: a person reads and types.
     pub park: Duration,
-    /// How long a peer may take nothing of what it was given before it loses its exchange, and a
-    /// shared child before another takes its requests. 30 s.
+    /// How long a peer may take nothing of what it was given, or too little while others wait for
+    /// the same child, before it loses its exchange; and a shared child before another takes its
+    /// requests. 30 s.
     pub stall: Duration,
     /// How long events of an ended stream are kept for a resume. 60 s.
     pub keep_ended: Duration,

@@ -194,7 +194,8 @@ pub enum Notice {
         /// leaves it out.
         line: String,
     },
-    /// A peer took no byte for as long as `Config::stall` and lost its exchange.
+    /// A peer took no byte for as long as `Config::stall`, or too few of them while others waited for
+    /// the same child or for memory, and lost its exchange.
     Stalled {
         /// The child whose output it was to read.
         child: ChildId,
@@ -397,7 +398,7 @@ impl fmt::Display for Notice {
                  this kind are not logged"
             ),
             Self::Stalled { child } => {
-                write!(f, "child {child}: a client stopped reading; its stream was closed")
+                write!(f, "child {child}: a client reads too slowly; its stream was closed")
             }
             Self::Refused { status, reason } => write!(f, "refused {status}: {reason}"),
             Self::BreakerOpen { endpoint, wait, all } => {

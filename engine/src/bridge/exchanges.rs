@@ -57,7 +57,7 @@ impl Bridge {
         }
     }
 
-    /// Memory is short, and the client of an exchange stopped reading.
+    /// Others wait for memory, or for a child, and the client of an exchange reads too slowly.
     pub(super) fn cut(&mut self, exchange: Exchange) {
         let Some((id, number)) = self.carried(exchange) else {
             return self.cx.foreclose(exchange);

@@ -6,11 +6,13 @@
 
 use core::mem;
 
+use super::pressure::PATIENCE;
 use super::{Bridge, Seat};
 use crate::api::event::Notice;
 use crate::api::handles::ChildId;
 use crate::api::io::Output;
 use crate::child::{Child, Stage};
+use crate::stream::set::{Behind, Streams};
 
 /// Bytes of a paused child that a driver may still pass on: what it has read already, and what a
 /// pipe holds (1 MiB at most for a process without privileges on Linux) when its child has ended.
@@ -88,6 +90,39 @@ impl Bridge {
         })
     }
 
+    /// A shared process was not read for `stall`. While others wait for it, the reader that is
+    /// behind for longest loses its exchange, and a session those of all its requests.
+    pub(super) fn hold_due(&mut self, id: ChildId) {
+        let holder = self.holder(id);
+        let Some(child) = self.seats.child_mut(id) else { return };
+        let wait = if holder.is_some() { PATIENCE } else { self.cx.config.stall };
+        child.renew_hold(wait, &mut self.cx);
+        let Some((owner, behind)) = holder else { return };
+        self.cut(behind.exchange);
+        if owner != id {
+            self.with_streams(owner, Streams::cut_posts);
+        }
+    }
+
+    /// The reader that keeps others of a shared process waiting for longest, and whose it is: a
+    /// session's, or the process's own.
+    fn holder(&self, id: ChildId) -> Option<(ChildId, Behind)> {
+        let queue = self.cx.config.queue;
+        match self.seats.get(id)? {
+            Seat::Shared(worker) => Some((id, worker.holder(queue)?)),
+            Seat::Host(host) => {
+                let queue = host.queue(queue);
+                let waits = |guest: &ChildId| host.keeps_waiting(*guest);
+                let streams = host.guests().filter(waits).filter_map(|guest| {
+                    let streams = self.seats.get(guest)?.streams()?;
+                    Some((guest, streams.farthest_behind(queue)?))
+                });
+                streams.min_by_key(|(_, behind)| behind.since)
+            }
+            Seat::Session(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => None,
+        }
+    }
+
     fn pause(&mut self, id: ChildId) {
         let Some(child) = self.seats.child_mut(id) else { return };
         if child.stage == Stage::Queued || child.paused.is_some() {
@@ -96,12 +131,16 @@ impl Bridge {
         child.paused = Some(0);
         self.paused.push(id);
         self.cx.push(Output::Pause { child: id });
+        if let Some(Seat::Shared(_) | Seat::Host(_)) = self.seats.get(id) {
+            self.seats.child_mut(id).into_iter().for_each(|child| child.begin_hold(&mut self.cx));
+        }
     }
 
     fn resume(&mut self, id: ChildId) {
         if let Some(child) = self.seats.child_mut(id) {
             child.paused = None;
             self.cx.push(Output::Resume { child: id });
+            child.end_hold(&mut self.cx);
             child.wait_rest(&mut self.cx);
         }
     }

@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// How long a client may leave many bytes unread, and a child a long line unfinished, while others
 /// wait for the memory. A second is long for a network and short for a waiting client.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is remembered from one round of relief to the next.
 #[derive(Debug, Default)]

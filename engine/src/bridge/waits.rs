@@ -46,6 +46,7 @@ impl Bridge {
                 }
             }
             Wait::Line(id) => self.line_due(id),
+            Wait::Hold(id) => self.hold_due(id),
             Wait::Silent(id) => self.log_silence(id),
             Wait::Exit(id) => self.front_due(id, |front, cx| front.exit_due(cx)),
             Wait::Idle(id) => self.front_due(id, |front, cx| front.idle_due(cx)),

@@ -8,6 +8,7 @@
 //! and the meaning of its malformed lines ([`odd`]).
 
 mod calls;
+mod hold;
 pub(crate) mod known;
 pub(crate) mod lease;
 pub(crate) mod link;
@@ -29,6 +30,7 @@ use core::time::Duration;
 use crate::api::handles::{ChildId, Exchange, Server};
 use crate::api::instant::Instant;
 use crate::api::io::{Output, env_size};
+use crate::child::hold::Hold;
 use crate::child::known::Known;
 use crate::child::link::Link;
 use crate::child::odd::MalformedLines;
@@ -88,6 +90,7 @@ pub(crate) struct Child {
     pub(crate) stage: Stage,
     /// Bytes that were read since it was paused, if it is.
     pub(crate) paused: Option<usize>,
+    hold: Hold,
     /// Environment variables for the process.
     env: Vec<(String, String)>,
     /// What its start has in common with other starts.
@@ -128,6 +131,7 @@ impl Child {
             exchange: None,
             stage: Stage::Queued,
             paused: None,
+            hold: Hold::default(),
             env: Vec::new(),
             origin: Origin::default(),
             unread: false,

@@ -29,6 +29,7 @@ impl Child {
         }
         self.forget_pings(cx);
         self.forget_line(cx);
+        self.end_hold(cx);
         // The rest of its output is read and discarded.
         self.lines = Lines::new(0);
         self.account();
@@ -73,6 +74,7 @@ impl Child {
         cx.timers.clear(&mut self.due, Wait::Shutdown(self.id));
         self.forget_pings(cx);
         self.forget_line(cx);
+        self.end_hold(cx);
         debug_assert!(self.calls.is_empty());
     }
 }

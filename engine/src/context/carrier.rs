@@ -51,6 +51,8 @@ pub(crate) struct Reply {
     rest: Rest,
     /// When the client last read something, or was first sent something to read.
     pub(crate) moved: Instant,
+    /// Since when the client has had something to read.
+    pub(crate) behind: Instant,
     /// When something was last sent.
     pub(crate) spoke: Instant,
 }
@@ -73,6 +75,7 @@ impl Reply {
             share: cx.budget.share(),
             rest: Rest::default(),
             moved: now,
+            behind: now,
             spoke: now,
         }
     }
@@ -99,7 +102,7 @@ impl Reply {
 
     fn speaks(&mut self, now: Instant) {
         if self.waiting() == 0 {
-            self.moved = now;
+            (self.moved, self.behind) = (now, now);
         }
         self.spoke = now;
     }

@@ -31,6 +31,8 @@ pub(crate) enum Wait {
     Ping(ChildId),
     /// The end of a line that a child has begun.
     Line(ChildId),
+    /// The readers for which a shared child is paused.
+    Hold(ChildId),
     /// The input that a call needs, by the id that the child knows.
     Park(ChildId, CallId),
     /// The next action on a silent or stalled stream, by its number.
@@ -56,6 +58,7 @@ impl Wait {
             | Self::Call(child, _)
             | Self::Ping(child)
             | Self::Line(child)
+            | Self::Hold(child)
             | Self::Park(child, _)
             | Self::Stream(child, _) => {
                 if *child == old {

@@ -271,6 +271,12 @@ impl Host {
         if self.guests.len() > 1 { queue.saturating_mul(2) } else { queue }
     }
 
+    /// Whether calls of others wait while the process is not read because of this guest.
+    pub(crate) fn keeps_waiting(&self, guest: ChildId) -> bool {
+        let mut calls = self.child.calls.values().filter(|call| !call.listens);
+        calls.any(|call| !is_of(call.stream, guest))
+    }
+
     fn drop_one(&mut self, cx: &mut Context) {
         self.dropped += 1;
         cx.stats.dropped += 1;

@@ -19,7 +19,7 @@ pub(crate) trait Serves: Reads {
     /// A call that its client or its child wants to go on with later has waited long enough.
     fn pause_due(&mut self, id: CallId, cx: &mut Context);
 
-    /// Memory is short, and the client of a stream stopped reading.
+    /// Others wait for memory, or for the child, and the client of a stream reads too slowly.
     fn cut(&mut self, number: StreamId, cx: &mut Context) {
         self.streams().cut(number, cx);
         self.lost(number, cx);

@@ -46,7 +46,7 @@ use crate::http::admission::Arrival;
 use crate::http::fault::Fault;
 use crate::http::metadata::{Metadata, can_be_asked, may_get_tasks};
 use crate::http::owner::Owner;
-use crate::stream::set::Streams;
+use crate::stream::set::{Behind, Streams};
 use crate::table::Table;
 
 /// The start phase of a worker's child, and the era that it speaks.
@@ -228,6 +228,13 @@ impl Worker {
     /// Whether its child may be read. While some clients are behind, the others still have room.
     pub(crate) const fn wants(&self, queue: usize) -> bool {
         self.streams.wants(queue.saturating_mul(2))
+    }
+
+    /// The reader that keeps its child from being read for longest while other calls wait.
+    pub(crate) fn holder(&self, queue: usize) -> Option<Behind> {
+        let behind = self.streams.farthest_behind(queue.saturating_mul(2))?;
+        let others = |number: &StreamId| *number != behind.number && !self.listens.has(*number);
+        self.asks.keys().any(others).then_some(behind)
     }
 
     /// Whether it has no requests.

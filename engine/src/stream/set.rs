@@ -26,6 +26,15 @@ use crate::stream::at::{At, Held, Rest};
 use crate::stream::single::{Stream, UNCLAIMED};
 use crate::table::Table;
 
+/// A reader of one of them that is behind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behind {
+    pub(crate) number: StreamId,
+    pub(crate) exchange: Exchange,
+    /// Since when it has had something to read.
+    pub(crate) since: Instant,
+}
+
 #[derive(Debug)]
 pub(crate) struct Streams {
     pub(crate) child: ChildId,
@@ -287,7 +296,7 @@ impl Streams {
         kept != Some(false)
     }
 
-    /// Aborts the exchange that carries a stream: memory is short, and its client stopped reading.
+    /// Aborts the exchange that carries a stream: others wait, and its client reads too slowly.
     pub(crate) fn cut(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, cx| stream.cut(at, cx));
         cx.notice(Notice::Stalled { child: self.child });
@@ -305,6 +314,28 @@ impl Streams {
     pub(crate) fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
         let replies = self.table.iter().filter_map(|(_, stream)| stream.reply.as_ref());
         replies.map(|reply| (reply.exchange, reply.waiting(), reply.moved))
+    }
+
+    /// If their clients are behind by `queue`, the reader that has had something to read for
+    /// longest, among those with no less than an equal share of what is unread.
+    pub(crate) fn farthest_behind(&self, queue: usize) -> Option<Behind> {
+        let replies = || {
+            let posts = self.table.iter().filter(|(_, stream)| !stream.is_get);
+            let replies =
+                posts.filter_map(|(number, stream)| Some((*number, stream.reply.as_ref()?)));
+            replies.filter(|(_, reply)| reply.waiting() > 0)
+        };
+        if self.wants(queue) {
+            return None;
+        }
+        let share = self.held.unread / replies().count().max(1);
+        let large = replies().filter(|(_, reply)| reply.waiting() >= share);
+        let behind = large.map(|(number, reply)| Behind {
+            number,
+            exchange: reply.exchange,
+            since: reply.behind,
+        });
+        behind.min_by_key(|behind| behind.since)
     }
 
     /// Bytes of kept events.

@@ -10,6 +10,7 @@ use super::model::{Child, Route, Said, SaidKind, ToldKind};
 use super::modern::REFUSED;
 use super::setup;
 use super::text::{Holes, nonce, same_name};
+use super::wait::Hold;
 
 /// What the engine may write for one call by itself: a cancellation.
 const MADE: usize = 128;
@@ -56,6 +57,9 @@ impl World<'_> {
         let number = self.pipes.get(&process).copied();
         let is_there = number.is_some_and(|number| !self.children[number].gone_settled);
         require!(Pace, is_there, "{process} is paused or resumed and is not there");
+        if let Some(number) = number {
+            self.children[number].hold.turn(pauses, self.seen);
+        }
         let turns = self.subject.pause(process, pauses);
         require!(Pace, turns, "{process} is paused twice, or resumed twice");
         Ok(())
@@ -73,6 +77,7 @@ impl World<'_> {
             temper,
             opened: false,
             backlog: 0,
+            hold: Hold::default(),
             close_stdin: None,
             terminate: None,
             kill: None,

@@ -11,6 +11,7 @@ use super::events::Reader;
 use super::json;
 use super::text::{Holes, Text};
 use super::upward::Round;
+use super::wait::Hold;
 
 /// How long a client has to answer a ping of its child.
 const PONG: Duration = Duration::from_secs(5);
@@ -464,6 +465,7 @@ pub(crate) struct Child {
     /// The driver told that it runs.
     pub(crate) opened: bool,
     pub(crate) backlog: usize,
+    pub(crate) hold: Hold,
     pub(crate) close_stdin: Option<Instant>,
     pub(crate) terminate: Option<Instant>,
     pub(crate) kill: Option<Instant>,

@@ -2,13 +2,44 @@
 
 use core::time::Duration;
 
-use mcp_bridge::Response;
+use mcp_bridge::{Instant, Response};
 
 use super::World;
 use super::law::{Broken, Judged, Law, require};
 use super::model::{Ask, Exchange, Phase, Version};
 
+/// How long a child was not read: pauses add up, and the time between them takes away from them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hold {
+    sum: Duration,
+    since: Instant,
+    paused: bool,
+}
+
+impl Hold {
+    pub(super) fn turn(&mut self, pauses: bool, now: Instant) {
+        self.sum = self.so_far(now);
+        (self.since, self.paused) = (now, pauses);
+    }
+
+    fn so_far(&self, now: Instant) -> Duration {
+        let last = now.since(self.since);
+        if self.paused { self.sum + last } else { self.sum.saturating_sub(last) }
+    }
+}
+
 impl World<'_> {
+    /// Whether others have waited for `stall` because this one reads slowly what a shared child
+    /// writes.
+    pub(super) fn keeps_waiting(&self, number: usize) -> bool {
+        let turn = self.turn_of(number).and_then(|turn| self.modern.turns[turn].child);
+        let listening = self.listening_of(number);
+        let child = turn.or_else(|| self.modern.listenings[listening?].child);
+        let hold = child.map(|child| &self.children[child].hold).filter(|hold| hold.paused);
+        let long = hold.is_some_and(|hold| hold.so_far(self.seen) >= self.config.stall);
+        long && self.exchanges[number].untaken > 0
+    }
+
     /// The answer to `initialize`. Each client here says something of its own, so what refuses a
     /// session is what no client can have caused.
     pub(super) fn judge_opening(
