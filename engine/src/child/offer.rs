@@ -32,10 +32,11 @@ impl Offer {
     }
 
     /// Whether clients see the tool of this name, given as a JSON text. They see no tool whose name
-    /// is not a string.
+    /// is not a string, or has a NUL: a server written in C may read it up to there.
     fn has(&self, name: Option<&[u8]>) -> bool {
         let tools = Tools { allow: self.allow.as_deref(), deny: &self.deny };
-        name.and_then(object::string).is_some_and(|name| tools.offers(&name))
+        let name = name.and_then(object::string).filter(|name| !name.contains('\0'));
+        name.is_some_and(|name| tools.offers(&name))
     }
 
     /// Whether clients may make this request: they call no tool that they don't see.
