@@ -194,8 +194,8 @@ pub enum Notice {
         /// leaves it out.
         line: String,
     },
-    /// A peer took no byte for as long as `Config::stall`, or too few of them while others waited for
-    /// the same child or for memory, and lost its exchange.
+    /// A peer took no byte for as long as `Config::stall`, or too few while others waited for the
+    /// same child or for memory, and lost its exchange.
     Stalled {
         /// The child whose output it was to read.
         child: ChildId,

@@ -120,7 +120,7 @@ impl Connection {
     /// the request. Before the answer has begun, an interim response finds out; later, and with
     /// HTTP/1.0, the end counts as the loss of the client.
     fn poll_loss(&mut self, cx: &Context<'_>) -> Poll<()> {
-        while !self.half_closed && self.gate.held() < AHEAD && self.hold(0) {
+        while !self.half_closed && self.gate.held() < AHEAD && self.hold() {
             ready!(self.turn.poll(cx));
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) if self.may_probe => {

@@ -134,9 +134,7 @@ impl Connection {
     /// Counts the bytes held. If all connections together hold too many, the slowest upload is
     /// aborted, which may be this one.
     fn account(&self) -> Result<(), Stop> {
-        // A head that is read is bounded by itself.
-        let head = if self.phase == Some(Phase::Content) { 0 } else { self.hub.head_limit };
-        while !self.hold(head) {
+        while !self.hold() {
             let size = self.gate.held();
             if !self.hub.deadlines.evict_upload(&self.deadline, size, self.hub.now()) {
                 return Err(NO_MEMORY.into());
@@ -145,9 +143,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Counts the bytes held, but for the head's. Returns false if there is no room for them.
-    pub(super) fn hold(&self, head: usize) -> bool {
-        self.share.hold(self.gate.held().saturating_sub(FREE + head))
+    /// Counts the bytes held. Returns false if there is no room for them.
+    pub(super) fn hold(&self) -> bool {
+        self.share.hold(self.gate.held().saturating_sub(FREE))
     }
 
     fn too_slow(&self) -> Stop {

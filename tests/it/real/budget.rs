@@ -297,6 +297,30 @@ impl Size {
             (Vec::new(), (0..size.connections).map(begin).collect())
         });
     }
+
+    /// The same, beside calls whose clients send on while they wait.
+    fn half_heads_beside_others(self) {
+        let proxy = self.proxy(&[], &[]);
+        self.bears(&proxy, |_| {
+            let session = Session::open(&proxy);
+            let slow = json!([{"sleep": 100_000}]);
+            let ahead = format!("POST /mcp HTTP/1.1\r\n{}", "y".repeat(130_000));
+            let mut conns = Vec::new();
+            for number in 0..250 {
+                let mut conn = session.post(&script(&number.to_string(), "", &slow));
+                conn.trickle(ahead.as_bytes());
+                conns.push(conn);
+            }
+            let filler = format!("X-Filler: {}\r\n", "y".repeat(7900)).repeat(2);
+            let head = format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\n{filler}X-Half: ");
+            for _ in 0..750 {
+                let mut conn = proxy.connect();
+                conn.trickle(head.as_bytes());
+                conns.push(conn);
+            }
+            (vec![session], conns)
+        });
+    }
 }
 
 /// A request in the way of 2026-07-28, of which nothing is read yet.
@@ -367,6 +391,11 @@ fn kept_calls() {
 #[test]
 fn half_heads() {
     SMALL.half_heads();
+}
+
+#[test]
+fn half_heads_beside_others() {
+    SMALL.half_heads_beside_others();
 }
 
 /// With the largest default budget. The endurance run of `.ci/run` runs these.
