@@ -187,3 +187,22 @@ impl fmt::Display for Cause {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_limit_ended_names_it() {
+        for (cause, rule) in [
+            (Cause::LineTooLong, Rule::Message),
+            (Cause::Memory, Rule::Memory),
+            (Cause::StartTimeout, Rule::Start),
+            (Cause::Unused, Rule::Sleep),
+            (Cause::Room, Rule::Sessions),
+            (Cause::Expired, Rule::Expiry),
+        ] {
+            assert_eq!(cause.rule(), Some(rule));
+        }
+    }
+}

@@ -348,6 +348,15 @@ mod tests {
     }
 
     #[test]
+    fn each_rule_has_its_own_remedy() {
+        let remedies = Rule::ALL.map(|rule| (rule, alloc::format!("{rule:?}").into()));
+        let config = Config { remedies: remedies.into(), ..Config::default() };
+        for rule in Rule::ALL {
+            assert_eq!(config.remedy(rule), Some(&*alloc::format!("{rule:?}")));
+        }
+    }
+
+    #[test]
     fn sizes_are_in_powers_of_two() {
         let Config { message, replay, stdin, queue, head, budget, .. } = Config::default();
         assert_eq!(budget, 256 << 20);

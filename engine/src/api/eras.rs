@@ -76,3 +76,17 @@ impl FromStr for Eras {
         named.ok_or("it takes auto, sessions, modern or both")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn a_policy_is_read_as_it_is_shown() {
+        for eras in Eras::ALL {
+            assert_eq!(eras.to_string().parse(), Ok(eras));
+        }
+        assert!("Both".parse::<Eras>().is_err());
+    }
+}

@@ -97,3 +97,40 @@ pub(crate) fn with_remedy(
 pub(crate) fn remedy(rule: Rule, remedies: &Remedies) -> Option<&str> {
     remedies.iter().find(|(of, _)| *of == rule).map(|(_, text)| &**text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::cause::Cause;
+    use crate::api::config::Config;
+    use crate::api::eras::Eras;
+    use crate::api::event::Notice;
+    use alloc::string::String;
+
+    #[test]
+    fn a_log_can_say_what_to_do_about_what_a_rule_ended_or_refused() {
+        for (cause, rule) in [
+            (Cause::LineTooLong, Rule::Message),
+            (Cause::Memory, Rule::Memory),
+            (Cause::StartTimeout, Rule::Start),
+            (Cause::Unused, Rule::Sleep),
+            (Cause::Room, Rule::Sessions),
+            (Cause::Expired, Rule::Expiry),
+        ] {
+            assert_eq!(cause.rule(), Some(rule));
+        }
+        for (eras, rule) in [
+            (Eras::Auto, Rule::NoCrossing),
+            (Eras::Sessions, Rule::NoModern),
+            (Eras::Modern, Rule::NoSessions),
+        ] {
+            let refused = Notice::EraRefused { endpoint: String::new(), eras };
+            assert_eq!(refused.rule(), Some(rule));
+        }
+        let remedies = Rule::ALL.map(|rule| (rule, alloc::format!("{rule:?}").into()));
+        let config = Config { remedies: remedies.into(), ..Config::default() };
+        for rule in Rule::ALL {
+            assert_eq!(config.remedy(rule), Some(&*alloc::format!("{rule:?}")));
+        }
+    }
+}

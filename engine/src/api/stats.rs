@@ -168,4 +168,9 @@ mod tests {
         assert_eq!((durations.counts[13], durations.counts[14]), (1, 1));
         assert_eq!(durations.sum, Duration::from_millis(1_200_004));
     }
+
+    #[test]
+    fn the_bounds_rise() {
+        assert!(Durations::bounds().is_sorted_by(|one, next| one < next));
+    }
 }

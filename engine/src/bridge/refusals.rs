@@ -109,6 +109,8 @@ impl Bridge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::eras::Eras;
+    use crate::api::rule::Rule;
     use alloc::format;
     use alloc::string::ToString;
 
@@ -133,5 +135,17 @@ mod tests {
         assert_eq!(refused(&mut log, &origin), None);
         let long = Fault::OriginForbidden("x".repeat(10_000));
         assert!(refused(&mut log, &long).is_some_and(|shown| shown.len() < 400));
+    }
+
+    #[test]
+    fn a_client_that_is_refused_for_its_era_is_so_by_the_rule_of_the_policy() {
+        for (eras, rule) in [
+            (Eras::Auto, Rule::NoCrossing),
+            (Eras::Sessions, Rule::NoModern),
+            (Eras::Modern, Rule::NoSessions),
+        ] {
+            let refused = Notice::EraRefused { endpoint: String::new(), eras };
+            assert_eq!(refused.rule(), Some(rule));
+        }
     }
 }

@@ -154,3 +154,52 @@ impl Config {
 fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
+
+    fn wrong(change: impl FnOnce(&mut Config)) -> Option<&'static str> {
+        let mut config = Config::default();
+        change(&mut config);
+        config.check().err().map(|error| error.field)
+    }
+
+    #[test]
+    fn names_can_stand_where_they_are_written() {
+        assert_eq!(wrong(|config| config.endpoint = "mcp".into()), Some("endpoint"));
+        assert_eq!(wrong(|config| config.endpoint = "/a b".into()), Some("endpoint"));
+        let variable = |name: &str| Vec::from([(String::from("who"), String::from(name))]);
+        for (name, good) in [("WHO", true), ("", false), ("A=B", false), ("A\0", false)] {
+            let wrong = wrong(|config| config.header_env = variable(name));
+            assert_eq!(wrong.is_none(), good, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_so_small_that_nothing_could_pass() {
+        assert_eq!(wrong(|config| config.budget = 3), Some("budget"));
+        assert_eq!(wrong(|config| config.budget = 4), None);
+        assert_eq!(wrong(|config| config.calls = 0), Some("calls"));
+        assert_eq!(wrong(|config| config.calls = 1), None);
+        let error = Config { queue: 0, ..Config::default() }.check().unwrap_err();
+        assert_eq!(error.to_string(), "Config::queue is zero, so that nothing could pass");
+    }
+
+    /// Without such processes a breaker may count as far, and open for as short, as it likes.
+    #[test]
+    fn what_is_started_ahead_is_bounded() {
+        let ahead = |prewarm, breaker_starts, breaker_wait| {
+            wrong(|config| {
+                *config = Config { prewarm, breaker_starts, breaker_wait, ..Config::default() };
+            })
+        };
+        assert_eq!(ahead(0, 5000, Duration::ZERO), None);
+        assert_eq!(ahead(1024, 1024, SHORTEST), None);
+        assert_eq!(ahead(1025, 1024, SHORTEST), Some("prewarm"));
+        assert_eq!(ahead(1, 1025, SHORTEST), Some("breaker_starts"));
+        assert_eq!(ahead(1, 1024, Duration::ZERO), Some("breaker_wait"));
+    }
+}
