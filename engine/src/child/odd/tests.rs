@@ -18,6 +18,7 @@ fn what_is_no_message_may_still_answer_a_call() {
     for text in [
         &br#"{"jsonrpc":"2.0","id":3,"result":{"x":NaN}}"#[..],
         br#"{"jsonrpc":"2.0","result":{"x":[-Infinity,"}"]},"id":3}"#,
+        br#"{"jsonrpc":"2.0","result":{"x":NaN,"y":"\"},\"id\":4\\"},"id":3}"#,
         br#"{"id":3,"error":"#,
         br#"{"jsonrpc":"2.0","id":3}"#,
         br#"{"jsonrpc":"1.0","id":3,"result":{}}"#,
@@ -100,6 +101,7 @@ fn null_stands_for_no_member() {
     // Two readers may read these differently.
     for text in [
         r#"{"jsonrpc":"2.0","id":3,"result":{},"error":null,"error":{"code":1,"message":""}}"#,
+        r#"{"jsonrpc":"2.0","id":3,"result":{},"error":{"code":1,"message":""},"error":null}"#,
         r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
         r#"{"jsonrpc":"2.0","id":3,"error":null}"#,
     ] {
@@ -115,6 +117,15 @@ fn an_error_without_an_id_is_known() {
         let text = [start, "\"error\":", error, "}"].concat();
         let malformed = parse(text.as_bytes()).unwrap_err();
         assert_eq!(read(text.as_bytes(), &malformed), Odd::Nameless(error.into()));
+    }
+    // What asks as well, or is of another protocol, is none.
+    for start in
+        ["\"jsonrpc\":\"2.0\",\"method\":\"m\",", "\"jsonrpc\":\"1.0\",", "\"jsonrpc\":12.03,"]
+    {
+        let text = ["{", start, "\"error\":", error, "}"].concat();
+        let malformed = parse(text.as_bytes()).unwrap_err();
+        let read = read(text.as_bytes(), &malformed);
+        assert!(!matches!(read, Odd::Nameless(_)), "{text}");
     }
 }
 
@@ -142,6 +153,39 @@ fn malformed_lines_have_names() {
         let malformed = parse(text).unwrap_err();
         assert_eq!(wrote(text, &malformed), name, "{}", String::from_utf8_lossy(text));
     }
+}
+
+#[test]
+fn each_kind_is_told_once_and_the_more_informative_counts() {
+    let kinds = [
+        Wrote::Other(""),
+        Wrote::Record,
+        Wrote::Nameless,
+        Wrote::Unended,
+        Wrote::Fragment,
+        Wrote::Http,
+        Wrote::Utf16,
+        Wrote::ContentLength,
+        Wrote::Echo,
+    ];
+    assert!(kinds.is_sorted_by_key(|kind| kind.bit()));
+    assert_eq!(kinds.iter().fold(0, |bits, kind| bits | kind.bit()), (1 << kinds.len()) - 1);
+}
+
+#[test]
+fn a_batch_has_so_many_messages_and_no_more() {
+    let read = |count: usize| {
+        let message = r#"{"jsonrpc":"2.0","method":"m"}"#;
+        let line = alloc::format!("[{}]", alloc::vec![message; count].join(","));
+        let (mut good, mut malformed) = (0, 0);
+        each_message(line.as_bytes(), |_, read| {
+            *if read.is_ok() { &mut good } else { &mut malformed } += 1;
+            None
+        });
+        (good, malformed)
+    };
+    assert_eq!(read(BATCH), (BATCH, 0));
+    assert_eq!(read(BATCH + 1), (0, 1));
 }
 
 #[test]
