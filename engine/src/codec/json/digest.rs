@@ -228,6 +228,17 @@ mod tests {
                 assert_ne!(id(one.as_bytes()), id(other.as_bytes()), "{one} {other}");
             }
         }
+        let mut counted: Vec<u64> =
+            (0..1000).map(|n| id(alloc::format!("{n}").as_bytes())).collect();
+        counted.sort_unstable();
+        assert!(counted.is_sorted_by(|one, next| one < next));
+    }
+
+    /// What that generator gives first for the seed zero, as its reference implementation does.
+    #[test]
+    fn bits_are_spread_as_by_split_mix() {
+        assert_eq!(mixed(0), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(mixed(0x9e37_79b9_7f4a_7c15), 0x6e78_9e6a_a1b9_65f4);
     }
 
     #[test]
@@ -236,5 +247,15 @@ mod tests {
             |inner: &str| alloc::format!("{}{inner}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(of(&deep("1")), of(&deep("1")));
         assert_ne!(of(&deep("1")), of(&deep("2")));
+    }
+
+    #[test]
+    fn only_so_many_open_brackets_are_kept() {
+        let spaced = |depth: usize| {
+            let around =
+                |inner| alloc::format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+            of(&around("[ 1 ]")) == of(&around("[1]"))
+        };
+        assert!(spaced(DEPTH - 1) && !spaced(DEPTH));
     }
 }

@@ -143,6 +143,7 @@ fn a_string_says_the_same_to_every_reader() {
         r#""\u0061""#,
         r#""\"\\\/\b\f\n\r\t""#,
         r#""\ud83d\ude00x""#,
+        r#""ab\ncd""#,
         r#""\uD83D\uDE00\u00e9é""#,
         r#""\ud83d""#,
         r#""\ud83dx""#,
@@ -154,11 +155,13 @@ fn a_string_says_the_same_to_every_reader() {
         let twin = serde_json::from_str::<String>(raw).ok();
         let said = twin.as_deref().unwrap_or("none");
         assert_eq!(says(raw.as_bytes(), said.as_bytes()), twin.is_some(), "{raw}");
+        assert_eq!(is_text(raw.as_bytes()), twin.is_some(), "{raw}");
         assert!(!says(raw.as_bytes(), format!("{said}x").as_bytes()), "{raw}");
         let text = format!("{{{raw}:1}}");
         let mut scanner = Scanner::new(text.as_bytes());
         let read = scanner.members(|scanner, name| {
             assert_eq!(name.is(said.as_bytes()), twin.is_some(), "{raw}");
+            assert_eq!(&*name.text(), twin.as_deref().unwrap_or(raw).as_bytes());
             match &twin {
                 Some(said) if said.len() <= 48 => assert_eq!(&**name, said.as_bytes()),
                 _ => assert_eq!(&**name, raw.as_bytes()),
@@ -167,10 +170,13 @@ fn a_string_says_the_same_to_every_reader() {
         });
         assert_eq!(read, Ok(()));
         if let Some(said) = twin {
-            for most in [0, 1, 2, 80] {
+            for most in [0, 1, 2, 3, 80] {
                 let shown: String = said.chars().take(most).collect();
                 assert_eq!(excerpt(raw.as_bytes(), most), shown, "{raw}");
             }
         }
+    }
+    for raw in ["1", "null", "[]", "{}"] {
+        assert!(!is_text(raw.as_bytes()), "{raw}");
     }
 }
