@@ -145,7 +145,7 @@ impl<'a> Known<'a> {
                 6 if is(name, "accept") => {
                     self.accepts += 1;
                     self.usual = value == b"application/json, text/event-stream";
-                    ascii &= self.usual || value.is_ascii();
+                    ascii &= value.is_ascii();
                     continue;
                 }
                 8 if is(name, "mcp-name") => ("Mcp-Name", &mut self.name),
@@ -162,7 +162,7 @@ impl<'a> Known<'a> {
                 }
                 _ => continue,
             };
-            ascii &= value == JSON.as_bytes() || value.is_ascii();
+            ascii &= value.is_ascii();
             if known.1.replace(Text(value)).is_some() {
                 if !REPEATING.contains(&known.0) {
                     return Err(Fault::Repeated(known.0));
@@ -196,7 +196,6 @@ pub(crate) fn admit<'a>(
     let health = config.health.as_deref() == Some(head.path);
     let mut session = fields.session;
     let mut accept = match fields.accepts {
-        0 => Accept::ANY,
         1 if fields.usual => Accept::ANY,
         _ => Accept::of(head.fields),
     };
@@ -311,7 +310,7 @@ mod tests {
             let head = Head { method: "GET", path: "/mcp", authority: None, fields };
             let at = Some(Transport::Streamable);
             admit(&head, at, None, &config)
-                .map(|admitted| (admitted.accept.json, admitted.accept.sse))
+                .map(|admitted| (admitted.accept.json, admitted.accept.sse, admitted.repeated))
         };
         let good: [(&str, &[u8]); 2] = [("host", b"localhost"), ("accept", b"text/event-stream")];
         for length in 1..24 {
@@ -319,7 +318,7 @@ mod tests {
             let field = (&*stranger, &b"application/json, text/event-stream"[..]);
             for count in 1..=2 {
                 let fields = [&good[..], &[field; 2][..count]].concat();
-                assert!(matches!(head(&fields), Ok((false, true))), "{stranger}");
+                assert!(matches!(head(&fields), Ok((false, true, None))), "{stranger}");
             }
         }
     }
