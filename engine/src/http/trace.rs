@@ -148,9 +148,6 @@ fn joined<'a>(fields: &Fields<'a>, name: &str, most: usize) -> Option<Cow<'a, st
     let mut all = values(fields, name);
     let mut list = Cow::Borrowed(all.next()?);
     for value in all {
-        if list.len() + 1 + value.len() > most {
-            return None;
-        }
         let list: &mut String = list.to_mut();
         list.push(',');
         list.push_str(value);
@@ -247,6 +244,10 @@ mod tests {
 
     #[test]
     fn malformed_fields_are_left_out() {
+        let later = |length: usize| {
+            let rest = "x".repeat(length - PARENT.len() - 1);
+            alloc::format!("01{}-{rest}", &PARENT[2..])
+        };
         for (parent, good) in [
             (PARENT, true),
             ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", false),
@@ -259,6 +260,8 @@ mod tests {
             ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1", false),
             ("00-0af7651916cd43dd8448eb211c80319c", false),
             ("", false),
+            (&later(super::PARENT), true),
+            (&later(super::PARENT + 1), false),
         ] {
             assert_eq!(is_parent(parent), good, "{parent}");
         }
@@ -271,6 +274,8 @@ mod tests {
             ("a=", false),
             ("a=b=c", false),
             ("", false),
+            (&("k".repeat(256) + "=1"), true),
+            (&("k".repeat(257) + "=1"), false),
         ] {
             assert_eq!(is_state(state), good, "{state}");
         }
