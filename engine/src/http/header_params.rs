@@ -265,7 +265,7 @@ fn read_tool<'a>(
     if scanner.peek() != b'{' {
         return scanner.value().map(|_| None);
     }
-    let (mut name, mut schema) = (None, Schema { text, ..Schema::default() });
+    let (mut name, mut schema) = (None, Schema::default());
     scanner.members(|scanner, key| {
         match &**key {
             b"name" => name = object::string(&text[scanner.value()?]),
@@ -329,7 +329,7 @@ impl<'a> Schema<'a> {
         let plain = ["string", "integer", "boolean"]
             .iter()
             .any(|plain| kind.first() == Some(&b'"') && json::spells(kind, plain));
-        if !plain || self.found.len() >= PARAMS || self.size > ANNOTATIONS {
+        if !plain || self.found.len() >= PARAMS {
             return;
         }
         let Some(header) = object::string(&self.text[header]).filter(|text| is_token(text)) else {
@@ -401,6 +401,8 @@ mod tests {
         assert!(!agrees(r#"{"o":{"deep":true}}"#, &[("Mcp-Param-Deep", "false")]));
         let twice = [("Mcp-Param-Region", "eu"), ("mcp-param-region", "eu")];
         assert!(!agrees(r#"{"region":"eu"}"#, &twice));
+        let long = alloc::format!("[\"{}\"]", "é".repeat(SHOWN));
+        assert!(excerpt(long.as_bytes()).chars().count() >= SHOWN, "as much as is shown");
     }
 
     #[test]
@@ -437,6 +439,21 @@ mod tests {
         // "o", "deep".
         let params = (6 + 6) + (1 + 1) + (4 + 1 + 4);
         assert_eq!(known.held, 4 * OVERHEAD + 1 + (3 + 3) + params);
+    }
+
+    #[test]
+    fn a_schema_that_is_none_or_too_deep_hides_no_other() {
+        let known_at = |depth: usize| {
+            let (start, end) = (r#"{"properties":{"a":"#.repeat(depth), "}}".repeat(depth));
+            let list = alloc::format!(
+                r#"{{"tools":[{{"name":"none","inputSchema":{{"properties":7}}}},{{"name":"t",
+                "inputSchema":{start}{{"type":"string","x-mcp-header":"A"}}{end}}}]}}"#
+            );
+            let mut known = HeaderParams::default();
+            known.learn(&[], list.as_bytes());
+            known.tools.len()
+        };
+        assert_eq!((known_at(1), known_at(DEPTH), known_at(DEPTH + 1)), (1, 1, 0));
     }
 
     #[test]
