@@ -195,6 +195,9 @@ mod tests {
         let one = fingerprint(br#"{"b":{}, "a":{"y":1,"x":2}}"#);
         assert_eq!(one, fingerprint(br#"{"a":{"x":2,"y":1},"b":{}}"#));
         assert_ne!(one, fingerprint(b"{}"));
+        let with = |extension| alloc::format!(r#"{{"extensions":{{"{extension}":{{}}}}}}"#);
+        assert!(may_get_tasks(with(meta::TASKS).as_bytes()));
+        assert!(!may_get_tasks(with("x").as_bytes()) && !may_get_tasks(b"{}"));
         assert!(can_be_asked(br#"{"sampling":{}}"#) && !can_be_asked(br#"{"x":{"sampling":{}}}"#));
     }
 }

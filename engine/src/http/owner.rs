@@ -73,3 +73,20 @@ pub(super) fn is_legible(fields: &Fields<'_>, config: &Config) -> Result<(), Fau
     let variables = config.header_env.iter().map(|(header, _)| header);
     variables.chain(&config.affinity).try_for_each(|header| field::are_text(fields, header))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_counts_with_all_its_values() {
+        let config = Config {
+            header_env: Vec::from([("who".into(), "WHO".into())]),
+            affinity: Vec::from(["key".into()]),
+            ..Config::default()
+        };
+        let fields: [(&str, &[u8]); 3] = [("who", b"ada"), ("key", b"12"), ("Key", b"3456")];
+        let owner = Owner::of(&fields, &config).expect("it is short");
+        assert_eq!(owner.size(), ("WHO".len() + "ada".len()) + ("12".len() + "3456".len()));
+    }
+}

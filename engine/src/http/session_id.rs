@@ -77,6 +77,16 @@ mod tests {
     }
 
     #[test]
+    fn a_bit_of_the_short_number_is_the_parity_of_four() {
+        for place in 0..128 {
+            assert_eq!(short(1 << place), 1 << (place % 32));
+        }
+        assert_eq!(short(1 | 1 << 32), 0);
+        assert_eq!(short(1 | 1 << 32 | 1 << 64), 1);
+        assert_eq!(short(1 | 1 << 32 | 1 << 64 | 1 << 96), 0);
+    }
+
+    #[test]
     fn a_digit_counts_where_it_stands_and_nothing_else_is_one() {
         let config = Config::default();
         for place in 0..32 {
