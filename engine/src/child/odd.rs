@@ -236,7 +236,10 @@ fn wrote(text: &[u8], malformed: &Malformed<'_>) -> Wrote {
     } else if let Malformed::Invalid("a response must have an id", _) = malformed {
         Wrote::Nameless
     } else if let Malformed::Parse(_) = malformed
-        && text.trim_ascii_start().first().is_some_and(|byte| *byte > b' ' && !b"{[".contains(byte))
+        && text
+            .trim_ascii_start()
+            .first()
+            .is_some_and(|byte| !matches!(byte, 0..=b' ' | b'{' | b'['))
     {
         Wrote::Other("text that is not JSON, such as a log line, which belongs on standard error")
     } else {
