@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 35] = [
+const FOUND: [(u64, &str); 38] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -94,6 +94,9 @@ const FOUND: [(u64, &str); 35] = [
     (2_369_396, "the judge did not know that kept events are dropped where memory is short"),
     (2_462_362, "the judge took a question for one that waits though too many waited already"),
     (2_571_005, "the same"),
+    (2_119_774, "the engine let a message wait for the latest call though another could carry it"),
+    (2_266_202, "the same"),
+    (2_495_191, "the same, of a log message"),
 ];
 
 #[test]

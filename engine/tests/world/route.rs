@@ -115,15 +115,13 @@ impl World<'_> {
             exchange.is_live() && exchange.sse
         };
         let get = self.sessions[session].gets.last().copied().map(Route::Exchange);
-        let of = |call: usize| Route::Exchange(self.calls[call].exchange);
+        let of = |call: &usize| Route::Exchange(self.calls[*call].exchange);
         match (running, get) {
             (_, Some(get)) if prefers_get => get,
-            ([only], _) if takes(*only) => of(*only),
+            ([only], _) if takes(*only) => of(only),
             (_, Some(get)) => get,
-            ([], None) => Route::Queue,
-            ([.., latest], None) if takes(*latest) => of(*latest),
-            ([..], None) if running.iter().any(|call| takes(*call)) => Route::Any,
-            _ => Route::Queue,
+            // The latest that can carry it.
+            (_, None) => running.iter().rfind(|call| takes(**call)).map_or(Route::Queue, of),
         }
     }
 

@@ -292,9 +292,11 @@ impl Session {
         {
             return None;
         }
-        let latest = self.child.calls.values().next_back().map(|call| call.stream);
-        let latest = latest.filter(|number| self.streams.carries(Some(*number)));
-        latest.filter(|_| self.child.calls.len() == 1 || !listening)
+        if listening && self.child.calls.len() != 1 {
+            return None;
+        }
+        let mut latest = self.child.calls.values().rev().map(|call| call.stream);
+        latest.find(|number| self.streams.carries(Some(*number)))
     }
 
     /// Whether the child has yet to answer this request, which may be the bridge's own.
