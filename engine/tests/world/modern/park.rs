@@ -258,7 +258,7 @@ impl World<'_> {
 
     /// No more calls wait than may, and none for longer than `Config` says.
     pub(super) fn judge_parks(&self) -> Judged {
-        let open = self.modern.parks.iter().filter(|park| !park.over).count();
+        let open = self.modern.parks.iter().filter(|park| !self.has_ended(park)).count();
         let most = self.config.parked;
         require!(Limits, open <= most, "{open} calls wait, {most} are allowed");
         for park in self.modern.parks.iter().filter(|park| !park.over) {
@@ -284,12 +284,15 @@ impl World<'_> {
     /// From here on, what waited too long waits no more.
     pub(super) fn note_parks(&mut self) {
         for number in 0..self.modern.parks.len() {
-            let park = &self.modern.parks[number];
-            let turn = &self.modern.turns[park.turn];
-            let late = park.since.after(self.config.park) <= self.seen;
-            let child = &self.children[park.child];
-            let gone = child.gone || child.is_leaving();
-            self.modern.parks[number].over |= late || gone || turn.cancelled;
+            self.modern.parks[number].over = self.has_ended(&self.modern.parks[number]);
         }
+    }
+
+    /// Its time is up, its child is on its way out, or the call is wanted no more.
+    fn has_ended(&self, park: &Park) -> bool {
+        let late = park.since.after(self.config.park) <= self.seen;
+        let child = &self.children[park.child];
+        let gone = child.gone || child.is_leaving();
+        park.over || late || gone || self.modern.turns[park.turn].cancelled
     }
 }
