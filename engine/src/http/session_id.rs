@@ -81,7 +81,7 @@ mod tests {
         for place in 0..128 {
             assert_eq!(short(1 << place), 1 << (place % 32));
         }
-        assert_eq!(short(1 | 1 << 32), 0);
+        assert_eq!((short(1 | 1 << 32), short(1 | 1 << 64)), (0, 0));
         assert_eq!(short(1 | 1 << 32 | 1 << 64), 1);
         assert_eq!(short(1 | 1 << 32 | 1 << 64 | 1 << 96), 0);
     }

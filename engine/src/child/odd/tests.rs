@@ -111,6 +111,17 @@ fn null_stands_for_no_member() {
 }
 
 #[test]
+fn a_member_that_is_null_counts_as_one_of_the_most_that_a_message_has() {
+    for (unknown, good) in [(MEMBERS - 4, true), (MEMBERS - 3, false)] {
+        let unknown: String = (0..unknown).map(|n| alloc::format!(",\"x{n}\":0")).collect();
+        let text = r#"{"jsonrpc":"2.0","id":3,"result":{},"error":null"#;
+        let text = [text, &*unknown, "}"].concat();
+        let malformed = parse(text.as_bytes()).unwrap_err();
+        assert_eq!(matches!(read(text.as_bytes(), &malformed), Odd::Message(_)), good);
+    }
+}
+
+#[test]
 fn an_error_without_an_id_is_known() {
     let error = r#"{"code":-32700,"message":"Parse error"}"#;
     for start in ["{\"jsonrpc\":\"2.0\",", "{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":null,"] {
@@ -139,6 +150,7 @@ fn malformed_lines_have_names() {
         (b"HTTP/1.1 200 OK", Wrote::Http),
         (b"\xff\xfe{\0\"\0", Wrote::Utf16),
         (b"\xfe\xff\0{\0\"", Wrote::Utf16),
+        (b"\xff\xfe", Wrote::Other("it is not UTF-8")),
         (b"{\0\"\0j\0", Wrote::Utf16),
         (b"\0{\0\"\0j", Wrote::Utf16),
         (b"{\"level\":30}", Wrote::Record),
