@@ -141,21 +141,8 @@ impl Bridge {
 
     /// When another child may become the leader, or one that holds much may have to end.
     fn next_turn(&self) -> Option<Instant> {
-        let budget = &self.cx.budget;
-        let Some(leader) = &self.relief.leader else {
-            return self.relief.starved.map(|since| since.after(PATIENCE));
-        };
-        let has_room = |line: usize| budget.lasts_for(self.missing(line));
-        let lines = self.seats.children().map(|child| (child.lines.buffered(), child.id));
-        let mut others = lines.filter(|(line, id)| *line > budget.small() && *id != leader.child);
-        // Alone, it would be chosen again.
-        let stays = !others.any(|(line, _)| has_room(line)) && has_room(leader.line);
-        (!stays).then(|| leader.since.after(PATIENCE))
-    }
-
-    /// How many bytes a line may still grow by, if it has this many.
-    fn missing(&self, line: usize) -> usize {
-        self.cx.config.message.saturating_sub(line)
+        let turn = self.relief.leader.as_ref().map(|leader| leader.since);
+        turn.or(self.relief.starved).map(|since| since.after(PATIENCE))
     }
 
     /// Drops kept events, starting with the session that keeps most.
@@ -220,7 +207,9 @@ impl Bridge {
         // They are in the order of their numbers.
         let had_turn = long.partition_point(|(_, id)| Some(*id) <= self.relief.last_leader);
         let (later, next) = long.split_at(had_turn);
-        let has_room = |line: usize| self.cx.budget.lasts_for(self.missing(line));
+        let budget = &self.cx.budget;
+        let missing = |line: usize| self.cx.config.message.saturating_sub(line);
+        let has_room = |line: usize| budget.lasts_for(missing(line));
         let next = next.iter().chain(later).find(|(line, _)| has_room(*line));
         if let Some((line, id)) = next.copied() {
             self.relief.leader = Some(Leader { child: id, line, since: self.cx.now });

@@ -29,8 +29,7 @@ impl Bridge {
             | Cause::Retired
             | Cause::ClientLeft
             | Cause::Changed(_) => true,
-            // A later run goes on with it.
-            Cause::Shutdown => !self.cx.config.persist,
+            // A later run goes on with one that is saved.
             _ => self.draining && !self.cx.config.persist,
         };
         !ends && session.is_kept() && self.servers.is_current(session.child.server)
@@ -155,7 +154,7 @@ impl Bridge {
         }
         let own = self.servers.sessions(server).unwrap_or(limit);
         let its = |session: &&Session| session.child.server == server;
-        if own < limit && self.seats.sessions().filter(its).count() >= own {
+        if self.seats.sessions().filter(its).count() >= own {
             return self.make_way(own, its);
         }
         if self.seats.session_count() < limit {

@@ -96,11 +96,10 @@ impl Bridge {
     }
 
     fn line_due(&mut self, id: ChildId) {
-        let reads = self.reads(id);
         let cause = match self.seats.get_mut(id) {
             // A line that is not read can't end.
-            Some(seat) if seat.child().paused.is_some() || !reads => {
-                seat.child_mut().line_is_not_read(&mut self.cx);
+            Some(seat) if seat.child().paused.is_some() => {
+                seat.child_mut().line_is_not_read();
                 None
             }
             Some(seat) => seat.front().and_then(|front| front.unended(&mut self.cx)),

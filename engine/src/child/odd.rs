@@ -365,13 +365,10 @@ impl Child {
         }
     }
 
-    /// The wait for the end of a line is due, but the line is not read now: it waits again, a
-    /// paused child when it is resumed.
-    pub(crate) fn line_is_not_read(&mut self, cx: &mut Context) {
+    /// The wait for the end of a line is due, but the child is paused: it waits again when it is
+    /// resumed.
+    pub(crate) fn line_is_not_read(&mut self) {
         self.malformed.unended.spend();
-        if self.paused.is_none() {
-            self.wait_line(cx);
-        }
     }
 
     /// No line is unfinished any more.
