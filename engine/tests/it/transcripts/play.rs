@@ -49,7 +49,27 @@ pub(crate) fn play(case: &Case, cut: Cut) -> Result<(), String> {
             ));
         }
     }
+    if !case.steps.iter().any(|step| matches!(step.act, Act::Servers(_))) {
+        added_up(&driver)?;
+    }
     driver.end()
+}
+
+/// What is counted of each server is together what is counted of all, while none was removed.
+fn added_up(driver: &Driver) -> Result<(), String> {
+    let (all, each) = (driver.bridge.stats(), driver.bridge.server_stats());
+    let sum = |of: fn(&ServerStats) -> u64| each.iter().map(of).sum::<u64>();
+    for (name, all, sum) in [
+        ("sessions", all.sessions as u64, sum(|stats| stats.sessions as u64)),
+        ("asleep", all.asleep as u64, sum(|stats| stats.asleep as u64)),
+        ("calls", all.calls as u64, sum(|stats| stats.calls as u64)),
+        ("requests", all.requests, sum(|stats| stats.requests)),
+        ("opened", all.opened, sum(|stats| stats.opened)),
+        ("woken", all.woken, sum(|stats| stats.woken)),
+    ] {
+        expect(&format!("the sum of all servers' {name}"), all, sum)?;
+    }
+    Ok(())
 }
 
 /// What the engine is asked, and must answer.
@@ -94,6 +114,7 @@ fn counted(driver: &Driver, name: &str) -> Option<u64> {
         "starts" => return sum(|stats| stats.starts.counts.iter().sum()),
         "start-ms" => return sum(|stats| stats.starts.sum.as_millis() as u64),
         "call-ms" => return sum(|stats| stats.durations.sum.as_millis() as u64),
+        "shared" => return sum(|stats| stats.shared),
         _ => {}
     }
     let (kind, label) = name.split_once('-')?;
@@ -105,6 +126,7 @@ fn counted(driver: &Driver, name: &str) -> Option<u64> {
     match kind {
         "calls" => labelled(|stats| &stats.outcomes),
         "ends" => labelled(|stats| &stats.ends),
+        "sleeps" => labelled(|stats| &stats.sleeps),
         "refusals" => {
             let its = driver.bridge.refusals().filter(|(_, known, _)| *known == label);
             Some(its.map(|(.., count)| count).sum())
