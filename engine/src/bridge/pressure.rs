@@ -318,6 +318,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_driver_holds_is_looked_at_again_until_it_is_given_back() {
+        let mut bridge = bridge();
+        let mut lent = bridge.budget().share();
+        lent.hold(bridge.cx.config.budget);
+        bridge.handle(Input::Tick, Instant::default());
+        assert_eq!(bridge.poll_timeout(), Some(Instant::default().after(AGAIN)));
+        drop(lent);
+        bridge.handle(Input::Tick, Instant::default());
+        assert_eq!(bridge.poll_timeout(), None);
+    }
+
+    #[test]
     #[should_panic(expected = "child: the bytes that it counts, and those that it has")]
     fn bytes_that_a_holder_does_not_count_are_found() {
         let mut bridge = bridge();

@@ -173,3 +173,22 @@ impl Child {
         walk.meet("child", &self.share, has);
     }
 }
+
+#[cfg(all(test, debug_assertions))]
+mod tests {
+    use super::*;
+    use crate::api::config::Config;
+    use crate::api::handles::{ChildId, Server};
+    use crate::child::OWN;
+
+    #[test]
+    fn requests_that_a_child_never_answers_are_bounded_and_counted() {
+        let mut cx = Context::new(Config::default());
+        let mut child = Child::new(ChildId(1), Server(0), alloc::sync::Arc::default(), &cx);
+        for _ in 0..OWN + 2 {
+            child.request(OwnRequest::Unsubscribe, b"{}", &mut cx);
+        }
+        assert_eq!(child.own.len(), OWN);
+        child.walk(&mut Walk::default());
+    }
+}

@@ -164,3 +164,33 @@ fn pair(text: &[u8]) -> Option<(String, String)> {
     let is_variable = !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0');
     is_variable.then_some((name, value))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::config::Config;
+
+    fn read(format: &str, id: &str, path: &[u8]) -> Result<u128, RestoreError> {
+        let start = format!(r#"{{"format":{format},"id":"{id}","env":[],"initialize":{{}}"#);
+        let rest: &[u8] = br#"","version":"?","modern":false,"capabilities":{},"server":null"#;
+        let end: &[u8] = br#","initialized":false,"uris":[]}"#;
+        let text = [start.as_bytes(), b",\"path\":\"", path, rest, end].concat();
+        Record::read(&text, &Context::new(Config::default())).map(|record| record.id)
+    }
+
+    #[test]
+    fn a_record_of_another_format_is_told_from_what_is_none() {
+        let id = "0000000000000000000000000000000a";
+        assert_eq!(read("1", id, b"/mcp"), Ok(10));
+        assert_eq!(read("2", id, b"/mcp"), Err(RestoreError::Format));
+        for (format, id, path) in [
+            ("\"2\"", id, &b"/mcp"[..]),
+            ("1", &id[1..], b"/mcp"),
+            ("1", &id.replacen('0', "+", 1), b"/mcp"),
+            ("1", id, b"/\xff"),
+            ("1", id, &[b'/'; limits::RECORD]),
+        ] {
+            assert_eq!(read(format, id, path), Err(RestoreError::Malformed));
+        }
+    }
+}
