@@ -196,8 +196,8 @@ impl World<'_> {
         let open = crossing.listens.iter().find(|old| old.honoured.is_none() && !old.over);
         require!(Listening, open.is_none(), "{process}: {open:?} is not over: {shown}");
         let id = number.unwrap_or_default();
-        let (taken, honoured, over) = (false, None, false);
-        crossing.listens.push(Listen { id, uris, lists, taken, honoured, over });
+        let (taken, honoured, over, since, ended) = (false, None, false, now, None);
+        crossing.listens.push(Listen { id, uris, lists, taken, honoured, over, since, ended });
         self.counts.upward.listens += 1;
         Ok(())
     }
@@ -237,7 +237,10 @@ impl World<'_> {
         let number = target.as_deref().and_then(|id| core::str::from_utf8(id).ok()?.parse().ok());
         let crossing = self.upward.crossings.entry(session).or_default();
         if let Some(listen) = crossing.listens.iter_mut().find(|of| Some(of.id) == number) {
-            let over = listen.over && self.pending < 2;
+            // If its time was up, it was cancelled before its end was read.
+            let due = self.config.request.map(|limit| listen.since.after(limit));
+            let late = due.zip(listen.ended.take()).is_some_and(|(due, ended)| due <= ended);
+            let over = listen.over && self.pending < 2 && !late;
             require!(Cancel, !over, "a subscription that is over: {shown}");
             listen.over = true;
             return Ok(());

@@ -257,9 +257,11 @@ impl World<'_> {
             }
         }
         let Some((id, honoured)) = &line.listens else { return };
+        let clock = self.clock();
         let Some(crossing) = self.upward.crossings.get_mut(&session) else { return };
         if let Some(listen) = crossing.listens.iter_mut().find(|listen| listen.id == *id) {
             listen.over |= honoured.is_none();
+            listen.ended = Some(clock).filter(|_| honoured.is_none());
             listen.honoured.clone_from(honoured);
         }
     }

@@ -95,6 +95,9 @@ pub(crate) struct Listen {
     pub(crate) honoured: Option<Vec<String>>,
     /// The child was told that it is not wanted, or ended it.
     pub(crate) over: bool,
+    /// When the child got it, and when the engine was told that the child ended it.
+    pub(crate) since: Instant,
+    pub(crate) ended: Option<Instant>,
 }
 
 /// What a child asks of a call's client before it goes on.
