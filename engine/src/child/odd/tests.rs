@@ -150,7 +150,7 @@ fn malformed_lines_have_names() {
         (b"HTTP/1.1 200 OK", Wrote::Http),
         (b"\xff\xfe{\0\"\0", Wrote::Utf16),
         (b"\xfe\xff\0{\0\"", Wrote::Utf16),
-        (b"\xff\xfe", Wrote::Other("it is not UTF-8")),
+        (b"\xff\xfe", Wrote::Other(TEXT)),
         (b"{\0\"\0j\0", Wrote::Utf16),
         (b"\0{\0\"\0j", Wrote::Utf16),
         (b"{\"level\":30}", Wrote::Record),
