@@ -411,8 +411,8 @@ mod tests {
         known.learn(&[], LIST);
         assert_eq!(known.tools.len(), 1);
         known.learn(&[], br#"{"tools":[{"name":"t","inputSchema":{}}]}"#);
-        assert!(known.tools.is_empty() && known.held == 0);
         known.learn(&[], b"{\"tools\":7}");
+        assert!(known.tools.is_empty() && known.held == 0);
     }
 
     #[test]
@@ -467,6 +467,15 @@ mod tests {
         );
         let read = read_tool(&mut Scanner::new(tool.as_bytes()), tool.as_bytes());
         assert_eq!(read.unwrap().map(|(_, params)| params.len()), Some(PARAMS));
+    }
+
+    #[test]
+    fn a_tool_whose_annotations_are_too_long_has_none() {
+        let tool = r#"{"name":"t","inputSchema":{"properties":{
+            "":{"type":"string","x-mcp-header":"X"},"a":{"type":"string","x-mcp-header":"B"}}}}"#;
+        let tool = tool.replace('X', &"X".repeat(ANNOTATIONS));
+        let read = read_tool(&mut Scanner::new(tool.as_bytes()), tool.as_bytes()).unwrap();
+        assert!(read.is_some_and(|(_, params)| params.is_empty()));
     }
 
     /// However many tools there are, and however long their names.

@@ -88,5 +88,8 @@ mod tests {
         let fields: [(&str, &[u8]); 3] = [("who", b"ada"), ("key", b"12"), ("Key", b"3456")];
         let owner = Owner::of(&fields, &config).expect("it is short");
         assert_eq!(owner.size(), ("WHO".len() + "ada".len()) + ("12".len() + "3456".len()));
+        let long = [b'k'; AFFINITY + 1];
+        let is_read = |length| Owner::of(&[("key", &long[..length])], &config).is_ok();
+        assert!(is_read(AFFINITY) && !is_read(AFFINITY + 1));
     }
 }
