@@ -313,6 +313,7 @@ mod tests {
                 .map(|admitted| (admitted.accept.json, admitted.accept.sse, admitted.repeated))
         };
         let good: [(&str, &[u8]); 2] = [("host", b"localhost"), ("accept", b"text/event-stream")];
+        assert!(head(&[good[0], ("accept", b"text/event-stream, \xe9")]).is_err(), "no text");
         for length in 1..24 {
             let stranger = "x".repeat(length);
             let field = (&*stranger, &b"application/json, text/event-stream"[..]);

@@ -273,6 +273,7 @@ mod tests {
             ("a", false),
             ("a=", false),
             ("a=b=c", false),
+            ("t@-b=1", false),
             ("", false),
             (&("k".repeat(256) + "=1"), true),
             (&("k".repeat(257) + "=1"), false),
@@ -315,6 +316,7 @@ mod tests {
         let own = r#"{"params":{"_meta":{"traceparent":"1"}}}"#;
         assert_eq!(carried(&twice, own).as_deref(), Some(wanted));
         assert_eq!(carried(&twice[..3], own), None);
+        assert_eq!(carried(&twice[3..], r#"{"params":{"_meta":{"baggage":"x=y"}}}"#), None);
     }
 
     #[test]

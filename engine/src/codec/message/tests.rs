@@ -158,6 +158,7 @@ fn a_splice_changes_what_it_names_and_nothing_else() {
 #[test]
 fn ids_are_the_same_by_meaning_and_type() {
     assert!(same_id(b"1", b"1") && same_id(b"\"a\\u0062\"", b"\"ab\""));
+    assert!(!same_id(b"\"2\"", b"123") && !same_id(b"123", b"\"2\""));
     assert!(same_id(b"1", b"1.0") && !same_id(b"1", b"\"1\"") && !same_id(b"\"a\"", b"\"b\""));
 }
 
