@@ -138,13 +138,20 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_refused_for_its_era_is_so_by_the_rule_of_the_policy() {
+    fn a_notice_of_refusals_names_the_rule_that_refuses() {
         for (eras, rule) in [
             (Eras::Auto, Rule::NoCrossing),
             (Eras::Sessions, Rule::NoModern),
             (Eras::Modern, Rule::NoSessions),
         ] {
             let refused = Notice::EraRefused { endpoint: String::new(), eras };
+            assert_eq!(refused.rule(), Some(rule));
+        }
+        for (refused, rule) in [
+            (Notice::HostRefused { host: String::new() }, Rule::Hosts),
+            (Notice::OriginRefused { origin: String::new() }, Rule::Origins),
+            (Notice::Full { limit: 1, refused: 1 }, Rule::Sessions),
+        ] {
             assert_eq!(refused.rule(), Some(rule));
         }
     }
