@@ -1,7 +1,9 @@
 //! What the engine wants of the driver, carried out and judged at once: the children's side here,
 //! the clients' side in `deliver`.
 
-use mcp_bridge::{Cause, ChildId, Exit, Notice, Output};
+use core::time::Duration;
+
+use mcp_bridge::{Cause, ChildId, Exit, Instant, Notice, Output};
 
 use super::World;
 use super::json;
@@ -14,10 +16,19 @@ use super::wait::Hold;
 
 /// What the engine may write for one call by itself: a cancellation.
 const MADE: usize = 128;
+/// How long a client has to answer a ping of its child.
+const PONG: Duration = Duration::from_secs(5);
 /// What the engine asks a shared child by itself, before its clients' requests.
 const OWN: usize = 512;
 /// Why a line has no place here.
 const NO_REQUEST: &str = "the engine asks a child nothing of its own";
+
+impl Said {
+    /// Its client has had the time to answer it, if it is a ping.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.at.is_some_and(|at| at.after(PONG) <= now)
+    }
+}
 
 impl World<'_> {
     pub(super) fn carry_out(&mut self, output: Output) -> Judged {

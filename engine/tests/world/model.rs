@@ -2,7 +2,6 @@
 //! is told each fact when the engine is told it, and never asks the engine.
 
 use core::fmt;
-use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mcp_bridge::{ChildId, Exchange as Handle, Exit, Instant};
@@ -12,9 +11,6 @@ use super::json;
 use super::text::{Holes, Text};
 use super::upward::Round;
 use super::wait::Hold;
-
-/// How long a client has to answer a ping of its child.
-const PONG: Duration = Duration::from_secs(5);
 
 /// The revisions of the session era, and what the judge knows of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -332,11 +328,6 @@ pub(crate) struct Said {
 impl Said {
     pub(crate) fn is_ping(&self) -> bool {
         self.kind == SaidKind::Ask && json::member(&self.expected, "method") == Some(b"\"ping\"")
-    }
-
-    /// Its client has had the time to answer it, if it is a ping.
-    pub(crate) fn is_late(&self, now: Instant) -> bool {
-        self.at.is_some_and(|at| at.after(PONG) <= now)
     }
 }
 
