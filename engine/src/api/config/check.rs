@@ -176,6 +176,19 @@ mod tests {
             let wrong = wrong(|config| config.header_env = variable(name));
             assert_eq!(wrong.is_none(), good, "{name:?}");
         }
+        for (node, sse, good) in [
+            ("a~1", true, true),
+            ("a+1", true, false),
+            ("a+1", false, true),
+            ("a b", false, false),
+            ("", false, false),
+        ] {
+            let wrong = wrong(|config| {
+                config.node = Some(node.into());
+                config.sse_endpoint = sse.then(|| "/sse".into());
+            });
+            assert_eq!(wrong, (!good).then_some("node"), "{node:?}");
+        }
     }
 
     #[test]
@@ -184,6 +197,9 @@ mod tests {
         assert_eq!(wrong(|config| config.budget = 4), None);
         assert_eq!(wrong(|config| config.calls = 0), Some("calls"));
         assert_eq!(wrong(|config| config.calls = 1), None);
+        assert_eq!(wrong(|config| config.breaker_starts = 0), Some("breaker_starts"));
+        assert_eq!(wrong(|config| config.stall = Duration::ZERO), Some("stall"));
+        assert_eq!(wrong(|config| config.stall = SHORTEST), None);
         let error = Config { queue: 0, ..Config::default() }.check().unwrap_err();
         assert_eq!(error.to_string(), "Config::queue is zero, so that nothing could pass");
     }
