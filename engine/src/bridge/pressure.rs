@@ -1,4 +1,4 @@
-//! Relief when memory is short. Clients that stop reading lose their unread messages, events kept
+//! Relief when memory is short. Clients that read too slowly lose their unread messages, events kept
 //! for a resume are dropped, and children in the middle of a long line are read one at a time, so
 //! that each line reaches its end.
 
@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::context::budget::Budget;
 #[cfg(debug_assertions)]
 use crate::context::budget::Walk;
+use crate::context::carrier::Reply;
 use crate::context::timers::{Deadline, Wait};
 use crate::stream::set::Streams;
 #[cfg(debug_assertions)]
@@ -133,9 +134,9 @@ impl Bridge {
             return Some(self.cx.now);
         }
         let least = if budget.is_full() { 0 } else { budget.small() };
-        let readers = self.readers().filter(|(_, waiting, _)| *waiting > least);
+        let readers = self.readers().filter(|reply| reply.waiting() > least);
         // A reader that is late already is cut when others are not enough.
-        let late = readers.map(|(_, _, moved)| moved.after(PATIENCE));
+        let late = readers.map(|reply| self.late(reply));
         late.filter(|at| *at > self.cx.now).chain(self.next_turn()).min()
     }
 
@@ -161,14 +162,20 @@ impl Bridge {
         }
     }
 
-    /// Aborts exchanges whose clients stopped reading, largest first; small ones only if no other
+    /// When a client reads too slowly while others wait for the memory: once it reads nothing for
+    /// `PATIENCE`, or has not read everything for `stall`.
+    fn late(&self, reply: &Reply) -> Instant {
+        reply.moved.after(PATIENCE).min(reply.behind.after(self.cx.config.stall))
+    }
+
+    /// Aborts exchanges whose clients read too slowly, largest first; small ones only if no other
     /// is left.
     fn cut_readers(&mut self) {
         let mut readers = Vec::new();
-        let late = |moved: Instant| moved.after(PATIENCE) <= self.cx.now;
-        for (exchange, waiting, moved) in self.readers() {
-            if late(moved) && waiting > 0 {
-                readers.push((Reverse(waiting), exchange.0));
+        for reply in self.readers() {
+            let waiting = reply.waiting();
+            if waiting > 0 && self.late(reply) <= self.cx.now {
+                readers.push((Reverse(waiting), reply.exchange.0));
             }
         }
         // One element type for both sorts, so that the sort is compiled once.
@@ -182,8 +189,8 @@ impl Bridge {
         }
     }
 
-    /// All exchanges with unread bytes: their number, and when the client last read some.
-    fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
+    /// All responses that clients have not read to the end.
+    fn readers(&self) -> impl Iterator<Item = &Reply> {
         let sessions = self.seats.sessions().flat_map(|session| session.streams.readers());
         let workers = self.seats.shared().flat_map(|worker| worker.streams.readers());
         let asleep = self.sleepers.iter().flat_map(|asleep| asleep.streams.readers());

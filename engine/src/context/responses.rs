@@ -64,9 +64,9 @@ impl Responses {
         self.owed.remove(&exchange).is_some()
     }
 
-    /// The unread bytes of each complete response, and when its client last read some.
-    pub(crate) fn owed(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
-        self.owed.iter().map(|(exchange, reply)| (*exchange, reply.waiting(), reply.moved))
+    /// The complete responses that are being delivered.
+    pub(crate) fn owed(&self) -> impl Iterator<Item = &Reply> {
+        self.owed.values()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,10 +80,10 @@ impl Responses {
 
     /// The responses whose clients stopped reading.
     fn stalled(&mut self, now: Instant, stall: Duration) -> Vec<Exchange> {
-        let ends = |moved: Instant| moved.after(stall);
-        let late = self.owed().filter(|(.., moved)| ends(*moved) <= now);
-        let late = late.map(|(exchange, ..)| exchange).collect();
-        let rest = self.owed().map(|(.., moved)| ends(moved)).filter(|end| *end > now);
+        let end = |reply: &Reply| reply.moved.after(stall);
+        let late = self.owed().filter(|reply| end(reply) <= now);
+        let late = late.map(|reply| reply.exchange).collect();
+        let rest = self.owed().map(end).filter(|end| *end > now);
         self.due = rest.min().unwrap_or_default();
         late
     }

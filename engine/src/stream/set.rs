@@ -310,10 +310,9 @@ impl Streams {
         }
     }
 
-    /// The exchanges that carry streams: their unread bytes, and when the client last read some.
-    pub(crate) fn readers(&self) -> impl Iterator<Item = (Exchange, usize, Instant)> {
-        let replies = self.table.iter().filter_map(|(_, stream)| stream.reply.as_ref());
-        replies.map(|reply| (reply.exchange, reply.waiting(), reply.moved))
+    /// The responses that carry streams.
+    pub(crate) fn readers(&self) -> impl Iterator<Item = &Reply> {
+        self.table.iter().filter_map(|(_, stream)| stream.reply.as_ref())
     }
 
     /// If their clients are behind by `queue`, the reader that has had something to read for
