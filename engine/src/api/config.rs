@@ -208,8 +208,8 @@ pub struct Config {
     /// Round-Trip Requests"). 5 minutes: a person reads and types.
     pub park: Duration,
     /// How long a peer may take nothing of what it was given, or too little while others wait for
-    /// the same child or for memory, before it loses its exchange; and a shared child before another
-    /// takes its requests. 30 s.
+    /// the same child or for memory, before it loses its exchange; and a shared child before
+    /// another takes its requests. 30 s.
     pub stall: Duration,
     /// How long events of an ended stream are kept for a resume. 60 s.
     pub keep_ended: Duration,

@@ -1,6 +1,6 @@
-//! Relief when memory is short. Clients that read too slowly lose their unread messages, events kept
-//! for a resume are dropped, and children in the middle of a long line are read one at a time, so
-//! that each line reaches its end.
+//! Relief when memory is short. Clients that read too slowly lose their unread messages, events
+//! that are kept for a resume are dropped, and children in the middle of a long line are read one
+//! at a time, so that each line reaches its end.
 
 use alloc::vec::Vec;
 use core::cmp::Reverse;
