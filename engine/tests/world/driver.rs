@@ -119,11 +119,12 @@ impl World<'_> {
     /// The peer of this exchange takes up to so many bytes.
     pub(super) fn take(&mut self, number: usize, most: usize) -> Judged {
         let now = self.clock();
+        // Timers come first: a reader that is late has lost its stream already.
+        let slow = self.keeps_waiting(number, now);
         let exchange = &mut self.exchanges[number];
         let bytes = exchange.untaken.min(most);
-        // Timers come first: a reader that is late has lost its stream already.
         let late = exchange.moved.after(self.config.stall) <= now;
-        exchange.was_late |= late && bytes > 0;
+        exchange.was_late |= (late || slow) && bytes > 0;
         if !(late && exchange.carries()) {
             exchange.untaken -= bytes;
             exchange.moved = now;

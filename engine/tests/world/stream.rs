@@ -350,7 +350,7 @@ impl World<'_> {
         let ending = exchange.session.is_some_and(|session| self.is_ending(session));
         // Among several inputs, it may have been taken after it was due.
         let unsure = self.pending > 1;
-        let stalled = stalled || self.keeps_waiting(number);
+        let stalled = stalled || self.keeps_waiting(number, self.seen);
         let cause =
             stalled || exchange.was_late || cancelled || ending || exchange.rivalled || unsure;
         if let Some(turn) = self.turn_of(number) {

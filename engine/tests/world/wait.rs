@@ -29,14 +29,14 @@ impl Hold {
 }
 
 impl World<'_> {
-    /// Whether others have waited for `stall` because this one reads slowly what a shared child
-    /// writes.
-    pub(super) fn keeps_waiting(&self, number: usize) -> bool {
+    /// Whether others have waited for `stall` by now because this one reads slowly what a shared
+    /// child writes.
+    pub(super) fn keeps_waiting(&self, number: usize, now: Instant) -> bool {
         let turn = self.turn_of(number).and_then(|turn| self.modern.turns[turn].child);
         let listening = self.listening_of(number);
         let child = turn.or_else(|| self.modern.listenings[listening?].child);
         let hold = child.map(|child| &self.children[child].hold).filter(|hold| hold.paused);
-        let long = hold.is_some_and(|hold| hold.so_far(self.seen) >= self.config.stall);
+        let long = hold.is_some_and(|hold| hold.so_far(now) >= self.config.stall);
         long && self.exchanges[number].untaken > 0
     }
 
