@@ -75,8 +75,9 @@ pub(super) struct Messages {
     tokens: BTreeMap<(ChildId, u64), Call>,
     begun: BTreeMap<ChildId, Vec<u8>>,
     /// The last message that came out on each stream: of those that came at once, of those that
-    /// had waited for a stream, and of the answers that had waited for others of their batch.
-    last: BTreeMap<Exchange, [usize; 3]>,
+    /// had waited for a stream, of progress, which waits for none, and of the answers that had
+    /// waited for others of their batch.
+    last: BTreeMap<Exchange, [usize; 4]>,
     /// The last of its client's messages that each session got.
     written: BTreeMap<Exchange, usize>,
     heard: usize,
@@ -314,9 +315,11 @@ impl Messages {
             require!(BytesUnchanged, same, "{exchange}: {shown}, not {expected}");
         }
         let (heard, answers) = (said.heard, method(text).is_none());
+        let progress = method(text).is_some_and(names);
         // What was heard before the last input of a step may have waited for that, or not.
         let waited = heard <= self.latest;
-        let may = [heard > self.before, waited && !answers, waited && answers];
+        let news = waited && !progress && !answers;
+        let may = [heard > self.before, news, waited && progress, waited && answers];
         let last = self.last.entry(asked.origin).or_default().iter_mut().zip(may);
         let fits = last.filter(|(last, may)| *may && **last <= heard).map(|(last, _)| last).max();
         let Some(last) = fits else {
