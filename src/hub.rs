@@ -44,8 +44,8 @@ pub(crate) const SCRATCH: usize = 64 * 1024;
 /// Processes that are reaped in one turn.
 const REAPED: usize = 1024;
 
-/// How many of the largest messages may be on their way in at once.
-const CONTENTS: usize = 8;
+/// How many of the largest requests may be on their way in at once.
+const REQUESTS: usize = 8;
 
 pub(crate) struct Hub {
     pub(crate) executor: Rc<LocalExecutor<'static>>,
@@ -57,7 +57,7 @@ pub(crate) struct Hub {
     pub(crate) listed_fields: Rc<[String]>,
     /// Response heads.
     pub(crate) heads: RefCell<Heads>,
-    /// Memory for contents that are being read, in all connections.
+    /// Memory for heads and contents that are being read, in all connections.
     pub(crate) contents: Rc<Pool>,
     high_water: HighWater,
     /// What was logged of all children's standard errors.
@@ -122,9 +122,10 @@ impl Hub {
         reactor: Rc<Reactor>,
         Parts { recorder, access, pages }: Parts,
     ) -> Result<Rc<Self>, ConfigError> {
-        // Half of the budget, or what one of the largest messages and some small ones need.
-        let (message, most) = (config.message, config.message.saturating_mul(CONTENTS));
-        let contents = most.min((config.budget / 2).max(message + message / 2));
+        // Half of the budget, or what one of the largest requests and some small ones need.
+        let request = config.message.saturating_add(config.head);
+        let most = request.saturating_mul(REQUESTS);
+        let contents = most.min((config.budget / 2).max(request.saturating_add(request / 2)));
         let variables = config.header_env.iter().map(|(header, _)| header);
         let fields = variables.chain(&config.affinity).chain(&access.user);
         let listed_fields = fields.cloned().collect();
