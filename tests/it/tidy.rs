@@ -273,7 +273,7 @@ fn the_reference_has_the_drivers_figures() {
         ("const STALL: Duration = Duration::from_secs(30);", "30 s without progress while sending"),
         ("const FIELDS: usize = 64;", "64 header fields"),
         ("const TARGET: usize = 2048;", "2 KiB of target"),
-        ("const CONTENTS: usize = 8;", "8 of the largest messages"),
+        ("const REQUESTS: usize = 8;", "8 of the largest requests"),
         ("const LINE: usize = 8 * 1024;", "8 KiB of a line on a server's standard error"),
         ("const WINDOW_LINES: usize = 100;", "100 such lines a second"),
         ("const WINDOW_BYTES: usize = 64 * 1024;", "or 64 KiB, for each server process"),
