@@ -84,6 +84,8 @@ impl World<'_> {
             SaidKind::Progress(call) if !exchange.sse || self.calls[call].is_initialize => true,
             // Before the client learns that it was declined, the child may be asked for its era.
             SaidKind::Answer(call) if self.is_declined(call) => true,
+            // Timers come first.
+            SaidKind::Answer(call) if self.is_late(call) => true,
             _ => exchange.lost || self.is_clogged(said.session, said.expected.len()),
         }
     }
