@@ -92,13 +92,22 @@ impl World<'_> {
     /// A good state is used up as it is sent, and the call goes on under the new request.
     pub(super) fn use_state(&mut self, turn: &mut Turn) {
         let Some(Retry { park: Some(park), good: true, .. }) = turn.retries else { return };
+        let number = self.modern.turns.len();
         let known = &mut self.modern.parks[park];
         known.used = true;
         known.over = true;
         if known.resend {
             return;
         }
+        let known = &self.modern.parks[park];
         let early = known.early;
+        let brings = |question: &usize| self.modern.answers.contains(&(number, *question));
+        let lacks = known
+            .keys
+            .iter()
+            .any(|(_, question)| !self.modern.questions[*question].replied && !brings(question));
+        // It is asked again for what it does not bring.
+        turn.parking = lacks && early.is_none();
         let first = &self.modern.turns[known.turn];
         turn.child = first.child;
         turn.given = first.given.clone();
