@@ -32,11 +32,16 @@ impl World<'_> {
     /// Whether others have waited for `stall` by now because this one reads slowly what a shared
     /// child writes.
     pub(super) fn keeps_waiting(&self, number: usize, now: Instant) -> bool {
-        let turn = self.turn_of(number).and_then(|turn| self.modern.turns[turn].child);
+        let turn = self.turn_of(number);
         let listening = self.listening_of(number);
-        let child = turn.or_else(|| self.modern.listenings[listening?].child);
-        let hold = child.map(|child| &self.children[child].hold).filter(|hold| hold.paused);
-        let long = hold.is_some_and(|hold| hold.so_far(now) >= self.config.stall);
+        let child = turn.and_then(|turn| self.modern.turns[turn].child);
+        let child = child.or_else(|| self.modern.listenings[listening?].child);
+        let is_long = |hold: &Hold| hold.paused && hold.so_far(now) >= self.config.stall;
+        let long = match child {
+            Some(child) => is_long(&self.children[child].hold),
+            // What the engine answers counts at a child that could have answered it.
+            None => turn.is_some() && self.children.iter().any(|child| is_long(&child.hold)),
+        };
         long && self.exchanges[number].untaken > 0
     }
 
