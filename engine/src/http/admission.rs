@@ -145,7 +145,7 @@ impl<'a> Known<'a> {
                 6 if is(name, "accept") => {
                     self.accepts += 1;
                     self.usual = value == b"application/json, text/event-stream";
-                    ascii &= value.is_ascii();
+                    ascii &= self.usual || value.is_ascii();
                     continue;
                 }
                 8 if is(name, "mcp-name") => ("Mcp-Name", &mut self.name),
@@ -162,7 +162,7 @@ impl<'a> Known<'a> {
                 }
                 _ => continue,
             };
-            ascii &= value.is_ascii();
+            ascii &= value == JSON.as_bytes() || value.is_ascii();
             if known.1.replace(Text(value)).is_some() {
                 if !REPEATING.contains(&known.0) {
                     return Err(Fault::Repeated(known.0));
@@ -196,6 +196,7 @@ pub(crate) fn admit<'a>(
     let health = config.health.as_deref() == Some(head.path);
     let mut session = fields.session;
     let mut accept = match fields.accepts {
+        0 => Accept::ANY,
         1 if fields.usual => Accept::ANY,
         _ => Accept::of(head.fields),
     };

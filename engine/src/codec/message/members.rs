@@ -75,13 +75,12 @@ impl From<&Span> for Place {
 /// The longest message.
 pub(super) const LENGTH: usize = u32::MAX as usize;
 
-/// Where the params stand that the bridge reads of many messages, by [`param`].
-pub(super) type Params = [Place; 10];
+/// Where the params stand that the bridge reads, by [`param`].
+pub(super) type Params = [Place; 13];
 /// Where the members of `params._meta` stand that the bridge reads, by [`meta()`].
 pub(super) type Meta = [Place; 6];
 
-/// The place of a param that the bridge reads of many messages. The first are those of [`TELLING`],
-/// in its order.
+/// The place of a param that the bridge reads. The first are those of [`TELLING`], in its order.
 #[inline(always)]
 pub(super) fn param(name: &[u8]) -> Option<usize> {
     Some(match name {
@@ -95,6 +94,9 @@ pub(super) fn param(name: &[u8]) -> Option<usize> {
         b"progressToken" => TOLD,
         b"requestId" => REQUEST_ID,
         b"task" => TASK,
+        b"level" => 10,
+        b"notifications" => 11,
+        b"progress" => 12,
         _ => return None,
     })
 }
