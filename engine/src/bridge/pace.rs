@@ -124,6 +124,7 @@ impl Bridge {
     }
 
     fn pause(&mut self, id: ChildId) {
+        let is_shared = matches!(self.seats.get(id), Some(Seat::Shared(_) | Seat::Host(_)));
         let Some(child) = self.seats.child_mut(id) else { return };
         if child.stage == Stage::Queued || child.paused.is_some() {
             return;
@@ -131,8 +132,8 @@ impl Bridge {
         child.paused = Some(0);
         self.paused.push(id);
         self.cx.push(Output::Pause { child: id });
-        if let Some(Seat::Shared(_) | Seat::Host(_)) = self.seats.get(id) {
-            self.seats.child_mut(id).into_iter().for_each(|child| child.begin_hold(&mut self.cx));
+        if is_shared {
+            child.begin_hold(&mut self.cx);
         }
     }
 
