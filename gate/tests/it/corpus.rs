@@ -29,7 +29,8 @@ fn the_gate_holds() {
 }
 
 /// The inputs of an archive, which `fuzz/seeds` writes: of each its length in decimal digits, a
-/// line feed, its bytes, a line feed.
+/// line feed, its bytes, a line feed. The engine's tests read archives likewise; this package has
+/// to pass its tests without the engine's files.
 fn seeds(archive: &[u8]) -> Vec<&[u8]> {
     let (mut seeds, mut rest) = (Vec::new(), archive);
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
