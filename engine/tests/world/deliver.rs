@@ -460,7 +460,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Whether something was told that makes the engine answer a call with an error.
+    /// Whether the engine has a reason to answer a call with an error.
     fn may_fail(&self, call: &Call) -> bool {
         let late = self.config.request.is_some_and(|limit| call.sent.after(limit) <= self.seen);
         let cause =

@@ -143,17 +143,20 @@ impl World<'_> {
     /// Whether a question that this child asks now may be of another call than this: children ask
     /// late, and it has had another that may ask.
     pub(super) fn is_of_several(&self, child: usize, turn: usize) -> bool {
-        let root = self.modern.turns[turn].root;
-        let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
-        self.modern.late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
+        self.modern.late && self.has_had_another(child, turn)
     }
 
     /// The same, perhaps: a child that answers before it is answered may ask late, or be
     /// passed over.
     pub(super) fn may_be_of_several(&self, child: usize, turn: usize) -> bool {
+        self.modern.maybe_late && self.has_had_another(child, turn)
+    }
+
+    /// Whether a child has had another call than this that may ask.
+    fn has_had_another(&self, child: usize, turn: usize) -> bool {
         let root = self.modern.turns[turn].root;
         let mut turns = self.modern.turns.iter().filter(|turn| turn.child == Some(child));
-        self.modern.maybe_late && turns.any(|turn| may_ask(turn.method) && turn.root != root)
+        turns.any(|turn| may_ask(turn.method) && turn.root != root)
     }
 
     /// The only call at this child that may ask its client, running or waiting.

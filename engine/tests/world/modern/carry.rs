@@ -231,7 +231,8 @@ impl World<'_> {
         silent && known.is_leaving() && !known.gone && !desk.stayed && self.shutdowns == 0
     }
 
-    /// It was told to go, and has not gone in the time of a start: nobody waits for it any more.
+    /// Whether a child still runs when `start` has passed since it was told to end. No request
+    /// waits for it then.
     pub(super) fn stays(&self, child: usize, now: Instant) -> bool {
         let told = self.children[child].close_stdin;
         told.is_some_and(|at| at.after(self.config.start) <= now)

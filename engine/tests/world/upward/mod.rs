@@ -95,8 +95,9 @@ pub(crate) struct Listen {
     pub(crate) honoured: Option<Vec<String>>,
     /// The child was told that it is not wanted, or ended it.
     pub(crate) over: bool,
-    /// When the child got it, and when the engine was told that the child ended it.
+    /// When it was written to the child.
     pub(crate) since: Instant,
+    /// When the engine read that the child ended it.
     pub(crate) ended: Option<Instant>,
 }
 
