@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 49] = [
+const FOUND: [(u64, &str); 51] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -108,6 +108,11 @@ const FOUND: [(u64, &str); 49] = [
     (10_365_876, "the judge did not count what the engine answered at a child that is held up"),
     (10_107_765, "the judge expected an answer that came when the time for its call was up"),
     (3_025_823, "the judge had what waits for a stream come before later progress, which does not"),
+    (
+        2_026_120_107_241_606,
+        "the judge forgot a call whose client left as it was told to come back",
+    ),
+    (2_026_120_107_290_711, "the judge read an answer before the timeout of what it answers"),
 ];
 
 #[test]

@@ -184,7 +184,7 @@ impl World<'_> {
             let runs = !park.over && !park.resend && park.early.is_none();
             runs && waits.child == child && waits.given.id == id
         });
-        let Some(place) = place else { return };
+        let Some(place) = place else { return self.end_parking(turn, question) };
         // The call had begun, so what it asked before is asked no longer, even if it may have been
         // asked before the call.
         let asked = self.modern.questions.iter_mut();
@@ -199,15 +199,30 @@ impl World<'_> {
         }
     }
 
-    /// An answer while its call waits: for whoever comes back.
-    pub(super) fn answer_while_parked(&mut self, turn: usize, word: usize) -> Option<To> {
-        // Its client may have left by now, but is asked to come back.
+    /// The child ends a call whose client left as it was told to come back.
+    fn end_parking(&mut self, turn: usize, question: Option<usize>) {
+        let Some(turn) = self.parking(turn) else { return };
+        self.modern.turns[turn].sent_away |= question.is_some();
+        self.modern.turns[turn].garbled |= question.is_none();
+        if let Some(question) = question {
+            self.modern.questions[question].of = Some(turn);
+        }
+    }
+
+    /// The request for this call that is told to come back, by an output that is not drained yet.
+    fn parking(&self, turn: usize) -> Option<usize> {
         let asks = |other: &usize| {
             let (other, known) = (&self.modern.turns[*other], &self.modern.turns[turn]);
             let same = other.child == known.child && other.given.id == known.given.id;
             same && other.parking && other.in_flight()
         };
-        if let Some(turn) = (turn..self.modern.turns.len()).find(asks) {
+        (turn..self.modern.turns.len()).find(asks)
+    }
+
+    /// An answer while its call waits: for whoever comes back.
+    pub(super) fn answer_while_parked(&mut self, turn: usize, word: usize) -> Option<To> {
+        // Its client may have left by now, but is asked to come back.
+        if let Some(turn) = self.parking(turn) {
             self.modern.turns[turn].early.get_or_insert(word);
             self.modern.maybe_late = true;
             return Some(To::Maybe(turn));

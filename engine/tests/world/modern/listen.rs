@@ -305,6 +305,13 @@ impl World<'_> {
         self.write_line(child, text.fill(&Holes::default()), Vec::new(), None);
     }
 
+    /// A child took longer for this request for a resource than it may.
+    fn is_too_late(&self, child: usize, id: usize) -> bool {
+        let asked = self.modern.desks[child].subscribed.get(id.to_string().as_bytes());
+        let limit = self.config.request;
+        asked.zip(limit).is_some_and(|((_, since), limit)| since.after(limit) <= self.clock())
+    }
+
     /// A line is whole: who listens is told of it now.
     pub(super) fn hear_news(&mut self, child: usize, line: &Line) {
         // An older answer says nothing of what was asked for again.
@@ -312,7 +319,10 @@ impl World<'_> {
             && self.modern.desks[child].kept.get(uri) == Some(&Kept::Asked(*id))
         {
             let kept = if *accepted { Kept::Held } else { Kept::Refused };
-            self.modern.desks[child].kept.insert(uri.clone(), kept);
+            // One that came too late is given up before its answer is read.
+            if !self.is_too_late(child, *id) {
+                self.modern.desks[child].kept.insert(uri.clone(), kept);
+            }
             let waits = self.modern.listenings.iter_mut().filter(|of| of.honoured.is_none());
             for known in waits.filter(|_| !accepted) {
                 known.refused.insert(uri.clone());
