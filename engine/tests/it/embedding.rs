@@ -431,6 +431,20 @@ fn a_session_that_the_embedder_ends_is_gone_for_its_client_and_only_that_one() {
 }
 
 #[test]
+fn a_session_whose_process_crashed_is_listed_without_it() {
+    let mut rig = Rig::new(Config::default());
+    rig.now = Duration::from_secs(5);
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let number = rig.bridge.sessions().next().unwrap().number;
+    rig.tell(Input::Exited { child: rig.opened[0], exit: Exit::Code(1), stderr: b"" });
+    rig.drain();
+    let sessions: Vec<_> = rig.bridge.sessions().collect();
+    let [asleep] = &*sessions else { panic!("one session: {sessions:?}") };
+    assert_eq!((asleep.number, asleep.version, asleep.child), (number, "2025-11-25", None));
+    assert_eq!(asleep.since, Instant::new(Duration::from_secs(5)));
+}
+
+#[test]
 fn with_an_output_that_was_not_taken_the_engine_is_not_idle() {
     let mut rig = Rig::new(Config::default());
     assert!(rig.bridge.is_idle());

@@ -193,4 +193,14 @@ mod tests {
             assert_eq!(read(format, id, path), Err(RestoreError::Malformed));
         }
     }
+
+    #[test]
+    fn a_pair_is_what_an_environment_can_hold() {
+        let own = |name: &str, value: &str| Some((String::from(name), String::from(value)));
+        assert_eq!(pair(br#"["A","b=c"]"#), own("A", "b=c"));
+        assert_eq!(pair(br#"["A",""]"#), own("A", ""));
+        for text in [r#"["","b"]"#, r#"["A=","b"]"#, r#"["A\u0000","b"]"#, r#"["A","\u0000"]"#] {
+            assert_eq!(pair(text.as_bytes()), None, "{text}");
+        }
+    }
 }

@@ -45,7 +45,6 @@ impl Worker {
                 self.ponged(cx);
                 None
             }
-            OwnRequest::Initialize if self.is_ready() => None,
             OwnRequest::Initialize => match result {
                 Some(result) if !cx.budget.has_room(result.len()) => Some(Cause::Memory),
                 Some(result) => {
@@ -201,7 +200,7 @@ impl Worker {
     /// request in flight (MCP 2026-07-28 "stdio, Receiving Messages").
     fn unnamed(&mut self, message: &Message<'_>, cx: &mut Context) {
         let only = self.only_call().filter(|_| !is_of_the_specification(message));
-        match only.filter(|number| self.asks.contains(number) && self.accepts_news(*number, cx)) {
+        match only.filter(|number| self.accepts_news(*number, cx)) {
             Some(number) => {
                 self.streams.put(Some(number), message.copied(), cx);
             }

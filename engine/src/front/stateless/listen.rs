@@ -88,7 +88,7 @@ impl Uris {
         let (mut uris, mut long) = (Vec::new(), false);
         let read = Scanner::new(list).elements(|scanner| {
             let raw = &list[scanner.value()?];
-            if uris.len() > limit {
+            if uris.len() >= limit {
                 return Err(TOO_MANY);
             }
             // Each byte may be an escape.
@@ -105,7 +105,6 @@ impl Uris {
         match read {
             Err(TOO_MANY) => return Self::TooMany,
             Err(_) => return Self::default(),
-            Ok(()) if uris.len() > limit => return Self::TooMany,
             Ok(()) if long => return Self::TooLong,
             Ok(()) => {}
         }
@@ -343,5 +342,26 @@ impl Listens {
                 None => assert_eq!(listen.size(), 0, "subscription"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::*;
+
+    #[test]
+    fn a_uri_is_as_long_as_what_its_text_says() {
+        let read = |uri: &str| {
+            let start = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"notifications":"#;
+            let text = format!(r#"{start}{{"resourceSubscriptions":["{uri}"]}}}}}}"#);
+            Uris::read(&Message::parse(text.as_bytes()).unwrap(), 1)
+        };
+        // Each byte may be an escape.
+        assert!(
+            matches!(read(&r"\u0061".repeat(limits::URI)), Uris::Listed(uris) if uris.len() == 1)
+        );
+        assert!(matches!(read(&r"\u0061".repeat(limits::URI + 1)), Uris::TooLong));
     }
 }
