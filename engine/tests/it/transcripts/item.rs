@@ -74,13 +74,10 @@ impl Item {
     }
 }
 
-/// Whether all that was wanted was done, and nothing else. Notices count only where they are
-/// named, and then no further time; how many pieces bytes come in does not count. Of shapes, what
-/// stands for a placeholder counts by its length.
+/// Whether all that was wanted was done, and nothing else; how many pieces bytes come in does not
+/// count. Of shapes, what stands for a placeholder counts by its length.
 pub(super) fn same(wanted: &[Item], done: &[Item], shapes: bool) -> bool {
-    let counts = |item: &&Item| !matches!(item, Item::Notice(_)) || wanted.contains(item);
-    let told: Vec<Item> = done.iter().filter(counts).cloned().collect();
-    let (wanted, told) = (joined(wanted), joined(&told));
+    let (wanted, told) = (joined(wanted), joined(done));
     let pairs = || wanted.iter().zip(&told);
     wanted == told
         || shapes
