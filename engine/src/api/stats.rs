@@ -72,9 +72,6 @@ pub struct ServerStats {
     pub children: usize,
     /// Calls in flight.
     pub calls: usize,
-    /// Whether a client can be served now without a start: a session is open, or a shared child is
-    /// ready.
-    pub serves: bool,
     /// Whether its starts are refused, because they failed.
     pub fails: bool,
     /// Sessions that were opened.

@@ -32,15 +32,11 @@ impl Bridge {
             };
             stats.children += usize::from(child.host().is_none());
             match seat {
-                Seat::Session(session) => {
+                Seat::Session(_) => {
                     stats.calls += child.calls.len();
                     stats.sessions += 1;
-                    stats.serves |= session.is_open();
                 }
-                Seat::Shared(worker) => {
-                    stats.calls += child.calls.len();
-                    stats.serves |= worker.is_ready();
-                }
+                Seat::Shared(_) => stats.calls += child.calls.len(),
                 // Its calls are its sessions'.
                 Seat::Host(_) | Seat::Prewarmed(_) | Seat::Leaving(_) => {}
             }

@@ -68,6 +68,7 @@ fn added_up(driver: &Driver) -> Result<(), String> {
     for (name, all, sum) in [
         ("sessions", all.sessions as u64, sum(|stats| stats.sessions as u64)),
         ("asleep", all.asleep as u64, sum(|stats| stats.asleep as u64)),
+        ("children", all.children as u64, sum(|stats| stats.children as u64)),
         ("calls", all.calls as u64, sum(|stats| stats.calls as u64)),
         ("requests", all.requests, sum(|stats| stats.requests)),
         ("opened", all.opened, sum(|stats| stats.opened)),
