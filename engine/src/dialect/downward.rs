@@ -203,15 +203,15 @@ fn url_questions(error: &[u8]) -> Option<Vec<Question>> {
     let mut questions = Vec::new();
     let read = Scanner::new(list).elements(|scanner| {
         let params = &list[scanner.value()?];
-        if questions.len() > QUESTIONS {
-            return Err("too many questions");
-        }
         if super::is_object(params) {
+            if questions.len() >= QUESTIONS {
+                return Err("too many questions");
+            }
             questions.push(Question { method: "elicitation/create", params: by_url(params)? });
         }
         Ok(())
     });
-    read.ok().filter(|()| (1..=QUESTIONS).contains(&questions.len())).map(|()| questions)
+    read.ok().filter(|()| !questions.is_empty()).map(|()| questions)
 }
 
 /// The params of an elicitation by URL.
