@@ -377,7 +377,7 @@ fn read_length(value: &[u8]) -> Result<u64, Refusal> {
 }
 
 /// A host with or without a port: a name or IPv4 address of letters, digits, `-`, `.` and `_`, or
-/// an IPv6 address in brackets.
+/// an IPv6 address in brackets. A port may be empty (RFC 3986 "Port").
 fn is_host(host: &[u8]) -> bool {
     let (name_ok, rest) = match host.strip_prefix(b"[") {
         Some(inner) => {
@@ -396,7 +396,7 @@ fn is_host(host: &[u8]) -> bool {
     let port_ok = match rest {
         [] => true,
         [b':', port @ ..] => {
-            (1..=5).contains(&port.len())
+            port.len() <= 5
                 && port.iter().all(u8::is_ascii_digit)
                 && port.iter().fold(0, |sum, d| sum * 10 + u32::from(d - b'0')) <= 65535
         }
