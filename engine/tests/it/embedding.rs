@@ -436,12 +436,14 @@ fn a_session_whose_process_crashed_is_listed_without_it() {
     rig.now = Duration::from_secs(5);
     assert_eq!(rig.ask(&POST, INITIALIZE), 200);
     let number = rig.bridge.sessions().next().unwrap().number;
+    assert_eq!(rig.bridge.session_number(&rig.session), Some(number));
     rig.tell(Input::Exited { child: rig.opened[0], exit: Exit::Code(1), stderr: b"" });
     rig.drain();
     let sessions: Vec<_> = rig.bridge.sessions().collect();
     let [asleep] = &*sessions else { panic!("one session: {sessions:?}") };
     assert_eq!((asleep.number, asleep.version, asleep.child), (number, "2025-11-25", None));
     assert_eq!(asleep.since, Instant::new(Duration::from_secs(5)));
+    assert_eq!(rig.bridge.session_number(&rig.session), Some(number));
 }
 
 #[test]
