@@ -180,7 +180,8 @@ impl Stream {
         }
     }
 
-    /// Puts a message that others get as well onto a stream that keeps no events, with this id.
+    /// Puts a message that others get as well onto an open stream of a request that keeps no
+    /// events, with this id.
     pub(crate) fn common_event(
         &mut self,
         common: &Arc<Common>,
@@ -188,16 +189,8 @@ impl Stream {
         at: &mut At<'_>,
         cx: &mut Context,
     ) {
-        if at.style.ids
-            || self.is_get
-            || self.undecided()
-            || self.has_unsent()
-            || !self.is_writable(cx)
-        {
-            return self.event(common.with(id).into(), at, cx);
-        }
         let Some(reply) = &mut self.reply else { return };
-        self.places += 1;
+        debug_assert!(reply.phase == Phase::Open && !at.style.ids && !self.is_get);
         at.held.unread += reply.send_common(common, id, cx);
         self.wait_for_reader(at, cx);
     }

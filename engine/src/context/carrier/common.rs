@@ -24,11 +24,6 @@ impl Common {
     pub(crate) const fn new(text: Kept, gap: usize) -> Self {
         Self { text, gap }
     }
-
-    /// The text with this id.
-    pub(crate) fn with(&self, id: &[u8]) -> Vec<u8> {
-        [&self.text[..self.gap], id, &self.text[self.gap + 1..]].concat()
-    }
 }
 
 /// What a reader is still to be given, in its order.
