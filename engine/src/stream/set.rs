@@ -436,10 +436,8 @@ impl Streams {
         while self.held.kept.size() > limit {
             let Some(victim) = self.victim(number) else { break };
             let Some(stream) = self.table.get_mut(&victim) else { break };
+            // It stays: what is kept waits for a GET stream, or is of one that can be resumed.
             stream.drop_oldest(&mut self.held, cx);
-            if victim != UNCLAIMED && stream.is_spent() {
-                self.table.remove(&victim);
-            }
         }
         if self.held.overflowed && !core::mem::replace(&mut self.told_drops, true) {
             cx.notice(Notice::Dropping { child: self.child });

@@ -94,9 +94,9 @@ impl Stream {
         self.reply.as_ref().is_some_and(|reply| reply.phase == Phase::Undecided)
     }
 
-    /// Whether nothing of it is left to send, keep or wait for.
+    /// Whether nothing of it is left to send or keep, once it has ended.
     pub(crate) fn is_spent(&self) -> bool {
-        self.is_ended() && self.events.is_empty() && !self.resumable
+        self.events.is_empty() && !self.resumable
     }
 
     /// Whether it only waits to be resumed or removed.
@@ -289,7 +289,7 @@ impl Stream {
         }
         let answers = self.held.take_if(|answers| !answers.is_empty());
         match answers {
-            Some(answers) if self.undecided() => self.batch(&answers, at, cx),
+            Some(answers) => self.batch(&answers, at, cx),
             _ if self.undecided() && !self.accepts().1 => {
                 self.whole(response::empty(202), at, cx);
             }
