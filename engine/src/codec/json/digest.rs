@@ -133,7 +133,7 @@ pub(crate) fn id(raw: &[u8]) -> u64 {
     let (mut sum, mut zeros, mut is_fraction) = (0u64, 0u64, false);
     for byte in &raw[..end] {
         match byte {
-            b'0' => zeros += u64::from(sum > 0 || is_fraction),
+            b'0' => zeros += 1,
             b'1'..=b'9' => {
                 let zeros = core::mem::take(&mut zeros);
                 let digit = u64::from(*byte);
