@@ -65,4 +65,11 @@ mod tests {
         assert_eq!((backlog.take(1), backlog.kept()), (1, 5));
         assert_eq!((backlog.take(9), backlog.kept(), backlog.waiting()), (5, 0, 0));
     }
+
+    #[test]
+    fn a_piece_that_each_holder_may_have_is_there_as_far_as_it_is_not_taken() {
+        let mut backlog = Backlog::default();
+        backlog.give(SMALL);
+        assert_eq!((backlog.take(1), backlog.kept()), (1, SMALL - 1));
+    }
 }

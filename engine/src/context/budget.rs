@@ -264,3 +264,20 @@ impl Walk {
         assert_eq!(counted, self.held, "the counter, and what all holders have");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_a_limit_there_is_room_and_a_byte_above_it_holders_wait() {
+        let budget = Budget::new(400_000, 100_000);
+        let mut share = budget.share();
+        let mut waits = |bytes| {
+            share.hold(bytes);
+            (budget.is_tight(), budget.is_full())
+        };
+        assert_eq!([waits(175_000), waits(175_001)], [(false, false), (true, false)]);
+        assert_eq!([waits(300_000), waits(300_001)], [(true, false), (true, true)]);
+    }
+}

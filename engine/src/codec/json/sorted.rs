@@ -113,7 +113,9 @@ mod tests {
         }
         let many = (0..40).map(|n| alloc::format!("\"n{n}\":0")).collect::<Vec<_>>().join(",");
         let deep = "[".repeat(20) + &"]".repeat(20);
-        for text in [&*alloc::format!("{{{many}}}"), &deep, r#"{"\u0061":1}"#, "{", "1 1"] {
+        let objects = "{\"a\":".repeat(20) + "1" + &"}".repeat(20);
+        let many = alloc::format!("{{{many}}}");
+        for text in [&*many, &deep, &objects, r#"{"\u0061":1}"#, "{", "1 1"] {
             assert!(sorted(text).is_err(), "{text}");
         }
     }

@@ -119,6 +119,7 @@ fn counted(driver: &Driver, name: &str) -> Option<u64> {
     let sum = |of: fn(&ServerStats) -> u64| Some(all.iter().map(of).sum());
     match name {
         "starts" => return sum(|stats| stats.starts.counts.iter().sum()),
+        "start-failures" => return sum(|stats| stats.failed_starts),
         "start-ms" => return sum(|stats| stats.starts.sum.as_millis() as u64),
         "call-ms" => return sum(|stats| stats.durations.sum.as_millis() as u64),
         "shared" => return sum(|stats| stats.shared),
