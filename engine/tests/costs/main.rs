@@ -1,10 +1,13 @@
 //! What a byte costs: no shape of a message costs much more than another, in time, in allocations
-//! and in memory. `bench/gate` counts the instructions of the same shapes.
+//! and in memory, and what is kept is counted. `bench/gate` counts the instructions of the same
+//! shapes.
 
 mod heads;
+mod held;
 mod lines;
 mod play;
 mod shapes;
+mod things;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -26,7 +29,7 @@ thread_local! {
     static COST: Cell<Cost> = const { Cell::new(Cost::NONE) };
 }
 
-/// What happened within the hook.
+/// What happened while it counts.
 #[derive(Clone, Copy)]
 struct Cost {
     counts: bool,

@@ -27,8 +27,11 @@ pub(crate) struct World {
     pub(crate) speaks: Speaks,
     /// The revision that session-era servers choose.
     pub(crate) revision: &'static str,
-    /// What servers say that they can do.
+    /// What servers say that they can do, and their name.
     pub(crate) offers: String,
+    pub(crate) name: String,
+    /// Header fields of all requests.
+    pub(crate) fields: Vec<(&'static str, String)>,
     hook: Hook,
     measures: bool,
     /// Bytes of all inputs that were measured.
@@ -41,17 +44,32 @@ pub(crate) struct World {
     pub(crate) status: u16,
     pub(crate) text: Vec<u8>,
     pub(crate) session: String,
-    now: Duration,
+    /// Who takes nothing of what it is given, and what was given to it.
+    pub(crate) deaf: Deaf,
+    pub(crate) given: Vec<Vec<u8>>,
+    /// All that there were.
+    pub(crate) exchanges: Vec<Exchange>,
+    pub(crate) children: Vec<ChildId>,
+    pub(crate) now: Duration,
 }
 
-fn direct(bridge: &mut Bridge, input: Input<'_>, now: Instant) -> Vec<Output> {
+/// Which peers take nothing.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Deaf {
+    pub(crate) clients: bool,
+    pub(crate) children: bool,
+    /// Requests of these methods get no answer.
+    pub(crate) methods: &'static [&'static str],
+}
+
+pub(crate) fn direct(bridge: &mut Bridge, input: Input<'_>, now: Instant) -> Vec<Output> {
     bridge.handle(input, now);
     std::iter::from_fn(|| bridge.poll_output()).collect()
 }
 
 /// What stands between two others, the first time that it does.
 fn between<'a>(text: &'a [u8], before: &str, after: char) -> Option<&'a str> {
-    let text = &text[..text.len().min(400)];
+    let text = &text[..text.len().min(2000)];
     let at = text.windows(before.len()).position(|window| window == before.as_bytes())?;
     let text = &text[at + before.len()..];
     let end = text.iter().position(|byte| *byte == after as u8)?;
@@ -60,7 +78,12 @@ fn between<'a>(text: &'a [u8], before: &str, after: char) -> Option<&'a str> {
 
 impl World {
     pub(crate) fn new(hook: Hook) -> Self {
-        let config = Config { loopback: false, eras: Eras::Both, ..Config::default() };
+        Self::with(Config::default(), hook)
+    }
+
+    /// One of this configuration, for all eras.
+    pub(crate) fn with(config: Config, hook: Hook) -> Self {
+        let config = Config { loopback: false, eras: Eras::Both, ..config };
         Self {
             bridge: Bridge::new(config).expect("a good configuration"),
             speaks: Speaks::Session,
@@ -68,6 +91,8 @@ impl World {
             offers: String::from(
                 r#"{"tools":{"listChanged":true},"resources":{"subscribe":true},"logging":{}}"#,
             ),
+            name: String::from("s"),
+            fields: Vec::new(),
             hook,
             measures: false,
             bytes: 0,
@@ -76,6 +101,10 @@ impl World {
             status: 0,
             text: Vec::new(),
             session: String::new(),
+            deaf: Deaf::default(),
+            given: Vec::new(),
+            exchanges: Vec::new(),
+            children: Vec::new(),
             now: Duration::from_secs(1),
         }
     }
@@ -87,7 +116,7 @@ impl World {
         self.measures = false;
     }
 
-    fn feed(&mut self, input: Input<'_>) {
+    pub(crate) fn feed(&mut self, input: Input<'_>) {
         self.now += Duration::from_micros(50);
         let now = Instant::new(self.now);
         let size = match &input {
@@ -110,12 +139,20 @@ impl World {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Open { child, .. } => self.feed(Input::Opened { child, pid: Some(1) }),
+            Output::Open { child, .. } => {
+                self.children.push(child);
+                self.feed(Input::Opened { child, pid: Some(1) });
+            }
             Output::Write { child, bytes } => {
                 self.child = Some(child);
-                self.feed(Input::StdinTaken { child, bytes: bytes.len() });
+                if !self.deaf.children {
+                    self.feed(Input::StdinTaken { child, bytes: bytes.len() });
+                }
                 for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                     self.read(child, line);
+                }
+                if self.deaf.children {
+                    self.given.push(bytes);
                 }
             }
             Output::Respond { exchange, response } => {
@@ -126,9 +163,13 @@ impl World {
                 }
                 if let Body::Whole(text) = response.body {
                     self.text = text;
+                    if self.deaf.clients {
+                        return self.given.push(std::mem::take(&mut self.text));
+                    }
                     self.feed(Input::Delivered { exchange });
                 }
             }
+            Output::Send { bytes, .. } if self.deaf.clients => self.given.push(bytes),
             Output::Send { exchange, bytes } => {
                 self.feed(Input::Taken { exchange, bytes: bytes.len() });
                 self.text = bytes;
@@ -144,8 +185,12 @@ impl World {
         else {
             return;
         };
+        if self.deaf.methods.contains(&method) {
+            self.asked.push(id.to_string());
+            return;
+        }
         let offers = &self.offers;
-        let server = r#"{"name":"s","version":"1"}"#;
+        let server = format!(r#"{{"name":"{}","version":"1"}}"#, self.name);
         let answer = match (method, self.speaks) {
             ("initialize", Speaks::Session) => format!(
                 r#""result":{{"protocolVersion":"{}","capabilities":{offers},"serverInfo":{server}}}"#,
@@ -172,17 +217,22 @@ impl World {
 
     /// A request with these fields.
     pub(crate) fn send(&mut self, method: &str, fields: &[(&str, &str)], body: &[u8]) -> Exchange {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let more = std::mem::take(&mut self.fields);
+        let all = fields.iter().copied().chain(more.iter().map(|(name, value)| (*name, &**value)));
+        let fields: Vec<_> = all.map(|(name, value)| (name, value.as_bytes())).collect();
         let head = Head { method, path: "/mcp", authority: None, fields: &fields };
-        match self.bridge.admit(&head) {
+        let exchange = match self.bridge.admit(&head) {
             Ok(admitted) => {
                 let exchange = admitted.exchange();
                 let random = u128::from(exchange.number()).to_be_bytes();
+                self.exchanges.push(exchange);
                 self.feed(Input::Request { admitted, head: &head, body, random });
                 exchange
             }
             Err(refusal) => panic!("it is let in: {refusal:?}"),
-        }
+        };
+        self.fields = more;
+        exchange
     }
 
     /// A message of a client: of this session, or of none.
@@ -202,10 +252,16 @@ impl World {
 
     /// Opens a session.
     pub(crate) fn open(&mut self) {
-        self.post(
-            r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{"elicitation":{}},"clientInfo":{"name":"c","version":"1"}}}"#,
-        );
+        self.initialize(r#"{"elicitation":{}}"#, "c");
         assert_eq!(self.status, 200, "{}", String::from_utf8_lossy(&self.text));
+    }
+
+    /// A client of these capabilities, and of this name, begins a session.
+    pub(crate) fn initialize(&mut self, capabilities: &str, name: &str) {
+        self.session = String::new();
+        self.post(&format!(
+            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"2025-06-18","capabilities":{capabilities},"clientInfo":{{"name":"{name}","version":"1"}}}}}}"#
+        ));
     }
 
     /// What the child that was written to last writes.
