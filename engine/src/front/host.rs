@@ -40,8 +40,7 @@ const STRAYS: usize = 64;
 /// forgotten.
 const TASKS: usize = 64;
 
-/// Overhead of a guest, of a question, and of a resource, beside their texts.
-const GUEST: usize = 256;
+/// Overhead of a question, and of a resource, beside their texts.
 const ENTRY: usize = 48;
 
 /// The one handshake of the process.
@@ -169,7 +168,7 @@ impl Host {
         let uris = uris.map(|(uri, _)| uri.len() + ENTRY).sum::<usize>();
         let token = |one: &Question| one.token.as_ref().map_or(0, |token| token.len());
         let questions = self.questions.iter().map(|one| ENTRY + one.id.len() + token(one));
-        let own = self.owner.size() + self.kind.len() + self.guests.len() * GUEST;
+        let own = self.owner.size() + self.kind.len();
         own + uris + questions.sum::<usize>()
     }
 

@@ -43,8 +43,9 @@ struct Pending {
     fresh: bool,
 }
 
-/// Overhead of a table entry beside its text.
+/// Overhead of a resource, and of a request that waits, beside their texts.
 const ENTRY: usize = 48;
+const PENDING: usize = 96;
 
 /// The state of a session, stored for a child that keeps none.
 #[derive(Debug, Default)]
@@ -415,7 +416,7 @@ impl Crossing {
     pub(super) fn size(&self) -> usize {
         let uris = self.uris.iter().map(|uri| uri.len() + ENTRY);
         let pending = self.pending.iter().map(|pending| {
-            pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + 2 * ENTRY
+            pending.id.len() + pending.uri.as_ref().map_or(0, String::len) + PENDING
         });
         let told = self.client.size() + self.discovered.text().len();
         told + uris.chain(pending).sum::<usize>()
