@@ -171,8 +171,14 @@ mod tests {
     use crate::api::config::Config;
 
     fn read(format: &str, id: &str, path: &[u8]) -> Result<u128, RestoreError> {
-        let start = format!(r#"{{"format":{format},"id":"{id}","env":[],"initialize":{{}}"#);
-        let rest: &[u8] = br#"","version":"?","modern":false,"capabilities":{},"server":null"#;
+        read_of("?", format, id, path)
+    }
+
+    fn read_of(version: &str, format: &str, id: &str, path: &[u8]) -> Result<u128, RestoreError> {
+        let start = format!(
+            r#"{{"format":{format},"id":"{id}","env":[],"initialize":{{}},"version":"{version}""#
+        );
+        let rest: &[u8] = br#"","modern":false,"capabilities":{},"server":null"#;
         let end: &[u8] = br#","initialized":false,"uris":[]}"#;
         let text = [start.as_bytes(), b",\"path\":\"", path, rest, end].concat();
         Record::read(&text, &Context::new(Config::default())).map(|record| record.id)
@@ -191,6 +197,15 @@ mod tests {
             ("1", id, &[b'/'; limits::RECORD]),
         ] {
             assert_eq!(read(format, id, path), Err(RestoreError::Malformed));
+        }
+    }
+
+    #[test]
+    fn a_version_is_kept_that_is_as_long_as_any() {
+        let of = |version: &str| read_of(version, "1", "0000000000000000000000000000000a", b"/mcp");
+        assert_eq!(of(&"é".repeat(VERSION)), Ok(10));
+        for version in [String::new(), "x".repeat(VERSION + 1)] {
+            assert_eq!(of(&version), Err(RestoreError::Malformed), "{version}");
         }
     }
 
