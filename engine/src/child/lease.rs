@@ -116,8 +116,13 @@ impl Lease {
     /// The child answered its first request.
     pub(crate) fn started(&mut self, cx: &mut Context) {
         cx.timers.clear(&mut self.start, Wait::Start(self.child));
-        cx.timers.clear(&mut self.silent, Wait::Silent(self.child));
+        self.heard(cx);
         self.wait_idle(cx);
+    }
+
+    /// The child has answered, though not as it has to: its silence is not logged.
+    pub(crate) fn heard(&mut self, cx: &mut Context) {
+        cx.timers.clear(&mut self.silent, Wait::Silent(self.child));
     }
 
     /// The child closed its standard output or input. Most exit at once, which shows how they

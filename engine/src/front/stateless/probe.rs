@@ -160,6 +160,7 @@ impl Worker {
         if matches!(failure, Failure::Answered { .. }) {
             self.mode = Mode::AwaitingSession;
             self.lease.wait_start(cx.config.fallback, cx);
+            self.lease.heard(cx);
             return None;
         }
         Some(Cause::Undiscovered)

@@ -58,7 +58,8 @@ pub(crate) fn play(case: &Case, cut: Cut) -> Result<(), String> {
 
 /// A notice counts in a case that names it, and there everywhere.
 fn counts(case: &Case, item: &Item) -> bool {
-    !matches!(item, Item::Notice(_)) || case.steps.iter().any(|step| step.wanted.contains(item))
+    let Item::Notice(text) = item else { return true };
+    case.never.contains(text) || case.steps.iter().any(|step| step.wanted.contains(item))
 }
 
 /// What is counted of each server is together what is counted of all, while none was removed.

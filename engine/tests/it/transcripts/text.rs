@@ -18,6 +18,8 @@ pub(crate) struct Case {
     pub(super) line: usize,
     /// The engine does not do this yet.
     pub(super) pending: bool,
+    /// Notices that may not come.
+    pub(super) never: Vec<String>,
     pub(crate) config: Config,
     /// Whether it was recorded, and how.
     pub(crate) recording: Option<Recording>,
@@ -161,6 +163,7 @@ impl Case {
             name,
             line,
             pending: false,
+            never: Vec::new(),
             config,
             recording: None,
             steps: Vec::new(),
@@ -227,6 +230,10 @@ impl Case {
                     "shapes" => Recording::Shapes,
                     _ => return None,
                 });
+                Some(())
+            }
+            "never" => {
+                self.never.push(String::from(value));
                 Some(())
             }
             "pending" => {
