@@ -385,7 +385,7 @@ impl Bridge {
     }
 
     /// Starts another process in place of a shared one that is gone. It has a new number, under
-    /// which everything is known from now on.
+    /// which everything is known from now on. No client has used it yet, so it is not spent.
     fn restart(&mut self, old: ChildId) {
         let Some(mut seat) = self.seats.remove(old) else { return };
         let new = self.fresh_child();
@@ -393,9 +393,6 @@ impl Bridge {
             worker.restart(new, &mut self.cx);
         }
         self.seats.insert(seat);
-        for child in self.spent.iter_mut().filter(|child| **child == old) {
-            *child = new;
-        }
     }
 
     fn gone(&mut self, id: ChildId) {

@@ -320,11 +320,6 @@ impl Child {
         Some(own)
     }
 
-    /// Whether an own request is in flight.
-    pub(crate) fn is_asked(&self, own: &OwnRequest) -> bool {
-        self.own.iter().any(|(_, (asked, _))| asked == own)
-    }
-
     /// Writes the cancellation of a call.
     pub(crate) fn send_cancelled(&mut self, id: CallId, reason: &str, cx: &mut Context) {
         let params = format!(r#"{{"requestId":{id},"reason":"{reason}"}}"#);

@@ -305,8 +305,7 @@ impl Reads for Worker {
             self.lease.wait_start(left, cx);
             return None;
         }
-        let has_time = matches!(self.mode, Mode::Probing) && !left.is_zero();
-        if has_time && !self.child.is_asked(&OwnRequest::Ping) {
+        if matches!(self.mode, Mode::Probing) && !left.is_zero() {
             self.child.request(OwnRequest::Ping, b"{}", cx);
             self.lease.wait_start(left, cx);
             return None;
