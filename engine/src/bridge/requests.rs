@@ -273,7 +273,7 @@ impl Bridge {
     ) -> Result<(), Fault> {
         self.may_have_sessions(server)?;
         self.may_start(server, origin)?;
-        if self.ids.contains(&id) || self.seats.sessions().any(|session| session.lasting.id == id) {
+        if self.has_session(id) {
             return Err(self.random_in_use());
         }
         self.make_room(server)
@@ -317,6 +317,11 @@ impl Bridge {
     /// The largest allowed body of such a request, in bytes.
     pub(super) fn body_limit(&self, asks: Operation) -> usize {
         if asks == Operation::Post { self.cx.config.message } else { 0 }
+    }
+
+    /// Whether a session has this id, or will have it once its child has answered.
+    pub(super) fn has_session(&self, id: u128) -> bool {
+        self.ids.contains(&id) || self.seats.sessions().any(|session| session.lasting.id == id)
     }
 
     /// Whether that many more bytes may be kept.

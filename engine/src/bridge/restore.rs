@@ -62,7 +62,7 @@ impl Bridge {
         let place = (server, self.servers.kept_path(&record.path));
         let mut asleep = Asleep::restore(record, place, (number, age), &mut self.cx);
         let id = asleep.lasting.id;
-        if self.ids.contains(&id) || self.seats.sessions().any(|session| session.lasting.id == id) {
+        if self.has_session(id) {
             asleep.cease(&mut self.cx);
             return Err(RestoreError::InUse);
         }
