@@ -143,6 +143,10 @@ mod tests {
             let closed = others.map(|(server, origin)| is_closed(&breaker, server, origin));
             assert_eq!(closed, refused, "{blame:?}");
             assert_eq!(breaker.fails(A, Instant::default()), blame == Blame::All);
+            // The start of another server, or of another client, does not speak for it.
+            breaker.worked(B, bad);
+            breaker.worked(A, origin("other", "z"));
+            assert_eq!(is_closed(&breaker, A, bad), blame != Blame::All, "{blame:?}");
             breaker.worked(A, bad);
             assert!(!is_closed(&breaker, A, bad));
         }

@@ -109,7 +109,9 @@ impl Bridge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::cause::Cause;
     use crate::api::eras::Eras;
+    use crate::api::handles::SessionNumber;
     use crate::api::rule::Rule;
     use alloc::format;
     use alloc::string::ToString;
@@ -154,5 +156,18 @@ mod tests {
         ] {
             assert_eq!(refused.rule(), Some(rule));
         }
+    }
+
+    #[test]
+    fn a_notice_of_an_end_names_the_rule_that_ends() {
+        let asleep = |cause| Notice::SessionAsleep {
+            session: SessionNumber(1),
+            pid: None,
+            cause,
+            awake: true,
+        };
+        assert_eq!(asleep(Cause::Unused).rule(), Some(Rule::Sleep));
+        assert_eq!(asleep(Cause::Memory).rule(), Some(Rule::Memory));
+        assert_eq!(asleep(Cause::StdoutClosed).rule(), None);
     }
 }

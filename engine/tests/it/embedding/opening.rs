@@ -1,6 +1,8 @@
 //! What a driver is told when it is to start a child, and what it tells of that.
 
-use mcp_bridge::{Config, Head, Input, Notice, Output};
+use std::time::Duration;
+
+use mcp_bridge::{Config, Eras, Head, Input, Instant, Notice, Output};
 
 use super::rig::Rig;
 use super::{INITIALIZE, POST};
@@ -22,8 +24,27 @@ fn a_child_is_opened_for_the_request_that_needs_it_and_one_ahead_for_none() {
     let body = br#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
     let era = [("MCP-Protocol-Version", &b"2026-07-28"[..]), ("Mcp-Method", b"tools/list")];
     let fields = [super::JSON[0], super::JSON[1], era[0], era[1]];
-    rig.ask(&Head { fields: &fields, ..POST }, body);
+    let head = Head { fields: &fields, ..POST };
+    rig.ask(&head, body);
     assert_eq!(rig.opened_for.map(|exchange| exchange.number()), Some(1));
+    // The probe ends the first process: the second is for the same request.
+    let mut rig = Rig::new(Config { eras: Eras::Both, ..Config::default() });
+    rig.probed = true;
+    rig.ask(&head, body);
+    assert_eq!(rig.opened.len(), 2);
+    assert_eq!(rig.opened_for.map(|exchange| exchange.number()), Some(1));
+}
+
+#[test]
+fn a_request_that_opens_a_session_is_known_to_carry_it() {
+    let mut rig = Rig::new(Config { sse_endpoint: Some("/sse".into()), ..Config::default() });
+    let fields = [super::JSON[0], ("Accept", &b"text/event-stream"[..])];
+    let get = Head { method: "GET", path: "/sse", authority: None, fields: &fields };
+    assert_eq!(rig.ask(&get, b""), 200);
+    let (exchange, session) = (rig.answers[0].0, rig.bridge.sessions().next());
+    assert_eq!(session, None, "it is not open before it is initialized");
+    let carried = rig.bridge.session_carried_by(exchange);
+    assert_eq!(carried.map(|session| session.number()), Some(1));
 }
 
 /// The notices of a session whose child has this process id.
@@ -76,4 +97,26 @@ fn why_a_child_was_not_started_is_told_in_two_ways() {
     let answer = String::from_utf8_lossy(&rig.answers[0].2);
     assert!(answer.contains("not found") && !answer.contains("secret"), "{answer}");
     assert!(logged.contains("/srv/secret: os error 2"), "{logged}");
+}
+
+#[test]
+fn why_a_record_makes_no_session_is_told() {
+    let mut rig = Rig::new(Config::default());
+    assert_eq!(rig.ask(&POST, INITIALIZE), 200);
+    let record = |id: &str| {
+        let start =
+            format!(r#"{{"format":1,"id":"{id}","path":"/mcp","env":[],"initialize":{{}},"#);
+        start
+            + r#""version":"?","modern":false,"capabilities":{},"server":null,"initialized":false,"#
+            + r#""uris":[]}"#
+    };
+    let mut restore = |record: &str| {
+        let restored = rig.bridge.restore(record.as_bytes(), Duration::ZERO, Instant::default());
+        restored.map_err(|error| error.to_string())
+    };
+    let open = rig.session.clone();
+    assert_eq!(restore(&record(&open)), Err("another session has the same id".into()));
+    assert_eq!(restore("torn"), Err("the record is cut short or no session's".into()));
+    // That another session is open is no reason.
+    assert!(restore(&record(&"7".repeat(open.len()))).is_ok());
 }

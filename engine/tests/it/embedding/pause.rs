@@ -65,8 +65,9 @@ fn a_driver_that_reads_a_paused_child_is_reported_and_holds_no_more_than_the_bud
         rig.tell(Input::Stdout { child, bytes: &piece });
         given += piece.len();
         while let Some(output) = rig.bridge.poll_output() {
-            if let Output::Notice(Notice::Misuse { rule }) = &output {
-                assert!(rule.contains("paused") && given > 2 << 20, "{given}: {rule}");
+            if let Output::Notice(notice @ Notice::Misuse { .. }) = &output {
+                let told = notice.to_string();
+                assert!(told.contains("a paused child") && given > 2 << 20, "{given}: {told}");
                 reports += 1;
             }
             rig.carry_out(output);
@@ -88,12 +89,17 @@ fn what_a_driver_has_read_already_is_no_misuse() {
         rig.drain();
     }
     assert_eq!(rig.pauses, (1, 0));
-    // What is left in its pipe when it has ended.
-    for _ in 0..(1 << 20) / piece.len() {
-        rig.tell(Input::Stdout { child, bytes: &piece });
+    // Twice what is left in its pipe when it has ended, and no more.
+    let late = NEWS.iter().copied().cycle().take((2 << 20) + 1).collect::<Vec<_>>();
+    let (more, last) = late.split_at(2 << 20);
+    for bytes in more.chunks(piece.len()) {
+        rig.tell(Input::Stdout { child, bytes });
         rig.drain();
     }
     assert!(!rig.misused);
+    rig.tell(Input::Stdout { child, bytes: last });
+    rig.drain();
+    assert!(rig.misused);
 }
 
 #[test]
