@@ -10,7 +10,7 @@ use crate::child::origin::Origin;
 use crate::front::session::{Post, Session};
 use crate::http::admission::Arrival;
 use crate::http::fault::Fault;
-use crate::http::owner::{self, Owner};
+use crate::http::owner;
 
 impl Bridge {
     /// GET: a session begins, with its stream. It counts from now on, and what tells one client
@@ -43,7 +43,7 @@ impl Bridge {
         let (server, variables) = (waiting.server, waiting.env().to_vec());
         let hello = request.params().unwrap_or_default();
         self.may_start(server, Origin::new(&variables, hello))?;
-        let owner = Owner { env: variables, ..self.owner_of(server, from.head)? };
+        let owner = self.owner_of(server, from.head)?;
         let taken = self.seats.take(pipe, |seat| match seat {
             Seat::Session(session) => Ok(session),
             other => Err(other),
