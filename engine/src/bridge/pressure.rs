@@ -253,7 +253,7 @@ impl Leader {
         if line > self.line {
             (self.line, self.since) = (line, cx.now);
         }
-        line == self.line && line > cx.budget.small() && self.since.after(PATIENCE) > cx.now
+        line == self.line && self.since.after(PATIENCE) > cx.now
     }
 }
 
@@ -306,7 +306,11 @@ mod tests {
     use crate::api::handles::Server;
     use crate::api::io::Input;
     use crate::child::Child;
+    use crate::context::report::Lesson;
+    use crate::front::session::Session;
     use alloc::boxed::Box;
+    use alloc::string::String;
+    use alloc::vec;
 
     fn bridge() -> Bridge {
         let mut bridge = Bridge::new(Config::default()).expect("the default works");
@@ -343,6 +347,44 @@ mod tests {
         let child = bridge.seats.child_mut(ChildId(1)).expect("it has a seat");
         assert!(child.lines.feed(b"begun").take().is_none());
         bridge.handle(Input::Tick, Instant::default());
+    }
+
+    /// A bridge with a session of this child.
+    fn with_session(change: impl FnOnce(&mut Bridge, &mut Child)) -> Bridge {
+        let mut bridge = Bridge::new(Config::default()).expect("the default works");
+        let terms = bridge.servers.terms(Server(0));
+        let mut child = Child::new(ChildId(1), Server(0), terms, &bridge.cx);
+        change(&mut bridge, &mut child);
+        let session = Session::new(Box::new(child), 1, "/mcp".into(), &bridge.cx);
+        bridge.seats.insert(Seat::Session(Box::new(session)));
+        bridge
+    }
+
+    #[test]
+    #[should_panic(expected = "the terms of a child are its server's")]
+    fn terms_that_a_child_was_not_given_are_found() {
+        let mut bridge = with_session(|_, child| child.terms = alloc::sync::Arc::default());
+        bridge.handle(Input::Tick, Instant::default());
+    }
+
+    #[test]
+    #[should_panic(expected = "what a child knows is what is known")]
+    fn what_a_child_was_not_told_is_found() {
+        let mut bridge = with_session(|bridge, _| {
+            bridge.servers.learn(Server(0), &[], Lesson::SpokeSession);
+        });
+        bridge.handle(Input::Tick, Instant::default());
+    }
+
+    #[test]
+    fn what_is_forgotten_of_some_variables_a_child_may_know() {
+        let mut bridge = with_session(|bridge, child| {
+            let others = vec![(String::from("T"), String::from("x"))];
+            bridge.servers.learn(Server(0), &others, Lesson::SpokeModern);
+            child.known = Known { session: Some(true), ever_modern: true, ..Known::default() };
+        });
+        bridge.handle(Input::Tick, Instant::default());
+        assert_eq!(bridge.stats().sessions, 1);
     }
 
     #[test]
