@@ -95,6 +95,17 @@ mod tests {
         known.learn(&env(&longer), Lesson::SpokeSession);
         assert_eq!(known.of(&env(&longer)), Known::default());
         assert_eq!(known.of(&env(&alloc::format!("999{long}"))).session, Some(true));
+        // Half of the room is for one that has half: it makes as much, and no more.
+        let half = env(&"y".repeat(KNOWN_ERAS / 2 - size(&env(""))));
+        known.learn(&half, Lesson::SpokeSession);
+        let held: usize = known.known.iter().map(|(env, _)| size(env)).sum();
+        assert!(held <= KNOWN_ERAS && held + 2000 > KNOWN_ERAS);
+        let other = env(&"z".repeat(KNOWN_ERAS / 2 - size(&env(""))));
+        known.learn(&other, Lesson::SpokeSession);
+        assert_eq!(known.known.len(), 2, "together they have all the room");
+        let all = env(&"x".repeat(KNOWN_ERAS - size(&env(""))));
+        known.learn(&all, Lesson::SpokeSession);
+        assert_eq!((known.known.len(), known.of(&all).session), (1, Some(true)));
     }
 
     #[test]
@@ -122,5 +133,16 @@ mod tests {
         known.learn(&one, Lesson::SpokeSession);
         known.learn(&one, Lesson::Declined);
         assert_eq!((known.of(&one).modern, known.of(&one).session), (Some(false), Some(true)));
+        // What it has shown to speak, and to do, stays.
+        let shown = Known {
+            session: Some(false),
+            modern: Some(true),
+            doubted: Some(until),
+            asks_late: true,
+            ever_modern: true,
+        };
+        let mut left = shown;
+        left.learn(Lesson::Declined);
+        assert_eq!(left, Known { session: None, doubted: None, ..shown });
     }
 }

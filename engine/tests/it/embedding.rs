@@ -5,6 +5,7 @@ mod ending;
 mod heads;
 mod opening;
 mod pause;
+mod records;
 mod rig;
 
 use std::collections::BTreeSet;

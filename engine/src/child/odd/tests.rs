@@ -214,6 +214,7 @@ fn a_message_on_several_lines_is_put_together() {
         ("{\n \"jsonrpc\": \"2.0\",\n \"result\": {\n  \"id\": 3\n }\n}", None),
         ("{\n \"level\": 30,\n \"id\": 3,\n \"result\": 1\n}", None),
         ("{\n \"jsonrpc\": \"2.0\",\n \"result\":\n {\n },\n \"id\": 3\n}", Some(3)),
+        ("{\n\"jsonrpc\": \"2.0\",\n\"id\": 3,\n\"result\": {}\n}", Some(3)),
         ("{\n \"jsonrpc\": \"2.0\",\n{\n \"id\": 3,\n \"result\": 1\n}", None),
     ] {
         let mut fragments = Fragments::default();

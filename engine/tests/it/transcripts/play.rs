@@ -71,6 +71,7 @@ fn added_up(driver: &Driver) -> Result<(), String> {
         ("asleep", all.asleep as u64, sum(|stats| stats.asleep as u64)),
         ("children", all.children as u64, sum(|stats| stats.children as u64)),
         ("calls", all.calls as u64, sum(|stats| stats.calls as u64)),
+        ("failed starts", all.failed_starts, sum(|stats| stats.failed_starts)),
         ("requests", all.requests, sum(|stats| stats.requests)),
         ("opened", all.opened, sum(|stats| stats.opened)),
         ("woken", all.woken, sum(|stats| stats.woken)),
