@@ -9,6 +9,16 @@ use alloc::vec::Vec;
 use crate::codec::json::{Name, NotJson, Scanner, Span};
 use crate::codec::object;
 
+/// Room that a text may have beside what it says. Beyond this it is given back: of a long text most
+/// may have been left out, and what is kept counts with its length.
+const ROOM: usize = 2 * 1024;
+
+/// A text without much room.
+pub(crate) fn fitted(mut text: Vec<u8>) -> Vec<u8> {
+    text.shrink_to(text.len() + ROOM);
+    text
+}
+
 /// Whether a change has stepped over the member's value; if not, the member stays as it is.
 pub(crate) type Changed = Result<bool, NotJson>;
 
@@ -40,7 +50,7 @@ impl<'a> Copy<'a> {
             }
         }
         self.out.extend_from_slice(after);
-        self.out
+        fitted(self.out)
     }
 
     /// Copies an object. It can be added to until it is closed.

@@ -143,7 +143,8 @@ impl Budget {
 
     /// Keeps some bytes and counts them.
     pub(crate) fn keep(&self, bytes: impl Into<Vec<u8>>) -> Kept {
-        let bytes = bytes.into();
+        let mut bytes = bytes.into();
+        bytes.shrink_to_fit();
         let share = (!bytes.is_empty()).then(|| self.share_of(bytes.len()));
         Kept { bytes, _share: share }
     }

@@ -168,6 +168,14 @@ pub(crate) struct Question {
     pub(crate) params: Vec<u8>,
 }
 
+impl Question {
+    /// It may wait for long, beside many others.
+    fn new(method: &'static str, mut params: Vec<u8>) -> Self {
+        params.shrink_to_fit();
+        Self { method, params }
+    }
+}
+
 /// Reads a child's request to its client, and the client capability that it needs. `None` for
 /// requests that the stateless era does not have.
 pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)> {
@@ -186,7 +194,7 @@ pub(crate) fn question(message: &Message<'_>) -> Option<(Question, &'static str)
         }),
         _ => Ok(false),
     });
-    Some((Question { method, params: copy.end(b"") }, capability))
+    Some((Question::new(method, copy.end(b"")), capability))
 }
 
 /// The URLs that the client must visit before it repeats the call, if the answer is such an error.
@@ -207,7 +215,7 @@ fn url_questions(error: &[u8]) -> Option<Vec<Question>> {
             if questions.len() >= QUESTIONS {
                 return Err("too many questions");
             }
-            questions.push(Question { method: "elicitation/create", params: by_url(params)? });
+            questions.push(Question::new("elicitation/create", by_url(params)?));
         }
         Ok(())
     });

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use crate::api::eras::Eras;
 use crate::api::limits;
 use crate::codec::base64;
+use crate::codec::copy;
 use crate::codec::json::{self, Scanner, sorted};
 use crate::codec::message::Message;
 use crate::codec::meta::{self, CAPABILITIES, LOG_LEVEL, LogLevel, VERSION};
@@ -150,7 +151,7 @@ pub(crate) fn decode(value: &str) -> Option<Cow<'_, str>> {
 /// A capability set in one spelling, so that equal ones are equal bytes. One that is large, deep
 /// or escaped, as none of a client is, keeps its own.
 pub(crate) fn fingerprint(capabilities: &[u8]) -> Vec<u8> {
-    sorted::text(capabilities).unwrap_or_else(|_| capabilities.to_vec())
+    sorted::text(capabilities).map_or_else(|_| capabilities.to_vec(), copy::fitted)
 }
 
 /// Whether a client with these capabilities may get a task in place of a result.

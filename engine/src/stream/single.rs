@@ -195,7 +195,8 @@ impl Stream {
         self.wait_for_reader(at, cx);
     }
 
-    fn keep(&mut self, event: Event, held: &mut Held) {
+    fn keep(&mut self, mut event: Event, held: &mut Held) {
+        event.data.shrink_to_fit();
         held.kept.hold(held.kept.size() + event.size());
         self.events.push_back(event);
     }

@@ -24,6 +24,9 @@ const ENOUGH: isize = 6 * LONG as isize;
 /// process, of which it is known which era it speaks.
 const LEFT: isize = 4 * LONG as isize;
 
+/// Letters of what is left out of a text: more than any text is given room for.
+const CUT: usize = 40_000;
+
 /// A kind of things that is kept.
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
@@ -101,6 +104,20 @@ fn what_is_counted_is_what_is_held() {
         }
     }
     assert!(wrong.is_empty(), "not as counted:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_left_out_of_a_text_is_not_held() {
+    let mut wrong = Vec::new();
+    for kind in things::cut() {
+        let [short, _] = made(&kind, SHORT);
+        let [long, _] = made(&kind, CUT);
+        let (counted, held) = (long.0 - short.0, long.1 - short.1);
+        if held - counted > CUT as isize / 10 {
+            wrong.push(format!("{}: {held} bytes, of which {counted} are counted", kind.name));
+        }
+    }
+    assert!(wrong.is_empty(), "held all the same:\n{}", wrong.join("\n"));
 }
 
 #[test]

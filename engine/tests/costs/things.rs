@@ -34,6 +34,7 @@ pub(crate) fn all() -> Vec<Kind> {
         kind("a session at a server of 2026-07-28", crossing),
         kind("rounds of its calls", rounds),
         kind("events that wait", events),
+        kind("an answer whose line came in pieces", pieces),
         kind("answers to a batch", batch),
         kind("requests to the bridge's own servers", requests),
     ];
@@ -55,6 +56,60 @@ pub(crate) fn all() -> Vec<Kind> {
         Kind { name: "an answer that waits for its record", config: saved, begin: saving },
     ]);
     all
+}
+
+/// Texts of which a part is left out before they are kept: its length is what differs.
+pub(crate) fn cut() -> Vec<Kind> {
+    vec![
+        kind("questions to a client", |world, n| {
+            CALL.of(world);
+            asks(world, n);
+            asks(world, n);
+        }),
+        kind("questions that wait for a call", |world, n| {
+            LIST.of(world);
+            asks(world, n);
+        }),
+        kind("pages that a client is to visit", |world, n| {
+            CALL.of(world);
+            let page =
+                format!(r#"{{"url":"http://u","message":"m","elicitationId":"{}"}}"#, text(n));
+            let error =
+                format!(r#"{{"code":-32042,"message":"m","data":{{"elicitations":[{page}]}}}}"#);
+            world.answer("error", &error);
+        }),
+        kind("news without its subscription", |world, n| {
+            world.speaks = Speaks::Modern;
+            world.open();
+            let meta = format!(r#""io.modelcontextprotocol/subscriptionId":["{}"]"#, text(n));
+            let params = format!(r#""level":"info","data":1,"_meta":{{{meta}}}"#);
+            world.say(&notification(&params));
+        }),
+        kind("a result without what is new in it", |world, n| {
+            world.speaks = Speaks::Modern;
+            world.open();
+            request(world, "1", "tools/call", "");
+            world.deaf.clients = true;
+            world.answer("result", &format!(r#"{{"content":[],"cacheScope":"{}"}}"#, text(n)));
+        }),
+        kind("capabilities with white space", |world, n| {
+            LIST.of(world);
+            let space = " ".repeat(n);
+            let capabilities = format!(r#"{{{ASKED},"x":[{space}]}}"#);
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{capabilities}}}}}}}"#
+            );
+            world.ask("tools/list", None, &text);
+        }),
+        Kind {
+            name: "what guests have in common",
+            config: shared,
+            begin: |world, n| {
+                let space = " ".repeat(n);
+                world.initialize(&format!(r#"{{{ASKED},"x":[{space}]}}"#), "c");
+            },
+        },
+    ]
 }
 
 pub(crate) fn fields() -> Config {
@@ -152,14 +207,28 @@ fn rounds(world: &mut World, n: usize) {
     world.post(&format!(r#"{{"jsonrpc":"2.0","id":"bridge-1","result":{{"x":"{answer}"}}}}"#));
 }
 
+/// A log message.
+fn notification(params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{{params}}}}}"#)
+}
+
 fn events(world: &mut World, n: usize) {
     world.open();
     for _ in 0..3 {
-        world.say(&format!(
-            r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","data":"{}"}}}}"#,
-            text(4 * n)
-        ));
+        world.say(&notification(&format!(r#""level":"info","data":"{}""#, text(4 * n))));
     }
+}
+
+/// An answer whose line came in pieces goes on in the buffer that they were put together in.
+fn pieces(world: &mut World, n: usize) {
+    world.open();
+    request(world, "1", "tools/call", "");
+    world.deaf.clients = true;
+    let id = world.asked.pop().expect("a call");
+    let line = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"x":"{}"}}}}"#, text(60 * n));
+    let (start, end) = line.split_at(line.len() * 2 / 3);
+    world.say_part(start.as_bytes());
+    world.say(end);
 }
 
 fn batch(world: &mut World, n: usize) {
@@ -235,6 +304,14 @@ fn elicit(world: &mut World, id: usize, message: usize) {
     ));
 }
 
+/// The child asks for something, with much that clients do not get.
+fn asks(world: &mut World, n: usize) {
+    let task = format!(r#""task":{{"x":"{}"}}"#, text(n));
+    world.say(&format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{{"message":"m","requestedSchema":{{}},{task}}}}}"#
+    ));
+}
+
 fn subscriptions(world: &mut World, n: usize) {
     world.deaf.methods = &["resources/subscribe"];
     LIST.of(world);
@@ -245,8 +322,8 @@ fn subscriptions(world: &mut World, n: usize) {
 
 fn parked(world: &mut World, n: usize) {
     CALL.of(world);
-    elicit(world, 1, 7 * n);
-    elicit(world, 2, 8 * n);
+    elicit(world, 3 * n, 7 * n);
+    elicit(world, 4 * n, 8 * n);
 }
 
 fn answered_early(world: &mut World, n: usize) {

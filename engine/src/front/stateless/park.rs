@@ -71,6 +71,12 @@ struct Open {
     question: Question,
 }
 
+impl Open {
+    fn size(&self) -> usize {
+        self.asked.as_ref().map_or(0, |id| id.len()) + self.question.params.len()
+    }
+}
+
 impl Park {
     fn add(&mut self, asked: Option<Box<[u8]>>, question: Question) {
         self.asked += 1;
@@ -95,7 +101,7 @@ impl Park {
     }
 
     pub(super) fn size(&self) -> usize {
-        let questions: usize = self.open.iter().map(|open| open.question.params.len()).sum();
+        let questions: usize = self.open.iter().map(Open::size).sum();
         questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
     }
 
@@ -142,7 +148,7 @@ impl Worker {
             Some(_) if cx.parked >= cx.config.parked => {
                 self.child.refuse(id, (-32603, "too many calls wait for input"), cx);
             }
-            Some(_) if !cx.budget.has_room(2 * question.params.len()) => {
+            Some(_) if !cx.budget.has_room(id.len() + 2 * question.params.len()) => {
                 self.child.refuse(id, (-32603, "there is no memory for this question"), cx);
             }
             Some(call) => self.park(call, alloc::vec![(Some(id.into()), question)], cx),
@@ -251,7 +257,7 @@ impl Worker {
     /// Adds a question to a parked call, for the next round.
     fn add_question(&mut self, call: CallId, id: &[u8], question: Question, cx: &mut Context) {
         let Some(park) = self.parks.get_mut(&call) else { return };
-        let size = question.params.len();
+        let size = id.len() + question.params.len();
         if park.open.len() >= limits::QUESTIONS
             || park.size() + size > cx.config.message
             || !cx.budget.has_room(size)
