@@ -57,7 +57,7 @@ impl Bridge {
     /// They are: what was written to a child, until [`Input::StdinTaken`](crate::Input::StdinTaken)
     /// or its end; the content of responses, until [`Input::Taken`](crate::Input::Taken) or the end
     /// of the exchange; lines that a child has begun; events that can be resumed; messages and
-    /// questions that wait; the names of calls in flight; the values of
+    /// questions that wait; the names of calls in flight and of their pages; the values of
     /// [`Config::header_env`](crate::Config::header_env) and
     /// [`Config::affinity`](crate::Config::affinity) by which a process is its client's; and the
     /// shares of [`budget`](Self::budget). Heads of responses, notices and the tables themselves

@@ -41,11 +41,13 @@ pub(crate) struct Reply {
     pub(crate) exchange: Exchange,
     pub(crate) phase: Phase,
     pub(crate) accept: Accept,
-    pub(crate) origin: Option<String>,
+    /// The page that may read it, until its head is sent.
+    origin: Option<String>,
     /// When silence turns it into an event stream, while undecided.
     pub(crate) promote: Option<Instant>,
     backlog: Backlog,
-    /// Bytes that the client has not read, in the outputs, in the driver or in `rest`.
+    /// Bytes that the client has not read, in the outputs, in the driver or in `rest`; and the
+    /// origin, which is as long as its client likes.
     share: Share,
     /// Bytes not sent yet, because they are of a common text or follow one.
     rest: Rest,
@@ -59,8 +61,19 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(to: Arrival<'_>, cx: &Context) -> Self {
-        let origin = to.head.origin.map(String::from);
-        Self { origin, ..Self::of(to.exchange, to.head.accept, cx) }
+        let mut reply = Self::of(to.exchange, to.head.accept, cx);
+        if let Some(origin) = to.head.origin {
+            reply.origin = Some(String::from(origin));
+            reply.account();
+        }
+        reply
+    }
+
+    /// The head of the response is sent to this page.
+    pub(crate) fn take_origin(&mut self) -> Option<String> {
+        let origin = self.origin.take()?;
+        self.account();
+        Some(origin)
     }
 
     fn of(exchange: Exchange, accept: Accept, cx: &Context) -> Self {
@@ -108,7 +121,11 @@ impl Reply {
     }
 
     fn account(&mut self) {
-        self.share.hold(self.backlog.kept() + self.rest.own());
+        self.share.hold(self.backlog.kept() + self.rest.own() + self.addressee());
+    }
+
+    fn addressee(&self) -> usize {
+        self.origin.as_ref().map_or(0, String::len)
     }
 
     /// Sends bytes of the stream, after all that was sent before.
@@ -195,7 +212,7 @@ impl Reply {
 impl Reply {
     /// Compares what it counts with what it has.
     pub(crate) fn walk(&self, walk: &mut Walk) {
-        let has = self.backlog.kept() + self.rest.walk(walk);
+        let has = self.backlog.kept() + self.rest.walk(walk) + self.addressee();
         walk.meet("reply", &self.share, has);
     }
 }

@@ -127,7 +127,7 @@ impl Stream {
         let mut response = response::stream();
         at.add_session_id(&mut response, cx);
         let exchange = reply.exchange;
-        let origin = reply.origin.take();
+        let origin = reply.take_origin();
         cx.respond(exchange, origin.as_deref(), response);
     }
 
@@ -317,7 +317,7 @@ impl Stream {
             at.held.unread += body.len();
         }
         let exchange = reply.exchange;
-        let origin = reply.origin.take();
+        let origin = reply.take_origin();
         cx.respond(exchange, origin.as_deref(), response);
         self.over(at, cx);
     }

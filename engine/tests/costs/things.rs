@@ -18,6 +18,7 @@ pub(crate) fn all() -> Vec<Kind> {
         kind("calls of a session", calls),
         kind("the token of a task", task_token),
         kind("pings of a child", pings),
+        kind("pages that wait for an answer", pages),
         kind("a line that is begun", begun_line),
         kind("a refusal that is not read", refusal),
         kind("calls that are sent again", resent),
@@ -171,6 +172,15 @@ fn pings(world: &mut World, n: usize) {
     request(world, "1", "tools/call", r#""name":"t""#);
     for id in 0..3 {
         world.say(&format!(r#"{{"jsonrpc":"2.0","id":"{id}{}","method":"ping"}}"#, text(4 * n)));
+    }
+}
+
+fn pages(world: &mut World, n: usize) {
+    world.open();
+    // Whatever its port, this page is of this host.
+    world.fields = vec![("origin", format!("http://localhost:{}", "0".repeat(4 * n)))];
+    for id in 1..4 {
+        request(world, &id.to_string(), "tools/call", "");
     }
 }
 
