@@ -18,8 +18,9 @@ use crate::http::field::{self, Fields};
 use crate::http::metadata::{SHOWN, decode, mismatch};
 use crate::table::Table;
 
-/// What an annotation and a tool count beside their text.
+/// What an annotation and a tool count beside their text; and a name that leads to an argument.
 const OVERHEAD: usize = 128;
+const NAME: usize = 48;
 /// Annotations of one tool: far above what servers have.
 const PARAMS: usize = 64;
 /// Objects within each other that lead to an argument.
@@ -169,7 +170,7 @@ impl<'a> Header<'a> {
 impl Tool {
     fn size(&self, name: &str) -> usize {
         let params = self.params.iter().map(|param| {
-            let path: usize = param.path.iter().map(String::len).sum();
+            let path: usize = param.path.iter().map(|name| NAME + name.len()).sum();
             OVERHEAD + param.header.len() + path
         });
         OVERHEAD + name.len() + env_size(&self.env) + params.sum::<usize>()
@@ -436,10 +437,9 @@ mod tests {
         let env = Vec::from([("WHO".to_string(), "ada".to_string())]);
         let mut known = HeaderParams::default();
         known.learn(&env, LIST);
-        // The name, the variable, and three annotations with where they lead: "region", "n" and
-        // "o", "deep".
+        // The name, the variable, and three annotations: "region", "n", and "deep" in "o".
         let params = (6 + 6) + (1 + 1) + (4 + 1 + 4);
-        assert_eq!(known.held, 4 * OVERHEAD + 1 + (3 + 3) + params);
+        assert_eq!(known.held, 4 * OVERHEAD + 4 * NAME + 1 + (3 + 3) + params);
     }
 
     #[test]

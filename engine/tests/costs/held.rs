@@ -121,6 +121,31 @@ fn what_is_left_out_of_a_text_is_not_held() {
 }
 
 #[test]
+fn many_short_names_are_counted_with_their_places() {
+    let tasks = Kind { name: "tasks", config: Config::default, begin: things::short_tasks };
+    let ([few, _], [many, _]) = (made(&tasks, 10), made(&tasks, 1000));
+    let (counted, held) = (many.0 - few.0, many.1 - few.1);
+    assert!(held * 100 <= counted * MOST, "{held} bytes, of which {counted} are counted");
+}
+
+#[test]
+fn what_is_known_of_a_server_has_room_in_what_is_said_of_it() {
+    let tools = Kind {
+        name: "tools",
+        config: Config::default,
+        begin: |world, n| {
+            if n > 0 {
+                things::short_names(world)
+            }
+        },
+    };
+    let ([_, without], [_, with]) = (made(&tools, 0), made(&tools, 1));
+    let (known, config) = (with.1 - without.1, Config::default());
+    let most = (config.memory(1) - config.memory(0)) as isize;
+    assert!((most / 4..=most).contains(&known), "{known} bytes are known, {most} are said");
+}
+
+#[test]
 fn sleeping_sessions_are_counted_against_a_quarter_of_the_budget() {
     let part = 256 * 1024;
     let config = Config { budget: 4 * part, message: part / 4, ..things::fields() };

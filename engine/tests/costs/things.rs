@@ -354,6 +354,30 @@ fn tasks(world: &mut World, n: usize) {
     }
 }
 
+/// So many tasks of the shortest names.
+pub(crate) fn short_tasks(world: &mut World, n: usize) {
+    world.speaks = Speaks::Modern;
+    for number in 0..n {
+        CALL.of(world);
+        let task = format!(r#"{{"resultType":"task","taskId":"{number}","status":"working"}}"#);
+        world.answer("result", &task);
+    }
+}
+
+/// A server says as much of its tools as is remembered, by arguments with the shortest names.
+pub(crate) fn short_names(world: &mut World) {
+    world.speaks = Speaks::Modern;
+    let (open, close) = (r#"{"properties":{"a":"#.repeat(60), "}}".repeat(60));
+    let argument = |n| format!(r#""{n}":{open}{{"type":"string","x-mcp-header":"{n}"}}{close}"#);
+    let arguments: Vec<String> = (0..64).map(argument).collect();
+    let schema = format!(r#"{{"properties":{{{}}}}}"#, arguments.join(","));
+    for tool in 0..40 {
+        LIST.of(world);
+        let tool = format!(r#"{{"tools":[{{"name":"{tool}","inputSchema":{schema}}}]}}"#);
+        world.answer("result", &tool);
+    }
+}
+
 fn common(world: &mut World, n: usize) {
     LIST.of(world);
     let filter = r#","notifications":{"resourceSubscriptions":["u:1"]}"#;

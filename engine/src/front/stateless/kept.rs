@@ -18,6 +18,8 @@ use crate::table::Table;
 const TASKS: usize = 1024;
 /// The longest task id that is remembered, in bytes: servers use a UUID.
 const ID: usize = 256;
+/// Overhead of a task beside its id.
+const ENTRY: usize = 48;
 /// The longest time, a day, for which such state keeps a child: its client is presumed dead then.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -54,7 +56,7 @@ impl Kept {
     }
 
     pub(super) fn size(&self) -> usize {
-        self.tasks.keys().map(String::len).sum()
+        self.tasks.keys().map(|id| id.len() + ENTRY).sum()
     }
 
     fn add(&mut self, id: String, until: Instant) {
