@@ -146,6 +146,23 @@ fn what_is_known_of_a_server_has_room_in_what_is_said_of_it() {
 }
 
 #[test]
+fn a_session_that_sleeps_counts_with_all_that_it_takes() {
+    let sleepers = Kind {
+        name: "sleepers",
+        config: Config::default,
+        begin: |world, n| {
+            for _ in 0..n {
+                world.open();
+                world.crash();
+            }
+        },
+    };
+    let ([few, _], [many, _]) = (made(&sleepers, 2), made(&sleepers, 60));
+    let (counted, held) = (many.0 - few.0, many.1 - few.1);
+    assert!(held <= counted, "{held} bytes, of which {counted} are counted");
+}
+
+#[test]
 fn sleeping_sessions_are_counted_against_a_quarter_of_the_budget() {
     let part = 256 * 1024;
     let config = Config { budget: 4 * part, message: part / 4, ..things::fields() };

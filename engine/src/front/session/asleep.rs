@@ -32,7 +32,7 @@ use crate::http::session_id;
 use crate::stream::set::Streams;
 
 /// What a sleeping session takes beside its texts: itself, and its streams without their events.
-const OVERHEAD: usize = 1024;
+const OVERHEAD: usize = 2048;
 
 /// Notifications that tell a process what only it has to know: a later one has nothing to know.
 const ONLY_FOR_THE_PROCESS: [&str; 4] = [
