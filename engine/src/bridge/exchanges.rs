@@ -21,7 +21,7 @@ impl Bridge {
 
     pub(super) fn delivered(&mut self, exchange: Exchange) {
         if let Some((pipe, number)) = self.carried(exchange) {
-            self.with_streams(pipe, |streams, cx| streams.lost(number, cx));
+            self.with_streams(pipe, |streams, cx| streams.delivered(number, cx));
         }
         self.cx.responses.end(exchange);
     }

@@ -250,7 +250,7 @@ impl Streams {
         stream.filter(|_| number != UNCLAIMED).map_or(Rest::Unknown, |s| s.rest(id.place))
     }
 
-    /// The exchange that carried a stream is over: it was delivered, or lost.
+    /// The exchange that carried a stream was lost.
     pub(crate) fn lost(&mut self, number: StreamId, cx: &mut Context) {
         self.with(number, cx, |stream, at, cx| drop(stream.detach(at, cx)));
     }
@@ -279,6 +279,11 @@ impl Streams {
     /// The client of a stream has read some bytes.
     pub(crate) fn taken(&mut self, number: StreamId, bytes: usize, cx: &mut Context) {
         self.with(number, cx, |stream, at, cx| stream.taken(bytes, at, cx));
+    }
+
+    /// The client of a stream has read all that was sent.
+    pub(crate) fn delivered(&mut self, number: StreamId, cx: &mut Context) {
+        self.with(number, cx, Stream::delivered);
     }
 
     /// Handles a stream's wait when it is due. Returns false if the stream was aborted because its

@@ -35,6 +35,17 @@ impl Stream {
         }
     }
 
+    /// The client has read all that was sent. Nothing is owed then, if that was the whole response.
+    pub(crate) fn delivered(&mut self, at: &mut At<'_>, cx: &mut Context) {
+        let Some(reply) = self.reply.as_ref().filter(|reply| reply.phase == Phase::Over) else {
+            return self.taken(usize::MAX, at, cx);
+        };
+        if !self.is_get {
+            at.held.unread -= reply.waiting();
+        }
+        self.forget_reply(at, cx);
+    }
+
     /// Releases the exchange and drops the wait.
     pub(crate) fn forget_reply(&mut self, at: &At<'_>, cx: &mut Context) -> Option<Reply> {
         cx.timers.clear(&mut self.due, Wait::Stream(at.child, at.number));
