@@ -165,10 +165,7 @@ impl Bridge {
     /// Logs that a child has not answered its first request for a long time.
     pub(super) fn log_silence(&mut self, id: ChildId) {
         let Some((child, lease)) = self.seats.front(id).map(Reads::child) else { return };
-        // A host logs it for its guests.
-        if child.host().is_none() {
-            lease.log_silence(child.pid, &mut self.cx);
-        }
+        lease.log_silence(child, &mut self.cx);
     }
 
     /// Handles a start that failed because the driver was out of a resource.

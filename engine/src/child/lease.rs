@@ -7,7 +7,7 @@ use crate::api::cause::Cause;
 use crate::api::event::{self, Notice};
 use crate::api::handles::{ChildId, Server};
 use crate::api::instant::Instant;
-use crate::child::Child;
+use crate::child::{Child, Stage};
 use crate::context::Context;
 use crate::context::timers::{Deadline, Wait};
 
@@ -102,10 +102,20 @@ impl Lease {
         }
     }
 
+    /// The process has started: from here on its silence counts.
+    pub(crate) fn process_started(&mut self, cx: &mut Context) {
+        if self.silence_logged {
+            cx.timers.set(&mut self.silent, cx.now.after(SILENCE), Wait::Silent(self.child));
+        }
+    }
+
     /// Logs that the child has not answered for a long time.
-    pub(crate) fn log_silence(&mut self, pid: Option<u32>, cx: &mut Context) {
+    pub(crate) fn log_silence(&mut self, child: &Child, cx: &mut Context) {
         self.silent.spend();
-        cx.notice(Notice::Silent { child: self.child, pid, wait: SILENCE });
+        // A host logs it for its guests. What waits for its turn to start can't answer.
+        if child.host().is_none() && child.stage != Stage::Queued {
+            cx.notice(Notice::Silent { child: self.child, pid: child.pid, wait: SILENCE });
+        }
     }
 
     /// Shortens the wait for the first answer to `wait`, if it is longer.
