@@ -3,6 +3,7 @@
 
 mod common;
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -35,6 +36,13 @@ pub(crate) enum Phase {
     Over,
 }
 
+/// A page in a browser, whose origin is as long as its client likes.
+#[derive(Debug)]
+struct Page {
+    origin: String,
+    _share: Share,
+}
+
 /// The exchange that carries a stream.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -42,12 +50,11 @@ pub(crate) struct Reply {
     pub(crate) phase: Phase,
     pub(crate) accept: Accept,
     /// The page that may read it, until its head is sent.
-    origin: Option<String>,
+    page: Option<Box<Page>>,
     /// When silence turns it into an event stream, while undecided.
     pub(crate) promote: Option<Instant>,
     backlog: Backlog,
-    /// Bytes that the client has not read, in the outputs, in the driver or in `rest`; and the
-    /// origin, which is as long as its client likes.
+    /// Bytes that the client has not read, in the outputs, in the driver or in `rest`.
     share: Share,
     /// Bytes not sent yet, because they are of a common text or follow one.
     rest: Rest,
@@ -62,18 +69,16 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) fn new(to: Arrival<'_>, cx: &Context) -> Self {
         let mut reply = Self::of(to.exchange, to.head.accept, cx);
-        if let Some(origin) = to.head.origin {
-            reply.origin = Some(String::from(origin));
-            reply.account();
-        }
+        reply.page = to.head.origin.map(|origin| {
+            let _share = cx.budget.share_of(origin.len());
+            Box::new(Page { origin: String::from(origin), _share })
+        });
         reply
     }
 
-    /// The head of the response is sent to this page.
+    /// The head of the response is sent to the page of this origin.
     pub(crate) fn take_origin(&mut self) -> Option<String> {
-        let origin = self.origin.take()?;
-        self.account();
-        Some(origin)
+        self.page.take().map(|page| page.origin)
     }
 
     fn of(exchange: Exchange, accept: Accept, cx: &Context) -> Self {
@@ -82,7 +87,7 @@ impl Reply {
             exchange,
             phase: Phase::Undecided,
             accept,
-            origin: None,
+            page: None,
             promote: None,
             backlog: Backlog::default(),
             share: cx.budget.share(),
@@ -121,11 +126,7 @@ impl Reply {
     }
 
     fn account(&mut self) {
-        self.share.hold(self.backlog.kept() + self.rest.own() + self.addressee());
-    }
-
-    fn addressee(&self) -> usize {
-        self.origin.as_ref().map_or(0, String::len)
+        self.share.hold(self.backlog.kept() + self.rest.own());
     }
 
     /// Sends bytes of the stream, after all that was sent before.
@@ -212,7 +213,8 @@ impl Reply {
 impl Reply {
     /// Compares what it counts with what it has.
     pub(crate) fn walk(&self, walk: &mut Walk) {
-        let has = self.backlog.kept() + self.rest.walk(walk) + self.addressee();
+        let has = self.backlog.kept() + self.rest.walk(walk);
         walk.meet("reply", &self.share, has);
+        self.page.iter().for_each(|page| walk.meet("page", &page._share, page.origin.len()));
     }
 }
