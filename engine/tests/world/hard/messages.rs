@@ -320,9 +320,9 @@ impl Messages {
         let waited = heard <= self.latest;
         let news = waited && !progress && !answers;
         let may = [heard > self.before, news, waited && progress, waited && answers];
-        let last = self.last.entry(asked.origin).or_default().iter_mut().zip(may);
-        let fits = last.filter(|(last, may)| *may && **last <= heard).map(|(last, _)| last).max();
-        let Some(last) = fits else {
+        // One that may have come at once says nothing of those that waited.
+        let mut last = self.last.entry(asked.origin).or_default().iter_mut().zip(may);
+        let Some((last, _)) = last.find(|(last, may)| *may && **last <= heard) else {
             require!(Order, false, "{exchange}: too late on its stream: {shown}");
             return Ok(());
         };
