@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 52] = [
+const FOUND: [(u64, &str); 55] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -117,6 +117,12 @@ const FOUND: [(u64, &str); 52] = [
         20_519_973,
         "the judge took what came at once for what had waited, which comes in its own order",
     ),
+    (20_356_703, "the judge waited for memory that sessions keep which sleep and never expire"),
+    (
+        20_926_677,
+        "the judge took a question that may be of several calls for one that its call waits for",
+    ),
+    (20_430_253, "the judge looked for the exchange of a call that was being sent"),
 ];
 
 #[test]

@@ -252,9 +252,11 @@ impl World<'_> {
         }
         if let Some((turn, question)) = line.sends_away {
             self.modern.questions[question].heard = true;
-            // What it asked before may have been refused, for want of room.
-            let full = self.are_parks_full() || self.pressed;
             if let Some(turn) = self.bearer(turn) {
+                // What it asked before may have been refused, for want of room, or as it may be
+                // another's.
+                let full = self.are_parks_full() || self.pressed;
+                let full = full || self.may_be_of_several(child, turn);
                 self.modern.questions[question].of = Some(turn);
                 let known = &mut self.modern.turns[turn];
                 let (_, _, can) = CAPABILITIES[known.capabilities];

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::super::World;
 use super::super::json;
 use super::super::law::{Broken, Judged, Law, require};
-use super::super::model::{Ask, Call, ToldKind};
+use super::super::model::{Ask, Call, Exchange, ToldKind};
 use super::super::modern::without;
 use super::super::text::{Holes, nonce};
 use super::{Listen, OFFERS, ROUNDS, is_dropped, is_made};
@@ -213,9 +213,11 @@ impl World<'_> {
                 let adds = call.method == "resources/subscribe";
                 // What is not answered may be known to the bridge, or not yet; what was refused
                 // may have been taken back, which the answer to a batch says when all are done.
-                let exchange = &self.exchanges[call.exchange];
-                let held = exchange.ask == (Ask::Calls { batch: true });
-                let open = call.failed || held || !exchange.is_live();
+                // One that is being sent has no exchange yet.
+                let exchange = self.exchanges.get(call.exchange);
+                let held = |exchange: &Exchange| exchange.ask == (Ask::Calls { batch: true });
+                let unsure = |exchange: &Exchange| held(exchange) || !exchange.is_live();
+                let open = call.failed || exchange.is_some_and(unsure);
                 wanted = match (call.delivered, adds && !open) {
                     (true, _) => (adds, adds),
                     (false, true) => (wanted.0, true),
