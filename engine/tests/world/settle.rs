@@ -86,6 +86,8 @@ impl World<'_> {
             SaidKind::Answer(call) if self.is_declined(call) => true,
             // Timers come first.
             SaidKind::Answer(call) if self.is_late(call) => true,
+            // An error came in its place, which had a cause.
+            SaidKind::Answer(call) if self.calls[call].failed => true,
             _ => exchange.lost || self.is_clogged(said.session, said.expected.len()),
         }
     }
