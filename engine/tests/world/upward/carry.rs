@@ -253,7 +253,9 @@ impl World<'_> {
         });
         require!(Cancel, found.is_some(), "a cancellation of nothing: {shown}");
         let call = found.unwrap_or_default();
-        let waits = self.upward.rounds.contains_key(&call) && self.pending < 2;
+        // If its time was up, it was cancelled before its answer was read.
+        let sure = self.pending < 2 && !self.is_late(call);
+        let waits = self.upward.rounds.contains_key(&call) && sure;
         require!(Cancel, !waits, "the child has answered it: {shown}");
         let late = self.is_late(call);
         let known = &mut self.calls[call];
