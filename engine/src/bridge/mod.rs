@@ -282,10 +282,10 @@ impl Bridge {
             } else if let Some(seat) = self.seats.get_mut(id) {
                 seat.child_mut().open(&mut self.cx);
                 self.starting += 1;
-                if let Some((_, lease)) = self.seats.front(id).map(Reads::child) {
+                if let Some((_, lease)) = seat.front().map(Reads::child) {
                     lease.process_started(&mut self.cx);
                 }
-                if let Some(Seat::Shared(worker)) = self.seats.get_mut(id) {
+                if let Seat::Shared(worker) = seat {
                     worker.process_started(&mut self.cx);
                 }
             }

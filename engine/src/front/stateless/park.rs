@@ -71,10 +71,9 @@ struct Open {
     question: Question,
 }
 
-impl Open {
-    fn size(&self) -> usize {
-        self.asked.as_ref().map_or(0, |id| id.len()) + self.question.params.len()
-    }
+/// What a question counts, with the id that the child asked under.
+fn size(id: &[u8], question: &Question) -> usize {
+    id.len() + question.params.len()
 }
 
 impl Park {
@@ -101,7 +100,8 @@ impl Park {
     }
 
     pub(super) fn size(&self) -> usize {
-        let questions: usize = self.open.iter().map(Open::size).sum();
+        let one = |open: &Open| size(open.asked.as_deref().unwrap_or_default(), &open.question);
+        let questions: usize = self.open.iter().map(one).sum();
         questions + self.early.as_ref().map_or(0, |(.., text)| text.len())
     }
 
@@ -157,9 +157,8 @@ impl Worker {
 
     /// Keeps a question until there is a call whose client can be asked.
     fn hold(&mut self, id: &[u8], question: Question, cx: &mut Context) {
-        let size = |(id, question): &(Box<[u8]>, Question)| id.len() + question.params.len();
-        let held: usize = self.held.iter().map(size).sum();
-        let more = id.len() + question.params.len();
+        let held: usize = self.held.iter().map(|(id, question)| size(id, question)).sum();
+        let more = size(id, &question);
         if self.held.len() >= limits::QUESTIONS || held + more > limits::REMEMBERED {
             return self.child.refuse(id, (-32603, "too many questions at once"), cx);
         }
@@ -257,7 +256,7 @@ impl Worker {
     /// Adds a question to a parked call, for the next round.
     fn add_question(&mut self, call: CallId, id: &[u8], question: Question, cx: &mut Context) {
         let Some(park) = self.parks.get_mut(&call) else { return };
-        let size = id.len() + question.params.len();
+        let size = size(id, &question);
         if park.open.len() >= limits::QUESTIONS
             || park.size() + size > cx.config.message
             || !cx.budget.has_room(size)
