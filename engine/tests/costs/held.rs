@@ -13,10 +13,10 @@ use crate::{COST, Cost, things};
 const SHORT: usize = 1;
 const LONG: usize = 400;
 
-/// Of each hundred bytes that the long texts take more, so many are counted at least: the room for
-/// a few bytes more that a buffer was made with is not.
+/// The fewest bytes that are counted of a hundred that are held: a buffer may have a little spare
+/// room, which is not counted.
 const LEAST: isize = 98;
-/// And at the most: short ids have their place in a table, and are counted all the same.
+/// The most: a short id stands in its table, and is counted as if it had bytes of its own.
 const MOST: isize = 103;
 /// Long texts are much longer than all that may be noise.
 const ENOUGH: isize = 6 * LONG as isize;
@@ -86,14 +86,17 @@ fn made(kind: &Kind, scale: usize) -> [(isize, isize); 2] {
     [with, after]
 }
 
+/// By how much more is counted and held at the larger scale, with the things and after them.
+fn growth(kind: &Kind, scales: [usize; 2]) -> [(isize, isize); 2] {
+    let [less, more] = scales.map(|scale| made(kind, scale));
+    [0, 1].map(|at| (more[at].0 - less[at].0, more[at].1 - less[at].1))
+}
+
 #[test]
 fn what_is_counted_is_what_is_held() {
     let mut wrong = Vec::new();
     for kind in things::all() {
-        let (short, long) = (made(&kind, SHORT), made(&kind, LONG));
-        let more = |at: usize| (long[at].0 - short[at].0, long[at].1 - short[at].1);
-        let (counted, with) = more(0);
-        let (count_left, left) = more(1);
+        let [(counted, with), (count_left, left)] = growth(&kind, [SHORT, LONG]);
         let held = with - left;
         let is_counted = held * LEAST <= counted * 100 && counted * 100 <= held * MOST;
         if held < ENOUGH || !is_counted {
@@ -110,9 +113,7 @@ fn what_is_counted_is_what_is_held() {
 fn what_is_left_out_of_a_text_is_not_held() {
     let mut wrong = Vec::new();
     for kind in things::cut() {
-        let [short, _] = made(&kind, SHORT);
-        let [long, _] = made(&kind, CUT);
-        let (counted, held) = (long.0 - short.0, long.1 - short.1);
+        let [(counted, held), _] = growth(&kind, [SHORT, CUT]);
         if held - counted > CUT as isize / 10 {
             wrong.push(format!("{}: {held} bytes, of which {counted} are counted", kind.name));
         }
@@ -123,8 +124,7 @@ fn what_is_left_out_of_a_text_is_not_held() {
 #[test]
 fn many_short_names_are_counted_with_their_places() {
     let tasks = Kind { name: "tasks", config: Config::default, begin: things::short_tasks };
-    let ([few, _], [many, _]) = (made(&tasks, 10), made(&tasks, 1000));
-    let (counted, held) = (many.0 - few.0, many.1 - few.1);
+    let [(counted, held), _] = growth(&tasks, [10, 1000]);
     assert!(held * 100 <= counted * MOST, "{held} bytes, of which {counted} are counted");
 }
 
@@ -139,8 +139,8 @@ fn what_is_known_of_a_server_has_room_in_what_is_said_of_it() {
             }
         },
     };
-    let ([_, without], [_, with]) = (made(&tools, 0), made(&tools, 1));
-    let (known, config) = (with.1 - without.1, Config::default());
+    let [_, (_, known)] = growth(&tools, [0, 1]);
+    let config = Config::default();
     let most = (config.memory(1) - config.memory(0)) as isize;
     assert!((most / 4..=most).contains(&known), "{known} bytes are known, {most} are said");
 }
@@ -157,8 +157,7 @@ fn a_session_that_sleeps_counts_with_all_that_it_takes() {
             }
         },
     };
-    let ([few, _], [many, _]) = (made(&sleepers, 2), made(&sleepers, 60));
-    let (counted, held) = (many.0 - few.0, many.1 - few.1);
+    let [(counted, held), _] = growth(&sleepers, [2, 60]);
     assert!(held <= counted, "{held} bytes, of which {counted} are counted");
 }
 

@@ -199,7 +199,9 @@ impl World<'_> {
         }
     }
 
-    /// The child ends a call whose client left as it was told to come back.
+    /// The child ends a call, by a page to visit or by what nobody can read. The engine has told
+    /// the client to come back, in an output that is not drained yet, and the client has left
+    /// meanwhile.
     fn end_parking(&mut self, turn: usize, question: Option<usize>) {
         let Some(turn) = self.parking(turn) else { return };
         self.modern.turns[turn].sent_away |= question.is_some();
@@ -209,7 +211,8 @@ impl World<'_> {
         }
     }
 
-    /// The request for this call that is told to come back, by an output that is not drained yet.
+    /// The request of this call whose client is told to come back, in an output that is not drained
+    /// yet.
     fn parking(&self, turn: usize) -> Option<usize> {
         let asks = |other: &usize| {
             let (other, known) = (&self.modern.turns[*other], &self.modern.turns[turn]);
