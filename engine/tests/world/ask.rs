@@ -125,7 +125,7 @@ impl World<'_> {
         length: usize,
     ) -> Exchange {
         let known = session.map(|session| &self.sessions[session]);
-        let steady = self.pending == 0 && self.shutdowns == 0;
+        let steady = self.is_first() && self.shutdowns == 0;
         let wakes = self.config.idle.is_some_and(|idle| {
             known.is_some_and(|session| session.touched.after(idle) <= self.seen.max(self.now))
         });

@@ -77,7 +77,7 @@ impl World<'_> {
     }
 
     fn open(&mut self, process: ChildId) -> Judged {
-        let late = self.shutdowns > 0 && self.pending == 1;
+        let late = self.shutdowns > 0 && self.is_only();
         require!(NoOrphan, !late, "{process} opens when all shall end");
         let temper = setup::temper(&mut self.dice, &self.swarm);
         self.pipes.insert(process, self.children.len());

@@ -24,7 +24,9 @@ impl World<'_> {
     pub(super) fn tell(&mut self, input: Input<'_>) -> Judged {
         self.note(|| brief(&input));
         self.seen = self.seen.max(self.now);
-        self.ticked |= matches!(input, Input::Tick);
+        let ticks = matches!(input, Input::Tick);
+        self.ticked |= ticks;
+        self.crossed |= !ticks && self.subject.is_due(self.seen);
         self.pending += 1;
         if let Input::Stdout { bytes, .. } = input {
             self.piece += bytes.len();

@@ -239,6 +239,8 @@ pub(crate) struct World<'a> {
     blameless: u32,
     /// Inputs since the last drain.
     pending: usize,
+    /// A timer was due when one of them was told, so that the engine did both.
+    crossed: bool,
     /// Bytes of stdout since the last drain.
     piece: usize,
     ticked: bool,
@@ -319,6 +321,7 @@ impl<'a> World<'a> {
             blameless: 0,
             breaker: Instant::default(),
             pending: 0,
+            crossed: false,
             piece: 0,
             ticked: false,
             brought: 0,
@@ -400,6 +403,16 @@ impl<'a> World<'a> {
             Event::Tick => self.tick(),
             Event::Shutdown => self.shut_down(),
         }
+    }
+
+    /// Whether the engine does nothing before what is told next: no input and no timer.
+    fn is_first(&self) -> bool {
+        self.pending == 0 && !self.subject.is_due(self.clock())
+    }
+
+    /// Whether what the engine did since the last drain is the work of one input or of timers.
+    fn is_only(&self) -> bool {
+        self.pending < 2 && !self.crossed
     }
 
     /// Writes a line of the trace, if one is kept.

@@ -27,7 +27,7 @@ impl World<'_> {
             line.bytes.first() == Some(&b'[') && !known.version.is_some_and(Version::batches);
         for said in &line.said {
             let known = &self.sessions[session];
-            let loose = array || known.blurred || self.pending > 0;
+            let loose = array || known.blurred || !self.is_first();
             let ended = known.over || known.doomed;
             let route =
                 if ended { self.after_the_end(*said) } else { self.route_of(session, *said) };

@@ -39,7 +39,7 @@ impl World<'_> {
 
     /// What was said since the last drain came out, if it could.
     fn judge_said(&self) -> Judged {
-        if self.pending > 1 {
+        if !self.is_only() {
             return Ok(());
         }
         for said in &self.fresh {
@@ -209,7 +209,7 @@ impl World<'_> {
     fn judge_queue(&self, number: usize) -> Judged {
         let session = &self.sessions[number];
         let forgets = session.event_bytes > self.config.replay;
-        let unsure = self.pending > 1 || session.blurred || forgets || self.is_ending(number);
+        let unsure = !self.is_only() || session.blurred || forgets || self.is_ending(number);
         if session.queued.is_empty() || unsure || self.is_clogged(number, session.event_bytes) {
             return Ok(());
         }
@@ -415,6 +415,7 @@ impl World<'_> {
             }
         }
         self.pending = 0;
+        self.crossed = false;
         self.piece = 0;
         self.ticked = false;
         Ok(())

@@ -349,7 +349,7 @@ impl World<'_> {
         let cancelled = exchange.calls.iter().any(|call| self.calls[*call].unwanted);
         let ending = exchange.session.is_some_and(|session| self.is_ending(session));
         // Among several inputs, it may have been taken after it was due.
-        let unsure = self.pending > 1;
+        let unsure = !self.is_only();
         let stalled = stalled || self.keeps_waiting(number, self.seen);
         let cause =
             stalled || exchange.was_late || cancelled || ending || exchange.rivalled || unsure;

@@ -111,6 +111,11 @@ impl<'f> Subject<'f> {
         }
     }
 
+    /// Whether a timer runs before what is told now.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.bridge.poll_timeout().is_some_and(|due| due <= now)
+    }
+
     pub(crate) fn wants(&mut self, process: ChildId) -> bool {
         let wants = !self.paused.contains(&process);
         match &mut self.fault {

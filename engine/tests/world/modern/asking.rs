@@ -110,7 +110,7 @@ impl World<'_> {
     /// A question is heard: it belongs to the only call that may ask, and waits or not.
     pub(super) fn hear_question(&mut self, child: usize, number: usize) {
         let of = self.only_asking(child).filter(|turn| !self.is_of_several(child, *turn));
-        let unsure = self.pending > 0 || !self.modern.desks[child].was_ready || self.is_over(child);
+        let unsure = !self.is_first() || !self.modern.desks[child].was_ready || self.is_over(child);
         let turns = &self.modern.turns;
         let early = !turns.iter().any(|turn| turn.child == Some(child) && may_ask(turn.method));
         let known = &mut self.modern.questions[number];
@@ -187,8 +187,11 @@ impl World<'_> {
         let Some(place) = place else { return self.end_parking(turn, question) };
         // The call had begun, so what it asked before is asked no longer, even if it may have been
         // asked before the call.
-        let asked = self.modern.questions.iter_mut();
-        asked.filter(|asked| asked.park == Some(place)).for_each(|asked| asked.held = false);
+        for asked in self.modern.questions.iter_mut().filter(|asked| asked.park == Some(place)) {
+            asked.held = false;
+            // It was not answered yet.
+            self.modern.maybe_late |= !asked.replied;
+        }
         let park = &mut self.modern.parks[place];
         let (_, _, can) = CAPABILITIES[turns[park.turn].capabilities];
         park.resend = question.is_some();

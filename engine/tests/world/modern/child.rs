@@ -261,6 +261,8 @@ impl World<'_> {
                 let known = &mut self.modern.turns[turn];
                 let (_, _, can) = CAPABILITIES[known.capabilities];
                 known.sent_away = true;
+                // What it asked in the same step is not answered yet.
+                self.modern.maybe_late |= known.parking;
                 known.lacks |= (!known.parking || full) && !can.contains(&"elicitation");
             } else {
                 self.end_parked(turn, Some(question));
@@ -281,7 +283,7 @@ impl World<'_> {
     }
 
     fn word_to(&mut self, child: usize, word: usize) -> To {
-        let unsure = self.pending > 0 || self.is_over(child);
+        let unsure = !self.is_first() || self.is_over(child);
         let to = match self.modern.words[word].kind {
             WordKind::Lie => To::Nobody,
             WordKind::Answer(turn) => {
@@ -314,7 +316,7 @@ impl World<'_> {
 
     /// A log message names no request: it is for the only one in flight, if that wants it.
     fn log_to(&self, child: usize, level: usize) -> To {
-        let news = self.pending > 0 || !self.modern.desks[child].was_ready;
+        let news = !self.is_first() || !self.modern.desks[child].was_ready;
         let asks = |turn: &Turn| turn.child == Some(child) && turn.parking;
         let unseen = news && self.modern.turns.iter().any(|turn| self.waits(turn));
         let late = (0..self.modern.turns.len()).any(|turn| {

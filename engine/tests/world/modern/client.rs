@@ -196,7 +196,7 @@ impl World<'_> {
     /// Whether a limit could be met by this request.
     pub(super) fn is_turn_crowded(&self, length: usize) -> bool {
         let unsure = self.is_start_queued()
-            || self.pending > 0
+            || !self.is_first()
             || self.shutdowns > 0
             || self.seen < self.breaker;
         let waits = self.modern.turns.iter().filter(|turn| self.waits(turn)).count();

@@ -316,7 +316,7 @@ impl World<'_> {
                 let early = park.and_then(|park| self.modern.parks[park].early);
                 // An answer that came too early is kept if it is short.
                 let dropped = early.is_some_and(|word| self.is_long(word));
-                let unsure = self.pending > 1 || known.crowded || dropped;
+                let unsure = !self.is_only() || known.crowded || dropped;
                 require!(State, !good || unsure, "{number}: its state is good");
                 200
             }

@@ -25,7 +25,7 @@ impl World<'_> {
 
     /// Whether a spare is surely there for the `initialize` that comes next.
     pub(in super::super) fn has_spare(&self) -> bool {
-        self.pending == 0
+        self.is_first()
             && self.shutdowns == 0
             && (0..self.children.len()).any(|child| {
                 let until = self.modern.desks[child].spare_since.after(self.config.fallback);
@@ -69,7 +69,7 @@ impl World<'_> {
         let process = self.children[child].id;
         let lets = self.config.eras != Eras::Sessions || self.may_be_a_sessions(child);
         require!(Eras, lets, "{process} is asked for 2026-07-28, which no client may use");
-        let known = self.modern.denied && !self.shares() && self.pending < 2;
+        let known = self.modern.denied && !self.shares() && self.is_only();
         let known = known && !self.may_be_a_sessions(child);
         require!(Fallback, !known, "{process} is started to refuse what is known");
         Ok(())

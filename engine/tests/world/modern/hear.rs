@@ -76,7 +76,7 @@ impl World<'_> {
         let uri = json::member(params, "uri").and_then(json::unquote).unwrap_or_default();
         let kept = self.modern.desks[child].kept.get(&uri).copied();
         let has = matches!(kept, Some(Kept::Asked(_) | Kept::Held));
-        let unsure = self.pending > 1;
+        let unsure = !self.is_only();
         require!(Listening, has != adds || unsure, "{process} keeps it as {kept:?}: {shown}");
         let class = self.modern.desks[child].class;
         let wants = |of: &Listening| {
@@ -102,7 +102,7 @@ impl World<'_> {
 
     /// A session-era child is asked for nothing that nobody wants any more.
     pub(super) fn judge_given_up(&self) -> Judged {
-        if self.pending > 1 {
+        if !self.is_only() {
             return Ok(());
         }
         for (number, child) in self.children.iter().enumerate() {
@@ -364,7 +364,7 @@ impl World<'_> {
                     // So may somebody who has left since.
                     None => !told && known.refused.contains(uri),
                 };
-                let unsure = self.pending > 1;
+                let unsure = !self.is_only();
                 require!(Listening, right || unsure, "{number}: {uri} is {kept:?}: {shown}");
             }
         }
@@ -381,7 +381,7 @@ impl World<'_> {
     pub(super) fn judge_listenings(&self) -> Judged {
         for news in &self.modern.fresh_news {
             let said = &self.modern.news[*news];
-            if said.unsure || self.pending > 1 || self.is_over(said.child) {
+            if said.unsure || !self.is_only() || self.is_over(said.child) {
                 continue;
             }
             let meant = (0..self.modern.listenings.len()).filter(|number| match said.to {

@@ -328,7 +328,7 @@ impl World<'_> {
                 known.refused.insert(uri.clone());
             }
         }
-        let unsure = self.pending > 0 || self.is_over(child) || !self.modern.desks[child].was_ready;
+        let unsure = !self.is_first() || self.is_over(child) || !self.modern.desks[child].was_ready;
         for news in &line.news {
             self.heard += 1;
             let known = &mut self.modern.news[*news];

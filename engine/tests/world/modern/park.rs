@@ -24,7 +24,8 @@ impl World<'_> {
         let number = count - back;
         // Whether a limit sends back who came back before is not known yet.
         let park = &self.modern.parks[number];
-        let full = self.pending > 1 || self.pending > 0 && self.children[park.child].backlog > 0;
+        let full = !self.is_first() && self.children[park.child].backlog > 0;
+        let full = full || self.pending > 1;
         if park.used && full {
             return self.answer_one();
         }
@@ -287,7 +288,7 @@ impl World<'_> {
     /// No further call may wait, or might not when it would have.
     pub(super) fn are_parks_full(&self) -> bool {
         let open = self.modern.parks.iter().filter(|park| !park.over).count();
-        open >= self.config.parked || self.pending > 1
+        open >= self.config.parked || !self.is_only()
     }
 
     /// From here on, what waited too long waits no more.

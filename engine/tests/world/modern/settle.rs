@@ -47,7 +47,7 @@ impl World<'_> {
             let word = &self.modern.words[*word];
             let To::Turn(turn) = word.to else { continue };
             let turn = &self.modern.turns[turn];
-            let excused = self.pending > 1 || turn.aborted || self.is_over(word.child);
+            let excused = !self.is_only() || turn.aborted || self.is_over(word.child);
             let news = !matches!(word.kind, WordKind::Answer(_));
             let excused = excused || news && self.is_behind(turn.exchange);
             let shown = String::from_utf8_lossy(&word.text.fill(&turn.holes)).into_owned();
@@ -84,7 +84,7 @@ impl World<'_> {
         let room = !self.are_parks_full() && !self.pressed;
         let waits = known.parking && room && !several;
         let away = known.sent_away || known.lacks || waits;
-        let away = away && self.pending < 2 && !known.is_over() && !known.aborted;
+        let away = away && self.is_only() && !known.is_over() && !known.aborted;
         let live = known.child.is_some_and(|child| !self.is_over(child));
         require!(EveryRequestEnds, !(away && live), "{number} is not sent away");
         let over = known.is_over() || known.aborted;

@@ -237,12 +237,13 @@ impl World<'_> {
         let params = json::member(line, "params").unwrap_or_default();
         let target = json::member(params, "requestId").map(<[u8]>::to_vec);
         let number = target.as_deref().and_then(|id| core::str::from_utf8(id).ok()?.parse().ok());
+        let only = self.is_only();
         let crossing = self.upward.crossings.entry(session).or_default();
         if let Some(listen) = crossing.listens.iter_mut().find(|of| Some(of.id) == number) {
             // If its time was up, it was cancelled before its end was read.
             let due = self.config.request.map(|limit| listen.since.after(limit));
             let late = due.zip(listen.ended.take()).is_some_and(|(due, ended)| due <= ended);
-            let over = listen.over && self.pending < 2 && !late;
+            let over = listen.over && only && !late;
             require!(Cancel, !over, "a subscription that is over: {shown}");
             listen.over = true;
             return Ok(());
@@ -254,7 +255,7 @@ impl World<'_> {
         require!(Cancel, found.is_some(), "a cancellation of nothing: {shown}");
         let call = found.unwrap_or_default();
         // If its time was up, it was cancelled before its answer was read.
-        let sure = self.pending < 2 && !self.is_late(call);
+        let sure = only && !self.is_late(call);
         let waits = self.upward.rounds.contains_key(&call) && sure;
         require!(Cancel, !waits, "the child has answered it: {shown}");
         let late = self.is_late(call);

@@ -295,14 +295,14 @@ impl World<'_> {
                 Some(match open {
                     true => self.free_route(session, true),
                     // What was asked for in the same step may have made it wanted again.
-                    false if self.pending > 0 => Route::Any,
+                    false if !self.is_first() => Route::Any,
                     false => Route::Never,
                 })
             }
             SaidKind::Progress(call) => {
                 let (amount, token) = self.upward.progress.get(&said).cloned()?;
                 // A reply of its client in the same step may have sent the call again.
-                let goes_on = self.goes_on(session) || self.pending > 0;
+                let goes_on = self.goes_on(session) || !self.is_first();
                 let known = &mut self.calls[call];
                 let current = known.child.as_ref().and_then(|child| child.token.clone());
                 if !known.in_flight() || current != Some(token) || amount <= known.progress {

@@ -250,7 +250,7 @@ impl World<'_> {
     pub(in super::super) fn judge_upward(&self) -> Judged {
         for (call, round) in &self.upward.rounds {
             let known = &self.calls[*call];
-            let sure = self.pending < 2 && !self.is_ending(known.session) && !known.unwanted;
+            let sure = self.is_only() && !self.is_ending(known.session) && !known.unwanted;
             // What nobody reads can't be seen.
             let exchange = &self.exchanges[known.exchange];
             let unseen = !exchange.is_live() || exchange.calls.len() > 1;
@@ -277,7 +277,7 @@ impl World<'_> {
                 let open = !call.delivered && !call.failed && !call.over;
                 open && call.session == *session && self.is_made_here(call)
             });
-            let live = !self.is_ending(*session) && self.pending < 2;
+            let live = !self.is_ending(*session) && self.is_only();
             let Some(call) = waits.filter(|call| live && self.is_awaited_call(call)) else {
                 continue;
             };
