@@ -52,7 +52,7 @@ fn no_limit_and_no_misuse_breaks_a_hard_law() {
 }
 
 /// Cases of the world that once broke a law, and what was wrong.
-const FOUND: [(u64, &str); 58] = [
+const FOUND: [(u64, &str); 62] = [
     (59_799, "the judge forgot that a stream that was broken off may have more to bring"),
     (73_501, "the judge did not see that a server had asked when its calls were over"),
     (2_026_113_022_151_212, "the judge took what a call asks for what waits for the call to begin"),
@@ -126,6 +126,13 @@ const FOUND: [(u64, &str); 58] = [
     (22_014_037, "the judge forgot that an error of a batch comes in the place of an answer"),
     (22_051_457, "the same"),
     (22_211_260, "the judge read a request for input before the timeout of the call that asks"),
+    (
+        30_237_698,
+        "the judge did not know that an error −32042 may come before the answer to a question",
+    ),
+    (30_411_708, "the same, in one step"),
+    (30_269_534, "the judge did not count what a timer writes before the request that it meets"),
+    (30_478_071, "the judge took a call whose answer is forgotten for one that fails"),
 ];
 
 #[test]

@@ -437,7 +437,8 @@ impl World<'_> {
             let call = &self.calls[*call];
             let made = self.is_made_here(call) && self.has_upward_cause(call);
             let ended = call.garbled || call.cancelled || call.dropped;
-            (!made, !self.may_fail(call), !ended)
+            // An answer that nobody was there to read may be forgotten by now.
+            (!made, !self.may_fail(call), !ended, call.answer.is_some())
         });
         let call = calls.into_iter().find(|call| {
             let call = &self.calls[*call];
