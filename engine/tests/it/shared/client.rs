@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use mcp_bridge::{Bridge, Exit, Input};
+use mcp_bridge::{Bridge, Exit, Input, RestoreError};
 
 use super::faults::Fault;
 use super::{Ask, Asked, Client, Counts, Judged, Law, World, config};
@@ -19,6 +19,7 @@ impl World {
             stage: Stage::new(dice, config.clone()),
             config,
             saved: BTreeMap::new(),
+            sleepers: BTreeSet::new(),
             clients: Vec::new(),
             processes: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -54,13 +55,14 @@ impl World {
     fn ask(&mut self, client: usize, ask: Ask, method: &str, body: &str) {
         let id = self.clients[client].id.clone().unwrap_or_default();
         let exchange = self.stage.request(&id, method, body);
+        self.clients[client].used = self.stage.now;
         if ask == Ask::Get {
             self.clients[client].stream = Some(exchange);
         }
         let deaf = client % 4 == 3 && matches!(ask, Ask::Call(_));
         let decoder = stage::decoder();
-        let (answers, over, unread) = (0, false, 0);
-        let asked = Asked { client, ask, answers, over, deaf, unread, decoder };
+        let asked =
+            Asked { client, ask, answers: 0, over: false, deaf, unread: 0, apart: false, decoder };
         self.asked.insert(exchange, asked);
     }
 
@@ -205,13 +207,25 @@ impl World {
         self.counts.restarts += 1;
         self.asked.clear();
         self.processes.clear();
+        self.sleepers.clear();
         self.stage.bridge = Bridge::new(self.config.clone()).expect("a good configuration");
         let mut lost: BTreeSet<_> = (0..self.clients.len()).collect();
+        let mut full = 0;
         for (_, record) in std::mem::take(&mut self.saved) {
             let now = stage::at(self.stage.now);
             let restored = self.stage.bridge.restore(&record, Duration::ZERO, now);
-            let Ok(session) = restored else {
-                return Err((Law::Fate, format!("a session is not restored: {restored:?}")));
+            let session = match restored {
+                Ok(session) => session,
+                // Its client counts as lost below.
+                Err(RestoreError::Full) => {
+                    let asleep = self.stage.bridge.stats().asleep;
+                    hold!(Fate, asleep >= self.config.asleep, "only {asleep} sleep, and all may");
+                    full += 1;
+                    continue;
+                }
+                Err(_) => {
+                    return Err((Law::Fate, format!("a session is not restored: {restored:?}")));
+                }
             };
             let id = |client: &&usize| self.clients[**client].id.as_deref();
             let of = lost.iter().find(|client| id(client).is_some_and(|id| says(&record, id)));
@@ -222,15 +236,14 @@ impl World {
             };
             lost.remove(&client);
             self.restored(client, &record)?;
+            self.sleepers.insert(session);
             self.saved.insert(session, record);
         }
         for client in lost {
             let known = &mut self.clients[client];
-            hold!(
-                Fate,
-                known.id.is_none() || known.deleted,
-                "the session of client {client} is lost"
-            );
+            let had = known.id.is_some() && !known.deleted;
+            hold!(Fate, !had || full > 0, "the session of client {client} is lost");
+            full -= usize::from(had);
             // Its client never got the session id, or has deleted the session.
             known.deleted = true;
         }
@@ -254,6 +267,7 @@ impl World {
             initialized: known.initialized,
             level,
             uris,
+            used: self.stage.now,
             ..Client::default()
         };
         Ok(())

@@ -1,9 +1,9 @@
 //! Carries out what the engine wants, and looks at it.
 
 use mcp_bridge::message::{Kind, Message};
-use mcp_bridge::{Body, ChildId, Exchange, Exit, Input, Notice, Output};
+use mcp_bridge::{Body, Cause, ChildId, Exchange, Exit, Input, Notice, Output};
 
-use super::{At, Judged, Law, Process, World};
+use super::{At, Client, Judged, Law, Process, World};
 use crate::stage::{Run as _, hold};
 
 /// What stands after these words, up to a full stop: a number.
@@ -39,7 +39,7 @@ impl World {
                     self.clients[asked.client].id = Some(id.to_string());
                 }
                 if let Body::Whole(body) = response.body {
-                    let reads = self.reads(exchange, body.len());
+                    let reads = self.reads_whole(exchange, body.len());
                     self.answered(exchange, response.status, &body)?;
                     if reads {
                         self.tell(Input::Delivered { exchange });
@@ -62,22 +62,66 @@ impl World {
                 self.broken_off(exchange);
                 self.over(exchange)?;
             }
-            Output::Notice(Notice::SessionShares { .. }) => self.counts.shared += 1,
-            Output::Notice(Notice::SessionWoken { .. }) => self.counts.wakes += 1,
             Output::Pause { child } => self.paces(child, true),
             Output::Resume { child } => {
                 self.paces(child, false);
                 self.holder = self.behind.take();
                 self.counts.held += u64::from(self.holder.is_some());
             }
-            // A whole answer, of a session that has ended or sleeps: it holds nobody up.
-            Output::Notice(Notice::Undelivered { .. }) => self.behind = None,
-            Output::Terminate { .. } | Output::Kill { .. } | Output::Notice(_) => {}
+            Output::Notice(notice) => self.noticed(&notice)?,
+            Output::Terminate { .. } | Output::Kill { .. } => {}
             Output::Save { session, record } => {
                 self.saved.insert(session, record);
                 self.tell(Input::Saved { session });
             }
             Output::Forget { session } => drop(self.saved.remove(&session)),
+        }
+        Ok(())
+    }
+
+    fn noticed(&mut self, notice: &Notice) -> Judged {
+        match notice {
+            Notice::SessionShares { .. } => self.counts.shared += 1,
+            Notice::SessionAsleep { session, .. } => drop(self.sleepers.insert(*session)),
+            Notice::SessionWoken { session, .. } => {
+                self.sleepers.remove(session);
+                self.counts.wakes += 1;
+            }
+            Notice::SessionEnded { session, cause, opened: true, .. } => {
+                self.ended(*cause)?;
+                self.sleepers.remove(session);
+            }
+            // A whole answer, of a session that has ended or sleeps: it holds nobody up.
+            Notice::Undelivered { .. } => self.behind = None,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A session has ended that nobody will wake: of one of the clients that have none any more.
+    fn ended(&mut self, cause: Cause) -> Judged {
+        let (expiry, now) = (self.config.expiry, self.stage.now);
+        let asleep = self.sleepers.len();
+        let expired = |known: &Client| expiry.is_some_and(|expiry| now - known.used >= expiry);
+        let bridge = &self.stage.bridge;
+        let gone = |known: &&mut Client| {
+            let id = known.id.as_ref().filter(|_| !known.deleted);
+            id.is_some_and(|id| bridge.session_number(id).is_none())
+        };
+        let mut gone = self.clients.iter_mut().filter(gone);
+        match cause {
+            Cause::Expired => {
+                let client = gone.find(|known| expired(known));
+                hold!(Fate, client.is_some(), "a session expires that was used");
+                client.into_iter().for_each(|known| known.deleted = true);
+                self.counts.expired += 1;
+            }
+            Cause::Crowded => {
+                hold!(Fate, asleep >= self.config.asleep, "a session ends for room, and there is");
+                gone.next().into_iter().for_each(|known| known.deleted = true);
+                self.counts.crowded += 1;
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -90,6 +134,16 @@ impl World {
     fn reads(&mut self, exchange: Exchange, bytes: usize) -> bool {
         let deaf = self.asked.get_mut(&exchange).filter(|asked| asked.deaf);
         deaf.map(|asked| asked.unread += bytes).is_none()
+    }
+
+    /// The same of a whole answer.
+    fn reads_whole(&mut self, exchange: Exchange, bytes: usize) -> bool {
+        let client = self.asked.get(&exchange).map(|asked| asked.client);
+        let sleeps = client.is_some_and(|client| self.place_of(client).is_none());
+        if let Some(asked) = self.asked.get_mut(&exchange).filter(|_| sleeps) {
+            asked.apart = true;
+        }
+        self.reads(exchange, bytes)
     }
 
     /// An exchange is aborted. Its client may have held up others by all that it has not read.

@@ -1,6 +1,6 @@
 //! Faults that are planted in what the engine wants, or is told.
 
-use mcp_bridge::{ChildId, Output};
+use mcp_bridge::{Cause, ChildId, Notice, Output};
 
 use super::{Law, World};
 
@@ -24,9 +24,11 @@ pub(super) enum Fault {
     Unsaved,
     /// A client that has held others up keeps its other calls.
     Kept,
+    /// A session that was used a moment ago expires.
+    Expired,
 }
 
-pub(super) const ALL: [(Fault, Law); 9] = [
+pub(super) const ALL: [(Fault, Law); 10] = [
     (Fault::Swapped, Law::Own),
     (Fault::Greeted, Law::Handshake),
     (Fault::Told, Law::Told),
@@ -36,6 +38,7 @@ pub(super) const ALL: [(Fault, Law); 9] = [
     (Fault::Unwanted, Law::Wants),
     (Fault::Unsaved, Law::Wants),
     (Fault::Kept, Law::Held),
+    (Fault::Expired, Law::Fate),
 ];
 
 impl Fault {
@@ -65,6 +68,14 @@ impl Fault {
             (Self::Unsaved, Output::Save { session, record }) => {
                 let record = world.saved.get(&session).cloned().unwrap_or(record);
                 vec![Output::Save { session, record }]
+            }
+            (Self::Expired, Output::Notice(mut notice)) => {
+                if let Notice::SessionEnded { cause, .. } = &mut notice
+                    && *cause == Cause::Crowded
+                {
+                    *cause = Cause::Expired;
+                }
+                vec![Output::Notice(notice)]
             }
             (_, output) => vec![output],
         }

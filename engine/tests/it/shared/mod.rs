@@ -37,7 +37,8 @@ pub(super) enum Law {
     Told,
     /// A process is subscribed to, and logs, what its sessions want, and no more. A record has it.
     Wants,
-    /// A call is cancelled, or fails, because of its own client or its process.
+    /// A call is cancelled, or fails, because of its own client or its process. A session ends as
+    /// its client deleted it or did not use it, or for want of room.
     Fate,
     /// A client that reads nothing, and so holds others up, loses all its calls at once.
     Held,
@@ -53,6 +54,8 @@ pub(super) struct Client {
     pub(super) id: Option<String>,
     pub(super) initialized: bool,
     pub(super) deleted: bool,
+    /// When its last request was let in.
+    pub(super) used: Duration,
     pub(super) level: Option<&'static str>,
     pub(super) uris: BTreeSet<String>,
     /// Resources that it may be subscribed to, or not yet: the answer is under way, or lost.
@@ -91,6 +94,8 @@ pub(super) struct Asked {
     /// Whether its client reads nothing of it, and what it has not read.
     pub(super) deaf: bool,
     pub(super) unread: usize,
+    /// Whether it is a whole answer of a session that sleeps: then it holds nobody up.
+    pub(super) apart: bool,
     pub(super) decoder: sse::Decoder,
 }
 
@@ -129,6 +134,8 @@ pub(super) struct World {
     pub(super) config: Config,
     /// The records of sessions.
     pub(super) saved: BTreeMap<SessionNumber, Vec<u8>>,
+    /// Those that sleep, by the notices.
+    pub(super) sleepers: BTreeSet<SessionNumber>,
     pub(super) clients: Vec<Client>,
     pub(super) processes: BTreeMap<ChildId, Process>,
     pub(super) asked: BTreeMap<Exchange, Asked>,
@@ -157,15 +164,17 @@ pub(super) struct Counts {
     pub(super) cancels: u64,
     pub(super) restarts: u64,
     pub(super) held: u64,
+    pub(super) expired: u64,
+    pub(super) crowded: u64,
 }
 
 impl Counts {
-    const fn all(self) -> [u64; 12] {
+    const fn all(self) -> [u64; 14] {
         let Self { shared, answers, progress, logs, asked, refused, updates, .. } = self;
-        let Self { crashes, wakes, cancels, restarts, held, .. } = self;
+        let Self { crashes, wakes, cancels, restarts, held, expired, crowded, .. } = self;
         [
             shared, answers, progress, logs, asked, refused, updates, crashes, wakes, cancels,
-            restarts, held,
+            restarts, held, expired, crowded,
         ]
     }
 }
@@ -229,7 +238,7 @@ fn seeds() -> u64 {
 
 #[test]
 fn each_client_of_a_shared_process_has_what_is_its_own() {
-    let mut seen = [0; 12];
+    let mut seen = [0; 14];
     for seed in 1..=seeds() {
         match play(seed, None) {
             Ok(counts) => seen.iter_mut().zip(counts.all()).for_each(|(sum, more)| *sum += more),
@@ -268,6 +277,8 @@ pub(super) fn config(dice: &mut Dice) -> Config {
         sessions: 3 + dice.below(4) as usize,
         starting: 1 + dice.below(2) as usize,
         prewarm: dice.below(2) as usize,
+        asleep: if dice.one_in(3) { 2 } else { Config::default().asleep },
+        expiry: Some(seconds(30)).filter(|_| dice.one_in(3)),
         idle: Some(seconds(20)).filter(|_| !dice.one_in(3)),
         sleep: Some(seconds(10)).filter(|_| dice.one_in(3)),
         spare: seconds(3),
