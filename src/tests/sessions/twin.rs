@@ -1,5 +1,5 @@
-//! The body of the fuzz target `sessions`: any bytes as a file, and beside it a reader that takes
-//! all of it at once.
+//! The body of the fuzz target `sessions`: any bytes as a file, and beside it a reader of a line of
+//! its own, and one that takes all lines at once.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +15,40 @@ fn checksum(bytes: &[u8]) -> u32 {
         }
     }
     !sum
+}
+
+/// The entry of a line, by its format from the left to the right.
+fn plain(line: &[u8]) -> Option<Entry<'_>> {
+    let line = line.strip_suffix(b"\n")?;
+    let (sum, line) = line.split_at_checked(9)?;
+    (sum == format!("{:08x} ", checksum(line)).as_bytes()).then_some(())?;
+    let (marks, rest) = line.split_at_checked(4)?;
+    let (begins, saved) = match marks {
+        b"^ + " => (true, true),
+        b"^ - " => (true, false),
+        b". + " => (false, true),
+        b". - " => (false, false),
+        _ => return None,
+    };
+    let (time, rest) = digits(rest)?;
+    let (session, rest) = digits(rest.strip_prefix(b" ")?)?;
+    let change = match (saved, rest) {
+        (true, [b' ', record @ ..]) if !record.is_empty() => Change::Saved(record),
+        (false, []) => Change::Ended,
+        _ => return None,
+    };
+    Some(Entry { begins, time, session, change })
+}
+
+/// The number at the start of a text, in its one spelling, and what is after it.
+fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (mut number, mut rest) = (0_u64, text);
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+        rest = after;
+    }
+    let length = text.len() - rest.len();
+    (length == 1 || length > 1 && text[0] != b'0').then_some((number, rest))
 }
 
 /// A line with its checksum.
@@ -41,6 +75,9 @@ pub(crate) fn run(data: &[u8]) {
 
 fn check(text: &[u8]) {
     let lines: Vec<_> = text.split_inclusive(|b| *b == b'\n').collect();
+    for line in &lines {
+        assert_eq!(decode(line), plain(line), "{}", String::from_utf8_lossy(line));
+    }
     let mut reader = Reader::default();
     let mut taken = Vec::new();
     let done = lines.iter().try_for_each(|line| {
