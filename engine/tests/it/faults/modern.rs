@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use mcp_bridge::{Body, Exchange, Input, Output, Response};
 
-use super::{Spoil, change, contains, content, noticed, replace, without};
+use super::{Spoil, change, contains, content, noticed, replace, roughly_noticed, without};
 use crate::world::sim::json;
 use crate::world::sim::law::Law;
 use crate::world::sim::subject::Fault;
@@ -33,6 +33,41 @@ impl Fault for Leak {
 #[test]
 fn another_clients_answer_is_noticed() {
     noticed(Law::OwnCall, Leak::default);
+}
+
+/// There the hard laws judge alone.
+#[test]
+fn another_clients_answer_in_the_rough_world_is_noticed() {
+    roughly_noticed(Law::OwnCall, Leak::default);
+}
+
+/// Gives a client its answer twice.
+#[derive(Default)]
+struct Twice(Option<Exchange>);
+
+impl Fault for Twice {
+    fn output(&mut self, output: Output, into: &mut VecDeque<Output>) {
+        if let Output::Respond { exchange, response } = &output
+            && response.body == Body::Stream
+        {
+            self.0 = Some(*exchange);
+        }
+        let again = match &output {
+            Output::Send { exchange, bytes }
+                if Some(*exchange) == self.0 && contains(bytes, "\"@w") =>
+            {
+                Some(Output::Send { exchange: *exchange, bytes: bytes.clone() })
+            }
+            _ => None,
+        };
+        into.push_back(output);
+        into.extend(again);
+    }
+}
+
+#[test]
+fn an_answer_that_comes_twice_is_noticed() {
+    noticed(Law::Once, Twice::default);
 }
 
 /// Two answers of one moment change places, ids and all else in order.

@@ -1,5 +1,6 @@
 //! Each message, by the mark that its author wrote into it: it reaches its own session alone, an
 //! answer reaches who asked, all but the ids is as it was written, and it comes once and in order.
+//! Where clients of 2026-07-28 share a process, an answer reaches the request that it is to, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -16,6 +17,8 @@ const ID: &[&str] = &["id"];
 const TOKEN: &[&str] = &["params", "_meta", "progressToken"];
 const PROGRESS: &[&str] = &["params", "progressToken"];
 const CANCELLED: &[&str] = &["params", "requestId"];
+/// Where a client says with which call it goes on.
+const STATE: &[&str] = &["params", "requestState"];
 
 /// Where HTTP+SSE is spoken in the worlds that have it.
 const OLDEST: &str = "/sse";
@@ -55,6 +58,18 @@ struct Call {
     token: Option<Vec<u8>>,
 }
 
+/// Requests without a session, and what shared processes answer them.
+#[derive(Default)]
+struct Lone {
+    /// Who sent the requests with these marks.
+    told: BTreeMap<usize, Exchange>,
+    /// Exchanges that go on with a call of an earlier one, which has its answer here.
+    resumes: BTreeSet<Exchange>,
+    calls: BTreeMap<(ChildId, u64), Exchange>,
+    /// Answers by their marks: who asked, and whether it came out.
+    answers: BTreeMap<usize, (Exchange, bool)>,
+}
+
 #[derive(Default)]
 pub(super) struct Messages {
     translates: bool,
@@ -73,6 +88,7 @@ pub(super) struct Messages {
     ended: BTreeSet<Exchange>,
     calls: BTreeMap<(ChildId, u64), Call>,
     tokens: BTreeMap<(ChildId, u64), Call>,
+    lone: Lone,
     begun: BTreeMap<ChildId, Vec<u8>>,
     /// The last message that came out on each stream: of those that came at once, of those that
     /// had waited for a stream, of progress, which waits for none, and of the answers that had
@@ -136,6 +152,11 @@ impl Messages {
                 }
                 let (resumes, reader) = (event.is_some(), Reader::default());
                 self.asked.insert(exchange, Asked { session, origin, resumes, reader });
+                let lone = marks(body, b'u').into_iter().map(|mark| (mark, exchange));
+                self.lone.told.extend(lone);
+                if found(body, STATE).is_some() {
+                    self.lone.resumes.insert(exchange);
+                }
                 for text in pieces(body) {
                     if let Some(mark) = nonce(text, b'c') {
                         let told = Told { exchange, text: text.to_vec(), written: false };
@@ -166,6 +187,11 @@ impl Messages {
             looked = 0;
             let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&line).trim_ascii();
             for text in pieces(line) {
+                let id = number(text, ID).filter(|_| method(text).is_none());
+                if let Some(asker) = id.and_then(|id| self.lone.calls.get(&(process, id))) {
+                    let answers = marks(text, b'w').into_iter().map(|mark| (mark, (*asker, false)));
+                    self.lone.answers.extend(answers);
+                }
                 for mark in marks(text, b's') {
                     self.heard += 1;
                     let (text, heard) = (text.to_vec(), self.heard);
@@ -222,6 +248,11 @@ impl Messages {
 
     /// A process gets a line: a message of its own session's client, whole, once, in order.
     fn write(&mut self, process: ChildId, line: &[u8]) -> Judged {
+        if let (Some(mark), Some(_), Some(id)) = (nonce(line, b'u'), method(line), number(line, ID))
+        {
+            let asker = self.lone.told.get(&mark);
+            self.lone.calls.extend(asker.map(|asker| ((process, id), *asker)));
+        }
         let Some(mark) = nonce(line, b'c') else { return Ok(()) };
         let shown = String::from_utf8_lossy(line);
         let Some(told) = self.told.get_mut(&mark) else {
@@ -264,6 +295,9 @@ impl Messages {
         text: &[u8],
         event: Option<Option<Vec<u8>>>,
     ) -> Judged {
+        for mark in marks(text, b'w') {
+            self.lone.deliver(exchange, text, mark)?;
+        }
         let Some(mark) = nonce(text, b's') else { return Ok(()) };
         let shown = String::from_utf8_lossy(text);
         let Some(said) = self.said.get_mut(&mark) else {
@@ -332,6 +366,18 @@ impl Messages {
 
     pub(super) fn drained(&mut self) {
         self.before = self.heard;
+    }
+}
+
+impl Lone {
+    /// A client gets an answer with this mark.
+    fn deliver(&mut self, exchange: Exchange, text: &[u8], mark: usize) -> Judged {
+        let Some((asker, seen)) = self.answers.get_mut(&mark) else { return Ok(()) };
+        let own = *asker == exchange || self.resumes.contains(&exchange);
+        let shown = String::from_utf8_lossy(text);
+        require!(OwnCall, own, "{exchange}: {asker} asked: {shown}");
+        require!(Once, !std::mem::replace(seen, true), "{exchange}: again: {shown}");
+        Ok(())
     }
 }
 
