@@ -3,6 +3,7 @@
 mod calls;
 mod children;
 mod eras;
+mod hard;
 mod map;
 mod modern;
 mod oldest;

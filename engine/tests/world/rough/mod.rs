@@ -392,8 +392,12 @@ impl Rough<'_> {
     fn end(mut self) -> Judged {
         self.drain()?;
         self.rest()?;
-        for client in core::mem::take(&mut self.clients) {
-            self.tell(Input::Lost { exchange: client.exchange });
+        for place in (0..self.clients.len()).rev() {
+            // Some stay and take what they get, so that each response has to have its end.
+            if place % 2 == 0 {
+                let exchange = self.clients.swap_remove(place).exchange;
+                self.tell(Input::Lost { exchange });
+            }
         }
         self.tell(Input::Shutdown);
         self.drain()?;
@@ -404,6 +408,12 @@ impl Rough<'_> {
                 self.processes[place].runs = true;
                 self.processes[place].dead = true;
                 self.report_of(place);
+            }
+            self.drain()?;
+            for place in (0..self.clients.len()).rev() {
+                if self.clients[place].untaken > 0 || self.clients[place].whole {
+                    self.take_of(place, usize::MAX);
+                }
             }
             self.drain()?;
             if self.subject.poll_timeout().is_none() && self.processes.is_empty() {
