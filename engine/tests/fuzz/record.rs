@@ -26,11 +26,16 @@ pub(crate) fn run(data: &[u8]) {
     assert!(record.len() <= Bridge::RECORD);
     assert!(bridge.restore(record, age, now).is_err(), "one session twice");
     assert_eq!(bridge.sessions().map(|one| one.number).collect::<Vec<_>>(), [session]);
-    if let Some(id) = id_of(record)
-        && let Some(again) = wakes(&mut bridge, &id, now)
-    {
-        let mut other = Bridge::new(Config::default()).expect("a good configuration");
-        assert!(other.restore(&again, Duration::ZERO, now).is_ok(), "what was saved is refused");
+    if let Some((id, is_open)) = id_of(record) {
+        let (saved, starts) = wakes(&mut bridge, &id, now);
+        assert!(starts || !is_open, "a call starts no process");
+        if let Some(again) = saved {
+            let mut other = Bridge::new(Config::default()).expect("a good configuration");
+            assert!(
+                other.restore(&again, Duration::ZERO, now).is_ok(),
+                "what was saved is refused"
+            );
+        }
     }
     bridge.handle(Input::End { session }, now);
     let forgets = |output: &Output| *output == Output::Forget { session };
@@ -38,21 +43,24 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(bridge.sessions().count(), 0);
 }
 
-/// The id of a record that was good, if this reader takes it as well: it allows less depth.
-fn id_of(record: &[u8]) -> Option<String> {
+/// The id of a record that was good, and whether its session is for any client, if this reader
+/// takes it as well: it allows less depth.
+fn id_of(record: &[u8]) -> Option<(String, bool)> {
     let record: serde_json::Value = serde_json::from_slice(record).ok()?;
-    Some(record["id"].as_str()?.to_lowercase())
+    let is_open = record["env"].as_array().is_some_and(Vec::is_empty);
+    Some((record["id"].as_str()?.to_lowercase(), is_open))
 }
 
-/// Sends what the session has not sent, and a call: its record, if it is saved again.
-fn wakes(bridge: &mut Bridge, id: &str, now: Instant) -> Option<Vec<u8>> {
+/// Sends what the session has not sent, and a call: its record, if it is saved again, and whether a
+/// process is started for it.
+fn wakes(bridge: &mut Bridge, id: &str, now: Instant) -> (Option<Vec<u8>>, bool) {
     let fields: [(&str, &[u8]); 3] = [
         ("Host", b"localhost"),
         ("Content-Type", b"application/json"),
         ("Mcp-Session-Id", id.as_bytes()),
     ];
     let head = Head { method: "POST", path: "/mcp", authority: None, fields: &fields };
-    let mut saved = None;
+    let (mut saved, mut starts) = (None, false);
     for body in [
         &br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#[..],
         br#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#,
@@ -62,12 +70,13 @@ fn wakes(bridge: &mut Bridge, id: &str, now: Instant) -> Option<Vec<u8>> {
         while let Some(output) = bridge.poll_output() {
             match output {
                 Output::Save { record, .. } => saved = Some(record),
+                Output::Open { .. } => starts = true,
                 Output::Write { child: pipe, bytes } => first_line(pipe, &bytes),
                 _ => {}
             }
         }
     }
-    saved
+    (saved, starts)
 }
 
 /// A process is greeted by one line of JSON.

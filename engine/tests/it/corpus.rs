@@ -57,7 +57,8 @@ fn records_hold() {
         r#""modern":false,"capabilities":{},"server":"s","initialized":false,"level":"info","#,
         r#""uris":["a:1"]}"#
     );
-    for text in [good.to_owned(), good.replace("\"modern\":false", "\"modern\":true")] {
+    let open = good.replace("[[\"A\",\"b\"]]", "[]");
+    for text in [good.to_owned(), good.replace("\"modern\":false", "\"modern\":true"), open] {
         record::run(text.as_bytes());
         for place in 0..text.len() {
             record::run(&text.as_bytes()[..place]);
