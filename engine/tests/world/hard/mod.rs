@@ -1,6 +1,7 @@
 //! The hard laws: what holds in every case, whoever asked for what. They see the wire alone, which
 //! is what the engine is told and what it answers, and they predict nothing: no law here knows what
-//! the engine should have said, only what it may never do. So no case excuses them.
+//! the engine should have said, only what it may never do. What is translated and what is shared is
+//! judged by fewer of them (`translates`, `shares`); no other case excuses them.
 //!
 //! | file | laws |
 //! |---|---|
