@@ -190,7 +190,7 @@ impl Session {
     /// Whether an error to `initialize` may mean that the child speaks only the stateless era.
     fn may_cross(&self) -> bool {
         let known = &self.child.known;
-        known.session.is_none() && known.modern != Some(false)
+        known.session != Some(true) && known.modern != Some(false)
     }
 
     /// The child speaks no era known to the bridge: its error to `initialize` is the answer.
