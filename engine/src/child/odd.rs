@@ -299,18 +299,25 @@ pub(crate) enum Meant {
 
 impl Child {
     /// Handles a malformed text. `only` returns the only request that waits for an answer.
+    /// `one_client` tells whether everything that the child says concerns one client: otherwise an
+    /// error without an id may answer what another client sent, such as a notification. It ends the
+    /// only call, and its text is passed on to nobody.
     #[cold]
     pub(crate) fn meant(
         &mut self,
         text: &[u8],
         malformed: &Malformed<'_>,
         only: impl FnOnce(&Self) -> Option<CallId>,
+        one_client: bool,
         cx: &mut Context,
     ) -> Meant {
         let (ids, mut wrote) = match read(text, malformed) {
             Odd::Message(line) => return Meant::Message(line),
             Odd::Nameless(error) => match (only(self), lack(&error)) {
-                (Some(id), None) => return Meant::Message(response(id, &error)),
+                (Some(id), None) if one_client || self.own.contains(&id) => {
+                    return Meant::Message(response(id, &error));
+                }
+                (Some(id), None) => (alloc::vec![id], Wrote::Nameless),
                 (Some(id), Some(reason)) => (alloc::vec![id], Wrote::Other(reason)),
                 (None, _) => (Vec::new(), Wrote::Nameless),
             },

@@ -220,7 +220,7 @@ impl Reads for Host {
     fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {
         let waits = |child: &Child, id| child.calls.get(&id).is_none_or(|call| !call.listens);
         let only = |child: &Child| child.only(|id| waits(child, id));
-        self.child.meant(text, as_read, only, cx)
+        self.child.meant(text, as_read, only, !self.many, cx)
     }
 
     fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {

@@ -337,7 +337,7 @@ impl Reads for Session {
     fn meant(&mut self, text: &[u8], as_read: &Malformed<'_>, cx: &mut Context) -> Meant {
         let (answered, crossing) = (self.has_answered(), self.phase.crossing());
         let only = |child: &Child| child.only(|id| owes(child, id, answered, crossing));
-        self.child.meant(text, as_read, only, cx)
+        self.child.meant(text, as_read, only, true, cx)
     }
 
     fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {

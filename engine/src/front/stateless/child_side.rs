@@ -341,7 +341,8 @@ impl Reads for Worker {
             child.calls.get(&id).is_none_or(|call: &Call| !listens.has(call.stream))
         };
         let only = |child: &Child| child.only(|id| is_call(child, id));
-        self.child.meant(text, as_read, only, cx)
+        let one_client = self.is_one_clients();
+        self.child.meant(text, as_read, only, one_client, cx)
     }
 
     fn response(&mut self, message: &Message<'_>, cx: &mut Context) -> Option<Cause> {
