@@ -135,8 +135,9 @@ impl Host {
                     false => self.drop_one(cx),
                 }
             }
-            // The process would ask for them, and nothing would say of whom.
-            "notifications/roots/list_changed" if self.many => {}
+            // The process would ask for the roots, and nothing would say of whom; and the id of a
+            // task is its client's choice, so another client may have a task of that id.
+            "notifications/roots/list_changed" | "notifications/tasks/status" if self.many => {}
             _ => self.forward(message, &Splice::default(), cx),
         }
     }
