@@ -40,6 +40,12 @@ impl Fields {
         String::from_utf8_lossy(&self.secrets.of(value.as_bytes())).into_owned()
     }
 
+    /// What stands for a session id in a head. One that this run has not drawn is a secret all the
+    /// same: it may open a session of another node.
+    pub(super) fn session_id(&mut self, id: &str, names: &Names) -> String {
+        names.session_id(id).unwrap_or_else(|| self.secret(id))
+    }
+
     /// The value of a field as it is recorded.
     pub(super) fn value(
         &mut self,
@@ -53,9 +59,7 @@ impl Fields {
         };
         let value = match (name, masks) {
             _ if self.secret.iter().any(|secret| secret == name) => self.secret(value),
-            ("mcp-session-id", _) => {
-                String::from_utf8_lossy(&names.replaced(value.as_bytes())).into_owned()
-            }
+            ("mcp-session-id", _) => self.session_id(value, names),
             ("last-event-id", _) => names.event_id(value),
             (name, _) if PLAIN.contains(&name) => value.to_owned(),
             // Lists with a form.

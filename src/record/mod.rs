@@ -203,8 +203,8 @@ impl Recorder {
         // The gate has none that is not in Host.
         let Head { method, fields, .. } = head;
         let (path, named) = head.place();
-        let named = named.map(|id| self.names.replaced(id.as_bytes()));
-        let named = named.map(|id| format!("?sessionId={}", String::from_utf8_lossy(&id)));
+        let named = named.map(|id| self.fields.session_id(id, &self.names));
+        let named = named.map(|id| format!("?sessionId={id}"));
         let path = format!("{path}{}", named.unwrap_or_default());
         let random = random.map_or_else(String::new, |random| format!(" ~{random:x}"));
         self.line(format_args!("> {number} {method} {path}{random}"));

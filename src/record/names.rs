@@ -44,6 +44,16 @@ impl Names {
         replaced
     }
 
+    /// The same of a session id, which may begin with a node's name. None if it is not known.
+    pub(super) fn session_id(&self, id: &str) -> Option<String> {
+        if id.is_empty() {
+            return Some(String::new());
+        }
+        let (node, digits) = id.split_at_checked(id.len().checked_sub(DIGITS)?)?;
+        let instead = self.instead(digits.as_bytes()).filter(|_| node.len() <= DIGITS)?;
+        Some(format!("{node}{instead:032x}"))
+    }
+
     /// The same of an event's id, which begins with its session's short number.
     pub(super) fn event_id(&self, id: &str) -> String {
         let instead = id.split_once('-').and_then(|(session, rest)| {

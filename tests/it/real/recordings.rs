@@ -17,6 +17,9 @@ use crate::support::transcripts::play;
 /// Part of all contents.
 const SECRET: &str = "hunter2-correct-horse";
 
+/// A session of another node, whose client asks here.
+const FOREIGN: &str = "0123456789abcdef0123456789abcdef";
+
 /// A file that is not there yet.
 fn place(name: &str) -> PathBuf {
     let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.txt"));
@@ -54,6 +57,13 @@ fn story(proxy: &Proxy) -> String {
     let other = [BOTH, JSON, ("Origin", "http://evil.test")];
     assert_eq!(proxy.exchange("POST /mcp", &other, "").status(), 403);
     assert_eq!(proxy.exchange("POST /nowhere", &[BOTH, JSON], "{}").status(), 404);
+    let ping = r#"{"jsonrpc":"2.0","id":5,"method":"ping"}"#;
+    for id in [FOREIGN, &format!("b-{FOREIGN}"), &format!("\"{FOREIGN}\"")] {
+        let fields = [BOTH, JSON, ("Mcp-Session-Id", id)];
+        assert_eq!(proxy.exchange("POST /mcp", &fields, ping).status(), 404);
+    }
+    let line = format!("POST /sse?sessionId=b-{FOREIGN}");
+    assert_eq!(proxy.exchange(&line, &[BOTH, JSON], ping).status(), 404);
     assert_eq!(proxy.exchange("POST /mcp", &[BOTH, JSON], "{\"hunter2").status(), 400);
     let quiet = Session::open_at(proxy, QUIET);
     quiet.script("4", json!([{"stderr": "oh no\n"}, {"exit": 9}]));
@@ -95,7 +105,7 @@ fn a_recording_with_contents_is_a_test() {
     let recording = recording(proxy, &place);
     play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
     assert!(recording.contains(SECRET), "{recording}");
-    for secret in [id, &*oldest, "topsecret"] {
+    for secret in [id, &*oldest, FOREIGN, "topsecret"] {
         assert!(!recording.contains(secret), "{secret} in\n{recording}");
     }
     differences_are_seen(&recording, ("<   | event: message", "<   | event: massage"));
@@ -108,7 +118,7 @@ fn a_recording_without_contents_is_a_test_and_has_none() {
     let oldest = story(&proxy);
     let recording = recording(proxy, &place);
     play(&recording).unwrap_or_else(|wrong| panic!("{wrong}\n{recording}"));
-    for content in ["hunter2-", "correct", "horse", "oh no", "noise", &oldest] {
+    for content in ["hunter2-", "correct", "horse", "oh no", "noise", &oldest, FOREIGN] {
         assert!(!recording.contains(content), "{content} in\n{recording}");
     }
     let data = ("<   | data: {\"jsonrpc\":\"2.0\",", "<   | data: {\"jsonrpc\":\"2.1\",");
