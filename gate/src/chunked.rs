@@ -13,6 +13,11 @@ use super::Refusal;
 pub(super) const TOO_LARGE: Refusal =
     Refusal::new(413, "the request body is longer than the limit");
 
+/// The refusal of content that is over this limit.
+pub(super) const fn over(limit: usize) -> Refusal {
+    if limit == 0 { Refusal::NO_CONTENT } else { TOO_LARGE }
+}
+
 /// The most hexadecimal digits of a chunk's size, leading zeros included: 16 hold any 64-bit size.
 const DIGITS: u8 = 16;
 /// The most bytes of chunk extensions in one request. Nobody sends any; 1 KiB is leave to do so.
@@ -169,7 +174,7 @@ impl Chunked {
                 self.left = size;
                 Ok(At::Size(digits + 1))
             }
-            _ => Err(TOO_LARGE),
+            _ => Err(over(self.limit)),
         }
     }
 

@@ -64,6 +64,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// The refusal of content where none is let in: [`Gate::admit`] with a limit of zero.
+    pub const NO_CONTENT: Self =
+        Self::new(413, "this request must not have a body; send it without one");
+
     /// A refusal with this status and reason.
     pub const fn new(status: u16, reason: &'static str) -> Self {
         Self { status, reason }
@@ -251,7 +255,7 @@ impl Gate {
                     self.content.1 = begin + length;
                     State::Sized
                 }
-                _ => State::Refused(chunked::TOO_LARGE),
+                _ => State::Refused(chunked::over(limit)),
             },
         };
         match self.state {

@@ -305,7 +305,7 @@ pub(crate) fn chunk_size(size: usize) -> String {
 /// The response to a request that the gate refused.
 pub(crate) fn refused(refusal: Refusal) -> Response {
     let remedy = match refusal.status {
-        413 => remedies::flag(Rule::Message),
+        413 if refusal != Refusal::NO_CONTENT => remedies::flag(Rule::Message),
         _ => None,
     };
     let (before, remedy) = remedy.map_or(("", ""), |remedy| ("; ", remedy));

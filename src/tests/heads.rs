@@ -101,6 +101,9 @@ fn refusals_are_json() {
     assert_eq!(body["jsonrpc"], "2.0");
     assert!(body["error"]["code"].is_i64());
     assert!(body["error"]["message"].as_str().unwrap().contains("--max-message"));
+    // No limit would let this in.
+    let Body::Whole(body) = refused(Refusal::NO_CONTENT).body else { panic!("a stream") };
+    assert!(!String::from_utf8(body).unwrap().contains("--max-message"));
     for (status, field) in [(503, ("retry-after", "1")), (415, ("accept-encoding", "identity"))] {
         let fields = refused(Refusal::new(status, "x")).fields;
         assert!(fields.iter().any(|(name, value)| (*name, &**value) == field), "{fields:?}");

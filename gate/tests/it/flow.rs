@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hyper_mcp_gate::{Gate, Phase, Step};
+use hyper_mcp_gate::{Gate, Phase, Refusal, Step};
 
 use crate::gate::{CONTENT_LIMIT, HEAD_LIMIT};
 use crate::vectors::chunked;
@@ -58,6 +58,17 @@ fn content_is_read_in_place() {
     gate.release();
     assert_eq!(gate.poll(), Ok(Step::Head));
     assert_eq!(gate.path(), "/2");
+}
+
+#[test]
+fn content_where_none_is_let_in_is_refused_by_name() {
+    for rest in ["Content-Length: 1\r\n\r\nx", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"] {
+        let mut gate = Gate::new(HEAD_LIMIT);
+        gate.feed(format!("GET / HTTP/1.1\r\nHost: h\r\n{rest}").as_bytes());
+        assert_eq!(gate.poll(), Ok(Step::Head));
+        let refused = gate.admit(0).and_then(|()| gate.poll().map(drop));
+        assert_eq!(refused, Err(Refusal::NO_CONTENT), "{rest}");
+    }
 }
 
 #[test]
