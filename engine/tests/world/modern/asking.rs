@@ -185,20 +185,24 @@ impl World<'_> {
             runs && waits.child == child && waits.given.id == id
         });
         let Some(place) = place else { return self.end_parking(turn, question) };
-        // The call had begun, so what it asked before is asked no longer, even if it may have been
-        // asked before the call.
-        for asked in self.modern.questions.iter_mut().filter(|asked| asked.park == Some(place)) {
-            asked.held = false;
-            // It was not answered yet.
-            self.modern.maybe_late |= !asked.replied;
-        }
-        let park = &mut self.modern.parks[place];
+        self.drop_questions(place);
+        let (turns, park) = (&self.modern.turns, &mut self.modern.parks[place]);
         let (_, _, can) = CAPABILITIES[turns[park.turn].capabilities];
         park.resend = question.is_some();
         park.lacks = question.is_some() && !can.contains(&"elicitation");
         park.over |= question.is_none();
         if let Some(question) = question {
             self.modern.questions[question].of = Some(park.turn);
+        }
+    }
+
+    /// A call that had begun ends: what it asked is asked no longer, even if it may have been asked
+    /// before the call.
+    pub(super) fn drop_questions(&mut self, park: usize) {
+        for asked in self.modern.questions.iter_mut().filter(|asked| asked.park == Some(park)) {
+            asked.held = false;
+            // It was not answered yet.
+            self.modern.maybe_late |= !asked.replied;
         }
     }
 

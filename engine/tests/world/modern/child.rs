@@ -264,6 +264,9 @@ impl World<'_> {
                 // What it asked in the same step is not answered yet.
                 self.modern.maybe_late |= known.parking;
                 known.lacks |= (!known.parking || full) && !can.contains(&"elicitation");
+                // Nor is what it asked before, if its client comes back in the same step.
+                let back = known.retries.and_then(|retry| retry.park).filter(|_| known.parking);
+                back.into_iter().for_each(|park| self.drop_questions(park));
             } else {
                 self.end_parked(turn, Some(question));
             }
