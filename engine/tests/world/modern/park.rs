@@ -103,10 +103,13 @@ impl World<'_> {
         let known = &self.modern.parks[park];
         let early = known.early;
         let brings = |question: &usize| self.modern.answers.contains(&(number, *question));
-        let lacks = known
-            .keys
-            .iter()
-            .any(|(_, question)| !self.modern.questions[*question].replied && !brings(question));
+        // It may have asked more since its client was told to come back.
+        let more = self.modern.questions.iter().any(|question| {
+            question.of == Some(known.turn) && question.park.is_none() && !question.replied
+        });
+        let mut keys = known.keys.iter().map(|(_, question)| question);
+        let lacks = keys.any(|asked| !self.modern.questions[*asked].replied && !brings(asked));
+        let lacks = lacks || more;
         // It is asked again for what it does not bring.
         turn.parking = lacks && early.is_none();
         let first = &self.modern.turns[known.turn];
