@@ -19,6 +19,11 @@ const ASKS: [(&str, Option<&str>); 6] = [
 /// Methods whose answer may ask the client for input.
 const ASKING: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
 
+/// Which capability a client must have to be asked this.
+fn needs(method: &str) -> Option<&'static str> {
+    ASKS.iter().find(|(known, _)| *known == method).and_then(|(_, needs)| *needs)
+}
+
 /// Whether a request of this method may ask its client.
 pub(super) fn may_ask(method: &str) -> bool {
     ASKING.contains(&method)
@@ -119,16 +124,22 @@ impl World<'_> {
         known.of = of;
         known.unsure = unsure;
         let method = known.method;
-        let needs = ASKS.iter().find(|(known, _)| *known == method).and_then(|(_, needs)| *needs);
+        let needs = needs(method);
         let refused = of.is_none() && !early && !unsure;
         // The engine may know which calls were over, and takes such a child for one that asks late.
         self.modern.maybe_late |= of.is_none();
         self.modern.late |= refused && needs.is_some_and(|needs| self.is_asking_late(child, needs));
-        let (Some(turn), Some(needs)) = (of, needs) else { return };
-        let turn = &mut self.modern.turns[turn];
-        let (_, _, can) = CAPABILITIES[turn.capabilities];
+        let Some(turn) = of else { return };
         // What a client can't be asked, the child has to do without.
-        turn.parking |= !turn.moved && can.contains(&needs);
+        let can = self.can_be_asked(turn, method);
+        let turn = &mut self.modern.turns[turn];
+        turn.parking |= !turn.moved && can;
+    }
+
+    /// Whether the client of a request can be asked this.
+    pub(super) fn can_be_asked(&self, turn: usize, method: &str) -> bool {
+        let (_, _, can) = CAPABILITIES[self.modern.turns[turn].capabilities];
+        needs(method).is_some_and(|needs| can.contains(&needs))
     }
 
     /// Whether a child that asks was answered for, and nothing else shows that it may be at work.

@@ -103,10 +103,7 @@ impl World<'_> {
         let known = &self.modern.parks[park];
         let early = known.early;
         let brings = |question: &usize| self.modern.answers.contains(&(number, *question));
-        // It may have asked more since its client was told to come back.
-        let more = self.modern.questions.iter().any(|question| {
-            question.of == Some(known.turn) && question.park.is_none() && !question.replied
-        });
+        let more = self.has_asked_more(known.turn);
         let mut keys = known.keys.iter().map(|(_, question)| question);
         let lacks = keys.any(|asked| !self.modern.questions[*asked].replied && !brings(asked));
         let lacks = lacks || more;
@@ -117,6 +114,17 @@ impl World<'_> {
         turn.given = first.given.clone();
         turn.sent = first.sent;
         turn.answer = early;
+    }
+
+    /// Whether the child asked more in a call after its client was told to come back.
+    fn has_asked_more(&self, turn: usize) -> bool {
+        self.modern.questions.iter().any(|question| {
+            let open = question.of == Some(turn) && question.park.is_none() && !question.replied;
+            // An answer under the id of what it may not ask is not known apart.
+            let lies = &self.modern.desks[question.child].lies;
+            let sure = question.id.as_ref().is_some_and(|id| !lies.contains(id));
+            open && sure && self.can_be_asked(turn, question.method)
+        })
     }
 
     /// A limit kept a client from coming back: it may try again.

@@ -225,10 +225,12 @@ impl World<'_> {
         unknown || level || subscribes || late || call.exhausted || declined() || keeps()
     }
 
-    /// At most so much is kept of calls that may have to be made again.
+    /// At most so much is kept of calls that may have to be made again, or was in this step: one read
+    /// may bring an answer after what has no room beside its call.
     pub(in super::super) fn kept(&self, session: usize) -> usize {
         let calls = self.calls.iter().enumerate();
-        let open = calls.filter(|(_, call)| call.session == session && call.in_flight());
+        let had = |call: &Call| call.child.is_some() && !call.over;
+        let open = calls.filter(|(_, call)| call.session == session && had(call));
         let size = |(number, call): (usize, &Call)| {
             let round = self.upward.rounds.get(&number);
             let questions = round.map(|round| round.questions.iter()).into_iter().flatten();
