@@ -191,7 +191,8 @@ impl Reader {
         }
         let version = line.strip_prefix(NAME).ok_or(Refusal::Foreign)?;
         let version = String::from_utf8_lossy(&version[..version.len().min(VERSION)]);
-        Err(Refusal::Version(version.trim_end().into()))
+        // White space is shown: an editor may have changed the ends of the lines.
+        Err(Refusal::Version(version.trim_end_matches('\n').into()))
     }
 
     /// Whether the last write was cut. What came of it is not used.

@@ -102,6 +102,8 @@ fn other_files_are_refused() {
     }
     let later = read(b"hyper-mcp-proxy sessions 2 of tomorrow\nwhatever\n");
     assert_eq!(later, Err(Refusal::Version("2 of tomorrow".into())));
+    let edited = Reader::default().line(b"hyper-mcp-proxy sessions 1\r\n");
+    assert!(edited.is_err_and(|refusal| refusal.to_string().contains(r#"version "1\r""#)));
 }
 
 #[test]
