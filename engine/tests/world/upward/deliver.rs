@@ -225,8 +225,8 @@ impl World<'_> {
         unknown || level || subscribes || late || call.exhausted || declined() || keeps()
     }
 
-    /// At most so much is kept of calls that may have to be made again, or was in this step: one read
-    /// may bring an answer after what has no room beside its call.
+    /// At most so much is kept of calls that may have to be made again, or was in this step: one
+    /// read may bring an answer after what has no room beside its call.
     pub(in super::super) fn kept(&self, session: usize) -> usize {
         let calls = self.calls.iter().enumerate();
         let had = |call: &Call| call.child.is_some() && !call.over;
