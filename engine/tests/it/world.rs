@@ -134,7 +134,10 @@ const FOUND: [(u64, &str); 65] = [
     (30_269_534, "the judge did not count what a timer writes before the request that it meets"),
     (30_478_071, "the judge took a call whose answer is forgotten for one that fails"),
     (33_373_079, "the judge did not know that an error −32042 may meet its client's return"),
-    (34_063_298, "the judge forgot what was asked after a client was told to come back"),
+    (
+        34_063_298,
+        "the judge forgot questions that came after the `input_required` result of their call",
+    ),
     (
         35_136_326,
         "the judge counted a call as over whose answer came after what it left no room for",

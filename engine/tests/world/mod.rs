@@ -239,7 +239,7 @@ pub(crate) struct World<'a> {
     blameless: u32,
     /// Inputs since the last drain.
     pending: usize,
-    /// A timer was due when one of them was told, so that the engine did both.
+    /// Whether a timer was due when one of these inputs was told: the engine runs the timer first.
     crossed: bool,
     /// Bytes of stdout since the last drain.
     piece: usize,
@@ -405,7 +405,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether the engine does nothing before what is told next: no input and no timer.
+    /// Whether the next input is the first since the last drain, and no timer runs before it.
     fn is_first(&self) -> bool {
         self.pending == 0 && !self.subject.is_due(self.clock())
     }

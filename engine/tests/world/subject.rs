@@ -111,7 +111,7 @@ impl<'f> Subject<'f> {
         }
     }
 
-    /// Whether a timer runs before what is told now.
+    /// Whether a timer is due at this time. It runs before an input of this time.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.bridge.poll_timeout().is_some_and(|due| due <= now)
     }

@@ -29,7 +29,7 @@ fn why_a_record_makes_no_session_is_told() {
     assert_eq!(used, Err("another session has the same id".into()));
     let torn = restore(&mut rig, "torn");
     assert_eq!(torn, Err("the record is cut short or no session's".into()));
-    // An open session with another id is no obstacle.
+    // A session can be restored beside an open one with another id.
     assert!(restore(&mut rig, &record(&"7".repeat(open.len()))).is_ok());
 }
 

@@ -138,10 +138,9 @@ impl World {
 
     /// The same of a whole answer.
     fn reads_whole(&mut self, exchange: Exchange, bytes: usize) -> bool {
-        let client = self.asked.get(&exchange).map(|asked| asked.client);
-        let sleeps = client.is_some_and(|client| self.place_of(client).is_none());
-        if let Some(asked) = self.asked.get_mut(&exchange).filter(|_| sleeps) {
-            asked.apart = true;
+        if let Some(client) = self.asked.get(&exchange).map(|asked| asked.client) {
+            let sleeps = self.place_of(client).is_none();
+            self.asked.entry(exchange).and_modify(|asked| asked.apart = sleeps);
         }
         self.reads(exchange, bytes)
     }

@@ -229,7 +229,7 @@ impl World<'_> {
         }
     }
 
-    /// The request of this call whose client is told to come back, in an output that is not drained
+    /// The request of this call that ends with `input_required`, in an output that is not drained
     /// yet.
     fn parking(&self, turn: usize) -> Option<usize> {
         let asks = |other: &usize| {

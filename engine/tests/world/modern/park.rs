@@ -116,7 +116,7 @@ impl World<'_> {
         turn.answer = early;
     }
 
-    /// Whether the child asked more in a call after its client was told to come back.
+    /// Whether the child has sent further questions since the call's `input_required` result.
     fn has_asked_more(&self, turn: usize) -> bool {
         self.modern.questions.iter().any(|question| {
             let open = question.of == Some(turn) && question.park.is_none() && !question.replied;
